@@ -1,0 +1,45 @@
+# make run    set up once, then run the main job on the embedded reference
+# make test   set up once, then everything that must pass before a change lands
+# make setup  only the set-up: a virtual environment in .venv with pinned versions
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run setup test lint fast slow docs clean
+
+run: setup
+	@$(BIN)/trueup run
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "trueup needs Python 3.11 or newer; try: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Setting up .venv (once; about a minute)"
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --quiet --require-hashes -r requirements.lock
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: lint fast slow
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports --no-logo
+
+fast: setup
+	@$(BIN)/python -m pytest -m "not slow"
+
+slow: setup
+	@$(BIN)/python -m pytest -m slow
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+	  --no-emit-index-url --generate-hashes --all-extras --group dev \
+	  pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,205 @@
+"""What a run can say: verdicts, outcomes, findings. Plain frozen values, no behaviour.
+
+Every room that produces facts imports this file; this file imports no room.
+It refuses to judge: a finding is made elsewhere and only described here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "EXIT_STATUS",
+    "CellKey",
+    "CheckResult",
+    "Counterexample",
+    "Counts",
+    "Difference",
+    "ExitStatus",
+    "HourKey",
+    "Impact",
+    "Json",
+    "LoadThreshold",
+    "Outcome",
+    "Reading",
+    "TieOut",
+    "Verdict",
+]
+
+if TYPE_CHECKING:
+    Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+else:
+    Json = object
+"""Any value that a JSON text can hold. (At run time msgspec takes it as it comes.)"""
+
+
+class Verdict(StrEnum):
+    """What a check may say. `fail` outranks all; `inconclusive` outranks `pass`."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    WARN = "warn"
+    NOT_APPLICABLE = "not-applicable"
+    """The target does not claim the feature."""
+    NOT_TESTABLE = "not-testable"
+    """The target claims the feature but it cannot be exercised: counts against it."""
+    INCONCLUSIVE = "inconclusive"
+    """The check ran, but its evidence stayed below what could have refuted it."""
+    BLOCKED = "blocked-by"
+    """A check that this one rests on failed; see `CheckResult.blocked_by`."""
+
+
+class Outcome(StrEnum):
+    """What became of a delivery. Unknown means that it may or may not have happened."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Impact(StrEnum):
+    """Whom a broken clause hurts."""
+
+    OVER_CHARGE = "over-charge"
+    UNDER_CHARGE = "under-charge"
+    PRIVACY = "privacy"
+    COSMETIC = "cosmetic"
+
+
+class ExitStatus(StrEnum):
+    """How a run ended, by name; the numbers are in `EXIT_STATUS`."""
+
+    CONFORMS = "conforms"
+    VIOLATES = "does not conform"
+    COULD_NOT_TELL = "could not tell"
+    OUR_ERROR = "our own error"
+    USAGE = "usage"
+
+
+EXIT_STATUS: Final[dict[ExitStatus, int]] = {
+    ExitStatus.CONFORMS: 0,
+    ExitStatus.VIOLATES: 1,
+    ExitStatus.COULD_NOT_TELL: 2,
+    ExitStatus.OUR_ERROR: 3,
+    ExitStatus.USAGE: 4,
+}
+
+
+class CellKey(NamedTuple):
+    """Where an event is counted: the key of a summary row, within one tenant."""
+
+    customer_id: int
+    proxy_user_id: str
+    network: str
+    hostname: str
+    day: str
+    """UTC, `YYYY-MM-DD`."""
+
+
+class HourKey(NamedTuple):
+    """An hour of one network of one tenant, as a graph shows it."""
+
+    customer_id: int
+    network: str
+    hour: str
+    """UTC, `YYYY-MM-DD HH`."""
+
+
+class Counts(NamedTuple):
+    """What is added up in a cell. Exact integers."""
+
+    requests: int
+    bytes: int
+    successful: int
+    error: int
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the values below: immutable, by name, small in JSON."""
+
+
+class Difference(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One place where what was expected and what was seen part ways."""
+
+    where: str
+    """The cell, row or field, for a person: `user-1 · residential · apple.com · 2025-04-01`."""
+    expected: str
+    seen: str
+
+
+class Counterexample(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """The smallest thing found that shows a failure."""
+
+    differences: tuple[Difference, ...] = ()
+    events: tuple[dict[str, Json], ...] = ()
+    """The events, as sent, that are enough to show it."""
+    exchanges: tuple[int, ...] = ()
+    """Numbers of the journal's exchange records that show it, in order."""
+
+
+class CheckResult(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """What one check found. Recomputable from the journal alone."""
+
+    check: str
+    """Name of the check, stable across versions: `summaries-equal-logs`."""
+    law: str
+    """The law that it tests, as in the table of laws: `SUM=LOG`."""
+    title: str
+    """The law in one sentence."""
+    verdict: Verdict
+    reason: str
+    """One sentence that says why the verdict is what it is."""
+    clauses: tuple[str, ...] = ()
+    level: int = 0
+    """Lowest level at which the check can run: 0 read … 4 restart."""
+    impact: Impact = Impact.COSMETIC
+    grade: str = ""
+    """How time was handled: A clock API, B back-dated injection, C compressed day,
+    D time capsule, E data already there; empty where time plays no part."""
+    evidence: int = 0
+    evidence_needed: int = 1
+    expected: str = ""
+    seen: str = ""
+    counterexample: Counterexample | None = None
+    blocked_by: str = ""
+    """Name of the check at the root, where the verdict is `blocked-by`."""
+
+
+class Reading(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """How the target reads a point that the contract leaves open."""
+
+    name: str
+    value: str
+    how: str
+    """`declared` in the target file, `probed` by us, or `default`."""
+    why: str = ""
+
+
+class TieOut(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of the tie-out table: the same truth in one view, expected beside seen."""
+
+    view: str
+    """`logs`, `summaries`, `residential_ledger`, `mobile_ledger`, `graph`, `account`."""
+    scope: str
+    """What is added up: a network, a day, a tenant."""
+    expected_requests: int | None = None
+    seen_requests: int | None = None
+    expected_bytes: int | None = None
+    seen_bytes: int | None = None
+    slack_requests: int = 0
+    """Widening of the expectation by deliveries whose outcome is unknown."""
+    slack_bytes: int = 0
+    ok: bool = True
+
+
+class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """One threshold of a load scenario and what was measured against it."""
+
+    name: str
+    limit: float
+    value: float | None
+    unit: str
+    ok: bool

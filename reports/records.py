@@ -1,0 +1,226 @@
+"""The journal's record types: everything that one run did and saw.
+
+A record is a frozen value with a tag (`kind`); one line of the journal each.
+Fields are only ever added, with a default, so that an older journal stays readable.
+Keys never stand in a record: whoever writes one strikes them out first.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from reports.facts import CheckResult, Json, LoadThreshold, Outcome, Reading, TieOut
+
+__all__ = [
+    "SCHEMA",
+    "Delivered",
+    "Exchange",
+    "FleetDeclared",
+    "Footer",
+    "Header",
+    "Hook",
+    "LoadResult",
+    "OutcomeRange",
+    "Phase",
+    "ReadingSeen",
+    "Record",
+    "Result",
+    "TieOutSeen",
+]
+
+SCHEMA: Final = 1
+"""Version of these record types."""
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    pass
+
+
+class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header"):
+    """First line: what is about to run, and every check that must report."""
+
+    trueup: str
+    """Version of trueup."""
+    schema: int
+    run: str
+    """Name of the run, also of its folder."""
+    seed: int
+    started_at: str
+    """UTC, ISO 8601 with a `Z`."""
+    scenario: str
+    target: str
+    base_url: str
+    level: int
+    checks: tuple[str, ...] = ()
+    """Every check declared for this run; one that reports nothing is our own error."""
+
+
+class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
+    """A stage of the run began or ended."""
+
+    name: str
+    state: str
+    """`begin`, `end` or `interrupted`."""
+    at: str
+
+
+class FleetDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="fleet"):
+    """A fleet, named so that its events can be drawn again."""
+
+    fleet: str
+    """Name that `Delivered.fleet` refers to."""
+    profile: str
+    profile_sha256: str
+    model_version: str
+    seed: int
+    start: str
+    """First moment of the fleet's time, UTC, `YYYY-MM-DD HH:MM:SS`."""
+    customers: tuple[int, ...]
+    parameters: dict[str, Json] = {}
+
+
+class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Events `first … first+count-1` of a delivery (or of a fleet) shared one outcome."""
+
+    first: int
+    count: int
+    outcome: Outcome
+    reason: str = ""
+
+
+class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="delivered"):
+    """Events handed to the target: planted by a check (in full) or fleet ranges (by number)."""
+
+    source: str
+    """`probe`, `fleet` or `load`."""
+    outcomes: tuple[OutcomeRange, ...]
+    at: str
+    check: str = ""
+    stage: str = ""
+    events: tuple[dict[str, Json], ...] = ()
+    """For probes: the events in full; the outcomes number them from 0."""
+    fleet: str = ""
+    """For fleet and load: the fleet whose event numbers the outcomes use."""
+    attempts: int = 1
+    elapsed_ms: float = 0.0
+
+
+class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exchange"):
+    """One request to the target and what came back, redacted."""
+
+    n: int
+    """Number of the exchange in this journal, from 1."""
+    method: str
+    path: str
+    """Path below the base URL, without the query."""
+    at: str
+    query: tuple[tuple[str, str], ...] = ()
+    tenant: str = ""
+    """`a`, `b`, `none` (no keys) or `wrong` (bad keys)."""
+    check: str = ""
+    """The check that asked, or `` where the answer is shared."""
+    stage: str = ""
+    request_body: Json = None
+    status: int | None = None
+    """None: no answer came; `error` says why."""
+    error: str = ""
+    content_type: str = ""
+    headers: dict[str, str] = {}
+    body: Json = None
+    """The body where it was JSON."""
+    body_text: str = ""
+    """Start of the body where it was not JSON."""
+    elapsed_ms: float = 0.0
+
+
+class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
+    """A lever of the target that was pulled: clock, maintenance, money, restart."""
+
+    hook: str
+    at: str
+    request: dict[str, Json] = {}
+    response: Json = None
+    ok: bool = True
+    error: str = ""
+    check: str = ""
+    stage: str = ""
+
+
+class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
+    reading: Reading
+
+
+class TieOutSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="tie-out"):
+    """One row of the tie-out table; `part` says of which traffic."""
+
+    part: str
+    row: TieOut
+
+
+class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="load"):
+    """One load run, as measured. Histograms are sparse: bucket number → count."""
+
+    scenario: str
+    engine: str
+    shape: str
+    duration_s: float
+    warmup_s: float = 0.0
+    planned_rps: float | None = None
+    requests: int = 0
+    events_sent: int = 0
+    events_accepted: int = 0
+    events_refused: int = 0
+    events_unknown: int = 0
+    correct_events: int | None = None
+    """Events whose every view ties out; None until reconciled."""
+    bytes_sent: int = 0
+    errors: dict[str, int] = {}
+    response_ns: dict[str, int] = {}
+    """From the planned time to the answer."""
+    service_ns: dict[str, int] = {}
+    """From the first byte sent to the answer."""
+    lateness_ns: dict[str, int] = {}
+    """From the planned time to the first byte sent: our own lateness."""
+    freshness_ns: dict[str, int] = {}
+    """From the acknowledgement to visibility in a summary."""
+    seconds: tuple[dict[str, float], ...] = ()
+    """Per second: t, requests, events, errors, p50_ms, p99_ms."""
+    generator_cpu_share: float | None = None
+    generator_limited: bool = False
+    null_sink_rps: float | None = None
+    """What this generator reaches against a sink that does nothing, where calibrated."""
+    thresholds: tuple[LoadThreshold, ...] = ()
+    reconcile_s: float | None = None
+
+
+class Result(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="result"):
+    result: CheckResult
+
+
+class Footer(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="footer"):
+    """Last line. Without it the run was cut short."""
+
+    finished_at: str
+    records: int
+    """Lines before this one."""
+    sha256: str
+    """Of all bytes before this line."""
+    exit_status: int
+    interrupted: bool = False
+
+
+Record: TypeAlias = (
+    Header
+    | Phase
+    | FleetDeclared
+    | Delivered
+    | Exchange
+    | Hook
+    | ReadingSeen
+    | TieOutSeen
+    | LoadResult
+    | Result
+    | Footer
+)

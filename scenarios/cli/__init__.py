@@ -1,0 +1,59 @@
+"""The command line. One file a command; this one lists them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from scenarios.cli.errors import exit_status_of, letter
+
+__all__ = ["main"]
+
+COMMANDS: Final[dict[str, str]] = {
+    "run": "scenarios.cli.run",
+    "check": "scenarios.cli.check",
+    "load": "scenarios.cli.load",
+    "fleet": "scenarios.cli.fleet",
+    "serve": "scenarios.cli.serve",
+    "report": "scenarios.cli.report",
+    "judge": "scenarios.cli.judge",
+    "prove": "scenarios.cli.prove",
+    "target": "scenarios.cli.target",
+}
+"""Command → module that holds it as `command`; loaded when asked for, so that help is quick."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"max_content_width": 80})
+@click.version_option(package_name="trueup", prog_name="trueup")
+def trueup() -> None:
+    """Send a usage-tracking API traffic that is known to the last byte, and say where it differs.
+
+    Exit status: 0 conforms, 1 does not, 2 could not tell, 3 our own error, 4 usage.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `trueup` command. Ends the process with one of the exit statuses."""
+    try:
+        status = trueup.main(args=arguments, prog_name="trueup", standalone_mode=False)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        click.echo(letter(error), err=True)
+        sys.exit(exit_status_of(error))
+    sys.exit(status if isinstance(status, int) else 0)

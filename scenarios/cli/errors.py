@@ -1,0 +1,48 @@
+"""Every error of every room, and the exit status that it ends the process with."""
+
+from __future__ import annotations
+
+import traceback
+
+import click
+
+from reports.errors import ReportError
+from reports.facts import EXIT_STATUS, ExitStatus
+from scenarios.errors import CouldNotTell, OwnError, UsageProblem
+
+__all__ = ["exit_status_of", "letter"]
+
+_STATUS: dict[type[BaseException], ExitStatus] = {
+    click.ClickException: ExitStatus.USAGE,
+    click.exceptions.Abort: ExitStatus.COULD_NOT_TELL,
+    KeyboardInterrupt: ExitStatus.COULD_NOT_TELL,
+    UsageProblem: ExitStatus.USAGE,
+    CouldNotTell: ExitStatus.COULD_NOT_TELL,
+    OwnError: ExitStatus.OUR_ERROR,
+    ReportError: ExitStatus.USAGE,
+}
+
+
+def exit_status_of(error: BaseException) -> int:
+    """The exit status for an error; an error nobody named is our own."""
+    for kind, status in _STATUS.items():
+        if isinstance(error, kind):
+            return EXIT_STATUS[status]
+    return EXIT_STATUS[ExitStatus.OUR_ERROR]
+
+
+def letter(error: BaseException) -> str:
+    """What the person at the terminal reads: no traceback unless the fault is ours."""
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        return "Interrupted."
+    if isinstance(error, click.UsageError):
+        usage = error.ctx.get_usage() + "\n" if error.ctx else ""
+        return f"{usage}Error: {error.format_message()}"
+    if isinstance(error, click.ClickException):
+        return f"Error: {error.format_message()}"
+    if any(isinstance(error, kind) for kind in _STATUS):
+        return f"Error: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return (
+        f"{trace}\nThis is a fault of trueup, not of yours. Please report it with the lines above."
+    )

@@ -1,0 +1,1 @@
+"""Locustfiles. Only these import Locust, and they run in a child process."""

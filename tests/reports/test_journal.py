@@ -1,0 +1,89 @@
+"""The journal: lines whole or absent, readable after a kill, sealed by its footer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reports.errors import JournalError
+from reports.facts import Outcome
+from reports.journal import JournalWriter, read_journal
+from reports.records import SCHEMA, Delivered, Exchange, Header, OutcomeRange
+
+HEADER = Header(
+    trueup="0",
+    schema=SCHEMA,
+    run="r",
+    seed=7,
+    started_at="2025-04-01T00:00:00Z",
+    scenario="s",
+    target="t",
+    base_url="http://127.0.0.1:1/1.0",
+    level=2,
+)
+DELIVERED = Delivered(
+    source="fleet",
+    at="2025-04-01T00:00:01Z",
+    outcomes=(OutcomeRange(first=0, count=5, outcome=Outcome.UNKNOWN, reason="cut"),),
+    fleet="main",
+)
+
+
+def written(path: Path, *, finish: bool = True) -> Path:
+    with JournalWriter(path) as writer:
+        writer.write(HEADER)
+        writer.write(DELIVERED)
+        writer.write(Exchange(n=writer.next_exchange(), method="GET", path="/x", at="-"))
+        if finish:
+            writer.finish(finished_at="2025-04-01T00:00:02Z", exit_status=0)
+    return path
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    """Round trip: records, order and footer survive."""
+    journal = read_journal(written(tmp_path / "j"))
+    assert journal.records[:2] == (HEADER, DELIVERED)
+    assert journal.footer is not None
+    assert journal.footer.records == 3
+
+
+def test_a_journal_without_a_footer_is_read_as_cut_short(tmp_path: Path) -> None:
+    """A killed run leaves its facts readable."""
+    journal = read_journal(written(tmp_path / "j", finish=False))
+    assert journal.footer is None
+    assert len(journal.records) == 3
+
+
+def test_half_a_last_line_is_left_out(tmp_path: Path) -> None:
+    """A kill in the middle of a write costs that record only."""
+    path = written(tmp_path / "j", finish=False)
+    path.write_bytes(path.read_bytes()[:-5])
+    journal = read_journal(path)
+    assert journal.cut_tail
+    assert journal.records == (HEADER, DELIVERED)
+
+
+def test_a_changed_journal_is_refused(tmp_path: Path) -> None:
+    """The footer's digest covers every line above it."""
+    path = written(tmp_path / "j")
+    path.write_bytes(path.read_bytes().replace(b'"count":5', b'"count":6'))
+    with pytest.raises(JournalError, match="changed after it was written"):
+        read_journal(path)
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+    """The error says which line and why."""
+    path = tmp_path / "j"
+    written(path, finish=False)
+    with path.open("ab") as file:
+        file.write(b'{"kind":"nonsense"}\n')
+    with pytest.raises(JournalError, match=r"j:4: not a journal record"):
+        read_journal(path)
+
+
+def test_an_existing_journal_is_never_overwritten(tmp_path: Path) -> None:
+    """Starting a second journal at the same place is an error."""
+    written(tmp_path / "j")
+    with pytest.raises(Exception, match="cannot start a journal"):
+        JournalWriter(tmp_path / "j")
