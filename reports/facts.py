@@ -18,6 +18,7 @@ __all__ = [
     "Counterexample",
     "Counts",
     "Difference",
+    "EventOutcome",
     "ExitStatus",
     "HourKey",
     "Impact",
@@ -97,6 +98,13 @@ class CellKey(NamedTuple):
     hostname: str
     day: str
     """UTC, `YYYY-MM-DD`."""
+
+
+class EventOutcome(NamedTuple):
+    """What became of one event that was handed to a target."""
+
+    outcome: Outcome
+    reason: str = ""
 
 
 class HourKey(NamedTuple):
