@@ -1,0 +1,21 @@
+"""`trueup serve`: the reference alone, in the place of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    short_help="Start the reference implementation alone.",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def command(options: tuple[str, ...]) -> None:
+    """Start the reference alone; `trueup serve --help` prints its options."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "reference", "serve", *options])
