@@ -1,0 +1,93 @@
+"""A scenario: what one run shall do. One TOML file, read once into a frozen value."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from scenarios.errors import UsageProblem
+
+__all__ = ["ChecksPart", "FleetPart", "LoadPart", "Scenario", "load_scenario", "scenario_names"]
+
+_CATALOGUE: Final = resources.files("scenarios").joinpath("catalogue")
+_LOAD_PREFIX: Final = "load-"
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class FleetPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traffic sent before the checks."""
+
+    profile: str = "default"
+    events: Count = 6000
+    days: Annotated[float, msgspec.Meta(gt=0, le=6.5)] = 6.0
+    """How far back the events reach. Below 7, because older ones may rightly be refused."""
+    batch: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+
+
+class ChecksPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 3
+    only: tuple[str, ...] = ()
+    """Names or laws of checks; empty: all."""
+
+
+class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A load scenario of the catalogue, and what of it is changed here."""
+
+    scenario: str
+    duration_s: Seconds | None = None
+    rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
+    what: str
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 7
+    fleet: FleetPart | None = None
+    checks: ChecksPart | None = None
+    load: LoadPart | None = None
+
+
+def scenario_names() -> list[str]:
+    """Scenarios of the catalogue that `trueup run` takes."""
+    names = (item.name.removesuffix(".toml") for item in _CATALOGUE.iterdir())
+    return sorted(name for name in names if not name.startswith((_LOAD_PREFIX, "_")))
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """A scenario by its name in the catalogue, or from a file.
+
+    Raises UsageProblem that names the file, the key and the remedy.
+    """
+    if name_or_path in scenario_names():
+        source = f"scenario {name_or_path}"
+        text = _CATALOGUE.joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
+    else:
+        source = name_or_path
+        text = _read(Path(name_or_path))
+    try:
+        return msgspec.convert(tomllib.loads(text), Scenario)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageProblem(f"{source}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise UsageProblem(f"{source}: {error}. See docs/scenarios.md for the keys.") from error
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise UsageProblem(
+            f"{path}: no such scenario. Give a file, or one of: {', '.join(scenario_names())}."
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path}: cannot be read: {error}") from error
