@@ -51,7 +51,7 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
     what: str
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 7
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
     fleet: FleetPart | None = None
     checks: ChecksPart | None = None
     load: LoadPart | None = None

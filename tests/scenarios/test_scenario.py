@@ -34,7 +34,7 @@ def test_a_wrong_scenario_is_refused_with_its_place(
     """The message names the file and the key."""
     path = tmp_path / "s.toml"
     path.write_text(text)
-    with pytest.raises(UsageProblem, match=rf"s\.toml: .*{complaint}"):
+    with pytest.raises(UsageProblem, match=rf"(?s)s\.toml: .*{complaint}"):
         load_scenario(str(path))
 
 
