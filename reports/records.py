@@ -21,6 +21,7 @@ __all__ = [
     "Footer",
     "Header",
     "Hook",
+    "JudgePlan",
     "LoadResult",
     "OutcomeRange",
     "Phase",
@@ -133,6 +134,10 @@ class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exch
     body_text: str = ""
     """Start of the body where it was not JSON."""
     elapsed_ms: float = 0.0
+    ask: str = ""
+    """Name of the question; all pages of one walk share it."""
+    attempt: int = 1
+    """A question asked again in the same stage (after a pause) counts up; the last one is judged."""
 
 
 class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
@@ -146,6 +151,23 @@ class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
     error: str = ""
     check: str = ""
     stage: str = ""
+
+
+class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="judge-plan"):
+    """What the judge set out with: enough, with the records below it, to judge again."""
+
+    prefix: str
+    """Every name that the judge plants begins with it; fresh in each run."""
+    now: str
+    """The target's clock when the run began, UTC, `YYYY-MM-DD HH:MM:SS`."""
+    level: int
+    customers: dict[str, int] = {}
+    """Tenant (`a`, `b`) to customer number, where known."""
+    claims: tuple[str, ...] = ()
+    levers: tuple[str, ...] = ()
+    """Hooks that the target offers: `ingest`, `clock`, `maintenance`, `money`, `restart`."""
+    graph: dict[str, str] = {}
+    """Where graph points sit in an answer: `points`, `time`, `requests`, `bytes`."""
 
 
 class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
@@ -218,6 +240,7 @@ Record: TypeAlias = (
     | Delivered
     | Exchange
     | Hook
+    | JudgePlan
     | ReadingSeen
     | TieOutSeen
     | LoadResult
