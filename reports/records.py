@@ -137,7 +137,7 @@ class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exch
     ask: str = ""
     """Name of the question; all pages of one walk share it."""
     attempt: int = 1
-    """A question asked again in the same stage (after a pause) counts up; the last one is judged."""
+    """A question asked again in one stage, after a pause, counts up; the last is judged."""
 
 
 class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
