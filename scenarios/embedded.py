@@ -12,16 +12,26 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from scenarios.errors import OwnError, UsageProblem
 
-__all__ = ["Serving", "ServingTenant", "die_with_parent", "embedded_reference", "start_reference"]
+__all__ = [
+    "EmbeddedReference",
+    "Serving",
+    "ServingTenant",
+    "die_with_parent",
+    "embedded_reference",
+    "start_reference",
+    "stop",
+]
 
 START_LIMIT_S: Final = 30.0
 STOP_LIMIT_S: Final = 10.0
@@ -42,6 +52,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     tenants: tuple[ServingTenant, ...]
     control_url: str | None = None
     control_key: str | None = None
+    ingest_key: str | None = None
 
 
 def die_with_parent() -> None:
@@ -113,13 +124,48 @@ def stop(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+class EmbeddedReference:
+    """A reference that can be killed and started again at the same address.
+
+    Its data outlive a restart where `data` is a folder. Not for use from two threads at once,
+    except `restart`, which is guarded.
+    """
+
+    def __init__(self, *, data: Path | None = None, options: Sequence[str] = ()) -> None:
+        self._data = data
+        self._options = tuple(options)
+        self._guard = threading.Lock()
+        self._child, self.serving = start_reference(data=data, options=options)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def restart(self) -> None:
+        """Kill it without a word and start it again on the same port with the same data."""
+        port = urlsplit(self.serving.url).port
+        with self._guard:
+            self._child.kill()
+            stop(self._child)
+            self._child, again = start_reference(
+                data=self._data, options=(*self._options, "--port", str(port))
+            )
+        if again.tenants != self.serving.tenants:
+            raise OwnError("the embedded reference forgot its tenants over a restart")
+        self.serving = again
+
+    def stop(self) -> None:
+        with self._guard:
+            stop(self._child)
+
+
 @contextlib.contextmanager
 def embedded_reference(
-    *, data: Path | None = None, options: Sequence[str] = (), errors: IO[bytes] | None = None
-) -> Iterator[Serving]:
+    *, data: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[EmbeddedReference]:
     """A running reference for the length of a `with` block."""
-    child, serving = start_reference(data=data, options=options, errors=errors)
+    reference = EmbeddedReference(data=data, options=options)
     try:
-        yield serving
+        yield reference
     finally:
-        stop(child)
+        reference.stop()

@@ -1,0 +1,95 @@
+"""The target file of the embedded reference, written like any stranger's.
+
+The judge reads this file and knows nothing else of the reference. Keys stand in the environment
+that goes with it, never in the file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scenarios.embedded import Serving
+
+__all__ = ["key_environment", "target_file"]
+
+_CONTROL = "TRUEUP_CONTROL_KEY"
+_INGEST = "TRUEUP_INGEST_KEY"
+
+
+def key_environment(serving: Serving) -> Mapping[str, str]:
+    """Environment variables that hold the keys which the target file names."""
+    environment = {}
+    for letter, tenant in zip("ab", serving.tenants, strict=False):
+        environment[f"TRUEUP_{letter.upper()}_PUBLIC_KEY"] = tenant.public_key
+        environment[f"TRUEUP_{letter.upper()}_PRIVATE_KEY"] = tenant.private_key
+    if serving.control_key is not None:
+        environment[_CONTROL] = serving.control_key
+    if serving.ingest_key is not None:
+        environment[_INGEST] = serving.ingest_key
+    return environment
+
+
+def target_file(serving: Serving, *, requests: int, restart_door: Path | None = None) -> str:
+    """Text of a target file for a started reference; `requests` is the budget in all."""
+    parts = [
+        "# The embedded reference, as this run started it.",
+        'name = "reference"',
+        f'base_url = "{serving.url}"',
+    ]
+    for letter, tenant in zip("ab", serving.tenants, strict=False):
+        parts += [
+            "",
+            f"[tenants.{letter}]",
+            f'public_key = {{ env = "TRUEUP_{letter.upper()}_PUBLIC_KEY" }}',
+            f'private_key = {{ env = "TRUEUP_{letter.upper()}_PRIVATE_KEY" }}',
+            f"customer_id = {tenant.customer_id}",
+        ]
+    parts += [
+        "",
+        "[ingest]",
+        'via = "http"',
+        f'url = "{serving.ingest_url}"',
+        'accepted = "accepted"',
+        'refused = { list = "refused", line = "line", reason = "reason" }',
+    ]
+    if serving.ingest_key is not None:
+        parts.append(f'headers = {{ "X-Ingest-Key" = {{ env = "{_INGEST}" }} }}')
+    if serving.control_url is not None:
+        parts += _control(serving.control_url)
+    if restart_door is not None:
+        argv = ", ".join(
+            f'"{word}"' for word in (sys.executable, "-m", "scenarios.restart", str(restart_door))
+        )
+        parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
+    parts += ["", "[budget]", 'requests_per_s = "unlimited"', f"requests = {requests}", ""]
+    return "\n".join(parts)
+
+
+def _control(url: str) -> list[str]:
+    headers = f'headers = {{ "X-Control-Key" = {{ env = "{_CONTROL}" }} }}'
+    money = ("kind", "network", "idempotency_key")
+    return [
+        "",
+        "[clock]",
+        'via = "http"',
+        f'url = "{url}/clock"',
+        headers,
+        'body = { now = "{now}" }',
+        "",
+        "[maintenance]",
+        'via = "http"',
+        f'url = "{url}/maintenance"',
+        headers,
+        "",
+        "[money]",
+        'via = "http"',
+        f'url = "{url}/money"',
+        headers,
+        "",
+        "[money.body]",
+        'customer_id = "{customer_id}"',
+        'bytes = "{bytes}"',
+        *(f'{key} = "{{{key}}}"' for key in money),
+    ]

@@ -1,0 +1,52 @@
+"""How trials become kills, survivors, voids and false alarms."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports.facts import CheckResult, Verdict
+from scenarios.prove import Status, alarms, status_of
+from scenarios.trial import Trial
+
+
+def result(law: str, verdict: Verdict) -> CheckResult:
+    return CheckResult(check=f"check-{law}", law=law, title="-", verdict=verdict, reason="-")
+
+
+@pytest.mark.parametrize(
+    ("trial", "status"),
+    [
+        (Trial(results=(result("KEY", Verdict.FAIL),)), Status.KILLED),
+        (Trial(results=(result("PAGE", Verdict.FAIL),)), Status.KILLED_OTHER),
+        (Trial(results=(result("KEY", Verdict.PASS),)), Status.SURVIVED),
+        (Trial(results=(result("KEY", Verdict.INCONCLUSIVE),)), Status.SURVIVED),
+        (Trial(results=(result("KEY", Verdict.BLOCKED),)), Status.SURVIVED),
+        (Trial(), Status.VOID),
+        (Trial(error="did not start"), Status.VOID),
+        (Trial(timed_out=True), Status.TIMEOUT),
+    ],
+)
+def test_a_fault_is_killed_only_by_a_law_that_it_is_charged_with(
+    trial: Trial, status: Status
+) -> None:
+    """Failing for another reason, not deciding, or not starting is no kill."""
+    assert status_of(trial, ["KEY", "SUM=LOG"]) is status
+
+
+def test_whatever_convicts_something_correct_is_an_alarm() -> None:
+    """Failures and not-testable checks count; doubt does not."""
+    trial = Trial(
+        results=(
+            result("A", Verdict.FAIL),
+            result("B", Verdict.NOT_TESTABLE),
+            result("C", Verdict.INCONCLUSIVE),
+            result("D", Verdict.PASS),
+        )
+    )
+    assert alarms(trial) == ["check-A", "check-B"]
+
+
+@pytest.mark.parametrize("trial", [Trial(), Trial(error="x"), Trial(timed_out=True)])
+def test_a_variant_that_could_not_be_tried_is_an_alarm(trial: Trial) -> None:
+    """A trial that was not held must not count as silence."""
+    assert len(alarms(trial)) == 1

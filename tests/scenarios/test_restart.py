@@ -1,0 +1,32 @@
+"""The door at which a restart of the embedded reference is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scenarios.restart import knock, restart_door
+
+
+def test_a_knock_restarts_once_and_says_when_it_is_done() -> None:
+    """Two knocks, two restarts."""
+    restarts: list[int] = []
+    with restart_door(lambda: restarts.append(1)) as door:
+        assert knock(door) == ""
+        assert knock(door) == ""
+    assert restarts == [1, 1]
+
+
+def test_a_restart_that_fails_says_why() -> None:
+    """The reason reaches whoever knocked, and the door stays open."""
+
+    def fail() -> None:
+        raise RuntimeError("the port is taken")
+
+    with restart_door(fail) as door:
+        assert knock(door) == "the port is taken"
+        assert knock(door) == "the port is taken"
+
+
+def test_a_knock_at_no_door_is_answered(tmp_path: Path) -> None:
+    """No hang and no traceback when the run is gone."""
+    assert "nobody answers" in knock(tmp_path / "gone")
