@@ -1,0 +1,145 @@
+"""Optional features of an implementation: the names that `claims` in a target file may hold.
+
+Two kinds: features that the guide itself promises, which are assumed where a target file says
+nothing, and neighbours of the guide that many implementations have. A check of a feature that is
+not claimed is *not applicable*; of one that is claimed and cannot be exercised, *not testable*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["CLAIMS", "GUIDE_CLAIMS", "Claim"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """One feature that a vendor may say it has."""
+
+    name: str
+    sentence: str
+    source: str
+    """Section of the guide or item of the API fact sheet."""
+    guide: bool = False
+    """Promised by the guide: assumed where `claims` is left out."""
+
+
+_ROWS: Final = (
+    Claim(
+        name="residential",
+        sentence="Residential proxies are sold, with their ledger and account summary.",
+        source="guide: Residential Ledger",
+        guide=True,
+    ),
+    Claim(
+        name="mobile",
+        sentence="Mobile proxies are sold, with their ledger and account summary.",
+        source="guide: Mobile Ledger",
+        guide=True,
+    ),
+    Claim(
+        name="success-counts",
+        sentence="Summaries carry `log_summary_successful` and `log_summary_error`.",
+        source="guide: Log Summaries; C1",
+        guide=True,
+    ),
+    Claim(
+        name="status-codes",
+        sentence="Logs carry the HTTP status (`log_status_code`) or an error code.",
+        source="guide: Raw Logs; C2",
+        guide=True,
+    ),
+    Claim(
+        name="minute-graph",
+        sentence="The graph answers with the interval `minute` while logs last.",
+        source="guide: Analytics Graph Endpoint",
+        guide=True,
+    ),
+    Claim(
+        name="hour-graph",
+        sentence="The graph answers with the interval `hour` while logs last.",
+        source="guide: Analytics Graph Endpoint",
+        guide=True,
+    ),
+    Claim(
+        name="month-graph",
+        sentence="The graph answers with the interval `month`.",
+        source="guide: Analytics Graph Endpoint",
+        guide=True,
+    ),
+    Claim(
+        name="old-graph",
+        sentence="The graph answers for days whose logs are gone, from summaries.",
+        source="guide: Analytics Components",
+        guide=True,
+    ),
+    Claim(
+        name="breakdown",
+        sentence="`analytics/breakdown` splits totals by proxy user, hostname and network.",
+        source="4.8",
+    ),
+    Claim(
+        name="customer",
+        sentence="`customer/retrieve` carries the bytes left of both data pools.",
+        source="2.6",
+    ),
+    Claim(
+        name="proxy-user",
+        sentence="`proxy_user/search` and `retrieve` carry the bytes that each user used.",
+        source="2.5",
+    ),
+    Claim(
+        name="proxy-user-edit",
+        sentence="Proxy users can be created, edited and deleted over the API.",
+        source="6",
+    ),
+    Claim(
+        name="service",
+        sentence="`service/search` and `service/retrieve` list the customer's services.",
+        source="2.6",
+    ),
+    Claim(
+        name="service-graph",
+        sentence="The graph can be filtered by `service_id`.",
+        source="4.7",
+    ),
+    Claim(
+        name="charged",
+        sentence="Summaries carry `log_summary_charged_requests` and `_charged_bytes`.",
+        source="2.2",
+    ),
+    Claim(
+        name="money",
+        sentence="Purchases, top-ups, refunds and adjustments can be made through the money hook.",
+        source="guide: Residential Ledger; C15",
+    ),
+    Claim(
+        name="idempotent-money",
+        sentence="A money call that is sent again with the same key changes nothing.",
+        source="8.2.2",
+    ),
+    Claim(
+        name="deduplication",
+        sentence="An event that is delivered again with the same `log_id` changes nothing.",
+        source="architecture: Ingestion",
+    ),
+    Claim(
+        name="rate-limit",
+        sentence="More requests than the limit are answered 429, and it can be recovered from.",
+        source="1.8; C17",
+    ),
+    Claim(
+        name="request-id",
+        sentence="Error bodies carry `api_request_id`.",
+        source="1.7",
+    ),
+)
+
+CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType({claim.name: claim for claim in _ROWS})
+"""Name → claim, in the order of the documentation."""
+
+GUIDE_CLAIMS: Final = frozenset(claim.name for claim in _ROWS if claim.guide)
+"""What a target file without `claims` stands for."""
