@@ -1,0 +1,108 @@
+"""A log-linear histogram of durations: bounded relative error, exact merge, small in JSON.
+
+The layout is that of HdrHistogram with seven bits after the leading one: every bucket is at
+most 1/128 of its own value wide, so a percentile read from the middle of a bucket is within
+0.4 % of a recorded value. Buckets are the top bits of the value as an IEEE 754 double, which
+makes adding a block of values three vector operations, some nanoseconds a value.
+It refuses to forget: merging adds counts, and nothing is ever resampled or decayed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PERCENTILE_RULE", "Histogram", "bucket_bounds", "bucket_of"]
+
+PERCENTILE_RULE: Final = (
+    "nearest rank: the p-th percentile of n values is the ceil(p·n)-th smallest, "
+    "read from the middle of its bucket (within 0.4 %)"
+)
+_SUB_BITS: Final = 7
+_SUB: Final = 1 << _SUB_BITS
+_SHIFT: Final = 52 - _SUB_BITS
+_BIAS: Final = 1023 << _SUB_BITS
+_BUCKETS: Final = 63 * _SUB
+
+IntArray = npt.NDArray[np.int64]
+
+
+def bucket_of(value: int) -> int:
+    """The bucket of one value; 0 and negative values count as 1 (below 2^53 exact)."""
+    value = max(value, 1)
+    exponent = value.bit_length() - 1
+    return exponent * _SUB + ((value << _SUB_BITS) >> exponent) - _SUB
+
+
+def bucket_bounds(bucket: int) -> tuple[float, float]:
+    """Lower (inclusive) and upper (exclusive) bound of a bucket, in the unit of the values."""
+    exponent, step = divmod(bucket, _SUB)
+    scale = 2.0**exponent / _SUB
+    return (_SUB + step) * scale, (_SUB + step + 1) * scale
+
+
+class Histogram:
+    """Counts of whole-number values, 1 … 2^63-1; the unit is the caller's (ours: nanoseconds)."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: IntArray = np.zeros(_BUCKETS, dtype=np.int64)
+
+    @classmethod
+    def from_sparse(cls, sparse: Mapping[str, int] | Mapping[int, int]) -> Self:
+        """Build from {bucket: count}; keys may be text, as JSON has them.
+
+        Raises ValueError when a bucket lies outside the layout or a count is negative.
+        """
+        made = cls()
+        for key, count in sparse.items():
+            bucket = int(key)
+            if not 0 <= bucket < _BUCKETS or count < 0:
+                raise ValueError(f"bucket {key} with count {count} is not of this layout")
+            made._counts[bucket] += count
+        return made
+
+    def add(self, values: IntArray) -> None:
+        """Add a block of values (shape: one axis; any integer type)."""
+        if len(values) == 0:
+            return
+        doubles = np.maximum(values, 1).astype(np.float64)
+        buckets = (doubles.view(np.int64) >> _SHIFT) - _BIAS
+        found = np.bincount(buckets)
+        self._counts[: len(found)] += found
+
+    def merge(self, other: Histogram) -> None:
+        """Add the counts of another histogram; exact, in any order."""
+        self._counts += other._counts
+
+    def sparse(self) -> dict[str, int]:
+        """{bucket: count} of the buckets that hold anything, ascending, keys as text."""
+        held = np.flatnonzero(self._counts)
+        return {str(int(bucket)): int(self._counts[bucket]) for bucket in held}
+
+    @property
+    def count(self) -> int:
+        return int(self._counts.sum())
+
+    def percentile(self, share: float) -> float | None:
+        """Value at `share` (0 … 1) by `PERCENTILE_RULE`; None while nothing was added."""
+        total = self.count
+        if total == 0:
+            return None
+        rank = min(max(math.ceil(share * total - 1e-9), 1), total)
+        bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
+        low, high = bucket_bounds(bucket)
+        return low if high - low <= 1 else (low + high) / 2
+
+    def mean(self) -> float | None:
+        """Mean of the bucket middles; None while nothing was added."""
+        held = np.flatnonzero(self._counts)
+        if len(held) == 0:
+            return None
+        middles = np.array([sum(bucket_bounds(int(bucket))) / 2 for bucket in held])
+        return float(np.dot(middles, self._counts[held]) / self._counts[held].sum())

@@ -1,0 +1,28 @@
+"""Delivery: handing events to a target and saying what became of them.
+
+A driver answers for each event: accepted, refused, or unknown, where the answer was lost.
+It retries with the same bytes, so with the same ids; it never calls a lost answer a loss.
+"""
+
+from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from simulator.delivery.command import CommandDriver, CommandForm
+from simulator.delivery.forms import BodyForm, FieldMap, HttpForm
+from simulator.delivery.http import HttpDriver
+from simulator.delivery.outcomes import BatchOutcome, Driver
+from simulator.delivery.retry import RetryPolicy
+
+__all__ = [
+    "Answer",
+    "AnswerRule",
+    "BatchOutcome",
+    "BodyForm",
+    "CommandDriver",
+    "CommandForm",
+    "Driver",
+    "FieldMap",
+    "HttpDriver",
+    "HttpForm",
+    "Kind",
+    "RetryPolicy",
+    "read_answer",
+]

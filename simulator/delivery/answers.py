@@ -1,0 +1,157 @@
+"""What a target's answer says about the events it was handed. Pure; a table and its reader.
+
+Definite answers end a delivery. An indefinite one (no answer, a 5xx that may come from
+something in between) leaves open whether the events were stored, and must be tried again
+with the same ids; if it stays open, the outcome is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from reports.facts import Outcome
+from reports.records import OutcomeRange
+from simulator.delivery.outcomes import whole
+
+__all__ = ["Answer", "AnswerRule", "Kind", "read_answer"]
+
+
+class Kind(StrEnum):
+    """What to do with an answer."""
+
+    SETTLED = "settled"
+    """The outcomes are known."""
+    AGAIN = "again"
+    """Definitely not taken this time (429, 503 with Retry-After): try again later."""
+    LOST = "lost"
+    """May or may not have been taken: try again with the same ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRule:
+    """Where an answer says what was accepted and refused; an empty path: it does not say."""
+
+    accepted: str = "accepted"
+    """Dotted path to the number accepted, duplicates included; absent in an answer: unchecked."""
+    refused: str = "refused"
+    """Dotted path to the list of refused events; absent in an answer: none was refused."""
+    line_key: str = "line"
+    reason_key: str = "reason"
+    first_line: int = 1
+
+
+class Answer(NamedTuple):
+    """An answer, read."""
+
+    kind: Kind
+    ranges: tuple[OutcomeRange, ...] = ()
+    """Where settled: outcomes of lines 0 … count-1."""
+    reason: str = ""
+    retry_after_s: float | None = None
+
+
+_BY_STATUS: Final[Mapping[int, Kind]] = {
+    408: Kind.LOST,
+    425: Kind.AGAIN,
+    429: Kind.AGAIN,
+}
+"""Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
+
+
+def read_answer(
+    rule: AnswerRule,
+    status: int,
+    body: bytes,
+    count: int,
+    *,
+    retry_after_s: float | None = None,
+) -> Answer:
+    """Read one complete answer to a request that held `count` events."""
+    reason = f"HTTP {status}"
+    if 200 <= status < 300:
+        return _read_success(rule, body, count)
+    if status == 503 and retry_after_s is not None:
+        return Answer(Kind.AGAIN, (), reason, retry_after_s)
+    if kind := _BY_STATUS.get(status):
+        return Answer(kind, (), reason, retry_after_s)
+    if status >= 500:
+        return Answer(Kind.LOST, (), reason, retry_after_s)
+    return Answer(Kind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason)
+
+
+def _said(body: bytes) -> str:
+    try:
+        message = msgspec.json.decode(body, type=dict[str, object]).get("message")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        message = None
+    return f": {message}" if isinstance(message, str) and message else ""
+
+
+def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
+    try:
+        said = msgspec.json.decode(body, type=dict[str, object]) if body else {}
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        said = {}
+    refused = _refused(rule, _at(said, rule.refused), count)
+    if refused is None:
+        note = f"the answer's `{rule.refused}` could not be read"
+        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+    accepted = _at(said, rule.accepted)
+    if isinstance(accepted, int) and accepted + len(refused) != count:
+        note = f"the answer accounts for {accepted + len(refused)} of {count} events"
+        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+    return Answer(Kind.SETTLED, _around(refused, count))
+
+
+def _at(said: object, path: str) -> object:
+    """What stands at a dotted path; None where the path is empty or leads nowhere."""
+    if not path:
+        return None
+    for key in path.split("."):
+        said = said.get(key) if isinstance(said, Mapping) else None
+    return said
+
+
+def _refused(rule: AnswerRule, listed: object, count: int) -> dict[int, str] | None:
+    if listed is None:
+        return {}
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        return None
+    found: dict[int, str] = {}
+    for row in listed:
+        if not isinstance(row, Mapping):
+            return None
+        line = row.get(rule.line_key)
+        if not isinstance(line, int) or not 0 <= line - rule.first_line < count:
+            return None
+        found[line - rule.first_line] = str(row.get(rule.reason_key, ""))
+    return found
+
+
+def _around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
+    """Accepted everywhere but at the refused lines; neighbours with one outcome share a range."""
+    if not refused:
+        return whole(count, Outcome.ACCEPTED)
+    ranges: list[OutcomeRange] = []
+
+    def put(first: int, length: int, outcome: Outcome, reason: str) -> None:
+        if length <= 0:
+            return
+        last = ranges[-1] if ranges else None
+        if last and (last.outcome, last.reason) == (outcome, reason):
+            ranges.pop()
+            first, length = last.first, last.count + length
+        ranges.append(OutcomeRange(first=first, count=length, outcome=outcome, reason=reason))
+
+    next_line = 0
+    for line in sorted(refused):
+        put(next_line, line - next_line, Outcome.ACCEPTED, "")
+        put(line, 1, Outcome.REFUSED, refused[line])
+        next_line = line + 1
+    put(next_line, count - next_line, Outcome.ACCEPTED, "")
+    return tuple(ranges)

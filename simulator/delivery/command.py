@@ -1,0 +1,134 @@
+"""The command driver: any program that reads NDJSON on its standard input.
+
+Exit status 0: accepted, unless its output says otherwise in the form of the answer rule.
+75 (EX_TEMPFAIL of sysexits.h): not taken, try again. Another below 128: refused. Killed (128
+and above, as shells report it, or by a signal), or longer
+than the time allowed: unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from reports.facts import EventOutcome, Json, Outcome
+from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from simulator.delivery.forms import FieldMap
+from simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from simulator.delivery.retry import RetryPolicy
+
+__all__ = ["CommandDriver", "CommandForm"]
+
+_TRY_AGAIN: Final = 75
+_MOST_OUTPUT: Final = 4 << 20
+_JSON: Final = msgspec.json.Encoder()
+_EVENT: Final = msgspec.json.Decoder(dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandForm:
+    """A program and how to call it."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Added to our own environment; may hold secrets."""
+    cwd: str | None = None
+    fields: FieldMap = field(default_factory=FieldMap)
+    answer: AnswerRule = field(default_factory=AnswerRule)
+    timeout_s: float = 30.0
+    most_events: int = 1_000
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5))
+
+
+class CommandDriver:
+    """Fills `Driver` by starting the program once a batch."""
+
+    def __init__(self, form: CommandForm) -> None:
+        self.form = form
+
+    async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
+        outcomes: list[EventOutcome] = []
+        for start in range(0, len(events), self.form.most_events):
+            part = [self.form.fields.apply(one) for one in events[start:][: self.form.most_events]]
+            body = b"".join(_JSON.encode(event) + b"\n" for event in part)
+            outcomes.extend((await self._deliver(body, len(part))).events())
+        return outcomes
+
+    async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
+        if self.form.fields:
+            rows = [_EVENT.decode(line) for line in body.splitlines() if line]
+            body = b"".join(
+                _JSON.encode(self.form.fields.apply(row)) + b"\n"  # type: ignore[arg-type]
+                for row in rows
+            )
+        return await self._deliver(body, count)
+
+    async def close(self) -> None:
+        """Nothing is held between batches."""
+
+    async def _deliver(self, body: bytes, count: int) -> BatchOutcome:
+        started = time.perf_counter()
+        attempt, lost = 0, False
+        while True:
+            attempt += 1
+            answer = await self._attempt(body, count)
+            lost = lost or answer.kind is Kind.LOST
+            pause_s = self.form.retry.pause_s(attempt)
+            elapsed_s = time.perf_counter() - started
+            if answer.kind is Kind.SETTLED or self.form.retry.gives_up(attempt, elapsed_s, pause_s):
+                break
+            await asyncio.sleep(pause_s)
+        if answer.kind is Kind.SETTLED:
+            ranges = settle_after_loss(answer.ranges) if lost else answer.ranges
+        else:
+            ranges = whole(count, Outcome.UNKNOWN if lost else Outcome.REFUSED, answer.reason)
+        return BatchOutcome(
+            count=count, ranges=ranges, attempts=attempt, elapsed_ms=elapsed_s * 1e3
+        )
+
+    async def _attempt(self, body: bytes, count: int) -> Answer:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.form.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, **self.form.env},
+                cwd=self.form.cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            reason = f"`{self.form.argv[0]}` could not be started: {error.strerror}"
+            return Answer(Kind.SETTLED, whole(count, Outcome.REFUSED, reason), reason)
+        try:
+            async with asyncio.timeout(self.form.timeout_s):
+                output, errors = await process.communicate(body)
+        except TimeoutError:
+            reason = f"the command took longer than {self.form.timeout_s:g} s and was ended"
+            return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, reason), reason)
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        return _read_exit(self.form.answer, process.returncode or 0, output, errors, count)
+
+
+def _read_exit(rule: AnswerRule, status: int, output: bytes, errors: bytes, count: int) -> Answer:
+    if status == 0:
+        return read_answer(rule, 200, output[:_MOST_OUTPUT], count)
+    last = (errors.strip().splitlines() or [b""])[-1].decode(errors="replace")[:200]
+    reason = f"exit status {status}" + (f": {last}" if last else "")
+    if status == _TRY_AGAIN:
+        return Answer(Kind.AGAIN, (), reason)
+    outcome = Outcome.REFUSED if 0 < status < 128 else Outcome.UNKNOWN
+    return Answer(Kind.SETTLED, whole(count, outcome, reason), reason)

@@ -1,0 +1,122 @@
+"""How a target wants its events: where, in which body, under which names. Frozen values.
+
+Encoding is pure: our NDJSON goes in, the bytes of the target's form come out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from reports.facts import Json
+from simulator.delivery.answers import AnswerRule
+from simulator.delivery.retry import RetryPolicy
+
+__all__ = ["CONTENT_TYPE", "BodyForm", "FieldMap", "HttpForm", "encode_events", "encode_ndjson"]
+
+_JSON: Final = msgspec.json.Encoder()
+_EVENTS: Final = msgspec.json.Decoder(dict[str, object])
+
+
+class BodyForm(StrEnum):
+    """What one request carries."""
+
+    NDJSON = "ndjson"
+    JSON_ARRAY = "json-array"
+    JSON_OBJECT = "json-object"
+    """One event a request."""
+
+
+CONTENT_TYPE: Final[Mapping[BodyForm, str]] = {
+    BodyForm.NDJSON: "application/x-ndjson",
+    BodyForm.JSON_ARRAY: "application/json",
+    BodyForm.JSON_OBJECT: "application/json",
+}
+
+_FRAME: Final[Mapping[BodyForm, tuple[bytes, bytes, bytes]]] = {
+    BodyForm.NDJSON: (b"", b"\n", b"\n"),
+    BodyForm.JSON_ARRAY: (b"[", b",", b"]"),
+    BodyForm.JSON_OBJECT: (b"", b"", b""),
+}
+"""Before the events, between them, after them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldMap:
+    """From our event to theirs: renamed keys, dropped keys, keys with a fixed value."""
+
+    rename: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    drop: frozenset[str] = frozenset()
+    extras: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __bool__(self) -> bool:
+        return bool(self.rename or self.drop or self.extras)
+
+    def apply(self, event: Mapping[str, Json]) -> dict[str, Json]:
+        """The event under the target's names."""
+        mapped = {
+            self.rename.get(key, key): value for key, value in event.items() if key not in self.drop
+        }
+        mapped.update(self.extras)
+        return mapped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpForm:
+    """An HTTP way in. Header values are already resolved and may be secret: never print them."""
+
+    url: str
+    method: str = "POST"
+    body: BodyForm = BodyForm.NDJSON
+    gzip: bool = False
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    fields: FieldMap = field(default_factory=FieldMap)
+    answer: AnswerRule = field(default_factory=AnswerRule)
+    timeout_s: float = 10.0
+    """For one attempt, from connecting to the whole answer."""
+    most_events: int = 1_000
+    """Events in one request; a longer send is cut into several."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def head_fields(self) -> dict[str, str]:
+        """Header fields of every request but Host and Content-Length; the form's own win."""
+        fields = {"Content-Type": CONTENT_TYPE[self.body], "Accept": "application/json"}
+        if self.gzip:
+            fields["Content-Encoding"] = "gzip"
+        given = {name.lower() for name in self.headers}
+        kept = {name: value for name, value in fields.items() if name.lower() not in given}
+        return {**kept, **self.headers}
+
+
+def encode_events(form: HttpForm, events: Sequence[Mapping[str, Json]]) -> bytes:
+    """The request body for some events, field map and compression applied."""
+    before, between, after = _FRAME[form.body]
+    rows = [form.fields.apply(event) for event in events] if form.fields else events
+    body = before + between.join(_JSON.encode(row) for row in rows) + after
+    return compress(body) if form.gzip else body
+
+
+def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
+    """The request body for events that already stand as NDJSON lines.
+
+    Without a field map the lines are not parsed: a JSON text on one line holds no raw newline.
+    """
+    if form.fields:
+        rows = [_EVENTS.decode(line) for line in body.splitlines() if line]
+        return encode_events(form, rows)  # type: ignore[arg-type]  # decoded JSON is Json
+    before, between, after = _FRAME[form.body]
+    if form.body is not BodyForm.NDJSON:
+        body = before + body.rstrip(b"\n").replace(b"\n", between) + after
+    return compress(body) if form.gzip else body
+
+
+def compress(body: bytes) -> bytes:
+    """gzip at the fastest level: at load the generator's time is worth more than bytes."""
+    squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return squeezer.compress(body) + squeezer.flush()

@@ -1,0 +1,136 @@
+"""The HTTP driver: events as POSTs, retried with the same bytes until a definite answer.
+
+It is the careful, convenient way in, for probes and fleets. Load goes through the reactor,
+which speaks the same forms and reads answers with the same table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import aiohttp
+
+from reports.facts import EventOutcome, Json, Outcome
+from reports.records import OutcomeRange
+from simulator.delivery.answers import Answer, Kind, read_answer
+from simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
+from simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from simulator.delivery.retry import RetryPolicy
+
+__all__ = ["HttpDriver", "retry_after_s"]
+
+_NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
+"""Errors after which the target certainly has nothing."""
+_LOST: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""Errors after which it may have everything."""
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds in a Retry-After header; None where absent or given as a date."""
+    try:
+        return max(float(text), 0.0) if text is not None else None
+    except ValueError:
+        return 0.0
+
+
+class HttpDriver:
+    """Fills `Driver` over HTTP. One instance may send from many tasks at once."""
+
+    def __init__(self, form: HttpForm, *, connections: int = 8) -> None:
+        self.form = form
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
+        size = 1 if self.form.body is BodyForm.JSON_OBJECT else self.form.most_events
+        outcomes: list[EventOutcome] = []
+        for start in range(0, len(events), size):
+            part = events[start : start + size]
+            outcome = await self._deliver(encode_events(self.form, part), len(part))
+            outcomes.extend(outcome.events())
+        return outcomes
+
+    async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
+        if count == 0:
+            return BatchOutcome(count=0, ranges=())
+        if self.form.body is BodyForm.JSON_OBJECT and count > 1:
+            return await self._one_by_one(body, count)
+        return await self._deliver(encode_ndjson(self.form, body), count)
+
+    async def _one_by_one(self, body: bytes, count: int) -> BatchOutcome:
+        started = time.perf_counter()
+        sent = [
+            await self._deliver(encode_ndjson(self.form, line), 1) for line in body.splitlines()
+        ]
+        return BatchOutcome(
+            count=count,
+            ranges=tuple(part for n, one in enumerate(sent) for part in one.shifted(n)),
+            attempts=max(one.attempts for one in sent),
+            elapsed_ms=(time.perf_counter() - started) * 1e3,
+        )
+
+    async def _deliver(self, payload: bytes, count: int) -> BatchOutcome:
+        started = time.perf_counter()
+        attempt, maybe_stored = 0, False
+        while True:
+            attempt += 1
+            answer, sent = await self._attempt(payload, count)
+            elapsed_s = time.perf_counter() - started
+            if answer.kind is Kind.SETTLED:
+                break
+            maybe_stored = maybe_stored or (sent and answer.kind is Kind.LOST)
+            pause_s = self._policy.pause_s(attempt, retry_after_s=answer.retry_after_s)
+            if self._policy.gives_up(attempt, elapsed_s, pause_s):
+                break
+            await asyncio.sleep(pause_s)
+        return BatchOutcome(
+            count=count,
+            ranges=_final(answer, count, maybe_stored),
+            attempts=attempt,
+            elapsed_ms=elapsed_s * 1e3,
+        )
+
+    @property
+    def _policy(self) -> RetryPolicy:
+        return self.form.retry
+
+    async def _attempt(self, payload: bytes, count: int) -> tuple[Answer, bool]:
+        """One request; the flag says whether anything may have reached the target."""
+        session = self._open()
+        try:
+            async with session.request(self.form.method, self.form.url, data=payload) as response:
+                body = await response.read()
+                after_s = retry_after_s(response.headers.get("Retry-After"))
+                return read_answer(
+                    self.form.answer, response.status, body, count, retry_after_s=after_s
+                ), True
+        except _NOT_SENT as error:
+            return Answer(Kind.LOST, (), f"not delivered: {error}"), False
+        except _LOST as error:
+            return Answer(Kind.LOST, (), f"no answer: {str(error) or type(error).__name__}"), True
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers=self.form.head_fields(),
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                timeout=aiohttp.ClientTimeout(total=self.form.timeout_s),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _final(answer: Answer, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
+    """The last word: a refusal after a lost answer leaves open what the lost one did."""
+    if answer.kind is not Kind.SETTLED:
+        outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
+        return whole(count, outcome, answer.reason)
+    if not maybe_stored:
+        return answer.ranges
+    return settle_after_loss(answer.ranges)

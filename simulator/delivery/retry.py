@@ -1,0 +1,36 @@
+"""When a delivery is tried again, and when it is given up. Pure: it neither waits nor draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["RetryPolicy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Doubling pauses between attempts, held below a ceiling, until a total is spent.
+
+    The defaults outlast a target that is killed and started again within twenty seconds.
+    """
+
+    attempts: int = 40
+    first_s: float = 0.05
+    factor: float = 2.0
+    most_s: float = 1.0
+    total_s: float = 30.0
+    """From the first attempt; no attempt begins later than this."""
+
+    def pause_s(self, attempt: int, *, retry_after_s: float | None = None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 1).
+
+        A target's own Retry-After counts when it asks for longer, up to ten times `most_s`.
+        """
+        pause = min(self.first_s * self.factor ** min(attempt - 1, 30), self.most_s)
+        if retry_after_s is not None:
+            pause = max(pause, min(retry_after_s, 10 * self.most_s))
+        return pause
+
+    def gives_up(self, attempt: int, elapsed_s: float, pause_s: float) -> bool:
+        """Whether attempt number `attempt` was the last one."""
+        return attempt >= self.attempts or elapsed_s + pause_s > self.total_s

@@ -1,0 +1,32 @@
+"""The reactor: many keep-alive connections driven by one plain epoll loop, on a schedule.
+
+It sends prepared bytes as fast as a C tool would, measures from the planned time, and knows
+for every event whether it was accepted, refused or left unknown. It imports neither Locust
+nor gevent: whoever embeds it hands in the sockets, the poller and a way to yield.
+"""
+
+from simulator.reactor.bodies import Batch, BodySource, FixedBodies, FleetBodies
+from simulator.reactor.engine import Engine, Lane, Limits, System
+from simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
+from simulator.reactor.recorder import Recorder, Second
+from simulator.reactor.schedule import SHAPES, Schedule, Shape, ShapeError
+
+__all__ = [
+    "SHAPES",
+    "Batch",
+    "BodySource",
+    "Engine",
+    "FixedBodies",
+    "FleetBodies",
+    "HttpProtocolError",
+    "Lane",
+    "Limits",
+    "Recorder",
+    "Response",
+    "ResponseParser",
+    "Schedule",
+    "Second",
+    "Shape",
+    "ShapeError",
+    "System",
+]

@@ -1,0 +1,223 @@
+"""What the reactor sends: batches of events, encoded ahead of their time, and reads.
+
+A source hands out batches one by one and knows which event numbers each holds. The fleet's
+events come in blocks; worker k of W takes blocks k, k+W, …, so that no two workers ever send
+the same event. Before a block is opened it is announced: should the generator die, the events
+of announced blocks without an outcome are unknown, not forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from reports.records import OutcomeRange
+from simulator.delivery.forms import BodyForm, HttpForm, encode_ndjson
+
+__all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "request_head"]
+
+Buffer = bytes | memoryview
+
+_LEASE: Final = 16
+"""Blocks announced at once."""
+_POISON: Final = b'{"log_id": "broken\n'
+"""A line that no JSON reader takes."""
+
+
+class Batch:
+    """One request's worth of events and where its delivery stands. Mutable: the engine's own."""
+
+    __slots__ = (
+        "attempt",
+        "body",
+        "copies",
+        "count",
+        "first",
+        "first_sent",
+        "head",
+        "lost",
+        "planned",
+        "poisoned",
+        "settled",
+    )
+
+    def __init__(self, head: bytes, body: Buffer, first: int, count: int) -> None:
+        self.head, self.body = head, body
+        self.first, self.count = first, count
+        self.attempt = 0
+        self.copies = 1
+        """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
+        self.lost = False
+        """An attempt ended without an answer: the events may be stored."""
+        self.planned = 0
+        self.first_sent = 0
+        self.poisoned = False
+        """A broken line stands after the events."""
+        self.settled: tuple[OutcomeRange, ...] | None = None
+        """What an earlier copy of a twin came to."""
+
+
+class BodySource(Protocol):
+    """Hands out batches in order."""
+
+    def take(self) -> Batch | None:
+        """The next batch; None when there are no more."""
+        ...
+
+    def prepare(self) -> None:
+        """Use idle time to have the next batches ready."""
+        ...
+
+
+def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[tuple[str, int], bytes]:
+    """Address (host, port) of a URL and the request's head up to the value of Content-Length.
+
+    Raises ValueError for a scheme other than http or a field that would break the head.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"{url}: expected an http:// URL with a host")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    rows = {"Host": parts.netloc.rpartition("@")[2], **fields}
+    for name, value in rows.items():
+        if any(c in f"{name}{value}" for c in "\r\n\0"):
+            raise ValueError(f"header field `{name}` holds a line break")
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in rows.items())]
+    head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+    return (parts.hostname, parts.port or 80), head
+
+
+class FixedBodies:
+    """The same ready body again and again; for calibration, where no event is counted."""
+
+    def __init__(self, head: bytes, body: bytes, *, count: int = 1) -> None:
+        self._head = head + str(len(body)).encode() + b"\r\n\r\n"
+        self._body, self._count, self._next = body, count, 0
+
+    def take(self) -> Batch:
+        batch = Batch(self._head, self._body, self._next, self._count)
+        self._next += self._count
+        return batch
+
+    def prepare(self) -> None:
+        """Everything is ready always."""
+
+
+class Reads:
+    """GETs in turn, for read traffic beside the load. Their batches hold no events."""
+
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        """`requests` are whole requests without a body, as bytes."""
+        self._requests, self._next = requests, 0
+
+    def take(self) -> Batch:
+        request = self._requests[self._next % len(self._requests)]
+        self._next += 1
+        return Batch(request, b"", 0, 0)
+
+    def prepare(self) -> None:
+        """Everything is ready always."""
+
+
+class FleetBodies:
+    """A fleet's events as request bodies of a target's form, each event once.
+
+    `ndjson(first, count)` draws and encodes events; `announce(ranges)` is called before any
+    event of those ranges can be sent. Every `poison_every`-th batch gets a broken line at its
+    end, which the target must refuse and nothing else.
+    """
+
+    def __init__(
+        self,
+        form: HttpForm,
+        ndjson: Callable[[int, int], bytes],
+        *,
+        batch_events: int,
+        block_events: int = 1_000,
+        first: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+        announce: Callable[[list[tuple[int, int]]], None] | None = None,
+        poison_every: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        """`limit`: most events over all workers, a multiple of the block is best."""
+        self.form = form
+        _, self._head = request_head(form.method, form.url, form.head_fields())
+        self._ndjson, self._announce = ndjson, announce
+        self._batch = 1 if form.body is BodyForm.JSON_OBJECT else batch_events
+        self._block = max(block_events // self._batch, 1) * self._batch
+        self._first, self._worker, self._workers = first, worker, workers
+        self._poison_every, self._limit = poison_every, limit
+        self._lease: list[tuple[int, int]] = []
+        self._blocks = self._numbers()
+        self._ready: Iterator[tuple[Buffer, int, int]] = iter(())
+        self._ahead: list[tuple[Buffer, int, int]] = []
+        self._taken = 0
+        # A block goes out as it is where a slice of it is already a body.
+        self._sliced = not form.fields and not form.gzip and form.body is not BodyForm.JSON_ARRAY
+
+    def _numbers(self) -> Iterator[tuple[int, int]]:
+        block = self._worker
+        while self._limit is None or block * self._block < self._limit:
+            start = block * self._block
+            stop = (
+                start + self._block
+                if self._limit is None
+                else min(start + self._block, self._limit)
+            )
+            yield self._first + start, stop - start
+            block += self._workers
+
+    def take(self) -> Batch | None:
+        found = next(self._ready, None)
+        if found is None:
+            self.prepare()
+            self._ready, self._ahead = iter(self._ahead), []
+            found = next(self._ready, None)
+            if found is None:
+                return None
+        body, first, count = found
+        self._taken += 1
+        poisoned = bool(self._poison_every) and self._taken % self._poison_every == 0
+        if poisoned:
+            body = bytes(body) + _POISON
+        head = self._head + b"%d\r\n\r\n" % len(body)
+        batch = Batch(head, body, first, count)
+        batch.poisoned = poisoned
+        return batch
+
+    def prepare(self) -> None:
+        if self._ahead:
+            return
+        if not self._lease:
+            self._lease = list(islice(self._blocks, _LEASE))
+            if not self._lease:
+                return
+            if self._announce is not None:
+                self._announce(self._lease)
+            self._lease.reverse()
+        first, count = self._lease.pop()
+        self._ahead = list(self._cut(first, count))
+
+    def _cut(self, first: int, count: int) -> Iterator[tuple[Buffer, int, int]]:
+        block = self._ndjson(first, count)
+        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n")) + 1
+        if len(ends) != count:
+            raise ValueError(f"{count} events were drawn, but {len(ends)} lines encoded")
+        marks = [0, *ends[self._batch - 1 :: self._batch].tolist()]
+        if count % self._batch:
+            marks.append(int(ends[-1]))
+        view = memoryview(block)
+        tail = 1 if self.form.body is BodyForm.JSON_OBJECT else 0
+        for number, (start, stop) in enumerate(pairwise(marks)):
+            at = number * self._batch
+            events = min(self._batch, count - at)
+            if self._sliced:
+                yield view[start : stop - tail], first + at, events
+            else:
+                yield encode_ndjson(self.form, block[start:stop]), first + at, events

@@ -1,0 +1,371 @@
+"""The loop: epoll over all connections of all lanes, fresh requests when they are due.
+
+It acts and decides nothing: lanes say what to send and what an answer means, the parser says
+when an answer is whole. Between two planned times it sleeps to within some microseconds and
+spins the rest; every few milliseconds it lets others run (`System.breathe`).
+"""
+
+from __future__ import annotations
+
+import select as selects
+import socket as sockets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from simulator.reactor.bodies import Batch
+from simulator.reactor.connection import Connection, State
+from simulator.reactor.http1 import HttpProtocolError
+from simulator.reactor.lane import Lane
+
+__all__ = ["Engine", "Lane", "Limits", "System"]
+
+_IN: Final = selects.EPOLLIN
+_OUT: Final = selects.EPOLLOUT
+_SPIN_NS: Final = 80_000
+"""Sleep ends this long before the next planned time: the kernel wakes us late by about 60 µs."""
+_MOST_SLEEP_NS: Final = 10_000_000
+_CHORES_NS: Final = 10_000_000
+_TIMEOUTS_NS: Final = 100_000_000
+_SECOND_NS: Final = 1_000_000_000
+_DIAL_LIMIT_NS: Final = 5_000_000_000
+_RECV: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """The machine as the engine uses it; under gevent the unpatched originals."""
+
+    socket: Callable[[int, int], sockets.socket] = sockets.socket
+    epoll: Callable[[], selects.epoll] = selects.epoll
+    select: Callable[[list[int], list[int], list[int], float], object] = selects.select
+    breathe: Callable[[], None] = lambda: None
+    """Called every 10 ms, so that whoever shares the thread gets a turn."""
+    clock_ns: Callable[[], int] = time.perf_counter_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What ends a run early or late."""
+
+    duration_s: float
+    drain_s: float = 30.0
+    """After the end: how long answers and retries may still take."""
+    most_backlog: int = 100_000
+    """Planned requests that may wait for a connection; more of them fail the run."""
+
+
+class Engine:
+    """Runs lanes until their time is over. Not for use from several threads."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        *,
+        limits: Limits,
+        system: System | None = None,
+        on_second: Callable[[int], None] | None = None,
+    ) -> None:
+        """`on_second` is called with the number of each finished second."""
+        self.lanes, self.limits = lanes, limits
+        self.system = system or System()
+        self.stopped_by = ""
+        """Why the run ended before its time; empty when it did not."""
+        self.idle_ns = 0
+        self.elapsed_ns = 0
+        self._on_second = on_second or (lambda second: None)
+        self._poller = self.system.epoll()
+        self._by_fd: dict[int, Connection] = {}
+        self._closed: list[Connection] = []
+        self._busy = 0
+        self._draining = False
+        self._start = self._end = self._next_chores = self._next_timeouts = 0
+        self._second = 0
+
+    # From outside
+
+    def connect(self, lane: Lane) -> None:
+        """Add a connection to a lane; it may come while the engine runs."""
+        self._closed.append(Connection(lane))
+
+    def disconnect(self, lane: Lane) -> None:
+        """Take a connection from a lane, once its request is answered."""
+        mine = [c for c in (*self._closed, *self._by_fd.values()) if c.lane is lane]
+        chosen = next((c for c in mine if c.batch is None and not c.leaving), None) or next(
+            (c for c in mine if not c.leaving), None
+        )
+        if chosen is not None:
+            chosen.leaving = True
+            if chosen.batch is None:
+                self._drop(chosen)
+
+    def stop(self, why: str = "") -> None:
+        """Send nothing fresh any more; answers and retries are waited for."""
+        if not self._draining:
+            now = self.system.clock_ns()
+            self.stopped_by = why
+            self._draining = True
+            self._end = min(self._end, now)
+            for lane in self.lanes:
+                lane.stop(now)
+
+    @property
+    def busy_share(self) -> float:
+        """Share of the time in which the loop was not waiting, 0 … 1."""
+        return 1 - self.idle_ns / self.elapsed_ns if self.elapsed_ns else 0.0
+
+    # The loop
+
+    def run(self) -> None:
+        """Send, read and settle until the time is over and everything is answered."""
+        clock = self.system.clock_ns
+        self._start = clock()
+        self._end = self._start + int(self.limits.duration_s * 1e9)
+        self._next_chores = self._start
+        self._next_timeouts = self._start + _TIMEOUTS_NS
+        self._dial_closed(self._start)
+        for lane in self.lanes:
+            lane.begin(self._start)
+        try:
+            while True:
+                now = clock()
+                if now >= self._next_chores and not self._chores(now):
+                    break
+                for lane in self.lanes:
+                    while lane.idle and lane.next_due <= now:
+                        free = lane.idle.pop()
+                        self._send_next(free, now, late_from=max(lane.next_due, free.free_at))
+                        now = clock()
+                for fd, mask in self._wait(now):
+                    connection = self._by_fd.get(fd)
+                    if connection is not None:
+                        self._ready(connection, mask)
+        finally:
+            self._finish()
+
+    def _wait(self, now: int) -> list[tuple[int, int]]:
+        """Events, at the latest when something is due; time spent waiting is added up."""
+        due = self._next_chores
+        for lane in self.lanes:
+            if lane.idle and lane.next_due < due:
+                due = lane.next_due
+        ahead = due - now
+        if ahead <= _SPIN_NS:
+            found = self._poller.poll(0)
+            if not found:
+                self.idle_ns += self.system.clock_ns() - now
+            return found
+        for lane in self.lanes:
+            lane.source.prepare()
+        wait = min(ahead - _SPIN_NS, _MOST_SLEEP_NS) / 1e9
+        began = self.system.clock_ns()
+        self.system.select([self._poller.fileno()], [], [], wait)
+        self.idle_ns += self.system.clock_ns() - began
+        return self._poller.poll(0)
+
+    def _chores(self, now: int) -> bool:
+        """What is done every 10 ms. False: the run is over."""
+        self._next_chores = now + _CHORES_NS
+        self.system.breathe()
+        now = self.system.clock_ns()
+        if now >= self._start + (self._second + 1) * _SECOND_NS:
+            self._close_second(now)
+        if self._closed:
+            self._dial_closed(now)
+        if now >= self._next_timeouts:
+            self._next_timeouts = now + _TIMEOUTS_NS
+            self._time_out(now)
+        for lane in self.lanes:
+            if lane.backlog(now) > self.limits.most_backlog:
+                self.stop(f"more than {self.limits.most_backlog} requests waited to be sent")
+        if not self._draining and (
+            now >= self._end or (not self._busy and all(lane.exhausted for lane in self.lanes))
+        ):
+            self.stop()
+        if not self._draining:
+            return True
+        if self._busy == 0 and all(lane.exhausted for lane in self.lanes):
+            return False
+        return now < self._end + int(self.limits.drain_s * 1e9)
+
+    def _close_second(self, now: int) -> None:
+        for lane in self.lanes:
+            lane.recorder.close_second(self._second, closed_loop=lane.schedule is None)
+        self._on_second(self._second)
+        self._second = (now - self._start) // _SECOND_NS
+
+    def _finish(self) -> None:
+        now = self.system.clock_ns()
+        for connection in list(self._by_fd.values()):
+            batch, connection.batch = connection.batch, None
+            if batch is not None:
+                batch.lost = True
+                connection.lane.give_up(batch, "the run ended before an answer")
+            connection.hang_up()
+        self._by_fd.clear()
+        self._busy = 0
+        for lane in self.lanes:
+            lane.give_up_retries()
+            lane.idle.clear()
+        self._poller.close()
+        self.elapsed_ns = now - self._start
+        self._close_second(now)
+
+    # Connections
+
+    def _dial_closed(self, now: int) -> None:
+        waiting, self._closed = self._closed, []
+        for connection in waiting:
+            if connection.leaving:
+                continue
+            if connection.retry_at > now:
+                self._closed.append(connection)
+            else:
+                self._dial(connection, now)
+
+    def _dial(self, connection: Connection, now: int) -> None:
+        host, port = connection.lane.address
+        family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
+        if connection.dial(self.system.socket, (host, port), family):
+            connection.deadline = now + _DIAL_LIMIT_NS
+            self._by_fd[connection.fd] = connection
+            self._poller.register(connection.fd, _IN | _OUT)
+        else:
+            self._back_off(connection, now)
+
+    def _back_off(self, connection: Connection, now: int) -> None:
+        connection.failures += 1
+        pause_s = connection.lane.retry.pause_s(connection.failures)
+        connection.retry_at = now + int(pause_s * 1e9)
+        self._closed.append(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        """Close and forget a connection that carries nothing."""
+        if connection.fd >= 0:
+            self._by_fd.pop(connection.fd, None)
+        if connection in connection.lane.idle:
+            connection.lane.idle.remove(connection)
+        connection.hang_up()
+
+    def _broken(self, connection: Connection, reason: str, *, count: bool = True) -> None:
+        """A connection is of no use any more: settle what it carried, and dial again."""
+        now = self.system.clock_ns()
+        dialing = connection.state is State.DIALING
+        batch, connection.batch = connection.batch, None
+        self._drop(connection)
+        if batch is not None:
+            self._busy -= 1
+            connection.lane.failed(batch, reason, now)
+        elif dialing and count:
+            connection.lane.recorder.error(reason)
+        if connection.leaving:
+            return
+        if dialing:
+            self._back_off(connection, now)
+        else:
+            self._dial(connection, now)
+
+    def _time_out(self, now: int) -> None:
+        for connection in list(self._by_fd.values()):
+            if connection.state is State.IDLE or connection.deadline > now:
+                continue
+            what = "a connection" if connection.state is State.DIALING else "an answer"
+            self._broken(connection, f"time-out: {what} took too long")
+
+    # Requests
+
+    def _send_next(self, connection: Connection, now: int, *, late_from: int) -> None:
+        """Send what is due on a free connection; `late_from`: since when it could have gone."""
+        lane = connection.lane
+        batch = lane.take(now)
+        if batch is None:
+            connection.state = State.IDLE
+            lane.idle.append(connection)
+            return
+        connection.batch = batch
+        self._busy += 1
+        batch.attempt += 1
+        connection.sent = sent = self.system.clock_ns()
+        if batch.attempt == 1:
+            batch.first_sent = sent
+            if lane.schedule is not None:
+                lane.recorder.lateness.append(max(sent - late_from, 1))
+        connection.deadline = sent + lane.timeout_ns
+        try:
+            whole = connection.write([batch.head, batch.body])
+        except OSError as error:
+            self._broken(connection, f"the connection broke: {error.strerror}")
+            return
+        if not whole:
+            self._poller.modify(connection.fd, _IN | _OUT)
+
+    def _ready(self, connection: Connection, mask: int) -> None:
+        if connection.state is State.DIALING:
+            self._dialed(connection)
+            return
+        if mask & _OUT and connection.state is State.SENDING:
+            try:
+                if connection.write(connection.rest):
+                    self._poller.modify(connection.fd, _IN)
+            except OSError as error:
+                if not mask & _IN:
+                    self._broken(connection, f"the connection broke: {error.strerror}")
+                    return
+        if mask & ~_OUT:
+            self._read(connection)
+
+    def _dialed(self, connection: Connection) -> None:
+        if not connection.connected():
+            self._broken(connection, "the target refused the connection")
+            return
+        connection.failures = 0
+        connection.free_at = self.system.clock_ns()
+        self._poller.modify(connection.fd, _IN)
+        connection.state = State.IDLE
+        connection.lane.idle.append(connection)
+
+    def _read(self, connection: Connection) -> None:
+        assert connection.sock is not None
+        try:
+            data = connection.sock.recv(_RECV)
+            response = connection.parser.feed(data) if data else connection.parser.eof()
+        except BlockingIOError:
+            return
+        except (OSError, HttpProtocolError) as error:
+            self._broken(connection, f"the connection broke: {_say(error)}")
+            return
+        if response is None:
+            if not data:
+                self._broken(connection, "the target closed the connection", count=False)
+            return
+        now = self.system.clock_ns()
+        batch = connection.batch
+        if batch is None:
+            self._broken(connection, "an answer that nobody asked for")
+            return
+        connection.batch = None
+        self._busy -= 1
+        self._record(connection.lane, batch, connection.sent, now)
+        connection.lane.answered(batch, response, now)
+        if connection.state is State.SENDING or not response.keep_alive or not data:
+            self._broken(connection, "")
+        elif connection.leaving:
+            self._drop(connection)
+        elif connection.lane.next_due <= now:
+            self._send_next(connection, now, late_from=now)
+        else:
+            connection.state, connection.free_at = State.IDLE, now
+            connection.lane.idle.append(connection)
+
+    @staticmethod
+    def _record(lane: Lane, batch: Batch, sent: int, now: int) -> None:
+        recorder = lane.recorder
+        recorder.service.append(now - sent)
+        if lane.schedule is not None:
+            recorder.response.append(now - batch.planned)
+        recorder.bytes += len(batch.body)
+
+
+def _say(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,197 @@
+"""HTTP/1.1 responses, read from whatever pieces the network hands over. Pure: no sockets.
+
+Understood: a status line and fields, Content-Length, chunked bodies with trailers, bodies that
+end with the connection, answers without a body (1xx, 204, 304), interim 1xx answers, and
+`Connection: close`. Pipelining is not: bytes after a whole answer break the protocol.
+
+Heads repeat (they differ by their Date once a second), so parsed heads are kept by their bytes;
+an answer that arrives in one piece with a known head costs two slices and a look-up.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = ["HttpProtocolError", "Response", "ResponseParser"]
+
+MAX_HEAD: Final = 64 << 10
+"""Bytes of a response head."""
+MAX_BODY: Final = 64 << 20
+"""Bytes of a response body."""
+_MOST_KNOWN_HEADS: Final = 256
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_CHUNKED: Final = -1
+_UNTIL_CLOSE: Final = -2
+
+
+class HttpProtocolError(Exception):
+    """The target's bytes are no HTTP/1.1 response; the message says what stands in the way."""
+
+
+class Response(NamedTuple):
+    """One whole response."""
+
+    status: int
+    body: bytes
+    keep_alive: bool
+    retry_after: str | None
+
+
+class _Head(NamedTuple):
+    status: int
+    length: int
+    """Bytes of the body, or one of the two constants above."""
+    keep_alive: bool
+    retry_after: str | None
+
+
+_known: dict[bytes, _Head] = {}
+
+
+class ResponseParser:
+    """Feeds on received bytes, one response after the other. One per connection."""
+
+    __slots__ = ("_buffer", "_head", "_parts")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._head: _Head | None = None
+        self._parts: list[bytes] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no part of a response has been read yet."""
+        return self._head is None and not self._buffer
+
+    def feed(self, data: bytes) -> Response | None:
+        """Take some bytes; give the response once it is whole.
+
+        Raises HttpProtocolError where the bytes cannot be a response to one request.
+        """
+        if self._head is None and not self._buffer:
+            end = data.find(_END_OF_HEAD)
+            head = _known.get(data[:end]) if end >= 0 else None
+            if head is not None and end + 4 + head.length == len(data):
+                return Response(head.status, data[end + 4 :], head.keep_alive, head.retry_after)
+        self._buffer = self._buffer + data if self._buffer else data
+        return self._advance()
+
+    def eof(self) -> Response | None:
+        """The connection ended; give the response that only now is whole, if it is."""
+        if self._head is not None and self._head.length == _UNTIL_CLOSE:
+            head, body = self._head, self._buffer
+            self._reset(b"")
+            return Response(head.status, body, False, head.retry_after)
+        return None
+
+    def _advance(self) -> Response | None:
+        while self._head is None:
+            end = self._buffer.find(_END_OF_HEAD)
+            if end < 0:
+                if len(self._buffer) > MAX_HEAD:
+                    raise HttpProtocolError(f"a response head of more than {MAX_HEAD} bytes")
+                return None
+            head = _read_head(self._buffer[:end])
+            self._buffer = self._buffer[end + 4 :]
+            if head.status >= 200:
+                self._head = head
+        return self._body(self._head)
+
+    def _body(self, head: _Head) -> Response | None:
+        if head.length == _CHUNKED:
+            return self._chunks(head)
+        if len(self._buffer) > MAX_BODY:
+            raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
+        if head.length == _UNTIL_CLOSE or len(self._buffer) < head.length:
+            return None
+        return self._finish(head, self._buffer[: head.length], self._buffer[head.length :])
+
+    def _chunks(self, head: _Head) -> Response | None:
+        if self._parts is None:
+            self._parts = []
+        while True:
+            line_end = self._buffer.find(b"\r\n")
+            if line_end < 0:
+                if len(self._buffer) > MAX_HEAD:
+                    raise HttpProtocolError("a chunk size line without an end")
+                return None
+            size = _chunk_size(self._buffer[:line_end])
+            if size == 0:
+                return self._trailers(head, line_end)
+            whole = line_end + 2 + size + 2
+            if len(self._buffer) < whole:
+                return None
+            if self._buffer[whole - 2 : whole] != b"\r\n":
+                raise HttpProtocolError("a chunk that does not end where its size says")
+            self._parts.append(self._buffer[line_end + 2 : whole - 2])
+            self._buffer = self._buffer[whole:]
+            if sum(map(len, self._parts)) > MAX_BODY:
+                raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
+
+    def _trailers(self, head: _Head, line_end: int) -> Response | None:
+        rest = self._buffer[line_end:]
+        end = rest.find(_END_OF_HEAD)
+        if end < 0:
+            return None
+        return self._finish(head, b"".join(self._parts or ()), rest[end + 4 :])
+
+    def _finish(self, head: _Head, body: bytes, rest: bytes) -> Response:
+        if rest:
+            raise HttpProtocolError(f"{len(rest)} bytes after the end of a response")
+        self._reset(b"")
+        return Response(head.status, body, head.keep_alive, head.retry_after)
+
+    def _reset(self, buffer: bytes) -> None:
+        self._buffer, self._head, self._parts = buffer, None, None
+
+
+def _chunk_size(line: bytes) -> int:
+    digits = line.split(b";", 1)[0].strip()
+    try:
+        if not digits.isalnum():
+            raise ValueError
+        return int(digits, 16)
+    except ValueError:
+        raise HttpProtocolError(f"{line[:40]!r} is no chunk size") from None
+
+
+def _read_head(raw: bytes) -> _Head:
+    known = _known.get(raw)
+    if known is not None:
+        return known
+    lines = raw.split(b"\r\n")
+    start = lines[0].split(b" ", 2)
+    if len(start) < 2 or not start[0].startswith(b"HTTP/1.") or not start[1].isdigit():
+        raise HttpProtocolError(f"{lines[0][:60]!r} is no HTTP/1.1 status line")
+    fields: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise HttpProtocolError(f"{line[:60]!r} is no header field")
+        fields[name.strip().lower()] = value.strip()
+    status = int(start[1])
+    connection = fields.get(b"connection", b"").lower()
+    length = _length(status, fields)
+    keep = b"close" not in connection and length != _UNTIL_CLOSE
+    if start[0] == b"HTTP/1.0":
+        keep = keep and b"keep-alive" in connection
+    after = fields.get(b"retry-after")
+    head = _Head(status, length, keep, after.decode("latin-1") if after is not None else None)
+    if len(_known) >= _MOST_KNOWN_HEADS:
+        _known.clear()
+    if length >= 0 and status >= 200:
+        _known[raw] = head
+    return head
+
+
+def _length(status: int, fields: dict[bytes, bytes]) -> int:
+    if status < 200 or status in (204, 304):
+        return 0
+    if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
+        return _CHUNKED
+    length = fields.get(b"content-length")
+    if length is None:
+        return _UNTIL_CLOSE
+    if not length.isdigit():
+        raise HttpProtocolError(f"a Content-Length of {length[:20]!r}")
+    return int(length)

@@ -1,0 +1,290 @@
+"""A lane: one kind of request on its way to one address, with its connections and schedule.
+
+Ingestion is a lane, reads beside it are another; the engine drives all of them in one loop.
+A lane decides what to send next and what an answer means. It touches no socket.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from reports.facts import Outcome
+from reports.records import OutcomeRange
+from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from simulator.delivery.http import retry_after_s
+from simulator.delivery.outcomes import settle_after_loss, whole
+from simulator.delivery.retry import RetryPolicy
+from simulator.reactor.bodies import Batch, BodySource
+from simulator.reactor.http1 import Response
+from simulator.reactor.recorder import Recorder
+from simulator.reactor.schedule import Schedule
+
+if TYPE_CHECKING:
+    from simulator.reactor.connection import Connection
+
+__all__ = ["NEVER", "Lane"]
+
+NEVER: Final = 1 << 62
+"""A moment that does not come (nanoseconds)."""
+_MOST_ANSWERS: Final = 4_096
+_ACCEPTED: Final = Answer(Kind.SETTLED)
+"""Stands for `every event of the batch was accepted`, told by identity in the hot path."""
+
+
+class Lane:
+    """What is sent, when it is due, and what came of it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        address: tuple[str, int],
+        source: BodySource,
+        schedule: Schedule | None,
+        rule: AnswerRule | None,
+        retry: RetryPolicy,
+        timeout_s: float = 10.0,
+        twin_every: int = 0,
+    ) -> None:
+        """`schedule` None: as fast as possible. `rule` None: reads; any 2xx will do.
+
+        Every `twin_every`-th batch is sent twice at the same time, on two connections: a
+        target that counts it twice is caught by the reconciliation.
+        """
+        self.name, self.address = name, address
+        self.source, self.schedule, self.rule = source, schedule, rule
+        self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
+        self.recorder = Recorder()
+        self.idle: list[Connection] = []
+        self.next_due = 0 if schedule is None else NEVER
+        """When the next fresh batch or retry may go (engine's clock); 0: at once."""
+        self.backlog_most = 0
+        self.unsent = 0
+        """Planned requests that were never sent, once the lane has stopped."""
+        self._twin_every, self._fresh = twin_every, 0
+        self._retries: list[tuple[int, int, Batch]] = []
+        self._retry_number = 0
+        self._issuing = True
+        self._chunks: Iterator[list[int]] = iter(())
+        self._due: list[int] = []
+        self._at = 0
+        self._answers: dict[tuple[int, int, bytes], Answer] = {}
+        self._reader: Callable[[Response, Batch], Answer] = (
+            self._read_reply if rule is None else self._read_ingest
+        )
+
+    # What is due
+
+    def begin(self, start_ns: int) -> None:
+        """Fix the start of the run on the engine's clock."""
+        if self.schedule is not None:
+            self._chunks = ((block + start_ns).tolist() for block in self.schedule.chunks())
+            self._load_due()
+        self._plan_next()
+
+    def _load_due(self) -> bool:
+        """Fetch planned times until one is left; False when the schedule is over."""
+        while self._at >= len(self._due):
+            block = next(self._chunks, None)
+            if block is None:
+                return False
+            self._due, self._at = block, 0
+        return True
+
+    def _plan_next(self) -> None:
+        fresh = NEVER
+        if self._issuing:
+            if self.schedule is None:
+                fresh = 0
+            elif self._at < len(self._due) or self._load_due():
+                fresh = self._due[self._at]
+        retry = self._retries[0][0] if self._retries else NEVER
+        self.next_due = min(fresh, retry)
+
+    def take(self, now: int) -> Batch | None:
+        """The batch that is due, retries first; None when the source has run dry."""
+        if self._retries and self._retries[0][0] <= now:
+            batch = heapq.heappop(self._retries)[2]
+            self._plan_next()
+            return batch
+        batch_or_none = self.source.take()
+        if batch_or_none is None:
+            self._issuing = False
+            self._plan_next()
+            return None
+        batch = batch_or_none
+        if self.schedule is None:
+            batch.planned = now
+            if self._retries:
+                self._plan_next()
+        else:
+            batch.planned = self._due[self._at]
+            self._at += 1
+            if self._at < len(self._due) and not self._retries:
+                self.next_due = self._due[self._at]
+            else:
+                self._plan_next()
+        if self._twin_every:
+            self._fresh += 1
+            if self._fresh % self._twin_every == 0:
+                batch.copies = 2
+                self._again_at(now, batch)
+        return batch
+
+    def backlog(self, now: int) -> int:
+        """Planned requests that are due and not yet sent."""
+        if self.schedule is None or not self._issuing:
+            return 0
+        while self._due and self._due[-1] <= now:
+            block = next(self._chunks, None)
+            if block is None:
+                break
+            self._due, self._at = self._due[self._at :] + block, 0
+        late = bisect_right(self._due, now, self._at) - self._at
+        self.backlog_most = max(self.backlog_most, late)
+        return late
+
+    def stop(self, now: int) -> None:
+        """Take no fresh batch any more; retries still run."""
+        if self._issuing:
+            self.unsent += self.backlog(now)
+            self._issuing = False
+        self._plan_next()
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is left to send; requests may still be under way."""
+        return self.next_due == NEVER
+
+    # What an answer means
+
+    def answered(self, batch: Batch, response: Response, now: int) -> None:
+        """Settle a batch by a whole response, or put it up for another attempt."""
+        key = (response.status, batch.count, response.body)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._reader(response, batch)
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            if len(response.body) < 512 and not batch.poisoned and answer.retry_after_s is None:
+                self._answers[key] = answer
+        if answer is _ACCEPTED and batch.copies == 1 and batch.settled is None:
+            if batch.count:
+                self.recorder.accepted_first.append(batch.first)
+                self.recorder.accepted_count.append(batch.count)
+        elif answer.kind is Kind.SETTLED:
+            ranges = whole(batch.count, Outcome.ACCEPTED) if answer is _ACCEPTED else answer.ranges
+            if answer.reason:
+                self.recorder.error(answer.reason)
+            self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges)
+        else:
+            self.failed(batch, answer.reason, now, answer.retry_after_s, answer.kind is Kind.LOST)
+
+    def failed(
+        self,
+        batch: Batch,
+        reason: str,
+        now: int,
+        retry_after: float | None = None,
+        lost: bool = True,
+    ) -> None:
+        """An attempt came to nothing definite: try again later, or give the batch up."""
+        batch.lost = batch.lost or lost
+        self.recorder.error(reason)
+        pause_s = self.retry.pause_s(batch.attempt, retry_after_s=retry_after)
+        elapsed_s = (now - batch.first_sent) / 1e9
+        if self.rule is None or self.retry.gives_up(batch.attempt, elapsed_s, pause_s):
+            self.give_up(batch, reason)
+        else:
+            self._again_at(now + int(pause_s * 1e9), batch)
+
+    def give_up(self, batch: Batch, reason: str) -> None:
+        """Settle a batch that got no definite answer."""
+        outcome = Outcome.UNKNOWN if batch.lost else Outcome.REFUSED
+        self._settle(batch, whole(batch.count, outcome, reason))
+
+    def give_up_retries(self) -> None:
+        """Settle everything that waits for another attempt; the run is over."""
+        while self._retries:
+            self.give_up(heapq.heappop(self._retries)[2], "the run ended before another attempt")
+        self._plan_next()
+
+    def _again_at(self, moment: int, batch: Batch) -> None:
+        self._retry_number += 1
+        heapq.heappush(self._retries, (moment, self._retry_number, batch))
+        self.next_due = min(self.next_due, moment)
+
+    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...]) -> None:
+        batch.copies -= 1
+        if batch.settled is not None:
+            ranges = _stronger(batch.settled, ranges)
+        if batch.copies > 0:
+            batch.settled = ranges
+            return
+        for part in ranges:
+            self.recorder.outcome(
+                OutcomeRange(
+                    first=batch.first + part.first,
+                    count=part.count,
+                    outcome=part.outcome,
+                    reason=part.reason,
+                )
+            )
+
+    def _read_ingest(self, response: Response, batch: Batch) -> Answer:
+        assert self.rule is not None
+        lines = batch.count + batch.poisoned
+        answer = read_answer(
+            self.rule,
+            response.status,
+            response.body,
+            lines,
+            retry_after_s=retry_after_s(response.retry_after),
+        )
+        if batch.poisoned and answer.kind is Kind.SETTLED:
+            answer = self._without_poison(answer, batch.count)
+        if answer.ranges == whole(batch.count, Outcome.ACCEPTED) and not answer.reason:
+            return _ACCEPTED
+        return answer
+
+    def _without_poison(self, answer: Answer, count: int) -> Answer:
+        """Leave the broken last line out of the outcomes; its acceptance is an error."""
+        last = answer.ranges[-1]
+        if last.outcome is Outcome.ACCEPTED:
+            self.recorder.error("a broken line was accepted")
+        kept = [
+            OutcomeRange(
+                first=part.first,
+                count=min(part.count, count - part.first),
+                outcome=part.outcome,
+                reason=part.reason,
+            )
+            for part in answer.ranges
+            if part.first < count
+        ]
+        return answer._replace(ranges=tuple(kept))
+
+    def _read_reply(self, response: Response, batch: Batch) -> Answer:
+        if 200 <= response.status < 300:
+            return _ACCEPTED
+        return Answer(Kind.LOST, (), f"HTTP {response.status}")
+
+
+def _stronger(
+    one: tuple[OutcomeRange, ...], other: tuple[OutcomeRange, ...]
+) -> tuple[OutcomeRange, ...]:
+    """Event by event the stronger of two outcomes of the same bytes: accepted, unknown, refused."""
+    rank = {Outcome.ACCEPTED: 0, Outcome.UNKNOWN: 1, Outcome.REFUSED: 2}
+    flat = [
+        [(part.outcome, part.reason) for part in ranges for _ in range(part.count)]
+        for ranges in (one, other)
+    ]
+    return tuple(
+        OutcomeRange(first=n, count=1, outcome=best[0], reason=best[1])
+        for n, best in enumerate(
+            min(a, b, key=lambda pair: rank[pair[0]]) for a, b in zip(*flat, strict=True)
+        )
+    )
