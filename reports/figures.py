@@ -1,0 +1,123 @@
+"""The figures of one load run that people quote, derived from what was measured.
+
+The headline is *correct* events per second: accepted events whose every view ties out. A rate
+that was not reconciled is called accepted, never correct.
+Percentiles follow `reports.histogram.PERCENTILE_RULE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from reports.errors import JournalError
+from reports.histogram import Histogram
+from reports.records import LoadResult
+
+__all__ = ["CURVE", "QUANTILES", "Latency", "LoadFigures", "figures"]
+
+QUANTILES: Final[tuple[tuple[str, float], ...]] = (
+    ("p50", 0.50),
+    ("p90", 0.90),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+)
+"""The quantiles that every report gives, by name."""
+
+
+CURVE: Final[tuple[float, ...]] = tuple(1 - 10 ** (-nines / 12) for nines in range(12 * 4 + 1))
+"""Shares at which a percentile curve is drawn: 0 … 99.99 %, evenly spaced in nines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One distribution of latencies, milliseconds; empty where nothing was measured."""
+
+    name: str
+    meaning: str
+    count: int
+    quantiles: Mapping[str, float]
+    """Name in `QUANTILES` → milliseconds."""
+    curve: tuple[tuple[float, float], ...]
+    """(share below, milliseconds) at the shares of `CURVE` that this many values can show."""
+    max_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFigures:
+    """What one load run achieved; rates are per second over the whole measured duration."""
+
+    result: LoadResult
+    accepted_eps: float
+    correct_eps: float | None
+    """None: the run was not reconciled, so nobody knows how many events are right."""
+    requests_per_s: float
+    error_share: float
+    """Requests that ended in an error, of all requests; 0 … 1."""
+    response: Latency
+    service: Latency
+    lateness: Latency
+    freshness: Latency
+
+    @property
+    def headline_eps(self) -> float:
+        """Correct events per second where they are known, else accepted ones."""
+        return self.accepted_eps if self.correct_eps is None else self.correct_eps
+
+    @property
+    def headline_word(self) -> str:
+        return (
+            "accepted events/s, not reconciled" if self.correct_eps is None else "correct events/s"
+        )
+
+
+def figures(load: LoadResult) -> LoadFigures:
+    """Derive the quoted figures of a load run; a duration of 0 gives rates of 0.
+
+    Raises JournalError when a histogram does not fit the layout of `reports.histogram`.
+    """
+
+    def per_second(count: int) -> float:
+        return count / load.duration_s if load.duration_s > 0 else 0.0
+
+    return LoadFigures(
+        result=load,
+        accepted_eps=per_second(load.events_accepted),
+        correct_eps=None if load.correct_events is None else per_second(load.correct_events),
+        requests_per_s=per_second(load.requests),
+        error_share=sum(load.errors.values()) / load.requests if load.requests else 0.0,
+        response=_latency("response", "from the planned time to the answer", load.response_ns),
+        service=_latency("service", "from the first byte sent to the answer", load.service_ns),
+        lateness=_latency(
+            "lateness",
+            "from the planned time to the first byte sent: the generator's own",
+            load.lateness_ns,
+        ),
+        freshness=_latency(
+            "freshness", "from the acknowledgement to visibility in a summary", load.freshness_ns
+        ),
+    )
+
+
+def _latency(name: str, meaning: str, sparse: Mapping[str, int]) -> Latency:
+    try:
+        histogram = Histogram.from_sparse(sparse)
+    except ValueError as error:
+        raise JournalError(f"the {name} histogram of a load record is broken: {error}") from error
+
+    def at(share: float) -> float | None:
+        ns = histogram.percentile(share)
+        return None if ns is None else ns / 1e6
+
+    count = histogram.count
+    quantiles = ((word, at(share)) for word, share in QUANTILES)
+    curve = ((share, at(share)) for share in CURVE if count * (1 - share) >= 1)
+    return Latency(
+        name=name,
+        meaning=meaning,
+        count=count,
+        quantiles={word: ms for word, ms in quantiles if ms is not None},
+        curve=tuple((share, ms) for share, ms in curve if ms is not None),
+        max_ms=at(1.0),
+    )

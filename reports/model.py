@@ -1,0 +1,228 @@
+"""A run as people read it: one frozen value, made from the journal alone.
+
+Every renderer takes a `RunReport` and nothing else. The order of checks, what folds under what,
+the counts and how the run ended are decided here once; a renderer only says them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from reports.facts import (
+    EXIT_STATUS,
+    CheckResult,
+    ExitStatus,
+    Outcome,
+    Reading,
+    Verdict,
+)
+from reports.journal import Journal
+from reports.records import (
+    Delivered,
+    Exchange,
+    FleetDeclared,
+    Header,
+    LoadResult,
+    Phase,
+    ReadingSeen,
+    Result,
+    TieOutSeen,
+)
+from reports.verdicts import Tally, by_weight, overall, tally
+
+__all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One check with what stands behind its verdict."""
+
+    result: CheckResult
+    dependants: tuple[CheckResult, ...] = ()
+    """Checks that were blocked by this one; they fold under it."""
+    exchanges: tuple[Exchange, ...] = ()
+    """Requests and answers of the counter-example, in its order."""
+    elapsed_s: float = 0.0
+    """Time spent waiting for answers to questions that this check asked alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A phase of the run; `duration_s` is None where its end was never written."""
+
+    name: str
+    state: str
+    """`end`, `interrupted`, or `begin` for a phase that never ended."""
+    duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Events of one source (`probe`, `fleet`, `load`) by what became of them."""
+
+    source: str
+    accepted: int
+    refused: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Everything that a reader may want to know of one run."""
+
+    journal: Path
+    header: Header
+    status: ExitStatus
+    tally: Tally
+    rows: tuple[CheckRow, ...]
+    """Worst first; blocked checks stand under their root."""
+    missing: tuple[str, ...]
+    """Declared checks that reported nothing."""
+    readings: tuple[Reading, ...]
+    tie_outs: tuple[TieOutSeen, ...]
+    load: tuple[LoadResult, ...]
+    fleets: tuple[FleetDeclared, ...]
+    sent: tuple[Sent, ...]
+    stages: tuple[Stage, ...]
+    requests: int
+    """Requests to the target that were written down."""
+    interrupted: bool
+    """Cut short: by a person, or because the process died (no footer)."""
+    finished_at: str
+    """Empty where the run was cut short."""
+    duration_s: float | None
+
+    @property
+    def exit_status(self) -> int:
+        """The number that a process ends with after such a run."""
+        return EXIT_STATUS[self.status]
+
+    @property
+    def results(self) -> tuple[CheckResult, ...]:
+        """All results flat, worst first, whatever is folded under whatever."""
+        flat = [r for row in self.rows for r in (row.result, *row.dependants)]
+        return tuple(sorted(flat, key=by_weight))
+
+
+def build_report(journal: Journal) -> RunReport:
+    """Read a run off its journal. Pure; raises nothing for a journal that could be read."""
+    header, footer = journal.header, journal.footer
+    results = [r.result for r in journal.records if isinstance(r, Result)]
+    load = tuple(r for r in journal.records if isinstance(r, LoadResult))
+    exchanges = [r for r in journal.records if isinstance(r, Exchange)]
+    reported = {result.check for result in results}
+    missing = tuple(name for name in header.checks if name not in reported)
+    interrupted = footer is None or footer.interrupted
+    finished_at = footer.finished_at if footer else ""
+    return RunReport(
+        journal=journal.path,
+        header=header,
+        status=_status(journal, results, load, missing, interrupted=interrupted),
+        tally=tally(results, missing=len(missing)),
+        rows=_rows(results, exchanges),
+        missing=missing,
+        readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
+        tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
+        load=load,
+        fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
+        sent=_sent([r for r in journal.records if isinstance(r, Delivered)]),
+        stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
+        requests=len(exchanges),
+        interrupted=interrupted,
+        finished_at=finished_at,
+        duration_s=_seconds_between(header.started_at, finished_at),
+    )
+
+
+def _status(
+    journal: Journal,
+    results: Sequence[CheckResult],
+    load: Sequence[LoadResult],
+    missing: Sequence[str],
+    *,
+    interrupted: bool,
+) -> ExitStatus:
+    """The status that the facts give, unless the run itself ended in an error that outranks it.
+
+    A run that stopped early because the target could not be reached says so in its footer
+    (2, or 4 for a wrong request); the checks it never came to are then not our error.
+    """
+    recorded = journal.footer.exit_status if journal.footer else None
+    early = recorded in (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
+    status = overall(results, load, missing=missing, interrupted=interrupted or early)
+    by_number = {number: name for name, number in EXIT_STATUS.items()}
+    said = by_number.get(recorded) if recorded is not None else None
+    if said in (ExitStatus.OUR_ERROR, ExitStatus.USAGE) and status is not ExitStatus.VIOLATES:
+        return said
+    return status
+
+
+def _rows(results: Sequence[CheckResult], exchanges: Sequence[Exchange]) -> tuple[CheckRow, ...]:
+    """Worst first; a blocked check goes under its root if the root is there and not blocked."""
+    by_number = {exchange.n: exchange for exchange in exchanges}
+    waited: defaultdict[str, float] = defaultdict(float)
+    for exchange in exchanges:
+        waited[exchange.check] += exchange.elapsed_ms / 1000
+    roots = {r.check for r in results if r.verdict is not Verdict.BLOCKED}
+    folded: defaultdict[str, list[CheckResult]] = defaultdict(list)
+    for result in results:
+        if result.verdict is Verdict.BLOCKED and result.blocked_by in roots:
+            folded[result.blocked_by].append(result)
+    standing = [r for r in results if r.verdict is not Verdict.BLOCKED or r.blocked_by not in roots]
+    return tuple(
+        CheckRow(
+            result=result,
+            dependants=tuple(sorted(folded.pop(result.check, ()), key=by_weight)),
+            exchanges=_evidence(result, by_number),
+            elapsed_s=waited.get(result.check, 0.0),
+        )
+        for result in sorted(standing, key=by_weight)
+    )
+
+
+def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[Exchange, ...]:
+    if result.counterexample is None:
+        return ()
+    return tuple(by_number[n] for n in result.counterexample.exchanges if n in by_number)
+
+
+def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
+    counts: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
+    for delivery in deliveries:
+        for outcome in delivery.outcomes:
+            counts[delivery.source][outcome.outcome] += outcome.count
+    return tuple(
+        Sent(
+            source=source,
+            accepted=count[Outcome.ACCEPTED],
+            refused=count[Outcome.REFUSED],
+            unknown=count[Outcome.UNKNOWN],
+        )
+        for source, count in counts.items()
+    )
+
+
+def _stages(phases: Sequence[Phase]) -> tuple[Stage, ...]:
+    began: dict[str, str] = {}
+    stages: dict[str, Stage] = {}
+    for phase in phases:
+        if phase.state == "begin":
+            began[phase.name] = phase.at
+            stages[phase.name] = Stage(name=phase.name, state="begin", duration_s=None)
+        else:
+            seconds = _seconds_between(began.get(phase.name, ""), phase.at)
+            stages[phase.name] = Stage(name=phase.name, state=phase.state, duration_s=seconds)
+    return tuple(stages.values())
+
+
+def _seconds_between(start: str, end: str) -> float | None:
+    """Seconds from one ISO 8601 moment to another; None where either is absent or unreadable."""
+    try:
+        seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, seconds)

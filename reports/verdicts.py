@@ -1,0 +1,233 @@
+"""What a run amounts to: verdicts in order of weight, counts with their denominators, the end.
+
+The tables here are the only place that says how a verdict or an exit status looks and reads;
+every renderer takes its words from them. Nothing here judges a target.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reports.facts import CheckResult, ExitStatus, Impact, Verdict
+from reports.records import LoadResult
+
+__all__ = [
+    "IMPACTS",
+    "STATUSES",
+    "VERDICTS",
+    "StatusLook",
+    "Tally",
+    "VerdictLook",
+    "by_weight",
+    "overall",
+    "tally",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictLook:
+    """How a verdict is shown. `tone` is one of `bad`, `doubt`, `good`, `quiet`."""
+
+    weight: int
+    """The lower, the nearer to the top of a report."""
+    mark: str
+    ascii_mark: str
+    word: str
+    tone: str
+    meaning: str
+
+
+VERDICTS: Final[dict[Verdict, VerdictLook]] = {
+    Verdict.FAIL: VerdictLook(
+        weight=0,
+        mark="✗",
+        ascii_mark="x",
+        word="fail",
+        tone="bad",
+        meaning="The target breaks the law.",
+    ),
+    Verdict.NOT_TESTABLE: VerdictLook(
+        weight=1,
+        mark="⊘",
+        ascii_mark="#",
+        word="not testable",
+        tone="bad",
+        meaning="The target claims the feature, but it could not be exercised: counts against it.",
+    ),
+    Verdict.INCONCLUSIVE: VerdictLook(
+        weight=2,
+        mark="?",
+        ascii_mark="?",
+        word="inconclusive",
+        tone="doubt",
+        meaning="The check ran, but its evidence stayed below what could have refuted it.",
+    ),
+    Verdict.BLOCKED: VerdictLook(
+        weight=3,
+        mark="↳",
+        ascii_mark=">",
+        word="blocked",
+        tone="doubt",
+        meaning="A check that this one rests on failed; mend that one first.",
+    ),
+    Verdict.WARN: VerdictLook(
+        weight=4,
+        mark="!",
+        ascii_mark="!",
+        word="warn",
+        tone="doubt",
+        meaning="Allowed by the contract, yet worth knowing.",
+    ),
+    Verdict.PASS: VerdictLook(
+        weight=5,
+        mark="✓",
+        ascii_mark="+",
+        word="pass",
+        tone="good",
+        meaning="The evidence could have refuted the law, and did not.",
+    ),
+    Verdict.NOT_APPLICABLE: VerdictLook(
+        weight=6,
+        mark="·",
+        ascii_mark="-",
+        word="not claimed",
+        tone="quiet",
+        meaning="The target does not claim the feature.",
+    ),
+}
+
+IMPACTS: Final[dict[Impact, tuple[int, str]]] = {
+    Impact.OVER_CHARGE: (0, "customers are charged too much"),
+    Impact.PRIVACY: (1, "data reaches those who must not see it"),
+    Impact.UNDER_CHARGE: (2, "usage goes unbilled"),
+    Impact.COSMETIC: (3, "no money or privacy at stake"),
+}
+"""Impact → its weight, and whom it hurts in a few words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusLook:
+    """How the end of a run is shown, and what its reader does next."""
+
+    headline: str
+    tone: str
+    next_step: str
+
+
+STATUSES: Final[dict[ExitStatus, StatusLook]] = {
+    ExitStatus.CONFORMS: StatusLook(
+        headline="Conforms",
+        tone="good",
+        next_step="Nothing to mend. Keep this run as the baseline for the next comparison.",
+    ),
+    ExitStatus.VIOLATES: StatusLook(
+        headline="Does not conform",
+        tone="bad",
+        next_step="Start with the first failure: its evidence shows how to see it again.",
+    ),
+    ExitStatus.COULD_NOT_TELL: StatusLook(
+        headline="Could not tell",
+        tone="doubt",
+        next_step="No law was seen broken, but not all could be judged. Mend what stands in the "
+        "way and run again.",
+    ),
+    ExitStatus.OUR_ERROR: StatusLook(
+        headline="Our own error",
+        tone="bad",
+        next_step="The fault is in trueup, not in the target. Please report it with the journal.",
+    ),
+    ExitStatus.USAGE: StatusLook(
+        headline="Not run",
+        tone="doubt",
+        next_step="The request could not be carried out as given; see the message and try again.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Counts that never stand without their denominators.
+
+    `total` is every declared check; `testable` leaves out what is not claimed or cannot be
+    exercised; `tested` is what came to a verdict of its own (pass, warn, fail).
+    """
+
+    passed: int
+    tested: int
+    testable: int
+    total: int
+    counts: tuple[tuple[Verdict, int], ...]
+    """Every verdict, weightiest first, zeros included."""
+    missing: int
+    """Declared checks that reported nothing."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.passed} passed / {self.tested} tested / "
+            f"{self.testable} testable / {self.total} total"
+        )
+
+
+def tally(results: Iterable[CheckResult], *, missing: int = 0) -> Tally:
+    """Count results; `missing` is the number of declared checks that reported nothing."""
+    seen = Counter(result.verdict for result in results)
+    total = seen.total() + missing
+    testable = total - seen[Verdict.NOT_APPLICABLE] - seen[Verdict.NOT_TESTABLE]
+    return Tally(
+        passed=seen[Verdict.PASS],
+        tested=seen[Verdict.PASS] + seen[Verdict.WARN] + seen[Verdict.FAIL],
+        testable=testable,
+        total=total,
+        counts=tuple((verdict, seen[verdict]) for verdict in VERDICTS),
+        missing=missing,
+    )
+
+
+def by_weight(result: CheckResult) -> tuple[int, int, str, str]:
+    """Sort key: worst verdict first, then whom it hurts most, then law and name."""
+    return (
+        VERDICTS[result.verdict].weight,
+        IMPACTS[result.impact][0],
+        result.law,
+        result.check,
+    )
+
+
+def overall(
+    results: Sequence[CheckResult],
+    load: Sequence[LoadResult] = (),
+    *,
+    missing: Sequence[str] = (),
+    interrupted: bool = False,
+) -> ExitStatus:
+    """How a run ended; the first rule that holds decides.
+
+    A failure outranks all; a feature that is claimed but cannot be exercised does not conform
+    either; nor does a load run that misses a threshold, unless its own generator was the limit:
+    then its figures say nothing about the target. A declared check that reported nothing is our
+    own error, unless the run was interrupted. Nothing passed means that nothing is known.
+    """
+    verdicts = {result.verdict for result in results}
+    limited = any(one.generator_limited for one in load)
+    missed = any(
+        not threshold.ok
+        for one in load
+        if not one.generator_limited
+        for threshold in one.thresholds
+    )
+    nothing_known = not load and not verdicts & {Verdict.PASS, Verdict.WARN}
+    rules: tuple[tuple[bool, ExitStatus], ...] = (
+        (Verdict.FAIL in verdicts, ExitStatus.VIOLATES),
+        (Verdict.NOT_TESTABLE in verdicts, ExitStatus.VIOLATES),
+        (missed, ExitStatus.VIOLATES),
+        (bool(missing) and not interrupted, ExitStatus.OUR_ERROR),
+        (interrupted or limited or nothing_known, ExitStatus.COULD_NOT_TELL),
+        (
+            bool(verdicts & {Verdict.INCONCLUSIVE, Verdict.BLOCKED}),
+            ExitStatus.COULD_NOT_TELL,
+        ),
+    )
+    return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)
