@@ -204,13 +204,32 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     service_ns: dict[str, int] = {}
     """From the first byte sent to the answer."""
     lateness_ns: dict[str, int] = {}
-    """From the planned time to the first byte sent: our own lateness."""
+    """From the moment at which a request could have gone (its planned time or, if later, the
+    first free connection) to its first byte: our own lateness. Waiting for a connection is the
+    target's, and stands in `response_ns`."""
     freshness_ns: dict[str, int] = {}
     """From the acknowledgement to visibility in a summary."""
     seconds: tuple[dict[str, float], ...] = ()
     """Per second: t, requests, events, errors, p50_ms, p99_ms."""
     generator_cpu_share: float | None = None
+    """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
     generator_limited: bool = False
+    machine_lost_share: float | None = None
+    """Share of a spinning core that the machine took away, before or after the run: the worse."""
+    machine_noisy: bool = False
+    stopped_by: str = ""
+    """Why the run ended before its time; empty when it did not."""
+    unsent: int = 0
+    """Planned requests that were never sent: the run's rate was not reached."""
+    workers: int = 1
+    batch: int = 1
+    """Events in a request."""
+    reads: int = 0
+    """Read requests that were mixed in."""
+    reads_ns: dict[str, int] = {}
+    """Their response time from the planned moment."""
+    comparable: str = ""
+    """Digest of all that must be equal for two runs to be compared."""
     null_sink_rps: float | None = None
     """What this generator reaches against a sink that does nothing, where calibrated."""
     thresholds: tuple[LoadThreshold, ...] = ()
