@@ -56,6 +56,8 @@ class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header
     level: int
     checks: tuple[str, ...] = ()
     """Every check declared for this run; one that reports nothing is our own error."""
+    command: str = ""
+    """What to type to do the same again, where the run was started by hand."""
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
