@@ -1,0 +1,154 @@
+"""One HTML file that opens from disk with no network, in light, dark and print.
+
+The page holds no script and forbids any (Content-Security-Policy), so that nothing a target said
+can act. Every value is made visible, cut and escaped on its way in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.curl import curl_script, request_line
+from reports.facts import Json
+from reports.figures import LoadFigures, figures
+from reports.histogram import PERCENTILE_RULE
+from reports.model import CheckRow, RunReport
+from reports.plots import percentile_plot, seconds_plot
+from reports.records import Exchange, LoadResult
+from reports.text import amount, cut, duration, milliseconds, one_line, plural, rate, visible
+from reports.tieout import COLUMNS, TieOutRow, pivot
+from reports.verdicts import IMPACTS, STATUSES, VERDICTS
+
+__all__ = ["LIMITS", "Limits", "render_html"]
+
+_NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much evidence the page shows of one check; the journal holds all of it."""
+
+    body_characters: int = 4000
+    exchanges: int = 12
+    differences: int = 40
+    events: int = 20
+
+
+LIMITS: Final = Limits()
+
+
+def render_html(report: RunReport) -> str:
+    """The whole page as text."""
+    template = _environment().get_template("report.html.j2")
+    rows = pivot(report.tie_outs)
+    findings = [row for row in report.rows if _tone(row) in ("bad", "doubt")]
+    return template.render(
+        report=report,
+        header=report.header,
+        status=STATUSES[report.status],
+        verdicts=VERDICTS,
+        impacts=IMPACTS,
+        limits=LIMITS,
+        findings=findings,
+        tie_outs=rows,
+        columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
+        mixes=_mixes(rows),
+        loads=[_load(load) for load in report.load],
+        percentile_rule=PERCENTILE_RULE,
+        command=_command(report),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {
+        "amount": amount,
+        "body": _body,
+        "cut": cut,
+        "duration": duration,
+        "line": one_line,
+        "ms": milliseconds,
+        "rate": rate,
+        "request": request_line,
+    }
+    environment.globals |= {"curl_script": curl_script, "plural": plural, "pretty": _pretty}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every printed text is made visible; markup of our own stays as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _tone(row: CheckRow) -> str:
+    return VERDICTS[row.result.verdict].tone
+
+
+def _command(report: RunReport) -> str:
+    """What to type to see it again; the target is named as the run knew it."""
+    header = report.header
+    return header.command or f"trueup run {header.scenario} --seed {header.seed}"
+
+
+def _pretty(value: Json) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _body(exchange: Exchange) -> str:
+    """The answer's body as text: JSON indented, anything else as it came, cut with a note."""
+    if exchange.body is not None:
+        return cut(_pretty(exchange.body), LIMITS.body_characters)
+    return cut(exchange.body_text, LIMITS.body_characters)
+
+
+def _mixes(rows: Sequence[TieOutRow]) -> list[tuple[str, list[tuple[str, int, float]]]]:
+    """Requests by network of each part of the traffic, as expected: (network, requests, share)."""
+    parts: dict[str, dict[str, int]] = {}
+    for row in rows:
+        if row.scope in _NETWORKS:
+            counts = parts.setdefault(row.part, {})
+            counts[row.scope] = max(
+                (one.expected_requests or 0 for cell in row.cells.values() for one in cell.rows),
+                default=0,
+            )
+    return [(part, _shares(counts)) for part, counts in parts.items() if sum(counts.values())]
+
+
+def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
+    total = sum(counts.values())
+    return [(name, counts[name], counts[name] / total) for name in _NETWORKS if name in counts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """A load run with its plots."""
+
+    made: LoadFigures
+    percentiles: Markup
+    throughput: Markup
+    latency: Markup
+
+
+def _load(load: LoadResult) -> _Load:
+    made = figures(load)
+    return _Load(
+        made=made,
+        percentiles=percentile_plot([made.response, made.service, made.lateness]),
+        throughput=seconds_plot(load.seconds, ["events"], label="Events sent per second"),
+        latency=seconds_plot(
+            load.seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=milliseconds
+        ),
+    )

@@ -1,0 +1,132 @@
+"""Markdown: a summary that fits a pull request or a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from reports.facts import CheckResult, ExitStatus, Verdict
+from reports.figures import figures
+from reports.model import RunReport
+from reports.text import amount, duration, milliseconds, one_line, rate
+from reports.tieout import COLUMNS, pivot
+from reports.verdicts import IMPACTS, STATUSES, VERDICTS
+
+__all__ = ["markdown_text", "render_markdown"]
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$-])")
+
+
+def markdown_text(text: str, limit: int = 300) -> str:
+    """Outside text on one line, with everything that Markdown or HTML would act on escaped."""
+    return (
+        _SPECIAL.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    )
+
+
+def render_markdown(report: RunReport) -> str:
+    """The run as GitHub-flavoured Markdown: the end first, failures next, tables last."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: RunReport) -> Iterator[str]:
+    header, look = report.header, STATUSES[report.status]
+    mark = {"good": "✅", "bad": "❌"}.get(look.tone, "❔")
+    yield f"## {mark} {look.headline}: {markdown_text(header.target)}"
+    yield ""
+    yield f"**{report.tally}**"
+    if report.status is not ExitStatus.CONFORMS:
+        yield ""
+        yield look.next_step
+    yield ""
+    facts = [
+        f"scenario {markdown_text(header.scenario)}",
+        f"level {header.level}",
+        f"seed {header.seed}",
+        duration(report.duration_s) if report.duration_s is not None else "cut short",
+        f"trueup {markdown_text(header.trueup)}",
+    ]
+    yield " · ".join(facts)
+    yield from _findings(report)
+    yield from _checks(report)
+    yield from _tie_outs(report)
+    yield from _load(report)
+
+
+def _findings(report: RunReport) -> Iterator[str]:
+    for row in report.rows:
+        result = row.result
+        if VERDICTS[result.verdict].tone not in ("bad", "doubt"):
+            continue
+        yield ""
+        yield f"### {VERDICTS[result.verdict].mark} {markdown_text(result.law)}: {result.verdict}"
+        yield ""
+        yield f"{markdown_text(result.title)} {markdown_text(result.reason, 600)}"
+        yield ""
+        if result.verdict is Verdict.FAIL:
+            yield f"- impact: {IMPACTS[result.impact][1]}"
+        if result.expected or result.seen:
+            yield f"- expected: {markdown_text(result.expected)}"
+            yield f"- seen: {markdown_text(result.seen)}"
+        differences = result.counterexample.differences if result.counterexample else ()
+        for difference in differences[:5]:
+            yield (
+                f"- {markdown_text(difference.where)}: expected "
+                f"{markdown_text(difference.expected)}, saw {markdown_text(difference.seen)}"
+            )
+        if row.dependants:
+            yield f"- also blocked: {', '.join(markdown_text(r.law) for r in row.dependants)}"
+
+
+def _checks(report: RunReport) -> Iterator[str]:
+    yield ""
+    yield "| | law | check | verdict | evidence |"
+    yield "|---|---|---|---|---:|"
+    for result in report.results:
+        yield _check(result)
+    for name in report.missing:
+        yield f"| | | {markdown_text(name)} | no report | 0 |"
+
+
+def _check(result: CheckResult) -> str:
+    look = VERDICTS[result.verdict]
+    return (
+        f"| {look.mark} | {markdown_text(result.law)} | {markdown_text(result.check)} "
+        f"| {look.word} | {amount(result.evidence)} |"
+    )
+
+
+def _tie_outs(report: RunReport) -> Iterator[str]:
+    rows = pivot(report.tie_outs)
+    if not rows:
+        return
+    columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
+    yield ""
+    yield f"| traffic | expected | {' | '.join(columns)} |"
+    yield f"|---|---:|{'---:|' * len(columns)}"
+    for row in rows:
+        cells = (row.cells.get(column) for column in columns)
+        shown = ("" if c is None else c.seen if c.ok else f"**✗ {c.seen}**" for c in cells)
+        scope = markdown_text(f"{row.part} {row.scope}".strip())
+        yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
+
+
+def _load(report: RunReport) -> Iterator[str]:
+    for load in report.load:
+        made = figures(load)
+        latency = ", ".join(f"{n} {milliseconds(ms)}" for n, ms in made.response.quantiles.items())
+        yield ""
+        yield (
+            f"**Load {markdown_text(load.scenario)}: {rate(made.headline_eps)} "
+            f"{made.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
+            + (f"; latency {latency}" if latency else "")
+        )
+        if load.generator_limited:
+            yield ""
+            yield "The generator was the limit: these figures say nothing about the target."
+        for threshold in load.thresholds:
+            mark = "✓" if threshold.ok else "✗"
+            value = "unknown" if threshold.value is None else f"{threshold.value:,.6g}"
+            name = markdown_text(threshold.name)
+            yield ""
+            yield f"- {mark} {name}: {value} (limit {threshold.limit:,.6g}) {threshold.unit}"

@@ -1,0 +1,148 @@
+"""Plots as inline SVG: a percentile curve, and what happened second by second.
+
+Only numbers and fixed words go in; colours and type come from the page's style sheet, so that a
+plot follows light, dark and print. Each plot says in words what it shows (`aria-label`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from reports.figures import Latency
+from reports.text import amount, milliseconds
+
+__all__ = ["percentile_plot", "seconds_plot", "ticks"]
+
+_WIDTH: Final = 480
+_LEFT: Final = 58
+_RIGHT: Final = 12
+_TOP: Final = 10
+_BOTTOM: Final = 26
+_NINES: Final = ((0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """Where values land: x and y grow to the right and upwards, logarithmic y where asked."""
+
+    height: int
+    x_max: float
+    y_min: float
+    y_max: float
+    log: bool = False
+
+    def x(self, value: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * value / (self.x_max or 1)
+
+    def y(self, value: float) -> float:
+        span = self.height - _TOP - _BOTTOM
+        low, high, at = self.y_min, self.y_max, value
+        if self.log:
+            low, high, at = math.log10(low), math.log10(high), math.log10(max(value, low))
+        return _TOP + span * (1 - (at - low) / ((high - low) or 1))
+
+
+def ticks(highest: float, count: int = 4) -> tuple[float, ...]:
+    """Round values from 0 up to the first one that is not below `highest` (over 0)."""
+    if not math.isfinite(highest) or highest <= 0:
+        return (0.0, 1.0)
+    rough = highest / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next((power * n for n in (1, 2, 2.5, 5, 10) if power * n >= rough * (1 - 1e-9)), rough)
+    return tuple(step * n for n in range(math.ceil(highest / step - 1e-9) + 1))
+
+
+def percentile_plot(latencies: Sequence[Latency]) -> Markup:
+    """Latency over the share of requests that were faster; x in nines, y logarithmic.
+
+    Empty where none of the distributions holds a value.
+    """
+    held = [one for one in latencies if one.curve]
+    values = [ms for one in held for _, ms in one.curve if ms > 0]
+    if not values:
+        return Markup("")
+    low = 10.0 ** math.floor(math.log10(min(values)))
+    high = 10.0 ** math.ceil(math.log10(max(values)) + 1e-9)
+    frame = _Frame(height=240, x_max=4.0, y_min=low, y_max=max(high, low * 10), log=True)
+    decades = range(round(math.log10(frame.y_min)), round(math.log10(frame.y_max)) + 1)
+    body = _grid(frame, [(10.0**power, milliseconds(10.0**power)) for power in decades])
+    body += "".join(_label_x(frame, nines, text) for nines, text in _NINES)
+    for number, one in enumerate(held):
+        points = [(-math.log10(1 - share), ms) for share, ms in one.curve]
+        body += _line(frame, points, f"series s{number}")
+    words = "; ".join(f"{one.name} {_said(one.quantiles)}" for one in held)
+    return _svg(frame, body, f"Latency by percentile. {words}")
+
+
+def seconds_plot(
+    seconds: Sequence[Mapping[str, float]],
+    names: Sequence[str],
+    *,
+    label: str,
+    show: Callable[[float], str] = amount,
+    height: int = 150,
+) -> Markup:
+    """Values of one or more series, second by second, from 0; `label` says what they are.
+
+    Empty where no second was measured. A value that is not finite leaves a gap.
+    """
+    kept = [name for name in names if any(name in second for second in seconds)]
+    if not kept:
+        return Markup("")
+    start = min(second.get("t", 0.0) for second in seconds)
+    end = max(second.get("t", 0.0) for second in seconds)
+    highest = max(
+        (s[name] for s in seconds for name in kept if name in s and math.isfinite(s[name])),
+        default=0.0,
+    )
+    marks = ticks(highest, 3)
+    frame = _Frame(height=height, x_max=max(end - start, 1.0), y_min=0.0, y_max=marks[-1])
+    body = _grid(frame, [(mark, show(mark)) for mark in marks])
+    for mark in ticks(frame.x_max, 5):
+        if mark <= frame.x_max:
+            body += _label_x(frame, mark, f"{mark:g} s")
+    for number, name in enumerate(kept):
+        points = [
+            (second.get("t", 0.0) - start, second[name])
+            for second in seconds
+            if name in second and math.isfinite(second[name])
+        ]
+        body += _line(frame, points, f"series s{number}")
+    return _svg(frame, body, f"{label}; highest {show(highest)}")
+
+
+def _said(quantiles: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {milliseconds(ms)}" for name, ms in quantiles.items())
+
+
+def _grid(frame: _Frame, marks: Sequence[tuple[float, str]]) -> str:
+    lines = []
+    for value, text in marks:
+        y = frame.y(value)
+        lines.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+        )
+    return "".join(lines)
+
+
+def _label_x(frame: _Frame, value: float, text: str) -> str:
+    x = frame.x(value)
+    anchor = "end" if x > _WIDTH - 40 else "middle"
+    return f'<text x="{x:.1f}" y="{frame.height - 8}" text-anchor="{anchor}">{text}</text>'
+
+
+def _line(frame: _Frame, points: Sequence[tuple[float, float]], style: str) -> str:
+    path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
+    return f'<polyline class="{style}" points="{path}"/>'
+
+
+def _svg(frame: _Frame, body: str, label: str) -> Markup:
+    return Markup(  # noqa: S704 — numbers and fixed words only
+        f'<svg viewBox="0 0 {_WIDTH} {frame.height}" role="img" aria-label="{label}">{body}</svg>'
+    )
