@@ -5,13 +5,21 @@ for every event whether it was accepted, refused or left unknown. It imports nei
 nor gevent: whoever embeds it hands in the sockets, the poller and a way to yield.
 """
 
-from simulator.reactor.bodies import Batch, BodySource, FixedBodies, FleetBodies
+from simulator.reactor.bodies import (
+    Batch,
+    BodySource,
+    FixedBodies,
+    FleetBodies,
+    Reads,
+    request_head,
+)
 from simulator.reactor.engine import Engine, Lane, Limits, System
 from simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
-from simulator.reactor.recorder import Recorder, Second
-from simulator.reactor.schedule import SHAPES, Schedule, Shape, ShapeError
+from simulator.reactor.recorder import Recorder, Second, merge_ranges
+from simulator.reactor.schedule import AS_FAST_AS_POSSIBLE, SHAPES, Schedule, Shape, ShapeError
 
 __all__ = [
+    "AS_FAST_AS_POSSIBLE",
     "SHAPES",
     "Batch",
     "BodySource",
@@ -21,6 +29,7 @@ __all__ = [
     "HttpProtocolError",
     "Lane",
     "Limits",
+    "Reads",
     "Recorder",
     "Response",
     "ResponseParser",
@@ -29,4 +38,6 @@ __all__ = [
     "Shape",
     "ShapeError",
     "System",
+    "merge_ranges",
+    "request_head",
 ]

@@ -38,7 +38,8 @@ class System:
     """The machine as the engine uses it; under gevent the unpatched originals."""
 
     socket: Callable[[int, int], sockets.socket] = sockets.socket
-    epoll: Callable[[], selects.epoll] = selects.epoll
+    epoll: Callable[[], selects.epoll] = lambda: selects.epoll()
+    """Looked up when called: gevent takes it out of the module."""
     select: Callable[[list[int], list[int], list[int], float], object] = selects.select
     breathe: Callable[[], None] = lambda: None
     """Called every 10 ms, so that whoever shares the thread gets a turn."""

@@ -59,6 +59,10 @@ class Recorder:
         self._errors: Counter[str] = Counter()
         self._refused = 0
         self._unknown = 0
+        self._fresh_errors: Counter[str] = Counter()
+        self._watched = False
+        self._seen = 0
+        self._unseen: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
         self._seconds: list[Second] = []
         self._ranges: list[OutcomeRange] = []
 
@@ -66,6 +70,7 @@ class Recorder:
         """Count one failed attempt."""
         known = reason in self._errors or len(self._errors) < _MOST_REASONS
         self._errors[reason if known else _OTHER] += 1
+        self._fresh_errors[reason if known else _OTHER] += 1
 
     def outcome(self, part: OutcomeRange) -> None:
         """Note a range that is not simply a whole accepted batch."""
@@ -88,6 +93,9 @@ class Recorder:
         requests, self.bytes, sent_bytes = len(self.service), 0, self.bytes
         if not (requests or self._others or self._errors or self.accepted_first):
             return None
+        if self._watched:
+            self._unseen.append(self._tail())
+            self._seen = 0
         service = _sparse(self.service)
         second = Second(
             t=t,
@@ -121,6 +129,18 @@ class Recorder:
         ):
             del held[:]
         return second
+
+    def recent(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], dict[str, int]]:
+        """Response times (ns) and failed attempts by reason since the last call."""
+        self._watched = True
+        parts, self._unseen = [*self._unseen, self._tail()], []
+        failed, self._fresh_errors = dict(self._fresh_errors), Counter()
+        return np.concatenate(parts), failed
+
+    def _tail(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        times = self.response or self.service
+        found, self._seen = np.array(times[self._seen :], dtype=np.int64), len(times)
+        return found
 
     def take(self) -> tuple[list[Second], list[OutcomeRange]]:
         """Finished seconds and ranges since the last call."""

@@ -1,0 +1,100 @@
+"""From a target file's way in to a driver of the simulator. A translation and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import assert_never
+
+from conformance.target_values import CommandIngest, HttpIngest, IngestForm, RefusedShape, Target
+from reports.facts import Json
+from scenarios.errors import UsageProblem
+from simulator.delivery import (
+    AnswerRule,
+    BodyForm,
+    CommandDriver,
+    CommandForm,
+    Driver,
+    FieldMap,
+    HttpDriver,
+    HttpForm,
+)
+
+__all__ = ["command_form", "driver_of", "http_form", "load_form"]
+
+
+def _fields(names: Mapping[str, str], extras: Mapping[str, Json]) -> FieldMap:
+    return FieldMap(
+        rename={ours: theirs for ours, theirs in names.items() if theirs},
+        drop=frozenset(ours for ours, theirs in names.items() if not theirs),
+        extras=dict(extras),
+    )
+
+
+def _rule(accepted: str | None, refused: RefusedShape | None) -> AnswerRule:
+    if refused is None:
+        return AnswerRule(accepted=accepted or "", refused="")
+    return AnswerRule(
+        accepted=accepted or "",
+        refused=refused.list,
+        line_key=refused.line,
+        reason_key=refused.reason or "",
+        first_line=refused.first,
+    )
+
+
+def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
+    """The simulator's form of an HTTP way in; header values are already resolved."""
+    return HttpForm(
+        url=ingest.url,
+        method=ingest.method,
+        body=BodyForm(ingest.form),
+        gzip=ingest.gzip,
+        headers=dict(ingest.headers),
+        fields=_fields(ingest.field_map, ingest.extras),
+        answer=_rule(ingest.accepted, ingest.refused),
+        timeout_s=timeout_s,
+        most_events=ingest.batch,
+    )
+
+
+def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandForm:
+    """The simulator's form of a program; it is started in the target file's folder."""
+    return CommandForm(
+        argv=ingest.argv,
+        timeout_s=ingest.timeout_s,
+        most_events=ingest.batch,
+        cwd=os.fspath(cwd) if cwd else None,
+    )
+
+
+def driver_of(target: Target) -> Driver:
+    """A driver for a target's way in. Raises UsageProblem where the target has none."""
+    ingest: IngestForm | None = target.ingest
+    match ingest:
+        case HttpIngest():
+            return HttpDriver(http_form(ingest, timeout_s=target.timeout_s))
+        case CommandIngest():
+            return CommandDriver(command_form(ingest, cwd=target.path.parent))
+        case None:
+            raise UsageProblem(
+                f"{target.path}: the target has no way in. Add an [ingest] part to inject events."
+            )
+        case _:
+            assert_never(ingest)
+
+
+def load_form(target: Target) -> HttpForm:
+    """The HTTP form that the reactor loads. Raises UsageProblem where the way in is another."""
+    if not isinstance(target.ingest, HttpIngest):
+        raise UsageProblem(
+            f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
+            f'{"a command" if target.ingest else "missing"}. Give it `kind = "http"`.'
+        )
+    if not target.ingest.url.startswith("http://"):
+        raise UsageProblem(
+            f"{target.path}: the reactor speaks plain HTTP, but the way in is {target.ingest.url}. "
+            "Load it through its address behind TLS, or through a local TLS proxy."
+        )
+    return http_form(target.ingest, timeout_s=target.timeout_s)

@@ -1,0 +1,179 @@
+"""From generators' reports to one result: ranges joined, histograms merged, seconds added up.
+
+Pure. Where a generator fell silent, the announced events that it did not account for are
+unknown: it may have sent them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from reports.facts import Outcome
+from reports.histogram import Histogram
+from reports.records import LoadResult, OutcomeRange
+from scenarios.load.child import Announced, ChildPlan, FinalWord, Line, Report
+from scenarios.load.station import INGEST, READS
+from scenarios.load.thresholds import percentile_ms
+from simulator.reactor import Second, merge_ranges
+
+__all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines"]
+
+_SILENT = "the generator ended before it could say"
+
+
+@dataclass(slots=True, kw_only=True)
+class Collected:
+    """Reports, put together by lane and second."""
+
+    ranges: tuple[OutcomeRange, ...] = ()
+    seconds: dict[str, dict[int, list[Second]]] = field(default_factory=dict)
+    finals: dict[int, FinalWord] = field(default_factory=dict)
+
+    def second_rows(self, lane: str) -> list[tuple[int, list[Second]]]:
+        return sorted(self.seconds.get(lane, {}).items())
+
+
+def read_lines(path: Path) -> list[Line]:
+    """All whole lines of a generator's file; the last one may be cut short and is left out."""
+    decoder = msgspec.json.Decoder(Line)
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [decoder.decode(line) for line in lines]
+
+
+def collect(lines: Iterable[Line]) -> Collected:
+    """Join reports; settle what silent workers left open."""
+    seconds: dict[str, dict[int, list[Second]]] = defaultdict(lambda: defaultdict(list))
+    ranges: dict[int, list[OutcomeRange]] = defaultdict(list)
+    announced: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    finals: dict[int, FinalWord] = {}
+    for line in lines:
+        match line:
+            case Announced():
+                announced[line.worker] += line.ranges
+            case Report():
+                for second in line.seconds:
+                    seconds[line.lane][second.t].append(second)
+                ranges[line.worker] += line.ranges
+                if line.final is not None:
+                    finals[line.worker] = line.final
+    for worker, parts in announced.items():
+        if worker not in finals:
+            ranges[worker] += _unsaid(parts, ranges[worker])
+    return Collected(
+        ranges=merge_ranges([part for parts in ranges.values() for part in parts]),
+        seconds={lane: dict(found) for lane, found in seconds.items()},
+        finals=finals,
+    )
+
+
+def _unsaid(announced: list[tuple[int, int]], said: list[OutcomeRange]) -> list[OutcomeRange]:
+    """Announced events that no outcome speaks of, as unknown."""
+    open_parts: list[OutcomeRange] = []
+
+    def unknown(first: int, stop: int) -> None:
+        if stop > first:
+            open_parts.append(
+                OutcomeRange(
+                    first=first, count=stop - first, outcome=Outcome.UNKNOWN, reason=_SILENT
+                )
+            )
+
+    known = sorted((part.first, part.first + part.count) for part in said)
+    at = 0
+    for first, count in sorted(announced):
+        cursor, stop = first, first + count
+        while at < len(known) and known[at][1] <= first:
+            at += 1
+        probe = at
+        while probe < len(known) and known[probe][0] < stop:
+            unknown(cursor, known[probe][0])
+            cursor = max(cursor, known[probe][1])
+            probe += 1
+        unknown(cursor, stop)
+    return open_parts
+
+
+def _merged(rows: list[tuple[int, list[Second]]], name: str, since: float) -> dict[str, int]:
+    histogram = Histogram()
+    for t, seconds in rows:
+        if t >= since:
+            for second in seconds:
+                histogram.merge(Histogram.from_sparse(getattr(second, name)))
+    return histogram.sparse()
+
+
+def _second(t: int, seconds: list[Second]) -> dict[str, float]:
+    response = Histogram()
+    for second in seconds:
+        response.merge(Histogram.from_sparse(second.response_ns))
+    sparse = response.sparse()
+    return {
+        "t": float(t),
+        "requests": float(sum(second.requests for second in seconds)),
+        "events": float(sum(second.events for second in seconds)),
+        "errors": float(sum(sum(second.errors.values()) for second in seconds)),
+        "p50_ms": percentile_ms(sparse, 0.5) or 0.0,
+        "p99_ms": percentile_ms(sparse, 0.99) or 0.0,
+    }
+
+
+def comparable_digest(child: ChildPlan) -> str:
+    """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
+    plan = msgspec.to_builtins(child.plan)
+    plan.pop("seed")
+    form = (child.form.method, child.form.body, child.form.gzip, sorted(child.form.fields.rename))
+    parts = (plan, form, child.fleet.profile_sha256 if child.fleet else "")
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+
+
+def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResult:
+    """The measured part of a result; judgement and reconciliation are added by others."""
+    plan = child.plan
+    rows, reads = found.second_rows(INGEST), found.second_rows(READS)
+    every = [second for _, seconds in rows for second in seconds]
+    errors: Counter[str] = Counter()
+    for second in (*every, *(one for _, seconds in reads for one in seconds)):
+        errors.update(second.errors)
+    counts = _by_outcome(found.ranges)
+    finals = found.finals.values()
+    warmup = plan.shape.warmup_s
+    return LoadResult(
+        scenario=plan.name,
+        engine=engine,
+        shape=plan.shape.kind,
+        duration_s=plan.shape.duration_s,
+        warmup_s=warmup,
+        planned_rps=plan.shape.rate if plan.open_loop else None,
+        requests=sum(second.requests for second in every),
+        events_sent=sum(counts.values()),
+        events_accepted=counts[Outcome.ACCEPTED],
+        events_refused=counts[Outcome.REFUSED],
+        events_unknown=counts[Outcome.UNKNOWN],
+        bytes_sent=sum(second.bytes for second in every),
+        errors=dict(errors),
+        response_ns=_merged(rows, "response_ns", warmup),
+        service_ns=_merged(rows, "service_ns", warmup),
+        lateness_ns=_merged(rows, "lateness_ns", warmup),
+        seconds=tuple(_second(t, seconds) for t, seconds in rows),
+        generator_cpu_share=max((word.busy_share for word in finals), default=None),
+        stopped_by="; ".join(sorted({word.stopped_by for word in finals if word.stopped_by})),
+        unsent=sum(word.unsent for word in finals),
+        workers=max(len(found.finals), 1),
+        batch=plan.requests.batch,
+        reads=sum(second.requests for _, seconds in reads for second in seconds),
+        reads_ns=_merged(reads, "response_ns", warmup),
+        comparable=comparable_digest(child),
+    )
+
+
+def _by_outcome(ranges: Iterable[OutcomeRange]) -> Mapping[Outcome, int]:
+    counts: Counter[Outcome] = Counter()
+    for part in ranges:
+        counts[part.outcome] += part.count
+    return counts

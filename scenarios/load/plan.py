@@ -1,0 +1,190 @@
+"""A load scenario: what is sent, in which shape, and what must hold. One TOML file, read once."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from reports.facts import Json
+from scenarios.errors import UsageProblem
+from scenarios.load.thresholds import THRESHOLDS
+from simulator.reactor import AS_FAST_AS_POSSIBLE, Shape, ShapeError
+
+__all__ = ["FaultsPart", "LoadPlan", "ReadsPart", "load_names", "load_plan", "with_changes"]
+
+_CATALOGUE: Final = resources.files("scenarios").joinpath("catalogue")
+_PREFIX: Final = "load-"
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Every = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ShapePart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When requests are due."""
+
+    kind: str = "constant"
+    rate: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Highest rate, requests per second; of no meaning where the kind is as-fast-as-possible."""
+    duration_s: Seconds = 15.0
+    warmup_s: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    arrivals: Literal["even", "poisson", "fleet"] = "even"
+    """How requests are spread: evenly, as a Poisson process, or as the fleet's own events fall."""
+    options: dict[str, float] = {}
+
+
+class RequestsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one request carries, and over how many connections."""
+
+    batch: Count = 100
+    connections: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 16
+    timeout_s: Seconds = 10.0
+    drain_s: Seconds = 30.0
+    """After the end: how long answers and retries may still take."""
+    most_backlog: Count = 100_000
+    """Planned requests that may wait; more of them end the run."""
+    twin_every: Every = 0
+    """Every so many batches one is sent twice at the same time; 0: none."""
+    poison_every: Every = 0
+    """Every so many batches one gets a broken line at its end; 0: none."""
+    retry_first_s: Annotated[float, msgspec.Meta(gt=0)] = 0.05
+    retry_most_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+
+class FleetPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose traffic it is."""
+
+    profile: str = "default"
+    overrides: dict[str, Any] = {}
+    """Parameters of the profile that this scenario changes."""
+    start: Literal["now", "before-midnight"] = "now"
+    """Where the fleet's time begins: at the target's present, or so that the target's next
+    midnight falls into the middle of the run's events."""
+
+
+class ReadsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Read traffic mixed in."""
+
+    share: Share = 0.0
+    """Of all requests."""
+    paths: tuple[str, ...] = ()
+    """Below the target's base URL and prefix, with their query: `log_summary/search?page=1`."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
+
+
+class FaultsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done to the target while it is loaded; needs a lever that can do it."""
+
+    restart_at_share: tuple[Share, ...] = ()
+    """Moments of the run, as shares of its length, at which the target is killed and restarted."""
+
+
+class LoadPlan(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A load scenario, whole."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
+    what: str
+    breaks: str
+    """In one line: what it is meant to break."""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
+    shape: ShapePart = ShapePart()
+    requests: RequestsPart = RequestsPart()
+    fleet: FleetPart = FleetPart()
+    reads: ReadsPart = ReadsPart()
+    faults: FaultsPart = FaultsPart()
+    thresholds: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        self.curve()
+        if self.shape.warmup_s >= self.shape.duration_s:
+            raise ValueError("`shape.warmup_s` must be shorter than `shape.duration_s`")
+        if self.reads.share >= 1 or bool(self.reads.share) != bool(self.reads.paths):
+            raise ValueError("`reads` needs a share below 1 and, with it, at least one path")
+        if odd := sorted(set(self.thresholds) - set(THRESHOLDS)):
+            raise ValueError(
+                f"`thresholds` has no {', '.join(odd)}; it has: {', '.join(THRESHOLDS)}"
+            )
+
+    def curve(self) -> Shape:
+        """The shape as the reactor plans it."""
+        return Shape(
+            kind=self.shape.kind,
+            rate=self.shape.rate,
+            duration_s=self.shape.duration_s,
+            options=self.shape.options,
+        )
+
+    @property
+    def open_loop(self) -> bool:
+        return self.shape.kind != AS_FAST_AS_POSSIBLE
+
+
+def load_names() -> list[str]:
+    """Load scenarios of the catalogue."""
+    names = (item.name.removesuffix(".toml") for item in _CATALOGUE.iterdir())
+    return sorted(name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX))
+
+
+def load_plan(name_or_path: str) -> LoadPlan:
+    """A load scenario by its name in the catalogue, or from a file.
+
+    Raises UsageProblem that names the file, the key and the remedy.
+    """
+    if name_or_path in load_names():
+        source = f"load scenario {name_or_path}"
+        text = _CATALOGUE.joinpath(f"{_PREFIX}{name_or_path}.toml").read_text(encoding="utf-8")
+    else:
+        source, path = name_or_path, Path(name_or_path)
+        if not path.is_file():
+            raise UsageProblem(
+                f"{path}: no such load scenario. Give a file, or one of: {', '.join(load_names())}."
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageProblem(f"{path}: cannot be read: {error}") from error
+    try:
+        return _convert(tomllib.loads(text), source)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageProblem(f"{source}: not TOML: {error}") from error
+
+
+def _convert(value: object, source: str) -> LoadPlan:
+    try:
+        return msgspec.convert(value, LoadPlan, strict=False)
+    except (msgspec.ValidationError, ShapeError) as error:
+        raise UsageProblem(f"{source}: {error}. See docs/load.md for the keys.") from error
+
+
+def with_changes(
+    plan: LoadPlan,
+    *,
+    rate: float | None = None,
+    duration_s: float | None = None,
+    seed: int | None = None,
+    **parts: dict[str, Json],
+) -> LoadPlan:
+    """The plan with some values changed; `parts` are whole keys of one part each.
+
+    A shorter run gets a shorter warm-up. Raises UsageProblem as `load_plan` does.
+    """
+    value: dict[str, Any] = msgspec.to_builtins(plan)
+    if rate is not None:
+        value["shape"]["rate"] = rate
+    if duration_s is not None:
+        value["shape"]["duration_s"] = duration_s
+        value["shape"]["warmup_s"] = min(plan.shape.warmup_s, duration_s / 4)
+    if seed is not None:
+        value["seed"] = seed
+    for part, changes in parts.items():
+        value[part].update(changes)
+    return _convert(value, f"load scenario {plan.name}, as changed")

@@ -1,0 +1,283 @@
+"""One load run: start Locust as a child, follow its reports, and put the result together.
+
+The child dies with us, its workers with it. Whatever ends the run, the file of reports in the
+run's folder is readable up to its last whole line, and the events that were announced but not
+accounted for come out as unknown. Nothing here writes the journal or judges correctness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from reports.records import FleetDeclared, LoadResult, OutcomeRange
+from scenarios.embedded import die_with_parent
+from scenarios.errors import OwnError
+from scenarios.load.child import ChildPlan, Line, Report, encode
+from scenarios.load.collect import collect, load_result, read_lines
+from scenarios.load.machine import lost_share
+from scenarios.load.plan import LoadPlan
+from scenarios.load.station import INGEST
+from scenarios.load.verdict import judged
+from simulator.delivery import HttpForm
+
+__all__ = ["LOAD_FILE", "Locust", "Progress", "ReadsFrom", "run_load"]
+
+LOAD_FILE: Final = "load.ndjson"
+"""Reports of the generators, in the run's folder."""
+LOG_FILE: Final = "locust.log"
+_LOCUSTFILE: Final = Path(__file__).parents[1] / "locustfiles" / "reactor.py"
+_WEB: Final = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
+_POLL_S: Final = 0.2
+_STOP_S: Final = 25.0
+_START_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is; handed to whoever shows it."""
+
+    t_s: float
+    duration_s: float
+    requests: int
+    events: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadsFrom:
+    """Where the plan's read paths stand, and the keys to read with."""
+
+    url: str
+    """Base URL and prefix, without a slash at the end."""
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locust:
+    """How Locust is started."""
+
+    processes: int = 1
+    """1: in one process; more: a master and so many workers, all on this machine."""
+    web_port: int | None = None
+    """Show Locust's web page on this port of the loopback; the run starts by itself."""
+    master_bind: str | None = None
+    """Be a master for `workers` workers on other hosts, listening on this address."""
+    master_port: int = 5557
+    workers: int = 0
+    cpu: int | None = None
+    """Pin the generator to this core (one process only)."""
+
+    def arguments(self, html: Path) -> list[str]:
+        """Locust's own flags."""
+        flags = ["-f", str(_LOCUSTFILE), "--html", str(html), "--only-summary"]
+        flags += (
+            ["--headless"] if self.web_port is None else [*_WEB, "--web-port", str(self.web_port)]
+        )
+        if self.master_bind is not None:
+            flags += ["--master", "--master-bind-host", self.master_bind]
+            flags += ["--master-bind-port", str(self.master_port)]
+            flags += ["--expect-workers", str(self.workers), "--expect-workers-max-wait", "60"]
+        elif self.processes > 1:
+            port = str(_free_port())
+            flags += ["--processes", str(self.processes), "--master-bind-host", "127.0.0.1"]
+            flags += ["--master-bind-port", port, "--master-port", port]
+        return flags
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def run_load(
+    plan: LoadPlan,
+    *,
+    ingest: HttpForm,
+    fleet: FleetDeclared | None,
+    out_dir: Path,
+    progress: Callable[[Progress], None] | None = None,
+    reads: ReadsFrom | None = None,
+    locust: Locust | None = None,
+    first_event: int = 0,
+    null_sink_rps: float | None = None,
+    canary: bool = True,
+    keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
+) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+    """Load a target by a plan; the result as measured, and what became of every event.
+
+    `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
+    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. When the run is
+    cancelled, `keep` is called with what is known before the cancellation travels on.
+    Raises OwnError when Locust cannot be started or says nothing.
+    """
+    locust = locust or Locust()
+    child = ChildPlan(
+        plan=plan,
+        form=ingest,
+        fleet=fleet,
+        first_event=first_event,
+        reads_url=reads.url if reads else "",
+        read_headers=dict(reads.headers) if reads else {},
+        cpu=locust.cpu,
+    )
+    if plan.reads.share and reads is None:
+        raise OwnError(f"load scenario {plan.name} mixes reads in, but nobody said where to read")
+    lost = [await asyncio.to_thread(lost_share)] if canary else []
+    out = out_dir / LOAD_FILE
+    out.unlink(missing_ok=True)
+
+    def settle() -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+        found = collect(read_lines(out))
+        result = load_result(child, found, engine=_engine(locust))
+        share = max(lost, default=None)
+        result = msgspec.structs.replace(
+            result, null_sink_rps=null_sink_rps, machine_lost_share=share
+        )
+        return judged(result, plan.thresholds), found.ranges
+
+    try:
+        async with _locust(child, locust, out_dir) as process:
+            await _follow(process, out, plan, progress)
+        if canary:
+            lost.append(await asyncio.to_thread(lost_share))
+    except BaseException:
+        if keep is not None:
+            keep(*settle())
+        raise
+    result, ranges = settle()
+    if not result.seconds and not ranges:
+        raise OwnError(
+            f"Locust ended with status {process.returncode} and sent nothing: "
+            f"{_last_line(out_dir / LOG_FILE)}"
+        )
+    return result, ranges
+
+
+def _engine(locust: Locust) -> str:
+    from importlib.metadata import version
+
+    return f"locust {version('locust')}, reactor"
+
+
+@contextlib.asynccontextmanager
+async def _locust(
+    child: ChildPlan, locust: Locust, out_dir: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The Locust child; ended politely, then for certain, however the block is left."""
+    with tempfile.TemporaryDirectory(prefix="trueup-") as private:
+        path = Path(private) / "plan.json"
+        path.touch(mode=0o600)
+        path.write_bytes(encode(child))
+        environment = {
+            **os.environ,
+            "TRUEUP_PLAN": str(path),
+            "TRUEUP_OUT": str(out_dir / LOAD_FILE),
+        }
+        with (out_dir / LOG_FILE).open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "locust",
+                *locust.arguments(out_dir / "locust.html"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+            try:
+                yield process
+            finally:
+                await asyncio.shield(_end(process))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+    # Whatever is left of its group: workers that lost their master.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _follow(
+    process: asyncio.subprocess.Process,
+    out: Path,
+    plan: LoadPlan,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    """Wait for the child's end, and tell how far it is."""
+    began = time.monotonic()
+    limit_s = plan.shape.duration_s + plan.requests.drain_s + _START_S + _STOP_S
+    tail = _Tail(out)
+    ended = asyncio.ensure_future(process.wait())
+    try:
+        while not ended.done() and time.monotonic() - began < limit_s:
+            await asyncio.wait([ended], timeout=_POLL_S)
+            if tail.read() and progress is not None:
+                progress(tail.progress(plan.shape.duration_s))
+    finally:
+        ended.cancel()
+
+
+class _Tail:
+    """Reads the growing file of reports and adds up what a person wants to see."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._at = path, 0
+        self._decoder = msgspec.json.Decoder(Line)
+        self._t = self._requests = self._events = self._errors = 0
+
+    def read(self) -> bool:
+        """Take in what is new; whether there was anything."""
+        if not self._path.exists():
+            return False
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            fresh = file.read()
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._at += len(whole)
+        seen = False
+        for text in whole.splitlines():
+            line = self._decoder.decode(text)
+            if isinstance(line, Report) and line.lane == INGEST:
+                seen = True
+                for second in line.seconds:
+                    self._t = max(self._t, second.t + 1)
+                    self._requests += second.requests
+                    self._events += second.events
+                    self._errors += sum(second.errors.values())
+        return seen
+
+    def progress(self, duration_s: float) -> Progress:
+        return Progress(
+            t_s=min(float(self._t), duration_s),
+            duration_s=duration_s,
+            requests=self._requests,
+            events=self._events,
+            errors=self._errors,
+        )
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it left no word"

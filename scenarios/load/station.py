@@ -1,0 +1,208 @@
+"""One generator: builds the lanes of a plan for worker k of W and runs the reactor on them.
+
+It knows nothing of Locust, which embeds it (`scenarios/locustfiles/reactor.py`), so that it can
+be tested and calibrated without.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from scenarios.load.child import Announced, ChildPlan, FinalWord, Report
+from simulator.delivery import RetryPolicy
+from simulator.reactor import (
+    BodySource,
+    Engine,
+    FixedBodies,
+    FleetBodies,
+    Lane,
+    Limits,
+    Reads,
+    Schedule,
+    Shape,
+    System,
+    request_head,
+)
+
+__all__ = ["INGEST", "READS", "Station"]
+
+INGEST: Final = "ingest"
+READS: Final = "reads"
+_FIXED_LINE: Final = b'{"log_id":"00000000-0000-4000-8000-000000000000","log_total_bytes":1024}'
+_FIXED_SIZE: Final = 280
+"""Bytes of one ready-made event, as in the measurements that this is compared with."""
+
+
+class Station:
+    """The reactor of one process, and what it reports."""
+
+    def __init__(
+        self,
+        child: ChildPlan,
+        *,
+        worker: int,
+        workers: int,
+        report: Callable[[Announced | Report], None],
+        system: System | None = None,
+    ) -> None:
+        """`report` is called from within the loop: it must be quick."""
+        self.child, self.worker, self.workers = child, worker, workers
+        self.done = False
+        self._report = report
+        self._cpu_began = 0.0
+        lanes = [self._ingest_lane()]
+        if child.plan.reads.share:
+            lanes.append(self._reads_lane())
+        requests = child.plan.requests
+        self.engine = Engine(
+            lanes,
+            limits=Limits(
+                duration_s=child.plan.shape.duration_s,
+                drain_s=requests.drain_s,
+                most_backlog=requests.most_backlog,
+            ),
+            system=system,
+            on_second=lambda second: self._pass_on(None),
+        )
+        self.ingest = lanes[0]
+        for lane in lanes[1:]:
+            for _ in range(self._share(child.plan.reads.connections)):
+                self.engine.connect(lane)
+
+    def _share(self, whole: int) -> int:
+        """This worker's part of a number of connections; never none."""
+        return max(whole // self.workers + (self.worker < whole % self.workers), 1)
+
+    def connect(self) -> None:
+        """Add one connection to the ingestion lane."""
+        self.engine.connect(self.ingest)
+
+    def disconnect(self) -> None:
+        """Take one connection from the ingestion lane."""
+        self.engine.disconnect(self.ingest)
+
+    def run(self) -> None:
+        """Carry the plan out. Everything sent is reported when this returns."""
+        if self.child.cpu is not None:
+            os.sched_setaffinity(0, {self.child.cpu})
+        self._cpu_began = time.process_time()
+        try:
+            self.engine.run()
+        finally:
+            self.done = True
+            self._pass_on(self._final())
+
+    def _final(self) -> FinalWord:
+        engine = self.engine
+        return FinalWord(
+            busy_share=engine.busy_share,
+            cpu_s=time.process_time() - self._cpu_began,
+            elapsed_s=engine.elapsed_ns / 1e9,
+            backlog_most=max(lane.backlog_most for lane in engine.lanes),
+            unsent=self.ingest.unsent,
+            stopped_by=engine.stopped_by,
+        )
+
+    def _pass_on(self, final: FinalWord | None) -> None:
+        for lane in self.engine.lanes:
+            seconds, ranges = lane.recorder.take()
+            last = final if lane is self.ingest else None
+            if seconds or ranges or last:
+                self._report(
+                    Report(
+                        worker=self.worker,
+                        lane=lane.name,
+                        seconds=tuple(seconds),
+                        ranges=tuple(ranges),
+                        final=last,
+                    )
+                )
+
+    # Lanes
+
+    def _retry(self) -> RetryPolicy:
+        requests = self.child.plan.requests
+        return RetryPolicy(first_s=requests.retry_first_s, most_s=requests.retry_most_s)
+
+    def _schedule(self, rate_share: float) -> Schedule | None:
+        plan = self.child.plan
+        if not plan.open_loop:
+            return None
+        curve = plan.curve()
+        return Schedule(
+            Shape(
+                kind=curve.kind,
+                rate=curve.rate * rate_share,
+                duration_s=curve.duration_s,
+                options=curve.options,
+            ),
+            poisson=plan.shape.arrivals == "poisson",
+            seed=plan.seed,
+            worker=self.worker,
+            workers=self.workers,
+        )
+
+    def _ingest_lane(self) -> Lane:
+        child, plan = self.child, self.child.plan
+        address, head = request_head(child.form.method, child.form.url, child.form.head_fields())
+        source: BodySource
+        if child.fleet is None:
+            body = _ready_body(plan.requests.batch)
+            source = FixedBodies(head, body, count=plan.requests.batch)
+        else:
+            source = self._fleet_bodies()
+        return Lane(
+            INGEST,
+            address=address,
+            source=source,
+            schedule=self._schedule(1 - plan.reads.share),
+            rule=child.form.answer,
+            retry=self._retry(),
+            timeout_s=plan.requests.timeout_s,
+            twin_every=plan.requests.twin_every,
+        )
+
+    def _fleet_bodies(self) -> FleetBodies:
+        from simulator.fleet import Fleet
+
+        child, plan = self.child, self.child.plan
+        assert child.fleet is not None
+        fleet = Fleet.from_identity(child.fleet)
+        return FleetBodies(
+            child.form,
+            lambda first, count: fleet.batch(first, count).ndjson(),
+            batch_events=plan.requests.batch,
+            first=child.first_event,
+            worker=self.worker,
+            workers=self.workers,
+            announce=self._announce,
+            poison_every=plan.requests.poison_every,
+        )
+
+    def _announce(self, ranges: list[tuple[int, int]]) -> None:
+        self._report(Announced(worker=self.worker, ranges=tuple(ranges)))
+
+    def _reads_lane(self) -> Lane:
+        child, plan = self.child, self.child.plan
+        fields = {"Accept": "application/json", **child.read_headers}
+        requests = []
+        for path in plan.reads.paths:
+            address, head = request_head("GET", f"{child.reads_url}/{path}", fields)
+            requests.append(head + b"0\r\n\r\n")
+        return Lane(
+            READS,
+            address=address,
+            source=Reads(requests),
+            schedule=self._schedule(plan.reads.share),
+            rule=None,
+            retry=self._retry(),
+            timeout_s=plan.requests.timeout_s,
+        )
+
+
+def _ready_body(batch: int) -> bytes:
+    line = _FIXED_LINE[:-1] + b',"pad":"' + b"x" * (_FIXED_SIZE - len(_FIXED_LINE) - 10) + b'"}\n'
+    return line * batch

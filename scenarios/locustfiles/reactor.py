@@ -1,0 +1,253 @@
+"""The locustfile of a load run: Locust's users, shapes and workers over the reactor.
+
+One Locust user is one connection. Spawning a user adds a connection to the process's reactor,
+stopping it takes one away; the requests themselves are the reactor's, on the plan's schedule.
+Locust's master hands each worker its plan, its number and how many there are; workers report
+outcomes and histograms within Locust's own messages.
+
+    TRUEUP_PLAN=plan.json TRUEUP_OUT=load.ndjson locust -f …/reactor.py --headless
+    locust -f …/reactor.py --worker --master-host 192.0.2.1                # on other hosts
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.monkey
+import msgspec
+from locust import LoadTestShape, User, events, runners
+from locust.env import Environment
+
+from scenarios.load.child import Announced, ChildPlan, Line, Report, decode_plan, encode
+from scenarios.load.station import Station
+from scenarios.locustfiles.bulk import add_failures, add_requests
+from simulator.reactor import System
+
+PLAN: Final = "trueup-plan"
+LINES: Final = "trueup-lines"
+STOP: Final = "trueup-stop"
+_STATS_EVERY_S: Final = 0.1
+_REPORT_EVERY_S: Final = 1.0
+_STOP_LIMIT_S: Final = 20.0
+_PR_SET_PDEATHSIG: Final = 1
+
+runners.WORKER_REPORT_INTERVAL = _REPORT_EVERY_S
+
+
+def _unpatched() -> System:
+    """The machine without gevent's patches: real sockets, real epoll, and turns for gevent."""
+    original = gevent.monkey.get_original
+    return System(
+        socket=original("socket", "socket"),
+        epoll=original("select", "epoll"),
+        select=original("select", "select"),
+        breathe=lambda: gevent.sleep(0),
+        clock_ns=time.perf_counter_ns,
+    )
+
+
+class _Run:
+    """What this process does in the current run; one per process."""
+
+    def __init__(self) -> None:
+        self.plan: ChildPlan | None = None
+        self.environment: Environment | None = None
+        self.worker, self.workers = 0, 1
+        self.station: Station | None = None
+        self.greenlet: gevent.Greenlet | None = None
+        self.waiting: list[Line] = []
+        """Lines that wait for the next report to the master."""
+        self.out: int | None = None
+        self.finals: set[int] = set()
+        self.expected = 1
+
+    @property
+    def runner(self) -> runners.Runner:
+        assert self.environment is not None
+        assert self.environment.runner is not None
+        return self.environment.runner
+
+    def keep(self, line: Line) -> None:
+        """Write a line down (local, master) or have it travel (worker)."""
+        if self.out is not None:
+            os.write(self.out, encode(line) + b"\n")
+            if isinstance(line, Report) and line.final is not None:
+                self.finals.add(line.worker)
+        elif isinstance(line, Announced):
+            # At once: before any of its events is sent.
+            self.runner.send_message(LINES, [encode(line)])
+        else:
+            self.waiting.append(line)
+
+    def begin(self) -> None:
+        """Start the reactor of this process in a greenlet of its own."""
+        assert self.plan is not None
+        self.station = Station(
+            self.plan,
+            worker=self.worker,
+            workers=self.workers,
+            report=self.keep,
+            system=_unpatched(),
+        )
+        gc.collect()
+        gc.freeze()
+        self.greenlet = gevent.spawn(self.station.run)
+        gevent.spawn(self._statistics, self.station)
+
+    def _statistics(self, station: Station) -> None:
+        """Feed Locust's statistics while the reactor runs."""
+        while True:
+            over = station.done
+            for lane in station.engine.lanes:
+                method = "GET" if lane.rule is None else "POST"
+                times, failed = lane.recorder.recent()
+                stats = self.runner.stats
+                add_requests(stats, method, lane.name, times)
+                add_failures(stats, method, lane.name, failed)
+            if over:
+                return
+            gevent.sleep(_STATS_EVERY_S)
+
+    def end(self, why: str) -> None:
+        """Stop sending, wait for answers, and have everything reported."""
+        if self.station is not None and not self.station.done:
+            self.station.engine.stop(why)
+            assert self.greenlet is not None
+            self.greenlet.join(timeout=_STOP_LIMIT_S)
+
+    @property
+    def over(self) -> bool:
+        return len(self.finals) >= self.expected
+
+
+RUN: Final = _Run()
+
+
+class Connection(User):
+    """One keep-alive connection of the reactor."""
+
+    def on_start(self) -> None:
+        if RUN.station is not None:
+            RUN.station.connect()
+
+    def on_stop(self) -> None:
+        if RUN.station is not None:
+            RUN.station.disconnect()
+
+    def stay(self) -> None:
+        """Nothing: the reactor does the work."""
+        gevent.sleep(3600)
+
+    tasks = [stay]  # noqa: RUF012  # Locust's way of naming tasks
+
+
+class PlannedShape(LoadTestShape):
+    """All connections at once; the end comes when every generator has said its last word."""
+
+    def tick(self) -> tuple[int, float] | None:
+        if RUN.over:
+            return None
+        plan = RUN.plan
+        if plan is None:
+            return None
+        limit_s = plan.plan.shape.duration_s + plan.plan.requests.drain_s + _STOP_LIMIT_S
+        if time.perf_counter() - self.start_time > limit_s:
+            return None
+        connections = plan.plan.requests.connections
+        return connections, float(min(connections, 100))
+
+
+def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
+    RUN.environment = environment
+    if isinstance(runner, runners.WorkerRunner):
+        if os.environ.get("TRUEUP_PLAN") and sys.platform == "linux":
+            # A worker of our own child must not outlive it.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        runner.register_message(PLAN, _on_plan)
+        runner.register_message(STOP, _on_stop_message, concurrent=True)
+        return
+    path = os.environ.get("TRUEUP_PLAN")
+    if not path:
+        sys.stderr.write("TRUEUP_PLAN must name the plan file; `trueup load` writes one.\n")
+        raise SystemExit(4)
+    RUN.plan = decode_plan(Path(path).read_bytes())
+    out = os.environ.get("TRUEUP_OUT") or "load.ndjson"
+    RUN.out = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    if isinstance(runner, runners.MasterRunner):
+        runner.register_message(LINES, _on_lines)
+
+
+def _on_start(environment: Environment, **kwargs: Any) -> None:
+    runner = environment.runner
+    if isinstance(runner, runners.WorkerRunner):
+        if RUN.plan is not None:
+            RUN.begin()
+        return
+    RUN.finals.clear()
+    if isinstance(runner, runners.MasterRunner):
+        clients = [*runner.clients.ready, *runner.clients.spawning, *runner.clients.running]
+        RUN.expected = len(clients)
+        assert RUN.plan is not None
+        for number, client in enumerate(clients):
+            data = {"plan": encode(RUN.plan), "worker": number, "workers": len(clients)}
+            runner.send_message(PLAN, data, client_id=client.id)
+    else:
+        RUN.begin()
+
+
+def _on_plan(environment: Environment, msg: Any, **kwargs: Any) -> None:
+    RUN.plan = decode_plan(msg.data["plan"])
+    RUN.worker, RUN.workers = msg.data["worker"], msg.data["workers"]
+
+
+def _on_stop_message(environment: Environment, msg: Any, **kwargs: Any) -> None:
+    RUN.end("interrupted")
+
+
+def _on_lines(environment: Environment, msg: Any, **kwargs: Any) -> None:
+    for line in msg.data:
+        RUN.keep(msgspec.json.decode(line, type=Line))
+
+
+def _on_report(client_id: str, data: dict[str, Any], **kwargs: Any) -> None:
+    lines, RUN.waiting = RUN.waiting, []
+    data[LINES] = [encode(line) for line in lines]
+
+
+def _on_worker_report(client_id: str, data: dict[str, Any], **kwargs: Any) -> None:
+    for line in data.get(LINES, ()):
+        RUN.keep(msgspec.json.decode(line, type=Line))
+
+
+def _on_stopping(environment: Environment, **kwargs: Any) -> None:
+    if isinstance(environment.runner, runners.MasterRunner):
+        # Workers are told by Locust; wait for their last words, which it would not.
+        if not RUN.over:
+            for client in environment.runner.clients.all:
+                with contextlib.suppress(Exception):
+                    environment.runner.send_message(STOP, None, client_id=client.id)
+            with gevent.Timeout(_STOP_LIMIT_S, False):
+                while not RUN.over and environment.runner.clients.all:
+                    gevent.sleep(0.05)
+        return
+    RUN.end("interrupted")
+
+
+_LISTENERS: Final[tuple[tuple[Any, Any], ...]] = (
+    (events.init, _on_init),
+    (events.test_start, _on_start),
+    (events.test_stopping, _on_stopping),
+    (events.report_to_master, _on_report),
+    (events.worker_report, _on_worker_report),
+)
+for _hook, _listener in _LISTENERS:
+    _hook.add_listener(_listener)
