@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["CLAIMS", "GUIDE_CLAIMS", "Claim"]
+__all__ = ["ALL_OF_GUIDE", "CLAIMS", "GUIDE_CLAIMS", "Claim"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,3 +143,6 @@ CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType({claim.name: claim for cla
 
 GUIDE_CLAIMS: Final = frozenset(claim.name for claim in _ROWS if claim.guide)
 """What a target file without `claims` stands for."""
+
+ALL_OF_GUIDE: Final = "guide"
+"""In a list of claims: all of `GUIDE_CLAIMS`, so that a file need only name what it adds."""

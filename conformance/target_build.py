@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from conformance.claims import CLAIMS, GUIDE_CLAIMS
+from conformance.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from conformance.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
 from conformance.reading_names import READINGS, wrong_value
-from conformance.target_errors import Problem, came, nearest
+from conformance.target_errors import Problem
 from conformance.target_values import (
     Budget,
     CommandHook,
@@ -31,6 +31,7 @@ from conformance.target_values import (
     Target,
     Tenant,
 )
+from conformance.words import came, nearest
 
 __all__ = ["build"]
 
@@ -133,11 +134,11 @@ class _Builder:
     def argv(self, key: str, words: list[str]) -> tuple[str, ...]:
         filled = [word.replace("{dir}", str(self.folder)) for word in words]
         program = Path(filled[0])
-        if len(program.parts) > 1 and not program.is_absolute():
+        if "/" in words[0] and not program.is_absolute():
             program = self.folder / program
             filled[0] = str(program)
         if shutil.which(filled[0], path=self.environ.get("PATH")) is None:
-            there = len(program.parts) > 1 and program.exists()
+            there = "/" in filled[0] and program.exists()
             self.problems.append(
                 Problem(
                     key=f"{key}[0]",
@@ -198,7 +199,7 @@ class _Builder:
         if names is None:
             return GUIDE_CLAIMS
         for number, name in enumerate(names):
-            if name not in CLAIMS:
+            if name not in CLAIMS and name != ALL_OF_GUIDE:
                 self.problems.append(
                     Problem(
                         key=f"claims[{number}]",
@@ -207,7 +208,8 @@ class _Builder:
                         remedy=nearest(name, CLAIMS),
                     )
                 )
-        return frozenset(names)
+        guide = GUIDE_CLAIMS if ALL_OF_GUIDE in names else frozenset()
+        return guide | (frozenset(names) - {ALL_OF_GUIDE})
 
     def readings(self, table: _Table) -> Mapping[str, str]:
         """Declared readings as text: `true` and `false` for switches, digits for numbers."""

@@ -5,19 +5,18 @@ Pure: it looks at a document and at jsonschema's findings; it reads no file and 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
 from conformance.errors import TargetFileError
+from conformance.words import TYPE_WORDS, came, dotted, expected, nearest
 
-__all__ = ["Problem", "dotted", "letter", "line_of", "nearest", "problem_of"]
+__all__ = ["Problem", "letter", "line_of", "problem_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,23 +28,6 @@ class Problem:
     expected: str
     came: str
     remedy: str = ""
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """A key's path for a person: `ingest.argv[2]`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?` with the nearest known word, or a list of the known ones."""
-    names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known here: {', '.join(names)}" if names else "nothing may stand here"
 
 
 def letter(path: Path, text: str, problems: Sequence[Problem]) -> TargetFileError:
@@ -100,7 +82,14 @@ def problem_of(error: ValidationError, schema: Mapping[str, Any]) -> Problem:
         case "required":
             return _missing_key(error, key, schema)
         case _:
-            return Problem(key=key, expected=_expected(error), came=came(error.instance))
+            return Problem(key=key, expected=expected(error), came=_came(error))
+
+
+def _came(error: ValidationError) -> str:
+    """What stood there; a key that was written into the file by mistake is not shown again."""
+    if isinstance(error.schema, Mapping) and error.schema.get("secret") is True:
+        return "something else (not shown, because it may be a key)"
+    return came(error.instance)
 
 
 def _unknown_key(error: ValidationError, key: str) -> Problem:
@@ -142,46 +131,4 @@ def _said(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     reference = str(part.get("$ref", ""))
     if reference.startswith("#/$defs/"):
         return _said(schema["$defs"][reference.removeprefix("#/$defs/")], schema)
-    return _TYPES.get(str(part.get("type", "")), "a value")
-
-
-_TYPES: Final[Mapping[str, str]] = {
-    "string": "a string, in quotes",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list, in square brackets",
-    "object": "a table",
-}
-
-
-def _expected(error: ValidationError) -> str:
-    if isinstance(error.schema, Mapping) and "expected" in error.schema:
-        return str(error.schema["expected"])
-    wanted: Any = error.validator_value
-    match error.validator:
-        case "enum":
-            return "one of " + ", ".join(f'"{value}"' for value in wanted)
-        case "const":
-            return json.dumps(wanted)
-        case "type" if isinstance(wanted, str):
-            return _TYPES[wanted]
-        case _:
-            return f"{error.validator} {wanted}"
-
-
-def came(value: object) -> str:
-    """What stood there, short, for a person."""
-    match value:
-        case bool():
-            return f"{str(value).lower()} (true or false)"
-        case str():
-            return f'"{value[:60]}{"…" if len(value) > 60 else ""}"'
-        case int() | float():
-            return f"the number {value}"
-        case Mapping():
-            return f"a table with {', '.join(map(str, value)) or 'nothing in it'}"
-        case list():
-            return f"a list of {len(value)}"
-        case _:
-            return f"{value} (a {type(value).__name__})"
+    return TYPE_WORDS.get(str(part.get("type", "")), "a value")

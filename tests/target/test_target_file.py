@@ -1,0 +1,332 @@
+"""Target files: what is read from them, and the letter for each way to get one wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from conformance.claims import GUIDE_CLAIMS
+from conformance.errors import TargetFileError
+from conformance.placeholders import fill
+from conformance.target import (
+    CommandIngest,
+    HttpHook,
+    HttpIngest,
+    is_loopback,
+    levels,
+    load_target,
+    outside_hosts,
+)
+
+_ENVIRON: Mapping[str, str] = MappingProxyType(
+    {"A_PUBLIC": "pk-canary-1", "A_PRIVATE": "sk-canary-22", "INGEST": "ik-3", "PATH": "/bin"}
+)
+_LEAST = """
+name = "mine"
+base_url = "http://127.0.0.1:8080/1.0/"
+
+[tenants.a]
+public_key = { env = "A_PUBLIC" }
+private_key = { env = "A_PRIVATE" }
+"""
+_FULL = (
+    _LEAST
+    + """
+customer_id = 1955
+
+[ingest]
+via = "http"
+url = "http://localhost:9/in"
+form = "json-array"
+gzip = true
+headers = { X-Ingest-Key = { env = "INGEST" }, X-Plain = "plain" }
+field_map = { log_total_bytes = "size", log_transport = "" }
+extras = { source = "trueup" }
+accepted = "result.accepted"
+refused = { list = "result.errors", line = "index", reason = "why", first = 0 }
+
+[clock]
+via = "http"
+url = "http://127.0.0.1:9/clock"
+body = { now = "{now}" }
+
+[money]
+via = "command"
+argv = ["sh", "{dir}/money.sh", "{network}", "{kind}", "{bytes}"]
+
+[restart]
+argv = ["sh", "-c", "true"]
+
+[graph]
+points = "data.series"
+
+[readings]
+per-page-most = 50
+time-form = "iso-z"
+
+[budget]
+requests_per_s = "unlimited"
+requests = 5000
+"""
+)
+
+
+def _load(folder: Path, text: str, environ: Mapping[str, str] = _ENVIRON):  # type: ignore[no-untyped-def]
+    file = folder / "mine.toml"
+    file.write_text(text)
+    return load_target(file, environ)
+
+
+def test_the_least_file_reaches_level_0_and_claims_what_the_guide_promises(tmp_path: Path) -> None:
+    target = _load(tmp_path, _LEAST)
+    assert target.base_url == "http://127.0.0.1:8080/1.0"
+    assert target.prefix == "/public/user"
+    assert levels(target) == {0}
+    assert target.claims == GUIDE_CLAIMS
+    assert target.budget.requests_per_s == 10
+
+
+def test_a_full_file_is_read_whole(tmp_path: Path) -> None:
+    target = _load(tmp_path, _FULL)
+    assert levels(target) == {0, 2, 3, 4}
+    assert isinstance(target.ingest, HttpIngest)
+    assert (target.ingest.form, target.ingest.gzip, target.ingest.batch) == (
+        "json-array",
+        True,
+        500,
+    )
+    assert dict(target.ingest.headers) == {"X-Ingest-Key": "ik-3", "X-Plain": "plain"}
+    assert target.ingest.refused is not None
+    assert target.ingest.refused.first == 0
+    assert target.money is not None
+    assert not isinstance(target.money, HttpHook)
+    assert target.money.argv[1] == f"{tmp_path}/money.sh"
+    assert target.graph.points == "data.series"
+    assert target.graph.bytes == "bytes"
+    assert target.readings == {"per-page-most": "50", "time-form": "iso-z"}
+    assert target.budget.requests_per_s is None
+
+
+def test_keys_are_gathered_and_never_shown(tmp_path: Path) -> None:
+    target = _load(tmp_path, _FULL)
+    assert target.secrets == ("sk-canary-22", "pk-canary-1", "ik-3")
+    assert not any(secret in repr(target) for secret in target.secrets)
+
+
+def test_hosts_off_this_machine_are_told(tmp_path: Path) -> None:
+    assert is_loopback(_load(tmp_path, _FULL))
+    away = _FULL.replace("localhost:9/in", "ingest.example.net/in")
+    target = _load(tmp_path, away)
+    assert outside_hosts(target) == ("ingest.example.net",)
+    assert not is_loopback(target)
+
+
+def test_the_word_guide_stands_for_the_guides_own_features(tmp_path: Path) -> None:
+    target = _load(tmp_path, 'claims = ["guide", "money"]\n' + _LEAST)
+    assert target.claims == GUIDE_CLAIMS | {"money"}
+
+
+def test_one_object_a_request_is_a_batch_of_one(tmp_path: Path) -> None:
+    target = _load(tmp_path, _FULL.replace("json-array", "json-object"))
+    assert isinstance(target.ingest, HttpIngest)
+    assert target.ingest.batch == 1
+
+
+def test_a_program_is_looked_for_beside_the_target_file(tmp_path: Path) -> None:
+    program = tmp_path / "in.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    target = _load(tmp_path, _LEAST + '[ingest]\nvia = "command"\nargv = ["./in.sh"]\n')
+    assert isinstance(target.ingest, CommandIngest)
+    assert Path(target.ingest.argv[0]) == program
+
+
+def test_addresses_and_customers_may_come_from_the_environment(tmp_path: Path) -> None:
+    text = _LEAST.replace('"http://127.0.0.1:8080/1.0/"', '{ env = "URL" }')
+    text += 'customer_id = { env = "CUSTOMER" }\n'
+    target = _load(tmp_path, text, {**_ENVIRON, "URL": "https://x.example/1.0", "CUSTOMER": "7"})
+    assert target.base_url == "https://x.example/1.0"
+    assert target.tenants["a"].customer_id == 7
+
+
+def test_placeholders_keep_the_type_of_their_value() -> None:
+    values = {"bytes": -5, "kind": "refund"}
+    template = {"amount": "{bytes}", "text": "{kind} of {bytes}", "deep": [{"k": "{kind}"}], "n": 1}
+    assert fill(template, values) == {
+        "amount": -5,
+        "text": "refund of -5",
+        "deep": [{"k": "refund"}],
+        "n": 1,
+    }
+
+
+_WRONG = {
+    "unknown key": (
+        _LEAST.replace("name =", 'prefx = "/x"\nname ='),
+        ["prefx (line 2)", 'came:     "prefx"', 'remedy:   did you mean "prefix"?'],
+    ),
+    "unknown key in a table": (
+        _LEAST + "custmer_id = 3\n",
+        ["tenants.a.custmer_id (line 8)", 'did you mean "customer_id"?'],
+    ),
+    "missing key": (
+        _LEAST.replace('name = "mine"', ""),
+        ["  name\n", "came:     nothing: the key is missing", "add `name = …` at the top"],
+    ),
+    "missing table": (
+        'name = "x"\nbase_url = "http://127.0.0.1/1.0"\n',
+        ["  tenants\n", "expected: The customer accounts"],
+    ),
+    "missing key in a table": (
+        _LEAST.replace('private_key = { env = "A_PRIVATE" }', ""),
+        ["tenants.a.private_key", "below [tenants.a]"],
+    ),
+    "wrong type": (
+        'timeout_s = "ten"\n' + _LEAST,
+        ["timeout_s (line 1)", "expected: a number of seconds above 0", 'came:     "ten"'],
+    ),
+    "out of range": (
+        "timeout_s = 0\n" + _LEAST,
+        ["timeout_s", "a number of seconds above 0", "the number 0"],
+    ),
+    "a key written into the file": (
+        _LEAST.replace('{ env = "A_PUBLIC" }', '"pk-live"'),
+        ["tenants.a.public_key (line 6)", "keys are never written into the file", "not shown"],
+    ),
+    "missing variable": (
+        _LEAST.replace("A_PUBLIC", "NOBODY"),
+        [
+            "tenants.a.public_key (line 6)",
+            "a value in the environment variable NOBODY",
+            "came:     it is not set",
+            "remedy:   export NOBODY='the key'",
+        ],
+    ),
+    "URL without scheme": (
+        _LEAST.replace("http://127", "127"),
+        ["base_url (line 3)", "http://… or https://…", 'write "https://127.0.0.1:8080/1.0/"'],
+    ),
+    "URL of another scheme": (
+        _LEAST.replace("http://127", "ftp://127"),
+        ["base_url (line 3)", "http://… or https://…", 'came:     "ftp://127.0.0.1:8080/1.0/"'],
+    ),
+    "URL with a bad port": (
+        _LEAST.replace("8080", "80800"),
+        ["base_url (line 3)", "expected: a URL", "ort"],
+    ),
+    "URL with a password": (
+        _LEAST.replace("http://127", "http://me:pw@127"),
+        ["a URL without a user name or password", "Authorization"],
+    ),
+    "URL with a query": (
+        _LEAST.replace("1.0/", "1.0?x=1"),
+        ["base_url (line 3)", "a URL that ends with its path"],
+    ),
+    "unknown way in": (
+        _LEAST + '[ingest]\nvia = "http3"\nurl = "http://127.0.0.1/"\n',
+        ["ingest.via (line 9)", 'one of "http", "command"', 'came:     "http3"'],
+    ),
+    "command without argv": (
+        _LEAST + '[ingest]\nvia = "command"\n',
+        ["ingest.argv", "a list of strings: the program and its arguments"],
+    ),
+    "program not found": (
+        _LEAST + '[ingest]\nvia = "command"\nargv = ["./nowhere.sh"]\n',
+        ["ingest.argv[0] (line 10)", '"./nowhere.sh", which is not found'],
+    ),
+    "unknown placeholder": (
+        _FULL.replace("{now}", "{nwo}"),
+        ["clock.body", "placeholders of this hook: {advance_s}, {now}", 'did you mean "now"?'],
+    ),
+    "hook without what it needs": (
+        _FULL.replace('"{now}"', '"now"'),
+        ["  clock", "{advance_s} or {now} in its URL", "came:     none of them"],
+    ),
+    "unknown claim": (
+        'claims = ["guide", "mony"]\n' + _LEAST,
+        ["claims[1] (line 1)", 'did you mean "money"?'],
+    ),
+    "unknown reading": (
+        _FULL.replace("time-form", "tme-form"),
+        ["readings.tme-form", 'did you mean "time-form"?'],
+    ),
+    "value of a reading": (
+        _FULL.replace("iso-z", "epoch"),
+        ["readings.time-form", 'one of "space", "iso", "iso-z"', 'came:     "epoch"'],
+    ),
+    "number of a reading": (
+        _FULL.replace("per-page-most = 50", "per-page-most = 500"),
+        ["readings.per-page-most", "a number from 1 to 100"],
+    ),
+    "header with a colon": (
+        _FULL.replace("X-Plain =", '"X Plain:" ='),
+        ["ingest.headers", "a header name: no spaces, no colon"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG)
+def test_a_wrong_file_is_answered_with_a_letter(tmp_path: Path, name: str) -> None:
+    """The letter names the file, the key, what was expected, what came and what to do."""
+    text, said = _WRONG[name]
+    with pytest.raises(TargetFileError) as caught:
+        _load(tmp_path, text)
+    letter = str(caught.value)
+    assert letter.startswith(f"{tmp_path / 'mine.toml'}: ")
+    assert "Traceback" not in letter
+    assert "pk-live" not in letter
+    for words in said:
+        assert words in letter
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = _LEAST.replace("A_PUBLIC", "NO_1").replace("A_PRIVATE", "NO_2")
+    with pytest.raises(TargetFileError, match="2 problems") as caught:
+        _load(tmp_path, text)
+    assert "export NO_1=" in str(caught.value)
+    assert "export NO_2=" in str(caught.value)
+
+
+def test_a_key_with_a_line_break_is_refused_without_showing_it(tmp_path: Path) -> None:
+    with pytest.raises(TargetFileError, match="no blanks or line breaks") as caught:
+        _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "pk-canary-1\n"})
+    assert "canary" not in str(caught.value)
+
+
+def test_a_customer_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    text = _LEAST + 'customer_id = { env = "CUSTOMER" }\n'
+    with pytest.raises(TargetFileError, match=r"tenants\.a\.customer_id"):
+        _load(tmp_path, text, {**_ENVIRON, "CUSTOMER": "me"})
+
+
+def test_a_file_that_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(TargetFileError, match=r"not a TOML file: .*line 2"):
+        _load(tmp_path, "# a comment\nname = mine\n[tenants.a]\n")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_bytes(b'name = "x"\nbase_url = "\xff"')
+    with pytest.raises(TargetFileError, match="line 2 is not UTF-8"):
+        load_target(file)
+
+
+def test_a_missing_file_is_answered_with_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").touch()
+    with pytest.raises(TargetFileError, match=r"no such target file; in that folder: other\.toml"):
+        load_target(tmp_path / "mine.toml")
+
+
+def test_a_folder_is_no_target_file(tmp_path: Path) -> None:
+    with pytest.raises(TargetFileError, match="a folder; expected one target file"):
+        load_target(tmp_path)
+
+
+def test_a_huge_file_is_not_read_as_a_target(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_bytes(b"#" * (1 << 21))
+    with pytest.raises(TargetFileError, match="at most 1048576 bytes"):
+        load_target(file)
