@@ -16,47 +16,16 @@ from typing import Final
 
 import msgspec
 
-from reports.facts import Verdict
+from reports.facts import EXIT_STATUS, ExitStatus, Verdict
 from scenarios.trial import Trial, TrialPlan
 from scenarios.zoo import Charge, Zoo
 
-__all__ = ["CLEAN", "QUICK", "Proof", "Status", "Tried", "alarms", "prove", "status_of"]
+__all__ = ["CLEAN", "Proof", "Status", "Tried", "alarms", "prove", "status_of"]
 
 CLEAN: Final = "reference"
 """Name of the reference without any fault, tried among the variants."""
 
 TRIAL_LIMIT_S: Final = 180.0
-
-QUICK: Final = (
-    [
-        "A1",
-        "A2",
-        "A3",
-        "B1",
-        "B2",
-        "B3",
-        "C1",
-        "C3",
-        "D1",
-        "D2",
-        "D5",
-        "D8",
-        "E1",
-        "E2",
-        "E5",
-        "F1",
-        "F4",
-        "G1",
-        "G4",
-        "G7",
-        "G8",
-        "H1",
-        "H2",
-        "K1",
-    ],
-    ["V1", "V3", "V7"],
-)
-"""Faults and variants of the quick subset: each law of the first proof at least once."""
 
 
 class Status(StrEnum):
@@ -93,6 +62,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     def named(self, *statuses: Status) -> list[str]:
         """Ids of the faults with one of the statuses."""
         return [tried.id for tried in self.faults if tried.status in statuses]
+
+    @property
+    def exit_status(self) -> int:
+        """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing."""
+        if self.false_alarms or self.named(Status.SURVIVED, Status.KILLED_OTHER):
+            return EXIT_STATUS[ExitStatus.VIOLATES]
+        if self.named(Status.VOID, Status.TIMEOUT):
+            return EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
+        return EXIT_STATUS[ExitStatus.CONFORMS]
 
     @property
     def false_alarms(self) -> list[str]:

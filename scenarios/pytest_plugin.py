@@ -1,17 +1,173 @@
-"""`pytest --trueup-target FILE`: each check as a pytest item."""
+"""`pytest --trueup-target FILE`: each check as a pytest item, for teams that live in pytest.
+
+All selected checks run once, together, when the first item is due; each item then stands for one
+verdict. Law and clauses are markers (`law_PAGE`, `clause_LOG_3`), so `-m` selects by them, and
+`-k` by name. Failing and not-testable checks fail. Checks without an answer are skipped with the
+verdict that they stand for; where one could not be decided, the session does not end with 0.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
 import pytest
 
-__all__ = ["pytest_addoption"]
+from reports.facts import CheckResult, Verdict
+
+if TYPE_CHECKING:
+    from conformance.model import Check
+
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionfinish"]
+
+_UNDECIDED: Final = (Verdict.INCONCLUSIVE, Verdict.BLOCKED)
+_RESULTS: Final = pytest.StashKey[dict[str, CheckResult]]()
+_FOLDER: Final = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("trueup")
+    group = parser.getgroup("trueup", "conformance checks of a usage-tracking API")
     group.addoption(
         "--trueup-target",
         metavar="FILE",
-        default=None,
-        help="target file of the implementation that the conformance checks are run against",
+        help="target file of the implementation that the checks are run against",
     )
+    group.addoption(
+        "--trueup-level",
+        metavar="N",
+        type=int,
+        default=4,
+        help="highest level to use, 0 (only read) to 4; the target may reach less",
+    )
+    group.addoption(
+        "--trueup-seed", metavar="N", type=int, default=7, help="seed of the run (default: 7)"
+    )
+    group.addoption(
+        "--trueup-runs",
+        metavar="DIR",
+        default="runs",
+        help="where the run's journal and report are kept (default: runs)",
+    )
+    group.addoption(
+        "--trueup-allow-host",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="confirm a target that is not on this machine's loopback",
+    )
+
+
+def _mark(kind: str, name: str) -> str:
+    return f"{kind}_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}"
+
+
+def _all_checks() -> tuple[Check, ...]:
+    from conformance.laws import CHECKS
+
+    return CHECKS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("trueup_target") is None:
+        return
+    config.pluginmanager.register(_Checks(), "trueup-checks")
+    for check in _all_checks():
+        for mark in _marks(check):
+            config.addinivalue_line("markers", f"{mark}: of trueup's check {check.name}")
+
+
+def _marks(check: Check) -> list[str]:
+    return [_mark("law", check.law), *(_mark("clause", clause) for clause in check.clauses)]
+
+
+class _Checks:
+    """Registered only where a target is given."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> None:
+        node = CheckCollector.from_parent(session, name="trueup", nodeid="trueup")
+        items.extend(node.collect())
+
+
+class CheckCollector(pytest.Collector):
+    """The checks, as children of the session."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        for check in _all_checks():
+            item = CheckItem.from_parent(self, name=check.name)
+            for mark in _marks(check):
+                item.add_marker(mark)
+            yield item
+
+
+class CheckFailed(Exception):
+    """Carries the result whose verdict convicts."""
+
+    def __init__(self, result: CheckResult, folder: Path) -> None:
+        super().__init__(result.reason)
+        self.result = result
+        self.folder = folder
+
+
+class CheckItem(pytest.Item):
+    """One check; its outcome is the verdict."""
+
+    def runtest(self) -> None:
+        result = _results(self.session)[self.name]
+        self.add_report_section("call", "trueup", f"{result.verdict}: {result.reason}")
+        match result.verdict:
+            case Verdict.PASS | Verdict.WARN:
+                return
+            case Verdict.FAIL | Verdict.NOT_TESTABLE:
+                raise CheckFailed(result, self.session.stash[_FOLDER])
+            case _:
+                pytest.skip(f"{result.verdict}: {result.reason}")
+
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> str:
+        if not isinstance(excinfo.value, CheckFailed):
+            return f"{type(excinfo.value).__name__}: {excinfo.value}"
+        result = excinfo.value.result
+        lines = [f"{result.law}: {result.title}", f"{result.verdict}: {result.reason}"]
+        if result.counterexample is not None:
+            lines += [
+                f"  {place.where}: expected {place.expected}, saw {place.seen}"
+                for place in result.counterexample.differences
+            ]
+        lines.append(f"Report: {excinfo.value.folder / 'report.html'}")
+        return "\n".join(lines)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return Path(str(self.config.getoption("trueup_target"))), None, f"trueup: {self.name}"
+
+
+def _results(session: pytest.Session) -> dict[str, CheckResult]:
+    """Run the selected checks, once."""
+    if _RESULTS not in session.stash:
+        from scenarios.checking import check_target_file
+
+        config = session.config
+        selected = [item.name for item in session.items if isinstance(item, CheckItem)]
+        held = check_target_file(
+            Path(config.getoption("trueup_target")),
+            runs=Path(config.getoption("trueup_runs")),
+            seed=config.getoption("trueup_seed"),
+            level=config.getoption("trueup_level"),
+            only=selected,
+            allow_hosts=config.getoption("trueup_allow_host"),
+        )
+        session.stash[_FOLDER] = held.folder
+        session.stash[_RESULTS] = {result.check: result for result in held.results}
+    return session.stash[_RESULTS]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    results = session.stash.get(_RESULTS, {})
+    undecided = [name for name, result in results.items() if result.verdict in _UNDECIDED]
+    if exitstatus == pytest.ExitCode.OK and undecided:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -6,11 +6,21 @@ many of these.
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import time
+from pathlib import Path
+
 import msgspec
 
+from conformance.errors import ConformanceError
 from reports.facts import CheckResult
+from scenarios.conduct import Order, conduct
+from scenarios.embedded import die_with_parent
+from scenarios.errors import ScenarioError
+from scenarios.scenario import ChecksPart, Scenario
 
-__all__ = ["Trial", "TrialPlan"]
+__all__ = ["Trial", "TrialPlan", "hold"]
 
 
 class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +41,31 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timed_out: bool = False
     requests: int = 0
     wall_s: float = 0.0
+
+
+def hold(plan: TrialPlan, runs: Path) -> Trial:
+    """Start the plan's reference and hold it to every law. Raises nothing a fault can cause."""
+    order = Order(
+        scenario=Scenario(name="trial", what=plan.id, checks=ChecksPart(level=plan.level)),
+        seed=plan.seed,
+        runs=runs,
+        reference_options=plan.options,
+    )
+    since = time.monotonic()
+    try:
+        conducted = conduct(order)
+    except (ScenarioError, ConformanceError) as error:
+        return Trial(error=str(error))
+    wall_s = time.monotonic() - since
+    if conducted.error is not None and not conducted.report.results:
+        return Trial(error=f"{type(conducted.error).__name__}: {conducted.error}", wall_s=wall_s)
+    return Trial(
+        results=conducted.report.results, requests=conducted.report.requests, wall_s=wall_s
+    )
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
+        held = hold(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
+    sys.stdout.buffer.write(msgspec.json.encode(held))

@@ -17,7 +17,7 @@ import msgspec
 
 from scenarios.errors import OwnError
 
-__all__ = ["Charge", "Zoo", "ZooEntry", "load_charges", "load_zoo"]
+__all__ = ["Charge", "Zoo", "ZooEntry", "load_charges", "load_zoo", "quick_ids"]
 
 LIST_LIMIT_S: Final = 30.0
 
@@ -44,13 +44,23 @@ class Zoo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    quick: tuple[str, ...]
     faults: dict[str, Charge]
+
+
+def _register() -> _Register:
+    text = resources.files("scenarios").joinpath("zoo.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), _Register)
 
 
 def load_charges() -> Mapping[str, Charge]:
     """Fault id → charge, from `scenarios/zoo.toml`."""
-    text = resources.files("scenarios").joinpath("zoo.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), _Register).faults
+    return _register().faults
+
+
+def quick_ids() -> frozenset[str]:
+    """Faults and variants of the quick subset."""
+    return frozenset(_register().quick)
 
 
 def load_zoo() -> Zoo:

@@ -1,0 +1,59 @@
+"""`trueup check`: the laws alone, without fleet traffic or load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scenarios.cli.shared import command_line, finish, run_options
+from scenarios.conduct import Order
+from scenarios.scenario import ChecksPart, Scenario
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Hold a target to the laws.")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Target file; the embedded reference if none is given.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(0, 4),
+    default=4,
+    show_default=True,
+    help="0 only reads; 2 injects events; 3 moves the clock; 4 restarts.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="A check or a law, such as SUM=LOG; may be given again.",
+)
+@run_options
+def command(
+    target: Path | None,
+    level: int,
+    only: tuple[str, ...],
+    seed: int | None,
+    allow_hosts: tuple[str, ...],
+    runs: Path,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Hold a target to every law that its level can show.
+
+    With --level 0 nothing is ever written: it audits the data that a live account already has.
+    """
+    order = Order(
+        scenario=Scenario(name="check", what="the laws", checks=ChecksPart(level=level, only=only)),
+        seed=7 if seed is None else seed,
+        runs=runs,
+        target=target,
+        allow_hosts=allow_hosts,
+        command=command_line(),
+    )
+    return finish(order, as_json=as_json, quiet=quiet)

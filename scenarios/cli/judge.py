@@ -1,0 +1,41 @@
+"""`trueup judge`: the verdicts again, from the journal alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from conformance.judge import disagreements
+from reports.facts import EXIT_STATUS, ExitStatus
+from reports.journal import read_journal
+from reports.model import build_report
+from scenarios.again import judge_again
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Recompute every verdict of a run from its journal.")
+@click.argument(
+    "journal", type=click.Path(path_type=Path), default=Path("runs/latest"), metavar="JOURNAL"
+)
+@click.option("--verbose", is_flag=True, help="One line for every verdict.")
+def command(journal: Path, verbose: bool) -> int:
+    """Judge JOURNAL (a file or a run's folder) again, without any target.
+
+    Every verdict is recomputed from what the journal holds and compared with the one that stands
+    in it. Exit status: that of the run where all agree, 3 where any does not.
+    """
+    read = read_journal(journal)
+    again = judge_again(read)
+    if verbose:
+        for result in again:
+            click.echo(f"{result.verdict:<15} {result.law:<12} {result.check}")
+    differing = disagreements(read, again)
+    for line in differing:
+        click.echo(line)
+    if differing:
+        click.echo(f"{len(differing)} of {len(again)} verdicts differ from the journal.")
+        return EXIT_STATUS[ExitStatus.OUR_ERROR]
+    click.echo(f"All {len(again)} verdicts agree with the journal.")
+    return build_report(read).exit_status

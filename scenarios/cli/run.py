@@ -1,0 +1,51 @@
+"""`trueup run`: a scenario, whole, against the embedded reference or a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scenarios.cli.shared import command_line, finish, run_options
+from scenarios.conduct import Order
+from scenarios.scenario import load_scenario, scenario_names
+
+__all__ = ["command"]
+
+
+@click.command(
+    short_help="Run a scenario: fleet, checks, load, report.",
+    epilog=f"Scenarios: {', '.join(scenario_names())}. Without --target: the embedded reference.",
+)
+@click.argument("scenario", default="main")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Target file of the implementation to test.",
+)
+@run_options
+def command(
+    scenario: str,
+    target: Path | None,
+    seed: int | None,
+    allow_hosts: tuple[str, ...],
+    runs: Path,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run SCENARIO (a name or a TOML file; main if none is given) and leave a report.
+
+    Sends fleet traffic of four networks, checks every law, moves the clock past 7 and 90 days,
+    loads the ingestion path and accounts for every accepted event.
+    """
+    plan = load_scenario(scenario)
+    order = Order(
+        scenario=plan,
+        seed=plan.seed if seed is None else seed,
+        runs=runs,
+        target=target,
+        allow_hosts=allow_hosts,
+        command=command_line(),
+    )
+    return finish(order, as_json=as_json, quiet=quiet)

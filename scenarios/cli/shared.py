@@ -1,0 +1,77 @@
+"""What several commands share: options, and the way from an order to a screen and a status."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+
+from reports.result import render_result
+from reports.terminal import render_terminal
+from scenarios.conduct import Conducted, Order, conduct
+from scenarios.watch import watch_for
+
+__all__ = ["allow_host_option", "command_line", "finish", "run_options", "seed_option"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**62),
+    default=None,
+    help="Everything random follows from it.",
+)
+allow_host_option = click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Confirm that you may test HOST, which is not this machine.",
+)
+
+
+def run_options(function: F) -> F:
+    """Options of every command that makes a run."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print result.json, nothing else."),
+        click.option("--quiet", is_flag=True, help="Show no progress."),
+        click.option(
+            "--runs",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("runs"),
+            show_default=True,
+            help="Folder that keeps the runs.",
+        ),
+        allow_host_option,
+        seed_option,
+    ):
+        function = option(function)
+    return function
+
+
+def command_line() -> str:
+    """What was typed, as it can be typed again."""
+    return shlex.join(["trueup", *sys.argv[1:]])
+
+
+def finish(order: Order, *, as_json: bool, quiet: bool) -> int:
+    """Conduct a run, show its screen, and give its exit status. What cut it short is raised."""
+    errors = Console(stderr=True)
+    with watch_for(errors, quiet=quiet or as_json) as watch:
+        conducted = conduct(order, watch)
+    _show(conducted, as_json=as_json)
+    if conducted.error is not None:
+        raise conducted.error
+    return conducted.exit_status
+
+
+def _show(conducted: Conducted, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(render_result(conducted.report))
+        return
+    render_terminal(conducted.report, Console(), html=str(conducted.folder / "report.html"))

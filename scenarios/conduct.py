@@ -1,0 +1,200 @@
+"""One run, from its folder to its report. Everything that `trueup` does to a target goes this way.
+
+It composes: it starts the embedded reference where no target is given, lets the fleet send, the
+judge ask, Locust load, and writes down what each says. It decides nothing itself. Whatever ends
+the run, the journal is sealed, the reports are written and no child is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from conformance.errors import ConformanceError
+from conformance.runner import checks_for
+from conformance.target import is_loopback, levels, load_target
+from conformance.target_values import Target
+from reports.facts import EXIT_STATUS
+from reports.journal import JOURNAL_NAME, JournalWriter, read_journal
+from reports.model import RunReport, build_report
+from reports.records import SCHEMA, Header
+from reports.writer import write_all
+from scenarios.cli.errors import exit_status_of
+from scenarios.embedded import EmbeddedReference, embedded_reference
+from scenarios.embedded_target import key_environment, target_file
+from scenarios.errors import UsageProblem
+from scenarios.folder import make_run_folder
+from scenarios.parts import Bench, run_checks_part, run_fleet_part, run_load_part
+from scenarios.restart import restart_door
+from scenarios.scenario import Scenario
+from scenarios.watch import SilentWatch, Watch
+
+__all__ = ["Conducted", "Order", "conduct", "confirm_host"]
+
+TARGET_NAME: Final = "target.toml"
+REFERENCE_REQUESTS: Final = 20_000
+"""Budget of requests for the embedded reference: a run that needs more has gone astray."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What to run, and where."""
+
+    scenario: Scenario
+    seed: int
+    runs: Path
+    target: Path | None = None
+    """None: the embedded reference."""
+    allow_hosts: Sequence[str] = ()
+    """Hosts off the loopback that the user confirmed."""
+    reference_options: Sequence[str] = ()
+    """Further flags of the embedded reference."""
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conducted:
+    """How it ended."""
+
+    folder: Path
+    report: RunReport
+    error: BaseException | None = None
+    """What cut the run short, where anything did."""
+
+    @property
+    def exit_status(self) -> int:
+        return self.report.exit_status if self.error is None else exit_status_of(self.error)
+
+
+def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
+    """Refuse a target off the loopback unless its host was named. Raises UsageProblem."""
+    hosts = {urlsplit(target.base_url).hostname or ""}
+    if not is_loopback(target) and not hosts <= set(allow_hosts):
+        host = ", ".join(sorted(hosts))
+        raise UsageProblem(
+            f"{target.path}: {target.base_url} is not on this machine. trueup sends traffic to "
+            f"this machine only, unless you confirm that you may test that host:\n"
+            f"  --allow-host {host}"
+        )
+
+
+def conduct(order: Order, watch: Watch | None = None) -> Conducted:
+    """Run a scenario against a target and leave its folder.
+
+    Raises UsageProblem, ConformanceError (a target file that cannot be used) and OwnError before
+    a folder exists; after that whatever goes wrong is in `Conducted.error`, and in the journal.
+    """
+    now = datetime.now(UTC)
+    with contextlib.ExitStack() as stack:
+        reference: EmbeddedReference | None = None
+        if order.target is None:
+            reference, text, environment = _start_reference(stack, order)
+        else:
+            text, environment = "", os.environ
+            target = _load(order.target, environment, order)
+        folder = make_run_folder(order.runs, scenario=order.scenario.name, seed=order.seed, now=now)
+        if order.target is None:
+            (folder / TARGET_NAME).write_text(text, encoding="utf-8")
+            target = _load(folder / TARGET_NAME, environment, order)
+        else:
+            (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
+        writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME))
+        writer.write(_header(order, target, folder, now))
+        bench = Bench(
+            target=target,
+            writer=writer,
+            folder=folder,
+            seed=order.seed,
+            watch=watch or SilentWatch(),
+            restart=reference.restart if reference is not None else None,
+        )
+        error = _work(order.scenario, bench)
+        status = 0 if error is None else exit_status_of(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if error is None:
+            status = EXIT_STATUS[build_report(read_journal(folder)).status]
+        writer.finish(finished_at=_stamp(), exit_status=status, interrupted=interrupted)
+    report = build_report(read_journal(folder))
+    write_all(report, folder)
+    return Conducted(folder=folder, report=report, error=error)
+
+
+def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
+    target = load_target(path, environment)
+    confirm_host(target, order.allow_hosts)
+    return target
+
+
+def _start_reference(
+    stack: contextlib.ExitStack, order: Order
+) -> tuple[EmbeddedReference, str, Mapping[str, str]]:
+    """A reference with a data folder of its own, its target file, and the keys that go with it."""
+    data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
+    reference = stack.enter_context(
+        embedded_reference(data=data, options=("--control", *order.reference_options))
+    )
+    door = stack.enter_context(restart_door(reference.restart))
+    text = target_file(reference.serving, requests=REFERENCE_REQUESTS, restart_door=door)
+    return reference, text, {**os.environ, **key_environment(reference.serving)}
+
+
+def _header(order: Order, target: Target, folder: Path, now: datetime) -> Header:
+    return Header(
+        trueup=version("trueup"),
+        schema=SCHEMA,
+        run=folder.name,
+        seed=order.seed,
+        started_at=_stamp(now),
+        scenario=order.scenario.name,
+        target=target.name,
+        base_url=target.base_url,
+        level=_level(order.scenario, target),
+        checks=tuple(_declared(order.scenario, target)),
+        command=order.command,
+    )
+
+
+def _level(scenario: Scenario, target: Target) -> int:
+    wanted = scenario.checks.level if scenario.checks is not None else 2
+    return max(level for level in levels(target) if level <= wanted)
+
+
+def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
+    """Every check that must report, named before the run."""
+    if scenario.fleet is not None and target.ingest is not None:
+        yield from run_fleet_part.checks
+    if scenario.checks is not None:
+        part = scenario.checks
+        for check in checks_for(target, level=part.level, only=part.only):
+            yield check.name
+    if scenario.load is not None and target.ingest is not None:
+        yield from run_load_part.checks
+
+
+def _work(scenario: Scenario, bench: Bench) -> BaseException | None:
+    """Do the parts in their order; what cut them short, if anything did."""
+    try:
+        if scenario.fleet is not None and bench.target.ingest is not None:
+            asyncio.run(run_fleet_part(bench, scenario.fleet))
+        if scenario.checks is not None:
+            asyncio.run(run_checks_part(bench, scenario.checks))
+        if scenario.load is not None and bench.target.ingest is not None:
+            asyncio.run(run_load_part(bench, scenario.load))
+    except (KeyboardInterrupt, ConformanceError) as error:
+        return error
+    except Exception as error:
+        return error
+    return None
+
+
+def _stamp(now: datetime | None = None) -> str:
+    return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
