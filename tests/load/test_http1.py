@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def chunked(body: bytes, step: int) -> bytes:
 def fed(wire: bytes, cuts: list[int]) -> list:
     parser = ResponseParser()
     marks = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
-    found = [parser.feed(wire[a:b]) for a, b in zip(marks, marks[1:], strict=False)]
+    found = [parser.feed(wire[a:b]) for a, b in pairwise(marks)]
     assert all(response is None for response in found[:-1])
     return found
 

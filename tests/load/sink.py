@@ -1,0 +1,126 @@
+"""A target in miniature for load tests: stores events by id, answers like a polite ingestion API.
+
+It keeps what it stored for the test to compare with what the generator says became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.contextmanager
+def serving(handler: Handler, port: int = 0) -> Iterator[int]:
+    """Serve connections on the loopback from a thread of its own; gives the port."""
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+    bound: list[int] = []
+    tasks: set[asyncio.Task] = set()
+
+    async def one(reader, writer) -> None:
+        task = asyncio.current_task()
+        tasks.add(task)
+        try:
+            await handler(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            tasks.discard(task)
+            writer.close()
+
+    async def main(stop: asyncio.Event) -> None:
+        server = await asyncio.start_server(one, "127.0.0.1", port)
+        bound.append(server.sockets[0].getsockname()[1])
+        started.set()
+        await stop.wait()
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main(stop)))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield bound[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, str], bytes]:
+    """Request line, fields (lower case) and body. Raises IncompleteReadError at the end."""
+    raw = await reader.readuntil(b"\r\n\r\n")
+    start, *lines = raw[:-4].decode("latin-1").split("\r\n")
+    fields = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    body = await reader.readexactly(int(fields.get("content-length", "0")))
+    return start.encode(), fields, body
+
+
+def answer(status: int, body: bytes = b"", *extra: str) -> bytes:
+    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *extra]
+    return ("\r\n".join(head) + "\r\n\r\n").encode() + body
+
+
+class Sink:
+    """Stores each event once. `stored` maps id to the event, `seen` counts arrivals of an id."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict] = {}
+        self.seen: Counter[str] = Counter()
+        self.bodies: list[tuple[dict[str, str], bytes]] = []
+        self.reads = 0
+
+    def take(self, events: list) -> bytes:
+        refused, accepted, duplicates = [], 0, 0
+        for line, event in enumerate(events, start=1):
+            if not isinstance(event, dict) or event.get("log_total_bytes", 0) < 0:
+                refused.append({"line": line, "reason": "not an event"})
+                continue
+            duplicates += event["log_id"] in self.stored
+            accepted += 1
+            self.seen[event["log_id"]] += 1
+            self.stored[event["log_id"]] = event
+        said = {"accepted": accepted, "duplicates": duplicates, "refused": refused}
+        return json.dumps(said).encode()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            start, fields, body = await read_request(reader)
+            if start.startswith(b"GET"):
+                self.reads += 1
+                writer.write(answer(200, b'{"data": []}'))
+                continue
+            self.bodies.append((fields, body))
+            text = gzip.decompress(body) if fields.get("content-encoding") == "gzip" else body
+            writer.write(answer(200, self.take(decode(text))))
+            await writer.drain()
+
+
+def decode(text: bytes) -> list:
+    if text.startswith(b"["):
+        return json.loads(text)
+    events: list = []
+    for line in text.splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            events.append(None)
+    return events
+
+
+def ndjson(first: int, count: int) -> bytes:
+    """Events of a fleet in miniature: the id says the number."""
+    return b"".join(
+        b'{"log_id":"event-%d","log_total_bytes":%d}\n' % (n, n % 4096)
+        for n in range(first, first + count)
+    )

@@ -1,0 +1,240 @@
+"""The reactor against a small sink and a proxy that misbehaves: what it says is what happened."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reports.facts import Outcome
+from simulator.delivery import AnswerRule, BodyForm, FieldMap, HttpForm, RetryPolicy
+from simulator.reactor import (
+    Engine,
+    FleetBodies,
+    Lane,
+    Limits,
+    Reads,
+    Schedule,
+    Shape,
+    merge_ranges,
+    request_head,
+)
+from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
+from tests.load.sink import Sink, ndjson, serving
+
+QUICK = RetryPolicy(first_s=0.001, most_s=0.01, total_s=20)
+
+
+def loaded(
+    port: int,
+    *,
+    events: int,
+    batch: int = 10,
+    connections: int = 4,
+    schedule: Schedule | None = None,
+    retry: RetryPolicy = QUICK,
+    timeout_s: float = 5.0,
+    duration_s: float = 30.0,
+    drain_s: float = 20.0,
+    twin_every: int = 0,
+    poison_every: int = 0,
+    most_backlog: int = 100_000,
+    **form_parts,
+):
+    """Run an engine over `events` events; gives (engine, lane, seconds, ranges)."""
+    form = HttpForm(url=f"http://127.0.0.1:{port}/ingest?a=b", **form_parts)
+    source = FleetBodies(
+        form, ndjson, batch_events=batch, block_events=50, limit=events, poison_every=poison_every
+    )
+    lane = Lane(
+        "ingest",
+        address=("127.0.0.1", port),
+        source=source,
+        schedule=schedule,
+        rule=AnswerRule(),
+        retry=retry,
+        timeout_s=timeout_s,
+        twin_every=twin_every,
+    )
+    limits = Limits(duration_s=duration_s, drain_s=drain_s, most_backlog=most_backlog)
+    engine = Engine([lane], limits=limits)
+    for _ in range(connections):
+        engine.connect(lane)
+    engine.run()
+    seconds, ranges = lane.recorder.take()
+    return engine, lane, seconds, merge_ranges(ranges)
+
+
+def by_outcome(ranges) -> dict[Outcome, set[str]]:
+    found: dict[Outcome, set[str]] = {outcome: set() for outcome in Outcome}
+    for part in ranges:
+        found[part.outcome] |= {f"event-{n}" for n in range(part.first, part.first + part.count)}
+    return found
+
+
+def test_every_event_is_sent_once_and_said_to_be_accepted():
+    """No mishap: one range, all accepted, all stored, each seen once."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        _, _, seconds, ranges = loaded(port, events=1234)
+    assert [(part.first, part.count, part.outcome) for part in ranges] == [
+        (0, 1234, Outcome.ACCEPTED)
+    ]
+    assert set(sink.seen.values()) == {1}
+    assert len(sink.stored) == 1234
+    assert sum(second.events for second in seconds) == 1234
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"body": BodyForm.JSON_ARRAY},
+        {"body": BodyForm.JSON_OBJECT},
+        {"gzip": True},
+        {"body": BodyForm.JSON_ARRAY, "gzip": True},
+        {"fields": FieldMap(extras={"source": "trueup"})},
+        {"headers": {"X-Ingest-Key": "k", "content-type": "text/plain"}},
+    ],
+    ids=["array", "object", "gzip", "array-gzip", "extras", "headers"],
+)
+def test_every_form_carries_the_same_events(parts):
+    """Whatever the body form, the sink ends with the same events."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        _, _, _, ranges = loaded(port, events=230, **parts)
+    assert sum(part.count for part in ranges if part.outcome is Outcome.ACCEPTED) == 230
+    assert {event["log_id"] for event in sink.stored.values()} == {f"event-{n}" for n in range(230)}
+    fields = sink.bodies[0][0]
+    if "fields" in parts:
+        assert all(event["source"] == "trueup" for event in sink.stored.values())
+    if "headers" in parts:
+        assert (fields["x-ingest-key"], fields["content-type"]) == ("k", "text/plain")
+
+
+def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled():
+    """Cut, slow, failing and silent answers: retried with the same ids until all is settled."""
+    sink = Sink()
+    proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 12))
+    with serving(proxy.handle) as port:
+        _, _, _, ranges = loaded(port, events=3000, timeout_s=0.2)
+    said = by_outcome(ranges)
+    assert set(proxy.happened) >= set(MISHAPS)
+    assert said[Outcome.ACCEPTED] == set(sink.stored) == {f"event-{n}" for n in range(3000)}
+    assert not said[Outcome.UNKNOWN] | said[Outcome.REFUSED]
+    assert max(sink.seen.values()) > 1, "the same ids must have been sent again"
+
+
+def test_an_answer_that_never_comes_leaves_the_events_unknown():
+    """All attempts stored, none answered: neither lost nor stored, but unknown."""
+    sink = Sink()
+    proxy = ChaosProxy(sink, (CUT_ANSWER,))
+    with serving(proxy.handle) as port:
+        _, _, _, ranges = loaded(port, events=40, retry=RetryPolicy(attempts=2, first_s=0.001))
+    assert by_outcome(ranges)[Outcome.UNKNOWN] == {f"event-{n}" for n in range(40)}
+    assert len(sink.stored) == 40
+
+
+def test_a_target_that_is_always_busy_has_definitely_nothing():
+    """429 to the end is a refusal: the events are not stored."""
+    sink = Sink()
+    proxy = ChaosProxy(sink, (BUSY,))
+    with serving(proxy.handle) as port:
+        _, _, _, ranges = loaded(port, events=40, retry=RetryPolicy(attempts=3, first_s=0.001))
+    assert by_outcome(ranges)[Outcome.REFUSED] == {f"event-{n}" for n in range(40)}
+    assert not sink.stored
+
+
+def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent():
+    """No connection, no delivery: no range speaks of events that never left."""
+    with serving(Sink().handle) as port:
+        pass
+    schedule = Schedule(Shape(kind="constant", rate=100, duration_s=0.3))
+    _, lane, seconds, ranges = loaded(
+        port, events=1000, schedule=schedule, duration_s=0.3, drain_s=0.1
+    )
+    assert ranges == ()
+    assert lane.unsent == 30
+    assert any("refused the connection" in reason for second in seconds for reason in second.errors)
+
+
+def test_twins_are_sent_at_once_and_settled_together():
+    """Every other batch goes out twice; it has one outcome, and the sink sees the ids twice."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        _, _, _, ranges = loaded(port, events=400, twin_every=2)
+    assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
+    assert sum(sink.seen.values()) == 600
+
+
+def test_a_broken_line_is_refused_and_its_neighbours_are_not():
+    """Poison at the end of every third batch changes no outcome of a real event."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        _, _, seconds, ranges = loaded(port, events=300, poison_every=3)
+    assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
+    assert len(sink.stored) == 300
+    assert not any(second.errors for second in seconds)
+
+
+def test_refused_lines_are_told_apart_from_accepted_ones():
+    """The answer's refused lines become ranges of their own."""
+    sink = Sink()
+    sink.take = lambda events: json.dumps(  # type: ignore[method-assign]
+        {"accepted": len(events) - 1, "refused": [{"line": 2, "reason": "no"}]}
+    ).encode()
+    with serving(sink.handle) as port:
+        _, _, _, ranges = loaded(port, events=10)
+    assert [(p.first, p.count, p.outcome.value, p.reason) for p in ranges] == [
+        (0, 1, "accepted", ""),
+        (1, 1, "refused", "no"),
+        (2, 8, "accepted", ""),
+    ]
+
+
+def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan():
+    """The number of requests follows the plan; response time includes what service time does."""
+    sink = Sink()
+    schedule = Schedule(Shape(kind="constant", rate=400, duration_s=0.5))
+    with serving(sink.handle) as port:
+        engine, _, seconds, _ = loaded(port, events=100_000, schedule=schedule, duration_s=0.5)
+    assert sum(second.requests for second in seconds) == 200
+    assert sum(sum(second.lateness_ns.values()) for second in seconds) == 200
+    assert 0.4 < engine.elapsed_ns / 1e9 < 5
+
+
+def test_a_backlog_above_the_cap_ends_the_run_and_says_so():
+    """A target slower than the plan is not waited for without end."""
+    proxy = ChaosProxy(Sink(), ("stored, then no answer",))
+    schedule = Schedule(Shape(kind="constant", rate=2000, duration_s=20))
+    with serving(proxy.handle) as port:
+        engine, lane, _, _ = loaded(
+            port,
+            events=10**9,
+            schedule=schedule,
+            duration_s=20,
+            drain_s=0.05,
+            most_backlog=50,
+        )
+    assert "waited to be sent" in engine.stopped_by
+    assert lane.unsent > 50
+
+
+def test_reads_go_beside_the_events_and_settle_none():
+    """A lane of reads answers and measures, and speaks of no event."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        address, head = request_head("GET", f"http://127.0.0.1:{port}/x", {})
+        lane = Lane(
+            "reads",
+            address=address,
+            source=Reads([head + b"0\r\n\r\n"]),
+            schedule=Schedule(Shape(kind="constant", rate=200, duration_s=0.2)),
+            rule=None,
+            retry=QUICK,
+        )
+        engine = Engine([lane], limits=Limits(duration_s=0.2))
+        engine.connect(lane)
+        engine.run()
+    seconds, ranges = lane.recorder.take()
+    assert (sink.reads, ranges) == (40, [])
+    assert sum(second.requests for second in seconds) == 40
