@@ -90,7 +90,7 @@ def load_form(target: Target) -> HttpForm:
     if not isinstance(target.ingest, HttpIngest):
         raise UsageProblem(
             f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
-            f'{"a command" if target.ingest else "missing"}. Give it `kind = "http"`.'
+            f'{"a command" if target.ingest else "missing"}. Give it `via = "http"` and a `url`.'
         )
     if not target.ingest.url.startswith("http://"):
         raise UsageProblem(
