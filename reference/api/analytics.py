@@ -1,0 +1,210 @@
+"""The graph and the breakdown: sums over a window, from logs and summaries together."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reference.api.context import Answer, Call, parameters
+from reference.errors import Problem
+from reference.graph import INTERVALS, Filters, Pieces, Point, points, preset_window
+from reference.networks import NETWORKS
+from reference.query import parse_flag
+from reference.store import reading
+from reference.times import DAY_US, format_instant, month_start, next_month, parse_instant
+
+__all__ = ["breakdown", "graph"]
+
+_WINDOW: Final = ("preset", "period_start", "period_end")
+_FILTERS: Final = ("hostname", "network", "proxy_user_id")
+_GRAPH: Final = (*_WINDOW, "interval", *_FILTERS, "service_id", "show_log_concurrency")
+_PARTS: Final = {
+    "return_proxy_users": ("proxy_users", "proxy_user_id"),
+    "return_hostnames": ("hostnames", "hostname"),
+    "return_networks": ("networks", "network"),
+}
+_BREAKDOWN: Final = (*_WINDOW, *_FILTERS, *_PARTS, "sort_by", "limit")
+_MEASURES: Final = ("requests", "bytes", "successful", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A window, split at the seam, and what it is restricted to."""
+
+    start_us: int
+    end_us: int
+    pieces: Pieces
+    filters: Filters
+    old_filters: Filters
+
+
+def _instant(name: str, text: str) -> int:
+    try:
+        return parse_instant(text)[0]
+    except ValueError:
+        raise Problem(
+            400, f"{name} must be YYYY-MM-DD HH:MM:SS (UTC) or YYYY-MM-DD, not {text[:60]!r}."
+        ) from None
+
+
+def _window(given: dict[str, str], now_us: int, default: str) -> tuple[int, int]:
+    """The window [start, end) asked for. Raises Problem (400, 422)."""
+    bounds = {name: _instant(name, given[name]) for name in _WINDOW[1:] if name in given}
+    if "preset" in given and bounds:
+        raise Problem(422, "Give either preset or period_start and period_end, not both.")
+    if not bounds:
+        return preset_window(given.get("preset", default), now_us)
+    tomorrow_us = preset_window("today", now_us)[1]
+    start_us = bounds.get("period_start")
+    end_us = bounds.get("period_end", max(tomorrow_us, start_us or 0))
+    start_us = end_us - 30 * DAY_US if start_us is None else start_us
+    if end_us < start_us:
+        raise Problem(422, "period_end must not lie before period_start.")
+    return start_us, end_us
+
+
+def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _Asked:
+    seams, now_us = call.seams, call.context.clock.now_us()
+    start_us, end_us = _window(given, now_us, default)
+    if given.get("network", "isp") not in NETWORKS:
+        raise Problem(400, f"network must be one of {', '.join(NETWORKS)}.")
+    filters = Filters(
+        hostname=given.get("hostname"),
+        network=given.get("network"),
+        proxy_user_id=given.get("proxy_user_id"),
+        service_id=given.get("service_id"),
+    )
+    pieces = seams.pieces(start_us, end_us, seams.visible_from(now_us, "graph"), interval)
+    first, end = pieces.days
+    if filters.service_id is not None and first < end:
+        raise Problem(
+            422,
+            "A service_id is known to the logs only, which live 7 days: start the period later "
+            "or leave out service_id.",
+        )
+    if filters.hostname is not None and first < min(end, seams.consolidate_before(now_us)):
+        raise Problem(
+            422,
+            "Hostnames are removed after 90 days: start the period later or leave out hostname.",
+        )
+    return _Asked(
+        start_us=start_us,
+        end_us=end_us,
+        pieces=pieces,
+        filters=filters,
+        old_filters=seams.old_filters(filters),
+    )
+
+
+def _shown(point: Point) -> dict[str, Any]:
+    return {name: getattr(point, name) for name in _MEASURES}
+
+
+async def graph(call: Call) -> Answer:
+    """Points over a window. Raises Problem (400) for bad values, (422) where nothing can tell."""
+    given = parameters(call.request, _GRAPH, ignore=call.seams.ignore_unknown)
+    interval = given.get("interval", "day")
+    if interval not in INTERVALS:
+        raise Problem(400, f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}.")
+    concurrency = "show_log_concurrency" in given and parse_flag(
+        "show_log_concurrency", given["show_log_concurrency"]
+    )
+    fine = interval in ("minute", "hour")
+    asked = _asked(call, given, interval, "last_24_hours" if fine else "last_30_days")
+    points(asked.start_us, asked.end_us, interval, ())
+    customers = call.customers("analytics.graph")
+
+    def job(connection: sqlite3.Connection) -> list[Point]:
+        return reading.sums(
+            connection,
+            customers=customers,
+            pieces=asked.pieces,
+            width_us=INTERVALS[interval] or DAY_US,
+            filters=asked.filters,
+            old_filters=asked.old_filters,
+        )
+
+    found = await call.context.read(job, view="analytics.graph")
+    kept = call.seams.points(
+        points(asked.start_us, asked.end_us, interval, found), call.context.clock.now_us()
+    )
+    shown = [
+        {"datetime": format_instant(point.at_us), **_shown(point)}
+        | ({"concurrency": point.concurrency} if concurrency else {})
+        for point in kept
+    ]
+    data = {
+        "interval": interval,
+        "period_start": format_instant(asked.start_us),
+        "period_end": format_instant(asked.end_us),
+        "points": shown,
+    }
+    return 200, {
+        "data": call.seams.shape_graph(data),
+        "message": "Analytics graph successfully generated.",
+    }
+
+
+def _ranking(text: str) -> tuple[str, bool]:
+    """(measure, largest first) of a breakdown's `sort_by`. Raises Problem (400)."""
+    descending = not text.endswith("_asc")
+    measure = text.removesuffix("_asc").removesuffix("_desc")
+    if measure not in _MEASURES:
+        raise Problem(400, f"sort_by must be one of {', '.join(_MEASURES)}, or such with _asc.")
+    return measure, descending
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise Problem(400, f"limit must be an integer of 1 or more, not {text[:60]!r}.")
+    return int(text)
+
+
+async def breakdown(call: Call) -> Answer:
+    """Sums of a window by proxy user, hostname and network; the default is the current month.
+
+    `limit` shortens the lists; `totals` is always of everything. Raises Problem (400, 422).
+    """
+    given = parameters(call.request, _BREAKDOWN, ignore=call.seams.ignore_unknown)
+    measure, descending = _ranking(given.get("sort_by", "bytes_desc"))
+    limit = _limit(given.get("limit"))
+    flags = {name: parse_flag(name, given[name]) for name in _PARTS if name in given}
+    wanted = [part for name, part in _PARTS.items() if flags.get(name, not any(flags.values()))]
+    now_us = call.context.clock.now_us()
+    asked = _asked(call, given, "day", "this_month")
+    if not any(name in given for name in _WINDOW):
+        assert month_start(now_us) <= asked.start_us <= next_month(now_us)
+    customers = call.customers("analytics.breakdown")
+
+    def job(connection: sqlite3.Connection) -> dict[str, dict[str | None, Point]]:
+        return {
+            by: reading.breakdown(
+                connection,
+                customers=customers,
+                pieces=asked.pieces,
+                by=by,
+                filters=asked.filters,
+                old_filters=asked.old_filters,
+            )
+            for by in {by for _, by in wanted} | {"network"}
+        }
+
+    sums = await call.context.read(job, view="analytics.breakdown")
+    networks = sums["network"].values()
+    data: dict[str, Any] = {
+        "period_start": format_instant(asked.start_us),
+        "period_end": format_instant(asked.end_us),
+        "totals": {name: sum(getattr(part, name) for part in networks) for name in _MEASURES},
+    }
+    for title, by in wanted:
+        rows = [{by: name, **_shown(point)} for name, point in sums[by].items()]
+        rows.sort(key=lambda row: str(row[by]))
+        rows.sort(key=lambda row: row[measure], reverse=descending)
+        data[title] = rows[:limit]
+    return 200, {
+        "data": call.seams.shape_breakdown(data),
+        "message": "Analytics breakdown successfully generated.",
+    }

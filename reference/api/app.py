@@ -1,0 +1,205 @@
+"""The routes, who may call them, and how every outcome becomes a JSON answer."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from aiohttp import web
+
+from reference.api import accounts, analytics, control, ingestion, search
+from reference.api.context import Answer, Call, Context
+from reference.errors import Problem, StoreProblem
+from reference.networks import POOLS
+from reference.resources import RESOURCES
+
+__all__ = ["BASE", "CONTROL", "INGEST", "build_app"]
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+Endpoint: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BASE: Final = "/1.0"
+INGEST: Final = "/ingest/events"
+CONTROL: Final = "/control"
+_TITLES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    method: str
+    path: str
+    handler: Handler
+    guard: Callable[[Context, web.Request], int]
+
+
+def _routes(with_control: bool) -> list[_Route]:
+    """Every route; those below CONTROL only where they were asked for."""
+    user = f"{BASE}/public/user"
+    public: list[tuple[str, str, Handler]] = [
+        *(("GET", f"{name}/search", partial(search.search, name=name)) for name in RESOURCES),
+        *(
+            ("GET", f"{name}/retrieve/{{id}}", partial(search.retrieve, name=name))
+            for name in RESOURCES
+        ),
+        ("GET", "analytics/graph", analytics.graph),
+        ("GET", "analytics/breakdown", analytics.breakdown),
+        *(
+            ("GET", f"{pool}/summary", partial(accounts.summarise_pool, pool=pool))
+            for pool in POOLS
+        ),
+        ("GET", "customer/retrieve", accounts.retrieve_customer),
+        ("POST", "proxy_user/create", accounts.create_user),
+        ("PATCH", "proxy_user/edit/{id}", accounts.edit_user),
+        ("DELETE", "proxy_user/delete/{id}", accounts.delete_user),
+        ("GET", "checkout/catalog", accounts.catalogue),
+    ]
+    hooks: list[tuple[str, str, Handler]] = [
+        ("GET", "clock", control.get_clock),
+        ("POST", "clock", control.move_clock),
+        ("POST", "maintenance", control.run_maintenance),
+        ("POST", "money", control.money),
+    ]
+    return [
+        *(
+            _Route(method=method, path=f"{user}/{path}", handler=handler, guard=_tenant)
+            for method, path, handler in public
+        ),
+        _Route(method="POST", path=INGEST, handler=ingestion.ingest, guard=_ingest),
+        *(
+            _Route(method=method, path=f"{CONTROL}/{path}", handler=handler, guard=_control)
+            for method, path, handler in hooks
+            if with_control
+        ),
+    ]
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _tenant(context: Context, request: web.Request) -> int:
+    """The customer whose two keys these are. Raises Problem (401, 429)."""
+    public = request.headers.get("X-API-Public-Key", "")
+    private = request.headers.get("X-API-Private-Key", "")
+    for tenant in context.store.tenants:
+        right = _same(public, tenant.public_key) and _same(private, tenant.private_key)
+        if right or not context.seams.check_keys:
+            _within_limit(context, request, tenant.customer_id)
+            return tenant.customer_id
+    raise Problem(401, "API key authentication is required.")
+
+
+def _within_limit(context: Context, request: web.Request, customer_id: int) -> None:
+    key: Any = context.seams.rate_key(customer_id, request.remote or "")
+    wait_s = context.limiter.wait_s(key)
+    if wait_s:
+        seconds = ceil(wait_s)
+        raise Problem(
+            429,
+            f"Rate limit exceeded. Please try again in {seconds} seconds.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+def _ingest(context: Context, request: web.Request) -> int:
+    key = context.ingest_key
+    if key is not None and not _same(request.headers.get("X-Ingest-Key", ""), key):
+        raise Problem(401, "The header X-Ingest-Key is missing or wrong.")
+    return 0
+
+
+def _control(context: Context, request: web.Request) -> int:
+    given = request.headers.get("X-Control-Key", "")
+    if context.seams.check_control_key and not _same(given, context.store.control_key):
+        raise Problem(401, "The header X-Control-Key is missing or wrong.")
+    return 0
+
+
+def build_app(context: Context) -> web.Application:
+    """The application that serves one context."""
+    app = web.Application(middlewares=[_outcomes(context)], client_max_size=ingestion.BODY_LIMIT)
+    for route in _routes(context.control):
+        app.router.add_route(route.method, route.path, _endpoint(context, route))
+    return app
+
+
+def _endpoint(context: Context, route: _Route) -> Endpoint:
+    async def endpoint(request: web.Request) -> web.Response:
+        customer_id = route.guard(context, request)
+        call = Call(context=context, request=request, customer_id=customer_id)
+        status, body = await route.handler(call)
+        return _json(status, context.seams.reply(body))
+
+    return endpoint
+
+
+def _json(status: int, body: object, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _outcomes(context: Context) -> Any:
+    """Turn every failure into the documented error body."""
+
+    @web.middleware
+    async def outcomes(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return _refusal(context, problem)
+        except StoreProblem as problem:
+            text = f"{str(problem).capitalize()}. Nothing of this request was kept."
+            return _refusal(context, Problem(503, text, headers={"Retry-After": "1"}))
+        except web.HTTPException as error:
+            return _refusal(context, _from_aiohttp(request, error))
+        except Exception:
+            _LOGGER.exception("a request failed: %s %s", request.method, request.path)
+            return _refusal(context, Problem(500, "Something went wrong on our side."))
+
+    return outcomes
+
+
+def _from_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+    match error.status:
+        case 404:
+            return Problem(404, f"There is nothing at {request.path}.")
+        case 405:
+            allowed = error.headers.get("Allow", "")
+            return Problem(405, f"{request.path} takes {allowed} only.", headers={"Allow": allowed})
+        case 413:
+            return Problem(413, f"The body is larger than {ingestion.BODY_LIMIT} bytes.")
+        case status:
+            return Problem(status, error.reason)
+
+
+def _refusal(context: Context, problem: Problem) -> web.Response:
+    title = _TITLES.get(problem.status, "Error")
+    status, body = context.seams.error(problem.status, title, problem.message)
+    if isinstance(body, str):
+        return web.Response(status=status, text=body, content_type="text/html")
+    return _json(status, body, problem.headers)

@@ -1,0 +1,93 @@
+"""What every handler is given, and the two things that all of them do: ask and refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from reference.api.limits import RateLimiter
+from reference.clock import Clock
+from reference.errors import Problem
+from reference.query import Condition
+from reference.seams import Seams
+from reference.store.store import Store
+
+__all__ = ["BODY_LIMIT", "Answer", "Call", "Context", "json_body", "parameters"]
+
+T = TypeVar("T")
+Answer = tuple[int, dict[str, Any]]
+"""Status and JSON object."""
+BODY_LIMIT: Final = 1 << 20
+"""Most bytes of a JSON request body other than a delivery."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """The running server. `closing` turns away new deliveries while it shuts down."""
+
+    store: Store
+    seams: Seams
+    limiter: RateLimiter
+    ingest_key: str | None = None
+    control: bool = False
+    closing: bool = False
+
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
+
+    async def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> T:
+        return await asyncio.wrap_future(self.store.read(job, view=view))
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.wrap_future(self.store.write(job))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, after its keys were checked. `customer_id` is 0 for ingestion and control."""
+
+    context: Context
+    request: web.Request
+    customer_id: int
+
+    @property
+    def seams(self) -> Seams:
+        return self.context.seams
+
+    def customers(self, what: str, conditions: Sequence[Condition] = ()) -> tuple[int, ...]:
+        """The tenants whose rows this caller sees: itself."""
+        everyone = [tenant.customer_id for tenant in self.context.store.tenants]
+        return self.seams.visible_to(self.customer_id, everyone, what, conditions)
+
+
+def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> dict[str, str]:
+    """The query string, each parameter once and known. Raises Problem (400)."""
+    given: dict[str, str] = {}
+    for name, text in request.query.items():
+        if name in given:
+            raise Problem(400, f"The parameter {name} was given more than once; give it once.")
+        if name not in known and not ignore:
+            expected = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise Problem(400, f"Unknown parameter {name}; {expected}.")
+        given[name] = text
+    return given
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The request's JSON object; an empty body is an empty object. Raises Problem (400, 413)."""
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes.")
+    raw = await request.read()
+    if len(raw) > BODY_LIMIT:
+        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes.")
+    try:
+        return msgspec.json.decode(raw or b"{}", type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise Problem(400, f"The body must be a JSON object: {error}.") from None

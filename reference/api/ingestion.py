@@ -1,0 +1,77 @@
+"""Taking deliveries: NDJSON in, the number accepted and the refused lines out."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Final
+
+from reference.api.context import Answer, Call
+from reference.errors import Problem
+from reference.store.record import record
+
+__all__ = ["BODY_LIMIT", "DECODED_LIMIT", "ingest", "unpack"]
+
+BODY_LIMIT: Final = 32 << 20
+"""Most bytes of a delivery as it travels."""
+DECODED_LIMIT: Final = 64 << 20
+"""Most bytes of a delivery once decompressed."""
+
+
+def unpack(raw: bytes) -> bytes:
+    """Decompress a gzip body, at most DECODED_LIMIT bytes. Raises Problem (400, 413)."""
+    parts: list[bytes] = []
+    room = DECODED_LIMIT + 1
+    rest = raw
+    try:
+        while rest:
+            decoder = zlib.decompressobj(wbits=31)
+            parts.append(decoder.decompress(rest, room))
+            room -= len(parts[-1])
+            if room <= 0 or decoder.unconsumed_tail:
+                raise Problem(413, f"The body unpacks to more than {DECODED_LIMIT} bytes.")
+            if not decoder.eof:
+                raise Problem(400, "The gzip body ends too early.")
+            rest = decoder.unused_data
+    except zlib.error as error:
+        raise Problem(
+            400, f"The body is not gzip, as its Content-Encoding says: {error}."
+        ) from None
+    return b"".join(parts)
+
+
+async def ingest(call: Call) -> Answer:
+    """Take a delivery; the answer comes once every accepted event is committed.
+
+    Raises Problem (400 no text, 413 too large, 415 unknown encoding, 503 shutting down).
+    """
+    context, request = call.context, call.request
+    if context.closing:
+        raise Problem(503, "The server is shutting down.", headers={"Retry-After": "1"})
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes; send smaller batches.")
+    body = await request.read()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding == "gzip":
+        body = await asyncio.to_thread(unpack, body)
+    elif encoding != "identity":
+        raise Problem(415, f"Content-Encoding must be gzip or absent, not {encoding[:40]!r}.")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"The body must be NDJSON in UTF-8: {error}.") from None
+    customers = frozenset(tenant.customer_id for tenant in context.store.tenants)
+    receipt = await context.write(
+        lambda connection: record(
+            connection,
+            body,
+            seams=context.seams,
+            now_us=context.clock.now_us(),
+            customers=customers,
+        )
+    )
+    return 200, {
+        "accepted": receipt.accepted,
+        "duplicates": receipt.duplicates,
+        "refused": [{"line": line, "reason": reason} for line, reason in receipt.refused],
+    }

@@ -1,0 +1,109 @@
+"""Search and retrieve, the same for every resource."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from typing import Final
+
+from reference.api.context import Answer, Call
+from reference.errors import Problem
+from reference.query import Between, Condition, parse_query
+from reference.resources import RESOURCES, Resource
+from reference.seams import Row
+from reference.sql import order_by
+from reference.store import reading
+
+__all__ = ["retrieve", "search"]
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID_KEYS: Final = frozenset({"log", "log_summary", "residential_ledger", "mobile_ledger"})
+
+
+def _retained(call: Call, resource: Resource, action: str) -> tuple[Condition, ...]:
+    """What hides rows that have aged out, whether or not the sweep has come by."""
+    if resource.name != "log":
+        return ()
+    field = resource.field("log_request_datetime")
+    assert field is not None
+    low = call.seams.visible_from(call.context.clock.now_us(), action)
+    return (Between(field=field, low=low),)
+
+
+async def search(call: Call, name: str) -> Answer:
+    """One page of the rows that meet the filters. Raises Problem (400)."""
+    resource, seams = RESOURCES[name], call.seams
+    query = parse_query(
+        resource,
+        list(call.request.query.items()),
+        per_page=seams.page_size,
+        ignore_unknown=seams.ignore_unknown,
+    )
+    conditions = seams.conditions(resource, query.conditions)
+    what = f"{name}.search"
+    customers = call.customers(what, conditions)
+    retained = _retained(call, resource, "search")
+    order = order_by(resource, seams.sort(resource, query.sort), stable=seams.stable_ties)
+
+    def job(connection: sqlite3.Connection) -> tuple[list[Row], int]:
+        return reading.find(
+            connection,
+            resource,
+            customers=customers,
+            conditions=(*conditions, *retained),
+            order=order,
+            window=lambda total: seams.window(query.page, query.per_page, total),
+            seams=seams,
+        )
+
+    rows, total = await call.context.read(job, view=what)
+    return 200, {
+        "data": [seams.present(name, "search", row) for row in rows],
+        "item_count": len(rows),
+        "message": f"{resource.title} search successful.",
+        "page": query.page,
+        "per_page": query.per_page,
+        "total_count": seams.total(total, len(rows)),
+    }
+
+
+async def retrieve(call: Call, name: str) -> Answer:
+    """The row with the id in the path. Raises Problem (404)."""
+    resource, seams = RESOURCES[name], call.seams
+    key = call.request.match_info["id"]
+    if name in _UUID_KEYS and not _UUID.fullmatch(key):
+        raise _missing(resource, seams.malformed_id_status)
+    if name in _UUID_KEYS:
+        key = key.lower()
+    row = await _row(call, resource, key, _retained(call, resource, "retrieve"))
+    if row is None and name == "log" and seams.gone_status != 404:
+        aged_out = await _row(call, resource, key, ())
+        raise _missing(resource, seams.gone_status if aged_out else seams.not_found_status)
+    if row is None:
+        raise _missing(resource, seams.not_found_status)
+    return 200, {
+        "data": seams.present(name, "retrieve", row),
+        "message": f"{resource.title} successfully retrieved.",
+    }
+
+
+async def _row(
+    call: Call, resource: Resource, key: str, conditions: tuple[Condition, ...]
+) -> Row | None:
+    what = f"{resource.name}.retrieve"
+    customers = call.customers(what)
+    return await call.context.read(
+        lambda connection: reading.retrieve(
+            connection,
+            resource,
+            customers=customers,
+            key=key,
+            conditions=conditions,
+            seams=call.seams,
+        ),
+        view=what,
+    )
+
+
+def _missing(resource: Resource, status: int) -> Problem:
+    return Problem(status, f"The requested {resource.title.lower()} could not be found.")

@@ -1,0 +1,153 @@
+"""The command line of the reference: `serve` and `zoo`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from reference.errors import StartProblem
+from reference.seams import Seams
+from reference.server import Options, serve
+from reference.zoo import FAULTS, VARIANTS, Specimen
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The reference implementation of the usage-tracking API, embedded."""
+
+
+def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Seams:
+    seams = Seams()
+    for kind, known, wanted in (("fault", FAULTS, faults), ("variant", VARIANTS, variants)):
+        by_id = {specimen.id: specimen for specimen in known}
+        for name in wanted:
+            if name not in by_id:
+                raise click.UsageError(
+                    f"There is no {kind} {name}; `python -m reference zoo` lists them all."
+                )
+            seams = by_id[name].apply(seams)
+    return seams
+
+
+def _print_plainly(where: dict[str, Any]) -> None:
+    click.echo(f"Serving {where['url']}  (Ctrl-C stops)")
+    click.echo(f"Ingest  {where['ingest_url']}")
+    if "control_url" in where:
+        click.echo(f"Control {where['control_url']}  key {where['control_key']}")
+    for tenant in where["tenants"]:
+        click.echo(
+            f"Tenant  {tenant['name']} ({tenant['customer_id']})  "
+            f"public {tenant['public_key']}  private {tenant['private_key']}"
+        )
+
+
+@main.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory that keeps everything; without it nothing is kept.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when it listens.")
+@click.option("--control", is_flag=True, help="Open the hooks for clock, maintenance and money.")
+@click.option(
+    "--tenants",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Number of customers.",
+)
+@click.option(
+    "--ingest-key-env",
+    metavar="NAME",
+    help="Environment variable with the key that deliveries must carry.",
+)
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Requests per second and customer; the documented limit is 10. Default: none.",
+)
+@click.option("--fault", "faults", multiple=True, metavar="ID", help="Be wrong in this way.")
+@click.option(
+    "--variant", "variants", multiple=True, metavar="ID", help="Be different in this way."
+)
+def serve_command(
+    host: str,
+    port: int,
+    data: Path | None,
+    as_json: bool,
+    control: bool,
+    tenants: int,
+    ingest_key_env: str | None,
+    rate_limit: int | None,
+    faults: tuple[str, ...],
+    variants: tuple[str, ...],
+) -> None:
+    """Serve the API, ingestion and (with --control) the control hooks.
+
+    Exit status: 0 ended by a signal, 3 the store cannot be used, 4 usage or a port in use.
+    """
+    options = Options(
+        host=host,
+        port=port,
+        data=data,
+        control=control,
+        tenants=tenants,
+        ingest_key_env=ingest_key_env,
+        rate_limit=rate_limit,
+    )
+
+    def announce(where: dict[str, Any]) -> None:
+        if as_json:
+            click.echo(msgspec.json.encode(where).decode())
+        else:
+            _print_plainly(where)
+
+    try:
+        asyncio.run(serve(options, _seams(faults, variants), announce))
+    except StartProblem as problem:
+        click.echo(f"trueup reference: {problem}", err=True)
+        raise SystemExit(problem.status) from None
+
+
+@main.command("zoo")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a list.")
+def zoo_command(as_json: bool) -> None:
+    """List the faults and the correct-but-different variants."""
+    groups = {"faults": FAULTS, "variants": VARIANTS}
+    if as_json:
+        shown = {
+            name: [{"id": each.id, "what": each.what} for each in group]
+            for name, group in groups.items()
+        }
+        click.echo(msgspec.json.encode(shown).decode())
+        return
+    for name, group in groups.items():
+        click.echo(f"{name} ({len(group)})")
+        for each in group:
+            _print_specimen(each)
+
+
+def _print_specimen(specimen: Specimen) -> None:
+    click.echo(
+        click.wrap_text(
+            f"{specimen.id:<4} {specimen.what}",
+            width=79,
+            initial_indent="  ",
+            subsequent_indent="       ",
+        )
+    )

@@ -1,0 +1,39 @@
+"""What may go wrong in the reference, and who hears of it.
+
+    ReferenceProblem           anything below
+    ├── Problem                the caller's request: becomes an HTTP answer
+    ├── StartProblem           whoever started the server: one line on stderr, exit status
+    └── StoreProblem           the disk or the database: 503 to callers, or a refusal to start
+
+Each message says what was expected, what came and what to do; none carries a key.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Problem", "ReferenceProblem", "StartProblem", "StoreProblem"]
+
+
+class ReferenceProblem(Exception):
+    """Base of every error that this room raises on purpose."""
+
+
+class Problem(ReferenceProblem):
+    """An answer other than success, decided while a request was being handled."""
+
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+class StartProblem(ReferenceProblem):
+    """The server cannot start; `status` is the exit status of the process."""
+
+    def __init__(self, message: str, *, status: int = 4) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StoreProblem(ReferenceProblem):
+    """The store could not read or write; nothing of the failed work was kept."""

@@ -1,0 +1,72 @@
+"""How long things live, and what becomes of old summaries. Pure.
+
+A log is shown and kept for 7 × 24 hours after its request. A summary keeps its hostname until
+its day began more than 90 × 24 hours ago; then the rows of one (proxy user, network, day) merge
+into one without a hostname, every counter exact. Ledgers live for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reference.events import LOG_DAYS
+from reference.times import DAY_US, ceil_day, day_of
+
+__all__ = [
+    "REMOVED",
+    "SUMMARY_DAYS",
+    "DayRow",
+    "consolidate_before",
+    "merge",
+    "purge_before",
+    "visible_from",
+]
+
+SUMMARY_DAYS: Final = 90
+REMOVED: Final = ""
+"""What stands in the store for a hostname that was removed; outside it is null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRow:
+    """A summary row of one (customer, proxy user, network, day), for merging."""
+
+    log_summary_id: str
+    hostname: str
+    requests: int
+    successful: int
+    error: int
+    bytes: int
+    created_us: int
+
+
+def visible_from(now_us: int, _view: str) -> int:
+    """The oldest request instant that any view still shows, in microseconds."""
+    return now_us - LOG_DAYS * DAY_US
+
+
+def purge_before(now_us: int) -> int:
+    """Logs of requests before this instant are deleted."""
+    return now_us - LOG_DAYS * DAY_US
+
+
+def consolidate_before(now_us: int) -> int:
+    """Days before this one lose their hostnames: they began more than 90 days ago."""
+    return day_of(ceil_day(now_us - SUMMARY_DAYS * DAY_US))
+
+
+def merge(rows: Sequence[DayRow]) -> Sequence[DayRow]:
+    """One row without a hostname; it keeps the id and creation of the oldest."""
+    first = min(rows, key=lambda row: (row.created_us, row.log_summary_id))
+    return (
+        replace(
+            first,
+            hostname=REMOVED,
+            requests=sum(row.requests for row in rows),
+            successful=sum(row.successful for row in rows),
+            error=sum(row.error for row in rows),
+            bytes=sum(row.bytes for row in rows),
+        ),
+    )

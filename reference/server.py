@@ -1,0 +1,140 @@
+"""One running reference: open the store, listen, sweep, and end cleanly on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from reference.api.app import BASE, CONTROL, INGEST, build_app
+from reference.api.context import Context
+from reference.api.limits import RateLimiter
+from reference.errors import StartProblem, StoreProblem
+from reference.seams import Seams
+from reference.store.store import Store
+from reference.store.upkeep import Upkeep, maintain
+
+__all__ = ["SWEEP_S", "Options", "serve"]
+
+SWEEP_S: Final = 30.0
+"""Pause between two rounds of maintenance, in seconds of real time."""
+_GRACE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to start. `port` 0 takes a free one; `data` None keeps nothing after the end."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    data: Path | None = None
+    control: bool = False
+    tenants: int = 2
+    ingest_key_env: str | None = None
+    rate_limit: int | None = None
+
+
+def _ingest_key(options: Options) -> str | None:
+    name = options.ingest_key_env
+    if name is None:
+        return None
+    if not os.environ.get(name):
+        raise StartProblem(f"The environment variable {name} (--ingest-key-env) holds no key.")
+    return os.environ[name]
+
+
+async def serve(options: Options, seams: Seams, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `announce` is called once, when it listens.
+
+    Raises StartProblem where it cannot start: 4 for usage and ports, 3 for the store.
+    """
+    ingest_key = _ingest_key(options)
+    store = Store(options.data, tenants=options.tenants, seams=seams)
+    try:
+        context = Context(
+            store=store,
+            seams=seams,
+            limiter=RateLimiter(
+                seams.rate_limit or options.rate_limit, penalty_s=seams.rate_penalty_s
+            ),
+            ingest_key=ingest_key,
+            control=options.control,
+        )
+        await _listen(options, context, announce)
+    finally:
+        store.close()
+
+
+async def _listen(
+    options: Options, context: Context, announce: Callable[[dict[str, Any]], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        build_app(context), access_log=None, auto_decompress=False, shutdown_timeout=_GRACE_S
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StartProblem(
+                f"Cannot listen on {options.host}:{options.port}: {error.strerror}. "
+                f"Choose another --port, or 0 for a free one."
+            ) from None
+        announce(_addresses(options, context, runner.addresses[0][1]))
+        async with asyncio.TaskGroup() as tasks:
+            sweeping = tasks.create_task(_sweep(context))
+            await stop.wait()
+            context.closing = True
+            sweeping.cancel()
+    finally:
+        await runner.cleanup()
+
+
+async def _sweep(context: Context) -> None:
+    """Maintenance in the background, for as long as the server lives."""
+
+    def job(connection: Any) -> Upkeep:
+        now_us = context.clock.now_us() - round(context.seams.sweep_lag_s * 1e6)
+        return maintain(connection, seams=context.seams, now_us=now_us)
+
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        try:
+            await context.write(job)
+        except StoreProblem as problem:
+            print(f"trueup reference: maintenance failed: {problem}", file=sys.stderr)  # noqa: T201
+
+
+def _addresses(options: Options, context: Context, port: int) -> dict[str, Any]:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    root = f"http://{host}:{port}"
+    shown: dict[str, Any] = {
+        "url": root + BASE,
+        "ingest_url": root + INGEST,
+        "tenants": [
+            {
+                "public_key": tenant.public_key,
+                "private_key": tenant.private_key,
+                "customer_id": tenant.customer_id,
+                "name": tenant.name,
+            }
+            for tenant in context.store.tenants
+        ],
+    }
+    if options.control:
+        shown["control_url"] = root + CONTROL
+        shown["control_key"] = context.store.control_key
+    shown["ingest_key"] = context.ingest_key
+    return shown

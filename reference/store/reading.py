@@ -1,0 +1,247 @@
+"""Reading: rows of a search, one row by id, and the sums behind graph and breakdown.
+
+Each function takes a connection inside a read transaction, so that a count and its page, or
+the two halves of a graph, come from the same moment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from reference.amounts import join
+from reference.graph import Filters, Pieces, Point
+from reference.query import Between, Condition, Equal, Sort
+from reference.resources import Kind, Resource
+from reference.seams import Row, Seams
+from reference.sql import Clause, columns, order_by, where
+from reference.store.accounts import used_bytes
+from reference.times import DAY_US, format_date, format_instant
+
+__all__ = ["breakdown", "find", "retrieve", "sums"]
+
+_OK: Final = "(log_error_code IS NULL AND (log_status_code IS NULL OR log_status_code < 400))"
+_BITS: Final = 4294967295
+
+
+def _value(kind: Kind, values: Any) -> Any:
+    """The next value of a row, as the API shows it."""
+    value = next(values)
+    if kind is Kind.AMOUNT:
+        return join(value, next(values))
+    if value is None:
+        return None
+    match kind:
+        case Kind.BOOLEAN:
+            return bool(value)
+        case Kind.INSTANT:
+            return format_instant(value)
+        case Kind.MIDNIGHT:
+            return format_instant(value * DAY_US)
+        case Kind.DATE:
+            return format_date(value)
+        case Kind.DOCUMENT:
+            return msgspec.json.decode(value)
+        case _:
+            return value
+
+
+def _row(resource: Resource, found: Sequence[Any]) -> Row:
+    values = iter(found)
+    return {field.name: _value(field.kind, values) for field in resource.fields}
+
+
+def _finish(connection: sqlite3.Connection, resource: Resource, row: Row, seams: Seams) -> Row:
+    """Add what a row does not hold itself: a proxy user's use, counted from the summaries."""
+    if resource.name != "proxy_user":
+        return row
+    used = used_bytes(connection, row["customer_id"], row["proxy_user_id"])
+    row["proxy_user_residential_bytes_used"] = seams.used("residential", used)
+    row["proxy_user_mobile_bytes_used"] = seams.used("mobile", used)
+    return row
+
+
+def find(
+    connection: sqlite3.Connection,
+    resource: Resource,
+    *,
+    customers: Sequence[int],
+    conditions: Sequence[Condition],
+    order: str,
+    window: Any,
+    seams: Seams,
+) -> tuple[list[Row], int]:
+    """The rows of one page and the exact number of all; `window(total)` gives (offset, limit)."""
+    text, values = where(resource, customers, conditions, escape_like=seams.escape_like)
+    total = connection.execute(
+        f"SELECT COUNT(*) FROM {resource.table} WHERE {text}",  # noqa: S608
+        values,
+    ).fetchone()[0]
+    offset, limit = window(total)
+    found = connection.execute(
+        f"SELECT {columns(resource)} FROM {resource.table} WHERE {text} "  # noqa: S608
+        f"ORDER BY {order} LIMIT ? OFFSET ?",
+        (*values, limit, offset),
+    )
+    rows = [_finish(connection, resource, _row(resource, row), seams) for row in found]
+    return rows, total
+
+
+def retrieve(
+    connection: sqlite3.Connection,
+    resource: Resource,
+    *,
+    customers: Sequence[int],
+    key: str,
+    conditions: Sequence[Condition],
+    seams: Seams,
+) -> Row | None:
+    """The row with this id, or None."""
+    field = resource.field(resource.key)
+    assert field is not None
+    if field.kind is Kind.TEXT:
+        by_key: Condition = Equal(field=field, value=key)
+    elif key.isascii() and key.isdigit() and len(key) < 19:
+        by_key = Between(field=field, low=int(key), high=int(key) + 1)
+    else:
+        return None
+    rows, _ = find(
+        connection,
+        resource,
+        customers=customers,
+        conditions=(by_key, *conditions),
+        order=order_by(resource, Sort()),
+        window=lambda _total: (0, 1),
+        seams=seams,
+    )
+    return rows[0] if rows else None
+
+
+def sums(
+    connection: sqlite3.Connection,
+    *,
+    customers: Sequence[int],
+    pieces: Pieces,
+    width_us: int,
+    filters: Filters,
+    old_filters: Filters,
+) -> list[Point]:
+    """Sums per bucket of at most a day: days from summaries, the rest from logs."""
+    text, values = _summary_part(customers, pieces, old_filters)
+    old = connection.execute(
+        "SELECT day, SUM(requests), SUM(bytes_high), SUM(bytes_low), SUM(successful), "  # noqa: S608
+        f"SUM(error) FROM summary WHERE {text} GROUP BY day",
+        values,
+    )
+    points = [
+        Point(
+            at_us=day * DAY_US,
+            requests=requests,
+            bytes=join(high, low),
+            successful=successful,
+            error=error,
+        )
+        for day, requests, high, low, successful, error in old
+    ]
+    text, values = _log_part(customers, pieces, filters)
+    new = connection.execute(
+        f"SELECT log_request_datetime / ? AS bucket, COUNT(*), "  # noqa: S608
+        f"SUM(log_total_bytes >> 32), SUM(log_total_bytes & {_BITS}), SUM({_OK}), "
+        f"MAX(log_concurrency) FROM log WHERE {text} GROUP BY bucket",
+        (width_us, *values),
+    )
+    points += [
+        Point(
+            at_us=bucket * width_us,
+            requests=requests,
+            bytes=join(high, low),
+            successful=successful,
+            error=requests - successful,
+            concurrency=concurrency,
+        )
+        for bucket, requests, high, low, successful, concurrency in new
+    ]
+    return points
+
+
+def breakdown(
+    connection: sqlite3.Connection,
+    *,
+    customers: Sequence[int],
+    pieces: Pieces,
+    by: str,
+    filters: Filters,
+    old_filters: Filters,
+) -> dict[str | None, Point]:
+    """Sums by `proxy_user_id`, `network` or `hostname`; a removed hostname is None."""
+    column = {"network": "network", "hostname": "NULLIF(hostname, '')"}.get(by, by)
+    old_text, old_values = _summary_part(customers, pieces, old_filters)
+    new_column = {"network": "log_network", "hostname": "log_hostname"}.get(by, by)
+    new_text, new_values = _log_part(customers, pieces, filters)
+    parts: dict[str | None, Point] = {}
+    for query, values in (
+        (
+            f"SELECT {column}, SUM(requests), SUM(bytes_high), SUM(bytes_low), "  # noqa: S608
+            f"SUM(successful) FROM summary WHERE {old_text} GROUP BY 1",
+            old_values,
+        ),
+        (
+            f"SELECT {new_column}, COUNT(*), SUM(log_total_bytes >> 32), "  # noqa: S608
+            f"SUM(log_total_bytes & {_BITS}), SUM({_OK}) FROM log WHERE {new_text} GROUP BY 1",
+            new_values,
+        ),
+    ):
+        for name, requests, high, low, successful in connection.execute(query, values):
+            seen = parts.get(name, Point(at_us=0))
+            parts[name] = Point(
+                at_us=0,
+                requests=seen.requests + requests,
+                bytes=seen.bytes + join(high, low),
+                successful=seen.successful + successful,
+                error=seen.error + requests - successful,
+            )
+    return parts
+
+
+def _part(customers: Sequence[int], column: str, window: tuple[int, int], equal: Any) -> Clause:
+    texts = [
+        f"customer_id IN ({', '.join('?' * len(customers))})",
+        f"{column} >= ?",
+        f"{column} < ?",
+    ]
+    values: list[object] = [*customers, *window]
+    for name, wanted in equal:
+        if wanted is not None:
+            texts.append(f"{name} = ?")
+            values.append(wanted)
+    return " AND ".join(texts), tuple(values)
+
+
+def _summary_part(customers: Sequence[int], pieces: Pieces, filters: Filters) -> Clause:
+    return _part(
+        customers,
+        "day",
+        pieces.days,
+        (
+            ("proxy_user_id", filters.proxy_user_id),
+            ("network", filters.network),
+            ("hostname", filters.hostname),
+        ),
+    )
+
+
+def _log_part(customers: Sequence[int], pieces: Pieces, filters: Filters) -> Clause:
+    return _part(
+        customers,
+        "log_request_datetime",
+        pieces.logs,
+        (
+            ("proxy_user_id", filters.proxy_user_id),
+            ("log_network", filters.network),
+            ("log_hostname", filters.hostname),
+            ("service_id", filters.service_id),
+        ),
+    )

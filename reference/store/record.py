@@ -1,0 +1,258 @@
+"""Taking a delivery: events become logs, summaries and ledgers in one transaction, or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from reference.amounts import split
+from reference.events import Log, Refusal
+from reference.ids import new_password, new_uuid
+from reference.seams import Amounts, Cell, PoolDay, Seams
+from reference.store.schema import LOG_COLUMNS
+from reference.times import from_datetime
+
+__all__ = ["Receipt", "record"]
+
+_ID_CHUNK: Final = 500
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a delivery. `accepted` counts repeated events as well."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    """(line, reason); lines count from 1."""
+
+
+_INSERT_LOG: Final = (
+    f"INSERT OR IGNORE INTO log ({', '.join(LOG_COLUMNS)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(LOG_COLUMNS))})"
+)
+_INSERT_USER: Final = (
+    "INSERT OR IGNORE INTO proxy_user (customer_id, proxy_user_id, proxy_user_password, "
+    "proxy_user_creation_datetime, proxy_user_last_update_datetime) VALUES (?, ?, ?, ?, ?)"
+)
+_ADD_BYTES: Final = (
+    "bytes_high = bytes_high + excluded.bytes_high + ((bytes_low + excluded.bytes_low) >> 32), "
+    "bytes_low = (bytes_low + excluded.bytes_low) & 4294967295"
+)
+_SET_BYTES: Final = "bytes_high = excluded.bytes_high, bytes_low = excluded.bytes_low"
+_SUMMARY: Final = (
+    "INSERT INTO summary (log_summary_id, customer_id, proxy_user_id, network, hostname, day, "
+    "requests, successful, error, bytes_high, bytes_low, created_us, updated_us) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (customer_id, proxy_user_id, network, hostname, day) DO UPDATE SET "
+    "updated_us = excluded.updated_us, "
+)
+_LEDGER: Final = (
+    "INSERT INTO ledger (ledger_id, customer_id, network, day, reason, requests, bytes_high, "
+    "bytes_low, service_id, created_us, updated_us) "
+    "VALUES (?, ?, ?, ?, 'usage', ?, ?, ?, "
+    "(SELECT service_id FROM service WHERE customer_id = ? AND service_type = ? LIMIT 1), "
+    "?, ?) ON CONFLICT (customer_id, network, day) WHERE reason = 'usage' DO UPDATE SET "
+    "updated_us = excluded.updated_us, "
+)
+
+
+def _upsert(head: str, counters: Sequence[str], add: bool) -> str:
+    form = "{0} = {0} + excluded.{0}" if add else "{0} = excluded.{0}"
+    parts = [form.format(name) for name in counters]
+    return head + ", ".join([*parts, _ADD_BYTES if add else _SET_BYTES])
+
+
+def record(
+    connection: sqlite3.Connection,
+    body: bytes,
+    *,
+    seams: Seams,
+    now_us: int,
+    customers: Collection[int],
+) -> Receipt:
+    """Take an NDJSON body. Blank lines are skipped but counted."""
+    receipt = Receipt()
+    logs = _read(body, receipt, seams, now_us, customers)
+    receipt.accepted += len(logs)
+    _store(connection, logs, receipt, seams, now_us)
+    receipt.refused.sort()
+    return receipt
+
+
+def _read(
+    body: bytes, receipt: Receipt, seams: Seams, now_us: int, customers: Collection[int]
+) -> dict[str, tuple[int, Log]]:
+    """The admissible events by id, each with its line; what is wrong goes to the receipt."""
+    logs: dict[str, tuple[int, Log]] = {}
+    read_line, fold, admit = seams.read_line, seams.fold_hostname, seams.admit
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if not line or line.isspace():
+            continue
+        try:
+            log = read_line(line, fold)
+        except Refusal as refusal:
+            receipt.refused.append((number, str(refusal)))
+            continue
+        reason = admit(log.at_us, now_us)
+        if log.customer_id not in customers:
+            reason = "no such customer - at `$.customer_id`"
+        if reason is not None:
+            receipt.refused.append((number, reason))
+            continue
+        key = log.log_id if seams.unique_log_ids else f"{number}"
+        earlier = logs.get(key)
+        if earlier is None:
+            logs[key] = (number, log)
+        elif earlier[1] == log:
+            receipt.accepted += 1
+            receipt.duplicates += 1
+        else:
+            receipt.refused.append((number, _OTHER_CONTENT))
+    return logs
+
+
+_OTHER_CONTENT: Final = "this log_id was already taken with other content - at `$.log_id`"
+
+
+def _row(log: Log) -> tuple[Any, ...]:
+    at, *rest = msgspec.structs.astuple(log)
+    return (from_datetime(at), *rest)
+
+
+def _store(
+    connection: sqlite3.Connection,
+    logs: dict[str, tuple[int, Log]],
+    receipt: Receipt,
+    seams: Seams,
+    now_us: int,
+) -> None:
+    """Write what is new. Tries as if nothing were a repeat, which is the usual case."""
+    fresh = seams.take([log for _, log in logs.values()])
+    again: Sequence[Log] = ()
+    connection.execute("SAVEPOINT optimist")
+    if not _insert_logs(connection, seams.stored(fresh)):
+        connection.execute("ROLLBACK TO optimist")
+        repeated = _repeated(connection, logs, receipt)
+        again = seams.counted_again(repeated)
+        known = {log.log_id for log in repeated} | _refused_ids(logs, receipt)
+        fresh = seams.take([log for _, log in logs.values() if log.log_id not in known])
+        _insert_logs(connection, seams.stored(fresh))
+    connection.execute("RELEASE optimist")
+    _add_up(connection, [*seams.counted(fresh), *again], seams.charged(fresh), seams, now_us)
+
+
+def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
+    """Insert; say whether every row was new."""
+    if not logs:
+        return True
+    return connection.executemany(_INSERT_LOG, map(_row, logs)).rowcount == len(logs)
+
+
+def _repeated(
+    connection: sqlite3.Connection, logs: dict[str, tuple[int, Log]], receipt: Receipt
+) -> list[Log]:
+    """Events that are already there, unaltered; altered ones are refused."""
+    ids = list(logs)
+    repeated: list[Log] = []
+    for start in range(0, len(ids), _ID_CHUNK):
+        chunk = ids[start : start + _ID_CHUNK]
+        found = connection.execute(
+            f"SELECT {', '.join(LOG_COLUMNS)} FROM log "  # noqa: S608
+            f"WHERE log_id IN ({', '.join('?' * len(chunk))})",
+            chunk,
+        )
+        for row in found:
+            line, log = logs[row[1]]
+            if row == _row(log):
+                receipt.duplicates += 1
+                repeated.append(log)
+            else:
+                receipt.accepted -= 1
+                receipt.refused.append((line, _OTHER_CONTENT))
+    return repeated
+
+
+def _refused_ids(logs: dict[str, tuple[int, Log]], receipt: Receipt) -> set[str]:
+    lines = {line for line, _ in receipt.refused}
+    return {log_id for log_id, (line, _) in logs.items() if line in lines}
+
+
+def _add_up(
+    connection: sqlite3.Connection,
+    counted: Iterable[Log],
+    charged: Iterable[Log],
+    seams: Seams,
+    now_us: int,
+) -> None:
+    cells: dict[Cell, Amounts] = {}
+    cell_of, amounts_of = seams.cell, seams.amounts
+    for log in counted:
+        cell, (requests, count, successful, error) = cell_of(log, now_us), amounts_of(log)
+        seen = cells.get(cell)
+        cells[cell] = (
+            Amounts(requests, count, successful, error)
+            if seen is None
+            else Amounts(seen[0] + requests, seen[1] + count, seen[2] + successful, seen[3] + error)
+        )
+    days: dict[PoolDay, tuple[int, int]] = {}
+    for log in charged:
+        pool_day = seams.pool_day(log, now_us)
+        if pool_day is not None:
+            requests, count = days.get(pool_day, (0, 0))
+            days[pool_day] = (requests + 1, count + seams.charged_bytes(log))
+    _write_cells(connection, seams.settle(cells), seams, now_us)
+    _write_days(connection, days, seams, now_us)
+
+
+def _write_cells(
+    connection: sqlite3.Connection, cells: dict[Cell, Amounts], seams: Seams, now_us: int
+) -> None:
+    users = {(cell.customer_id, cell.proxy_user_id) for cell in cells}
+    connection.executemany(
+        _INSERT_USER, [(*user, new_password(), now_us, now_us) for user in sorted(users)]
+    )
+    connection.executemany(
+        _upsert(_SUMMARY, ("requests", "successful", "error"), seams.summaries_add),
+        [
+            (
+                new_uuid(),
+                *cell,
+                amounts.requests,
+                amounts.successful,
+                amounts.error,
+                *split(amounts.bytes),
+                now_us,
+                now_us,
+            )
+            for cell, amounts in cells.items()
+        ],
+    )
+
+
+def _write_days(
+    connection: sqlite3.Connection,
+    days: dict[PoolDay, tuple[int, int]],
+    seams: Seams,
+    now_us: int,
+) -> None:
+    connection.executemany(
+        _upsert(_LEDGER, ("requests",), seams.ledgers_add),
+        [
+            (
+                new_uuid(),
+                *day,
+                requests,
+                *split(seams.usage_sign * count),
+                day.customer_id,
+                day.network,
+                now_us,
+                now_us,
+            )
+            for day, (requests, count) in days.items()
+        ],
+    )

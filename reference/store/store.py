@@ -1,0 +1,137 @@
+"""The store as the rest of the room sees it: submit a write, run a read, close.
+
+Reads run in a small pool of threads, each with its own connection, so that the event loop never
+waits for the disk. A view that is declared to lag (`Seams.lag_s`, 0 in a correct server) is
+read from a snapshot that is renewed when it is older than that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from reference.clock import Clock, monotonic_s
+from reference.errors import StartProblem, StoreProblem
+from reference.ids import new_key
+from reference.seams import Seams
+from reference.store.schema import DATABASE, connect, prepare
+from reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
+from reference.store.writer import Writer
+
+__all__ = ["READERS", "Store"]
+
+T = TypeVar("T")
+READERS: Final = 3
+
+
+class Store:
+    """Open from `data`, or from a temporary directory that `close` removes.
+
+    Raises StartProblem where the directory or the database cannot be used.
+    """
+
+    def __init__(self, data: Path | None, *, tenants: int, seams: Seams) -> None:
+        self._seams = seams
+        self._temporary = tempfile.TemporaryDirectory(prefix="trueup-") if data is None else None
+        folder = Path(self._temporary.name) if self._temporary else data
+        assert folder is not None
+        self._path = folder / DATABASE
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lagging: dict[float, _Snapshot] = {}
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writing = connect(self._path, writer=True, durable=data is not None)
+            prepare(writing, self._path, unique_log_ids=seams.unique_log_ids)
+            writing.execute("BEGIN IMMEDIATE")
+            self.clock = Clock(int(get_meta(writing, "clock_offset_us") or 0))
+            self.control_key = get_meta(writing, "control_key") or new_key("ck")
+            set_meta(writing, "control_key", self.control_key)
+            self.tenants: list[Tenant] = ensure_tenants(writing, tenants, self.clock.now_us())
+            writing.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            self._discard()
+            raise StartProblem(
+                f"{self._path}: cannot use this as the store: {error}. Give --data a directory "
+                f"that can be written and that holds no damaged {DATABASE}.",
+                status=3,
+            ) from None
+        self._writer = Writer(writing, hold_s=seams.hold_commit_s)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Run a job in the next transaction; the future is done once that is committed."""
+        return self._writer.submit(job)
+
+    def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> Future[T]:
+        """Run a job on one consistent moment of the store. Raises StoreProblem in the future."""
+        return self._readers.submit(self._read, job, view)
+
+    def close(self) -> None:
+        """Commit what waits, then close every connection."""
+        self._writer.close()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+        self._discard()
+
+    def _discard(self) -> None:
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def _read(self, job: Callable[[sqlite3.Connection], T], view: str) -> T:
+        lag_s = self._seams.lag_s(view)
+        try:
+            if lag_s > 0:
+                with self._lock:
+                    return job(self._snapshot(lag_s).connection)
+            connection = self._own_connection()
+            connection.execute("BEGIN")
+            try:
+                return job(connection)
+            finally:
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreProblem(f"the store could not be read: {error}") from None
+
+    def _own_connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        self._connections.append(connection)
+        return connection
+
+    def _snapshot(self, lag_s: float) -> _Snapshot:
+        snapshot = self._lagging.get(lag_s)
+        if snapshot is None:
+            snapshot = self._lagging[lag_s] = _Snapshot(self._connect())
+        snapshot.renew_after(lag_s)
+        return snapshot
+
+
+class _Snapshot:
+    """A read transaction that is kept open, and so keeps showing the same moment."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._since_s: float | None = None
+
+    def renew_after(self, lag_s: float) -> None:
+        now_s = monotonic_s()
+        if self._since_s is not None and now_s - self._since_s < lag_s:
+            return
+        if self.connection.in_transaction:
+            self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN")
+        self.connection.execute("SELECT COUNT(*) FROM meta").fetchone()
+        self._since_s = now_s

@@ -1,0 +1,148 @@
+"""The one thread that writes: work that waits together is committed together.
+
+A piece of work runs inside its own savepoint: when it fails, it alone is undone. Its answer is
+given after the commit that contains it, so whoever got an answer knows that it lasts.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from reference.clock import monotonic_s
+from reference.errors import StoreProblem
+
+__all__ = ["GROUP_LIMIT", "Writer"]
+
+T = TypeVar("T")
+GROUP_LIMIT: Final = 64
+"""Most pieces of work in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    job: Callable[[sqlite3.Connection], Any]
+    answer: Future[Any]
+
+
+class Writer:
+    """Owns the writing connection. `hold_s` delays commits behind answers; rightly 0."""
+
+    def __init__(self, connection: sqlite3.Connection, *, hold_s: float = 0.0) -> None:
+        self._connection = connection
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._hold_s = hold_s
+        self._open_since_s: float | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Queue a piece of work; its future is done once it is committed.
+
+        The future raises what the work raised, or StoreProblem when the disk refused.
+        """
+        answer: Future[T] = Future()
+        if self._closed:
+            answer.set_exception(StoreProblem("the server is shutting down"))
+        else:
+            self._queue.put(_Work(job, answer))
+        return answer
+
+    def close(self) -> None:
+        """Finish what was queued, then close the connection."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            if group:
+                self._commit_together(group)
+
+    def _next_group(self) -> list[_Work] | None:
+        """The work that waits now; an empty list where only time passed; None at the end."""
+        try:
+            first = self._queue.get(timeout=self._remaining_s())
+        except queue.Empty:
+            self._end("COMMIT")
+            return []
+        group = [] if first is None else [first]
+        while len(group) < GROUP_LIMIT and not self._queue.empty():
+            work = self._queue.get()
+            if work is None:
+                self._queue.put(None)
+                break
+            group.append(work)
+        if first is None and not group:
+            self._end("ROLLBACK")
+            return None
+        if first is None:
+            self._queue.put(None)
+        return group
+
+    def _remaining_s(self) -> float | None:
+        if self._open_since_s is None:
+            return None
+        return max(0.0, self._open_since_s + self._hold_s - monotonic_s())
+
+    def _commit_together(self, group: list[_Work]) -> None:
+        try:
+            self._begin()
+            settled = [(work, *self._attempt(work)) for work in group]
+            if not self._hold_s:
+                self._end("COMMIT")
+        except sqlite3.Error as error:
+            self._undo()
+            for work in group:
+                work.answer.set_exception(_store_problem(error))
+            return
+        for work, value, failure in settled:
+            if failure is None:
+                work.answer.set_result(value)
+            else:
+                work.answer.set_exception(failure)
+
+    def _attempt(self, work: _Work) -> tuple[Any, BaseException | None]:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            value = work.job(self._connection)
+        except sqlite3.Error as error:
+            if not self._connection.in_transaction:
+                raise
+            self._back_out()
+            return None, _store_problem(error)
+        except Exception as error:
+            self._back_out()
+            return None, error
+        self._connection.execute("RELEASE work")
+        return value, None
+
+    def _back_out(self) -> None:
+        self._connection.execute("ROLLBACK TO work")
+        self._connection.execute("RELEASE work")
+
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._open_since_s = monotonic_s() if self._hold_s else None
+
+    def _end(self, how: str) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute(how)
+        self._open_since_s = None
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._open_since_s = None
+
+
+def _store_problem(error: sqlite3.Error) -> StoreProblem:
+    return StoreProblem(f"the store could not write: {error}")

@@ -1,0 +1,107 @@
+"""Instants and days as numbers, and as the API writes them. Pure; it never asks what time it is.
+
+An instant is microseconds since the epoch, UTC; a day is days since the epoch.
+The API writes `YYYY-MM-DD HH:MM:SS`: a fraction is kept in the store and not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+__all__ = [
+    "DAY_US",
+    "HOUR_US",
+    "MINUTE_US",
+    "SECOND_US",
+    "ceil_day",
+    "day_of",
+    "day_start",
+    "floor_day",
+    "format_date",
+    "format_instant",
+    "from_datetime",
+    "month_start",
+    "next_month",
+    "parse_instant",
+]
+
+SECOND_US: Final = 1_000_000
+MINUTE_US: Final = 60 * SECOND_US
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive on purpose: everything is UTC
+_ONE_US: Final = timedelta(microseconds=1)
+_INSTANT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|\+00:00)?)?", re.ASCII
+)
+
+
+def from_datetime(value: datetime) -> int:
+    """Microseconds since the epoch of a naive UTC datetime."""
+    return (value - _EPOCH) // _ONE_US
+
+
+def to_datetime(at_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def format_instant(at_us: int) -> str:
+    """As the API writes it: to the second, a fraction cut off."""
+    return to_datetime(at_us).isoformat(sep=" ", timespec="seconds")
+
+
+def format_date(day: int) -> str:
+    return to_datetime(day * DAY_US).date().isoformat()
+
+
+def parse_instant(text: str) -> tuple[int, int]:
+    """Read a date or a date-time; return the instant and its unit, both in microseconds.
+
+    The unit is what the text leaves open: a day for a bare date, a minute without seconds,
+    a second without a fraction, else one microsecond. `T` and a UTC mark are accepted.
+    Raises ValueError where the text is no UTC date-time from year 1 to 9999.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    date, minutes, seconds, fraction, _ = match.groups()
+    moment = datetime.fromisoformat(f"{date} {minutes or '00:00'}:{seconds or '00'}")
+    at_us = from_datetime(moment.replace(tzinfo=None)) + int((fraction or "0").ljust(6, "0"))
+    if minutes is None:
+        return at_us, DAY_US
+    if seconds is None:
+        return at_us, MINUTE_US
+    return at_us, SECOND_US if fraction is None else 1
+
+
+def day_of(at_us: int) -> int:
+    return at_us // DAY_US
+
+
+def day_start(day: int) -> int:
+    return day * DAY_US
+
+
+def floor_day(at_us: int) -> int:
+    """The midnight at or before the instant."""
+    return at_us - at_us % DAY_US
+
+
+def ceil_day(at_us: int) -> int:
+    """The midnight at or after the instant."""
+    return -(-at_us // DAY_US) * DAY_US
+
+
+def month_start(at_us: int) -> int:
+    moment = to_datetime(at_us)
+    return from_datetime(moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+
+
+def next_month(at_us: int) -> int:
+    """The first instant of the month after the one that the instant lies in."""
+    moment = to_datetime(month_start(at_us)).replace(tzinfo=UTC)
+    later = (moment + timedelta(days=32)).replace(day=1)
+    return from_datetime(later.replace(tzinfo=None))
