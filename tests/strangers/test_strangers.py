@@ -1,0 +1,125 @@
+"""The judge and an implementation that it has never met, which share a target file and no more.
+
+Three ways in are proven with real parts: NDJSON over HTTP by the runs of the embedded reference
+elsewhere; a gzipped JSON array in the target's own names, and a shell script around curl, here.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.runner import RunOutcome, checks_for, run_checks
+from conformance.target import Target, levels, load_target
+from reports.facts import Verdict
+from reports.journal import JournalWriter, read_journal
+from reports.records import SCHEMA, Header
+from scenarios.drivers import driver_of
+
+_HERE = Path(__file__).parent
+_SILENT = {Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
+"""What may be said of an implementation that is different and right."""
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tiny target in a process of its own; its keys stand in the environment."""
+    with subprocess.Popen(
+        [sys.executable, str(_HERE / "tiny_target.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for name, value in json.loads(process.stdout.readline()).items():
+            monkeypatch.setenv(name, value)
+        yield
+        process.stdin.close()
+        process.wait(timeout=10)
+
+
+async def _judge(target: Target, folder: Path, level: int) -> RunOutcome:
+    journal = folder / "journal.ndjson"
+    checks = checks_for(target, level=level)
+    with JournalWriter(journal) as writer:
+        writer.write(
+            Header(
+                trueup="0",
+                schema=SCHEMA,
+                run="stranger",
+                seed=7,
+                started_at="2026-01-01T00:00:00Z",
+                scenario="stranger",
+                target=target.name,
+                base_url=target.base_url,
+                level=level,
+                checks=tuple(check.name for check in checks),
+            )
+        )
+        driver = driver_of(target)
+        try:
+            outcome = await run_checks(target, writer=writer, ingest=driver, seed=7, level=level)
+        finally:
+            await driver.close()
+    text = journal.read_text()
+    assert not [secret for secret in target.secrets if secret in text]
+    assert read_journal(journal).records
+    return outcome
+
+
+def _accused(outcome: RunOutcome) -> list[str]:
+    return [
+        f"{one.verdict}: {one.check}: {one.reason}"
+        for one in outcome.results
+        if one.verdict not in _SILENT
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "level"), [("tiny.toml", 3), ("tiny_command.toml", 2)])
+async def test_a_stranger_is_judged_through_its_target_file_alone(
+    stranger: None, tmp_path: Path, file: str, level: int
+) -> None:
+    """It does everything differently and nothing wrong, so no check may accuse it."""
+    if "command" in file and shutil.which("curl") is None:
+        pytest.skip("the shell script needs curl")
+    target = load_target(_HERE / file)
+    assert level in levels(target)
+    outcome = await _judge(target, tmp_path, level)
+    assert _accused(outcome) == []
+    passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
+    assert len(passed) >= 0.7 * len(outcome.results)
+
+
+@pytest.mark.slow
+async def test_readings_of_a_stranger_are_found_out(stranger: None, tmp_path: Path) -> None:
+    """None of these stands in its target file; they differ from the embedded reference's."""
+    outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3)
+    read = {reading.name: reading.value for reading in outcome.readings}
+    wanted = {
+        "time-form": "iso-z",
+        "summary-period-form": "date",
+        "per-page-most": "50",
+        "per-page-above-100": "clamped",
+        "total-count": "unknown",
+        "unknown-filter": "ignored",
+        "malformed-id-status": "400",
+        "graph-empty-buckets": "omitted",
+        "hostname-case": "kept",
+        "hostname-dot": "kept",
+        "retention": "calendar",
+    }
+    assert {name: read.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.slow
+async def test_a_stranger_can_be_audited_without_writing(stranger: None, tmp_path: Path) -> None:
+    outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 0)
+    assert _accused(outcome) == []
