@@ -24,9 +24,10 @@ import msgspec
 
 from reports.records import FleetDeclared, LoadResult, OutcomeRange
 from scenarios.embedded import die_with_parent
-from scenarios.errors import OwnError
+from scenarios.errors import OwnError, UsageProblem
 from scenarios.load.child import ChildPlan, Line, Report, encode
 from scenarios.load.collect import collect, load_result, read_lines
+from scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
 from scenarios.load.machine import lost_share
 from scenarios.load.plan import LoadPlan
 from scenarios.load.station import INGEST
@@ -116,14 +117,19 @@ async def run_load(
     first_event: int = 0,
     null_sink_rps: float | None = None,
     canary: bool = True,
+    marker: Marker | None = None,
+    restart: Callable[[], None] | None = None,
     keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     """Load a target by a plan; the result as measured, and what became of every event.
 
     `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
-    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. When the run is
-    cancelled, `keep` is called with what is known before the cancellation travels on.
-    Raises OwnError when Locust cannot be started or says nothing.
+    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `marker` measures
+    freshness beside the load; `restart` kills and restarts the target where the plan says so (it
+    is called in this thread, and may block). When the run is cancelled, `keep` is called with what
+    is known before the cancellation travels on.
+    Raises OwnError when Locust cannot be started or says nothing, UsageProblem where the plan
+    needs a part that is missing.
     """
     locust = locust or Locust()
     child = ChildPlan(
@@ -135,8 +141,8 @@ async def run_load(
         read_headers=dict(reads.headers) if reads else {},
         cpu=locust.cpu,
     )
-    if plan.reads.share and reads is None:
-        raise OwnError(f"load scenario {plan.name} mixes reads in, but nobody said where to read")
+    _check_parts(plan, reads, restart)
+    fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if canary else []
     out = out_dir / LOAD_FILE
     out.unlink(missing_ok=True)
@@ -146,13 +152,22 @@ async def run_load(
         result = load_result(child, found, engine=_engine(locust))
         share = max(lost, default=None)
         result = msgspec.structs.replace(
-            result, null_sink_rps=null_sink_rps, machine_lost_share=share
+            result,
+            null_sink_rps=null_sink_rps,
+            machine_lost_share=share,
+            freshness_ns=fresh.histogram,
+            errors={**result.errors, **({NEVER_SEEN: fresh.missing} if fresh.missing else {})},
         )
         return judged(result, plan.thresholds), found.ranges
 
     try:
         async with _locust(child, locust, out_dir) as process:
-            await _follow(process, out, plan, progress)
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as group:
+                if marker is not None:
+                    group.create_task(fresh.watch(marker, over))
+                await _follow(process, out, plan, progress, restart)
+                over.set()
         if canary:
             lost.append(await asyncio.to_thread(lost_share))
     except BaseException:
@@ -166,6 +181,32 @@ async def run_load(
             f"{_last_line(out_dir / LOG_FILE)}"
         )
     return result, ranges
+
+
+def _check_parts(
+    plan: LoadPlan, reads: ReadsFrom | None, restart: Callable[[], None] | None
+) -> None:
+    """Raises UsageProblem where the plan asks for what this target or run does not offer."""
+    if plan.reads.share and reads is None:
+        raise UsageProblem(
+            f"load scenario {plan.name} mixes reads in, but nobody said where to read"
+        )
+    if plan.faults.restart_at_share and restart is None:
+        raise UsageProblem(
+            f"load scenario {plan.name} restarts the target while it is loaded, but nothing says "
+            "how. Give the target file a [restart] part, or leave --target out."
+        )
+
+
+class _Freshness:
+    """What the freshness watch found, readable at any time."""
+
+    def __init__(self) -> None:
+        self.histogram: dict[str, int] = {}
+        self.missing = 0
+
+    async def watch(self, marker: Marker, over: asyncio.Event) -> None:
+        self.histogram, self.missing = await watch_freshness(marker, stop=over)
 
 
 def _engine(locust: Locust) -> str:
@@ -224,17 +265,24 @@ async def _follow(
     out: Path,
     plan: LoadPlan,
     progress: Callable[[Progress], None] | None,
+    restart: Callable[[], None] | None,
 ) -> None:
-    """Wait for the child's end, and tell how far it is."""
+    """Wait for the child's end, tell how far it is, and pull the lever when it is time."""
     began = time.monotonic()
     limit_s = plan.shape.duration_s + plan.requests.drain_s + _START_S + _STOP_S
     tail = _Tail(out)
+    moments = [share * plan.shape.duration_s for share in sorted(plan.faults.restart_at_share)]
     ended = asyncio.ensure_future(process.wait())
     try:
         while not ended.done() and time.monotonic() - began < limit_s:
             await asyncio.wait([ended], timeout=_POLL_S)
             if tail.read() and progress is not None:
                 progress(tail.progress(plan.shape.duration_s))
+            if moments and tail.running_s() >= moments[0] and not ended.done():
+                moments.pop(0)
+                assert restart is not None
+                # In this thread: a target started from a helper thread would end with it.
+                restart()
     finally:
         ended.cancel()
 
@@ -245,6 +293,7 @@ class _Tail:
     def __init__(self, path: Path) -> None:
         self._path, self._at = path, 0
         self._decoder = msgspec.json.Decoder(Line)
+        self._began: float | None = None
         self._t = self._requests = self._events = self._errors = 0
 
     def read(self) -> bool:
@@ -254,6 +303,8 @@ class _Tail:
         with self._path.open("rb") as file:
             file.seek(self._at)
             fresh = file.read()
+        if fresh and self._began is None:
+            self._began = time.monotonic()
         whole = fresh[: fresh.rfind(b"\n") + 1]
         self._at += len(whole)
         seen = False
@@ -267,6 +318,10 @@ class _Tail:
                     self._events += second.events
                     self._errors += sum(second.errors.values())
         return seen
+
+    def running_s(self) -> float:
+        """Seconds since the first report was seen; 0 before."""
+        return time.monotonic() - self._began if self._began is not None else 0.0
 
     def progress(self, duration_s: float) -> Progress:
         return Progress(
