@@ -26,8 +26,8 @@ QUANTILES: Final[tuple[tuple[str, float], ...]] = (
 """The quantiles that every report gives, by name."""
 
 
-CURVE: Final[tuple[float, ...]] = tuple(1 - 10 ** (-nines / 12) for nines in range(12 * 4 + 1))
-"""Shares at which a percentile curve is drawn: 0 … 99.99 %, evenly spaced in nines."""
+CURVE: Final[tuple[float, ...]] = tuple(1 - 10 ** (-step / 12) for step in range(1, 12 * 4 + 1))
+"""Shares at which a percentile curve is drawn: 17 … 99.99 %, evenly spaced in nines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFigures:
-    """What one load run achieved; rates are per second over the whole measured duration."""
+    """What one load run achieved; rates are per second over the whole run, warm-up included.
+
+    A run that was stopped early is divided by the seconds that it lasted.
+    """
 
     result: LoadResult
     accepted_eps: float
@@ -54,11 +57,32 @@ class LoadFigures:
     """None: the run was not reconciled, so nobody knows how many events are right."""
     requests_per_s: float
     error_share: float
-    """Requests that ended in an error, of all requests; 0 … 1."""
+    """Requests, reads included, that ended in an error, of all; 0 … 1."""
     response: Latency
     service: Latency
     lateness: Latency
     freshness: Latency
+    reads: Latency
+
+    @property
+    def latencies(self) -> tuple[Latency, ...]:
+        """Every distribution, in the order in which reports give them."""
+        return (self.response, self.service, self.lateness, self.freshness, self.reads)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What takes weight from these figures, one sentence each; empty where nothing does."""
+        load = self.result
+        sentences = (
+            (
+                load.generator_limited,
+                "The generator was the limit: this says nothing of the target.",
+            ),
+            (load.machine_noisy, "The machine was disturbed while the load ran."),
+            (bool(load.stopped_by), f"The run ended early: {load.stopped_by}."),
+            (load.unsent > 0, f"{load.unsent:,} planned requests were never sent."),
+        )
+        return tuple(sentence for holds, sentence in sentences if holds)
 
     @property
     def headline_eps(self) -> float:
@@ -77,25 +101,31 @@ def figures(load: LoadResult) -> LoadFigures:
 
     Raises JournalError when a histogram does not fit the layout of `reports.histogram`.
     """
+    early = bool(load.stopped_by) and bool(load.seconds)
+    seconds = min(len(load.seconds), load.duration_s) if early else load.duration_s
+    asked = load.requests + load.reads
 
     def per_second(count: int) -> float:
-        return count / load.duration_s if load.duration_s > 0 else 0.0
+        return count / seconds if seconds > 0 else 0.0
 
     return LoadFigures(
         result=load,
         accepted_eps=per_second(load.events_accepted),
         correct_eps=None if load.correct_events is None else per_second(load.correct_events),
         requests_per_s=per_second(load.requests),
-        error_share=sum(load.errors.values()) / load.requests if load.requests else 0.0,
+        error_share=sum(load.errors.values()) / asked if asked else 0.0,
         response=_latency("response", "from the planned time to the answer", load.response_ns),
         service=_latency("service", "from the first byte sent to the answer", load.service_ns),
         lateness=_latency(
             "lateness",
-            "from the planned time to the first byte sent: the generator's own",
+            "from when a request could have gone to its first byte: the generator's own",
             load.lateness_ns,
         ),
         freshness=_latency(
             "freshness", "from the acknowledgement to visibility in a summary", load.freshness_ns
+        ),
+        reads=_latency(
+            "reads", "queries mixed in, from the planned time to the answer", load.reads_ns
         ),
     )
 

@@ -19,7 +19,7 @@ from reports.facts import Json
 from reports.figures import LoadFigures, figures
 from reports.histogram import PERCENTILE_RULE
 from reports.model import CheckRow, RunReport
-from reports.plots import percentile_plot, seconds_plot
+from reports.plots import axis_ms, percentile_plot, seconds_plot
 from reports.records import Exchange, LoadResult
 from reports.text import amount, cut, duration, milliseconds, one_line, plural, rate, visible
 from reports.tieout import COLUMNS, TieOutRow, pivot
@@ -149,6 +149,6 @@ def _load(load: LoadResult) -> _Load:
         percentiles=percentile_plot([made.response, made.service, made.lateness]),
         throughput=seconds_plot(load.seconds, ["events"], label="Events sent per second"),
         latency=seconds_plot(
-            load.seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=milliseconds
+            load.seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=axis_ms
         ),
     )

@@ -121,12 +121,12 @@ def _load(report: RunReport) -> Iterator[str]:
             f"{made.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
             + (f"; latency {latency}" if latency else "")
         )
-        if load.generator_limited:
+        for doubt in made.doubts:
             yield ""
-            yield "The generator was the limit: these figures say nothing about the target."
+            yield markdown_text(doubt)
+        yield ""
         for threshold in load.thresholds:
             mark = "✓" if threshold.ok else "✗"
             value = "unknown" if threshold.value is None else f"{threshold.value:,.6g}"
             name = markdown_text(threshold.name)
-            yield ""
             yield f"- {mark} {name}: {value} (limit {threshold.limit:,.6g}) {threshold.unit}"

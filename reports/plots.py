@@ -16,7 +16,7 @@ from markupsafe import Markup
 from reports.figures import Latency
 from reports.text import amount, milliseconds
 
-__all__ = ["percentile_plot", "seconds_plot", "ticks"]
+__all__ = ["axis_ms", "percentile_plot", "seconds_plot", "ticks"]
 
 _WIDTH: Final = 480
 _LEFT: Final = 58
@@ -70,7 +70,7 @@ def percentile_plot(latencies: Sequence[Latency]) -> Markup:
     high = 10.0 ** math.ceil(math.log10(max(values)) + 1e-9)
     frame = _Frame(height=240, x_max=4.0, y_min=low, y_max=max(high, low * 10), log=True)
     decades = range(round(math.log10(frame.y_min)), round(math.log10(frame.y_max)) + 1)
-    body = _grid(frame, [(10.0**power, milliseconds(10.0**power)) for power in decades])
+    body = _grid(frame, [(10.0**power, axis_ms(10.0**power)) for power in decades])
     body += "".join(_label_x(frame, nines, text) for nines, text in _NINES)
     for number, one in enumerate(held):
         points = [(-math.log10(1 - share), ms) for share, ms in one.curve]
@@ -114,6 +114,15 @@ def seconds_plot(
         ]
         body += _line(frame, points, f"series s{number}")
     return _svg(frame, body, f"{label}; highest {show(highest)}")
+
+
+def axis_ms(ms: float) -> str:
+    """A round number of milliseconds, as short as an axis wants it: `0`, `50 µs`, `20 ms`."""
+    if ms == 0:
+        return "0"
+    if ms < 0.1:
+        return f"{ms * 1000:.4g} µs"
+    return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
 
 
 def _said(quantiles: Mapping[str, float]) -> str:

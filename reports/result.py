@@ -17,6 +17,7 @@ from reports.facts import CheckResult, Json
 from reports.figures import Latency, figures
 from reports.model import RunReport
 from reports.records import LoadResult
+from reports.verdicts import load_status
 
 __all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
 
@@ -133,12 +134,13 @@ def _load(load: LoadResult) -> dict[str, Json]:
         },
         "accepted_events_per_s": made.accepted_eps,
         "correct_events_per_s": made.correct_eps,
-        "latency_ms": {
-            one.name: _latency(one)
-            for one in (made.response, made.service, made.lateness, made.freshness)
-        },
+        "latency_ms": {one.name: _latency(one) for one in made.latencies},
         "generator_cpu_share": load.generator_cpu_share,
         "generator_limited": load.generator_limited,
+        "machine_noisy": load.machine_noisy,
+        "stopped_by": load.stopped_by or None,
+        "reads": load.reads,
+        "status": str(load_status(load)),
         "null_sink_rps": load.null_sink_rps,
         "reconcile_s": load.reconcile_s,
         "thresholds": [

@@ -183,10 +183,8 @@ def _load(load: LoadFigures, *, plain: bool) -> Text:
     text.append(f"\n      lateness {_quantiles(load.lateness)}", style="dim")
     if result.generator_cpu_share is not None:
         text.append(f"\n      generator CPU {result.generator_cpu_share:.0%}", style="dim")
-    if result.generator_limited:
-        text.append(
-            "\n      the generator was the limit: these figures say nothing", style="yellow"
-        )
+    for doubt in load.doubts:
+        text.append(f"\n      {one_line(doubt, 74)}", style="yellow")
     for threshold in result.thresholds:
         if not threshold.ok:
             value = "unknown" if threshold.value is None else f"{threshold.value:,.6g}"

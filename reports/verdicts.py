@@ -22,6 +22,7 @@ __all__ = [
     "Tally",
     "VerdictLook",
     "by_weight",
+    "load_status",
     "overall",
     "tally",
 ]
@@ -206,28 +207,39 @@ def overall(
     """How a run ended; the first rule that holds decides.
 
     A failure outranks all; a feature that is claimed but cannot be exercised does not conform
-    either; nor does a load run that misses a threshold, unless its own generator was the limit:
-    then its figures say nothing about the target. A declared check that reported nothing is our
-    own error, unless the run was interrupted. Nothing passed means that nothing is known.
+    either. A declared check that reported nothing is our own error, unless the run was
+    interrupted. Nothing passed means that nothing is known. Load: see `load_status`.
     """
     verdicts = {result.verdict for result in results}
-    limited = any(one.generator_limited for one in load)
-    missed = any(
-        not threshold.ok
-        for one in load
-        if not one.generator_limited
-        for threshold in one.thresholds
-    )
+    loads = {load_status(one) for one in load}
     nothing_known = not load and not verdicts & {Verdict.PASS, Verdict.WARN}
+    open_question = bool(verdicts & {Verdict.INCONCLUSIVE, Verdict.BLOCKED})
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (Verdict.FAIL in verdicts, ExitStatus.VIOLATES),
         (Verdict.NOT_TESTABLE in verdicts, ExitStatus.VIOLATES),
-        (missed, ExitStatus.VIOLATES),
+        (ExitStatus.VIOLATES in loads, ExitStatus.VIOLATES),
         (bool(missing) and not interrupted, ExitStatus.OUR_ERROR),
-        (interrupted or limited or nothing_known, ExitStatus.COULD_NOT_TELL),
-        (
-            bool(verdicts & {Verdict.INCONCLUSIVE, Verdict.BLOCKED}),
-            ExitStatus.COULD_NOT_TELL,
-        ),
+        (interrupted or nothing_known or open_question, ExitStatus.COULD_NOT_TELL),
+        (ExitStatus.COULD_NOT_TELL in loads, ExitStatus.COULD_NOT_TELL),
+    )
+    return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)
+
+
+def load_status(load: LoadResult) -> ExitStatus:
+    """What a load run amounts to; the first rule that holds decides.
+
+    Wrong data outranks everything. Where the generator was the limit, or a limit was missed while
+    the machine was disturbed, the figures say nothing about the target. A threshold without a
+    value was not measured, and events that were not reconciled are not known to be right.
+    """
+    wrong = load.correct_events is not None and load.correct_events < load.events_accepted
+    missed = [threshold for threshold in load.thresholds if not threshold.ok]
+    rules: tuple[tuple[bool, ExitStatus], ...] = (
+        (wrong, ExitStatus.VIOLATES),
+        (load.generator_limited, ExitStatus.COULD_NOT_TELL),
+        (bool(missed) and load.machine_noisy, ExitStatus.COULD_NOT_TELL),
+        (any(threshold.value is not None for threshold in missed), ExitStatus.VIOLATES),
+        (bool(missed or load.stopped_by), ExitStatus.COULD_NOT_TELL),
+        (load.correct_events is None, ExitStatus.COULD_NOT_TELL),
     )
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)

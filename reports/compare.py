@@ -1,0 +1,237 @@
+"""Two runs of the same question: which verdicts changed, and whether the load differs.
+
+A load figure is compared by an interval, never by a bare percentage: seconds of a run resemble
+their neighbours, so blocks of them are drawn (circular block bootstrap, Politis and Romano 1992),
+from a fixed seed, so that the same two journals always give the same answer. Runs that did not
+ask the same question are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from reports.errors import NotComparable
+from reports.facts import ExitStatus, Verdict
+from reports.model import RunReport
+from reports.records import LoadResult
+from reports.verdicts import STATUSES, VERDICTS
+
+__all__ = [
+    "FLOOR",
+    "Change",
+    "Comparison",
+    "LoadChange",
+    "Trend",
+    "bootstrap_difference",
+    "compare",
+    "comparison_text",
+]
+
+FLOOR: Final = 0.05
+"""A relative difference smaller than this is not worth a word, however certain it is."""
+_LEAST_SECONDS: Final = 5
+_RESAMPLES: Final = 4000
+_SEED: Final = 20250401
+
+
+class Trend(StrEnum):
+    """Which way a figure went, from the first run to the second."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "no difference seen"
+    UNKNOWN = "too few seconds to say"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A check whose verdict is not what it was; None stands for no report."""
+
+    check: str
+    before: Verdict | None
+    after: Verdict | None
+
+    @property
+    def trend(self) -> Trend:
+        """Better or worse by weight of verdict; a check that came or went is a loss if it went."""
+        if self.before is None or self.after is None:
+            return Trend.WORSE if self.after is None else Trend.SAME
+        before, after = VERDICTS[self.before].weight, VERDICTS[self.after].weight
+        return Trend.BETTER if after > before else Trend.WORSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadChange:
+    """One figure of one load scenario in both runs: means over seconds, and the difference."""
+
+    scenario: str
+    figure: str
+    unit: str
+    before: float
+    after: float
+    low: float
+    high: float
+    """Interval (95 %) of after − before, in `unit`."""
+    trend: Trend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What changed from the first run to the second."""
+
+    before: RunReport
+    after: RunReport
+    changes: tuple[Change, ...]
+    load: tuple[LoadChange, ...]
+
+    @property
+    def status(self) -> ExitStatus:
+        """Violates where anything got worse, else conforms."""
+        trends = {c.trend for c in self.changes} | {c.trend for c in self.load}
+        return ExitStatus.VIOLATES if Trend.WORSE in trends else ExitStatus.CONFORMS
+
+
+_FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
+    ("events", "events per second", "events/s", True),
+    ("p50_ms", "p50 latency", "ms", False),
+    ("p99_ms", "p99 latency", "ms", False),
+)
+"""Key of a second, name, unit, and whether more is better."""
+
+
+def compare(before: RunReport, after: RunReport) -> Comparison:
+    """Compare two runs. Raises NotComparable, naming every respect in which they differ."""
+    asked = ("scenario", "target", "level", "seed")
+    differ = [
+        f"{name} ({getattr(before.header, name)} and {getattr(after.header, name)})"
+        for name in asked
+        if getattr(before.header, name) != getattr(after.header, name)
+    ]
+    pairs = _load_pairs(before.load, after.load)
+    differ += [
+        f"{what} of load {old.scenario} ({a} and {b})"
+        for old, new in pairs
+        for what, a, b in (
+            ("shape", old.shape, new.shape),
+            ("engine", old.engine, new.engine),
+            ("planned rate", old.planned_rps, new.planned_rps),
+            ("digest of the plan", old.comparable, new.comparable),
+        )
+        if a != b
+    ]
+    if differ:
+        raise NotComparable(
+            f"{before.header.run} and {after.header.run} cannot be compared: they differ in "
+            f"{', '.join(differ)}. Run the second again with what the first had."
+        )
+    return Comparison(
+        before=before,
+        after=after,
+        changes=tuple(_changes(before, after)),
+        load=tuple(
+            _load_change(old, new, *figure)
+            for old, new in pairs
+            for figure in _FIGURES
+            if any(figure[0] in second for second in (*old.seconds, *new.seconds))
+        ),
+    )
+
+
+def _load_pairs(
+    before: Sequence[LoadResult], after: Sequence[LoadResult]
+) -> list[tuple[LoadResult, LoadResult]]:
+    by_scenario = {load.scenario: load for load in after}
+    return [(old, by_scenario[old.scenario]) for old in before if old.scenario in by_scenario]
+
+
+def _changes(before: RunReport, after: RunReport) -> Iterator[Change]:
+    old = {result.check: result.verdict for result in before.results}
+    new = {result.check: result.verdict for result in after.results}
+    for check in sorted(old.keys() | new.keys()):
+        if old.get(check) != new.get(check):
+            yield Change(check=check, before=old.get(check), after=new.get(check))
+
+
+def _load_change(
+    old: LoadResult, new: LoadResult, key: str, name: str, unit: str, more_is_better: bool
+) -> LoadChange:
+    first, second = _series(old, key), _series(new, key)
+    before, after = (float(np.mean(x)) if x else 0.0 for x in (first, second))
+    low, high = bootstrap_difference(first, second)
+    trend = Trend.SAME
+    if min(len(first), len(second)) < _LEAST_SECONDS:
+        trend = Trend.UNKNOWN
+    elif (low > 0 or high < 0) and abs(after - before) > FLOOR * abs(before):
+        trend = Trend.BETTER if (after > before) == more_is_better else Trend.WORSE
+    return LoadChange(
+        scenario=old.scenario,
+        figure=name,
+        unit=unit,
+        before=before,
+        after=after,
+        low=low,
+        high=high,
+        trend=trend,
+    )
+
+
+def _series(load: LoadResult, key: str) -> list[float]:
+    """The figure second by second, the warm-up and unmeasured seconds left out."""
+    kept = (second for second in load.seconds if second.get("t", 0.0) >= load.warmup_s)
+    return [second[key] for second in kept if key in second and np.isfinite(second[key])]
+
+
+def bootstrap_difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of mean(second) − mean(first), by circular block bootstrap.
+
+    Blocks are as long as the cube root of the series. (0, 0) where either holds nothing.
+    """
+    if not first or not second:
+        return (0.0, 0.0)
+    random = np.random.default_rng(_SEED)
+    difference = _resampled_means(second, random) - _resampled_means(first, random)
+    low, high = np.quantile(difference, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _resampled_means(values: Sequence[float], random: np.random.Generator) -> np.ndarray:
+    series = np.asarray(values, dtype=np.float64)
+    size = len(series)
+    block = max(1, round(size ** (1 / 3)))
+    starts = random.integers(0, size, (_RESAMPLES, -(-size // block)))
+    places = (starts[:, :, None] + np.arange(block)).reshape(_RESAMPLES, -1)[:, :size] % size
+    means: np.ndarray = series[places].mean(axis=1)
+    return means
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """The comparison for a terminal of 80 columns, ended by a line end."""
+    before, after = comparison.before, comparison.after
+    lines = [
+        f"before  {before.header.run}: {STATUSES[before.status].headline}, {before.tally}",
+        f"after   {after.header.run}: {STATUSES[after.status].headline}, {after.tally}",
+        "",
+    ]
+    lines += [f"{c.check}: {_word(c.before)} → {_word(c.after)}" for c in comparison.changes]
+    if not comparison.changes:
+        lines.append("Every check says what it said.")
+    lines += ["", *(_load_line(change) for change in comparison.load)] if comparison.load else []
+    return "\n".join(lines) + "\n"
+
+
+def _word(verdict: Verdict | None) -> str:
+    return "no report" if verdict is None else VERDICTS[verdict].word
+
+
+def _load_line(change: LoadChange) -> str:
+    share = f" ({change.after / change.before - 1:+.1%})" if change.before else ""
+    return (
+        f"{change.scenario} {change.figure}: {change.before:,.4g} → {change.after:,.4g} "
+        f"{change.unit}{share}, difference {change.low:+,.3g} … {change.high:+,.3g} "
+        f"(95 %): {change.trend}"
+    )
