@@ -1,0 +1,178 @@
+"""When events happen and whose they are: event number → (second, job).
+
+Time is cut into frames of 4,096 s. How many events a frame holds follows from the clock; where
+they lie within it follows from the rates of the jobs that are ON: the frame is laid out as an
+area, leaf by leaf and channel by channel, and event numbers are spread evenly over it with a
+jitter of one event's width. A frame depends on nothing before it.
+
+Bound: event `i` happens at or after the fleet's start and never later than (i+1) / rate seconds
+after it; where the layout would put it later, it happens at exactly that moment.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.channels import Channels, Jobs
+from simulator.cycles import FRAME_S, Clock
+from simulator.incidents import Incidents
+from simulator.sizes import NETWORKS
+from simulator.words import Ints, Words, mix64
+
+__all__ = ["Arrivals", "Frame", "Stretch"]
+
+_LEAVES_MIN: Final = 64
+_LEAVES_MAX: Final = 4096
+_EVENTS_PER_LEAF: Final = 16
+_FRAMES_KEPT: Final = 6
+_CHUNK: Final = 1 << 20
+_U = np.uint64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """The layout of 4,096 s; a pure function of the fleet and the frame's number."""
+
+    first: int
+    """Number of its first event."""
+    count: int
+    begin: int
+    """Unix seconds."""
+    leaf_s: int
+    area: Ints
+    """Running sum of weights over (leaf, channel), row by row."""
+    jobs: Jobs
+    lane: Ints
+    """By job: who works."""
+    word: Words
+    """By job: a keyed word for what a job keeps."""
+    bad: npt.NDArray[np.bool_]
+    """(leaves x networks), flat: whether an incident is on."""
+    step: int
+    """Area of one event, times 2^shift."""
+    shift: int
+
+
+class Stretch(NamedTuple):
+    """The arrivals of a run of events of one frame; arrays of one entry an event."""
+
+    second: Ints
+    """Unix seconds."""
+    channel: Ints
+    job: Ints
+    """Place of the job in `frame.jobs`."""
+    frame: Frame
+
+
+class Arrivals:
+    """The arrival process of one fleet. Keeps a few frames, which are pure, to save time."""
+
+    def __init__(self, clock: Clock, channels: Channels, incidents: Incidents) -> None:
+        self.clock = clock
+        self.channels = channels
+        self.incidents = incidents
+        self._frames: OrderedDict[int, Frame] = OrderedDict()
+
+    def stretches(self, first: int, count: int) -> list[tuple[int, int]]:
+        """Cut events first … first+count-1 where frames end, and into at most 2^20 each."""
+        cuts: list[tuple[int, int]] = []
+        end = first + count
+        frame = self.clock.frame_of(first) if count else 0
+        while first < end:
+            frame_end = self.clock.frame_first(frame + 1)
+            if frame_end <= first:
+                frame = self.clock.frame_of(first)
+                continue
+            stop = min(end, frame_end, (first // _CHUNK + 1) * _CHUNK)
+            cuts.append((first, stop - first))
+            first = stop
+        return cuts
+
+    def draw(self, first: int, count: int, word: Words) -> Stretch:
+        """Arrivals of one stretch (see `stretches`); uses bits 0-31 of each word."""
+        frame = self._frame(self.clock.frame_of(first))
+        number = np.arange(first - frame.first, first - frame.first + count, dtype=np.int64)
+        jitter = (word & _U(0xFFFF)).astype(np.int64)
+        place = number * frame.step
+        place += (jitter * (frame.step >> 8)) >> 8
+        place >>= frame.shift
+        cell = np.searchsorted(frame.area, place, side="right")
+        leaf, channel = np.divmod(cell, len(self.channels))
+        second = leaf * frame.leaf_s + frame.begin
+        if frame.leaf_s > 1:
+            second += (((word >> _U(16)) & _U(0xFFFF)).astype(np.int64) * frame.leaf_s) >> 16
+        np.minimum(second, self._latest(first, count), out=second)
+        np.maximum(second, frame.begin, out=second)
+        channels = self.channels
+        period = leaf * frame.leaf_s + frame.begin + channels.phase.take(channel)
+        period //= channels.period.take(channel)
+        job = period - frame.jobs.first_period.take(channel) + frame.jobs.first.take(channel)
+        return Stretch(second=second, channel=channel, job=job, frame=frame)
+
+    def _latest(self, first: int, count: int) -> Ints:
+        """Unix second of (i+1) / rate for each event: exact at multiples of 2^20, then linear."""
+        anchor = first // _CHUNK * _CHUNK
+        rate = self.clock.rate
+        size = rate.numerator.bit_length() - rate.denominator.bit_length()
+        shift = min(60, max(0, 40 + size))
+        step = (rate.denominator << shift) // rate.numerator
+        base = (anchor * rate.denominator << shift) // rate.numerator
+        whole, rest = divmod(base, 1 << shift)
+        offset = np.arange(first - anchor + 1, first - anchor + 1 + count, dtype=np.int64)
+        return ((offset * step + rest) >> shift) + (whole + self.clock.start)
+
+    def _frame(self, frame: int) -> Frame:
+        found = self._frames.pop(frame, None)
+        if found is None:
+            found = self._lay_out(frame)
+        self._frames[frame] = found
+        while len(self._frames) > _FRAMES_KEPT:
+            self._frames.popitem(last=False)
+        return found
+
+    def _lay_out(self, frame: int) -> Frame:
+        first = self.clock.frame_first(frame)
+        count = self.clock.frame_first(frame + 1) - first
+        leaves = min(_LEAVES_MAX, max(_LEAVES_MIN, 1 << (count // _EVENTS_PER_LEAF).bit_length()))
+        leaf_s = FRAME_S // leaves
+        begin = self.clock.start + frame * FRAME_S
+        jobs = self.channels.jobs(begin, begin + FRAME_S)
+        steps = np.zeros((leaves + 1, len(self.channels)), dtype=np.int64)
+        low = np.clip((jobs.begin - begin + leaf_s - 1) // leaf_s, 0, leaves)
+        high = np.clip((jobs.end - begin + leaf_s - 1) // leaf_s, 0, leaves)
+        weight = self._with_retries(jobs)
+        np.add.at(steps, (low, jobs.channel), weight)
+        np.subtract.at(steps, (high, jobs.channel), weight)
+        rates = np.cumsum(steps[:-1], axis=0)
+        area = np.cumsum(rates.ravel())
+        if area[-1] == 0:
+            area = np.cumsum(np.ones(leaves * len(self.channels), dtype=np.int64))
+        total = int(area[-1])
+        shift = 62 - total.bit_length()
+        step = (total << shift) // max(1, count)
+        seconds = np.repeat(begin + np.arange(leaves, dtype=np.int64) * leaf_s, len(NETWORKS))
+        networks = np.tile(np.arange(len(NETWORKS), dtype=np.int64), leaves)
+        return Frame(
+            first=first,
+            count=count,
+            begin=begin,
+            leaf_s=leaf_s,
+            area=area,
+            jobs=jobs,
+            lane=self.channels.lane(jobs.channel, jobs.period),
+            word=mix64(self.channels.word(jobs.channel, jobs.period) + _U(1)),
+            bad=self.incidents.bad(networks, seconds),
+            step=step,
+            shift=shift,
+        )
+
+    def _with_retries(self, jobs: Jobs) -> Ints:
+        """Job weights, raised where a network has an incident and its clients try again."""
+        network = self.channels.network.take(jobs.channel)
+        bad = self.incidents.bad(network, jobs.begin)
+        return np.where(bad, jobs.weight * self.incidents.retries // 1000, jobs.weight)

@@ -1,0 +1,168 @@
+"""A batch: a run of a fleet's events by number, in the form that is asked for.
+
+Draws happen when a form is asked for, and again for the next: a batch holds no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from reports.facts import Json
+from simulator.draws import Core, Rest, draw_core, draw_rest
+from simulator.words import Ints, words
+
+if TYPE_CHECKING:
+    from simulator.fleet import Fleet
+
+__all__ = ["Batch", "Columns"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Events as arrays of one entry each; codes are explained by the fleet's world."""
+
+    number: Ints
+    coverage: npt.NDArray[np.bool_]
+    """Coverage events: every other column of theirs holds 0 but `number` and `second`."""
+    second: Ints
+    """Unix seconds, UTC."""
+    lane: Ints
+    network: Ints
+    host: Ints
+    outcome: Ints
+    failed: Ints
+    total_bytes: Ints
+    archetype: Ints
+    exit: Ints
+    static: Ints
+    low: Ints
+    session: npt.NDArray[np.uint64]
+    sticky: Ints
+    total_ms: Ints
+    handshake_ms: Ints
+    tunnel_ms: Ints
+    concurrency: Ints
+
+
+class Batch:
+    """Events `first … first+count-1` of a fleet."""
+
+    def __init__(self, fleet: Fleet, first: int, count: int) -> None:
+        self.fleet = fleet
+        self.first = first
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def _coverage(self) -> Iterator[dict[str, Json]]:
+        """The coverage events in this batch, in order."""
+        fleet = self.fleet
+        stop = min(self.first + self.count, fleet.coverage.count)
+        if stop <= self.first:
+            return
+        number = self.first
+        for first, count in fleet.arrivals.stretches(self.first, stop - self.first):
+            word = words(fleet.world.keys["arrival"], first, count)
+            for second in fleet.arrivals.draw(first, count, word).second.tolist():
+                yield fleet.coverage.event(number, fleet.ids.text(number), second)
+                number += 1
+
+    def _drawn(self) -> Iterator[tuple[Core, Rest]]:
+        """The other events, stretch by stretch."""
+        first = max(self.first, self.fleet.coverage.count)
+        count = self.first + self.count - first
+        if count > 0:
+            for start, size in self.fleet.arrivals.stretches(first, count):
+                core = draw_core(self.fleet, start, size)
+                yield core, draw_rest(self.fleet, core)
+
+    def coverage_rows(self) -> list[dict[str, Json]]:
+        """The coverage events of this batch alone."""
+        return list(self._coverage())
+
+    def ndjson(self, *, compact: bool = False) -> bytes:
+        """One JSON object a line, `\\n` after each. `compact` leaves out blanks, at some cost."""
+        lines = [msgspec.json.encode(row) + b"\n" for row in self._coverage()]
+        encoder = self.fleet.encoder(compact)
+        for core, rest in self._drawn():
+            text = encoder.rows(core, rest).tobytes()
+            lines.append(text.translate(None, b"\0") if compact else text)
+        return b"".join(lines)
+
+    def json_array(self) -> bytes:
+        """The same events as one JSON array, compact."""
+        body = self.ndjson(compact=True)[:-1]
+        return b"[" + body.replace(b"\n", b",\n") + b"]\n" if body else b"[]\n"
+
+    def rows(self) -> list[dict[str, Json]]:
+        """The events as plain objects: what the NDJSON says, read back."""
+        decode = msgspec.json.Decoder(dict[str, object]).decode
+        return [decode(line) for line in self.ndjson().splitlines()]  # type: ignore[misc]
+
+    def log_ids(self) -> list[str]:
+        """The ids of the events, in order."""
+        number = np.arange(self.first, self.first + self.count, dtype=np.uint64)
+        high, low = self.fleet.ids.words(number)
+        text = [f"{a:016x}{b:016x}" for a, b in zip(high.tolist(), low.tolist(), strict=True)]
+        return ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in text]
+
+    def columns(self) -> Columns:
+        """The events as arrays."""
+        parts: list[dict[str, npt.NDArray[np.generic]]] = []
+        covered = self.coverage_rows()
+        if covered:
+            parts.append(_covered(self.fleet, self.first, len(covered)))
+        for core, rest in self._drawn():
+            parts.append(_part(self.fleet, core, rest))
+        if not parts:
+            parts.append(_covered(self.fleet, self.first, 0))
+        return Columns(
+            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
+
+
+def _part(fleet: Fleet, core: Core, rest: Rest) -> dict[str, npt.NDArray[np.generic]]:
+    count = len(core.lane)
+    return {
+        "number": np.arange(core.first, core.first + count, dtype=np.int64),
+        "coverage": np.zeros(count, dtype=np.bool_),
+        "second": core.second,
+        "lane": core.lane,
+        "network": fleet.world.lanes.network.take(core.lane),
+        "host": core.host,
+        "outcome": core.outcome,
+        "failed": fleet.world.outcomes.failed.take(core.outcome),
+        "total_bytes": core.total_bytes,
+        "archetype": core.archetype,
+        "exit": rest.exit,
+        "static": rest.static,
+        "low": rest.low,
+        "session": rest.session,
+        "sticky": rest.sticky,
+        "total_ms": rest.total_ms,
+        "handshake_ms": rest.handshake_ms,
+        "tunnel_ms": rest.tunnel_ms,
+        "concurrency": rest.concurrency,
+    }
+
+
+def _covered(fleet: Fleet, first: int, count: int) -> dict[str, npt.NDArray[np.generic]]:
+    zero = np.zeros(count, dtype=np.int64)
+    names = [name for name in Columns.__dataclass_fields__ if name not in ("number", "coverage")]
+    part: dict[str, npt.NDArray[np.generic]] = dict.fromkeys(names, zero)
+    part["number"] = np.arange(first, first + count, dtype=np.int64)
+    part["coverage"] = np.ones(count, dtype=np.bool_)
+    part["session"] = zero.astype(np.uint64)
+    seconds = [np.zeros(0, dtype=np.int64)]
+    for start, size in fleet.arrivals.stretches(first, count):
+        word = words(fleet.world.keys["arrival"], start, size)
+        seconds.append(fleet.arrivals.draw(start, size, word).second)
+    part["second"] = np.concatenate(seconds)
+    return part

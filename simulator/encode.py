@@ -1,0 +1,300 @@
+"""Events as NDJSON, a thousand rows at a time: fragments gathered, digits looked up.
+
+Every row has the same width. JSON allows blanks between tokens, so a short value is followed, and
+a number led, by blanks; that is what makes a row a handful of copies. The compact form is the
+same text without those blanks. Keys stand in the same order in both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from reports.facts import Json
+from simulator.draws import Core, Rest
+from simulator.ids import Ids
+from simulator.outcomes import OUTCOMES, Outcome
+from simulator.population import CLIENTS
+from simulator.sizes import NETWORKS
+from simulator.words import Ints
+
+if TYPE_CHECKING:
+    from simulator.fleet import World
+
+__all__ = ["Encoder"]
+
+Table: TypeAlias = npt.NDArray[np.uint64]
+Grid: TypeAlias = npt.NDArray[np.uint8]
+
+_ROWS: Final = 1024
+"""Rows laid out at once: about as much as the second-level cache holds."""
+_DAY: Final = 86400
+_U = np.uint64
+_HEAD: Final = b'{     "log_id":"'
+_NO_SESSION: Final = b'"log_session_id":null,'
+_NUMBERS: Final = (
+    # key with what precedes it, padded width, groups of four digits
+    (b'  "log_total_bytes":', 20, 3),
+    (b',"log_total_elapsed_ms":', 24, 2),
+    (b',"log_handshake_elapsed_ms":', 32, 2),
+    (b',"log_tunnel_elapsed_ms":', 32, 2),
+    (b',"log_concurrency":', 20, 1),
+)
+
+
+def _object(fields: dict[str, Json]) -> bytes:
+    """The inside of a JSON object, with a comma behind it."""
+    return json.dumps(fields, separators=(",", ":")).encode()[1:-1] + b","
+
+
+class Encoder:
+    """The tables of one fleet and one pad character (a blank, or NUL for the compact form)."""
+
+    def __init__(self, world: World, ids: Ids, pad: bytes) -> None:
+        self._ids = ids
+        self._pad = pad
+        self._lane = self._table(_lane_fragments(world))
+        self._outcome = self._table(_outcome_fragment(row) for row in OUTCOMES)
+        self._host = self._table(_object({"log_hostname": name}) for name in world.hosts.names)
+        self._exit = self._table(_exit_fragments(world), right=True)
+        self._suffix = self._table(_suffixes())
+        self._place_offset = len(world.lanes.proxies)
+        octets = [row.free_octets for row in world.places.rows]
+        self._wide_block = np.array([0] * self._place_offset + [o == 2 for o in octets])
+        self._hex = _hex_table()
+        self._digits = _digit_table(pad)
+        self._time = _time_table()
+        self._layout()
+
+    def _table(self, fragments: Iterable[bytes], right: bool = False) -> Table:
+        """Fragments as rows of 64-bit words, padded on one side to one width."""
+        rows = list(fragments)
+        width = -(-max(map(len, rows)) // 8) * 8
+        put = bytes.rjust if right else bytes.ljust
+        padded = [put(row, width, self._pad) for row in rows]
+        return np.frombuffer(b"".join(padded), dtype=np.uint64).reshape(len(rows), -1)
+
+    def _layout(self) -> None:
+        """Where each part of a row begins, in bytes; every part is whole 64-bit words."""
+        parts = {"id": 56, "day": 40, "time": 8, "lane": 0, "outcome": 0, "host": 0, "exit": 0}
+        tables = {"lane": self._lane, "outcome": self._outcome, "host": self._host}
+        tables["exit"], tables["suffix"] = self._exit, self._suffix
+        parts |= {name: table.shape[1] * 8 for name, table in tables.items()}
+        parts["session"] = 32
+        numbers = sum(width + 4 * groups for _key, width, groups in _NUMBERS)
+        parts["numbers"] = -(-(numbers + 2) // 8) * 8
+        self._at: dict[str, int] = {}
+        width = 0
+        for name, size in parts.items():
+            self._at[name] = width
+            width += size
+        self.width = width
+
+    def rows(self, core: Core, rest: Rest) -> Grid:
+        """The events as a grid of bytes, one row an event, each ending with a newline."""
+        count = len(core.lane)
+        grid = np.empty((count, self.width // 8), dtype=np.uint64)
+        for start in range(0, count, _ROWS):
+            self._fill(grid, core, rest, start, min(count, start + _ROWS))
+        return grid.view(np.uint8)
+
+    def _fill(self, grid: Table, core: Core, rest: Rest, start: int, stop: int) -> None:
+        here = slice(start, stop)
+        out = grid[here]
+        lane = (core.lane[here] * CLIENTS + rest.client[here]) * 2 + rest.routed[here]
+        day, second = np.divmod(core.second[here], _DAY)
+        low_day = int(day.min())
+        days = self._table([_day(d) for d in range(low_day, int(day.max()) + 1)], right=True)
+        exit_row = rest.exit[here] + self._place_offset * (1 - rest.static[here])
+        low = rest.low[here]
+        suffix = np.where(self._wide_block.take(exit_row) == 1, low, 65536 + (low & 255))
+        suffix = np.where(rest.static[here] == 1, 65792, suffix)
+        for name, table, index in (
+            ("day", days, day - low_day),
+            ("lane", self._lane, lane),
+            ("outcome", self._outcome, core.outcome[here]),
+            ("host", self._host, core.host[here]),
+            ("exit", self._exit, exit_row),
+            ("suffix", self._suffix, suffix),
+        ):
+            at = self._at[name] // 8
+            out[:, at : at + table.shape[1]] = table.take(index, axis=0)
+        out[:, self._at["time"] // 8] = self._time.take(second)
+        self._fill_id(out, core.first + start)
+        self._fill_session(out, rest, here)
+        self._fill_numbers(out, core, rest, here)
+
+    def _fill_id(self, out: Table, first: int) -> None:
+        at = self._at["id"]
+        constant = np.frombuffer(_HEAD.replace(b"     ", self._pad * 5), dtype=np.uint64)
+        out[:, at // 8 : at // 8 + 2] = constant
+        tail = b"----" + b'",' + self._pad * 2
+        out[:, at // 8 + 2 : at // 8 + 7] = np.frombuffer(b"-" * 32 + tail, dtype=np.uint64)
+        number = np.arange(first, first + len(out), dtype=np.uint64)
+        for word, places in zip(
+            self._ids.words(number), ((0, 4, 9, 14), (19, 24, 28, 32)), strict=True
+        ):
+            for k, place in enumerate(places):
+                part = ((word >> _U(48 - 16 * k)) & _U(0xFFFF)).astype(np.int64)
+                self._column(out, at + 16 + place)[...] = self._hex.take(part)
+
+    def _fill_session(self, out: Table, rest: Rest, here: slice) -> None:
+        at = self._at["session"]
+        out[:, at // 8 : at // 8 + 4] = np.frombuffer(_NO_SESSION.ljust(32, self._pad), np.uint64)
+        sticky = np.flatnonzero(rest.sticky[here])
+        if not len(sticky):
+            return
+        block = np.empty((len(sticky), 4), dtype=np.uint64)
+        block[...] = np.frombuffer(b'"log_session_id":"------------",', dtype=np.uint64)
+        mark = rest.session[here][sticky]
+        for k in range(3):
+            part = ((mark >> _U(32 - 16 * k)) & _U(0xFFFF)).astype(np.int64)
+            self._column(block, 18 + 4 * k)[...] = self._hex.take(part)
+        out[sticky, at // 8 : at // 8 + 4] = block
+
+    def _fill_numbers(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
+        at = self._at["numbers"]
+        text = b"".join(
+            key.replace(b"  ", self._pad * 2).rjust(width, self._pad) + b"0" * (4 * groups)
+            for key, width, groups in _NUMBERS
+        )
+        size = self.width - at
+        text = text + b"}".ljust(size - len(text) - 1, self._pad) + b"\n"
+        out[:, at // 8 :] = np.frombuffer(text, dtype=np.uint64)
+        values = (
+            core.total_bytes,
+            rest.total_ms,
+            rest.handshake_ms,
+            rest.tunnel_ms,
+            rest.concurrency,
+        )
+        for (_key, width, groups), value in zip(_NUMBERS, values, strict=True):
+            at += width
+            self._fill_digits(out, at, groups, value[here])
+            at += 4 * groups
+
+    def _fill_digits(self, out: Table, at: int, groups: int, value: Ints) -> None:
+        """Right-aligned digits, led by pads: groups of four, the leading one without zeros."""
+        for group in reversed(range(groups)):
+            above = value // 10_000
+            digits = value - above * 10_000
+            if group:
+                digits += 10_000 * (above > 0)
+            last = group == groups - 1
+            shown = digits + 20_000 if last else digits
+            self._column(out, at + 4 * group)[...] = self._digits.take(shown)
+            value = above
+
+    @staticmethod
+    def _column(out: Table, at: int) -> npt.NDArray[np.uint32]:
+        """Four bytes of every row, as one strided column."""
+        return np.ndarray(
+            (len(out),), dtype=np.uint32, buffer=out.data, offset=at, strides=(out.strides[0],)
+        )
+
+
+def _lane_fragments(world: World) -> Iterable[bytes]:
+    lanes = world.lanes
+    for lane in range(len(lanes)):
+        for client in lanes.clients[lane]:
+            for routed in (False, True):
+                yield b'",' + _object(
+                    {
+                        "customer_id": world.customers[int(lanes.customer[lane])],
+                        "proxy_user_id": lanes.users[int(lanes.user[lane])],
+                        "service_id": lanes.service[lane],
+                        "log_network": NETWORKS[int(lanes.network[lane])],
+                        "log_client_ip_address": client,
+                        "log_authentication_type": int(lanes.authentication[lane]),
+                        "log_smartpath_enabled": bool(lanes.smartpath[lane]),
+                        "log_smartpath_routed": routed,
+                    }
+                )
+
+
+def _outcome_fragment(outcome: Outcome) -> bytes:
+    socks = outcome.kind == "socks"
+    return _object(
+        {
+            "log_protocol": "socks" if socks else "http",
+            "log_protocol_version": "5" if socks else "1.1",
+            "log_transport": outcome.transport,
+            "log_method": outcome.method,
+            "log_is_tls_enabled": outcome.kind != "plain",
+            "log_status_code": outcome.status,
+            "log_error_code": outcome.error,
+            "log_local_port": 1080 if socks else 8080,
+        }
+    )
+
+
+def _exit_fragments(world: World) -> Iterable[bytes]:
+    """Fixed proxies, then places; each ends within the egress address, open for its last part."""
+    places = world.places
+    gateways = [k for k, row in enumerate(places.rows) if row.network == 0]
+    known: list[tuple[int, str | None, str, str]] = [
+        (proxy.place, proxy.proxy_id, address, address)
+        for proxy in world.lanes.proxies
+        for address in (places.address(proxy.place, proxy.low),)
+    ]
+    known += [
+        (k, None, places.address(gateways[k * 31 % len(gateways)], k), row.prefix)
+        for k, row in enumerate(places.rows)
+    ]
+    for number, proxy_id, local, egress in known:
+        place = places.rows[number]
+        yield (
+            _object(
+                {
+                    "proxy_id": proxy_id,
+                    "log_local_ip_address": local,
+                    "country_id": place.country,
+                    "city_alias": place.city,
+                    "asn_id": place.asn,
+                }
+            )
+            + b'"log_egress_ip_address":"'
+            + egress.encode()
+        )
+
+
+def _suffixes() -> Iterable[bytes]:
+    """What closes an egress address: two octets, one octet, nothing."""
+    yield from (f'{low >> 8}.{low & 255}",'.encode() for low in range(65536))
+    yield from (f'{low}",'.encode() for low in range(256))
+    yield b'",'
+
+
+@lru_cache(maxsize=4096)
+def _day(day: int) -> bytes:
+    """Key and date of a day since 1970, closed by the blank before the time."""
+    moment = datetime.fromtimestamp(day * _DAY, UTC)
+    return f'"log_request_datetime":"{moment:%Y-%m-%d} '.encode()
+
+
+@lru_cache(maxsize=1)
+def _hex_table() -> npt.NDArray[np.uint32]:
+    text = "".join(f"{value:04x}" for value in range(65536))
+    return np.frombuffer(text.encode(), dtype=np.uint32)
+
+
+@lru_cache(maxsize=2)
+def _digit_table(pad: bytes) -> npt.NDArray[np.uint32]:
+    """Four digits: 0-9,999 led by pads, none for 0; then led by zeros; then led, `0` for 0."""
+    blank = pad.decode()
+    led = [f"{value:{blank}>4}" if value else blank * 4 for value in range(10_000)]
+    zeros = [f"{value:04d}" for value in range(10_000)]
+    last = [f"{value:{blank}>4}" for value in range(10_000)]
+    return np.frombuffer("".join((*led, *zeros, *last, *zeros)).encode(), dtype=np.uint32)
+
+
+@lru_cache(maxsize=1)
+def _time_table() -> Table:
+    text = "".join(f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}" for s in range(_DAY))
+    return np.frombuffer(text.encode(), dtype=np.uint64)

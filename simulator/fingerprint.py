@@ -1,0 +1,80 @@
+"""One hash of a fleet's events, whoever draws them and in which order.
+
+Events are cut into blocks of 8,192; a block's digest is SHA-256 of its compact NDJSON, and the
+fingerprint is SHA-256 over the digests in the order of the blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from reports.records import FleetDeclared
+    from simulator.fleet import Fleet
+
+__all__ = ["BLOCK_EVENTS", "blocks", "combine", "digest", "fingerprint"]
+
+BLOCK_EVENTS: Final = 8192
+
+
+def blocks(events: int) -> list[tuple[int, int]]:
+    """(first, count) of the blocks of events 0 … events-1."""
+    starts = range(0, events, BLOCK_EVENTS)
+    return [(start, min(BLOCK_EVENTS, events - start)) for start in starts]
+
+
+def digest(fleet: Fleet, block: tuple[int, int]) -> bytes:
+    """SHA-256 of one block's compact NDJSON."""
+    return hashlib.sha256(fleet.batch(*block).ndjson(compact=True)).digest()
+
+
+def combine(digests: Iterable[bytes]) -> str:
+    """The fingerprint from the digests of all blocks, in the order of the blocks."""
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def fingerprint(
+    fleet: Fleet,
+    events: int,
+    workers: int = 1,
+    done: Callable[[int], None] | None = None,
+) -> str:
+    """The fingerprint of events 0 … events-1, drawn by that many processes.
+
+    `done` is told how many more events are drawn.
+    """
+    wanted = blocks(events)
+    found: list[bytes] = []
+    if workers <= 1:
+        for block in wanted:
+            found.append(digest(fleet, block))
+            if done:
+                done(block[1])
+        return combine(found)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_set_up, initargs=(fleet.identity(),)
+    ) as pool:
+        for block, one in zip(wanted, pool.map(_work, wanted, chunksize=4), strict=True):
+            found.append(one)
+            if done:
+                done(block[1])
+    return combine(found)
+
+
+_FLEET: list[Fleet] = []
+"""The one fleet of a worker process, rebuilt there from its identity."""
+
+
+def _set_up(declared: FleetDeclared) -> None:
+    from simulator.fleet import Fleet
+
+    _FLEET[:] = [Fleet.from_identity(declared)]
+
+
+def _work(block: tuple[int, int]) -> bytes:
+    return digest(_FLEET[0], block)

@@ -1,0 +1,215 @@
+"""A fleet: a profile, a seed, a start, tenants and a rate; and from them, any of its events.
+
+It keeps no events and has no position: every batch is a pure function of the numbers asked for.
+It refuses to deliver anything, and to know what a target does with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Final, Self
+
+import numpy as np
+
+from reports.facts import Json
+from reports.records import FleetDeclared
+from simulator.arrivals import Arrivals
+from simulator.batch import Batch
+from simulator.channels import Channels
+from simulator.coverage import Coverage
+from simulator.cycles import FRAME_S, Clock
+from simulator.encode import Encoder
+from simulator.errors import FleetError
+from simulator.hosts import Hosts
+from simulator.ids import Ids
+from simulator.incidents import Incidents
+from simulator.outcomes import Outcomes
+from simulator.places import Places
+from simulator.population import Lanes, build_lanes
+from simulator.profile import Profile, load_profile
+from simulator.sizes import Sizes
+from simulator.words import MODEL_VERSION, stream_key
+
+__all__ = ["EVENTS_MAX", "Fleet", "World"]
+
+EVENTS_MAX: Final = 1 << 48
+"""Event numbers end here: at a million events a second, after nine years."""
+_STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything about a fleet that does not hang on the event: drawn once, then looked up."""
+
+    customers: tuple[int, ...]
+    hosts: Hosts
+    places: Places
+    lanes: Lanes
+    channels: Channels
+    incidents: Incidents
+    outcomes: Outcomes
+    sizes: Sizes
+    keys: Mapping[str, int]
+    """Stream name → key, for the words of an event."""
+    session_key: int
+
+
+class Fleet:
+    """The events of a simulated proxy fleet, by number.
+
+    `events_per_s` is the mean over a week. Event `i` happens at or after `start`, never later
+    than `start + (i+1)/events_per_s`, and on average close to it; so N events at
+    N / (6 * 86400) events a second from six days ago all lie in the past. Times are whole
+    seconds, UTC.
+
+    Raises FleetError for a start without a time zone, no customers or an impossible rate.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        seed: int,
+        start: datetime,
+        customers: tuple[int, ...],
+        events_per_s: float,
+    ) -> None:
+        if start.tzinfo is None:
+            raise FleetError("the fleet's start needs a time zone: use datetime(…, tzinfo=UTC)")
+        if not customers or len(set(customers)) != len(customers):
+            raise FleetError("a fleet needs at least one customer id, each only once")
+        if not 0 < events_per_s <= 10_000_000:
+            raise FleetError(f"events_per_s must be above 0 and at most 10^7, not {events_per_s}")
+        self.profile = profile
+        self.seed = seed
+        self.start = start.astimezone(UTC).replace(microsecond=0)
+        self.customers = tuple(customers)
+        self.events_per_s = float(events_per_s)
+        begin = int((self.start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+        self.clock = Clock.of(profile, begin, Fraction(self.events_per_s))
+        self.world = _world(profile, seed, self.customers)
+        self.arrivals = Arrivals(self.clock, self.world.channels, self.world.incidents)
+        self.ids = Ids(seed, self._scope())
+        self.coverage = Coverage.of(profile, seed, self.customers)
+        self._encoders: dict[bool, Encoder] = {}
+
+    def _scope(self) -> str:
+        """What else tells two fleets of one seed apart: their ids must not meet."""
+        parts = f"{self.profile.sha256}/{self.clock.start}/{self.customers}/{self.events_per_s!r}"
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def batch(self, first: int, count: int) -> Batch:
+        """Events first … first+count-1. Raises FleetError for numbers that no event has."""
+        if first < 0 or count < 0 or first + count > EVENTS_MAX:
+            raise FleetError(
+                f"events {first} to {first + count - 1} do not exist: numbers run from 0 to 2^48-1"
+            )
+        return Batch(self, first, count)
+
+    def encoder(self, compact: bool) -> Encoder:
+        """The encoder of this fleet for one form; its tables are made when first asked for."""
+        if compact not in self._encoders:
+            self._encoders[compact] = Encoder(self.world, self.ids, b"\0" if compact else b" ")
+        return self._encoders[compact]
+
+    def row(self, position: int) -> dict[str, Json]:
+        """One whole event."""
+        return self.batch(position, 1).rows()[0]
+
+    def log_id(self, position: int) -> str:
+        """The id of one event."""
+        return self.ids.text(position)
+
+    def position(self, log_id: str) -> int | None:
+        """Number of the event with this id; None where the id is not of this fleet."""
+        number = self.ids.number(log_id.lower())
+        return number if number is not None and number < EVENTS_MAX else None
+
+    def window(self, t0: datetime, t1: datetime) -> tuple[int, int]:
+        """(first, count) of a run of events that holds all events with t0 <= time < t1.
+
+        It also holds others: it is cut where frames of 4,096 s are.
+        """
+        begin = max(0, _seconds(t0) - self.clock.start)
+        end = max(begin, _seconds(t1) - self.clock.start)
+        first = self.clock.frame_first(begin // FRAME_S)
+        return first, self.clock.frame_first(-(-end // FRAME_S)) - first if end > begin else 0
+
+    def latest(self, position: int) -> datetime:
+        """The moment that event `position` cannot be later than."""
+        seconds = (position + 1) / self.clock.rate
+        return self.start + timedelta(seconds=int(seconds))
+
+    def identity(self, name: str = "fleet") -> FleetDeclared:
+        """What is needed to draw this fleet's events again."""
+        return FleetDeclared(
+            fleet=name,
+            profile=self.profile.name,
+            profile_sha256=self.profile.sha256,
+            model_version=MODEL_VERSION,
+            seed=self.seed,
+            start=self.start.strftime("%Y-%m-%d %H:%M:%S"),
+            customers=self.customers,
+            parameters={
+                "events_per_s": self.events_per_s,
+                "overrides": dict(self.profile.overrides),
+            },
+        )
+
+    @classmethod
+    def from_identity(cls, declared: FleetDeclared) -> Self:
+        """The fleet that `identity` described.
+
+        Raises FleetError where the profile, or the traffic model, is no longer the same.
+        """
+        overrides = declared.parameters.get("overrides")
+        rate = declared.parameters.get("events_per_s")
+        if not isinstance(overrides, dict) or not isinstance(rate, int | float):
+            raise FleetError(f"fleet {declared.fleet!r}: its parameters are not those of a fleet")
+        if declared.model_version != MODEL_VERSION:
+            raise FleetError(
+                f"fleet {declared.fleet!r} was drawn with traffic model {declared.model_version}; "
+                f"this trueup has model {MODEL_VERSION}: use the version that wrote the journal"
+            )
+        profile = load_profile(declared.profile, overrides)
+        if profile.sha256 != declared.profile_sha256:
+            raise FleetError(
+                f"profile {declared.profile!r} has changed since fleet {declared.fleet!r} was drawn"
+            )
+        start = datetime.strptime(declared.start, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        return cls(
+            profile,
+            seed=declared.seed,
+            start=start,
+            customers=declared.customers,
+            events_per_s=float(rate),
+        )
+
+
+def _seconds(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        raise FleetError("a window needs moments with a time zone")
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1))
+
+
+def _world(profile: Profile, seed: int, customers: tuple[int, ...]) -> World:
+    hosts = Hosts.of(profile, seed)
+    places = Places.of(profile)
+    lanes = build_lanes(profile, seed, len(customers), places, hosts)
+    assert len(lanes) < np.iinfo(np.int32).max
+    return World(
+        customers=customers,
+        hosts=hosts,
+        places=places,
+        lanes=lanes,
+        channels=Channels.of(profile, seed, lanes),
+        incidents=Incidents.of(profile, seed),
+        outcomes=Outcomes.of(profile),
+        sizes=Sizes.of(profile),
+        keys={name: stream_key(seed, name) for name in _STREAMS},
+        session_key=stream_key(seed, "session"),
+    )

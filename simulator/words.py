@@ -1,0 +1,70 @@
+"""Random words by address: word `i` of stream `name` is a pure function of (seed, name, i).
+
+A stream is Philox4x64-10 keyed by BLAKE2b of its *name*, so that a new field moves no other
+field. numpy guarantees Philox's raw words, not its distributions; so nothing here draws from a
+distribution. This module refuses floats.
+
+numpy increments the counter *before* the first block: `Philox(counter=c)` emits block `c + 1`.
+The streams are defined that way: word `i` lies in block `i // 4 + 1`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["MODEL_VERSION", "Ints", "Words", "hash64", "mix64", "stream_key", "words"]
+
+Words: TypeAlias = npt.NDArray[np.uint64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+MODEL_VERSION: Final = "1"
+"""Version of the traffic model: part of every key, raised when any event would change."""
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_M1: Final = np.uint64(0xBF58476D1CE4E5B9)
+_M2: Final = np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
+
+
+def stream_key(seed: int, name: str) -> int:
+    """The 128-bit key of the stream `name`, for any integer seed."""
+    digest = hashlib.blake2b(
+        name.encode(),
+        digest_size=16,
+        key=str(seed).encode()[:64],
+        person=f"trueup-{MODEL_VERSION}".encode(),
+    )
+    return int.from_bytes(digest.digest(), "little")
+
+
+def words(key: int, first: int, count: int) -> Words:
+    """Words `first … first+count-1` of the stream with this key; O(count) whatever `first` is."""
+    block, skip = divmod(first, 4)
+    generator = np.random.Philox(key=key, counter=block)
+    raw: Words = generator.random_raw(count + skip)
+    return raw[skip:]
+
+
+def mix64(values: Words) -> Words:
+    """SplitMix64's finaliser: a bijection of 64-bit words in which every bit moves every bit.
+
+    Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014.
+    """
+    mixed = values ^ (values >> _S30)
+    mixed *= _M1
+    mixed ^= mixed >> _S27
+    mixed *= _M2
+    mixed ^= mixed >> _S31
+    return mixed
+
+
+def hash64(key: int, values: Words) -> Words:
+    """A keyed word for each value: for what hangs on a job or a session, not on an event."""
+    low, high = np.uint64(key & (2**64 - 1)), np.uint64(key >> 64)
+    mixed = mix64(values * _GOLDEN + low)
+    mixed ^= high
+    return mix64(mixed)

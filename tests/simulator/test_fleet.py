@@ -1,0 +1,123 @@
+"""A fleet's events are a pure function of their numbers, and explain themselves."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from simulator.errors import FleetError
+from simulator.fleet import Fleet
+from simulator.words import MODEL_VERSION
+from tests.simulator.fleets import START, common, fleet
+
+LOG_FIELDS = {
+    "log_id", "customer_id", "proxy_user_id", "log_network", "log_protocol", "log_hostname",
+    "log_client_ip_address", "log_total_bytes", "log_request_datetime", "log_authentication_type",
+    "country_id", "city_alias", "asn_id", "log_status_code", "log_error_code", "service_id",
+    "proxy_id", "log_session_id", "log_method", "log_protocol_version", "log_transport",
+    "log_local_ip_address", "log_local_port", "log_egress_ip_address", "log_total_elapsed_ms",
+    "log_handshake_elapsed_ms", "log_tunnel_elapsed_ms", "log_concurrency", "log_is_tls_enabled",
+    "log_smartpath_enabled", "log_smartpath_routed",
+}  # fmt: skip
+
+
+def test_every_row_has_every_field_of_the_log_object() -> None:
+    """The guide's and the object's fields, coverage events included, and no others."""
+    rows = common().batch(0, 300).rows()
+    assert len(rows) == 300
+    assert all(row.keys() == LOG_FIELDS for row in rows)
+
+
+def test_a_batch_is_the_same_however_it_is_cut() -> None:
+    """Events do not hang on the batch that they are asked for in."""
+    whole = common().batch(0, 500).ndjson()
+    parts = [common().batch(first, 50).ndjson() for first in reversed(range(0, 500, 50))]
+    assert b"".join(reversed(parts)) == whole
+
+
+def test_a_fresh_fleet_far_into_its_events_agrees() -> None:
+    """Nothing before an event is needed to draw it."""
+    far = 40_000_000_000
+    assert fleet().batch(far, 20).rows() == [common().row(far + k) for k in range(20)]
+
+
+def test_forms_agree() -> None:
+    """Padded and compact NDJSON, the array and the rows say the same."""
+    batch = common().batch(0, 400)
+    rows = batch.rows()
+    assert [json.loads(line) for line in batch.ndjson(compact=True).splitlines()] == rows
+    assert json.loads(batch.json_array()) == rows
+    assert [row["log_id"] for row in rows] == batch.log_ids()
+    assert b" " not in batch.ndjson(compact=True).replace(b"2025-04-01 ", b"")
+
+
+def test_an_id_leads_back_to_its_event() -> None:
+    """Any id of the fleet inverts; one of a sister fleet, or an invented one, is foreign."""
+    for position in (0, 39, 40, 1_000_003, 2**47):
+        assert common().position(common().log_id(position)) == position
+    for sister in (fleet(seed=8), fleet(customers=(1955,)), fleet(rate=26.0)):
+        assert common().position(sister.log_id(5)) is None
+    assert common().position("123e4567-e89b-42d3-a456-426614174000") is None
+    assert common().position("not an id") is None
+
+
+@pytest.mark.parametrize("rate", [0.0004, 0.5, 25.0, 30_000.0])
+def test_no_event_is_before_the_start_or_later_than_its_number(rate: float) -> None:
+    """start <= time <= start + (i+1) / rate, which callers rely on to stay in the past."""
+    some = fleet(rate=rate)
+    for first in (0, 60, 1_048_500, 5_000_000):
+        for position, row in enumerate(some.batch(first, 200).rows(), start=first):
+            text = str(row["log_request_datetime"])
+            moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            assert some.start <= moment <= some.start + timedelta(seconds=(position + 1) / rate)
+            assert moment <= some.latest(position)
+
+
+def test_a_window_holds_all_of_its_events() -> None:
+    """Every event whose time is inside lies in the window's run, which is not much longer."""
+    some = fleet(rate=2.0)
+    t0, t1 = START + timedelta(hours=30), START + timedelta(hours=31)
+    first, count = some.window(t0, t1)
+    inside = [
+        number
+        for number, second in zip(
+            range(180_000, 280_000), some.batch(180_000, 100_000).columns().second, strict=True
+        )
+        if t0.timestamp() <= second < t1.timestamp()
+    ]
+    assert first <= inside[0] and inside[-1] < first + count
+    assert count < 3 * len(inside)
+    assert some.window(t1, t0)[1] == 0
+
+
+def test_identity_draws_the_same_fleet_again() -> None:
+    """What the journal holds is enough, overrides included."""
+    some = fleet(seed=-3, rate=0.125, mix='{"mobile": 1}', host__wide=0)
+    again = Fleet.from_identity(some.identity())
+    assert again.batch(10, 200).ndjson() == some.batch(10, 200).ndjson()
+    assert {row["log_network"] for row in again.batch(100, 200).rows()} == {"mobile"}
+
+
+def test_another_model_or_profile_is_refused() -> None:
+    """A journal of another version is not silently drawn with this one."""
+    import msgspec
+
+    known = common().identity()
+    with pytest.raises(FleetError, match=f"this trueup has model {MODEL_VERSION}"):
+        Fleet.from_identity(msgspec.structs.replace(known, model_version="0"))
+    with pytest.raises(FleetError, match="has changed"):
+        Fleet.from_identity(msgspec.structs.replace(known, profile_sha256="0" * 64))
+
+
+def test_impossible_fleets_are_refused_with_what_to_do() -> None:
+    """A start without a zone, no customers, no rate."""
+    with pytest.raises(FleetError, match="time zone"):
+        fleet(start=datetime(2025, 4, 1))  # noqa: DTZ001
+    with pytest.raises(FleetError, match="customer"):
+        fleet(customers=())
+    with pytest.raises(FleetError, match="events_per_s"):
+        fleet(rate=0)
+    with pytest.raises(FleetError, match="do not exist"):
+        common().batch(-1, 2)
