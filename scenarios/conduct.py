@@ -27,6 +27,7 @@ from reports.facts import EXIT_STATUS
 from reports.journal import JOURNAL_NAME, JournalWriter, read_journal
 from reports.model import RunReport, build_report
 from reports.records import SCHEMA, Header
+from reports.verdicts import overall
 from reports.writer import write_all
 from scenarios.cli.errors import exit_status_of
 from scenarios.embedded import EmbeddedReference, embedded_reference
@@ -121,7 +122,8 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         if error is None:
-            status = EXIT_STATUS[build_report(read_journal(folder)).status]
+            so_far = build_report(read_journal(folder))
+            status = EXIT_STATUS[overall(so_far.results, so_far.load, missing=so_far.missing)]
         writer.finish(finished_at=_stamp(), exit_status=status, interrupted=interrupted)
     report = build_report(read_journal(folder))
     write_all(report, folder)
@@ -170,14 +172,10 @@ def _level(scenario: Scenario, target: Target) -> int:
 
 def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     """Every check that must report, named before the run."""
-    if scenario.fleet is not None and target.ingest is not None:
-        yield from run_fleet_part.checks
     if scenario.checks is not None:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
-    if scenario.load is not None and target.ingest is not None:
-        yield from run_load_part.checks
 
 
 def _work(scenario: Scenario, bench: Bench) -> BaseException | None:

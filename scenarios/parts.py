@@ -6,23 +6,37 @@ plain values, by way of the journal's records.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from conformance.runner import ProgressEvent, run_checks
 from conformance.target_values import Target
-from reports.journal import JournalWriter
-from reports.records import Phase
-from scenarios.drivers import driver_of
-from scenarios.scenario import ChecksPart
+from reports.journal import JournalWriter, read_journal
+from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
+from scenarios.drivers import driver_of, load_form
+from scenarios.errors import UsageProblem
+from scenarios.load.plan import LoadPlan, load_plan, with_changes
+from scenarios.load.run import Progress, ReadsFrom, run_load
+from scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from scenarios.watch import Watch
+from simulator.delivery import Driver
+from simulator.fleet import Fleet
+from simulator.profile import load_profile
 
-__all__ = ["Bench", "run_checks_part"]
+__all__ = ["Bench", "run_checks_part", "run_fleet_part", "run_load_part"]
 
 FLEET_NAME: Final = "fleet"
+LOAD_NAME: Final = "load"
+LOAD_SPAN_S: Final = 3000.0
+"""The load's events are spread over so many seconds of the target's time, ending in its past."""
+LOAD_REACH_S: Final = 3600.0
+LOAD_SPARE: Final = 1.25
+FREE_RATE_EVENTS: Final = 400_000
+"""Events a second that a run as fast as possible is given numbers for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,12 +51,137 @@ class Bench:
     restart: Callable[[], None] | None = None
     """Kills and restarts the target, where this run can."""
 
+    def target_now(self) -> datetime:
+        """The target's time: ours, unless its clock was moved in this run."""
+        now = datetime.now(UTC)
+        for record in reversed(read_journal(self.writer.path).records):
+            if isinstance(record, Hook) and record.hook == "clock" and record.ok:
+                told = datetime.fromisoformat(str(record.request["now"])).replace(tzinfo=UTC)
+                return told + (now - datetime.fromisoformat(record.at))
+        return now
+
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=_stamp()))
 
 
 def _stamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
+    """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
+    customers = _customers(bench.target)
+    events_per_s = part.events / (part.days * 86_400)
+    fleet = Fleet(
+        load_profile(part.profile),
+        seed=bench.seed,
+        start=datetime.now(UTC) - timedelta(days=part.days),
+        customers=customers,
+        events_per_s=events_per_s,
+    )
+    bench.writer.write(fleet.identity(FLEET_NAME))
+    bench.phase(FLEET_NAME, "begin")
+    bench.watch.begin("fleet traffic", part.events)
+    driver = driver_of(bench.target)
+    ranges: list[OutcomeRange] = []
+    try:
+        for first in range(0, part.events, part.batch):
+            count = min(part.batch, part.events - first)
+            ranges += await _send(bench, driver, fleet, first, count)
+            bench.watch.step(first + count)
+    finally:
+        await driver.close()
+    bench.watch.end(_outcomes(ranges))
+    bench.phase(FLEET_NAME, "end")
+
+
+def _customers(target: Target) -> tuple[int, ...]:
+    known = [tenant.customer_id for tenant in target.tenants.values()]
+    customers = tuple(number for number in known if number is not None)
+    if len(customers) < len(known):
+        raise UsageProblem(
+            f"{target.path}: fleet traffic needs the customer_id of each tenant. "
+            "Add customer_id below [tenants.a] and [tenants.b]."
+        )
+    return customers
+
+
+async def _send(
+    bench: Bench, driver: Driver, fleet: Fleet, first: int, count: int
+) -> list[OutcomeRange]:
+    outcome = await driver.send_ndjson(fleet.batch(first, count).ndjson(), count)
+    ranges = list(outcome.shifted(first))
+    bench.writer.write(
+        Delivered(
+            source="fleet",
+            fleet=FLEET_NAME,
+            outcomes=tuple(ranges),
+            at=_stamp(),
+            attempts=outcome.attempts,
+            elapsed_ms=round(outcome.elapsed_ms, 3),
+        )
+    )
+    return ranges
+
+
+def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
+    counts = Counter[str]()
+    for each in ranges:
+        counts[each.outcome] += each.count
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+async def run_load_part(bench: Bench, part: LoadPart) -> None:
+    """Load the way in through Locust, then account for every event that was accepted."""
+    plan = with_changes(
+        load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=bench.seed
+    )
+    fleet = _load_fleet(bench, plan)
+    bench.writer.write(fleet.identity(LOAD_NAME))
+    bench.phase(LOAD_NAME, "begin")
+    bench.watch.begin("load", round(plan.shape.duration_s))
+
+    def progress(now: Progress) -> None:
+        bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
+
+    def keep(result: LoadResult, ranges: tuple[OutcomeRange, ...]) -> None:
+        bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=_stamp()))
+        bench.writer.write(result)
+
+    tenant = bench.target.tenants["a"]
+    reads = ReadsFrom(
+        url=bench.target.base_url + bench.target.prefix,
+        headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
+    )
+    result, ranges = await run_load(
+        plan,
+        ingest=load_form(bench.target),
+        fleet=fleet.identity(LOAD_NAME),
+        out_dir=bench.folder,
+        progress=progress,
+        reads=reads,
+        keep=keep,
+    )
+    keep(result, ranges)
+    bench.watch.end(_outcomes(ranges))
+    bench.phase(LOAD_NAME, "end")
+
+
+def _load_fleet(bench: Bench, plan: LoadPlan) -> Fleet:
+    """The load's fleet, placed so that all its events lie in the target's recent past."""
+    rate = plan.shape.rate * plan.requests.batch if plan.open_loop else FREE_RATE_EVENTS
+    events = max(rate * plan.shape.duration_s * LOAD_SPARE, 1000.0)
+    start = bench.target_now() - timedelta(seconds=LOAD_REACH_S)
+    if plan.fleet.start == "before-midnight":
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        start = midnight - timedelta(seconds=LOAD_SPAN_S / LOAD_SPARE / 2)
+    return Fleet(
+        load_profile(plan.fleet.profile, plan.fleet.overrides),
+        seed=plan.seed,
+        start=start,
+        customers=_customers(bench.target),
+        events_per_s=events / LOAD_SPAN_S,
+    )
 
 
 async def run_checks_part(bench: Bench, part: ChecksPart) -> None:

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import click
-from reports.matrix import KillMatrix, render_matrix_json, render_matrix_markdown
 from rich.console import Console
 
+from reports.matrix import KillMatrix, render_matrix_json, render_matrix_markdown
 from reports.writer import write_text
 from scenarios.errors import UsageProblem
 from scenarios.matrix import matrix_of
