@@ -6,6 +6,7 @@ import traceback
 
 import click
 
+from conformance.errors import ConformanceError
 from reports.errors import ReportError
 from reports.facts import EXIT_STATUS, ExitStatus
 from scenarios.errors import CouldNotTell, OwnError, UsageProblem
@@ -25,6 +26,8 @@ _STATUS: dict[type[BaseException], ExitStatus] = {
 
 def exit_status_of(error: BaseException) -> int:
     """The exit status for an error; an error nobody named is our own."""
+    if isinstance(error, ConformanceError):
+        return EXIT_STATUS[error.exit_status]
     for kind, status in _STATUS.items():
         if isinstance(error, kind):
             return EXIT_STATUS[status]
@@ -40,6 +43,9 @@ def letter(error: BaseException) -> str:
         return f"{usage}Error: {error.format_message()}"
     if isinstance(error, click.ClickException):
         return f"Error: {error.format_message()}"
+    ours = exit_status_of(error) == EXIT_STATUS[ExitStatus.OUR_ERROR]
+    if isinstance(error, ConformanceError) and not ours:
+        return f"Error: {error}"
     if any(isinstance(error, kind) for kind in _STATUS):
         return f"Error: {error}"
     trace = "".join(traceback.format_exception(error))
