@@ -29,6 +29,7 @@ __all__ = [
     "ServingTenant",
     "die_with_parent",
     "embedded_reference",
+    "end_as_interrupted",
     "start_reference",
     "stop",
 ]
@@ -59,6 +60,11 @@ def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent ends. Linux only; elsewhere nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_as_interrupted() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: children stopped, journal sealed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def start_reference(

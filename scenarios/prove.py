@@ -11,16 +11,16 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from reports.facts import EXIT_STATUS, ExitStatus, Verdict
+from reports.matrix import FaultRow, FaultStatus, KillMatrix, VariantRow
 from scenarios.trial import Trial, TrialPlan
-from scenarios.zoo import Charge, Zoo
+from scenarios.zoo import Charge, Zoo, ZooEntry
 
-__all__ = ["CLEAN", "Proof", "Status", "Tried", "alarms", "prove", "status_of"]
+__all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
 
 CLEAN: Final = "reference"
 """Name of the reference without any fault, tried among the variants."""
@@ -28,66 +28,16 @@ CLEAN: Final = "reference"
 TRIAL_LIMIT_S: Final = 180.0
 
 
-class Status(StrEnum):
-    """What became of one fault."""
-
-    KILLED = "killed"
-    KILLED_OTHER = "killed-other"
-    """A law failed, but none that the fault is charged with."""
-    SURVIVED = "survived"
-    VOID = "void"
-    """The fault did not start, or the judge could not do its work: it proves nothing."""
-    TIMEOUT = "timeout"
-
-
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault or a variant, and what its trial showed."""
-
-    id: str
-    what: str
-    laws: tuple[str, ...] = ()
-    """The laws charged; empty for a variant."""
-    trial: Trial
-    status: Status | None = None
-    """None for a variant."""
-
-
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole proof."""
-
-    faults: tuple[Tried, ...]
-    variants: tuple[Tried, ...]
-    wall_s: float
-
-    def named(self, *statuses: Status) -> list[str]:
-        """Ids of the faults with one of the statuses."""
-        return [tried.id for tried in self.faults if tried.status in statuses]
-
-    @property
-    def exit_status(self) -> int:
-        """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing."""
-        if self.false_alarms or self.named(Status.SURVIVED, Status.KILLED_OTHER):
-            return EXIT_STATUS[ExitStatus.VIOLATES]
-        if self.named(Status.VOID, Status.TIMEOUT):
-            return EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
-        return EXIT_STATUS[ExitStatus.CONFORMS]
-
-    @property
-    def false_alarms(self) -> list[str]:
-        """`variant: check` for every check that failed where nothing is wrong."""
-        return [f"{tried.id}: {alarm}" for tried in self.variants for alarm in alarms(tried.trial)]
-
-
-def status_of(trial: Trial, laws: Sequence[str]) -> Status:
+def status_of(trial: Trial, laws: Sequence[str]) -> FaultStatus:
     """The status that a trial gives a fault charged with `laws`."""
     if trial.timed_out:
-        return Status.TIMEOUT
+        return FaultStatus.TIMEOUT
     if trial.error or not trial.results:
-        return Status.VOID
+        return FaultStatus.VOID
     failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
     if failed & set(laws):
-        return Status.KILLED
-    return Status.KILLED_OTHER if failed else Status.SURVIVED
+        return FaultStatus.KILLED
+    return FaultStatus.KILLED_OTHER if failed else FaultStatus.SURVIVED
 
 
 def alarms(trial: Trial) -> list[str]:
@@ -100,6 +50,15 @@ def alarms(trial: Trial) -> list[str]:
     return [result.check for result in trial.results if result.verdict in convicting]
 
 
+def exit_status_of_proof(matrix: KillMatrix) -> int:
+    """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing."""
+    if matrix.false_alarms or matrix.ids(FaultStatus.SURVIVED, FaultStatus.KILLED_OTHER):
+        return EXIT_STATUS[ExitStatus.VIOLATES]
+    if matrix.ids(FaultStatus.VOID, FaultStatus.TIMEOUT):
+        return EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
+    return EXIT_STATUS[ExitStatus.CONFORMS]
+
+
 async def prove(
     zoo: Zoo,
     charges: Mapping[str, Charge],
@@ -108,36 +67,45 @@ async def prove(
     seed: int,
     workers: int,
     progress: Callable[[int, int, str], None],
-) -> Proof:
+) -> KillMatrix:
     """Try the zoo, or those of its ids in `only`, `workers` trials at a time.
 
     The reference itself is always tried. `progress` is told (done, all, id).
     """
     since = time.monotonic()
     faults = [entry for entry in zoo.faults if only is None or entry.id in only]
-    variants = [entry for entry in zoo.variants if only is None or entry.id in only]
+    variants = [
+        ZooEntry(id=CLEAN, what="the reference as it is"),
+        *(entry for entry in zoo.variants if only is None or entry.id in only),
+    ]
     plans = [
-        TrialPlan(id=CLEAN, options=(), seed=seed),
-        *(TrialPlan(id=v.id, options=("--variant", v.id), seed=seed) for v in variants),
-        *(TrialPlan(id=f.id, options=("--fault", f.id), seed=seed) for f in faults),
+        *(TrialPlan(id=v.id, options=_flags("--variant", v.id), seed=seed) for v in variants),
+        *(TrialPlan(id=f.id, options=_flags("--fault", f.id), seed=seed) for f in faults),
     ]
     trials = await _hold(plans, workers, progress)
-    return Proof(
-        faults=tuple(
-            Tried(
-                id=entry.id,
-                what=entry.what,
-                laws=charges[entry.id].laws,
-                trial=trials[entry.id],
-                status=status_of(trials[entry.id], charges[entry.id].laws),
-            )
-            for entry in faults
+    return KillMatrix(
+        faults=tuple(_fault_row(f, charges[f.id].laws, trials[f.id]) for f in faults),
+        variants=tuple(
+            VariantRow(id=v.id, what=v.what, alarms=tuple(alarms(trials[v.id]))) for v in variants
         ),
-        variants=(
-            Tried(id=CLEAN, what="the reference as it is", trial=trials[CLEAN]),
-            *(Tried(id=v.id, what=v.what, trial=trials[v.id]) for v in variants),
-        ),
+        laws={result.check: result.law for result in trials[CLEAN].results},
         wall_s=time.monotonic() - since,
+        seed=seed,
+    )
+
+
+def _flags(flag: str, name: str) -> tuple[str, ...]:
+    return () if name == CLEAN else (flag, name)
+
+
+def _fault_row(entry: ZooEntry, laws: tuple[str, ...], trial: Trial) -> FaultRow:
+    return FaultRow(
+        id=entry.id,
+        what=entry.what,
+        laws=laws,
+        status=status_of(trial, laws),
+        verdicts={result.check: result.verdict for result in trial.results},
+        note=trial.error,
     )
 
 

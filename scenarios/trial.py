@@ -16,7 +16,7 @@ import msgspec
 from conformance.errors import ConformanceError
 from reports.facts import CheckResult
 from scenarios.conduct import Order, conduct
-from scenarios.embedded import die_with_parent
+from scenarios.embedded import die_with_parent, end_as_interrupted
 from scenarios.errors import ScenarioError
 from scenarios.scenario import ChecksPart, Scenario
 
@@ -66,6 +66,7 @@ def hold(plan: TrialPlan, runs: Path) -> Trial:
 
 if __name__ == "__main__":
     die_with_parent()
+    end_as_interrupted()
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         held = hold(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
     sys.stdout.buffer.write(msgspec.json.encode(held))

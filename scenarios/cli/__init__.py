@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import Final
@@ -49,6 +50,7 @@ def trueup() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `trueup` command. Ends the process with one of the exit statuses."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = trueup.main(args=arguments, prog_name="trueup", standalone_mode=False)
     except BaseException as error:

@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from reports.matrix import KillMatrix, render_matrix_json, render_matrix_markdown
+from reports.matrix import render_matrix_json, render_matrix_markdown
 from reports.writer import write_text
 from scenarios.errors import UsageProblem
-from scenarios.matrix import matrix_of
-from scenarios.prove import prove
+from scenarios.prove import exit_status_of_proof, prove
 from scenarios.watch import watch_for
 from scenarios.zoo import Zoo, load_charges, load_zoo, quick_ids
 
@@ -62,7 +61,7 @@ def command(
     chosen = _chosen(zoo, only, quick=quick)
     with watch_for(Console(stderr=True), quiet=quiet or as_json) as watch:
         watch.begin("prove")
-        proof = asyncio.run(
+        matrix = asyncio.run(
             prove(
                 zoo,
                 load_charges(),
@@ -73,11 +72,10 @@ def command(
             )
         )
         watch.end()
-    matrix: KillMatrix = matrix_of(proof)
     if write is not None:
         write_text(write, render_matrix_markdown(matrix))
-    click.echo(render_matrix_json(matrix) if as_json else render_matrix_markdown(matrix))
-    return proof.exit_status
+    click.echo(render_matrix_json(matrix) if as_json else render_matrix_markdown(matrix), nl=False)
+    return exit_status_of_proof(matrix)
 
 
 def _chosen(zoo: Zoo, only: tuple[str, ...], *, quick: bool) -> frozenset[str] | None:

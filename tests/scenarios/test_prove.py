@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reports.facts import CheckResult, Verdict
-from scenarios.prove import Status, alarms, status_of
+from reports.matrix import FaultStatus
+from scenarios.prove import alarms, status_of
 from scenarios.trial import Trial
 
 
@@ -16,18 +17,18 @@ def result(law: str, verdict: Verdict) -> CheckResult:
 @pytest.mark.parametrize(
     ("trial", "status"),
     [
-        (Trial(results=(result("KEY", Verdict.FAIL),)), Status.KILLED),
-        (Trial(results=(result("PAGE", Verdict.FAIL),)), Status.KILLED_OTHER),
-        (Trial(results=(result("KEY", Verdict.PASS),)), Status.SURVIVED),
-        (Trial(results=(result("KEY", Verdict.INCONCLUSIVE),)), Status.SURVIVED),
-        (Trial(results=(result("KEY", Verdict.BLOCKED),)), Status.SURVIVED),
-        (Trial(), Status.VOID),
-        (Trial(error="did not start"), Status.VOID),
-        (Trial(timed_out=True), Status.TIMEOUT),
+        (Trial(results=(result("KEY", Verdict.FAIL),)), FaultStatus.KILLED),
+        (Trial(results=(result("PAGE", Verdict.FAIL),)), FaultStatus.KILLED_OTHER),
+        (Trial(results=(result("KEY", Verdict.PASS),)), FaultStatus.SURVIVED),
+        (Trial(results=(result("KEY", Verdict.INCONCLUSIVE),)), FaultStatus.SURVIVED),
+        (Trial(results=(result("KEY", Verdict.BLOCKED),)), FaultStatus.SURVIVED),
+        (Trial(), FaultStatus.VOID),
+        (Trial(error="did not start"), FaultStatus.VOID),
+        (Trial(timed_out=True), FaultStatus.TIMEOUT),
     ],
 )
 def test_a_fault_is_killed_only_by_a_law_that_it_is_charged_with(
-    trial: Trial, status: Status
+    trial: Trial, status: FaultStatus
 ) -> None:
     """Failing for another reason, not deciding, or not starting is no kill."""
     assert status_of(trial, ["KEY", "SUM=LOG"]) is status
