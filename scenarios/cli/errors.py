@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Final
 
 import click
 
@@ -10,10 +11,11 @@ from conformance.errors import ConformanceError
 from reports.errors import ReportError
 from reports.facts import EXIT_STATUS, ExitStatus
 from scenarios.errors import CouldNotTell, OwnError, UsageProblem
+from simulator.errors import DataError, SimulatorError
 
 __all__ = ["exit_status_of", "letter"]
 
-_STATUS: dict[type[BaseException], ExitStatus] = {
+_STATUS: Final[dict[type[BaseException], ExitStatus]] = {
     click.ClickException: ExitStatus.USAGE,
     click.exceptions.Abort: ExitStatus.COULD_NOT_TELL,
     KeyboardInterrupt: ExitStatus.COULD_NOT_TELL,
@@ -21,17 +23,20 @@ _STATUS: dict[type[BaseException], ExitStatus] = {
     CouldNotTell: ExitStatus.COULD_NOT_TELL,
     OwnError: ExitStatus.OUR_ERROR,
     ReportError: ExitStatus.USAGE,
+    DataError: ExitStatus.OUR_ERROR,
+    SimulatorError: ExitStatus.USAGE,
 }
 
 
-def exit_status_of(error: BaseException) -> int:
-    """The exit status for an error; an error nobody named is our own."""
+def _status_of(error: BaseException) -> ExitStatus | None:
     if isinstance(error, ConformanceError):
-        return EXIT_STATUS[error.exit_status]
-    for kind, status in _STATUS.items():
-        if isinstance(error, kind):
-            return EXIT_STATUS[status]
-    return EXIT_STATUS[ExitStatus.OUR_ERROR]
+        return error.exit_status
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
+
+
+def exit_status_of(error: BaseException) -> int:
+    """The exit status for an error; an error that nobody named is our own."""
+    return EXIT_STATUS[_status_of(error) or ExitStatus.OUR_ERROR]
 
 
 def letter(error: BaseException) -> str:
@@ -43,10 +48,7 @@ def letter(error: BaseException) -> str:
         return f"{usage}Error: {error.format_message()}"
     if isinstance(error, click.ClickException):
         return f"Error: {error.format_message()}"
-    ours = exit_status_of(error) == EXIT_STATUS[ExitStatus.OUR_ERROR]
-    if isinstance(error, ConformanceError) and not ours:
-        return f"Error: {error}"
-    if any(isinstance(error, kind) for kind in _STATUS):
+    if _status_of(error) is not None:
         return f"Error: {error}"
     trace = "".join(traceback.format_exception(error))
     return (

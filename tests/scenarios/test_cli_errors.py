@@ -1,0 +1,70 @@
+"""How every kind of error ends the process."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from conformance.errors import TargetFileError, TargetUnreachable
+from reports.errors import JournalError
+from scenarios.cli import main
+from scenarios.cli.errors import exit_status_of, letter
+from scenarios.errors import CouldNotTell, OwnError, UsageProblem
+from simulator.errors import SimulatorError
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UsageProblem("x"), 4),
+        (CouldNotTell("x"), 2),
+        (OwnError("x"), 3),
+        (KeyboardInterrupt(), 2),
+        (click.UsageError("x"), 4),
+        (JournalError("x"), 4),
+        (TargetFileError("x"), 4),
+        (TargetUnreachable("x"), 2),
+        (SimulatorError("x"), 4),
+        (ZeroDivisionError("x"), 3),
+    ],
+)
+def test_every_error_has_its_exit_status(error: BaseException, status: int) -> None:
+    """DESIGN's five statuses, and nothing else."""
+    assert exit_status_of(error) == status
+
+
+def test_only_a_fault_of_ours_shows_a_traceback() -> None:
+    """You and they get a letter; we get the trace."""
+    assert letter(UsageProblem("no such file")) == "Error: no such file"
+    assert "Traceback" not in letter(TargetUnreachable("nobody there"))
+    assert "fault of trueup" in letter(ZeroDivisionError("x"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["run", "--nonsense"], ["run", "nonsense"], ["check", "--level", "9"]],
+)
+def test_wrong_usage_ends_with_4_and_a_remedy(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped command line is told what is wrong, on the standard error."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.strip()
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])
+def test_help_fits_an_80_column_terminal(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No line of help is wider than 80 characters."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert max(map(len, lines)) <= 80
