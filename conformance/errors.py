@@ -1,19 +1,77 @@
 """What can go wrong with the judging itself; never a verdict about the target.
 
     ConformanceError
-    └── TargetFileError     the target file is not what it should be: exit status 4 (usage)
+    ├── TargetFileError     you: the target file is not what it should be     exit status 4
+    ├── TargetTrouble       they: the target cannot be judged                 exit status 2
+    │   ├── TargetUnreachable   nobody answers at the address
+    │   ├── WrongKeys           the target refuses the keys of the target file
+    │   ├── NotAnApi            something answers that is not this API
+    │   └── TargetClockUnknown  the clock hook does not move the clock
+    ├── BudgetExhausted     the target file allows no further requests        exit status 2
+    └── JudgeBroken         we: a check did not report, or reported nonsense  exit status 3
 
 Every message is a letter to a person: where, what was expected, what came, what to do.
 """
 
 from __future__ import annotations
 
-__all__ = ["ConformanceError", "TargetFileError"]
+from typing import ClassVar
+
+from reports.facts import ExitStatus
+
+__all__ = [
+    "BudgetExhausted",
+    "ConformanceError",
+    "JudgeBroken",
+    "NotAnApi",
+    "TargetClockUnknown",
+    "TargetFileError",
+    "TargetTrouble",
+    "TargetUnreachable",
+    "WrongKeys",
+]
 
 
 class ConformanceError(Exception):
     """Root of this room's errors; the message is for a person."""
 
+    exit_status: ClassVar[ExitStatus] = ExitStatus.OUR_ERROR
+    """How a run ends that meets it."""
+
 
 class TargetFileError(ConformanceError):
     """You: a target file cannot be used. Lists every problem found, not only the first."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class TargetTrouble(ConformanceError):
+    """They: the target cannot be judged as it is."""
+
+    exit_status = ExitStatus.COULD_NOT_TELL
+
+
+class TargetUnreachable(TargetTrouble):
+    """Nobody answers at the target's address, or not in time."""
+
+
+class WrongKeys(TargetTrouble):
+    """The target answers 401 or 403 to the keys of the target file."""
+
+
+class NotAnApi(TargetTrouble):
+    """Something answers, but not with the JSON objects of this API."""
+
+
+class TargetClockUnknown(TargetTrouble):
+    """The clock hook failed or did not move the target's clock."""
+
+
+class BudgetExhausted(ConformanceError):
+    """The requests that the target file allows are used up."""
+
+    exit_status = ExitStatus.COULD_NOT_TELL
+
+
+class JudgeBroken(ConformanceError):
+    """We: the judge itself did not do its work."""

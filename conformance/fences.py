@@ -1,0 +1,115 @@
+"""Fences: account-wide figures, read so that foreign traffic cannot spoil them.
+
+A pool's ledger and account figures are read before and after the summaries that they are compared
+with. Where nothing moved in between, the fence is *quiet* and its figures belong together;
+otherwise it is read again. What ran before the run is taken off by the fence at stage `open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from conformance import asks
+from conformance.facts import Facts
+from conformance.model import Ask, Scene
+from conformance.oracle import by_day, cells_of_summaries
+from conformance.rows import Row, day_of, dotted, text, whole
+from reports.facts import Counts, Json
+
+__all__ = [
+    "DAYS",
+    "FENCED_STAGES",
+    "entries",
+    "fence",
+    "ledger_total",
+    "money_rows",
+    "quiet",
+    "summary_days",
+    "usage_days",
+]
+
+FENCED_STAGES: Final = ("open", "now", "money", "past-90")
+DAYS: Final = 8
+"""Days before the run's own that a fence covers; events are never older than 7 days."""
+
+
+def _summaries(scene: Scene, pool: str, *, dates: bool) -> Ask:
+    last = scene.now + timedelta(days=1)
+    return asks.pool_summaries(pool, scene.now - timedelta(days=DAYS), last, dates=dates)
+
+
+def fence(facts: Facts, pool: str) -> Sequence[Ask]:
+    """The questions of one fence, in the order in which they must be asked."""
+    scene = facts.scene
+    record = [asks.customer(1)] if "customer" in scene.claims else []
+    record_after = [asks.customer(2)] if record else []
+    dates = facts.reading("summary-period-form") == "date"
+    return (
+        asks.account(pool, 1),
+        *record,
+        asks.ledger(pool, 1),
+        _summaries(scene, pool, dates=dates),
+        asks.ledger(pool, 2),
+        asks.account(pool, 2),
+        *record_after,
+    )
+
+
+def quiet(facts: Facts, stage: str, pool: str) -> bool:
+    """Whether nothing moved while the fence was read."""
+    one, two = (facts.walk(stage, asks.ledger(pool, again)) for again in (1, 2))
+    same_ledger = one is not None and two is not None and one.rows == two.rows
+    return same_ledger and _body(facts, stage, asks.account(pool, 1)) == _body(
+        facts, stage, asks.account(pool, 2)
+    )
+
+
+def _body(facts: Facts, stage: str, ask: Ask) -> Json:
+    exchange = facts.answer(stage, ask)
+    return None if exchange is None else dotted(exchange.body, "data")
+
+
+def entries(facts: Facts, stage: str, pool: str) -> tuple[Row, ...]:
+    """All ledger entries of a pool, as last read in the stage's fence."""
+    walk = facts.walk(stage, asks.ledger(pool, 2))
+    return () if walk is None else walk.rows
+
+
+def is_usage(row: Row, pool: str) -> bool:
+    return text(row, f"{pool}_ledger_reason") == "usage"
+
+
+def usage_days(facts: Facts, stage: str, pool: str) -> Mapping[str, int]:
+    """Bytes used by UTC day, as magnitudes, whatever sign the ledger writes them with."""
+    days: dict[str, int] = {}
+    for row in entries(facts, stage, pool):
+        if is_usage(row, pool):
+            day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
+            days[day] = days.get(day, 0) + abs(whole(row, f"{pool}_ledger_bytes") or 0)
+    return days
+
+
+def summary_days(facts: Facts, stage: str, pool: str) -> Mapping[str, Counts]:
+    """Requests and bytes of all of a network's summaries by UTC day, within the fence."""
+    dates = facts.reading("summary-period-form") == "date"
+    walk = facts.walk(stage, _summaries(facts.scene, pool, dates=dates))
+    cells = cells_of_summaries(() if walk is None else walk.rows)
+    return by_day({cell: counts for cell, counts in cells.items() if cell.network == pool})
+
+
+def money_rows(facts: Facts, stage: str, pool: str) -> Mapping[str, int]:
+    """Entries that are no usage: ledger id to bytes as written."""
+    return {
+        text(row, f"{pool}_ledger_id") or f"no id {n}": whole(row, f"{pool}_ledger_bytes") or 0
+        for n, row in enumerate(entries(facts, stage, pool))
+        if not is_usage(row, pool)
+    }
+
+
+def ledger_total(facts: Facts, stage: str, pool: str) -> int:
+    """What the ledger adds up to: entries of money as written, less all usage."""
+    return sum(money_rows(facts, stage, pool).values()) - sum(
+        usage_days(facts, stage, pool).values()
+    )

@@ -1,0 +1,119 @@
+"""The levers of a target: its clock, maintenance, money and restart, pulled as its file says.
+
+A hook that fails is a fact (`ok` false), not an exception: the caller decides what follows.
+Answers are recorded with keys struck out; the headers of a hook are never recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import aiohttp
+import msgspec
+
+from conformance.placeholders import fill, fill_text
+from conformance.recorder import Recorder, stamp
+from conformance.target_values import CommandHook, HookForm, HttpHook, Target
+from conformance.wall_clock import OurClock
+from reports.facts import Json
+from reports.records import Hook
+
+__all__ = ["Levers"]
+
+
+class Levers:
+    """Pulls the hooks of one target and records each pull."""
+
+    def __init__(self, target: Target, recorder: Recorder, clock: OurClock) -> None:
+        self._target = target
+        self._recorder = recorder
+        self._clock = clock
+
+    async def pull(
+        self,
+        name: str,
+        values: Mapping[str, Json],
+        *,
+        stage: str,
+        check: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Hook:
+        """Pull a lever with the given placeholders; `headers` replaces those of the file."""
+        form: HookForm | None = getattr(self._target, name)
+        assert form is not None, "callers look at the plan's levers first"
+        response: Json = None
+        error = ""
+        try:
+            if isinstance(form, HttpHook):
+                response, error = await self._http(form, values, headers)
+            else:
+                response, error = await _command(form, values)
+        except TimeoutError:
+            error = "no answer in time"
+        except (aiohttp.ClientError, OSError) as cause:
+            error = f"{type(cause).__name__}: {cause}"
+        struck = self._recorder.strike(error)
+        hook = Hook(
+            hook=name,
+            at=stamp(self._clock.now()),
+            request=dict(values),
+            response=self._recorder.strike(response),
+            ok=not error,
+            error=str(struck)[:500],
+            check=check,
+            stage=stage,
+        )
+        self._recorder.write(hook)
+        return hook
+
+    async def _http(
+        self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
+    ) -> tuple[Json, str]:
+        own = {name: fill_text(value, values) for name, value in form.headers.items()}
+        body = fill(dict(form.body), values)
+        timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, 60.0))
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.request(
+                form.method,
+                fill_text(form.url, values),
+                headers=own if headers is None else dict(headers),
+                json=body,
+                allow_redirects=False,
+            ) as response,
+        ):
+            raw = await response.content.read(1 << 20)
+            status = response.status
+        try:
+            answer: Json = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            answer = raw[:500].decode("utf-8", "replace")
+        return answer, "" if 200 <= status < 300 else f"status {status}"
+
+
+async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json, str]:
+    argv = [fill_text(word, values) for word in form.argv]
+    child = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(form.timeout_s):
+            out, err = await child.communicate()
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    said = out[:4096].decode("utf-8", "replace")
+    try:
+        answer: Json = msgspec.json.decode(out)
+    except msgspec.DecodeError:
+        answer = said
+    if child.returncode == 0:
+        return answer, ""
+    return answer, f"exit status {child.returncode}: {err[:300].decode('utf-8', 'replace')}"

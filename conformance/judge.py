@@ -1,0 +1,61 @@
+"""Judging from a journal alone: the same verdicts as in the run, for anyone who has the file.
+
+The live run calls `judge_records` with the records that it has just written; a third party calls
+`judge_journal` with those that it has read. There is no other way to a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from conformance.errors import JudgeBroken
+from conformance.facts import Facts
+from conformance.laws import CHECKS
+from conformance.model import Check
+from conformance.verdicts import judge_all
+from reports.facts import CheckResult
+from reports.journal import Journal
+from reports.records import JudgePlan, Record, Result
+
+__all__ = ["BY_NAME", "disagreements", "judge_journal", "judge_records"]
+
+BY_NAME = {check.name: check for check in CHECKS}
+
+
+def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
+    """Verdicts of the checks over records; JudgeBroken where the run never began."""
+    return judge_all(Facts(records), checks)
+
+
+def judge_journal(journal: Journal) -> list[CheckResult]:
+    """Recompute every verdict that a journal's header declares.
+
+    Raises JudgeBroken for a name that this version does not know.
+    """
+    names = journal.header.checks
+    unknown = [n for n in names if n not in BY_NAME]
+    if unknown:
+        raise JudgeBroken(
+            f"{journal.path}: declares checks that this version of trueup does not know: "
+            f"{', '.join(unknown)}; judge it with trueup {journal.header.trueup}"
+        )
+    results: list[CheckResult] = []
+    if any(isinstance(record, JudgePlan) for record in journal.records):
+        results = judge_records(journal.records, [BY_NAME[n] for n in names if n in BY_NAME])
+    return results
+
+
+def disagreements(journal: Journal, again: Sequence[CheckResult]) -> list[str]:
+    """Checks whose verdict in the journal is not the recomputed one; a sentence each."""
+    stored = {r.result.check: r.result for r in journal.records if isinstance(r, Result)}
+    found = []
+    for result in again:
+        before = stored.get(result.check)
+        if before is None:
+            found.append(f"{result.check}: not in the journal, {result.verdict} when judged again")
+        elif (before.verdict, before.evidence) != (result.verdict, result.evidence):
+            found.append(
+                f"{result.check}: in the journal {before.verdict} on {before.evidence} "
+                f"observations, judged again {result.verdict} on {result.evidence}"
+            )
+    return found

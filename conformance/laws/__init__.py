@@ -1,0 +1,30 @@
+"""The register of checks: one explicit tuple, in the order in which they are reported."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance.laws import (
+    graphs,
+    ledgers,
+    logs,
+    protocol,
+    retention,
+    searches,
+    summaries,
+    tenancy,
+)
+from conformance.model import Check
+
+__all__ = ["CHECKS"]
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *protocol.CHECKS,
+    *searches.CHECKS,
+    *tenancy.CHECKS,
+    *logs.CHECKS,
+    *summaries.CHECKS,
+    *ledgers.CHECKS,
+    *graphs.CHECKS,
+    *retention.CHECKS,
+)

@@ -1,0 +1,46 @@
+"""What the judge needs from whoever composes a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from reports.facts import CellKey, Counts, EventOutcome, HourKey, Json, Outcome
+
+__all__ = ["Ingest", "SentTraffic"]
+
+
+class Ingest(Protocol):
+    """The way into the target."""
+
+    async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
+        """Hand events over in one delivery; one outcome per event, in order.
+
+        Never raises for what a target answers; a lost answer is `Outcome.UNKNOWN`.
+        """
+
+
+class SentTraffic(Protocol):
+    """Fleet or load traffic, known to the last byte. All figures exclude what was refused."""
+
+    @property
+    def customers(self) -> tuple[int, ...]:
+        """Tenants that the traffic was sent for."""
+
+    def cells(self) -> Mapping[CellKey, Counts]:
+        """What was accepted, by summary cell."""
+
+    def slack(self) -> Mapping[CellKey, Counts]:
+        """What may or may not have arrived, by summary cell."""
+
+    def hours(self) -> Mapping[HourKey, Counts]:
+        """What was accepted, by hour, network and tenant."""
+
+    def event(self, log_id: str) -> Mapping[str, Json] | None:
+        """The event of an id; None where the traffic has no such event."""
+
+    def outcome(self, log_id: str) -> Outcome | None:
+        """What became of the event of an id; None where the traffic has no such event."""
+
+    def log_ids(self, limit: int) -> Sequence[str]:
+        """At most `limit` ids of accepted events, a sample that the seed decides."""

@@ -1,0 +1,101 @@
+"""Reading values out of answers that may hold anything: never raises, says None where it cannot.
+
+Times come in several documented forms (`2025-04-01 13:00:00`, with a `T`, with a `Z`, with a
+fraction, or a bare date); they all become aware UTC moments. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from reports.facts import Counts, Json
+
+__all__ = [
+    "Row",
+    "counts_of",
+    "day_of",
+    "dotted",
+    "moment",
+    "same_hostname",
+    "text",
+    "time_text",
+    "whole",
+]
+
+Row: TypeAlias = Mapping[str, Json]
+
+
+def text(row: Row, key: str) -> str | None:
+    """The value where it is a text."""
+    value = row.get(key)
+    return value if isinstance(value, str) else None
+
+
+def whole(row: Row, key: str) -> int | None:
+    """The value where it is an integer; a float that is whole counts, true and false do not."""
+    value = row.get(key)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None
+
+
+def moment(value: Json) -> datetime | None:
+    """A documented form of a date, month or date-time, as a moment in UTC; numbers are epochs."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+        except (OverflowError, ValueError, OSError):
+            return None
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(f"{value}-01" if len(value) == 7 else value.strip())
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def time_text(at: datetime) -> str:
+    """A moment as the API writes it: `YYYY-MM-DD HH:MM:SS`, UTC, whole seconds."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def day_of(value: Json) -> str | None:
+    """UTC day of a date or date-time, `YYYY-MM-DD`."""
+    at = moment(value)
+    return None if at is None else at.strftime("%Y-%m-%d")
+
+
+def dotted(body: Json, path: str) -> Json:
+    """What stands at a dotted path of a JSON value; None where the path leads nowhere."""
+    for key in path.split("."):
+        if not isinstance(body, Mapping):
+            return None
+        body = body.get(key)
+    return body
+
+
+def same_hostname(one: str, other: str) -> bool:
+    """Whether two names are one host for DNS: letter case and a trailing dot do not matter."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
+def counts_of(rows: Iterable[Row]) -> Counts:
+    """What summary rows add up to; counters that are absent count nothing."""
+    rows = tuple(rows)
+    return Counts(
+        *(
+            sum(whole(row, f"log_summary_{name}") or 0 for row in rows)
+            for name in ("requests", "bytes", "successful", "error")
+        )
+    )

@@ -1,0 +1,529 @@
+"""Runs checks against a target: plants, asks, moves the clock, records; then lets judges judge.
+
+Everything that decides is elsewhere and pure; this shell acts and waits. It keeps no facts of its
+own: what it needs to know it looks up in the records that it has written, as the offline judge
+will. Checks never delete, and nothing is waited for by a fixed time: a marker is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from conformance import asks
+from conformance.client import ReadClient
+from conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
+from conformance.facts import Facts
+from conformance.fences import FENCED_STAGES, fence, quiet
+from conformance.hooks import Levers
+from conformance.judge import judge_records
+from conformance.laws import CHECKS
+from conformance.marker import MARKER, marker_asks, seen_marker, settled
+from conformance.model import Ask, Batch, Check, Scene, World
+from conformance.money import payments
+from conformance.ports import Ingest
+from conformance.readings import LATE, reading_asks, readings_now
+from conformance.recorder import Recorder, stamp
+from conformance.rows import dotted, moment, time_text, whole
+from conformance.stages import Stage, stages_for
+from conformance.target import levels
+from conformance.target_values import HttpHook, Target
+from conformance.verdicts import exit_status
+from conformance.wall_clock import OurClock, WallClock, fresh_prefix
+from conformance.worlds import WORLDS
+from reports.facts import CheckResult, EventOutcome, ExitStatus, Json, Outcome, Reading, Verdict
+from reports.journal import JournalWriter
+from reports.records import (
+    Delivered,
+    Exchange,
+    JudgePlan,
+    OutcomeRange,
+    Phase,
+    ReadingSeen,
+    Result,
+)
+
+__all__ = ["ProgressEvent", "RunOutcome", "checks_for", "probe_readings", "run_checks"]
+
+UNDECLARED_FRESHNESS_S: Final = 35.0
+"""How long a marker is waited for where no freshness is declared."""
+POLL_S: Final = 0.05
+POLL_MOST_S: Final = 1.0
+SIGHTS: Final = 4
+"""Times in a row that the marker must be seen, so that lagging replicas have all been met."""
+QUIET_TRIES: Final = 6
+LOOKS: Final = 2
+"""Times that a failed check is looked at again after a pause, because views may lag."""
+LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgressEvent:
+    """Where a run is: stage `done` of `total`."""
+
+    stage: str
+    what: str
+    done: int
+    total: int
+    requests: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """What a run of the judge found."""
+
+    results: tuple[CheckResult, ...]
+    readings: tuple[Reading, ...]
+    exit_status: ExitStatus
+    requests: int
+
+
+def _no_progress(_event: ProgressEvent) -> None:
+    pass
+
+
+def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The checks that a run will hold the target to, in order: declare them in the header.
+
+    `level` bounds what may be done; what the target lets us do bounds it as well. `only` holds
+    names or laws of checks; empty stands for all.
+    """
+    reached = {each for each in levels(target) if each <= level}
+    top = max(reached)
+    return tuple(
+        check
+        for check in CHECKS
+        if (check.level in reached or (check.level == 1 and top >= 2))
+        and (not check.audit or top == 0)
+        and (not only or check.name in only or check.law in only)
+    )
+
+
+async def run_checks(
+    target: Target,
+    *,
+    writer: JournalWriter,
+    ingest: Ingest | None,
+    seed: int = 0,
+    level: int = 4,
+    only: Sequence[str] = (),
+    progress: Callable[[ProgressEvent], None] = _no_progress,
+    clock: OurClock | None = None,
+    prefix: str | None = None,
+) -> RunOutcome:
+    """Hold a target to every check of a level, or to those named in `only`.
+
+    The caller has written the header, with the names of `checks_for`, and writes the footer.
+    `prefix` begins every planted name and must be fresh; drawn by chance where left out. Raises
+    TargetTrouble, BudgetExhausted (exit status 2): what was recorded so far stays.
+    """
+    clock = clock or WallClock()
+    recorder = Recorder(writer, secrets=target.secrets)
+    checks = checks_for(target, level=level if ingest is not None else 0, only=only)
+    async with ReadClient(target, recorder, clock) as client:
+        run = _Run(
+            target=target,
+            recorder=recorder,
+            client=client,
+            clock=clock,
+            ingest=ingest,
+            checks=checks,
+            progress=progress,
+        )
+        top = max((check.level for check in checks), default=0)
+        await run.open(prefix or fresh_prefix(), top)
+        await run.stages(stages_for(top, run.scene.levers))
+        results = judge_records(recorder.records, checks)
+        for result in results:
+            recorder.write(Result(result=result))
+        facts = Facts(recorder.records)
+        return RunOutcome(
+            results=tuple(results),
+            readings=tuple(facts.readings.values()),
+            exit_status=exit_status(results),
+            requests=client.pacer.made,
+        )
+
+
+async def probe_readings(target: Target, *, writer: JournalWriter) -> tuple[Reading, ...]:
+    """The readings that can be had in seconds by reading alone; plants nothing.
+
+    Raises TargetTrouble where the target does not answer, or not as this API.
+    """
+    outcome = await run_checks(target, writer=writer, ingest=None, level=0, only=("no check",))
+    return outcome.readings
+
+
+class _Run:
+    """One run in progress. Holds ends of pipes, not facts."""
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        recorder: Recorder,
+        client: ReadClient,
+        clock: OurClock,
+        ingest: Ingest | None,
+        checks: Sequence[Check],
+        progress: Callable[[ProgressEvent], None],
+    ) -> None:
+        self._target = target
+        self._recorder = recorder
+        self._client = client
+        self._clock = clock
+        self._ingest = ingest
+        self._checks = checks
+        self._progress = progress
+        self._levers = Levers(target, recorder, clock)
+        self._lag_s = 0.0
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self._recorder.records)
+
+    @property
+    def scene(self) -> Scene:
+        return self.facts.scene
+
+    # --- beginning
+
+    async def open(self, prefix: str, level: int) -> None:
+        """Find out whom we speak to and what time it is there, and record the plan."""
+        for name, value in self._target.readings.items():
+            self._read(Reading(name=name, value=value, how="declared"))
+        customers: dict[str, int] = {}
+        for letter, tenant in self._target.tenants.items():
+            exchange = await self._meet(letter)
+            told = whole(_data(exchange), "customer_id")
+            number = tenant.customer_id if tenant.customer_id is not None else told
+            if number is not None:
+                customers[letter] = number
+        now = await self._target_now(level)
+        shape = self._target.graph
+        self._recorder.write(
+            JudgePlan(
+                prefix=prefix,
+                now=time_text(now),
+                level=level,
+                customers=customers,
+                claims=tuple(sorted(self._target.claims)),
+                levers=tuple(n for n in LEVERS if getattr(self._target, n) is not None),
+                graph={
+                    "points": shape.points,
+                    "time": shape.time,
+                    "requests": shape.requests,
+                    "bytes": shape.bytes,
+                },
+            )
+        )
+
+    async def _meet(self, tenant: str) -> Exchange:
+        """The first question to a tenant; a letter where it cannot be the last."""
+        ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
+        await self._client.ask(ask, stage="meet")
+        first = self.facts.answer("meet", ask)
+        assert first is not None, "it was just asked"
+        where = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
+        if first.status is None:
+            raise TargetUnreachable(
+                f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
+                f"{self._target.path}, and that the target runs"
+            )
+        if first.status in (401, 403):
+            raise WrongKeys(
+                f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
+                f"200; check the environment variables that {self._target.path} names"
+            )
+        if not isinstance(first.body, dict):
+            raise NotAnApi(
+                f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
+                f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
+                f"check base_url in {self._target.path}"
+            )
+        ask = asks.customer(tenant=tenant)
+        await self._client.ask(ask, stage="meet")
+        met = self.facts.answer("meet", ask)
+        assert met is not None, "it was just asked"
+        return met
+
+    async def _target_now(self, level: int) -> datetime:
+        """The target's time: told by its clock hook where we may move it, else taken for ours."""
+        ours = self._clock.now().replace(microsecond=0)
+        if level < 3 or self._target.clock is None:
+            return ours
+        goal = ours + timedelta(seconds=1)
+        for _ in range(2):
+            values: dict[str, Json] = {"now": time_text(goal), "advance_s": 1}
+            hook = await self._levers.pull("clock", values, stage="meet")
+            told = _latest_time(hook.response)
+            if hook.ok:
+                return told if told is not None and told > goal else goal
+            if told is None or told <= goal:
+                break
+            goal = told + timedelta(seconds=1)
+        raise TargetClockUnknown(
+            f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
+            "  expected: a clock that can be moved forward to the present; check [clock], or run "
+            "with --level 2"
+        )
+
+    # --- stages
+
+    async def stages(self, stages: Sequence[Stage]) -> None:
+        for number, stage in enumerate(stages):
+            self._phase(stage.name, "begin")
+            self._progress(
+                ProgressEvent(
+                    stage=stage.name,
+                    what=stage.what,
+                    done=number,
+                    total=len(stages),
+                    requests=self._client.pacer.made,
+                )
+            )
+            try:
+                await self._stage(stage)
+            except BaseException:
+                self._phase(stage.name, "interrupted")
+                raise
+            self._phase(stage.name, "end")
+
+    def _phase(self, name: str, state: str) -> None:
+        at = stamp(self._clock.now())
+        self._recorder.write(Phase(name=f"judge {name}", state=state, at=at))
+
+    async def _stage(self, stage: Stage) -> None:
+        if stage.at is not None:
+            await self._move(stage.name, stage.at(self.scene))
+        for _ in range(stage.maintenance if "maintenance" in self.scene.levers else 0):
+            await self._levers.pull("maintenance", {}, stage=stage.name)
+        if stage.name == "open":
+            await self._open_stage()
+        if stage.name == "money":
+            await self._pay(stage.name)
+        await self._plant_all(stage.name)
+        if stage.name == "restart":
+            await self._levers.pull("restart", {}, stage=stage.name)
+        if stage.name == "now":
+            await self._settle(stage.name)
+        await self._ask_all(stage.name)
+        self._note_readings(stage.name)
+        await self._look_again(stage.name)
+
+    async def _open_stage(self) -> None:
+        await self._ask_once(reading_asks(self.scene), "open")
+        self._note_readings("open")
+        await self._try_locks("open")
+        if self._ingest is not None and self.scene.level >= 2:
+            await self._ask_once(marker_asks(self.scene), "open")
+            await self._plant(LATE, "open", self.scene)
+            self._note_readings("open")
+
+    async def _try_locks(self, stage: str) -> None:
+        """Pull the harmless hooks with a customer's keys in place of their own."""
+        if not any(check.law == "SAFETY" for check in self._checks):
+            return
+        own = self._target.tenants["a"]
+        keys = {"X-API-Public-Key": own.public_key, "X-API-Private-Key": own.private_key}
+        for name in ("clock", "maintenance"):
+            form = getattr(self._target, name)
+            if isinstance(form, HttpHook) and form.headers:
+                values: dict[str, Json] = {"now": time_text(self.facts.now(stage)), "advance_s": 0}
+                await self._levers.pull(name, values, stage=stage, check="safety", headers=keys)
+
+    async def _move(self, stage: str, to: datetime) -> None:
+        now = self.facts.now(stage)
+        values: dict[str, Json] = {
+            "now": time_text(to),
+            "advance_s": max(0, int((to - now).total_seconds())),
+        }
+        hook = await self._levers.pull("clock", values, stage=stage)
+        if not hook.ok:
+            raise TargetClockUnknown(
+                f"the target's clock could not be moved to {time_text(to)}: {hook.error}\n"
+                f"  check [clock] in {self._target.path}, or run with --level 2"
+            )
+
+    async def _pay(self, stage: str) -> None:
+        if not any(check.lever == "money" for check in self._checks):
+            return
+        scene = self.scene
+        for payment in payments(scene):
+            values: dict[str, Json] = {
+                "customer_id": scene.customers.get("a", 0),
+                "network": payment.network,
+                "kind": payment.kind,
+                "bytes": payment.bytes,
+                "idempotency_key": payment.key,
+                "service_id": "",
+            }
+            await self._levers.pull("money", values, stage=stage)
+
+    # --- planting
+
+    async def _plant_all(self, stage: str) -> None:
+        wanted = {world for check in self._checks for world in check.worlds}
+        here = [world for world in WORLDS if world.name in wanted and world.stage == stage]
+        if not here or self._ingest is None:
+            return
+        scene = self.scene
+        if stage != "now":
+            scene = replace(scene, now=self.facts.now(stage))
+        async with asyncio.TaskGroup() as group:
+            for world in here:
+                if "b" in scene.customers or world.name != "tenants":
+                    group.create_task(self._plant(world, stage, scene))
+        if stage == "now":
+            await self._plant(MARKER, stage, scene)
+
+    async def _plant(self, world: World, stage: str, scene: Scene) -> None:
+        batches = world.plant(scene)
+        together = [batch for batch in batches if batch.together]
+        for batch in batches:
+            if not batch.together:
+                await self._deliver(world.name, stage, batch)
+        async with asyncio.TaskGroup() as group:
+            for batch in together:
+                group.create_task(self._deliver(world.name, stage, batch))
+
+    async def _deliver(self, world: str, stage: str, batch: Batch) -> None:
+        assert self._ingest is not None, "nothing is planted without a way in"
+        started = self._clock.monotonic()
+        outcomes = await self._ingest.send(batch.events)
+        events = self._recorder.strike([dict(event) for event in batch.events])
+        assert isinstance(events, list)
+        self._recorder.write(
+            Delivered(
+                source="probe",
+                outcomes=_ranges(outcomes, len(batch.events)),
+                at=stamp(self._clock.now()),
+                check=world,
+                stage=stage,
+                events=tuple(event for event in events if isinstance(event, dict)),
+                elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            )
+        )
+
+    async def _settle(self, stage: str) -> None:
+        """Poll the marker until every view shows it, several times in a row, or time is up."""
+        declared = self._target.readings.get("freshness-s")
+        limit = float(declared) if declared is not None else UNDECLARED_FRESHNESS_S
+        started = self._clock.monotonic()
+        sights, attempt, pause = 0, 1, POLL_S
+        while True:
+            await self._ask_once(marker_asks(self.scene), "fresh", attempt)
+            waited = self._clock.monotonic() - started
+            sights = sights + 1 if seen_marker(self.facts, "fresh") else 0
+            if sights == 1:
+                self._lag_s = waited
+            if settled(sights, SIGHTS, waited, limit):
+                return
+            attempt += 1
+            if not sights:
+                await self._clock.sleep(pause)
+                pause = min(pause * 1.5, POLL_MOST_S)
+
+    # --- asking
+
+    async def _ask_all(self, stage: str) -> None:
+        scene = self.scene
+        await self._ask_once([ask for c in self._checks for ask in c.asks(scene, stage)], stage)
+        facts = self.facts
+        await self._ask_once([a for c in self._checks for a in c.follow(facts, stage)], stage)
+        if stage == "now":
+            taken = [c for c in self._checks if not c.claim or c.claim in scene.claims]
+            steps = [step for check in taken for step in check.steps(scene)]
+            for step in dict.fromkeys(steps):
+                await self._client.ask(step, stage="steps")
+        if stage in FENCED_STAGES and any(check.fenced for check in self._checks):
+            for pool in asks.POOLS:
+                if pool in scene.claims:
+                    await self._fence(stage, pool)
+
+    async def _ask_once(self, wanted: Sequence[Ask], stage: str, attempt: int = 1) -> None:
+        async with asyncio.TaskGroup() as group:
+            for ask in dict.fromkeys(wanted):
+                if ask.tenant in self._target.tenants:
+                    group.create_task(self._client.ask(ask, stage=stage, attempt=attempt))
+
+    async def _fence(self, stage: str, pool: str, since: int = 0) -> None:
+        for attempt in range(since + 1, since + QUIET_TRIES + 1):
+            for ask in fence(self.facts, pool):
+                await self._client.ask(ask, stage=stage, attempt=attempt)
+            if quiet(self.facts, stage, pool):
+                return
+            await self._clock.sleep(POLL_S)
+
+    async def _look_again(self, stage: str) -> None:
+        """Ask again what failed, after a pause: what only lagged is then in order."""
+        if stage == "open":
+            return
+        for look in range(1, LOOKS + 1):
+            facts = self.facts
+            failed = [
+                check
+                for check, result in zip(
+                    self._checks, judge_records(self._recorder.records, self._checks), strict=True
+                )
+                if result.verdict in (Verdict.FAIL, Verdict.BLOCKED) and check.eventual
+            ]
+            again = [ask for c in failed for ask in c.asks(facts.scene, stage)]
+            again += [ask for c in failed for ask in c.follow(facts, stage)]
+            fenced = stage in FENCED_STAGES and any(check.fenced for check in failed)
+            if not again and not fenced:
+                return
+            if look > 1 and self._lag_s < POLL_MOST_S:
+                return
+            await self._clock.sleep(max(0.2, self._lag_s))
+            await self._ask_once(again, stage, look + 1)
+            for pool in asks.POOLS if fenced else ():
+                if pool in facts.scene.claims:
+                    await self._fence(stage, pool, look * QUIET_TRIES)
+
+    def _note_readings(self, stage: str) -> None:
+        for reading in readings_now(self.facts, stage):
+            self._read(reading)
+
+    def _read(self, reading: Reading) -> None:
+        self._recorder.write(ReadingSeen(reading=reading))
+
+
+def _data(exchange: Exchange) -> dict[str, Json]:
+    data = dotted(exchange.body, "data")
+    return dict(data) if isinstance(data, dict) else {}
+
+
+def _latest_time(value: object) -> datetime | None:
+    """The latest time that stands anywhere in an answer."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        found = [at for at in map(_latest_time, value) if at is not None]
+        return max(found, default=None)
+    if not isinstance(value, str):
+        return None
+    words = value.replace(",", " ").replace(";", " ")
+    tokens = words.split()
+    pairs = [f"{one} {two.rstrip('.')}" for one, two in pairwise(tokens)]
+    times = [moment(each) for each in (value, *pairs, *tokens) if len(each) >= 16]
+    return max((at.astimezone(UTC) for at in times if at is not None), default=None)
+
+
+def _ranges(outcomes: Sequence[EventOutcome], count: int) -> tuple[OutcomeRange, ...]:
+    """Outcomes as runs of equal ones; an event without an outcome is unknown."""
+    padded = [*outcomes, *[EventOutcome(Outcome.UNKNOWN, "no outcome")] * (count - len(outcomes))]
+    ranges: list[OutcomeRange] = []
+    for n, one in enumerate(padded[:count]):
+        last = ranges[-1] if ranges else None
+        if last is not None and (last.outcome, last.reason) == (one.outcome, one.reason):
+            ranges[-1] = OutcomeRange(
+                first=last.first, count=last.count + 1, outcome=one.outcome, reason=one.reason
+            )
+        else:
+            ranges.append(OutcomeRange(first=n, count=1, outcome=one.outcome, reason=one.reason))
+    return tuple(ranges)

@@ -1,0 +1,28 @@
+"""The judge against the reference: all in order, and the journal alone says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance.judge import disagreements, judge_journal
+from reports.facts import ExitStatus, Verdict
+from reports.journal import read_journal
+from tests.conformance.embedded import judged, started, target_of
+
+
+@pytest.mark.slow
+async def test_the_reference_conforms_and_the_journal_says_so_too(tmp_path: Path) -> None:
+    """A whole run of level 3: no alarm, nothing left open, and every verdict recomputed."""
+    with started() as serving:
+        target = target_of(serving, tmp_path)
+        outcome = await judged(target, serving["ingest_url"], tmp_path / "journal.ndjson")
+    wrong = [r for r in outcome.results if r.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
+    assert wrong == []
+    assert outcome.exit_status is ExitStatus.CONFORMS
+    assert outcome.requests <= 1200
+    journal = read_journal(tmp_path / "journal.ndjson")
+    again = judge_journal(journal)
+    assert [result.check for result in again] == list(journal.header.checks)
+    assert disagreements(journal, again) == []
