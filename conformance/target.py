@@ -78,7 +78,7 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
         ) from error
     problems = [problem_of(error, SCHEMA) for error in _VALIDATOR.iter_errors(document)]
     if problems:
-        raise letter(path, text, sorted(problems, key=lambda problem: problem.key))
+        raise letter(path, text, problems)
     target, problems = build(document, path.absolute(), environ)
     if target is None:
         raise letter(path, text, problems)

@@ -46,12 +46,17 @@ class _Builder:
     environ: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    """Environment variables that were told to be missing: each is told once."""
 
     def from_env(self, key: str, name: str, *, example: str) -> str:
         """The variable's value; empty, with a problem noted, where it cannot be used."""
         value = self.environ.get(name, "")
         expected = f"a value in the environment variable {name}"
+        if not value and name in self.missing:
+            return value
         if not value:
+            self.missing.add(name)
             state = "it is empty" if name in self.environ else "it is not set"
             remedy = f"export {name}='{example}'"
             self.problems.append(Problem(key=key, expected=expected, came=state, remedy=remedy))
@@ -76,9 +81,8 @@ class _Builder:
 
     def url(self, key: str, value: str | _Table, *, query: bool = True) -> str:
         """An absolute http or https URL without a slash at its end."""
-        before = len(self.problems)
         url = self.text(key, value, example="http://127.0.0.1:8080/1.0")
-        if len(self.problems) > before:
+        if not url and not isinstance(value, str):
             return url
         try:
             parts = urlsplit(url)
@@ -183,7 +187,8 @@ class _Builder:
                         remedy=nearest(unknown, allowed),
                     )
                 )
-        for group in REQUIRED.get(name, ()):
+        whole = isinstance(hook, CommandHook) or bool(hook.url)
+        for group in REQUIRED.get(name, ()) if whole else ():
             if not group & used:
                 choice = " or ".join(f"{{{word}}}" for word in sorted(group))
                 self.problems.append(

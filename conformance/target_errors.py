@@ -34,8 +34,8 @@ def letter(path: Path, text: str, problems: Sequence[Problem]) -> TargetFileErro
     """The error that says all problems of a file, each with its line where it can be found."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = [f"{path}: {count} in this target file"]
-    for problem in problems:
-        line = line_of(text, problem.key)
+    lined = [(line_of(text, problem.key) or 0, problem) for problem in problems]
+    for line, problem in sorted(lined, key=lambda pair: (pair[0], pair[1].key)):
         where = f" (line {line})" if line else ""
         lines.append(f"  {problem.key or 'the file'}{where}")
         lines.append(f"    expected: {problem.expected}")

@@ -1,0 +1,131 @@
+"""`trueup target`: is a target file right, what does it allow, what does the target show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from conformance.errors import BudgetExhausted, ConformanceError, TargetTrouble
+from conformance.runner import probe_readings
+from conformance.target import load_target
+from conformance.target_check import TargetCheck, look_at
+from conformance.target_values import Target
+from reports.facts import EXIT_STATUS, ExitStatus, Reading
+from reports.journal import JournalWriter
+
+__all__ = ["command"]
+
+_WIDTH: Final = 80
+_LABEL: Final = 9
+_HOW: Final = {"default": "assumed: declare it if it is another"}
+
+
+@click.group(short_help="Look at a target file and the target behind it.")
+def command() -> None:
+    """Look at a target file and the target behind it."""
+
+
+@command.command(short_help="Is the file right, and what does the target show?")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--offline", is_flag=True, help="Look at the file only; ask the target nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+def check(file: Path, offline: bool, as_json: bool) -> int:
+    """Say whether FILE is right, and what the target allows and shows.
+
+    Prints the levels that the target reaches, what it claims, and how it reads the points that
+    the guide leaves open. Asks the target some twenty questions and writes nothing.
+
+    Exit status: 0 right, 2 the target cannot be reached or used, 4 the file is wrong.
+    """
+    target = load_target(file)
+    found: tuple[Reading, ...] = ()
+    trouble: ConformanceError | None = None
+    if not offline:
+        found, trouble = asyncio.run(_ask(target))
+    seen = look_at(target, found=found, asked=not offline, trouble=str(trouble) if trouble else "")
+    if as_json:
+        click.echo(json.dumps(seen.to_json(), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(seen)))
+    return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
+
+
+async def _ask(target: Target) -> tuple[tuple[Reading, ...], ConformanceError | None]:
+    """The readings that the target shows, or why it cannot be judged."""
+    with (
+        tempfile.TemporaryDirectory(prefix="trueup-") as folder,
+        JournalWriter(Path(folder) / "journal.ndjson") as writer,
+    ):
+        try:
+            return await probe_readings(target, writer=writer), None
+        except (TargetTrouble, BudgetExhausted) as trouble:
+            return (), trouble
+
+
+def _lines(seen: TargetCheck) -> Iterator[str]:
+    """The screen: at most 80 columns."""
+    yield from _row("target", seen.target)
+    yield from _row("file", seen.path)
+    yield from _row("address", seen.address)
+    if seen.outside_hosts:
+        hosts = ", ".join(seen.outside_hosts)
+        yield from _row("", f"not this machine: runs need --allow-host {hosts}")
+    yield from _row("tenants", _tenants(seen))
+    for number, one in enumerate(seen.levels):
+        mark = "yes" if one.reached else "no "
+        text = f"{one.level} {mark} {one.what} ({one.how})"
+        yield from _row("" if number else "levels", text)
+    yield from _row("claims", ", ".join(seen.claims) or "none")
+    rate = "as fast as it answers" if seen.requests_per_s is None else f"{seen.requests_per_s:g}/s"
+    yield from _row("budget", f"{seen.requests} requests, {rate}")
+    yield ""
+    yield from _readings(seen)
+    yield ""
+    yield from _end(seen)
+
+
+def _tenants(seen: TargetCheck) -> str:
+    names = " and ".join(seen.tenants)
+    alone = "" if "b" in seen.tenants else "; without a second one, TENANT cannot be tested"
+    known = "keys work" if seen.asked and not seen.trouble else "keys found"
+    return f"{names}, {known}{alone}"
+
+
+def _readings(seen: TargetCheck) -> Iterator[str]:
+    still_open = [reading.name for reading in seen.readings if reading.how == "open"]
+    for reading in seen.readings:
+        if reading.how != "open":
+            how = _HOW.get(reading.how, reading.how)
+            yield f"{reading.name:<24}{reading.value:<14}{how}"
+    if still_open:
+        yield from _row("open", f"{', '.join(still_open)}: found out by a run, or declared")
+
+
+def _end(seen: TargetCheck) -> Iterator[str]:
+    if seen.trouble:
+        yield "The target file is right, but the target cannot be judged:"
+        for line in seen.trouble.splitlines():
+            yield from textwrap.wrap(line, _WIDTH, subsequent_indent="    ", break_long_words=False)
+    elif seen.asked:
+        yield "The target file is right, and the target answers."
+    else:
+        yield "The target file is right. The target was not asked."
+
+
+def _row(label: str, text: str) -> Iterator[str]:
+    indent = " " * _LABEL
+    yield from textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=f"{label:<{_LABEL}}",
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

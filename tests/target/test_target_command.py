@@ -1,0 +1,183 @@
+"""`trueup target check`: what it prints and how it ends, for targets of every kind of trouble."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import main
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+_HANG_S = 30
+
+
+def _answering(status: int, kind: str, body: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        raw = body.encode()
+        handler.send_response(status)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(raw)))
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+    return answer
+
+
+_EMPTY = json.dumps(
+    {"data": [], "item_count": 0, "message": "", "page": 1, "per_page": 100, "total_count": 0}
+)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answer], str]]:
+    """Starts little servers that answer everything in one way; gives their address."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Answer) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/1.0"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Writes a target file for an address."""
+    monkeypatch.setenv("A_PUBLIC", "pk-canary-1")
+    monkeypatch.setenv("A_PRIVATE", "sk-canary-2")
+
+    def write(url: str) -> Path:
+        path = tmp_path / "mine.toml"
+        path.write_text(
+            f'name = "mine"\nbase_url = "{url}"\ntimeout_s = 0.5\n[tenants.a]\n'
+            'public_key = { env = "A_PUBLIC" }\nprivate_key = { env = "A_PRIVATE" }\n'
+            '[readings]\nretention = "calendar"\n[budget]\nrequests_per_s = "unlimited"\n'
+        )
+        return path
+
+    return write
+
+
+def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["target", "check", *words])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    assert "canary" not in out + err
+    own = [line for line in out.splitlines() if "mine.toml" not in line]
+    assert max(map(len, own), default=0) <= 80 or "--json" in words
+    return int(ended.value.code or 0), out, err
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_target_that_answers_is_shown_with_its_readings(
+    serve: Callable[[Answer], str],
+    file: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = serve(_answering(200, "application/json", _EMPTY))
+    status, out, _ = _run(capsys, str(file(url)))
+    assert status == 0
+    assert f"{url}/public/user" in out
+    assert "0 yes read" in out
+    assert "2 no  inject time-stamped events (no [ingest] in the target file)" in out
+    assert "retention               calendar      declared" in out
+    assert "unknown-filter          ignored       probed" in out
+    assert "The target file is right, and the target answers." in out
+
+
+def test_the_same_stands_in_one_json_object(
+    serve: Callable[[Answer], str],
+    file: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = serve(_answering(200, "application/json", _EMPTY))
+    status, out, _ = _run(capsys, "--json", str(file(url)))
+    told = json.loads(out)
+    assert status == 0
+    assert told["reachable"] is True
+    assert [one["level"] for one in told["levels"] if one["reached"]] == [0]
+    assert told["readings"]["retention"] == {"value": "calendar", "how": "declared"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (_answering(401, "application/json", '{"error": "x", "message": "y"}'), "status 401"),
+        (_answering(200, "text/html", "<html>Welcome</html>"), "not a JSON object"),
+        (lambda handler: threading.Event().wait(_HANG_S), "public/user"),
+    ],
+    ids=["wrong keys", "HTML", "hangs"],
+)
+def test_a_target_that_cannot_be_judged_ends_with_2(
+    serve: Callable[[Answer], str],
+    file: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+    answer: Answer,
+    said: str,
+) -> None:
+    status, out, _ = _run(capsys, str(file(serve(answer))))
+    assert status == 2
+    assert "The target file is right, but the target cannot be judged:" in out
+    assert said in out.replace("\n    ", " ")
+
+
+def test_a_target_where_nobody_listens_ends_with_2(
+    file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file(f"http://127.0.0.1:{_free_port()}/1.0")
+    status, out, _ = _run(capsys, "--json", str(path))
+    told = json.loads(out)
+    assert (status, told["reachable"]) == (2, False)
+    assert str(path) in told["trouble"]
+
+
+def test_offline_looks_at_the_file_only(
+    file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = _run(capsys, "--offline", str(file(f"http://127.0.0.1:{_free_port()}/1.0")))
+    assert status == 0
+    assert "The target was not asked." in out
+
+
+def test_a_target_elsewhere_is_pointed_out(
+    file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = _run(capsys, "--offline", str(file("https://api.example.net/1.0")))
+    assert "not this machine: runs need --allow-host api.example.net" in out
+
+
+def test_a_wrong_file_ends_with_4_and_a_letter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('nme = "mine"\n')
+    status, out, err = _run(capsys, str(path))
+    assert (status, out) == (4, "")
+    assert 'did you mean "name"?' in err
