@@ -22,6 +22,7 @@ __all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "reques
 
 Buffer = bytes | memoryview
 
+_NEWLINE: Final = ord("\n")
 _LEASE: Final = 16
 """Blocks announced at once."""
 _POISON: Final = b'{"log_id": "broken\n'
@@ -29,36 +30,26 @@ _POISON: Final = b'{"log_id": "broken\n'
 
 
 class Batch:
-    """One request's worth of events and where its delivery stands. Mutable: the engine's own."""
+    """One request's worth of events and where its delivery stands. Mutable: the engine's own.
 
-    __slots__ = (
-        "attempt",
-        "body",
-        "copies",
-        "count",
-        "first",
-        "first_sent",
-        "head",
-        "lost",
-        "planned",
-        "poisoned",
-        "settled",
-    )
+    What seldom changes stands in the class, so that making one costs little.
+    """
+
+    attempt = 0
+    copies = 1
+    """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
+    lost = False
+    """An attempt ended without an answer: the events may be stored."""
+    poisoned = False
+    """A broken line stands after the events."""
+    settled: tuple[OutcomeRange, ...] | None = None
+    """What an earlier copy of a twin came to."""
+    planned = 0
+    first_sent = 0
 
     def __init__(self, head: bytes, body: Buffer, first: int, count: int) -> None:
         self.head, self.body = head, body
         self.first, self.count = first, count
-        self.attempt = 0
-        self.copies = 1
-        """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
-        self.lost = False
-        """An attempt ended without an answer: the events may be stored."""
-        self.planned = 0
-        self.first_sent = 0
-        self.poisoned = False
-        """A broken line stands after the events."""
-        self.settled: tuple[OutcomeRange, ...] | None = None
-        """What an earlier copy of a twin came to."""
 
 
 class BodySource(Protocol):
@@ -188,7 +179,8 @@ class FleetBodies:
             body = bytes(body) + _POISON
         head = self._head + b"%d\r\n\r\n" % len(body)
         batch = Batch(head, body, first, count)
-        batch.poisoned = poisoned
+        if poisoned:
+            batch.poisoned = True
         return batch
 
     def prepare(self) -> None:
@@ -206,12 +198,7 @@ class FleetBodies:
 
     def _cut(self, first: int, count: int) -> Iterator[tuple[Buffer, int, int]]:
         block = self._ndjson(first, count)
-        ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n")) + 1
-        if len(ends) != count:
-            raise ValueError(f"{count} events were drawn, but {len(ends)} lines encoded")
-        marks = [0, *ends[self._batch - 1 :: self._batch].tolist()]
-        if count % self._batch:
-            marks.append(int(ends[-1]))
+        marks = _marks(block, count, self._batch)
         view = memoryview(block)
         tail = 1 if self.form.body is BodyForm.JSON_OBJECT else 0
         for number, (start, stop) in enumerate(pairwise(marks)):
@@ -221,3 +208,16 @@ class FleetBodies:
                 yield view[start : stop - tail], first + at, events
             else:
                 yield encode_ndjson(self.form, block[start:stop]), first + at, events
+
+
+def _marks(block: bytes, count: int, batch: int) -> list[int]:
+    """Where batches of lines begin, and the end. Lines of one width need no search."""
+    text = np.frombuffer(block, dtype=np.uint8)
+    width, odd = divmod(len(block), count)
+    if not odd and (text[width - 1 :: width] == _NEWLINE).all():
+        return [*range(0, len(block), width * batch), len(block)]
+    ends = np.flatnonzero(text == _NEWLINE) + 1
+    if len(ends) != count:
+        raise ValueError(f"{count} events were drawn, but {len(ends)} lines encoded")
+    marks = [0, *ends[batch - 1 :: batch].tolist()]
+    return marks if marks[-1] == len(block) else [*marks, len(block)]

@@ -94,6 +94,9 @@ class Connection:
             sent = self.sock.sendmsg(parts)
         except BlockingIOError:
             sent = 0
+        if sent == sum(map(len, parts)):
+            self.state = State.WAITING
+            return True
         left: list[Buffer] = []
         for part in parts:
             if sent >= len(part):
@@ -102,8 +105,8 @@ class Connection:
                 left.append(memoryview(part)[sent:])
                 sent = 0
         self.rest = left
-        self.state = State.SENDING if left else State.WAITING
-        return not left
+        self.state = State.SENDING
+        return False
 
     def hang_up(self) -> None:
         """Close the socket; the batch, if any, stays for the engine to settle."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.reactor.bodies import Batch
 from simulator.reactor.connection import Connection, State
 from simulator.reactor.http1 import HttpProtocolError
 from simulator.reactor.lane import Lane
@@ -287,12 +286,12 @@ class Engine:
         connection.batch = batch
         self._busy += 1
         batch.attempt += 1
-        connection.sent = sent = self.system.clock_ns()
+        connection.sent = now
         if batch.attempt == 1:
-            batch.first_sent = sent
+            batch.first_sent = now
             if lane.schedule is not None:
-                lane.recorder.lateness.append(max(sent - late_from, 1))
-        connection.deadline = sent + lane.timeout_ns
+                lane.recorder.lateness.append(now - late_from)
+        connection.deadline = now + lane.timeout_ns
         try:
             whole = connection.write([batch.head, batch.body])
         except OSError as error:
@@ -347,25 +346,22 @@ class Engine:
             return
         connection.batch = None
         self._busy -= 1
-        self._record(connection.lane, batch, connection.sent, now)
-        connection.lane.answered(batch, response, now)
+        lane = connection.lane
+        recorder = lane.recorder
+        recorder.service.append(now - connection.sent)
+        if lane.schedule is not None:
+            recorder.response.append(now - batch.planned)
+        recorder.bytes += len(batch.body)
+        lane.answered(batch, response, now)
         if connection.state is State.SENDING or not response.keep_alive or not data:
             self._broken(connection, "")
         elif connection.leaving:
             self._drop(connection)
-        elif connection.lane.next_due <= now:
+        elif lane.next_due <= now:
             self._send_next(connection, now, late_from=now)
         else:
             connection.state, connection.free_at = State.IDLE, now
-            connection.lane.idle.append(connection)
-
-    @staticmethod
-    def _record(lane: Lane, batch: Batch, sent: int, now: int) -> None:
-        recorder = lane.recorder
-        recorder.service.append(now - sent)
-        if lane.schedule is not None:
-            recorder.response.append(now - batch.planned)
-        recorder.bytes += len(batch.body)
+            lane.idle.append(connection)
 
 
 def _say(error: Exception) -> str:
