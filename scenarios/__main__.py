@@ -1,0 +1,5 @@
+"""`python -m scenarios` is `trueup`."""
+
+from scenarios.cli import main
+
+main()
