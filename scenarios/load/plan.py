@@ -86,6 +86,8 @@ class FaultsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     restart_at_share: tuple[Share, ...] = ()
     """Moments of the run, as shares of its length, at which the target is killed and restarted."""
+    maintenance_at_share: tuple[Share, ...] = ()
+    """Moments at which the target's retention and consolidation are run."""
 
 
 class LoadPlan(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

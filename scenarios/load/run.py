@@ -118,15 +118,15 @@ async def run_load(
     null_sink_rps: float | None = None,
     canary: bool = True,
     marker: Marker | None = None,
-    restart: Callable[[], None] | None = None,
+    levers: Mapping[str, Callable[[], None]] | None = None,
     keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     """Load a target by a plan; the result as measured, and what became of every event.
 
     `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
     from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `marker` measures
-    freshness beside the load; `restart` kills and restarts the target where the plan says so (it
-    is called in this thread, and may block). When the run is cancelled, `keep` is called with what
+    freshness beside the load; `levers` (`restart`, `maintenance`) are pulled where the plan says
+    so, in this thread, and may block. When the run is cancelled, `keep` is called with what
     is known before the cancellation travels on.
     Raises OwnError when Locust cannot be started or says nothing, UsageProblem where the plan
     needs a part that is missing.
@@ -141,7 +141,7 @@ async def run_load(
         read_headers=dict(reads.headers) if reads else {},
         cpu=locust.cpu,
     )
-    _check_parts(plan, reads, restart)
+    _check_parts(plan, reads, levers or {})
     fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if canary else []
     out = out_dir / LOAD_FILE
@@ -166,7 +166,7 @@ async def run_load(
             async with asyncio.TaskGroup() as group:
                 if marker is not None:
                     group.create_task(fresh.watch(marker, over))
-                await _follow(process, out, plan, progress, restart)
+                await _follow(process, out, plan, progress, levers or {})
                 over.set()
         if canary:
             lost.append(await asyncio.to_thread(lost_share))
@@ -184,18 +184,30 @@ async def run_load(
 
 
 def _check_parts(
-    plan: LoadPlan, reads: ReadsFrom | None, restart: Callable[[], None] | None
+    plan: LoadPlan, reads: ReadsFrom | None, levers: Mapping[str, Callable[[], None]]
 ) -> None:
     """Raises UsageProblem where the plan asks for what this target or run does not offer."""
     if plan.reads.share and reads is None:
         raise UsageProblem(
             f"load scenario {plan.name} mixes reads in, but nobody said where to read"
         )
-    if plan.faults.restart_at_share and restart is None:
-        raise UsageProblem(
-            f"load scenario {plan.name} restarts the target while it is loaded, but nothing says "
-            "how. Give the target file a [restart] part, or leave --target out."
-        )
+    for _, name in _moments(plan):
+        if name not in levers:
+            raise UsageProblem(
+                f"load scenario {plan.name} needs the lever `{name}` while it loads, and nothing "
+                f"says how to pull it. Give the target file a [{name}] part, or leave --target out."
+            )
+
+
+def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
+    """(second of the run, lever) in order."""
+    shares = {
+        "restart": plan.faults.restart_at_share,
+        "maintenance": plan.faults.maintenance_at_share,
+    }
+    return sorted(
+        (share * plan.shape.duration_s, name) for name, found in shares.items() for share in found
+    )
 
 
 class _Freshness:
@@ -265,24 +277,22 @@ async def _follow(
     out: Path,
     plan: LoadPlan,
     progress: Callable[[Progress], None] | None,
-    restart: Callable[[], None] | None,
+    levers: Mapping[str, Callable[[], None]],
 ) -> None:
     """Wait for the child's end, tell how far it is, and pull the lever when it is time."""
     began = time.monotonic()
     limit_s = plan.shape.duration_s + plan.requests.drain_s + _START_S + _STOP_S
     tail = _Tail(out)
-    moments = [share * plan.shape.duration_s for share in sorted(plan.faults.restart_at_share)]
+    moments = _moments(plan)
     ended = asyncio.ensure_future(process.wait())
     try:
         while not ended.done() and time.monotonic() - began < limit_s:
             await asyncio.wait([ended], timeout=_POLL_S)
             if tail.read() and progress is not None:
                 progress(tail.progress(plan.shape.duration_s))
-            if moments and tail.running_s() >= moments[0] and not ended.done():
-                moments.pop(0)
-                assert restart is not None
+            if moments and tail.running_s() >= moments[0][0] and not ended.done():
                 # In this thread: a target started from a helper thread would end with it.
-                restart()
+                levers[moments.pop(0)[1]]()
     finally:
         ended.cancel()
 

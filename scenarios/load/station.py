@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Final
 
 from scenarios.load.child import Announced, ChildPlan, FinalWord, Report
+from scenarios.load.traffic import arrivals_per_second
 from simulator.delivery import RetryPolicy
+from simulator.fleet import Fleet
 from simulator.reactor import (
     BodySource,
     Engine,
@@ -32,6 +34,9 @@ __all__ = ["INGEST", "READS", "Station"]
 INGEST: Final = "ingest"
 READS: Final = "reads"
 _FIXED_LINE: Final = b'{"log_id":"00000000-0000-4000-8000-000000000000","log_total_bytes":1024}'
+_SMALL_BLOCK: Final = 500
+_LARGE_BLOCK: Final = 4_000
+_FAST_EVENTS_PER_S: Final = 100_000.0
 _FIXED_SIZE: Final = 280
 """Bytes of one ready-made event, as in the measurements that this is compared with."""
 
@@ -53,6 +58,9 @@ class Station:
         self.done = False
         self._report = report
         self._cpu_began = 0.0
+        self._fleet_rates: list[float] = []
+        if child.fleet is not None and child.plan.shape.arrivals == "fleet":
+            self._fleet_rates = arrivals_per_second(child.fleet, child.plan, child.first_event)
         lanes = [self._ingest_lane()]
         if child.plan.reads.share:
             lanes.append(self._reads_lane())
@@ -143,6 +151,7 @@ class Station:
             seed=plan.seed,
             worker=self.worker,
             workers=self.workers,
+            per_second=[rate * rate_share for rate in self._fleet_rates],
         )
 
     def _ingest_lane(self) -> Lane:
@@ -166,8 +175,6 @@ class Station:
         )
 
     def _fleet_bodies(self) -> FleetBodies:
-        from simulator.fleet import Fleet
-
         child, plan = self.child, self.child.plan
         assert child.fleet is not None
         fleet = Fleet.from_identity(child.fleet)
@@ -175,12 +182,20 @@ class Station:
             child.form,
             lambda first, count: fleet.batch(first, count).ndjson(),
             batch_events=plan.requests.batch,
+            block_events=self._block_events(),
             first=child.first_event,
             worker=self.worker,
             workers=self.workers,
             announce=self._announce,
             poison_every=plan.requests.poison_every,
         )
+
+    def _block_events(self) -> int:
+        """Events drawn at once. Large blocks are cheaper an event, but while one is drawn
+        (about a microsecond an event) nothing is sent: a slow open loop takes small ones."""
+        plan = self.child.plan
+        fast = not plan.open_loop or plan.shape.rate * plan.requests.batch > _FAST_EVENTS_PER_S
+        return max(_LARGE_BLOCK if fast else _SMALL_BLOCK, plan.requests.batch)
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
         self._report(Announced(worker=self.worker, ranges=tuple(ranges)))

@@ -10,7 +10,7 @@ No clock is read here and nothing waits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -118,7 +118,10 @@ class Schedule:
         seed: int = 0,
         worker: int = 0,
         workers: int = 1,
+        per_second: Sequence[float] = (),
     ) -> None:
+        """`per_second` replaces the shape's own rates: requests due in each second of the run,
+        evenly spread within it (the fleet's own arrivals, whose times are whole seconds)."""
         self.shape = shape
         self._poisson, self._seed = poisson, seed
         self._worker, self._workers = worker, workers
@@ -126,7 +129,12 @@ class Schedule:
         edges = np.linspace(0.0, shape.duration_s, cells + 1)
         middles = (edges[:-1] + edges[1:]) / 2
         self._edges = edges
-        self._reached = np.concatenate(([0.0], np.cumsum(shape.rates(middles) * np.diff(edges))))
+        if len(per_second):
+            last = len(per_second) - 1
+            rates = np.asarray(per_second, dtype=np.float64)[middles.astype(int).clip(0, last)]
+        else:
+            rates = shape.rates(middles)
+        self._reached = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
 
     @property
     def total(self) -> float:
