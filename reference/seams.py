@@ -129,8 +129,12 @@ def _figures(_view: str, _customer_id: int, figures: Mapping[str, int]) -> Mappi
     return figures
 
 
-def _used(network: str, used: Mapping[str, int]) -> int:
-    return used.get(network, 0)
+def _used(_customer_id: int, _user: str, pool: str, used: Mapping[str, int]) -> int:
+    return used.get(pool, 0)
+
+
+def _take(logs: list[Log], _now_us: int) -> list[Log]:
+    return logs
 
 
 def _no_lag(_view: str) -> float:
@@ -144,8 +148,8 @@ class Seams:
     # Taking events in.
     fold_hostname: Callable[[str], str] = events.fold_hostname
     admit: Callable[[int, int], str | None] = events.admit
-    take: Callable[[list[Log]], list[Log]] = _same
-    """New events of one delivery → those that are kept at all."""
+    take: Callable[[list[Log], int], list[Log]] = _take
+    """(new events of one delivery, now) → those that are kept at all."""
     stored: Callable[[list[Log]], list[Log]] = _same
     """Kept events → the logs written for them."""
     counted: Callable[[list[Log]], Sequence[Log]] = _same
@@ -154,6 +158,8 @@ class Seams:
     """Kept events → those that the ledgers count."""
     counted_again: Callable[[Sequence[Log]], Sequence[Log]] = _none_again
     """Repeated deliveries → those that the summaries count once more."""
+    charged_again: Callable[[Sequence[Log]], Sequence[Log]] = _none_again
+    """Repeated deliveries → those that the ledgers count once more."""
     unique_log_ids: bool = True
     read_line: Callable[[bytes, Callable[[str], str]], Log] = events.read_line
     # Adding them up.
@@ -200,6 +206,8 @@ class Seams:
     """How old the data behind a view may be, in seconds."""
     # Graph and breakdown.
     pieces: Callable[[int, int, int, str], graph.Pieces] = graph.pieces
+    new_filters: Callable[[graph.Filters], graph.Filters] = _same
+    """Filters as the half that reads logs applies them."""
     old_filters: Callable[[graph.Filters], graph.Filters] = _same
     """Filters as the half that reads summaries applies them."""
     points: Callable[[list[graph.Point], int], list[graph.Point]] = graph.keep_points
@@ -208,8 +216,8 @@ class Seams:
     # Accounts and money.
     figures: Callable[[str, int, Mapping[str, int]], Mapping[str, int]] = _figures
     """(view, customer, figures of a pool) → as shown there."""
-    used: Callable[[str, Mapping[str, int]], int] = _used
-    """(pool, bytes by network) → used bytes of one proxy user."""
+    used: Callable[[int, str, str, Mapping[str, int]], int] = _used
+    """(customer, proxy user, pool, bytes by network) → used bytes as shown."""
     idempotent_money: bool = True
     ledger_kinds: Mapping[str, str | None] | None = None
     """Kind of money movement → reason of its ledger row; None for no row at all."""
@@ -227,7 +235,7 @@ class Seams:
     check_keys: bool = True
     check_control_key: bool = True
     rate_limit: int | None = None
-    """Forces a limit of requests per second, whatever the start said."""
+    """Requests per second and customer where the start names no limit."""
     rate_key: Callable[[int, str], object] = lambda customer_id, _peer: customer_id
     rate_penalty_s: float = 0.0
     """How long a caller stays refused after going over the limit."""

@@ -62,7 +62,7 @@ async def serve(options: Options, seams: Seams, announce: Callable[[dict[str, An
             store=store,
             seams=seams,
             limiter=RateLimiter(
-                seams.rate_limit or options.rate_limit, penalty_s=seams.rate_penalty_s
+                options.rate_limit or seams.rate_limit, penalty_s=seams.rate_penalty_s
             ),
             ingest_key=ingest_key,
             control=options.control,

@@ -92,7 +92,7 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
         start_us=start_us,
         end_us=end_us,
         pieces=pieces,
-        filters=filters,
+        filters=seams.new_filters(filters),
         old_filters=seams.old_filters(filters),
     )
 

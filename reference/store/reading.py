@@ -58,9 +58,10 @@ def _finish(connection: sqlite3.Connection, resource: Resource, row: Row, seams:
     """Add what a row does not hold itself: a proxy user's use, counted from the summaries."""
     if resource.name != "proxy_user":
         return row
-    used = used_bytes(connection, row["customer_id"], row["proxy_user_id"])
-    row["proxy_user_residential_bytes_used"] = seams.used("residential", used)
-    row["proxy_user_mobile_bytes_used"] = seams.used("mobile", used)
+    owner = (row["customer_id"], row["proxy_user_id"])
+    used = used_bytes(connection, *owner)
+    row["proxy_user_residential_bytes_used"] = seams.used(*owner, "residential", used)
+    row["proxy_user_mobile_bytes_used"] = seams.used(*owner, "mobile", used)
     return row
 
 

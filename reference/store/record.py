@@ -132,18 +132,20 @@ def _store(
     now_us: int,
 ) -> None:
     """Write what is new. Tries as if nothing were a repeat, which is the usual case."""
-    fresh = seams.take([log for _, log in logs.values()])
-    again: Sequence[Log] = ()
+    fresh = seams.take([log for _, log in logs.values()], now_us)
+    repeated: Sequence[Log] = ()
     connection.execute("SAVEPOINT optimist")
     if not _insert_logs(connection, seams.stored(fresh)):
         connection.execute("ROLLBACK TO optimist")
         repeated = _repeated(connection, logs, receipt)
-        again = seams.counted_again(repeated)
         known = {log.log_id for log in repeated} | _refused_ids(logs, receipt)
-        fresh = seams.take([log for _, log in logs.values() if log.log_id not in known])
+        fresh = [log for _, log in logs.values() if log.log_id not in known]
+        fresh = seams.take(fresh, now_us)
         _insert_logs(connection, seams.stored(fresh))
     connection.execute("RELEASE optimist")
-    _add_up(connection, [*seams.counted(fresh), *again], seams.charged(fresh), seams, now_us)
+    counted = [*seams.counted(fresh), *seams.counted_again(repeated)]
+    charged = [*seams.charged(fresh), *seams.charged_again(repeated)]
+    _add_up(connection, counted, charged, seams, now_us)
 
 
 def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:

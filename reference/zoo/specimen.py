@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from reference.seams import Seams
 
-__all__ = ["Specimen"]
+__all__ = ["Specimen", "fresh", "swap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +21,13 @@ class Specimen:
     id: str
     what: str
     apply: Callable[[Seams], Seams]
+
+
+def swap(id: str, what: str, **seams: Any) -> Specimen:
+    """A specimen that replaces these seams."""
+    return Specimen(id=id, what=what, apply=lambda correct: replace(correct, **seams))
+
+
+def fresh(id: str, what: str, make: Callable[[], dict[str, Any]]) -> Specimen:
+    """A specimen whose seams share a state, made anew for each start."""
+    return Specimen(id=id, what=what, apply=lambda correct: replace(correct, **make()))
