@@ -213,8 +213,10 @@ def comparison_text(comparison: Comparison) -> str:
     """The comparison for a terminal of 80 columns, ended by a line end."""
     before, after = comparison.before, comparison.after
     lines = [
-        f"before  {before.header.run}: {STATUSES[before.status].headline}, {before.tally}",
-        f"after   {after.header.run}: {STATUSES[after.status].headline}, {after.tally}",
+        f"before  {before.header.run}",
+        f"        {STATUSES[before.status].headline}: {before.tally}",
+        f"after   {after.header.run}",
+        f"        {STATUSES[after.status].headline}: {after.tally}",
         "",
     ]
     lines += [f"{c.check}: {_word(c.before)} → {_word(c.after)}" for c in comparison.changes]
@@ -231,7 +233,13 @@ def _word(verdict: Verdict | None) -> str:
 def _load_line(change: LoadChange) -> str:
     share = f" ({change.after / change.before - 1:+.1%})" if change.before else ""
     return (
-        f"{change.scenario} {change.figure}: {change.before:,.4g} → {change.after:,.4g} "
-        f"{change.unit}{share}, difference {change.low:+,.3g} … {change.high:+,.3g} "
-        f"(95 %): {change.trend}"
+        f"{change.scenario}, {change.figure}: {change.trend}\n"
+        f"        {_figure(change.before)} → {_figure(change.after)} {change.unit}{share}; "
+        f"difference {_figure(change.low)} … {_figure(change.high)}"
     )
+
+
+def _figure(value: float) -> str:
+    """Three digits or all whole ones, with a true minus."""
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text.replace("-", "−")

@@ -14,7 +14,7 @@ from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
 __all__ = ["markdown_text", "render_markdown"]
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def markdown_text(text: str, limit: int = 300) -> str:
@@ -62,8 +62,8 @@ def _findings(report: RunReport) -> Iterator[str]:
         yield f"### {VERDICTS[result.verdict].mark} {markdown_text(result.law)}: {result.verdict}"
         yield ""
         yield f"{markdown_text(result.title)} {markdown_text(result.reason, 600)}"
-        yield ""
         if result.verdict is Verdict.FAIL:
+            yield ""
             yield f"- impact: {IMPACTS[result.impact][1]}"
         if result.expected or result.seen:
             yield f"- expected: {markdown_text(result.expected)}"

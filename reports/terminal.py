@@ -6,6 +6,7 @@ terminal has none; nothing is said by colour alone.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,7 @@ from reports.text import amount, duration, milliseconds, one_line, plural, rate
 from reports.tieout import COLUMNS, Cell, pivot
 from reports.verdicts import STATUSES, VERDICTS
 
-__all__ = ["LawLine", "law_lines", "render_terminal"]
+__all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
 
 _STYLE: Final[Mapping[str, str]] = {
     "bad": "bold red",
@@ -29,8 +30,12 @@ _STYLE: Final[Mapping[str, str]] = {
     "good": "green",
     "quiet": "dim",
 }
-_MAX_LAWS: Final = 32
+_MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
+_PLAIN: Final = str.maketrans(
+    {look.mark: look.ascii_mark for look in VERDICTS.values()}
+    | {"…": "~", "–": "-", "−": "-", "µ": "u"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +67,38 @@ def law_lines(results: Sequence[CheckResult]) -> tuple[LawLine, ...]:
 
 def render_terminal(report: RunReport, console: Console, *, html: str = "") -> None:
     """Print one screen; `html` is where the full report lies, shown in the last line."""
-    plain = not _typographic(console)
-    for part in _screen(report, plain=plain, html=html, width=console.width):
-        console.print(part, highlight=False, soft_wrap=False)
+    if console.encoding.lower().replace("-", "").startswith("utf"):
+        for part in _screen(report, html=html, width=console.width):
+            console.print(part, highlight=False)
+        return
+    page = Console(file=io.StringIO(), width=console.width)
+    with page.capture() as captured:
+        for part in _screen(report, html=html, width=console.width):
+            page.print(part, highlight=False)
+    console.print(Text(plain_text(captured.get(), console.encoding)), end="")
 
 
-def _typographic(console: Console) -> bool:
-    return console.encoding.lower().replace("-", "").startswith("utf")
+def plain_text(text: str, encoding: str) -> str:
+    """The text with typographic marks replaced, one for one, by what the encoding has."""
+    return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
 
 
-def _screen(report: RunReport, *, plain: bool, html: str, width: int) -> Iterator[RenderableType]:
+def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
     yield _title(report, width)
     yield ""
-    yield _laws(report, plain=plain, width=width)
+    yield _laws(report, width=width)
     for name in report.missing[:5]:
-        yield Text(f"  {name}: declared, but reported nothing", style="yellow")
+        yield Text(one_line(f"?  {name}: declared, but reported nothing", width), style="yellow")
+    if len(report.missing) > 5:
+        yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
     if report.tie_outs:
         yield ""
-        yield _tie_outs(report, plain=plain)
+        yield _tie_outs(report)
     for load in report.load:
         yield ""
-        yield _load(figures(load), plain=plain)
+        yield _load(figures(load), width=width)
     yield ""
-    yield _end(report, plain=plain, html=html, width=width)
+    yield _end(report, html=html, width=width)
 
 
 def _title(report: RunReport, width: int) -> Text:
@@ -101,31 +115,53 @@ def _title(report: RunReport, width: int) -> Text:
     return Text.assemble(("trueup", "bold"), f" {title}\n", (" · ".join(facts), "dim"))
 
 
-def _laws(report: RunReport, *, plain: bool, width: int) -> RenderableType:
-    """A line a law; laws that did not pass say why below, the unclaimed share one line."""
+def _laws(report: RunReport, *, width: int) -> RenderableType:
+    """A line a law; laws that did not pass say why below, the unclaimed share one line.
+
+    Where the laws are so many that they would fill the screen, those that hold stand in columns.
+    """
     lines = law_lines(report.results)
     unclaimed = [x.law for x in lines if x.worst.verdict is Verdict.NOT_APPLICABLE]
     shown = [x for x in lines if x.worst.verdict is not Verdict.NOT_APPLICABLE]
-    law_width = max((len(line.law) for line in shown), default=3)
-    law_width = min(max(law_width, 3), 16)
-    says = max(16, width - law_width - 17)
+    holding = [x for x in shown if x.worst.verdict is Verdict.PASS]
+    reasons = sum(VERDICTS[x.worst.verdict].tone in ("bad", "doubt") for x in shown)
+    crowded = len(shown) + reasons > _MAX_LAW_LINES
+    told = [x for x in shown if x not in holding] if crowded else shown
+    law_width = min(max((len(line.law) for line in shown), default=3), 16)
+    says = max(8, width - law_width - 16)
     text = Text()
-    text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}}  {'EVIDENCE':>8}\n", "dim")
-    for line in shown[:_MAX_LAWS]:
+    text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
+    for line in told:
         look = VERDICTS[line.worst.verdict]
         style = _STYLE[look.tone]
-        text.append(f"{look.ascii_mark if plain else look.mark}  ", style=style)
+        doubtful = look.tone in ("bad", "doubt")
+        blocked = line.worst.verdict is Verdict.BLOCKED
+        sentence = _why(line.worst) if blocked else line.worst.title
+        text.append(f"{look.mark}  ", style=style)
         text.append(f"{one_line(line.law, law_width):<{law_width}}  ", style=style)
-        text.append(f"{one_line(line.worst.title, says):<{says}}  ")
+        text.append(f"{one_line(sentence, says):<{says}} ", style=style if blocked else "")
         text.append(f"{amount(line.evidence):>8}\n", style="dim")
-        if look.tone in ("bad", "doubt"):
+        if doubtful and not blocked:
             text.append(f"   {one_line(_why(line.worst), width - 4)}\n", style=style)
-    if len(shown) > _MAX_LAWS:
-        text.append(f"   … and {len(shown) - _MAX_LAWS} more laws\n", style="dim")
+    if crowded:
+        text.append(_columns(holding, law_width, width))
     if unclaimed:
         names = one_line(", ".join(unclaimed), width - 17)
-        text.append(f"{'-' if plain else '·'}  not claimed: {names}\n", style="dim")
+        text.append(f"·  not claimed: {names}\n", style="dim")
     text.rstrip()
+    return text
+
+
+def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
+    """Laws that hold, several to a line: name and evidence."""
+    cell = law_width + 10
+    per_line = max(1, (width + 2) // cell)
+    text = Text()
+    for number, line in enumerate(lines, start=1):
+        text.append("✓  ", style=_STYLE["good"])
+        text.append(f"{one_line(line.law, law_width):<{law_width}}")
+        text.append(f"{amount(line.evidence):>5}", style="dim")
+        text.append("\n" if number % per_line == 0 or number == len(lines) else "  ")
     return text
 
 
@@ -138,7 +174,7 @@ def _why(worst: CheckResult) -> str:
     return f"{word}: {worst.reason}"
 
 
-def _tie_outs(report: RunReport, *, plain: bool) -> RenderableType:
+def _tie_outs(report: RunReport) -> RenderableType:
     rows = pivot(report.tie_outs)
     table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
     table.add_column("TIE-OUT", no_wrap=True, max_width=22)
@@ -149,7 +185,7 @@ def _tie_outs(report: RunReport, *, plain: bool) -> RenderableType:
     shown = sorted(rows, key=lambda row: row.ok)[:_MAX_TIE_OUTS]
     for row in shown:
         name = row.scope if row.part in ("", row.scope) else f"{row.part} {row.scope}"
-        cells = (_cell(row.cells.get(column), plain=plain) for column in columns)
+        cells = (_cell(row.cells.get(column)) for column in columns)
         table.add_row(one_line(name, 22), row.expected, *cells)
     parts: list[RenderableType] = [table]
     if len(rows) > len(shown):
@@ -160,40 +196,35 @@ def _tie_outs(report: RunReport, *, plain: bool) -> RenderableType:
     return Group(*parts)
 
 
-def _cell(cell: Cell | None, *, plain: bool) -> Text:
+def _cell(cell: Cell | None) -> Text:
     if cell is None:
-        return Text("-" if plain else "·", style="dim")
+        return Text("·", style="dim")
     if cell.ok:
         return Text(cell.seen, style="green")
-    return Text(f"{'x' if plain else '✗'} {cell.seen}", style="bold red")
+    return Text(f"✗ {cell.seen}", style="bold red")
 
 
-def _load(load: LoadFigures, *, plain: bool) -> Text:
+def _load(load: LoadFigures, *, width: int) -> Text:
     """The headline figure first; then latency, then whether the generator itself kept up."""
-    result = load.result
+    result, room = load.result, width - 6
     text = Text.assemble(
-        ("LOAD  ", "dim"),
-        (f"{rate(load.headline_eps)} {load.headline_word}", "bold"),
-        (
-            f"  {one_line(result.scenario, 24)}, {result.shape}, {duration(result.duration_s)}",
-            "dim",
-        ),
+        ("LOAD  ", "dim"), (f"{rate(load.headline_eps)} {load.headline_word}", "bold")
     )
-    text.append(f"\n      latency {_quantiles(load.response)}")
-    text.append(f"\n      lateness {_quantiles(load.lateness)}", style="dim")
+    what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
+    what = one_line(what, max(0, room - len(text.plain) + 4))
+    text.append(f"  {what}", style="dim")
+    text.append(f"\n      {one_line(f'latency {_quantiles(load.response)}', room)}")
+    own = [f"generator lateness p99 {milliseconds(load.lateness.quantiles.get('p99'))}"]
     if result.generator_cpu_share is not None:
-        text.append(f"\n      generator CPU {result.generator_cpu_share:.0%}", style="dim")
+        own.append(f"busy {result.generator_cpu_share:.0%}")
+    text.append(f"\n      {one_line(' · '.join(own), room)}", style="dim")
     for doubt in load.doubts:
-        text.append(f"\n      {one_line(doubt, 74)}", style="yellow")
+        text.append(f"\n      {one_line(doubt, room)}", style="yellow")
     for threshold in result.thresholds:
         if not threshold.ok:
-            value = "unknown" if threshold.value is None else f"{threshold.value:,.6g}"
-            mark = "x" if plain else "✗"
-            text.append(
-                f"\n      {mark} {one_line(threshold.name, 40)}: {value} {threshold.unit}, "
-                f"limit {threshold.limit:,.6g} {threshold.unit}",
-                style="bold red",
-            )
+            value = "not measured" if threshold.value is None else f"{threshold.value:,.6g}"
+            missed = f"✗ {threshold.name}: {value}, limit {threshold.limit:,.6g} {threshold.unit}"
+            text.append(f"\n      {one_line(missed, room)}", style="bold red")
     return text
 
 
@@ -203,17 +234,15 @@ def _quantiles(latency: Latency) -> str:
     return " · ".join(f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items())
 
 
-def _end(report: RunReport, *, plain: bool, html: str, width: int) -> Text:
+def _end(report: RunReport, *, html: str, width: int) -> Text:
     look = STATUSES[report.status]
-    mark = {"good": "+", "bad": "x"}.get(look.tone, "?")
-    if not plain:
-        mark = {"good": "✓", "bad": "✗"}.get(look.tone, "?")
+    mark = {"good": "✓", "bad": "✗"}.get(look.tone, "?")
     cut_short = " (cut short)" if report.interrupted else ""
-    line = f"{mark} {look.headline}{cut_short}: {report.tally}"
     text = Text()
+    line = f"{mark} {look.headline}{cut_short}: {report.tally}"
     text.append(line, style=f"bold {_STYLE[look.tone]}")
     if report.status is not ExitStatus.CONFORMS:
-        text.append(f"\n  {look.next_step}")
+        text.append(f"\n  {one_line(look.next_step, width - 2)}")
     if html:
         text.append(f"\n  Report: {html}")
     return text

@@ -132,8 +132,7 @@ STATUSES: Final[dict[ExitStatus, StatusLook]] = {
     ExitStatus.COULD_NOT_TELL: StatusLook(
         headline="Could not tell",
         tone="doubt",
-        next_step="No law was seen broken, but not all could be judged. Mend what stands in the "
-        "way and run again.",
+        next_step="No law was seen broken, but not all could be judged: see what is open.",
     ),
     ExitStatus.OUR_ERROR: StatusLook(
         headline="Our own error",

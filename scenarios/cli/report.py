@@ -1,0 +1,139 @@
+"""`trueup report`: say a run again in any format, or say what changed between two."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from reports.badge import render_badge
+from reports.compare import compare, comparison_text
+from reports.ctrf import render_ctrf
+from reports.exports import render_csv, render_prometheus
+from reports.facts import EXIT_STATUS
+from reports.html import render_html
+from reports.journal import JOURNAL_NAME, read_journal
+from reports.junit import render_junit
+from reports.markdown import render_markdown
+from reports.model import RunReport, build_report
+from reports.result import render_result
+from reports.terminal import render_terminal
+from reports.writer import write_all, write_text
+from scenarios.errors import UsageProblem
+
+__all__ = ["FORMATS", "command"]
+
+FORMATS: Final[Mapping[str, Callable[[RunReport], str]]] = {
+    "html": render_html,
+    "junit": render_junit,
+    "ctrf": render_ctrf,
+    "markdown": render_markdown,
+    "json": render_result,
+    "badge": render_badge,
+    "csv": render_csv,
+    "prometheus": render_prometheus,
+}
+"""Format → what makes it of a run; `terminal` is drawn to the screen at hand instead."""
+_LATEST: Final = Path("runs/latest")
+_SHOW: Final = "show"
+
+
+class _Reports(click.Group):
+    """A group whose first command may be left out: `trueup report RUN` shows RUN."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_for_help = args[:1] and args[0] in self.get_help_option_names(ctx)
+        if not asks_for_help and (not args or args[0] not in self.commands):
+            args = [_SHOW, *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[RUN] [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "compare BEFORE AFTER", prefix="       ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.commands[_SHOW].format_options(ctx, formatter)
+        with formatter.section("Commands"):
+            formatter.write_dl([("compare", self.commands["compare"].get_short_help_str(70))])
+
+
+@click.group(cls=_Reports, short_help="Say a run again in any format, or compare two.")
+def command() -> None:
+    """Make a report of RUN again from its journal alone.
+
+    RUN is a run's folder or its journal; runs/latest if none is given. With --out FOLDER and
+    no --format, writes report.html, junit.xml, result.json and evidence/ there.
+    """
+
+
+@command.command(_SHOW, hidden=True)
+@click.argument("run", type=click.Path(path_type=Path), default=_LATEST)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", *FORMATS]),
+    help="What to make; terminal if neither this nor --out is given.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="File (or, without --format, folder) to write to instead of the screen.",
+)
+def show(run: Path, form: str | None, out: Path | None) -> int:
+    """Show a run, or write its reports."""
+    report = _read(run)
+    if form is None and out is not None:
+        for path in write_all(report, out).values():
+            click.echo(str(path))
+    elif form is None or form == "terminal":
+        _to_screen(report, run, out)
+    elif out is None:
+        click.echo(FORMATS[form](report), nl=False)
+    else:
+        click.echo(str(write_text(out, FORMATS[form](report))))
+    return 0
+
+
+@command.command("compare", short_help="Say what changed from one run to another.")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+def compare_runs(before: Path, after: Path) -> int:
+    """Say what changed from the run BEFORE to the run AFTER.
+
+    Verdicts that changed, and load figures with the interval of their difference. Runs of
+    another scenario, target, level, seed or load plan are refused. Exit status 1 where anything
+    got worse, else 0.
+    """
+    comparison = compare(_read(before), _read(after))
+    click.echo(comparison_text(comparison), nl=False)
+    return EXIT_STATUS[comparison.status]
+
+
+def _to_screen(report: RunReport, run: Path, out: Path | None) -> None:
+    html = (run if run.is_dir() else run.parent) / "report.html"
+    shown = str(html) if html.is_file() else ""
+    if out is None:
+        render_terminal(report, Console(), html=shown)
+        return
+    page = io.StringIO()
+    render_terminal(report, Console(file=page, width=80), html=shown)
+    click.echo(str(write_text(out, page.getvalue())))
+
+
+def _read(run: Path) -> RunReport:
+    """The run in a folder or a journal file. Raises UsageProblem or JournalError."""
+    path = run / JOURNAL_NAME if run.is_dir() else run
+    if not path.exists():
+        where = f"{run}: no run here"
+        if run.is_dir():
+            where = f"{run}: there is no {JOURNAL_NAME} in this folder"
+        raise UsageProblem(
+            f"{where}. Name a run's folder or its journal (they are kept below runs/), or make "
+            "one with `trueup run`."
+        )
+    return build_report(read_journal(path))

@@ -1,0 +1,126 @@
+"""The curl script of a counter-example: it asks again, holds no key, obeys no target."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reports.curl import curl_script
+from reports.model import RunReport
+
+FAKE_CURL = """#!/bin/sh
+for argument in "$@"; do printf '%s\\n' "$argument" >> "$CALLS"; done
+printf -- '--\\n' >> "$CALLS"
+"""
+
+
+def run_script(script: str, folder: Path, **environment: str) -> tuple[int, list[list[str]], str]:
+    """Run a script with a curl that only writes down how it was called."""
+    (folder / "bin").mkdir()
+    curl = folder / "bin" / "curl"
+    curl.write_text(FAKE_CURL)
+    curl.chmod(0o755)
+    calls = folder / "calls"
+    calls.write_text("")
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=folder,
+        env={"PATH": f"{curl.parent}:{os.environ['PATH']}", "CALLS": str(calls)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    parts = calls.read_text().split("--\n")
+    return done.returncode, [part.splitlines() for part in parts if part], done.stderr
+
+
+KEYS = {
+    "TENANT_A_PUBLIC_KEY": "pub-a",
+    "TENANT_A_PRIVATE_KEY": "priv-a",
+    "TENANT_B_PUBLIC_KEY": "pub-b",
+    "TENANT_B_PRIVATE_KEY": "priv-b",
+}
+
+
+def test_the_script_asks_the_same_questions_with_keys_of_the_environment(
+    failing: RunReport, tmp_path: Path
+) -> None:
+    """Both requests, each with its tenant's keys, the query encoded as it was."""
+    script = curl_script(failing, failing.rows[0])
+    status, calls, error = run_script(script, tmp_path, **KEYS)
+    assert (status, error) == (0, "")
+    assert len(calls) == 2
+    assert "X-API-Private-Key: priv-a" in calls[0]
+    assert calls[0][-1].startswith(
+        "http://127.0.0.1:41234/1.0/public/user/log/search?proxy_user_id=cx7-1&log_hostname="
+    )
+    assert "X-API-Public-Key: pub-b" in calls[1]
+    assert calls[1][-1].endswith("/public/user/log_summary/search?proxy_user_id=cx7-1")
+
+
+def test_another_place_can_be_asked(failing: RunReport, tmp_path: Path) -> None:
+    """BASE_URL stands above the run's own; events are sent first where INGEST_URL is given."""
+    script = curl_script(failing, failing.rows[0])
+    environment = KEYS | {"BASE_URL": "http://elsewhere/1.0", "INGEST_URL": "http://elsewhere/in"}
+    status, calls, _ = run_script(script, tmp_path, **environment)
+    assert status == 0
+    assert calls[0][-1] == "http://elsewhere/in"
+    assert all(call[-1].startswith("http://elsewhere/") for call in calls)
+
+
+def test_a_missing_key_is_named(failing: RunReport, tmp_path: Path) -> None:
+    """The script stops before it asks anything."""
+    status, calls, error = run_script(curl_script(failing, failing.rows[0]), tmp_path)
+    assert status != 0
+    assert calls == []
+    assert "TENANT_A_PUBLIC_KEY" in error
+
+
+@pytest.mark.parametrize(
+    "trap", ["\ntouch owned\n", "'; touch owned; '", "$(touch owned)", "`touch owned`"]
+)
+def test_nothing_that_a_target_said_becomes_a_command(
+    failing: RunReport, tmp_path: Path, trap: str
+) -> None:
+    """Answers, events, differences, even a base URL: quoted, or within one comment line."""
+
+    def spring(value: object) -> object:
+        match value:
+            case str():
+                return value + trap
+            case dict():
+                return {key: spring(inner) for key, inner in value.items()}
+            case list() | tuple():
+                return [spring(inner) for inner in value]
+            case _:
+                return value
+
+    row = failing.rows[0]
+    result = msgspec.to_builtins(row.result)
+    result |= {key: spring(result[key]) for key in ("title", "reason", "expected", "seen")}
+    result["counterexample"] |= {
+        key: spring(result["counterexample"][key]) for key in ("differences", "events")
+    }
+    exchanges = tuple(
+        msgspec.structs.replace(
+            e, path=e.path + trap, query=tuple((k + trap, v + trap) for k, v in e.query),
+            method="POST" + trap, request_body={"a" + trap: trap}, error=trap,
+        )
+        for e in row.exchanges
+    )  # fmt: skip
+    sprung = dataclasses.replace(
+        row, result=msgspec.convert(result, type(row.result)), exchanges=exchanges
+    )
+    header = msgspec.structs.replace(failing.header, base_url="http://h/" + trap, run="r" + trap)
+    script = curl_script(dataclasses.replace(failing, header=header), sprung)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    status, calls, error = run_script(script, folder, **KEYS, INGEST_URL="http://x/in")
+    assert (status, error) == (0, "")
+    assert len(calls) == 3
+    assert not (folder / "owned").exists()

@@ -1,0 +1,121 @@
+"""The HTML report: one file, no network, no script, nothing of a target's that acts."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+
+from reports.html import LIMITS, render_html
+from reports.model import RunReport
+
+VOID = {"meta", "link", "br", "line", "polyline", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements and attributes of a page; fails on a tag that is not closed in its place."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("kind", ["failing", "passing", "cut_short"])
+def test_the_page_is_well_formed_and_needs_nothing(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Tags nest; no script, frame, image or form; nothing is fetched; ids are unique."""
+    html = render_html(request.getfixturevalue(kind))
+    page = Page(html)
+    assert not {"script", "iframe", "img", "object", "link", "form", "base"} & set(page.tags)
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    links = [value for _, name, value in page.attributes if name in ("href", "src", "action")]
+    assert all(link is not None and link.startswith("#") for link in links)
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in links if link} <= set(ids)
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_hostile_text_is_shown_not_obeyed(failing: RunReport) -> None:
+    """What a target said arrives as text, to the letter; control characters made visible."""
+    html = render_html(failing)
+    page = Page(html)
+    assert "<script>alert('owned')</script>" in page.text
+    assert "{{ 7*7 }}" in page.text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", html)
+
+
+def test_long_bodies_are_cut_with_a_note(failing: RunReport) -> None:
+    """A body of 200 kB does not swell the page; the reader is told."""
+    html = render_html(failing)
+    assert "x" * (LIMITS.body_characters + 1) not in html
+    assert re.search(r"… \(19\d,\d{3} more characters\)", html)
+    assert len(html) < 120_000
+
+
+def test_a_reader_sees_the_end_first(failing: RunReport, passing: RunReport) -> None:
+    """The first heading is the verdict; what to do and how to see it again stand by it."""
+    page = Page(render_html(failing))
+    first = page.text.index("Does not conform", page.text.index("trueup ·"))
+    assert first < page.text.index("What to do.") < page.text.index("Findings")
+    assert "trueup run everything --seed 7" in page.text
+    assert "14 passed / 16 tested / 18 testable / 20 total" in page.text
+    assert "Findings" not in Page(render_html(passing)).text
+
+
+def test_an_odd_level_or_time_does_not_break_the_page(cut_short: RunReport) -> None:
+    """A journal of a later version may hold what we do not know."""
+    assert "never ended" not in render_html(cut_short)
+    assert "Could not tell" in render_html(cut_short)
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.1, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_colour_reads_on_every_ground(scheme: int) -> None:
+    """WCAG AA: at least 4.5 for text, on the page, on cards and on the verdict's wash."""
+    css = files("reports").joinpath("templates/style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", css, flags=re.S)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    for text in ("text", "soft", "good", "bad", "doubt", "quiet", "link"):
+        for ground in ("page", "card"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for tone in ("good", "bad", "doubt"):
+        for text in ("text", "soft", "link", tone):
+            assert contrast(colours[text], colours[f"{tone}-wash"]) >= 4.5, (text, tone)

@@ -1,0 +1,84 @@
+"""JUnit XML: what build servers read; the verdict survives, hostile text does not."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from reports.junit import render_junit
+from reports.model import RunReport
+from tests.reports.golden import check_golden
+
+SUITE = "id package name hostname timestamp tests failures errors skipped time"
+ALLOWED: dict[str, tuple[set[str], list[str]]] = {
+    "testsuites": (set(), ["testsuite"]),
+    "testsuite": (
+        set(SUITE.split()),
+        ["properties", "testcase", "system-out", "system-err"],
+    ),
+    "properties": (set(), ["property"]),
+    "property": ({"name", "value"}, []),
+    "testcase": ({"name", "classname", "time"}, ["skipped", "error", "failure"]),
+    "skipped": ({"message"}, []),
+    "error": ({"message", "type"}, []),
+    "failure": ({"message", "type"}, []),
+    "system-out": (set(), []),
+    "system-err": (set(), []),
+}
+"""Element → attributes (all of them required here) and children in their order: what the Ant and
+the Jenkins schema have in common."""
+
+
+def assert_valid(element: Xml.Element) -> None:
+    attributes, children = ALLOWED[element.tag]
+    assert set(element.attrib) == attributes, element.tag
+    order = [children.index(child.tag) for child in element]
+    assert order == sorted(order), f"{element.tag} holds {[child.tag for child in element]}"
+    if element.tag == "testcase":
+        assert len(element) <= 1
+    for child in element:
+        assert_valid(child)
+
+
+@pytest.mark.parametrize("kind", ["failing", "passing", "cut_short"])
+def test_the_document_keeps_to_the_common_schema(kind: str, request: pytest.FixtureRequest) -> None:
+    """Attributes, children, order, number forms, and counts that add up."""
+    root = Xml.fromstring(render_junit(request.getfixturevalue(kind)))
+    assert_valid(root)
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert int(suite.attrib["tests"]) == len(cases)
+        for plural, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.attrib[plural]) == sum(case.find(tag) is not None for case in cases)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
+        assert all(re.fullmatch(r"\d+\.\d{3}", case.attrib["time"]) for case in cases)
+
+
+def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: RunReport) -> None:
+    """Skips say which verdict they stand for; what could not be told is no green case."""
+    root = Xml.fromstring(render_junit(failing))
+    elements = {
+        case.attrib["name"]: [(child.tag, child.attrib["message"].split(":")[0]) for child in case]
+        for case in root[0].iter("testcase")
+    }
+    assert elements["summaries-equal-logs"] == [("failure", "fail")]
+    assert elements["money-in"] == [("failure", "not-testable")]
+    assert elements["foreign-rows-hidden"] == [("error", "inconclusive")]
+    assert elements["ledger-equals-summaries"] == [("skipped", "blocked-by summaries-equal-logs")]
+    assert elements["charged-counters"] == [("skipped", "not-applicable")]
+    assert elements["rate-limit-recovers"] == []
+    assert elements["keys-required"] == []
+
+
+def test_a_check_that_never_reported_is_an_error(cut_short: RunReport) -> None:
+    """A silent check must not look like one that passed."""
+    root = Xml.fromstring(render_junit(cut_short))
+    missing = [case for case in root.iter("testcase") if case.find("error") is not None]
+    assert [case.attrib["name"] for case in missing] == ["never-reached", "nor-this"]
+
+
+def test_the_document_of_a_cut_short_run(cut_short: RunReport) -> None:
+    """As it was looked at."""
+    check_golden("junit-cut-short.xml", render_junit(cut_short))

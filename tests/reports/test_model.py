@@ -1,0 +1,78 @@
+"""The model: order, folding, evidence, durations and the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reports.facts import ExitStatus, Verdict
+from reports.model import RunReport, Stage, build_report
+from tests.reports import factory
+
+
+def test_failures_come_first_and_dependants_fold_under_their_root(failing: RunReport) -> None:
+    """The ledger check rests on the summaries: it stands below them, not beside."""
+    assert [row.result.verdict for row in failing.rows[:4]] == [
+        Verdict.FAIL,
+        Verdict.NOT_TESTABLE,
+        Verdict.INCONCLUSIVE,
+        Verdict.WARN,
+    ]
+    assert [r.check for r in failing.rows[0].dependants] == ["ledger-equals-summaries"]
+    assert len(failing.results) == len(factory.RESULTS) + len(factory.PASSES)
+
+
+def test_a_blocked_check_without_its_root_stands_alone(tmp_path: Path) -> None:
+    """Nothing is hidden because what it names is absent."""
+    blocked = factory.RESULTS[1]
+    report = build_report(factory.journal(tmp_path / "r", (blocked, *factory.PASSES)))
+    assert report.rows[0].result == blocked
+
+
+def test_evidence_is_the_exchanges_that_the_counterexample_names(failing: RunReport) -> None:
+    """In their order; the time that a check waited is its own exchanges' time."""
+    assert [exchange.n for exchange in failing.rows[0].exchanges] == [2, 3]
+    assert failing.rows[0].elapsed_s == pytest.approx(1.50325)
+
+
+def test_sent_events_are_counted_by_source_and_outcome(failing: RunReport) -> None:
+    """Ranges are added up, unknown apart."""
+    assert [(s.source, s.accepted, s.refused, s.unknown) for s in failing.sent] == [
+        ("fleet", 20000, 0, 0),
+        ("probe", 20, 0, 1),
+    ]
+
+
+def test_phases_have_durations(failing: RunReport) -> None:
+    """From the moments written down."""
+    assert failing.stages[1] == Stage(name="conformance", state="end", duration_s=15.5)
+    assert failing.duration_s == 52
+
+
+def test_a_run_without_a_footer_is_cut_short_not_ours(cut_short: RunReport) -> None:
+    """What it never came to is missing, but that is no fault of a check."""
+    assert cut_short.interrupted
+    assert cut_short.missing == ("never-reached", "nor-this")
+    assert cut_short.status is ExitStatus.COULD_NOT_TELL
+    assert cut_short.duration_s is None
+
+
+def test_a_declared_check_that_reported_nothing_is_our_error(tmp_path: Path) -> None:
+    """In a run that finished."""
+    journal = factory.journal(tmp_path / "r", factory.PASSES, declared=("silent",))
+    assert build_report(journal).status is ExitStatus.OUR_ERROR
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "expected"),
+    [(2, ExitStatus.COULD_NOT_TELL), (3, ExitStatus.OUR_ERROR), (4, ExitStatus.USAGE)],
+)
+def test_a_run_that_ended_in_an_error_says_so(
+    tmp_path: Path, exit_status: int, expected: ExitStatus
+) -> None:
+    """The footer outranks passes that came before the error, but never a failure."""
+    passed = factory.journal(tmp_path / "p", factory.PASSES, exit_status=exit_status)
+    assert build_report(passed).status is expected
+    failed = factory.journal(tmp_path / "f", exit_status=exit_status)
+    assert build_report(failed).status is ExitStatus.VIOLATES

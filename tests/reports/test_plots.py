@@ -1,0 +1,56 @@
+"""Plots: well-formed, inside their frame, and honest about what is not there."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from xml.etree import ElementTree as Xml
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.figures import figures
+from reports.plots import percentile_plot, seconds_plot, ticks
+from tests.reports.factory import load_result
+
+
+def points(svg: str) -> list[tuple[float, float]]:
+    pairs = re.findall(r'points="([^"]*)"', svg)
+    return [tuple(map(float, p.split(","))) for pair in pairs for p in pair.split()]  # type: ignore[misc]
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=20))
+def test_every_point_lies_inside_the_picture(values: list[float]) -> None:
+    """Whatever was measured; values that are not numbers leave a gap."""
+    seconds = [{"t": float(t), "events": abs(value)} for t, value in enumerate(values)]
+    svg = str(seconds_plot(seconds, ["events"], label="events"))
+    Xml.fromstring(svg)
+    for x, y in points(svg):
+        assert 0 <= x <= 480
+        assert -0.1 <= y <= 150
+    assert len(points(svg)) == sum(map(math.isfinite, values))
+
+
+def test_the_percentile_curve_rises() -> None:
+    """More patience, more requests: y never falls as the share grows."""
+    made = figures(load_result())
+    curve = points(str(percentile_plot([made.response])))
+    assert len(curve) > 20
+    assert all(a[0] < b[0] and a[1] >= b[1] for a, b in itertools.pairwise(curve))
+
+
+def test_nothing_measured_draws_nothing() -> None:
+    """An empty plot would look like a result."""
+    assert percentile_plot([]) == ""
+    assert seconds_plot([], ["events"], label="events") == ""
+    assert seconds_plot([{"t": 0.0}], ["events"], label="events") == ""
+
+
+@pytest.mark.parametrize(("highest", "last"), [(0, 1), (7, 8), (97, 100), (1e6, 1e6), (0.03, 0.03)])
+def test_ticks_are_round_and_reach_the_highest(highest: float, last: float) -> None:
+    """From 0, in even steps."""
+    made = ticks(highest)
+    assert made[0] == 0
+    assert made[-1] == pytest.approx(last)

@@ -1,0 +1,91 @@
+"""How a run ends, and the counts with their denominators."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from reports.facts import CheckResult, ExitStatus, LoadThreshold, Verdict
+from reports.verdicts import VERDICTS, load_status, overall, tally
+from tests.reports.factory import load_result
+
+
+def result(verdict: Verdict, check: str = "c") -> CheckResult:
+    return CheckResult(check=check, law="L", title="t", verdict=verdict, reason="r")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "missing", "interrupted", "expected"),
+    [
+        ("pass", "", False, ExitStatus.CONFORMS),
+        ("pass warn not-applicable", "", False, ExitStatus.CONFORMS),
+        ("pass fail", "", False, ExitStatus.VIOLATES),
+        ("fail inconclusive", "x", True, ExitStatus.VIOLATES),
+        ("pass not-testable", "", False, ExitStatus.VIOLATES),
+        ("pass inconclusive", "", False, ExitStatus.COULD_NOT_TELL),
+        ("pass blocked-by", "", False, ExitStatus.COULD_NOT_TELL),
+        ("pass", "x", False, ExitStatus.OUR_ERROR),
+        ("pass inconclusive", "x", False, ExitStatus.OUR_ERROR),
+        ("pass", "x", True, ExitStatus.COULD_NOT_TELL),
+        ("pass", "", True, ExitStatus.COULD_NOT_TELL),
+        ("not-applicable", "", False, ExitStatus.COULD_NOT_TELL),
+        ("", "", False, ExitStatus.COULD_NOT_TELL),
+    ],
+)
+def test_the_weightiest_fact_decides_how_a_run_ends(
+    verdicts: str, missing: str, interrupted: bool, expected: ExitStatus
+) -> None:
+    """Fail outranks all, missing reports are ours, doubt outranks pass, nothing is not a pass."""
+    results = [result(Verdict(verdict)) for verdict in verdicts.split()]
+    assert overall(results, missing=missing.split(), interrupted=interrupted) is expected
+
+
+LOAD = load_result()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ExitStatus.CONFORMS),
+        ({"correct_events": LOAD.events_accepted - 1}, ExitStatus.VIOLATES),
+        (
+            {"correct_events": LOAD.events_accepted - 1, "generator_limited": True},
+            ExitStatus.VIOLATES,
+        ),
+        ({"generator_limited": True}, ExitStatus.COULD_NOT_TELL),
+        ({"correct_events": None}, ExitStatus.COULD_NOT_TELL),
+        ({"stopped_by": "backlog"}, ExitStatus.COULD_NOT_TELL),
+        ({"thresholds": load_result(missed=True).thresholds}, ExitStatus.VIOLATES),
+        (
+            {"thresholds": load_result(missed=True).thresholds, "machine_noisy": True},
+            ExitStatus.COULD_NOT_TELL,
+        ),
+        (
+            {"thresholds": (LoadThreshold(name="n", limit=1, value=None, unit="ms", ok=False),)},
+            ExitStatus.COULD_NOT_TELL,
+        ),
+    ],
+)
+def test_a_load_run_passes_only_on_figures_that_mean_something(
+    changes: dict[str, object], expected: ExitStatus
+) -> None:
+    """Wrong data convicts; a limited generator or a disturbed machine leaves it open."""
+    load = msgspec.structs.replace(LOAD, **changes)
+    assert load_status(load) is expected
+    assert overall([], [load]) is expected
+
+
+def test_a_tally_names_all_four_numbers() -> None:
+    """No count stands without its denominators."""
+    results = [result(verdict) for verdict in Verdict]
+    made = tally(results, missing=2)
+    assert (made.passed, made.tested, made.testable, made.total) == (1, 3, 7, 9)
+    assert str(made) == "1 passed / 3 tested / 7 testable / 9 total"
+    assert sum(count for _, count in made.counts) + made.missing == made.total
+
+
+def test_every_verdict_has_a_look() -> None:
+    """A new verdict must be given words before it can be shown."""
+    assert set(VERDICTS) == set(Verdict)
+    assert len({look.weight for look in VERDICTS.values()}) == len(VERDICTS)
+    assert all(look.ascii_mark.isascii() for look in VERDICTS.values())
