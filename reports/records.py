@@ -170,6 +170,8 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     """Hooks that the target offers: `ingest`, `clock`, `maintenance`, `money`, `restart`."""
     graph: dict[str, str] = {}
     """Where graph points sit in an answer: `points`, `time`, `requests`, `bytes`."""
+    part: str = ""
+    """Empty for the checks' own plantings; else the traffic that is reconciled: `fleet`, `load`."""
 
 
 class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
