@@ -21,7 +21,17 @@ from reports.histogram import PERCENTILE_RULE
 from reports.model import CheckRow, RunReport
 from reports.plots import axis_ms, percentile_plot, seconds_plot
 from reports.records import Exchange, LoadResult
-from reports.text import amount, cut, duration, milliseconds, one_line, plural, rate, visible
+from reports.text import (
+    amount,
+    cut,
+    duration,
+    milliseconds,
+    moment,
+    one_line,
+    plural,
+    rate,
+    visible,
+)
 from reports.tieout import COLUMNS, TieOutRow, pivot
 from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
@@ -80,6 +90,7 @@ def _environment() -> Environment:
         "cut": cut,
         "duration": duration,
         "line": one_line,
+        "moment": moment,
         "ms": milliseconds,
         "rate": rate,
         "request": request_line,

@@ -7,6 +7,7 @@ long text is cut with a note. Escaping for one format is the renderer's own busi
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Final
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "cut",
     "duration",
     "milliseconds",
+    "moment",
     "one_line",
     "plural",
     "rate",
@@ -108,6 +110,14 @@ def duration(seconds: float | None) -> str:
     if whole < 7200:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(at: str) -> str:
+    """A moment as journals write it (ISO 8601, UTC) for a person, to the minute; else as it is."""
+    try:
+        return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M}"
+    except ValueError:
+        return one_line(at, 40)
 
 
 def plural(count: int, noun: str, nouns: str = "") -> str:
