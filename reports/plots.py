@@ -14,9 +14,9 @@ from typing import Final
 from markupsafe import Markup
 
 from reports.figures import Latency
-from reports.text import amount, milliseconds
+from reports.text import milliseconds
 
-__all__ = ["axis_ms", "percentile_plot", "seconds_plot", "ticks"]
+__all__ = ["axis_count", "axis_ms", "percentile_plot", "seconds_plot", "ticks"]
 
 _WIDTH: Final = 480
 _LEFT: Final = 58
@@ -57,6 +57,23 @@ def ticks(highest: float, count: int = 4) -> tuple[float, ...]:
     return tuple(step * n for n in range(math.ceil(highest / step - 1e-9) + 1))
 
 
+def axis_ms(ms: float) -> str:
+    """A round number of milliseconds, as short as an axis wants it: `0`, `50 µs`, `20 ms`."""
+    if ms == 0:
+        return "0"
+    if ms < 0.1:
+        return f"{ms * 1000:.4g} µs"
+    return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
+
+
+def axis_count(count: float) -> str:
+    """A round count as short as an axis wants it: `0`, `250`, `40k`, `1.5M`."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.4g}{letter}"
+    return f"{count:.4g}"
+
+
 def percentile_plot(latencies: Sequence[Latency]) -> Markup:
     """Latency over the share of requests that were faster; x in nines, y logarithmic.
 
@@ -84,7 +101,7 @@ def seconds_plot(
     names: Sequence[str],
     *,
     label: str,
-    show: Callable[[float], str] = amount,
+    show: Callable[[float], str] = axis_count,
     height: int = 150,
 ) -> Markup:
     """Values of one or more series, second by second, from 0; `label` says what they are.
@@ -114,15 +131,6 @@ def seconds_plot(
         ]
         body += _line(frame, points, f"series s{number}")
     return _svg(frame, body, f"{label}; highest {show(highest)}")
-
-
-def axis_ms(ms: float) -> str:
-    """A round number of milliseconds, as short as an axis wants it: `0`, `50 µs`, `20 ms`."""
-    if ms == 0:
-        return "0"
-    if ms < 0.1:
-        return f"{ms * 1000:.4g} µs"
-    return f"{ms:.4g} ms" if ms < 1000 else f"{ms / 1000:.4g} s"
 
 
 def _said(quantiles: Mapping[str, float]) -> str:
