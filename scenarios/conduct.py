@@ -38,6 +38,7 @@ from scenarios.parts import Bench, run_checks_part, run_fleet_part, run_load_par
 from scenarios.restart import restart_door
 from scenarios.scenario import Scenario
 from scenarios.watch import SilentWatch, Watch
+from scenarios.zoo import NO_TRAITS, Traits
 
 __all__ = ["Conducted", "Order", "conduct", "confirm_host"]
 
@@ -59,6 +60,8 @@ class Order:
     """Hosts off the loopback that the user confirmed."""
     reference_options: Sequence[str] = ()
     """Further flags of the embedded reference."""
+    traits: Traits = NO_TRAITS
+    """What the embedded reference's target file says besides."""
     command: str = ""
 
 
@@ -145,7 +148,9 @@ def _start_reference(
         embedded_reference(data=data, options=("--control", *order.reference_options))
     )
     door = stack.enter_context(restart_door(reference.restart))
-    text = target_file(reference.serving, requests=REFERENCE_REQUESTS, restart_door=door)
+    text = target_file(
+        reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, traits=order.traits
+    )
     return reference, text, {**os.environ, **key_environment(reference.serving)}
 
 

@@ -9,13 +9,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from scenarios.embedded import Serving
+from scenarios.zoo import Traits
 
 __all__ = ["key_environment", "target_file"]
 
 _CONTROL = "TRUEUP_CONTROL_KEY"
 _INGEST = "TRUEUP_INGEST_KEY"
+_CLAIMS: Final = (
+    *("residential", "mobile", "success-counts", "status-codes", "minute-graph", "hour-graph"),
+    *("month-graph", "old-graph", "breakdown", "customer", "proxy-user", "proxy-user-edit"),
+    *("service", "service-graph", "charged", "money", "idempotent-money", "deduplication"),
+    "request-id",
+)
+"""Features that the reference says it has; a rate limit only where it was asked for."""
 
 
 def key_environment(serving: Serving) -> Mapping[str, str]:
@@ -31,12 +40,20 @@ def key_environment(serving: Serving) -> Mapping[str, str]:
     return environment
 
 
-def target_file(serving: Serving, *, requests: int, restart_door: Path | None = None) -> str:
+def target_file(
+    serving: Serving,
+    *,
+    requests: int,
+    restart_door: Path | None = None,
+    traits: Traits | None = None,
+) -> str:
     """Text of a target file for a started reference; `requests` is the budget in all."""
+    traits = traits or Traits()
     parts = [
         "# The embedded reference, as this run started it.",
         'name = "reference"',
         f'base_url = "{serving.url}"',
+        f"claims = {_claims(traits)}",
     ]
     for letter, tenant in zip("ab", serving.tenants, strict=False):
         parts += [
@@ -63,8 +80,17 @@ def target_file(serving: Serving, *, requests: int, restart_door: Path | None = 
             f'"{word}"' for word in (sys.executable, "-m", "scenarios.restart", str(restart_door))
         )
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
-    parts += ["", "[budget]", 'requests_per_s = "unlimited"', f"requests = {requests}", ""]
+    if traits.graph:
+        parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in traits.graph.items())]
+    pace = '"unlimited"' if traits.rate_limit is None else f"{traits.rate_limit:g}"
+    parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)
+
+
+def _claims(traits: Traits) -> str:
+    limited = ("rate-limit",) if traits.rate_limit is not None else ()
+    names = [name for name in (*_CLAIMS, *limited) if name not in traits.without]
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
 def _control(url: str) -> list[str]:

@@ -18,12 +18,14 @@ import msgspec
 from reports.facts import EXIT_STATUS, ExitStatus, Verdict
 from reports.matrix import FaultRow, FaultStatus, KillMatrix, VariantRow
 from scenarios.trial import Trial, TrialPlan
-from scenarios.zoo import Charge, Zoo, ZooEntry
+from scenarios.zoo import Charge, Difference, Zoo, ZooEntry
 
 __all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
 
 CLEAN: Final = "reference"
-"""Name of the reference without any fault, tried among the variants."""
+LIMITED: Final = "reference-limited"
+CORRECT: Final = {CLEAN: "the reference as it is", LIMITED: "the reference with its rate limit"}
+"""The reference without any fault, tried among the variants."""
 
 TRIAL_LIMIT_S: Final = 180.0
 
@@ -62,6 +64,7 @@ def exit_status_of_proof(matrix: KillMatrix) -> int:
 async def prove(
     zoo: Zoo,
     charges: Mapping[str, Charge],
+    differences: Mapping[str, Difference],
     *,
     only: frozenset[str] | None,
     seed: int,
@@ -75,12 +78,12 @@ async def prove(
     since = time.monotonic()
     faults = [entry for entry in zoo.faults if only is None or entry.id in only]
     variants = [
-        ZooEntry(id=CLEAN, what="the reference as it is"),
+        *(ZooEntry(id=name, what=what) for name, what in CORRECT.items()),
         *(entry for entry in zoo.variants if only is None or entry.id in only),
     ]
     plans = [
-        *(TrialPlan(id=v.id, options=_flags("--variant", v.id), seed=seed) for v in variants),
-        *(TrialPlan(id=f.id, options=_flags("--fault", f.id), seed=seed) for f in faults),
+        *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
+        *(_plan("--fault", f.id, charges[f.id], seed) for f in faults),
     ]
     trials = await _hold(plans, workers, progress)
     return KillMatrix(
@@ -94,8 +97,12 @@ async def prove(
     )
 
 
-def _flags(flag: str, name: str) -> tuple[str, ...]:
-    return () if name == CLEAN else (flag, name)
+def _plan(flag: str, name: str, difference: Difference | None, seed: int) -> TrialPlan:
+    difference = difference or Difference()
+    flags = () if name in CORRECT else (flag, name)
+    return TrialPlan(
+        id=name, options=(*flags, *difference.options), seed=seed, traits=difference.traits
+    )
 
 
 def _fault_row(entry: ZooEntry, laws: tuple[str, ...], trial: Trial) -> FaultRow:

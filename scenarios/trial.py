@@ -19,6 +19,7 @@ from scenarios.conduct import Order, conduct
 from scenarios.embedded import die_with_parent, end_as_interrupted
 from scenarios.errors import ScenarioError
 from scenarios.scenario import ChecksPart, Scenario
+from scenarios.zoo import Traits
 
 __all__ = ["Trial", "TrialPlan", "hold"]
 
@@ -31,6 +32,7 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Flags of the reference beside those that every trial gives."""
     seed: int
     level: int = 4
+    traits: Traits = Traits()
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,6 +52,7 @@ def hold(plan: TrialPlan, runs: Path) -> Trial:
         seed=plan.seed,
         runs=runs,
         reference_options=plan.options,
+        traits=plan.traits,
     )
     since = time.monotonic()
     try:

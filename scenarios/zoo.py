@@ -17,12 +17,43 @@ import msgspec
 
 from scenarios.errors import OwnError
 
-__all__ = ["Charge", "Zoo", "ZooEntry", "load_charges", "load_zoo", "quick_ids"]
+__all__ = [
+    "Charge",
+    "Difference",
+    "Traits",
+    "Zoo",
+    "ZooEntry",
+    "load_charges",
+    "load_differences",
+    "load_zoo",
+    "quick_ids",
+]
 
 LIST_LIMIT_S: Final = 30.0
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
+class Traits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a target file must say something else than that of the reference as it is."""
+
+    rate_limit: float | None = None
+    """Requests a second that are answered; None: no limit."""
+    without: tuple[str, ...] = ()
+    """Claims that cannot be made."""
+    graph: dict[str, str] = {}
+    """Where graph points sit, as in a target file."""
+
+
+NO_TRAITS: Final = Traits()
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a variant is started and described."""
+
+    options: tuple[str, ...] = ()
+    traits: Traits = NO_TRAITS
+
+
+class Charge(Difference, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The laws of which at least one must fail, and the lowest level that can show it."""
 
     laws: tuple[str, ...]
@@ -46,6 +77,7 @@ class Zoo(msgspec.Struct, frozen=True, kw_only=True):
 class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quick: tuple[str, ...]
     faults: dict[str, Charge]
+    variants: dict[str, Difference]
 
 
 def _register() -> _Register:
@@ -56,6 +88,11 @@ def _register() -> _Register:
 def load_charges() -> Mapping[str, Charge]:
     """Fault id → charge, from `scenarios/zoo.toml`."""
     return _register().faults
+
+
+def load_differences() -> Mapping[str, Difference]:
+    """Variant id → how it is started and described, where that is not as usual."""
+    return _register().variants
 
 
 def quick_ids() -> frozenset[str]:

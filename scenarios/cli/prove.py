@@ -14,7 +14,7 @@ from reports.writer import write_text
 from scenarios.errors import UsageProblem
 from scenarios.prove import exit_status_of_proof, prove
 from scenarios.watch import watch_for
-from scenarios.zoo import Zoo, load_charges, load_zoo, quick_ids
+from scenarios.zoo import Zoo, load_charges, load_differences, load_zoo, quick_ids
 
 __all__ = ["command"]
 
@@ -65,6 +65,7 @@ def command(
             prove(
                 zoo,
                 load_charges(),
+                load_differences(),
                 only=chosen,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
