@@ -318,7 +318,7 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.COSMETIC,
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-4", "GRAPH-5", "GRAPH-11"),
     ),
     Check(
         name="graph-intervals-equal-sent",
@@ -329,7 +329,7 @@ CHECKS: Final = (
         worlds=("graph",),
         needed=2,
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-1", "GRAPH-12"),
     ),
     Check(
         name="graph-equals-summaries",
@@ -343,7 +343,7 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=1,
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-3",),
     ),
     Check(
         name="graph-equals-summaries-at-every-age",
@@ -358,7 +358,7 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=9,
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-2", "GRAPH-3", "GRAPH-10", "GRAPH-13"),
         timed=True,
     ),
     Check(
@@ -369,7 +369,7 @@ CHECKS: Final = (
         asks=at_stages((NOW,), _window_asks),
         worlds=("graph",),
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-9",),
     ),
     Check(
         name="graph-parts-make-the-whole",
@@ -383,6 +383,6 @@ CHECKS: Final = (
         worlds=("graph", "comb"),
         needed=3,
         rests_on=_RESTS,
-        clauses=("GRAPH-1",),
+        clauses=("GRAPH-6", "GRAPH-7", "GRAPH-8"),
     ),
 )

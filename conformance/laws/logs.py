@@ -85,7 +85,12 @@ def _compare(
 
 
 def _check(
-    name: str, title: str, *worlds: str, needed: int, impact: Impact = Impact.UNDER_CHARGE
+    name: str,
+    title: str,
+    *worlds: str,
+    clauses: tuple[str, ...],
+    needed: int,
+    impact: Impact = Impact.UNDER_CHARGE,
 ) -> Check:
     return Check(
         name=name,
@@ -97,7 +102,7 @@ def _check(
         needed=needed,
         impact=impact,
         rests_on=_RESTS,
-        clauses=("LOG-1",),
+        clauses=clauses,
     )
 
 
@@ -106,18 +111,21 @@ CHECKS: Final = (
         "logs-equal-sent",
         "Every event of every day and network has exactly one log that says what was sent.",
         "comb",
+        clauses=("LOG-1", "LOG-2", "LOG-7", "LOG-10"),
         needed=4,
     ),
     _check(
         "logs-of-batches",
         "Batches of 1, 2 and 9 events are logged to the last event.",
         "batches",
+        clauses=("LOG-1",),
         needed=12,
     ),
     _check(
         "logs-of-duplicates",
         "An event that is delivered again is logged once.",
         "twice",
+        clauses=("LOG-2", "LOG-11"),
         needed=3,
         impact=Impact.OVER_CHARGE,
     ),
@@ -125,6 +133,7 @@ CHECKS: Final = (
         "logs-of-interleaved-users",
         "Events of several users in one batch are logged for the user who made them.",
         "interleave",
+        clauses=("LOG-6",),
         needed=9,
         impact=Impact.OVER_CHARGE,
     ),
@@ -133,19 +142,28 @@ CHECKS: Final = (
         "Requests are logged whatever their status.",
         "status",
         "zero",
+        clauses=("LOG-1", "LOG-5"),
         needed=8,
     ),
-    _check("logs-of-large-amounts", "Amounts beyond 32 and 53 bits stay exact.", "sizes", needed=9),
+    _check(
+        "logs-of-large-amounts",
+        "Amounts beyond 32 and 53 bits stay exact.",
+        "sizes",
+        clauses=("LOG-8",),
+        needed=9,
+    ),
     _check(
         "logs-of-hostnames",
         "Hostnames in upper case, with a dot, very long or as addresses are logged.",
         "hosts",
+        clauses=("LOG-7",),
         needed=6,
     ),
     _check(
         "logs-of-many-requests",
         "A user with more logs than two full pages has them all listed.",
         "long",
+        clauses=("LOG-1",),
         needed=201,
     ),
 )

@@ -358,7 +358,7 @@ CHECKS: Final = (
         level=0,
         needed=5,
         rests_on=("AUTH",),
-        clauses=("ENV-1", "ENV-2"),
+        clauses=("ENV-3", "ENV-4", "ENV-5", "ENV-7"),
         eventual=False,
     ),
     Check(
@@ -370,7 +370,19 @@ CHECKS: Final = (
         level=0,
         needed=5,
         rests_on=("AUTH",),
-        clauses=("ENV-1",),
+        clauses=(
+            "ENV-1",
+            "ENV-2",
+            "ENV-4",
+            "ENV-6",
+            "ENV-8",
+            "ENV-9",
+            "LOG-3",
+            "LOG-4",
+            "LOG-9",
+            "ACC-R-1",
+            "ACC-M-1",
+        ),
         eventual=False,
     ),
     Check(
@@ -380,7 +392,7 @@ CHECKS: Final = (
         judge=_visible_soon,
         needed=2,
         rests_on=("AUTH",),
-        clauses=("SUM-1",),
+        clauses=("FRESH-1", "SUM-4"),
         eventual=False,
     ),
     Check(
@@ -391,7 +403,7 @@ CHECKS: Final = (
         asks=at_stages((NOW,), _repeated),
         needed=8,
         rests_on=("AUTH", "FRESH"),
-        clauses=("SUM-1",),
+        clauses=("FRESH-2",),
         eventual=False,
     ),
     Check(
@@ -404,7 +416,7 @@ CHECKS: Final = (
         needed=3,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH",),
-        clauses=("RANGE-1", "RANGE-2"),
+        clauses=("RANGE-1", "RANGE-2", "RANGE-3", "SUM-16"),
         eventual=False,
     ),
     Check(
@@ -416,7 +428,7 @@ CHECKS: Final = (
         needed=1,
         claim="rate-limit",
         rests_on=("AUTH",),
-        clauses=("RATE-1",),
+        clauses=("RATE-1", "RATE-2", "RATE-3"),
         eventual=False,
     ),
     Check(
@@ -427,7 +439,7 @@ CHECKS: Final = (
         level=0,
         needed=1,
         impact=Impact.PRIVACY,
-        clauses=("AUTH-1",),
+        clauses=("SAFE-1",),
         eventual=False,
     ),
 )

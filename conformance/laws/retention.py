@@ -274,7 +274,7 @@ CHECKS: Final = (
         needed=1,
         impact=Impact.COSMETIC,
         rests_on=(*_RESTS, "FRESH"),
-        clauses=("RETAIN-1",),
+        clauses=("RET-1", "RET-2"),
         timed=True,
     ),
     Check(
@@ -289,7 +289,7 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
-        clauses=("RETAIN-1",),
+        clauses=("RET-3", "RET-4", "RET-5"),
         timed=True,
     ),
     Check(
@@ -303,7 +303,7 @@ CHECKS: Final = (
         needed=1,
         impact=Impact.UNDER_CHARGE,
         rests_on=("AUTH", "DAY"),
-        clauses=("SUM-1",),
+        clauses=("SUM-2", "SUM-7"),
         timed=True,
     ),
     Check(
@@ -317,7 +317,7 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.UNDER_CHARGE,
         rests_on=_RESTS,
-        clauses=("RETAIN-2",),
+        clauses=("RET-6",),
         timed=True,
     ),
     Check(
@@ -330,7 +330,7 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=1,
         rests_on=_RESTS,
-        clauses=("CONSOL-1",),
+        clauses=("CON-4", "SUM-10"),
         timed=True,
     ),
     Check(
@@ -344,7 +344,7 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
-        clauses=("CONSOL-1",),
+        clauses=("CON-1", "CON-6"),
         timed=True,
     ),
     Check(
@@ -358,7 +358,7 @@ CHECKS: Final = (
         needed=8,
         impact=Impact.UNDER_CHARGE,
         rests_on=_RESTS,
-        clauses=("CONSOL-1",),
+        clauses=("CON-3", "CON-5", "CON-7", "CON-8"),
         timed=True,
     ),
     Check(
@@ -371,7 +371,7 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=4,
         rests_on=_RESTS,
-        clauses=("CONSOL-1",),
+        clauses=("CON-2", "CON-9"),
         timed=True,
     ),
 )

@@ -401,7 +401,7 @@ CHECKS: Final = (
         worlds=("ties", "long"),
         needed=40,
         rests_on=_RESTS,
-        clauses=("PAGE-1",),
+        clauses=("PAGE-1", "PAGE-2", "PAGE-3", "PAGE-4", "PAGE-5", "PAGE-6", "PAGE-7"),
         eventual=False,
     ),
     Check(
@@ -413,7 +413,7 @@ CHECKS: Final = (
         worlds=("variety",),
         needed=20,
         rests_on=_RESTS,
-        clauses=("SORT-1",),
+        clauses=("SORT-1", "SORT-2", "SORT-3"),
         eventual=False,
     ),
     Check(
@@ -425,7 +425,15 @@ CHECKS: Final = (
         worlds=("variety",),
         needed=15,
         rests_on=_RESTS,
-        clauses=("FILTER-1",),
+        clauses=(
+            "FILTER-1",
+            "FILTER-2",
+            "FILTER-3",
+            "FILTER-4",
+            "FILTER-5",
+            "FILTER-6",
+            "FILTER-7",
+        ),
     ),
     Check(
         name="retrieve-equals-search",
@@ -437,6 +445,6 @@ CHECKS: Final = (
         worlds=("variety",),
         needed=20,
         rests_on=_RESTS,
-        clauses=("RETRIEVE-1",),
+        clauses=("RETR-1", "RETR-2", "RETR-3"),
     ),
 )

@@ -214,7 +214,9 @@ def _charged(facts: Facts) -> Finding:
     return tally.finding("charged counters hold the metered traffic and nothing else")
 
 
-def _check(name: str, title: str, *worlds: str, needed: int, impact: Impact) -> Check:
+def _check(
+    name: str, title: str, *worlds: str, clauses: tuple[str, ...], needed: int, impact: Impact
+) -> Check:
     return Check(
         name=name,
         law="SUM=LOG",
@@ -225,7 +227,7 @@ def _check(name: str, title: str, *worlds: str, needed: int, impact: Impact) -> 
         needed=needed,
         impact=impact,
         rests_on=_RESTS,
-        clauses=("SUM-1",),
+        clauses=clauses,
     )
 
 
@@ -236,6 +238,7 @@ CHECKS: Final = (
         "comb",
         "batches",
         "interleave",
+        clauses=("SUM-2", "SUM-3", "SUM-17"),
         needed=8,
         impact=Impact.UNDER_CHARGE,
     ),
@@ -243,6 +246,7 @@ CHECKS: Final = (
         "summaries-of-duplicates",
         "An event that is delivered again is summed once.",
         "twice",
+        clauses=("SUM-14",),
         needed=1,
         impact=Impact.OVER_CHARGE,
     ),
@@ -250,6 +254,7 @@ CHECKS: Final = (
         "summaries-of-concurrent-writers",
         "Events that arrive at once on one key are all added.",
         "race",
+        clauses=("SUM-11",),
         needed=1,
         impact=Impact.UNDER_CHARGE,
     ),
@@ -257,6 +262,7 @@ CHECKS: Final = (
         "summaries-of-later-batches",
         "A later batch adds to a summary that is already there.",
         "writers",
+        clauses=("SUM-4",),
         needed=1,
         impact=Impact.UNDER_CHARGE,
     ),
@@ -264,6 +270,7 @@ CHECKS: Final = (
         "summaries-by-network",
         "One user and one host on four networks give four summaries.",
         "networks",
+        clauses=("SUM-8",),
         needed=4,
         impact=Impact.OVER_CHARGE,
     ),
@@ -271,6 +278,7 @@ CHECKS: Final = (
         "summaries-of-statuses",
         "Failed requests and their bytes are summed where they are logged.",
         "status",
+        clauses=("SUM-12",),
         needed=2,
         impact=Impact.UNDER_CHARGE,
     ),
@@ -278,6 +286,7 @@ CHECKS: Final = (
         "summaries-of-zero-bytes",
         "A request without bytes is a request.",
         "zero",
+        clauses=("SUM-12",),
         needed=2,
         impact=Impact.COSMETIC,
     ),
@@ -285,6 +294,7 @@ CHECKS: Final = (
         "summaries-of-large-amounts",
         "Sums beyond 25, 32 and 53 bits and of odd sizes stay exact.",
         "sizes",
+        clauses=("SUM-13",),
         needed=4,
         impact=Impact.UNDER_CHARGE,
     ),
@@ -292,6 +302,7 @@ CHECKS: Final = (
         "summaries-of-hostnames",
         "Summaries and logs agree on what one hostname is.",
         "hosts",
+        clauses=("SUM-9",),
         needed=4,
         impact=Impact.COSMETIC,
     ),
@@ -304,7 +315,7 @@ CHECKS: Final = (
         worlds=("hosts",),
         needed=1,
         rests_on=_RESTS,
-        clauses=("SUM-1",),
+        clauses=("SUM-9",),
     ),
     Check(
         name="one-summary-per-key",
@@ -316,7 +327,7 @@ CHECKS: Final = (
         needed=12,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH", "PAGE"),
-        clauses=("SUM-2",),
+        clauses=("SUM-1",),
     ),
     Check(
         name="day-of-the-request",
@@ -328,7 +339,7 @@ CHECKS: Final = (
         needed=2,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH", "PAGE", "FRESH"),
-        clauses=("SUM-1",),
+        clauses=("SUM-7",),
         timed=True,
     ),
     Check(
@@ -341,7 +352,7 @@ CHECKS: Final = (
         needed=4,
         claim="success-counts",
         rests_on=("AUTH",),
-        clauses=("SUM-3",),
+        clauses=("SUM-5", "SUM-6"),
     ),
     Check(
         name="charged-is-metered",
@@ -354,6 +365,6 @@ CHECKS: Final = (
         claim="charged",
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH",),
-        clauses=("SUM-1",),
+        clauses=("SUM-15",),
     ),
 )
