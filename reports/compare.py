@@ -19,6 +19,7 @@ from reports.errors import NotComparable
 from reports.facts import ExitStatus, Verdict
 from reports.model import RunReport
 from reports.records import LoadResult
+from reports.text import figure
 from reports.verdicts import STATUSES, VERDICTS
 
 __all__ = [
@@ -241,5 +242,4 @@ def _load_line(change: LoadChange) -> str:
 
 def _figure(value: float) -> str:
     """Three digits or all whole ones, with a true minus."""
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return text.replace("-", "−")
+    return figure(value).replace("-", "−")

@@ -80,6 +80,7 @@ class LoadFigures:
             ),
             (load.machine_noisy, "The machine was disturbed while the load ran."),
             (bool(load.stopped_by), f"The run ended early: {load.stopped_by}."),
+            (load.correct_events is None, "The events were not reconciled with what it reports."),
             (load.unsent > 0, f"{load.unsent:,} planned requests were never sent."),
         )
         return tuple(sentence for holds, sentence in sentences if holds)

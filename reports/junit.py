@@ -16,7 +16,7 @@ from xml.etree import ElementTree as Xml
 from reports.facts import CheckResult, LoadThreshold, Verdict
 from reports.model import CheckRow, RunReport
 from reports.records import LoadResult
-from reports.text import one_line, visible
+from reports.text import figure, one_line, visible
 
 __all__ = ["render_junit"]
 
@@ -96,14 +96,14 @@ def _load(report: RunReport, load: LoadResult, number: int) -> Xml.Element:
 
 
 def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
-    name = visible(f"{threshold.name} ({threshold.limit:g} {threshold.unit})")
+    name = visible(f"{threshold.name} ({figure(threshold.limit)} {threshold.unit})")
     case = _empty_case(f"trueup.load.{load.scenario}", name, 0.0)
-    seen = "nothing" if threshold.value is None else f"{threshold.value:g} {threshold.unit}"
+    seen = "nothing" if threshold.value is None else f"{figure(threshold.value)} {threshold.unit}"
     if load.generator_limited:
         message = f"the generator was the limit; measured {seen}"
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:
-        message = f"limit {threshold.limit:g} {threshold.unit}, measured {seen}"
+        message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
         Xml.SubElement(case, "failure", message=visible(message), type="threshold")
     return case
 

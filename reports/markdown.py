@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from reports.facts import CheckResult, ExitStatus, Verdict
 from reports.figures import figures
 from reports.model import RunReport
-from reports.text import amount, duration, milliseconds, one_line, rate
+from reports.text import amount, duration, figure, milliseconds, one_line, rate
 from reports.tieout import COLUMNS, pivot
 from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
@@ -127,6 +127,6 @@ def _load(report: RunReport) -> Iterator[str]:
         yield ""
         for threshold in load.thresholds:
             mark = "✓" if threshold.ok else "✗"
-            value = "unknown" if threshold.value is None else f"{threshold.value:,.6g}"
+            value = "unknown" if threshold.value is None else figure(threshold.value)
             name = markdown_text(threshold.name)
-            yield f"- {mark} {name}: {value} (limit {threshold.limit:,.6g}) {threshold.unit}"
+            yield f"- {mark} {name}: {value} (limit {figure(threshold.limit)}) {threshold.unit}"

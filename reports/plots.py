@@ -49,12 +49,13 @@ class _Frame:
 
 def ticks(highest: float, count: int = 4) -> tuple[float, ...]:
     """Round values from 0 up to the first one that is not below `highest` (over 0)."""
-    if not math.isfinite(highest) or highest <= 0:
+    if not math.isfinite(highest) or highest < 1e-300:
         return (0.0, 1.0)
     rough = highest / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = next((power * n for n in (1, 2, 2.5, 5, 10) if power * n >= rough * (1 - 1e-9)), rough)
-    return tuple(step * n for n in range(math.ceil(highest / step - 1e-9) + 1))
+    made = tuple(step * n for n in range(math.ceil(highest / step - 1e-9) + 1))
+    return made if math.isfinite(made[-1]) else (0.0, highest)
 
 
 def axis_ms(ms: float) -> str:

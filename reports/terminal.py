@@ -18,7 +18,7 @@ from rich.text import Text
 from reports.facts import CheckResult, ExitStatus, Verdict
 from reports.figures import Latency, LoadFigures, figures
 from reports.model import RunReport
-from reports.text import amount, duration, milliseconds, one_line, plural, rate
+from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
 from reports.tieout import COLUMNS, Cell, pivot
 from reports.verdicts import STATUSES, VERDICTS
 
@@ -130,7 +130,8 @@ def _laws(report: RunReport, *, width: int) -> RenderableType:
     law_width = min(max((len(line.law) for line in shown), default=3), 16)
     says = max(8, width - law_width - 16)
     text = Text()
-    text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
+    if told:
+        text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
     for line in told:
         look = VERDICTS[line.worst.verdict]
         style = _STYLE[look.tone]
@@ -143,7 +144,9 @@ def _laws(report: RunReport, *, width: int) -> RenderableType:
         text.append(f"{amount(line.evidence):>8}\n", style="dim")
         if doubtful and not blocked:
             text.append(f"   {one_line(_why(line.worst), width - 4)}\n", style=style)
-    if crowded:
+    if crowded and holding:
+        said = one_line("LAWS THAT HOLD, AND THE EVIDENCE FOR EACH", width - 3)
+        text.append(f"   {said}\n", "dim")
         text.append(_columns(holding, law_width, width))
     if unclaimed:
         names = one_line(", ".join(unclaimed), width - 17)
@@ -222,8 +225,10 @@ def _load(load: LoadFigures, *, width: int) -> Text:
         text.append(f"\n      {one_line(doubt, room)}", style="yellow")
     for threshold in result.thresholds:
         if not threshold.ok:
-            value = "not measured" if threshold.value is None else f"{threshold.value:,.6g}"
-            missed = f"✗ {threshold.name}: {value}, limit {threshold.limit:,.6g} {threshold.unit}"
+            value = "not measured" if threshold.value is None else figure(threshold.value)
+            missed = (
+                f"✗ {threshold.name}: {value}, limit {figure(threshold.limit)} {threshold.unit}"
+            )
             text.append(f"\n      {one_line(missed, room)}", style="bold red")
     return text
 

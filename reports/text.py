@@ -14,6 +14,7 @@ __all__ = [
     "amount",
     "cut",
     "duration",
+    "figure",
     "milliseconds",
     "moment",
     "one_line",
@@ -79,6 +80,11 @@ def rate(per_s: float) -> str:
     if per_s >= 100 or per_s == 0:
         return amount(per_s)
     return f"{per_s:.1f}" if per_s >= 10 else f"{per_s:.2f}"
+
+
+def figure(value: float) -> str:
+    """A measured value with three digits, or all its whole ones: `21.6`, `0.0042`, `250,000`."""
+    return amount(value) if abs(value) >= 100 or value == 0 else f"{value:.3g}"
 
 
 def milliseconds(ms: float | None) -> str:

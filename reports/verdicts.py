@@ -187,13 +187,13 @@ def tally(results: Iterable[CheckResult], *, missing: int = 0) -> Tally:
 
 
 def by_weight(result: CheckResult) -> tuple[int, int, str, str]:
-    """Sort key: worst verdict first, then whom it hurts most, then law and name."""
-    return (
-        VERDICTS[result.verdict].weight,
-        IMPACTS[result.impact][0],
-        result.law,
-        result.check,
-    )
+    """Sort key: worst verdict first, then whom it hurts most, then law and name.
+
+    Impact orders what needs a person; what holds stands by law, so that its checks are together.
+    """
+    look = VERDICTS[result.verdict]
+    impact = IMPACTS[result.impact][0] if look.tone in ("bad", "doubt") else 0
+    return (look.weight, impact, result.law, result.check)
 
 
 def overall(
