@@ -43,12 +43,8 @@ class Clause:
     level: ClauseLevel
     source: str
     impact: Impact
-    untestable: str = ""
-    """Why no check can test it; empty for a clause that checks must test."""
-
-    @property
-    def testable(self) -> bool:
-        return not self.untestable
+    untested: str = ""
+    """Why no check tests it; empty for a clause that at least one check must test."""
 
 
 @cache
@@ -92,7 +88,7 @@ def _clause(name: str, row: Mapping[str, Any]) -> Clause:
     keys = set(row)
     if missing := sorted(_KEYS - keys):
         raise ConformanceError(f"clause {name}: {', '.join(missing)} missing")
-    if unknown := sorted(keys - _KEYS - {"untestable"}):
+    if unknown := sorted(keys - _KEYS - {"untested"}):
         raise ConformanceError(f"clause {name}: unknown key {', '.join(unknown)}")
     if not row["sentence"].endswith(".") or not row["source"]:
         raise ConformanceError(f"clause {name}: expected a sentence with a full stop, and a source")
@@ -103,7 +99,7 @@ def _clause(name: str, row: Mapping[str, Any]) -> Clause:
             level=ClauseLevel(row["level"]),
             source=row["source"],
             impact=Impact(row["impact"]),
-            untestable=row.get("untestable", ""),
+            untested=row.get("untested", ""),
         )
     except ValueError as error:
         raise ConformanceError(f"clause {name}: {error}") from error
