@@ -162,7 +162,7 @@ def load_plan(name_or_path: str) -> LoadPlan:
 
 def _convert(value: object, source: str) -> LoadPlan:
     try:
-        return msgspec.convert(value, LoadPlan, strict=False)
+        return msgspec.convert(value, LoadPlan)
     except (msgspec.ValidationError, ShapeError) as error:
         raise UsageProblem(f"{source}: {error}. See docs/load.md for the keys.") from error
 

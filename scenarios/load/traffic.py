@@ -55,16 +55,18 @@ def arrivals_per_second(declared: FleetDeclared, plan: LoadPlan, first: int) -> 
     """Requests due in each second of the run, as the fleet's own events fall.
 
     Shape: one entry a second. The events from number `first` on are counted by second and
-    divided by the batch; at most twenty million are drawn.
+    divided by the batch; at most twenty million are drawn. A fleet whose clock runs slower or
+    faster than the plan has its time stretched to fit.
     """
     fleet = Fleet.from_identity(declared)
     seconds = int(np.ceil(plan.shape.duration_s))
+    pace = _events_per_s(plan) / fleet.events_per_s
     counts = np.zeros(seconds + 1, dtype=np.int64)
     begin, number = None, first
     while number - first < _MOST_DRAWN:
         moments = fleet.batch(number, _BLOCK).columns().second
         begin = int(moments.min()) if begin is None else begin
-        at = np.asarray(moments, dtype=np.int64) - begin
+        at = ((np.asarray(moments, dtype=np.int64) - begin) / pace).astype(np.int64)
         counts += np.bincount(np.clip(at, 0, seconds), minlength=seconds + 1)
         number += _BLOCK
         if int(at.min()) >= seconds or int(at[-1]) >= seconds:

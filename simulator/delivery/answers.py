@@ -36,8 +36,9 @@ class Kind(StrEnum):
 class AnswerRule:
     """Where an answer says what was accepted and refused; an empty path: it does not say."""
 
-    accepted: str = "accepted"
-    """Dotted path to the number accepted, duplicates included; absent in an answer: unchecked."""
+    accepted: str = ""
+    """Dotted path to the number accepted, duplicates included. Where it is set, an answer
+    without it leaves the events unknown: it is not the answer that the target promised."""
     refused: str = "refused"
     """Dotted path to the list of refused events; absent in an answer: none was refused."""
     line_key: str = "line"
@@ -102,6 +103,9 @@ def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
         note = f"the answer's `{rule.refused}` could not be read"
         return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
     accepted = _at(said, rule.accepted)
+    if rule.accepted and not isinstance(accepted, int):
+        note = f"the answer has no `{rule.accepted}`, a number"
+        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
     if isinstance(accepted, int) and accepted + len(refused) != count:
         note = f"the answer accounts for {accepted + len(refused)} of {count} events"
         return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)

@@ -51,7 +51,7 @@ def loaded(
         address=("127.0.0.1", port),
         source=source,
         schedule=schedule,
-        rule=AnswerRule(),
+        rule=AnswerRule(accepted="accepted"),
         retry=retry,
         timeout_s=timeout_s,
         twin_every=twin_every,

@@ -1,0 +1,109 @@
+"""Load scenarios: every one in the catalogue can be read, and a wrong one says what is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scenarios.errors import UsageProblem
+from scenarios.load.plan import load_names, load_plan, with_changes
+from scenarios.load.traffic import arrivals_per_second, load_fleet
+
+ASKED_FOR = {
+    "steady",
+    "ramp",
+    "spike",
+    "daily",
+    "midnight",
+    "hot-key",
+    "many-hostnames",
+    "ledger-heavy",
+    "mixed-reads",
+    "soak",
+    "poison-lines",
+    "retry-storm",
+}
+NOW = datetime(2026, 5, 4, 13, 0, 0, tzinfo=UTC)
+
+
+def test_the_catalogue_has_every_scenario_that_was_asked_for():
+    """Twelve ways to break a target."""
+    assert set(load_names()) >= ASKED_FOR
+
+
+@pytest.mark.parametrize("name", load_names())
+def test_a_scenario_says_what_it_breaks_and_its_fleet_can_be_drawn(name):
+    """The name is the file's, the line is there, and the overrides fit the profile."""
+    plan = load_plan(name)
+    assert plan.name == name
+    assert len(plan.breaks) > 20
+    assert plan.thresholds
+    fleet = load_fleet(plan, customers=(1, 2), now=NOW)
+    assert len(fleet.batch(0, 50).rows()) == 50
+
+
+def test_the_midnight_scenario_lies_on_both_sides_of_a_midnight():
+    """Half of its events fall on the day before."""
+    plan = load_plan("midnight")
+    fleet = load_fleet(plan, customers=(1, 2), now=NOW)
+    count = int(plan.shape.rate * plan.shape.duration_s * plan.requests.batch)
+    days = [row["log_request_datetime"][:10] for row in fleet.batch(0, count).rows()]
+    assert set(days) == {"2026-05-03", "2026-05-04"}
+    assert 0.2 < days.count("2026-05-03") / count < 0.8
+
+
+def test_the_hot_key_scenario_has_one():
+    """The busiest user-and-hostname pair has over a third of all events."""
+    fleet = load_fleet(load_plan("hot-key"), customers=(1, 2), now=NOW)
+    pairs = [(row["proxy_user_id"], row["log_hostname"]) for row in fleet.batch(0, 4000).rows()]
+    assert max(pairs.count(pair) for pair in set(pairs)) > len(pairs) / 3
+
+
+def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even():
+    """Counted by second they sum to about the plan, and vary more than an even schedule."""
+    plan = with_changes(load_plan("soak"), duration_s=30)
+    fleet = load_fleet(plan, customers=(1, 2), now=NOW)
+    rates = arrivals_per_second(fleet.identity("load"), plan, 0)
+    assert len(rates) == 30
+    assert 0.3 < sum(rates) / (plan.shape.rate * 30) < 3
+    assert max(rates) > 1.05 * min(rates)
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [
+        ("name = 'x'", "what"),
+        ("name = 'x'\nwhat = ''\nbreaks = ''\ncolour = 1", "colour"),
+        ("name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nkind = 'wave'", "choose one of"),
+        ("name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 'fast'", "shape.rate"),
+        ("name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 1\nwarmup_s = 20", "warmup_s"),
+        (
+            "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 1\n[thresholds]\np99 = 1",
+            "response_p99_ms",
+        ),
+        ("name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 1\n[reads]\nshare = 0.5", "path"),
+        ("this is not toml", "not TOML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_and_the_key(tmp_path, text, word):
+    """A letter to a person: the file, the key, the remedy."""
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageProblem) as caught:
+        load_plan(str(path))
+    assert str(path) in str(caught.value)
+    assert word in str(caught.value)
+
+
+def test_an_unknown_scenario_is_answered_with_the_known_ones():
+    """No such name, no such file: here is what there is."""
+    with pytest.raises(UsageProblem, match="steady"):
+        load_plan("stedy")
+
+
+def test_a_changed_plan_keeps_its_warm_up_shorter_than_itself():
+    """A quick look at a long scenario still has something to count."""
+    plan = with_changes(load_plan("soak"), duration_s=4, rate=7, seed=9)
+    assert (plan.shape.duration_s, plan.shape.warmup_s) == (4, 1)
+    assert (plan.shape.rate, plan.seed) == (7, 9)
