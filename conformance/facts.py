@@ -18,7 +18,7 @@ from conformance.rows import Row, dotted, moment, whole
 from reports.facts import Json, Outcome, Reading
 from reports.records import Delivered, Exchange, Hook, JudgePlan, Phase, ReadingSeen, Record
 
-__all__ = ["Facts", "Planted", "Point", "Walk", "scene_of"]
+__all__ = ["Facts", "Planted", "Point", "Walk", "part_of", "said", "scene_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +73,13 @@ def scene_of(plan: JudgePlan, readings: Mapping[str, str]) -> Scene:
 
 
 class Facts:
-    """An index over records; immutable once built."""
+    """An index over records; immutable once built.
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    `part` names the traffic whose reconciliation is looked at; left out, the checks' own facts.
+    """
+
+    def __init__(self, records: Iterable[Record], *, part: str = "") -> None:
+        self._part = part
         self.plan: JudgePlan | None = None
         self.exchanges: list[Exchange] = []
         self.stages: list[str] = []
@@ -88,9 +92,9 @@ class Facts:
 
     def _take(self, record: Record) -> None:
         match record:
-            case JudgePlan():
+            case JudgePlan(part=self._part):
                 self.plan = record
-            case Exchange():
+            case Exchange() if part_of(record.stage) == self._part:
                 self.exchanges.append(record)
                 asked = self._asked[record.stage, record.ask]
                 if asked and asked[-1].attempt != record.attempt:
@@ -229,6 +233,12 @@ class Facts:
         at = moment(event.get("log_request_datetime"))
         assert at is not None, "planted events carry a time"
         return self.now(stage) - at
+
+
+def part_of(stage: str) -> str:
+    """The traffic that a stage reconciles; empty for a stage of the checks."""
+    word, _, rest = stage.partition(" ")
+    return rest.split(" ")[0] if word == "traffic" else ""
 
 
 def _point(value: Json, shape: Mapping[str, str]) -> Point:

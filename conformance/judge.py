@@ -6,12 +6,14 @@ The live run calls `judge_records` with the records that it has just written; a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.errors import JudgeBroken
 from conformance.facts import Facts
 from conformance.laws import CHECKS
 from conformance.model import Check
+from conformance.ports import SentTraffic
+from conformance.reconcile import PARTS, judge_traffic, traffic_checks
 from conformance.verdicts import judge_all
 from reports.facts import CheckResult
 from reports.journal import Journal
@@ -27,21 +29,29 @@ def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[Ch
     return judge_all(Facts(records), checks)
 
 
-def judge_journal(journal: Journal) -> list[CheckResult]:
+def judge_journal(
+    journal: Journal, sent: Mapping[str, SentTraffic] | None = None
+) -> list[CheckResult]:
     """Recompute every verdict that a journal's header declares.
 
-    Raises JudgeBroken for a name that this version does not know.
+    `sent` holds the traffic of the parts (`fleet`, `load`), drawn again from the journal; the
+    checks of a part that is missing there are left out. Raises JudgeBroken for a name that this
+    version does not know.
     """
     names = journal.header.checks
-    unknown = [n for n in names if n not in BY_NAME]
+    of_traffic = {name for part in PARTS for name in traffic_checks(part)}
+    unknown = [n for n in names if n not in BY_NAME and n not in of_traffic]
     if unknown:
         raise JudgeBroken(
             f"{journal.path}: declares checks that this version of trueup does not know: "
             f"{', '.join(unknown)}; judge it with trueup {journal.header.trueup}"
         )
     results: list[CheckResult] = []
-    if any(isinstance(record, JudgePlan) for record in journal.records):
+    if any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
         results = judge_records(journal.records, [BY_NAME[n] for n in names if n in BY_NAME])
+    for part, traffic in (sent or {}).items():
+        found, _ = judge_traffic(journal.records, traffic, part)
+        results += [result for result in found if result.check in names]
     return results
 
 
