@@ -232,6 +232,11 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     """Read requests that were mixed in."""
     reads_ns: dict[str, int] = {}
     """Their response time from the planned moment."""
+    knee_low_rps: float | None = None
+    """After a search: highest rate, requests per second, known to keep the thresholds."""
+    knee_high_rps: float | None = None
+    """After a search: lowest rate above it known to miss one."""
+    knee_why: str = ""
     comparable: str = ""
     """Digest of all that must be equal for two runs to be compared."""
     null_sink_rps: float | None = None
