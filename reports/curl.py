@@ -20,8 +20,8 @@ from reports.text import one_line
 __all__ = ["KEY_VARIABLES", "curl_script", "request_line"]
 
 KEY_VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
-    "a": ("TENANT_A_PUBLIC_KEY", "TENANT_A_PRIVATE_KEY"),
-    "b": ("TENANT_B_PUBLIC_KEY", "TENANT_B_PRIVATE_KEY"),
+    "a": ("TRUEUP_A_PUBLIC_KEY", "TRUEUP_A_PRIVATE_KEY"),
+    "b": ("TRUEUP_B_PUBLIC_KEY", "TRUEUP_B_PRIVATE_KEY"),
 }
 """Tenant of an exchange → environment variables that hold its two keys."""
 _MAX_EVENTS: Final = 50

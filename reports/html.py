@@ -38,6 +38,17 @@ from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
 __all__ = ["LIMITS", "Limits", "render_html"]
 
+_UNFOLDED: Final = 2
+_EVENT_KEYS: Final = (
+    "log_request_datetime",
+    "proxy_user_id",
+    "log_network",
+    "log_hostname",
+    "log_total_bytes",
+    "log_status_code",
+    "log_error_code",
+    "log_id",
+)
 _NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 
 
@@ -97,7 +108,12 @@ def _environment() -> Environment:
         "rate": rate,
         "request": request_line,
     }
-    environment.globals |= {"curl_script": curl_script, "plural": plural, "pretty": _pretty}
+    environment.globals |= {
+        "curl_script": curl_script,
+        "event_columns": _event_columns,
+        "plural": plural,
+        "pretty": _pretty,
+    }
     return environment
 
 
@@ -116,8 +132,27 @@ def _command(report: RunReport) -> str:
     return header.command or f"trueup run {header.scenario} --seed {header.seed}"
 
 
-def _pretty(value: Json) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+def _pretty(value: Json, depth: int = 0) -> str:
+    """JSON text with one row a line: two levels are unfolded, what lies deeper stays together."""
+    pad = "  " * (depth + 1)
+    match value:
+        case dict() if value and depth < _UNFOLDED:
+            rows = [f"{pad}{_compact(key)}: {_pretty(v, depth + 1)}" for key, v in value.items()]
+            return "\n".join(("{", ",\n".join(rows), "  " * depth + "}"))
+        case list() if value and depth < _UNFOLDED:
+            rows = [f"{pad}{_pretty(v, depth + 1)}" for v in value]
+            return "\n".join(("[", ",\n".join(rows), "  " * depth + "]"))
+        case _:
+            return _compact(value)
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _event_columns(events: Sequence[Mapping[str, Json]]) -> list[str]:
+    """The keys of events that tell most, where any event has them."""
+    return [key for key in _EVENT_KEYS if any(key in event for event in events)]
 
 
 def _body(exchange: Exchange) -> str:

@@ -40,10 +40,10 @@ def run_script(script: str, folder: Path, **environment: str) -> tuple[int, list
 
 
 KEYS = {
-    "TENANT_A_PUBLIC_KEY": "pub-a",
-    "TENANT_A_PRIVATE_KEY": "priv-a",
-    "TENANT_B_PUBLIC_KEY": "pub-b",
-    "TENANT_B_PRIVATE_KEY": "priv-b",
+    "TRUEUP_A_PUBLIC_KEY": "pub-a",
+    "TRUEUP_A_PRIVATE_KEY": "priv-a",
+    "TRUEUP_B_PUBLIC_KEY": "pub-b",
+    "TRUEUP_B_PRIVATE_KEY": "priv-b",
 }
 
 
@@ -78,7 +78,7 @@ def test_a_missing_key_is_named(failing: RunReport, tmp_path: Path) -> None:
     status, calls, error = run_script(curl_script(failing, failing.rows[0]), tmp_path)
     assert status != 0
     assert calls == []
-    assert "TENANT_A_PUBLIC_KEY" in error
+    assert "TRUEUP_A_PUBLIC_KEY" in error
 
 
 @pytest.mark.parametrize(
