@@ -22,7 +22,7 @@ class Claim:
     name: str
     sentence: str
     source: str
-    """Section of the guide or item of the API fact sheet."""
+    """As in `clauses.toml`: a section of the guide, a page, or an open point."""
     guide: bool = False
     """Promised by the guide: assumed where `claims` is left out."""
 
@@ -79,37 +79,37 @@ _ROWS: Final = (
     Claim(
         name="breakdown",
         sentence="`analytics/breakdown` splits totals by proxy user, hostname and network.",
-        source="4.8",
+        source="sdk: analytics/breakdown",
     ),
     Claim(
         name="customer",
         sentence="`customer/retrieve` carries the bytes left of both data pools.",
-        source="2.6",
+        source="docs: api-objects/customer",
     ),
     Claim(
         name="proxy-user",
         sentence="`proxy_user/search` and `retrieve` carry the bytes that each user used.",
-        source="2.5",
+        source="docs: api-objects/proxy-user",
     ),
     Claim(
         name="proxy-user-edit",
         sentence="Proxy users can be created, edited and deleted over the API.",
-        source="6",
+        source="docs: edit-proxy-user",
     ),
     Claim(
         name="service",
         sentence="`service/search` and `service/retrieve` list the customer's services.",
-        source="2.6",
+        source="docs: api-objects/service",
     ),
     Claim(
         name="service-graph",
         sentence="The graph can be filtered by `service_id`.",
-        source="4.7",
+        source="sdk: analytics/graph",
     ),
     Claim(
         name="charged",
         sentence="Summaries carry `log_summary_charged_requests` and `_charged_bytes`.",
-        source="2.2",
+        source="docs: api-objects/log-summary",
     ),
     Claim(
         name="money",
@@ -119,7 +119,7 @@ _ROWS: Final = (
     Claim(
         name="idempotent-money",
         sentence="A money call that is sent again with the same key changes nothing.",
-        source="8.2.2",
+        source="S2",
     ),
     Claim(
         name="deduplication",
@@ -129,12 +129,12 @@ _ROWS: Final = (
     Claim(
         name="rate-limit",
         sentence="More requests than the limit are answered 429, and it can be recovered from.",
-        source="1.8; C17",
+        source="docs: api-basics/rate-limiting; C17",
     ),
     Claim(
         name="request-id",
         sentence="Error bodies carry `api_request_id`.",
-        source="1.7",
+        source="docs: api-basics/error-handling",
     ),
 )
 

@@ -2,7 +2,7 @@
 
 A reading that is not declared is probed where a probe exists, else the default is assumed; either
 way it is printed and then held to. Nothing here probes: that is `conformance.readings`.
-Sources: items C1 … C23 and 8.2.1 … 8.2.16 are those of the API fact sheet.
+Sources are the open points of `docs/open-points.md`.
 """
 
 from __future__ import annotations
@@ -79,75 +79,57 @@ _ROWS: Final = (
     _choice(
         "time-zone",
         "utc",
-        "8.2.1",
+        "S1",
         "The zone of date-times without one, and of every day. Only UTC can be judged.",
         probed=False,
     ),
     _choice(
         "usage-sign",
         "negative positive",
-        "8.2.2",
+        "S2",
         "Sign of the bytes of a ledger's usage row.",
     ),
     _choice(
         "summary-period-form",
         "datetime date",
-        "8.2.3",
+        "S3",
         "`log_summary_period` is a date-time at midnight, or a bare date.",
     ),
     _choice(
         "consolidated-hostname",
         "null empty absent",
-        "8.2.4",
+        "S4",
         "What stands in place of the hostname once a summary is consolidated.",
-    ),
-    _choice(
-        "consolidated-id",
-        "kept new",
-        "8.2.4",
-        "Whether a consolidated row takes the id of one of its parts or a new one.",
     ),
     _choice(
         "expired-log-status",
         "404 410",
-        "8.2.4",
+        "S4",
         "Status of `log/retrieve` for a log that has aged out.",
     ),
     _choice(
         "unknown-id-status",
         "404 400 422",
-        "8.2.12",
+        "S12",
         "Status of a retrieve for a well-formed id that nothing has.",
     ),
     _choice(
         "malformed-id-status",
         "404 400 422",
-        "8.2.12",
+        "S12",
         "Status of a retrieve for an id that is no id.",
-    ),
-    _choice(
-        "foreign-id-status",
-        "404 403",
-        "8.2.12",
-        "Status of a retrieve for another customer's id.",
     ),
     _choice(
         "bad-value-status",
         "400 422 ignored",
-        "8.2.11",
+        "S11",
         "What a malformed parameter value is answered with.",
     ),
     _choice(
         "unknown-filter",
         "refused ignored",
-        "8.2.11",
+        "S11",
         "What becomes of a query parameter that does not exist.",
-    ),
-    _choice(
-        "like-without-wildcard",
-        "substring whole",
-        "8.2.11",
-        "Whether `like_` without `%` matches anywhere or only the whole value.",
     ),
     _choice(
         "per-page-above-100",
@@ -172,50 +154,52 @@ _ROWS: Final = (
     _choice(
         "graph-empty-buckets",
         "zero omitted",
-        "8.2.7",
+        "S7",
         "Whether the graph gives a point for an interval without traffic.",
     ),
     _choice(
         "graph-end",
         "exclusive inclusive",
-        "8.2.7",
+        "S7",
         "Whether the interval that begins at `period_end` belongs to the graph.",
     ),
     _choice(
         "graph-old-detail",
         "refused empty days",
-        "8.2.8",
+        "S8",
         "The graph by minute or hour where logs are gone: an error, nothing, or whole days.",
     ),
     _choice(
         "hostname-case",
         "folded kept",
-        "8.2.6",
+        "S6",
         "Whether `APPLE.com` and `apple.com` are one hostname.",
     ),
     _choice(
         "hostname-dot",
         "stripped kept",
-        "8.2.6",
+        "S6",
         "Whether `apple.com.` and `apple.com` are one hostname.",
     ),
     _choice(
         "failed-requests",
         "counted not-counted",
-        "8.2.6",
+        "S6",
         "Whether requests that failed are in summaries and ledgers.",
+        probed=False,
     ),
     _choice(
         "zero-byte-requests",
         "counted not-counted",
-        "8.2.6",
+        "S6",
         "Whether requests of zero bytes are in the number of requests.",
+        probed=False,
     ),
     _number(
         "late-events-days",
         (0, 7),
         "7",
-        "8.2.10",
+        "S10",
         "Oldest event, in days, that is still taken in.",
         probed=True,
     ),
@@ -223,13 +207,13 @@ _ROWS: Final = (
         "freshness-s",
         (0, 3600),
         "10",
-        "8.2.10",
+        "S10",
         "Longest time, in seconds, until an accepted event stands in every view.",
     ),
     _choice(
         "retention",
         "rolling calendar",
-        "8.2.4",
+        "S4",
         "Logs are kept for 7 times 24 hours, or for 7 whole calendar days.",
         probed=False,
     ),
@@ -237,14 +221,14 @@ _ROWS: Final = (
         "retention-lag-h",
         (0, 168),
         "48",
-        "8.2.4",
+        "S4",
         "Longest time, in hours, that an expired log may still be seen.",
     ),
     _number(
         "consolidation-lag-h",
         (0, 720),
         "72",
-        "8.2.4",
+        "S4",
         "Longest time, in hours, that a summary older than 90 days may keep its hostname.",
     ),
 )

@@ -1,0 +1,75 @@
+"""Every source that a clause, a claim or a reading gives can be looked up."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from conformance.claims import CLAIMS
+from conformance.clauses import load_clauses
+from conformance.reading_names import READINGS
+from conformance.readings import PROBES
+
+_ROOT = Path(__file__).parents[2]
+_OPEN_POINTS = (_ROOT / "docs" / "open-points.md").read_text("utf-8")
+_KNOWN = set(re.findall(r"^\| ([CS]\d+) \|", _OPEN_POINTS, re.MULTILINE))
+_CONTRACTS = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
+_GUIDE = {
+    "Analytics Components",
+    "Log Objects",
+    "Raw Logs",
+    "Log Summaries",
+    "Residential Ledger",
+    "Mobile Ledger",
+    "Data Flow Process",
+    "Residential Proxy Requests",
+    "Mobile Proxy Requests",
+    "Analytics Graph Endpoint",
+    "Endpoint Selection Guide",
+    "Reference Table",
+}
+"""Sections of the guide."""
+_SOURCES = {
+    **{one.id: one.source for one in load_clauses()},
+    **{one.name: one.source for one in CLAIMS.values()},
+    **{one.name: one.source for one in READINGS.values()},
+}
+
+
+def _found(source: str) -> bool:
+    kind, _, place = source.partition(": ")
+    match kind:
+        case "guide":
+            return place in _GUIDE
+        case "docs" | "sdk":
+            return re.fullmatch(r"[a-z-]+(/[a-z-]+)*", place) is not None
+        case "architecture":
+            return f"### {place}" in _CONTRACTS
+        case _:
+            return source in _KNOWN
+
+
+def test_sources_can_be_looked_up() -> None:
+    lost = [
+        (name, one)
+        for name, all_ in _SOURCES.items()
+        for one in all_.split("; ")
+        if not _found(one)
+    ]
+    assert len(_SOURCES) > 150
+    assert lost == []
+
+
+def test_open_points_name_only_readings_and_claims_that_there_are() -> None:
+    named = set(re.findall(r"(?:readings?|claim) ((?:`[a-z0-9-]+`(?:, )?)+)", _OPEN_POINTS))
+    words = {word for part in named for word in re.findall(r"`([a-z0-9-]+)`", part)}
+    assert len(words) > 20
+    assert words <= set(READINGS) | set(CLAIMS)
+
+
+def test_every_reading_stands_among_the_open_points() -> None:
+    assert [name for name in READINGS if f"`{name}`" not in _OPEN_POINTS] == []
+
+
+def test_readings_that_are_called_probed_have_a_probe() -> None:
+    assert {name for name, one in READINGS.items() if one.probed} == set(PROBES)
