@@ -24,13 +24,15 @@ from simulator.incidents import Incidents
 from simulator.sizes import NETWORKS
 from simulator.words import Ints, Words, mix64
 
-__all__ = ["Arrivals", "Frame", "Stretch"]
+__all__ = ["STRETCH_EVENTS", "Arrivals", "Frame", "Stretch"]
 
 _LEAVES_MIN: Final = 64
 _LEAVES_MAX: Final = 4096
 _EVENTS_PER_LEAF: Final = 16
 _FRAMES_KEPT: Final = 6
 _CHUNK: Final = 1 << 20
+STRETCH_EVENTS: Final = 1 << 13
+"""Events drawn at once: enough to spread numpy's overhead, few enough to stay in cache."""
 _U = np.uint64
 
 
@@ -78,8 +80,10 @@ class Arrivals:
         self.incidents = incidents
         self._frames: OrderedDict[int, Frame] = OrderedDict()
 
-    def stretches(self, first: int, count: int) -> list[tuple[int, int]]:
-        """Cut events first … first+count-1 where frames end, and into at most 2^20 each."""
+    def stretches(
+        self, first: int, count: int, most: int = STRETCH_EVENTS
+    ) -> list[tuple[int, int]]:
+        """Cut events first … first+count-1 where frames and 2^20 events end, and to `most`."""
         cuts: list[tuple[int, int]] = []
         end = first + count
         frame = self.clock.frame_of(first) if count else 0
@@ -88,7 +92,7 @@ class Arrivals:
             if frame_end <= first:
                 frame = self.clock.frame_of(first)
                 continue
-            stop = min(end, frame_end, (first // _CHUNK + 1) * _CHUNK)
+            stop = min(end, frame_end, first + most, (first // _CHUNK + 1) * _CHUNK)
             cuts.append((first, stop - first))
             first = stop
         return cuts

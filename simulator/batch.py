@@ -92,8 +92,8 @@ class Batch:
         lines = [msgspec.json.encode(row) + b"\n" for row in self._coverage()]
         encoder = self.fleet.encoder(compact)
         for core, rest in self._drawn():
-            text = encoder.rows(core, rest).tobytes()
-            lines.append(text.translate(None, b"\0") if compact else text)
+            pieces = encoder.text(core, rest)
+            lines += [text.translate(None, b"\0") for text in pieces] if compact else pieces
         return b"".join(lines)
 
     def json_array(self) -> bytes:

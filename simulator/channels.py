@@ -28,6 +28,10 @@ ARCHETYPES: Final = ("monitor", "crawl", "browse", "probe", "misconfigured")
 _MONITOR, _CRAWL, _BROWSE, _PROBE, _MISCONFIGURED = range(5)
 _CRON_S: Final = ((300, 15), (900, 30), (3600, 40), (21600, 15))
 """Periods of monitors with their weights in per cent."""
+_CRON_SPAN_S: Final = 400
+"""A monitor's run lasts a quarter of this to all of it, and at most half of its period."""
+_CRON_DELAY_S: Final = 60
+"""A monitor starts up to this long after its moment."""
 _GROUP_SLOTS: Final = 4096
 _U = np.uint64
 
@@ -59,7 +63,7 @@ class Channels:
     """Seconds."""
     phase: Ints
     scale: Ints
-    """Rate factor that gives each (network, archetype) its share of events."""
+    """Rate factor, in thousandths, that gives each (network, archetype) its share of events."""
     keep: Ints
     """Periods after which a channel changes its lane, as a shift: 2^keep periods."""
     job_key: int
@@ -75,7 +79,7 @@ class Channels:
 
     @classmethod
     def of(cls, profile: Profile, seed: int, lanes: Lanes) -> Channels:
-        network, archetype, scale = _plan(profile)
+        network, archetype, share = _plan(profile)
         marks = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
         period, keep = _periods(profile, network, archetype, marks)
         on_the_clock = (archetype == _MONITOR) & ((marks & _U(1023)) < _U(614))
@@ -87,7 +91,7 @@ class Channels:
             archetype=archetype,
             period=period,
             phase=phase % period,
-            scale=scale,
+            scale=_scale(network, archetype, period, share),
             keep=keep,
             job_key=stream_key(seed, "job"),
             rate=lognormal(Decimal(64), profile.decimal("arrivals.rate_sigma"), TIME_CELLS),
@@ -138,18 +142,26 @@ def _span(kind: Ints, period: Ints, word: Words) -> tuple[Ints, Ints]:
     third = period // 3
     span = np.maximum(1, third // 2 + ((third * low) >> 16))
     into = ((period - span) * high) >> 16
-    minute = 20 + ((100 * low) >> 16)
     cron, page = kind == _MONITOR, (kind == _BROWSE) | (kind == _PROBE)
-    span = np.where(cron, minute, np.where(page, 1 + (low & 1), span))
-    into = np.where(cron, (60 * high) >> 16, np.where(page, into, into))
+    widest = np.minimum(_CRON_SPAN_S, period // 2)
+    span = np.where(cron, widest // 4 + ((widest * 3 // 4 * low) >> 16), span)
+    span = np.where(page, 1 + (low & 1), span)
+    into = np.where(cron, (_CRON_DELAY_S * high) >> 16, into)
     return span, np.minimum(into, period - span)
 
 
+def _mean_span(kind: Ints, period: Ints) -> Ints:
+    """Mean ON time of a channel's jobs, in thousandths of a second."""
+    widest = np.minimum(_CRON_SPAN_S, period // 2)
+    span = np.where(kind == _MONITOR, widest * 625, np.maximum(1000, period * 333))
+    return np.where((kind == _BROWSE) | (kind == _PROBE), 1500, span)
+
+
 def _plan(profile: Profile) -> tuple[Ints, Ints, Ints]:
-    """Network, archetype and rate factor of each channel.
+    """Network and archetype of each channel, and the share of events of its pair of them.
 
     Channels are given out by the product of the two mixes, at least four to every pair with a
-    share; the rate factor makes up for rounding and for the time that jobs of a kind are ON.
+    share. Shares are in millionths.
     """
     mix, kinds = dict(profile.weights("mix")), dict(profile.weights("archetype"))
     pairs = [
@@ -160,17 +172,22 @@ def _plan(profile: Profile) -> tuple[Ints, Ints, Ints]:
     pairs = [pair for pair in pairs if pair[2]]
     total = sum(share for _n, _a, share in pairs)
     channels = max(len(pairs) * 4, profile.integer("arrivals.channels"))
-    network, archetype, scale = [], [], []
+    network, archetype, shares = [], [], []
     for n, a, share in pairs:
         count = max(4, channels * share // total)
         network += [n] * count
         archetype += [a] * count
-        scale += [share * 40_000 * _DUTY[a] // (total * count) + 1] * count
-    return np.array(network), np.array(archetype), np.array(scale)
+        shares += [share * 1_000_000 // total + 1] * count
+    return np.array(network), np.array(archetype), np.array(shares)
 
 
-_DUTY: Final = (16, 3, 16, 27, 3)
-"""One over the share of time that a job of the archetype is ON, about."""
+def _scale(network: Ints, archetype: Ints, period: Ints, share: Ints) -> Ints:
+    """Rate factor of each channel: its pair's share over the time that the pair is ON."""
+    duty = _mean_span(archetype, period) * 1000 // period
+    pair = network * len(ARCHETYPES) + archetype
+    on = np.zeros(len(NETWORKS) * len(ARCHETYPES), dtype=np.int64)
+    np.add.at(on, pair, duty)
+    return np.maximum(1, share * 10_000 // np.maximum(1, on.take(pair)))
 
 
 def _periods(profile: Profile, network: Ints, archetype: Ints, marks: Words) -> tuple[Ints, Ints]:

@@ -28,6 +28,8 @@ _TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
 """Size law of each archetype: light, plain or heavy tail."""
 _RESIDENTIAL: Final = NETWORKS.index("residential")
 _TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
+_WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)
+"""Bytes that slow start has sent after 1, 2, … round trips of a fresh connection (RFC 6928)."""
 _CONNECT, _PLAIN, _SOCKS = range(3)
 
 
@@ -204,7 +206,8 @@ def _times(fleet: Fleet, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
     answer = sizes.answer.take(network * 1024 + _bits(word, 10, 10))
     floor = (core.total_bytes >> 10) * sizes.ms_per_gib.take(network)
     floor >>= 20
-    tunnel = answer + floor
+    rounds = np.searchsorted(_WINDOWS, core.total_bytes)
+    tunnel = answer + floor + handshake * rounds
     late = np.flatnonzero(world.outcomes.timeout.take(core.outcome))
     if len(late):
         tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))

@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Encoder"]
 
 Table: TypeAlias = npt.NDArray[np.uint64]
-Grid: TypeAlias = npt.NDArray[np.uint8]
 
-_ROWS: Final = 1024
-"""Rows laid out at once: about as much as the second-level cache holds."""
+_ROWS: Final = 2048
+"""Rows laid out at once: about what the second-level cache holds."""
 _DAY: Final = 86400
 _U = np.uint64
 _HEAD: Final = b'{     "log_id":"'
@@ -95,26 +94,48 @@ class Encoder:
             self._at[name] = width
             width += size
         self.width = width
+        self._grid = self._blank_grid()
+        first, last = self._at["id"] // 8, self._at["day"] // 8
+        self._ids_block = self._grid[:, first:last].copy()
+        self._numbers_block = self._grid[:, self._at["numbers"] // 8 :].copy()
 
-    def rows(self, core: Core, rest: Rest) -> Grid:
-        """The events as a grid of bytes, one row an event, each ending with a newline."""
+    def text(self, core: Core, rest: Rest) -> list[bytes]:
+        """The events as lines, some hundred to each piece, in order."""
         count = len(core.lane)
-        grid = np.empty((count, self.width // 8), dtype=np.uint64)
+        pieces = []
         for start in range(0, count, _ROWS):
-            self._fill(grid, core, rest, start, min(count, start + _ROWS))
-        return grid.view(np.uint8)
+            stop = min(count, start + _ROWS)
+            self._fill(self._grid[: stop - start], core, rest, slice(start, stop))
+            pieces.append(self._grid[: stop - start].tobytes())
+        return pieces
 
-    def _fill(self, grid: Table, core: Core, rest: Rest, start: int, stop: int) -> None:
-        here = slice(start, stop)
-        out = grid[here]
+    def _blank_grid(self) -> Table:
+        """Rows with everything that never changes: keys, quotes, dashes, the newline."""
+        row = bytearray(self._pad * self.width)
+        numbers = b"".join(
+            key.replace(b"  ", self._pad * 2).rjust(width, self._pad) + b"0" * (4 * groups)
+            for key, width, groups in _NUMBERS
+        )
+        head = _HEAD.replace(b"     ", self._pad * 5)
+        for at, part in (
+            (self._at["id"], head + b"-" * 36 + b'",'),
+            (self._at["numbers"], numbers),
+        ):
+            row[at : at + len(part)] = part
+        row[self._at["numbers"] + len(numbers)] = ord("}")
+        row[-1] = ord("\n")
+        return np.tile(np.frombuffer(bytes(row), dtype=np.uint64), (_ROWS, 1))
+
+    def _fill(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
         lane = (core.lane[here] * CLIENTS + rest.client[here]) * 2 + rest.routed[here]
         day, second = np.divmod(core.second[here], _DAY)
         low_day = int(day.min())
         days = self._table([_day(d) for d in range(low_day, int(day.max()) + 1)], right=True)
-        exit_row = rest.exit[here] + self._place_offset * (1 - rest.static[here])
+        static = rest.static[here]
+        exit_row = rest.exit[here] + self._place_offset * (1 - static)
         low = rest.low[here]
         suffix = np.where(self._wide_block.take(exit_row) == 1, low, 65536 + (low & 255))
-        suffix = np.where(rest.static[here] == 1, 65792, suffix)
+        suffix[static == 1] = 65792
         for name, table, index in (
             ("day", days, day - low_day),
             ("lane", self._lane, lane),
@@ -126,23 +147,21 @@ class Encoder:
             at = self._at[name] // 8
             out[:, at : at + table.shape[1]] = table.take(index, axis=0)
         out[:, self._at["time"] // 8] = self._time.take(second)
-        self._fill_id(out, core.first + start)
+        self._fill_id(out, core.first + here.start)
         self._fill_session(out, rest, here)
         self._fill_numbers(out, core, rest, here)
 
     def _fill_id(self, out: Table, first: int) -> None:
-        at = self._at["id"]
-        constant = np.frombuffer(_HEAD.replace(b"     ", self._pad * 5), dtype=np.uint64)
-        out[:, at // 8 : at // 8 + 2] = constant
-        tail = b"----" + b'",' + self._pad * 2
-        out[:, at // 8 + 2 : at // 8 + 7] = np.frombuffer(b"-" * 32 + tail, dtype=np.uint64)
+        block = self._ids_block[: len(out)]
         number = np.arange(first, first + len(out), dtype=np.uint64)
         for word, places in zip(
             self._ids.words(number), ((0, 4, 9, 14), (19, 24, 28, 32)), strict=True
         ):
+            quarters = word.view(np.uint16).reshape(-1, 4)
             for k, place in enumerate(places):
-                part = ((word >> _U(48 - 16 * k)) & _U(0xFFFF)).astype(np.int64)
-                self._column(out, at + 16 + place)[...] = self._hex.take(part)
+                self._column(block, len(_HEAD) + place)[...] = self._hex.take(quarters[:, 3 - k])
+        at = self._at["id"] // 8
+        out[:, at : at + block.shape[1]] = block
 
     def _fill_session(self, out: Table, rest: Rest, here: slice) -> None:
         at = self._at["session"]
@@ -159,14 +178,8 @@ class Encoder:
         out[sticky, at // 8 : at // 8 + 4] = block
 
     def _fill_numbers(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
-        at = self._at["numbers"]
-        text = b"".join(
-            key.replace(b"  ", self._pad * 2).rjust(width, self._pad) + b"0" * (4 * groups)
-            for key, width, groups in _NUMBERS
-        )
-        size = self.width - at
-        text = text + b"}".ljust(size - len(text) - 1, self._pad) + b"\n"
-        out[:, at // 8 :] = np.frombuffer(text, dtype=np.uint64)
+        block = self._numbers_block[: len(out)]
+        at = 0
         values = (
             core.total_bytes,
             rest.total_ms,
@@ -176,8 +189,9 @@ class Encoder:
         )
         for (_key, width, groups), value in zip(_NUMBERS, values, strict=True):
             at += width
-            self._fill_digits(out, at, groups, value[here])
+            self._fill_digits(block, at, groups, value[here])
             at += 4 * groups
+        out[:, self._at["numbers"] // 8 :] = block
 
     def _fill_digits(self, out: Table, at: int, groups: int, value: Ints) -> None:
         """Right-aligned digits, led by pads: groups of four, the leading one without zeros."""

@@ -149,14 +149,15 @@ def cosine(turns: Decimal) -> Decimal:
         return total
 
 
-def zipf_weights(count: int, exponent: Decimal, shift: Decimal = Decimal(0)) -> list[int]:
+@cache
+def zipf_weights(count: int, exponent: Decimal, shift: Decimal = Decimal(0)) -> tuple[int, ...]:
     """Zipf–Mandelbrot weights 1/(rank+shift)^exponent for ranks 1 … count, times 2^40."""
     with localcontext(prec=18):
         scale = Decimal(2) ** 40
-        return [
+        return tuple(
             max(1, int(scale * (-exponent * (rank + shift).ln()).exp()))
             for rank in map(Decimal, range(1, count + 1))
-        ]
+        )
 
 
 def apportion(weights: Sequence[int], slots: int) -> Ints:

@@ -46,7 +46,8 @@ class Hosts:
         count = max(profile.integer("host.count"), 64)
         ranked = _ranked(sites, third, count)
         names = (*PROBE_HOSTS, *ranked)
-        weights = [0] * probes + zipf_weights(
+        weights = [0] * probes
+        weights += zipf_weights(
             count, profile.decimal("host.exponent"), profile.decimal("host.shift")
         )
         threshold, alias = _alias_table(weights)

@@ -27,7 +27,7 @@ __all__ = ["Totals", "add_row", "totals"]
 
 _DAY: Final = 86400
 _HOUR: Final = 3600
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 14
 _LOOSE_MAX: Final = 1 << 20
 """Entries of the sparse store after which equal cells are put together."""
 
@@ -103,9 +103,8 @@ class _Adder:
             for row in self.fleet.batch(first, covered).coverage_rows():
                 add_row(self._cells, self._hours, row)
             first, count = first + covered, count - covered
-        for start, size in self.fleet.arrivals.stretches(first, count):
-            for at in range(start, start + size, _CHUNK):
-                self._add_core(draw_core(self.fleet, at, min(_CHUNK, start + size - at)))
+        for start, size in self.fleet.arrivals.stretches(first, count, _CHUNK):
+            self._add_core(draw_core(self.fleet, start, size))
 
     def _add_core(self, core: Core) -> None:
         failed = self.fleet.world.outcomes.failed.take(core.outcome)

@@ -1,0 +1,291 @@
+"""`trueup fleet`: events of the simulated fleet, to look at, to count on, to feed to anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from reports.facts import Json
+from scenarios.cli.fleet_output import FORMATS, write_events
+from simulator.errors import DataError, SimulatorError
+from simulator.fingerprint import fingerprint
+from simulator.fit import fit_file
+from simulator.fleet import EVENTS_MAX, Fleet
+from simulator.profile import load_profile
+from simulator.realism import measure
+from simulator.realism.page import page, table
+
+__all__ = ["command"]
+
+_START: Final = "2025-04-01 00:00:00"
+_SHOW_PROGRESS: Final = 100_000
+_MANY: Final = ",".join(map(str, range(1955, 1995)))
+"""Tenants whose traffic is measured: popularity is a law of many users."""
+
+
+@contextmanager
+def _letters() -> Iterator[None]:
+    """Faults of the user as usage errors; a changed data file stays our own fault."""
+    try:
+        yield
+    except DataError:
+        raise
+    except SimulatorError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetime:
+    text = value.strip().removesuffix("Z").replace("T", " ")
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"):
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise click.BadParameter(f'{value!r} is no moment; write "2025-04-01 13:00:00" (UTC)')
+
+
+def _tenants(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}; write whole numbers such as 1955,1956") from None
+    return found
+
+
+def _sets(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for part in value:
+        name, equals, given = part.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{part!r}; write name=value, such as mix.mobile=0")
+        base, dot, key = name.rpartition(".")
+        known = load_profile("default").parameters
+        if name not in known and dot and base in known and isinstance(known[base].value, tuple):
+            table_of = found.setdefault(base, dict(known[base].value))  # type: ignore[arg-type]
+            assert isinstance(table_of, dict)
+            if key not in table_of and base in ("mix", "archetype"):
+                raise click.BadParameter(f"{base} has {', '.join(table_of)}, not {key!r}")
+            table_of[key] = _whole(part, given)
+        else:
+            found[name] = given
+    return found
+
+
+def _whole(part: str, given: str) -> int:
+    try:
+        return int(given)
+    except ValueError:
+        raise click.BadParameter(f"{part!r}: a weight is a whole number") from None
+
+
+def _fleet_options(function: Any) -> Any:
+    """The options that name a fleet, the same for every command."""
+    for option in reversed(
+        (
+            click.option("--seed", type=int, default=1, show_default=True, help="Seed."),
+            click.option(
+                "--profile", default="default", show_default=True, metavar="NAME|FILE",
+                help="A committed profile or a TOML file.",
+            ),
+            click.option(
+                "--set", "sets", multiple=True, callback=_sets, metavar="NAME=VALUE",
+                help="Override a parameter of the profile; may be repeated.",
+            ),
+            click.option(
+                "--start", default=_START, show_default=True, callback=_moment,
+                help="First moment, UTC.",
+            ),
+            click.option(
+                "--customers", default="1955,1956", show_default=True, callback=_tenants,
+                metavar="ID,ID…", help="Tenants that the traffic belongs to.",
+            ),
+            click.option(
+                "--rate", type=float, default=None, metavar="EVENTS/S",
+                help="Mean events a second; by default the profile's.",
+            ),
+        )
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def _build(
+    *,
+    seed: int,
+    profile: str,
+    sets: dict[str, Json],
+    start: datetime,
+    customers: tuple[int, ...],
+    rate: float | None,
+) -> Fleet:
+    chosen = load_profile(profile, sets)
+    return Fleet(
+        chosen,
+        seed=seed,
+        start=start,
+        customers=customers,
+        events_per_s=float(chosen.decimal("fleet.events_per_s")) if rate is None else rate,
+    )
+
+
+@click.group("fleet", invoke_without_command=True)
+@_fleet_options
+@click.option(
+    "--events", type=click.IntRange(0, EVENTS_MAX), default=1000, show_default=True,
+    help="How many events.",
+)  # fmt: skip
+@click.option(
+    "--first", type=click.IntRange(0, EVENTS_MAX), default=0, help="Number of the first one."
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="ndjson", show_default=True,
+    help="Form of the output.",
+)  # fmt: skip
+@click.option(
+    "--out", default="-", metavar="FILE", help="Where to write; - is standard output (default)."
+)
+@click.option("--fingerprint", "only_hash", is_flag=True, help="Print one hash of the events.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="Processes that draw for --fingerprint.",
+)  # fmt: skip
+def command(
+    events: int,
+    first: int,
+    form: str,
+    out: str,
+    only_hash: bool,
+    workers: int,
+    **naming: Any,
+) -> None:
+    """Draw events of the simulated fleet.
+
+    The same seed, profile, start, customers and rate give the same events, to
+    the byte, on any machine and with any number of workers.
+
+    \b
+      trueup fleet --seed 7 --events 5
+      trueup fleet --seed 7 --events 200000 --fingerprint --workers 2
+      trueup fleet --events 1000000 --format parquet --out events.parquet
+      trueup fleet --set mix.mobile=0 --set incident.factor=50 --events 10
+    """
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is not None:
+        given = [
+            name
+            for name in ctx.params
+            if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError(
+                f"put the options behind the command: trueup fleet {ctx.invoked_subcommand} …"
+            )
+        return
+    if only_hash and first:
+        raise click.UsageError("--fingerprint is of the first events: leave --first out")
+    with _letters():
+        fleet = _build(**naming)
+        with _progress(events) as done:
+            if only_hash:
+                text = fingerprint(fleet, events, workers, done)
+            else:
+                write_events(fleet, first, events, form, out, done)
+    if only_hash:
+        click.echo(text)
+
+
+@contextmanager
+def _progress(events: int) -> Iterator[Any]:
+    """A bar on the terminal for long work; elsewhere nothing."""
+    if events < _SHOW_PROGRESS or not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=events, label="events", file=sys.stderr) as bar:
+        yield bar.update
+
+
+@command.command()
+@click.argument("log_id", metavar="ID")
+@_fleet_options
+def explain(log_id: str, **naming: Any) -> None:
+    """Print the whole event with this ID and its number, or say that it is foreign.
+
+    An id that the fleet made leads back to its event. Give the same seed,
+    profile, start, customers and rate as when the events were drawn.
+    """
+    with _letters():
+        fleet = _build(**naming)
+        position = fleet.position(log_id)
+        if position is None:
+            click.echo(
+                f"{log_id} is foreign: no event of this fleet has that id. (Another seed, "
+                "profile, start, rate or other customers make another fleet.)",
+                err=True,
+            )
+            raise click.exceptions.Exit(1)
+        row = fleet.row(position)
+    shown = {"position": position, "coverage": position < fleet.coverage.count, "event": row}
+    click.echo(json.dumps(shown, indent=2))
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", default="-", metavar="FILE", help="Where to write the profile.")
+def fit(file: Path, out: str) -> None:
+    """Fit a profile from a log: CSV or NDJSON in the log object's fields.
+
+    What the log cannot tell is left to the default profile.
+    """
+    with _letters():
+        text, notes = fit_file(file)
+    for note in notes:
+        click.echo(note, err=True)
+    if out == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+@command.command(context_settings={"default_map": {"customers": _MANY}})
+@_fleet_options
+@click.option(
+    "--events", type=click.IntRange(10_000, 20_000_000), default=2_000_000, show_default=True,
+    help="How many events to measure.",
+)  # fmt: skip
+@click.option("--days", type=click.FloatRange(0.05, 60), default=1.0, show_default=True,
+    help="Spread over this many days, unless --rate is given.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write an HTML page.")
+def realism(events: int, days: float, as_json: bool, out: Path | None, **naming: Any) -> None:
+    """Measure how real the traffic is, beside controls that are not real.
+
+    Effect sizes, not p-values: at a million events everything is significant.
+    """
+    if naming["rate"] is None:
+        naming["rate"] = events / (days * 86400)
+    with _letters():
+        measured = measure(_build(**naming), 0, events)
+    if out is not None:
+        try:
+            out.write_text(page(measured), encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"{out}: cannot be written: {error.strerror}") from error
+    if as_json:
+        rows = [
+            {name: getattr(row, name) for name in row.__dataclass_fields__}
+            for row in measured.figures
+        ]
+        click.echo(json.dumps({"events": measured.events, "seconds": measured.seconds,
+                               "figures": rows}))  # fmt: skip
+    else:
+        click.echo(table(measured))
