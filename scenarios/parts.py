@@ -19,8 +19,9 @@ from reports.journal import JournalWriter, read_journal
 from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
 from scenarios.drivers import driver_of, load_form
 from scenarios.errors import UsageProblem
+from scenarios.load.carry import Errand, carry_out, closed
 from scenarios.load.plan import LoadPlan, load_plan, with_changes
-from scenarios.load.run import Progress, ReadsFrom, run_load
+from scenarios.load.run import Locust, Progress, ReadsFrom
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from scenarios.watch import Watch
 from simulator.delivery import Driver
@@ -35,6 +36,7 @@ LOAD_SPAN_S: Final = 3000.0
 """The load's events are spread over so many seconds of the target's time, ending in its past."""
 LOAD_REACH_S: Final = 3600.0
 LOAD_SPARE: Final = 1.25
+SEARCH_S: Final = 60.0
 FREE_RATE_EVENTS: Final = 400_000
 """Events a second that a run as fast as possible is given numbers for."""
 
@@ -136,7 +138,8 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     plan = with_changes(
         load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=bench.seed
     )
-    fleet = _load_fleet(bench, plan)
+    # A search tries rates that nobody knows yet; it is given numbers as a free run is.
+    fleet = _load_fleet(bench, closed(plan, SEARCH_S) if part.find_limit else plan)
     bench.writer.write(fleet.identity(LOAD_NAME))
     bench.phase(LOAD_NAME, "begin")
     bench.watch.begin("load", round(plan.shape.duration_s))
@@ -153,18 +156,27 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         url=bench.target.base_url + bench.target.prefix,
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
     )
-    result, ranges = await run_load(
-        plan,
+    errand = Errand(
+        plan=plan,
         ingest=load_form(bench.target),
         fleet=fleet.identity(LOAD_NAME),
         out_dir=bench.folder,
         progress=progress,
         reads=reads,
-        keep=keep,
+        levers=_levers(bench),
+        locust=Locust(processes=part.processes, web_port=part.web_port),
+    )
+    result, ranges = await carry_out(
+        errand, calibrated=part.calibrate, find_limit=part.find_limit, keep=keep
     )
     keep(result, ranges)
     bench.watch.end(_outcomes(ranges))
     bench.phase(LOAD_NAME, "end")
+
+
+def _levers(bench: Bench) -> dict[str, Callable[[], None]]:
+    """What can be done to the target while it is loaded."""
+    return {} if bench.restart is None else {"restart": bench.restart}
 
 
 def _load_fleet(bench: Bench, plan: LoadPlan) -> Fleet:

@@ -46,6 +46,13 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scenario: str
     duration_s: Seconds | None = None
     rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    web_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    """Show Locust's own web page on this port of the loopback."""
+    calibrate: bool = False
+    """Measure the null sink of the machine first."""
+    find_limit: bool = False
+    """Search for the highest rate that keeps the thresholds, instead of one run."""
 
 
 class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,141 @@
+"""`trueup load`: one load scenario, through Locust, every accepted event accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from reports.journal import read_journal
+from reports.records import LoadResult
+from scenarios.cli.shared import command_line, finish, run_options
+from scenarios.conduct import Order
+from scenarios.errors import CouldNotTell, UsageProblem
+from scenarios.load.compare import Compared, compare_loads
+from scenarios.load.plan import load_names, load_plan
+from scenarios.scenario import LoadPart, Scenario
+
+__all__ = ["command"]
+
+
+@click.command(
+    short_help="Load the way in; account for every accepted event.",
+    epilog=f"Scenarios: {', '.join(load_names())}. Without --target: the embedded reference.",
+)
+@click.argument("scenario", default="steady")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Target file of the implementation to load.",
+)
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second.")
+@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Generators: 1, or a master and so many workers.",
+)
+@click.option(
+    "--web",
+    "web_port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Show Locust's web page on this port of the loopback.",
+)
+@click.option("--find-limit", is_flag=True, help="Search for the highest rate that keeps limits.")
+@click.option("--calibrate", is_flag=True, help="Measure the null sink of this machine first.")
+@click.option(
+    "--compare",
+    "earlier",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Compare with the load of an earlier run's folder, with intervals.",
+)
+@click.option(
+    "--i-may-load",
+    "may_load",
+    multiple=True,
+    metavar="HOST",
+    help="Confirm that you may load HOST, which is not this machine.",
+)
+@run_options
+def command(
+    scenario: str,
+    target: Path | None,
+    rate: float | None,
+    duration: float | None,
+    processes: int,
+    web_port: int | None,
+    find_limit: bool,
+    calibrate: bool,
+    earlier: Path | None,
+    may_load: tuple[str, ...],
+    seed: int | None,
+    allow_hosts: tuple[str, ...],
+    runs: Path,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Load a target by SCENARIO (a name or a TOML file) and reconcile what it accepted.
+
+    Locust runs as a child process. The exit status is 0 only if every accepted event is counted
+    once in every view and the scenario's thresholds hold.
+    """
+    plan = load_plan(scenario)
+    before = _load_of(earlier) if earlier is not None else None
+    order = Order(
+        scenario=Scenario(
+            name=f"load-{plan.name}"[:41],
+            what=plan.what,
+            load=LoadPart(
+                scenario=scenario,
+                rate=rate,
+                duration_s=duration,
+                processes=processes,
+                web_port=web_port,
+                calibrate=calibrate,
+                find_limit=find_limit,
+            ),
+        ),
+        seed=plan.seed if seed is None else seed,
+        runs=runs,
+        target=target,
+        allow_hosts=_hosts(allow_hosts, may_load),
+        command=command_line(),
+    )
+    status = finish(order, as_json=as_json, quiet=quiet)
+    if before is not None:
+        _show(compare_loads(before, _load_of(runs / "latest")), earlier)
+    return status
+
+
+def _hosts(allowed: tuple[str, ...], may_load: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts off the loopback that may be loaded: to be tested is not to be loaded."""
+    if odd := sorted(set(allowed) - set(may_load)):
+        raise UsageProblem(
+            f"load is heavier than a test: confirm it with --i-may-load {odd[0]} instead of "
+            "--allow-host."
+        )
+    return may_load
+
+
+def _load_of(folder: Path | None) -> LoadResult:
+    """The last load result of a run's folder. Raises CouldNotTell where it has none."""
+    assert folder is not None
+    found = [r for r in read_journal(folder).records if isinstance(r, LoadResult)]
+    if not found:
+        raise CouldNotTell(f"{folder}: this run loaded nothing; there is nothing to compare with")
+    return found[-1]
+
+
+def _show(rows: tuple[Compared, ...], earlier: Path | None) -> None:
+    click.echo(f"Compared with {earlier} (ratio now/before, 95 % interval):", err=True)
+    for row in rows:
+        click.echo(
+            f"  {row.name:18} {row.before:12.4g} -> {row.now:12.4g}   "
+            f"x{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]  {row.says}",
+            err=True,
+        )
