@@ -59,11 +59,13 @@ class Change:
 
     @property
     def trend(self) -> Trend:
-        """Better or worse by weight of verdict; a check that came or went is a loss if it went."""
-        if self.before is None or self.after is None:
-            return Trend.WORSE if self.after is None else Trend.SAME
-        before, after = VERDICTS[self.before].weight, VERDICTS[self.after].weight
-        return Trend.BETTER if after > before else Trend.WORSE
+        """By weight of verdict; a check that went is a loss, one that came counts if it is bad."""
+        if self.after is None:
+            return Trend.WORSE
+        if self.before is None:
+            return Trend.WORSE if VERDICTS[self.after].tone == "bad" else Trend.SAME
+        better = VERDICTS[self.after].weight > VERDICTS[self.before].weight
+        return Trend.BETTER if better else Trend.WORSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -88,14 +90,10 @@ def show(run: Path, form: str | None, out: Path | None) -> int:
     """Show a run, or write its reports."""
     report = _read(run)
     if form is None and out is not None:
-        for path in write_all(report, out).values():
-            click.echo(str(path))
-    elif form is None or form == "terminal":
-        _to_screen(report, run, out)
-    elif out is None:
-        click.echo(FORMATS[form](report), nl=False)
-    else:
-        click.echo(str(write_text(out, FORMATS[form](report))))
+        _say("".join(f"{path}\n" for path in write_all(report, out).values()))
+        return 0
+    text = _screen(report, run, out) if form in (None, "terminal") else FORMATS[form or ""](report)
+    _say(text if out is None else f"{write_text(out, text)}\n")
     return 0
 
 
@@ -110,19 +108,26 @@ def compare_runs(before: Path, after: Path) -> int:
     got worse, else 0.
     """
     comparison = compare(_read(before), _read(after))
-    click.echo(comparison_text(comparison), nl=False)
+    _say(comparison_text(comparison))
     return EXIT_STATUS[comparison.status]
 
 
-def _to_screen(report: RunReport, run: Path, out: Path | None) -> None:
+def _screen(report: RunReport, run: Path, out: Path | None) -> str:
+    """The screen as text: for the terminal at hand, or 80 plain columns for a file."""
     html = (run if run.is_dir() else run.parent) / "report.html"
-    shown = str(html) if html.is_file() else ""
-    if out is None:
-        render_terminal(report, Console(), html=shown)
-        return
-    page = io.StringIO()
-    render_terminal(report, Console(file=page, width=80), html=shown)
-    click.echo(str(write_text(out, page.getvalue())))
+    console = Console() if out is None else Console(file=io.StringIO(), width=80)
+    with console.capture() as captured:
+        render_terminal(report, console, html=str(html) if html.is_file() else "")
+    return captured.get()
+
+
+def _say(text: str) -> None:
+    """Print; a reader that leaves early (`| head`) has what it wanted, and that is no failure."""
+    try:
+        click.echo(text, nl=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read(run: Path) -> RunReport:
