@@ -1,0 +1,238 @@
+"""Thresholds, limits of the generator, comparison, the search for the knee: pure decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.histogram import Histogram
+from reports.records import LoadResult
+from scenarios.errors import UsageProblem
+from scenarios.load.compare import compare_loads
+from scenarios.load.freshness import watch_freshness
+from scenarios.load.limit import RESOLUTION, Seen, Step, knee, next_rate
+from scenarios.load.machine import lost_share
+from scenarios.load.thresholds import THRESHOLDS, check_thresholds, percentile_ms
+from scenarios.load.verdict import judged
+
+
+def sparse(*milliseconds: float) -> dict[str, int]:
+    histogram = Histogram()
+    histogram.add(np.array([int(value * 1e6) for value in milliseconds]))
+    return histogram.sparse()
+
+
+def result(**parts) -> LoadResult:
+    seconds = tuple(
+        {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0}
+        | {"p50_ms": 1.0 + t % 3 / 10, "p99_ms": 5.0 + t % 4}
+        for t in range(12)
+    )
+    base = {
+        "scenario": "steady",
+        "engine": "e",
+        "shape": "constant",
+        "duration_s": 12.0,
+        "warmup_s": 2.0,
+        "requests": 120,
+        "events_accepted": 12_000,
+        "response_ns": sparse(1, 2, 3, 4, 100),
+        "lateness_ns": sparse(0.01),
+        "seconds": seconds,
+        "comparable": "x",
+    }
+    return LoadResult(**{**base, **parts})
+
+
+def test_a_threshold_is_kept_on_its_own_side_only():
+    """Percentiles have a most, throughput a least."""
+    rows = check_thresholds(
+        result(),
+        {"response_p50_ms": 3.1, "response_p99_ms": 50, "events_per_s": 900, "requests_per_s": 11},
+    )
+    assert [(row.name, row.ok) for row in rows] == [
+        ("response_p50_ms", True),
+        ("response_p99_ms", False),
+        ("events_per_s", True),
+        ("requests_per_s", False),
+    ]
+    assert rows[2].value == 1000
+
+
+def test_what_was_not_measured_is_not_kept():
+    """No freshness was watched: a limit on it cannot be ok."""
+    (row,) = check_thresholds(result(), {"freshness_p99_ms": 1000})
+    assert (row.value, row.ok) == (None, False)
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_every_threshold_can_be_read_off_a_result(name):
+    """Each row of the table gives a number or says that there is none."""
+    full = result(
+        service_ns=sparse(1),
+        freshness_ns=sparse(1),
+        reads_ns=sparse(1),
+        correct_events=12_000,
+    )
+    assert isinstance(THRESHOLDS[name].read(full), int | float)
+
+
+def test_the_warm_up_counts_for_no_throughput():
+    """Only seconds between the warm-up and the end are averaged."""
+    slow_start = tuple(
+        second | {"events": 0.0 if second["t"] < 2 else 1000.0} for second in result().seconds
+    )
+    assert THRESHOLDS["events_per_s"].read(result(seconds=slow_start)) == 1000
+
+
+@pytest.mark.parametrize(
+    "parts, limited",
+    [
+        ({}, False),
+        ({"generator_cpu_share": 0.95}, True),
+        ({"lateness_ns": sparse(60)}, True),
+        ({"lateness_ns": sparse(4), "response_ns": sparse(5)}, False),
+        ({"lateness_ns": sparse(9), "response_ns": sparse(1000)}, False),
+    ],
+)
+def test_a_generator_that_was_the_limit_is_named(parts, limited):
+    """Busy loop, or late by more than the target's own times excuse."""
+    assert judged(result(**parts), {}).generator_limited is limited
+
+
+def test_noise_is_named_by_the_share_that_was_lost():
+    """A fifth of a core gone is no machine to measure on."""
+    assert judged(result(machine_lost_share=0.3), {}).machine_noisy
+    assert not judged(result(machine_lost_share=0.01), {}).machine_noisy
+    assert 0 <= lost_share(0.01) <= 1
+
+
+# The search
+
+
+def searched(limit: float, start: float, *, generator: float = 1e12, flaky=()) -> list[Step]:
+    """Search a target that keeps its limits up to `limit`; `flaky` steps lie."""
+    steps: list[Step] = []
+    while (rate := next_rate(steps, start=start)) is not None:
+        kept = (rate <= limit) != (len(steps) in flaky)
+        seen = Seen.LIMITED if rate > generator else Seen.KEPT if kept else Seen.MISSED
+        steps.append(Step(rate=rate, seen=seen))
+    return steps
+
+
+@given(limit=st.floats(10, 1e5), start=st.floats(5, 1e4))
+def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(limit, start):
+    """Whatever the limit and the start: an interval of the promised width around it."""
+    steps = searched(limit, start)
+    found = knee(steps)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= limit < found.high
+    assert found.high / found.low <= 1 + RESOLUTION + 1e-9 or len(steps) == 24
+    if len(steps) < 24:
+        assert found.verified
+        times = Counter(step.rate for step in steps)
+        assert times[found.low] >= 2
+        assert times[found.high] >= 2
+
+
+@given(lie=st.integers(0, 6))
+def test_one_lie_of_a_noisy_machine_is_outvoted_or_left_unverified(lie):
+    """A single wrong measurement must not end in a wrong interval that calls itself verified."""
+    found = knee(searched(1000, 300, flaky={lie}))
+    if found.verified:
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= 1000 * (1 + RESOLUTION) ** 2
+        assert found.high >= 1000 / (1 + RESOLUTION) ** 2
+
+
+def test_a_search_that_the_generator_ends_says_so():
+    """The target's limit lies above what we can send: a low end, no high one."""
+    found = knee(searched(1e9, 100, generator=5000))
+    assert found.low is not None
+    assert 4000 < found.low <= 5000
+    assert (found.high, found.verified) == (None, False)
+    assert "generator" in found.why
+
+
+def test_a_target_that_keeps_nothing_ends_the_search():
+    """Not even one request a second: said plainly."""
+    found = knee(searched(0.01, 50))
+    assert found.low is None
+    assert "no rate" in found.why
+
+
+# Comparison
+
+
+def test_two_runs_of_one_kind_show_no_difference():
+    """The interval of every figure holds 1."""
+    rows = compare_loads(result(), result())
+    assert {row.says for row in rows} == {"no difference shown"}
+    assert all(row.low <= 1 <= row.high for row in rows)
+
+
+def test_a_run_of_half_the_speed_is_called_slower_with_an_interval():
+    """Half the events per second, double the percentiles."""
+    slow = tuple(
+        second | {"events": second["events"] / 2 + second["t"], "p99_ms": second["p99_ms"] * 2}
+        for second in result().seconds
+    )
+    rows = {row.name: row for row in compare_loads(result(), result(seconds=slow))}
+    assert rows["events_per_s"].says == "lower"
+    assert rows["events_per_s"].high < 0.6
+    assert rows["response_p99_ms"].says == "higher"
+    assert rows["requests_per_s"].says == "no difference shown"
+
+
+@pytest.mark.parametrize(
+    "parts, word",
+    [
+        ({"comparable": "y"}, "did not do the same"),
+        ({"generator_limited": True}, "generator was the limit"),
+        ({"machine_noisy": True}, "noisy"),
+        ({"seconds": result().seconds[:5]}, "for longer"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(parts, word):
+    """Other plan, own limit, noise, too short: the reason and the remedy."""
+    with pytest.raises(UsageProblem, match=word):
+        compare_loads(result(), result(**parts))
+
+
+# Freshness
+
+
+class Delayed:
+    """Markers that show after so many looks; the third never does."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self.looks: Counter[int] = Counter()
+        self.stop = stop
+
+    async def plant(self, number: int) -> bool:
+        if number == 4:
+            self.stop.set()
+        return number != 1
+
+    async def visible(self, number: int) -> bool:
+        self.looks[number] += 1
+        return number != 2 and self.looks[number] > 3
+
+
+async def test_freshness_counts_shown_markers_and_names_those_that_never_showed():
+    """Planted 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
+    stop = asyncio.Event()
+    marker = Delayed(stop)
+    shown, missing = await watch_freshness(
+        marker, stop=stop, every_s=0.001, poll_s=0.0, limit_s=0.05
+    )
+    assert (sum(shown.values()), missing) == (3, 1)
+    assert 1 not in marker.looks
+    assert percentile_ms(shown, 1.0) is not None
