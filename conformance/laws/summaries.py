@@ -113,9 +113,17 @@ def _compare(
 
 
 def _declared_hostnames(facts: Facts) -> Finding:
-    """Hostnames are folded as the target says that it folds them, and alike in both views."""
+    """Hostnames are folded as the target reads them, kept where it keeps them, in both views."""
     tally = Tally(facts)
     user = facts.scene.user("hosts")
+    folded = facts.reading("hostname-case") == "folded"
+    stripped = facts.reading("hostname-dot") == "stripped"
+
+    def as_read(name: str) -> str:
+        name = name.lower() if folded else name
+        return name.removesuffix(".") if stripped else name
+
+    planted = {as_read(str(event["log_hostname"])) for event in of_user(facts, ("hosts",), user)}
     for ask, key in (
         (asks.logs(user), "log_hostname"),
         (asks.summaries(user), "log_summary_hostname"),
@@ -123,11 +131,10 @@ def _declared_hostnames(facts: Facts) -> Finding:
         walk = tally.walk(NOW, ask)
         for row in () if walk is None else walk.rows:
             name = text(row, key) or ""
-            if facts.reading("hostname-case") == "folded":
-                tally.holds(f"{user} · {key}", name.lower(), name, *walk.numbers if walk else ())
-            if facts.reading("hostname-dot") == "stripped":
-                plain = name.removesuffix(".")
-                tally.holds(f"{user} · {key}", plain, name, *walk.numbers if walk else ())
+            meant = sorted(one for one in planted if same_hostname(one, name))
+            if walk is not None and meant:
+                right = name if name in meant else meant[0]
+                tally.holds(f"{user} · {key}", right, name, *walk.numbers)
     return tally.finding("hostnames are identified as the reading says, in logs and summaries")
 
 
