@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from conformance.errors import ConformanceError
+from conformance.reconcile import traffic_checks
 from conformance.runner import checks_for
 from conformance.target import is_loopback, levels, load_target
 from conformance.target_values import Target
@@ -177,10 +178,14 @@ def _level(scenario: Scenario, target: Target) -> int:
 
 def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     """Every check that must report, named before the run."""
+    if scenario.fleet is not None and target.ingest is not None:
+        yield from traffic_checks("fleet")
     if scenario.checks is not None:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
+    if scenario.load is not None and target.ingest is not None:
+        yield from traffic_checks("load")
 
 
 def _work(scenario: Scenario, bench: Bench) -> BaseException | None:

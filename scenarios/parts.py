@@ -6,6 +6,7 @@ plain values, by way of the journal's records.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,16 +14,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from conformance.runner import ProgressEvent, run_checks
 from conformance.target_values import Target
-from reports.journal import JournalWriter, read_journal
-from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
+from conformance.traffic import TrafficOutcome, reconcile_traffic
+from reports.facts import ExitStatus
+from reports.journal import JournalWriter
+from reports.records import Delivered, LoadResult, OutcomeRange, Phase
+from scenarios.clock import TargetClock, target_now
 from scenarios.drivers import driver_of, load_form
 from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, carry_out, closed
 from scenarios.load.plan import LoadPlan, load_plan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom
+from scenarios.load.verdict import judged
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
+from scenarios.sent import FleetTraffic
 from scenarios.watch import Watch
 from simulator.delivery import Driver
 from simulator.fleet import Fleet
@@ -52,15 +60,6 @@ class Bench:
     watch: Watch
     restart: Callable[[], None] | None = None
     """Kills and restarts the target, where this run can."""
-
-    def target_now(self) -> datetime:
-        """The target's time: ours, unless its clock was moved in this run."""
-        now = datetime.now(UTC)
-        for record in reversed(read_journal(self.writer.path).records):
-            if isinstance(record, Hook) and record.hook == "clock" and record.ok:
-                told = datetime.fromisoformat(str(record.request["now"])).replace(tzinfo=UTC)
-                return told + (now - datetime.fromisoformat(record.at))
-        return now
 
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=_stamp()))
@@ -94,7 +93,24 @@ async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
     finally:
         await driver.close()
     bench.watch.end(_outcomes(ranges))
+    await _reconcile(bench, FleetTraffic(fleet, ranges), FLEET_NAME)
     bench.phase(FLEET_NAME, "end")
+
+
+async def _reconcile(bench: Bench, sent: FleetTraffic, part: str) -> TrafficOutcome:
+    """Hold every view of the target to what was sent."""
+    bench.watch.begin(f"{part} reconciliation")
+    outcome = await reconcile_traffic(
+        bench.target,
+        writer=bench.writer,
+        sent=sent,
+        part=part,
+        clock=TargetClock(target_now(bench.writer)),
+    )
+    verdicts = Counter(str(result.verdict) for result in outcome.results)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    bench.watch.end(f"{said}; {outcome.requests} requests")
+    return outcome
 
 
 def _customers(target: Target) -> tuple[int, ...]:
@@ -169,9 +185,31 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     result, ranges = await carry_out(
         errand, calibrated=part.calibrate, find_limit=part.find_limit, keep=keep
     )
-    keep(result, ranges)
     bench.watch.end(_outcomes(ranges))
+    bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=_stamp()))
+    since = time.monotonic()
+    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_NAME)
+    bench.writer.write(
+        judged(
+            replace(
+                result,
+                correct_events=_correct(result, outcome),
+                reconcile_s=round(time.monotonic() - since, 3),
+            ),
+            plan.thresholds,
+        )
+    )
     bench.phase(LOAD_NAME, "end")
+
+
+def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
+    """Accepted events, if every view ties out; none, if any does not; None, if nobody can tell.
+
+    Throughput that loses or doubles events is not throughput: there is no partial credit.
+    """
+    if outcome.exit_status is ExitStatus.CONFORMS:
+        return result.events_accepted
+    return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
 
 
 def _levers(bench: Bench) -> dict[str, Callable[[], None]]:
@@ -183,7 +221,7 @@ def _load_fleet(bench: Bench, plan: LoadPlan) -> Fleet:
     """The load's fleet, placed so that all its events lie in the target's recent past."""
     rate = plan.shape.rate * plan.requests.batch if plan.open_loop else FREE_RATE_EVENTS
     events = max(rate * plan.shape.duration_s * LOAD_SPARE, 1000.0)
-    start = bench.target_now() - timedelta(seconds=LOAD_REACH_S)
+    start = target_now(bench.writer) - timedelta(seconds=LOAD_REACH_S)
     if plan.fleet.start == "before-midnight":
         midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
         start = midnight - timedelta(seconds=LOAD_SPAN_S / LOAD_SPARE / 2)
