@@ -11,43 +11,54 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from conformance.runner import RunOutcome, checks_for, run_checks
 from conformance.target import Target, levels, load_target
-from reports.facts import Verdict
+from reports.facts import ExitStatus, Verdict
 from reports.journal import JournalWriter, read_journal
 from reports.records import SCHEMA, Header
 from scenarios.drivers import driver_of
 
 _HERE = Path(__file__).parent
-_SILENT = {Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
+_SILENT = {Verdict.PASS, Verdict.NOT_APPLICABLE}
 """What may be said of an implementation that is different and right."""
 
 
-@pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def _serving(monkeypatch: pytest.MonkeyPatch, *lies: str) -> Iterator[None]:
     """The tiny target in a process of its own; its keys stand in the environment."""
     with subprocess.Popen(
-        [sys.executable, str(_HERE / "tiny_target.py")],
+        [sys.executable, str(_HERE / "tiny_target.py"), *lies],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for name, value in json.loads(process.stdout.readline()).items():
-            monkeypatch.setenv(name, value)
+        try:
+            for name, value in json.loads(process.stdout.readline()).items():
+                monkeypatch.setenv(name, value)
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(timeout=10)
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with _serving(monkeypatch):
         yield
-        process.stdin.close()
-        process.wait(timeout=10)
 
 
-async def _judge(target: Target, folder: Path, level: int) -> RunOutcome:
+async def _judge(
+    target: Target, folder: Path, level: int, only: tuple[str, ...] = ()
+) -> RunOutcome:
     journal = folder / "journal.ndjson"
-    checks = checks_for(target, level=level)
+    checks = checks_for(target, level=level, only=only)
     with JournalWriter(journal) as writer:
         writer.write(
             Header(
@@ -65,7 +76,9 @@ async def _judge(target: Target, folder: Path, level: int) -> RunOutcome:
         )
         driver = driver_of(target)
         try:
-            outcome = await run_checks(target, writer=writer, ingest=driver, seed=7, level=level)
+            outcome = await run_checks(
+                target, writer=writer, ingest=driver, seed=7, level=level, only=only
+            )
         finally:
             await driver.close()
     text = journal.read_text()
@@ -94,6 +107,7 @@ async def test_a_stranger_is_judged_through_its_target_file_alone(
     assert level in levels(target)
     outcome = await _judge(target, tmp_path, level)
     assert _accused(outcome) == []
+    assert outcome.exit_status is ExitStatus.CONFORMS
     passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
     assert len(passed) >= 0.7 * len(outcome.results)
 
@@ -123,3 +137,25 @@ async def test_readings_of_a_stranger_are_found_out(stranger: None, tmp_path: Pa
 async def test_a_stranger_can_be_audited_without_writing(stranger: None, tmp_path: Path) -> None:
     outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 0)
     assert _accused(outcome) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lie", "law"),
+    [
+        ("counts_again", "LOG=SENT"),
+        ("drops_a_byte", "SUM=LOG"),
+        ("counts_in_local_days", "DAY"),
+        ("charges_isp", "LEDGER=SUM"),
+        ("never_forgets_hosts", "CONSOL"),
+        ("forgets_logs_early", "RETAIN-MIN"),
+    ],
+)
+async def test_a_stranger_that_lies_is_convicted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lie: str, law: str
+) -> None:
+    """Silence before the honest stranger is worth something only if the same lies are heard."""
+    with _serving(monkeypatch, lie):
+        outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3, only=(law,))
+    assert outcome.exit_status is ExitStatus.VIOLATES
+    assert {one.law for one in outcome.results if one.verdict is Verdict.FAIL} == {law}

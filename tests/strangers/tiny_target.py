@@ -1,9 +1,10 @@
 """The stranger: a second implementation of the API, tiny and deliberately different.
 
-Start it with `python tiny_target.py`; it prints one line of JSON with its port and keys. It takes
-events as a gzipped JSON array with names of its own, or as lines, all or none. Its readings differ
-from those of the embedded reference wherever the contract allows: times in ISO 8601, usage as
-positive numbers, pages of 50, no count of logs, calendar days, 410 for what is gone.
+Start it with `python tiny_target.py [LIE …]`; it prints one line of JSON: the variables that its
+target file names. It takes events as a gzipped JSON array with names of its own, or as lines, all
+or none. Its readings differ from those of the embedded reference wherever the contract allows:
+times in ISO 8601, usage as positive numbers, pages of 50, no count of logs, calendar days, 410 for
+what is gone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 from typing import Any
 
 from aiohttp import web
+from tiny_lies import LIES
 from tiny_store import POOLS, Store, name_of, parse, show
 
 PAGE = 50
@@ -256,6 +258,8 @@ async def main() -> None:
     for customer in TENANTS.values():
         for pool in POOLS:
             STORE.pay(customer, pool, "purchase", 10 * 2**30, name_of(customer, pool))
+    for lie in sys.argv[1:]:
+        LIES[lie](STORE)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,0 +1,94 @@
+"""Named ways for the stranger to be wrong: each changes one thing that a law forbids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import tiny_store
+from tiny_store import Row, Store
+
+
+def counts_again(store: Store) -> None:
+    """An event that is delivered again is noted again."""
+    right = store.take
+
+    def take(event: Row) -> None:
+        store.by_id.pop(event["log_id"], None)
+        right(event)
+
+    store.take = take  # type: ignore[method-assign]
+
+
+def drops_a_byte(store: Store) -> None:
+    """Summaries lose the last byte of every cell."""
+    right = store.log_summary
+
+    def log_summary(customer: int, today: date) -> list[Row]:
+        rows = right(customer, today)
+        return [row | {"log_summary_bytes": row["log_summary_bytes"] // 2 * 2} for row in rows]
+
+    store.log_summary = log_summary  # type: ignore[method-assign]
+
+
+def counts_in_local_days(store: Store) -> None:
+    """Summaries live two hours east of Greenwich."""
+    right = store.log_summary
+
+    def log_summary(customer: int, today: date) -> list[Row]:
+        here, east = store.happened[customer], timedelta(hours=2)
+        store.happened[customer] = [one | {"at": one["at"] + east} for one in here]
+        try:
+            return right(customer, today)
+        finally:
+            store.happened[customer] = here
+
+    store.log_summary = log_summary  # type: ignore[method-assign]
+
+
+def charges_isp(store: Store) -> None:
+    """Traffic of ISP proxies is taken from the residential pool."""
+    right = store.residential_ledger
+
+    def residential_ledger(customer: int, today: date) -> list[Row]:
+        here = store.happened[customer]
+        store.happened[customer] = [
+            one | {"raw": one["raw"] | {"log_network": "residential"}}
+            if one["raw"]["log_network"] == "isp"
+            else one
+            for one in here
+        ]
+        try:
+            return right(customer, today)
+        finally:
+            store.happened[customer] = here
+
+    store.residential_ledger = residential_ledger  # type: ignore[method-assign]
+
+
+def never_forgets_hosts(_store: Store) -> None:
+    """Hostnames stay in summaries for ever."""
+    tiny_store.HOST_DAYS = 10_000
+
+
+def forgets_logs_early(store: Store) -> None:
+    """Logs go two days early."""
+    right = store.log
+
+    def log(customer: int, today: date) -> list[Row]:
+        return right(customer, today + timedelta(days=2))
+
+    store.log = log  # type: ignore[method-assign]
+
+
+LIES: dict[str, Callable[[Store], None]] = {
+    lie.__name__: lie
+    for lie in (
+        counts_again,
+        drops_a_byte,
+        counts_in_local_days,
+        charges_isp,
+        never_forgets_hosts,
+        forgets_logs_early,
+    )
+}
