@@ -14,8 +14,8 @@ from reports.text import one_line
 
 __all__ = ["CTRF_VERSION", "render_ctrf"]
 
-CTRF_VERSION: Final = "0.0.0"
-"""Version of the format, as its own examples and readers have it."""
+CTRF_VERSION: Final = "1.0.0"
+"""Version of the format, as its own examples have it."""
 _STATUS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "passed",
     Verdict.WARN: "passed",
