@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run setup test lint fast slow docs clean
+.PHONY: run setup test lint fast slow screen prove lock clean
 
 run: setup
 	@$(BIN)/trueup run
@@ -35,6 +35,13 @@ fast: setup
 
 slow: setup
 	@$(BIN)/python -m pytest -m slow
+
+screen: setup
+	@$(BIN)/trueup run --quiet
+	@$(BIN)/python -m scenarios.screen README.md runs/latest
+
+prove: setup
+	@$(BIN)/trueup prove --write docs/kill-matrix.md
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
