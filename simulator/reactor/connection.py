@@ -6,12 +6,16 @@ import errno
 import socket as sockets
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Final
 
 from simulator.reactor.bodies import Batch, Buffer
 from simulator.reactor.http1 import ResponseParser
 from simulator.reactor.lane import Lane
 
 __all__ = ["Connection", "State"]
+
+_SMALL: Final = 4_096
+"""Bytes up to which one copy is cheaper than handing two buffers to the kernel."""
 
 SocketFactory = Callable[[int, int], sockets.socket]
 
@@ -84,19 +88,40 @@ class Connection:
         assert self.sock is not None
         return self.sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR) == 0
 
-    def write(self, parts: list[Buffer]) -> bool:
-        """Write as much as the network takes; True when all of it went.
+    def begin(self, batch: Batch) -> bool:
+        """Write a request as far as the network takes it; True when all of it went.
+
+        Raises OSError when the connection is broken.
+        """
+        assert self.sock is not None
+        head, body = batch.head, batch.body
+        whole = len(head) + len(body)
+        try:
+            if whole <= _SMALL:
+                sent = self.sock.send(head + body)
+            else:
+                sent = self.sock.sendmsg((head, body))
+        except BlockingIOError:
+            sent = 0
+        if sent == whole:
+            self.state = State.WAITING
+            return True
+        return self._keep([head, body], sent)
+
+    def go_on(self) -> bool:
+        """Write what is left of a request; True when all of it went.
 
         Raises OSError when the connection is broken.
         """
         assert self.sock is not None
         try:
-            sent = self.sock.sendmsg(parts)
+            sent = self.sock.sendmsg(self.rest)
         except BlockingIOError:
             sent = 0
-        if sent == sum(map(len, parts)):
-            self.state = State.WAITING
-            return True
+        return self._keep(self.rest, sent)
+
+    def _keep(self, parts: list[Buffer], sent: int) -> bool:
+        """Note what is left after `sent` bytes of some parts."""
         left: list[Buffer] = []
         for part in parts:
             if sent >= len(part):
@@ -105,8 +130,8 @@ class Connection:
                 left.append(memoryview(part)[sent:])
                 sent = 0
         self.rest = left
-        self.state = State.SENDING
-        return False
+        self.state = State.SENDING if left else State.WAITING
+        return not left
 
     def hang_up(self) -> None:
         """Close the socket; the batch, if any, stays for the engine to settle."""
