@@ -127,7 +127,7 @@ class CheckItem(pytest.Item):
             case _:
                 pytest.skip(f"{result.verdict}: {result.reason}")
 
-    def repr_failure(  # type: ignore[override]
+    def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
     ) -> str:
         if not isinstance(excinfo.value, CheckFailed):
