@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -96,7 +97,7 @@ class Served:
     async def deliver(self, events: Iterable[Json] | bytes, **headers: str) -> tuple[int, Any]:
         raw = events if isinstance(events, bytes) else ndjson(events)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.client.post("/ingest/events", data=raw, headers=sent) as answer:
+        async with self.client.post("/ingest/events", data=io.BytesIO(raw), headers=sent) as answer:
             return answer.status, await answer.json()
 
     async def control(self, call: str, *, key: str | None = None, **body: Any) -> tuple[int, Any]:
