@@ -115,7 +115,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
         for name in asked
         if getattr(before.header, name) != getattr(after.header, name)
     ]
-    pairs = _load_pairs(before.load, after.load)
+    pairs = _load_pairs(before, after)
     differ += [
         f"{what} of load {old.scenario} ({a} and {b})"
         for old, new in pairs
@@ -145,11 +145,11 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
     )
 
 
-def _load_pairs(
-    before: Sequence[LoadResult], after: Sequence[LoadResult]
-) -> list[tuple[LoadResult, LoadResult]]:
-    by_scenario = {load.scenario: load for load in after}
-    return [(old, by_scenario[old.scenario]) for old in before if old.scenario in by_scenario]
+def _load_pairs(before: RunReport, after: RunReport) -> list[tuple[LoadResult, LoadResult]]:
+    """Load runs of the same scenario in both."""
+    new = {made.result.scenario: made.result for made in after.figures}
+    old = [made.result for made in before.figures]
+    return [(load, new[load.scenario]) for load in old if load.scenario in new]
 
 
 def _changes(before: RunReport, after: RunReport) -> Iterator[Change]:

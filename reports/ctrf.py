@@ -86,8 +86,9 @@ def _test(result: CheckResult, seconds: float) -> Json:
 
 
 def _epoch_ms(moment: str) -> int:
+    """Milliseconds since 1970; 0 where the moment cannot be read."""
     try:
         at = datetime.fromisoformat(moment)
-    except ValueError:
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         return 0
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

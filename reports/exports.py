@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from reports.figures import QUANTILES, LoadFigures, figures
+from reports.figures import QUANTILES, LoadFigures
 from reports.model import RunReport
 from reports.text import visible
 
@@ -28,7 +28,7 @@ def render_csv(report: RunReport) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for load in report.load:
+    for load in (made.result for made in report.figures):
         for second in load.seconds:
             values = (second.get(column, "") for column in CSV_COLUMNS[2:])
             writer.writerow((report.header.run, load.scenario, *values))
@@ -38,8 +38,8 @@ def render_csv(report: RunReport) -> str:
 def render_prometheus(report: RunReport) -> str:
     """The run in the Prometheus text format 0.0.4: gauges, base units, one sample a line."""
     samples = [*_run_samples(report)]
-    for load in report.load:
-        samples += _load_samples(figures(load))
+    for load in report.figures:
+        samples += _load_samples(load)
     lines: list[str] = []
     told: set[str] = set()
     for name, help_text, labels, value in sorted(samples, key=lambda sample: sample[0]):

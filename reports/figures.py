@@ -29,6 +29,8 @@ QUANTILES: Final[tuple[tuple[str, float], ...]] = (
 CURVE: Final[tuple[float, ...]] = tuple(1 - 10 ** (-step / 12) for step in range(1, 12 * 4 + 1))
 """Shares at which a percentile curve is drawn: 17 … 99.99 %, evenly spaced in nines."""
 
+_MOST_VALUES: Final = 2**53
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
@@ -134,8 +136,10 @@ def figures(load: LoadResult) -> LoadFigures:
 def _latency(name: str, meaning: str, sparse: Mapping[str, int]) -> Latency:
     try:
         histogram = Histogram.from_sparse(sparse)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise JournalError(f"the {name} histogram of a load record is broken: {error}") from error
+    if sum(sparse.values()) > _MOST_VALUES:
+        raise JournalError(f"the {name} histogram of a load record holds impossibly many values")
 
     def at(share: float) -> float | None:
         ns = histogram.percentile(share)

@@ -16,11 +16,11 @@ from markupsafe import Markup
 
 from reports.curl import curl_script, request_line
 from reports.facts import Json
-from reports.figures import LoadFigures, figures
+from reports.figures import LoadFigures
 from reports.histogram import PERCENTILE_RULE
 from reports.model import CheckRow, RunReport
 from reports.plots import axis_ms, percentile_plot, seconds_plot
-from reports.records import Exchange, LoadResult
+from reports.records import Exchange
 from reports.text import (
     amount,
     cut,
@@ -81,7 +81,7 @@ def render_html(report: RunReport) -> str:
         tie_outs=rows,
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
         mixes=_mixes(rows),
-        loads=[_load(load) for load in report.load],
+        loads=[_load(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
         command=_command(report),
     )
@@ -190,8 +190,8 @@ class _Load:
     latency: Markup
 
 
-def _load(load: LoadResult) -> _Load:
-    made = figures(load)
+def _load(made: LoadFigures) -> _Load:
+    load = made.result
     return _Load(
         made=made,
         percentiles=percentile_plot([made.response, made.service, made.lateness]),

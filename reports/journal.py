@@ -154,5 +154,5 @@ def read_journal(path: Path) -> Journal:
 def _decode(path: Path, number: int, line: bytes) -> Record:
     try:
         return _DECODER.decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise JournalError(f"{path}:{number}: not a journal record: {error}") from error

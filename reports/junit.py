@@ -36,8 +36,8 @@ def render_junit(report: RunReport) -> str:
     """The run as a JUnit XML document."""
     root = Xml.Element("testsuites")
     root.append(_conformance(report))
-    for number, load in enumerate(report.load, start=1):
-        root.append(_load(report, load, number))
+    for number, made in enumerate(report.figures, start=1):
+        root.append(_load(report, made.result, number))
     Xml.indent(root)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
@@ -156,9 +156,9 @@ def _timestamp(moment: str) -> str:
     """ISO 8601 in UTC without zone and fraction, which is all that the Ant schema knows."""
     try:
         parsed = datetime.fromisoformat(moment)
-    except ValueError:
+        at = parsed.astimezone(UTC) if parsed.tzinfo else parsed
+    except (ValueError, OverflowError):
         return "1970-01-01T00:00:00"
-    at = parsed.astimezone(UTC) if parsed.tzinfo else parsed
     return f"{at:%Y-%m-%dT%H:%M:%S}"
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from reports.facts import CheckResult, ExitStatus, Verdict
-from reports.figures import figures
 from reports.model import RunReport
 from reports.text import amount, duration, figure, milliseconds, one_line, rate
 from reports.tieout import COLUMNS, pivot
@@ -112,8 +111,8 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
 
 
 def _load(report: RunReport) -> Iterator[str]:
-    for load in report.load:
-        made = figures(load)
+    for made in report.figures:
+        load = made.result
         latency = ", ".join(f"{n} {milliseconds(ms)}" for n, ms in made.response.quantiles.items())
         yield ""
         yield (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from reports.errors import JournalError
 from reports.facts import (
     EXIT_STATUS,
     CheckResult,
@@ -20,6 +21,7 @@ from reports.facts import (
     Reading,
     Verdict,
 )
+from reports.figures import LoadFigures, figures
 from reports.journal import Journal
 from reports.records import (
     Delivered,
@@ -85,6 +87,8 @@ class RunReport:
     readings: tuple[Reading, ...]
     tie_outs: tuple[TieOutSeen, ...]
     load: tuple[LoadResult, ...]
+    figures: tuple[LoadFigures, ...]
+    """The same load runs with what is derived from them."""
     fleets: tuple[FleetDeclared, ...]
     sent: tuple[Sent, ...]
     stages: tuple[Stage, ...]
@@ -109,10 +113,13 @@ class RunReport:
 
 
 def build_report(journal: Journal) -> RunReport:
-    """Read a run off its journal. Pure; raises nothing for a journal that could be read."""
+    """Read a run off its journal. Pure.
+
+    Raises JournalError, naming the file, where a load record holds what cannot have been measured.
+    """
     header, footer = journal.header, journal.footer
     results = [r.result for r in journal.records if isinstance(r, Result)]
-    load = tuple(r for r in journal.records if isinstance(r, LoadResult))
+    load = [r for r in journal.records if isinstance(r, LoadResult)]
     exchanges = [r for r in journal.records if isinstance(r, Exchange)]
     reported = {result.check for result in results}
     missing = tuple(name for name in header.checks if name not in reported)
@@ -127,7 +134,8 @@ def build_report(journal: Journal) -> RunReport:
         missing=missing,
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
-        load=load,
+        load=tuple(load),
+        figures=_figures(journal.path, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
         sent=_sent([r for r in journal.records if isinstance(r, Delivered)]),
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
@@ -136,6 +144,13 @@ def build_report(journal: Journal) -> RunReport:
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
     )
+
+
+def _figures(path: Path, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
+    try:
+        return tuple(figures(one) for one in load)
+    except JournalError as error:
+        raise JournalError(f"{path}: {error}") from error
 
 
 def _status(

@@ -14,9 +14,8 @@ from typing import Final
 import msgspec
 
 from reports.facts import CheckResult, Json
-from reports.figures import Latency, figures
+from reports.figures import Latency, LoadFigures
 from reports.model import RunReport
-from reports.records import LoadResult
 from reports.verdicts import load_status
 
 __all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
@@ -78,7 +77,7 @@ def result_document(report: RunReport) -> dict[str, Json]:
             }
             for sent in report.sent
         ],
-        "load": [_load(load) for load in report.load],
+        "load": [_load(load) for load in report.figures],
         "phases": [
             {"name": stage.name, "state": stage.state, "duration_s": stage.duration_s}
             for stage in report.stages
@@ -112,8 +111,8 @@ def _check(result: CheckResult) -> dict[str, Json]:
     }
 
 
-def _load(load: LoadResult) -> dict[str, Json]:
-    made = figures(load)
+def _load(made: LoadFigures) -> dict[str, Json]:
+    load = made.result
     return {
         "scenario": load.scenario,
         "engine": load.engine,

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.facts import CheckResult, ExitStatus, Verdict
-from reports.figures import Latency, LoadFigures, figures
+from reports.figures import Latency, LoadFigures
 from reports.model import RunReport
 from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
 from reports.tieout import COLUMNS, Cell, pivot
@@ -94,9 +94,9 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     if report.tie_outs:
         yield ""
         yield _tie_outs(report)
-    for load in report.load:
+    for load in report.figures:
         yield ""
-        yield _load(figures(load), width=width)
+        yield _load(load, width=width)
     yield ""
     yield _end(report, html=html, width=width)
 
