@@ -69,13 +69,7 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
     what came and the remedy.
     """
     text = _text(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TargetFileError(
-            f"{path}: not a TOML file: {error}\n"
-            '  expected: lines such as `name = "my-target"`; strings stand in quotes'
-        ) from error
+    document = _document(path, text)
     problems = [problem_of(error, SCHEMA) for error in _VALIDATOR.iter_errors(document)]
     if problems:
         raise letter(path, text, problems)
@@ -122,6 +116,20 @@ def _is_loopback_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        raise TargetFileError(
+            f"{path}: not a TOML file: {error}\n"
+            '  expected: lines such as `name = "my-target"`; strings stand in quotes'
+        ) from error
+    except RecursionError as error:
+        raise TargetFileError(
+            f"{path}: tables or lists are nested too deeply for a target file"
+        ) from error
 
 
 def _text(path: Path) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from conformance.claims import GUIDE_CLAIMS
 from conformance.errors import TargetFileError
@@ -261,6 +263,18 @@ _WRONG = {
         _FULL.replace("per-page-most = 50", "per-page-most = 500"),
         ["readings.per-page-most", "a number from 1 to 100"],
     ),
+    "unknown field": (
+        _FULL.replace("log_total_bytes =", "log_totl_bytes ="),
+        ["ingest.field_map", "a field of our event", 'did you mean "log_total_bytes"?'],
+    ),
+    "two fields of one name": (
+        _FULL.replace('log_transport = ""', 'log_transport = "size"'),
+        ["ingest.field_map.log_transport", '"size", as log_total_bytes has it'],
+    ),
+    "a date where JSON goes": (
+        _FULL.replace('source = "trueup"', "source = 2025-04-01"),
+        ["ingest.extras.source", 'write "2025-04-01", in quotes'],
+    ),
     "header with a colon": (
         _FULL.replace("X-Plain =", '"X Plain:" ='),
         ["ingest.headers", "a header name: no spaces, no colon"],
@@ -330,3 +344,85 @@ def test_a_huge_file_is_not_read_as_a_target(tmp_path: Path) -> None:
     file.write_bytes(b"#" * (1 << 21))
     with pytest.raises(TargetFileError, match="at most 1048576 bytes"):
         load_target(file)
+
+
+def test_a_slash_at_the_end_of_the_way_in_is_kept(tmp_path: Path) -> None:
+    """Some servers redirect without it, and a redirected POST loses its body."""
+    target = _load(tmp_path, _FULL.replace("localhost:9/in", "localhost:9/in/"))
+    assert isinstance(target.ingest, HttpIngest)
+    assert target.ingest.url.endswith("/in/")
+
+
+def test_a_token_is_struck_out_without_its_scheme_too(tmp_path: Path) -> None:
+    target = _load(tmp_path, _FULL, {**_ENVIRON, "INGEST": "Bearer canary-token"})
+    assert {"Bearer canary-token", "canary-token"} <= set(target.secrets)
+
+
+def test_a_key_too_short_to_strike_out_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TargetFileError, match="4 characters or more in A_PUBLIC"):
+        _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "1"})
+
+
+def test_two_tenants_must_be_two_accounts(tmp_path: Path) -> None:
+    text = _LEAST + _LEAST[_LEAST.index("[tenants.a]") :].replace("tenants.a", "tenants.b")
+    with pytest.raises(TargetFileError, match=r"tenants\.b \(line 8\)"):
+        _load(tmp_path, text)
+
+
+_ODD = st.sampled_from(
+    [
+        '""',
+        '"x"',
+        '"http://["',
+        '"{now}"',
+        '"{{now}"',
+        "-1",
+        "1e400",
+        "nan",
+        "true",
+        "[]",
+        "[[[1]]]",
+        "{}",
+        '{ env = "" }',
+        '{ env = "A_PUBLIC" }',
+        '{ env = "NOT_SET" }',
+        '{ x = { y = ["{now}"] } }',
+        "1979-05-27T07:32:00Z",
+        "07:32:00",
+        "99999999999999999999999999",
+    ]
+)
+_LINES = [n for n, line in enumerate(_FULL.splitlines()) if " = " in line]
+
+
+@given(st.sampled_from(_LINES), _ODD, st.sampled_from(_LINES), st.booleans())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_the_file_a_target_or_a_letter_comes_out(
+    tmp_path: Path, changed: int, value: str, gone: int, drop: bool
+) -> None:
+    """One value is replaced by something odd and perhaps one line is lost: never a traceback."""
+    lines = _FULL.splitlines()
+    lines[changed] = f"{lines[changed].split(' = ')[0]} = {value}"
+    if drop:
+        lines[gone] = ""
+    try:
+        target = _load(tmp_path, "\n".join(lines))
+    except TargetFileError as error:
+        assert str(error).startswith(str(tmp_path))
+    else:
+        assert 0 in levels(target)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("[" * 100_000, "not a TOML file|nested too deeply"),
+        ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("x = " + "9" * 5000, "not a TOML file"),
+        ("", "name"),
+    ],
+    ids=["brackets", "deep", "huge number", "empty"],
+)
+def test_files_that_break_parsers_are_refused(tmp_path: Path, body: str, said: str) -> None:
+    with pytest.raises(TargetFileError, match=said):
+        _load(tmp_path, body)
