@@ -137,6 +137,11 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
 def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
     target = load_target(path, environment)
     confirm_host(target, order.allow_hosts)
+    if target.ingest is None and order.scenario.checks is None:
+        raise UsageProblem(
+            f"{path}: {order.scenario.name} sends events, but the target has no way in. "
+            "Add an [ingest] part: see docs/targets.md."
+        )
     return target
 
 
