@@ -17,12 +17,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from conformance.errors import ConformanceError
 from conformance.reconcile import traffic_checks
 from conformance.runner import checks_for
-from conformance.target import is_loopback, levels, load_target
+from conformance.target import levels, load_target, outside_hosts
 from conformance.target_values import Target
 from reports.facts import EXIT_STATUS
 from reports.journal import JOURNAL_NAME, JournalWriter, read_journal
@@ -81,14 +80,17 @@ class Conducted:
 
 
 def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
-    """Refuse a target off the loopback unless its host was named. Raises UsageProblem."""
-    hosts = {urlsplit(target.base_url).hostname or ""}
-    if not is_loopback(target) and not hosts <= set(allow_hosts):
-        host = ", ".join(sorted(hosts))
+    """Refuse a target file that leads off the loopback to a host that was not named.
+
+    Every URL of the file counts, the way in and the hooks too. Raises UsageProblem.
+    """
+    unconfirmed = sorted(set(outside_hosts(target)) - set(allow_hosts))
+    if unconfirmed:
+        flags = " ".join(f"--allow-host {host}" for host in unconfirmed)
         raise UsageProblem(
-            f"{target.path}: {target.base_url} is not on this machine. trueup sends traffic to "
-            f"this machine only, unless you confirm that you may test that host:\n"
-            f"  --allow-host {host}"
+            f"{target.path}: leads to {', '.join(unconfirmed)}, not this machine. trueup sends "
+            "traffic to this machine only, unless you confirm that you may test that host:\n"
+            f"  {flags}"
         )
 
 
