@@ -61,6 +61,7 @@ class JournalWriter:
                 written += self._file.write(line[written:]) or 0
         except OSError as error:
             os.ftruncate(self._file.fileno(), start)
+            os.lseek(self._file.fileno(), start, os.SEEK_SET)
             raise JournalWriteError(
                 f"{self.path}: the journal could not be written after {self._records} records: "
                 f"{error.strerror}. What was written so far is readable."
