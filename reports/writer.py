@@ -44,10 +44,14 @@ def write_all(report: RunReport, out_dir: Path) -> dict[str, Path]:
 def write_text(path: Path, text: str) -> Path:
     """Write a file through a neighbour that takes its place once it is whole and on disk.
 
-    Raises ReportWriteError; nothing half-written stays behind.
+    A path that is no regular file (a device, a pipe) is written to as it stands. Raises
+    ReportWriteError; nothing half-written stays behind.
     """
     neighbour: Path | None = None
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_text(text, encoding="utf-8", errors="replace")
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         neighbour = Path(name)

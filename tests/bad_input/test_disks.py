@@ -1,0 +1,117 @@
+"""Disks that are full, closed or in the way: a letter, and what was written so far stays whole."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reports.errors import JournalWriteError
+from reports.journal import JournalWriter, read_journal
+from reports.records import Exchange, Header
+from scenarios.cli import main
+from tests.reports import factory
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file may grow beyond 8 kB: how a full disk looks to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def header() -> Header:
+    return Header(
+        trueup="0",
+        schema=1,
+        run="r",
+        seed=7,
+        started_at="2025-04-01T00:00:00Z",
+        scenario="s",
+        target="t",
+        base_url="http://h/1.0",
+        level=0,
+    )
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_journal_on_a_full_disk_ends_with_a_whole_line(tmp_path: Path) -> None:
+    """The error says so; every record before it is read back; a smaller one may still fit."""
+    path = tmp_path / "journal.ndjson"
+    written = 1
+    with JournalWriter(path) as writer:
+        writer.write(header())
+        with pytest.raises(JournalWriteError, match="What was written so far is readable"):
+            while written < 100:
+                writer.write(
+                    Exchange(n=written, method="GET", path="/", at="", body_text="x" * 700)
+                )
+                written += 1
+        journal = read_journal(path)
+        assert len(journal.records) == written
+        assert 5 < written < 100
+        assert not journal.cut_tail
+        writer.finish(finished_at="2025-04-01T00:00:01Z", exit_status=2)
+    sealed = read_journal(path)
+    assert sealed.footer is not None
+    assert sealed.footer.records == written
+
+
+def status_of(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def test_reports_on_a_full_device_are_a_letter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """/dev/full takes nothing; it must stay a device, and the journal must stay as it is."""
+    run = factory.journal(tmp_path / "run").path
+    before = run.read_bytes()
+    assert status_of("report", str(run), "--format", "html", "--out", "/dev/full") == 4
+    err = capsys.readouterr().err
+    assert "/dev/full: the report could not be written" in err
+    assert "Traceback" not in err
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+    assert run.read_bytes() == before
+
+
+def test_a_report_may_go_to_a_device(tmp_path: Path) -> None:
+    """/dev/null is written to, never replaced by a file."""
+    run = str(factory.journal(tmp_path / "run").path)
+    assert status_of("report", run, "--format", "json", "--out", "/dev/null") == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.parametrize("place", ["a file", "a folder in a file", "a place that takes no files"])
+def test_a_folder_that_cannot_be_is_named(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For reports and for runs alike: the path, why, and what to do; nothing is started."""
+    (tmp_path / "file").write_text("in the way")
+    out = {
+        "a file": tmp_path / "file",
+        "a folder in a file": tmp_path / "file" / "folder",
+        "a place that takes no files": Path("/proc/trueup"),
+    }[place]
+    run = str(factory.journal(tmp_path / "run").path)
+    assert status_of("report", run, "--out", str(out)) == 4
+    letter = capsys.readouterr().err
+    assert str(out) in letter
+    assert "could not be written" in letter
+    assert status_of("check", "--quiet", "--runs", str(out)) == 4
+    letter = capsys.readouterr().err
+    assert str(out) in letter
+    assert "--runs" in letter
+    assert "Traceback" not in letter
+    assert (tmp_path / "file").read_text() == "in the way"

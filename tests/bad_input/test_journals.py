@@ -1,0 +1,162 @@
+"""Broken journals: every command that reads one says which line is wrong, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reports.facts import ExitStatus
+from reports.journal import read_journal
+from reports.model import build_report
+from scenarios.cli import main
+from scenarios.cli.report import FORMATS
+from tests.reports import factory
+
+LOAD = b'{"kind":"load","scenario":"s","engine":"e","shape":"c","duration_s":1.0'
+EXCHANGE = b'{"kind":"exchange","n":1,"method":"GET","path":"/","at":"","body":'
+DELIVERED = b'{"kind":"delivered","source":"fleet","at":"","outcomes":[{"first":0,"count":'
+
+
+def after_header(*lines: bytes) -> bytes:
+    """A journal whose header is good and whose further lines are these."""
+    return HEADER + b"".join(line + b"\n" for line in lines)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a journal that is whole."""
+    folder = tmp_path_factory.mktemp("good")
+    return factory.journal(folder, load=(factory.load_result(),)).path.read_bytes()
+
+
+HEADER = (
+    b'{"kind":"header","base_url":"http://h/1.0","level":3,"run":"r","scenario":"s","schema":1,'
+    b'"seed":7,"started_at":"2025-04-01T00:00:00Z","target":"t","trueup":"0"}\n'
+)
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", ":1: expected the header"),
+    "html": (b"<!doctype html>\n", ":1: not a journal record"),
+    "bytes": (bytes(range(256)) * 20 + b"\n", ":1: not a journal record"),
+    "byte order mark": (b"\xef\xbb\xbf" + HEADER, ":1: not a journal record"),
+    "utf-16": (HEADER.decode().encode("utf-16"), ":1: "),
+    "latin-1": (
+        after_header(b'{"kind":"phase","name":"\xe9","state":"begin","at":""}'),
+        ":2: not a journal record",
+    ),
+    "no header": (
+        b'{"kind":"phase","name":"p","state":"end","at":""}\n',
+        ":1: expected the header",
+    ),
+    "half a header": (HEADER[:50], ":1: expected the header"),
+    "another kind": (after_header(b'{"kind":"nonsense"}'), ":2: not a journal record"),
+    "a wrong type": (HEADER.replace(b'"seed":7', b'"seed":"7"'), "`$.seed`"),
+    "a list": (after_header(b"[]"), ":2: not a journal record"),
+    "too deep": (
+        after_header(EXCHANGE + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+        ":2: not a journal record",
+    ),
+    "a count of 5000 digits": (
+        after_header(DELIVERED + b"9" * 5000 + b',"outcome":"accepted"}]}'),
+        ":2: not a journal record",
+    ),
+    "an infinite duration": (after_header(LOAD.replace(b"1.0", b"1e999") + b"}"), ":2: "),
+    "not a number": (after_header(LOAD.replace(b"1.0", b"NaN") + b"}"), ":2: "),
+    "a bucket of no layout": (
+        after_header(LOAD + b',"response_ns":{"99999999":1}}'),
+        "the response histogram of a load record is broken",
+    ),
+    "a negative count": (
+        after_header(LOAD + b',"lateness_ns":{"5":-1}}'),
+        "the lateness histogram of a load record is broken",
+    ),
+    "a count beyond 64 bits": (
+        after_header(LOAD + b',"service_ns":{"5":99999999999999999999}}'),
+        "the service histogram of a load record",
+    ),
+    "counts that overflow together": (
+        after_header(LOAD + b',"reads_ns":{"5":9223372036854775807,"6":9223372036854775807}}'),
+        "impossibly many values",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("command", [["report"], ["report", "--format", "html"], ["judge"]])
+def test_a_broken_journal_is_a_letter(
+    name: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4, the file and the line named, no traceback, no verdict."""
+    content, message = BROKEN[name]
+    path = tmp_path / "journal.ndjson"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as end:
+        main([*command, str(path)])
+    out, err = capsys.readouterr()
+    assert end.value.code == 4, err
+    assert "Conforms" not in out
+    assert message in err
+    assert str(path) in err
+    assert "Traceback" not in err
+
+
+def test_a_changed_journal_is_refused_by_every_reader(
+    good: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A verdict that was turned by hand must not be shown as one of ours."""
+    path = tmp_path / "journal.ndjson"
+    path.write_bytes(good.replace(b'"verdict":"fail"', b'"verdict":"pass"'))
+    for command in (["report"], ["judge"], ["report", "compare", str(path)]):
+        with pytest.raises(SystemExit) as end:
+            main([*command, str(path)])
+        assert end.value.code == 4
+        assert "changed after it was written" in capsys.readouterr().err
+
+
+def test_a_journal_cut_anywhere_is_readable_up_to_there(good: bytes, tmp_path: Path) -> None:
+    """A kill at any byte after the header costs at most the line that it hit."""
+    path = tmp_path / "journal.ndjson"
+    lines = good.splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        for extra in (b"", lines[kept][:1], lines[kept][: len(lines[kept]) // 2], lines[kept][:-1]):
+            path.write_bytes(b"".join(lines[:kept]) + extra)
+            journal = read_journal(path)
+            assert len(journal.records) == kept
+            assert journal.cut_tail == bool(extra)
+            assert build_report(journal).interrupted
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_odd_but_readable_values_break_no_format(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Huge counts, unreadable moments, other levels, seconds out of order: shown, not obeyed."""
+    path = tmp_path / "journal.ndjson"
+    header = HEADER.replace(b'"level":3', b'"level":99').replace(
+        b"2025-04-01T00:00:00Z", b"0001-01-01T00:00:00+23:00"
+    )
+    body = after_header(
+        DELIVERED + b'9223372036854775808,"outcome":"accepted"}]}',
+        b'{"kind":"phase","name":"p","state":"begin","at":"yesterday"}',
+        b'{"kind":"phase","name":"p","state":"end","at":"2025-01-01T00:00:00"}',
+        EXCHANGE + b"[" * 500 + b"]" * 500 + b"}",
+        LOAD.replace(b"1.0", b"-1.0") + b',"requests":-5,"seconds":[{"events":1e308},'
+        b'{"t":-1e300,"events":1e-320},{"t":1e308,"p50_ms":1e308}]}',
+        b'{"kind":"tie-out","part":"","row":{"view":"?","scope":"","seen_bytes":-1,"ok":false}}',
+        b'{"kind":"result","result":{"check":"","law":"","title":"","verdict":"fail",'
+        b'"reason":"","counterexample":{"exchanges":[1,77]}}}',
+    )
+    path.write_bytes(body.replace(HEADER, header))
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(path), "--format", form])
+    out, err = capsys.readouterr()
+    assert (end.value.code, err) == (0, "")
+    assert out
+
+
+def test_a_journal_without_passes_does_not_conform_by_default(tmp_path: Path) -> None:
+    """A header alone proves nothing."""
+    path = tmp_path / "journal.ndjson"
+    path.write_bytes(HEADER)
+    assert build_report(read_journal(path)).status is ExitStatus.COULD_NOT_TELL
