@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 __all__ = [
@@ -39,8 +40,9 @@ _INSTANT: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=16384)
 def from_datetime(value: datetime) -> int:
-    """Microseconds since the epoch of a naive UTC datetime."""
+    """Microseconds since the epoch of a naive UTC datetime; each event is asked several times."""
     return (value - _EPOCH) // _ONE_US
 
 

@@ -12,7 +12,7 @@ from reference.graph import INTERVALS, Filters, Pieces, Point, points, preset_wi
 from reference.networks import NETWORKS
 from reference.query import parse_flag
 from reference.store import reading
-from reference.times import DAY_US, format_instant, month_start, next_month, parse_instant
+from reference.times import DAY_US, format_instant, parse_instant
 
 __all__ = ["breakdown", "graph"]
 
@@ -173,24 +173,18 @@ async def breakdown(call: Call) -> Answer:
     limit = _limit(given.get("limit"))
     flags = {name: parse_flag(name, given[name]) for name in _PARTS if name in given}
     wanted = [part for name, part in _PARTS.items() if flags.get(name, not any(flags.values()))]
-    now_us = call.context.clock.now_us()
     asked = _asked(call, given, "day", "this_month")
-    if not any(name in given for name in _WINDOW):
-        assert month_start(now_us) <= asked.start_us <= next_month(now_us)
     customers = call.customers("analytics.breakdown")
 
     def job(connection: sqlite3.Connection) -> dict[str, dict[str | None, Point]]:
-        return {
-            by: reading.breakdown(
-                connection,
-                customers=customers,
-                pieces=asked.pieces,
-                by=by,
-                filters=asked.filters,
-                old_filters=asked.old_filters,
-            )
-            for by in {by for _, by in wanted} | {"network"}
-        }
+        return reading.breakdown(
+            connection,
+            customers=customers,
+            pieces=asked.pieces,
+            by=sorted({by for _, by in wanted} | {"network"}),
+            filters=asked.filters,
+            old_filters=asked.old_filters,
+        )
 
     sums = await call.context.read(job, view="analytics.breakdown")
     networks = sums["network"].values()

@@ -173,38 +173,46 @@ def breakdown(
     *,
     customers: Sequence[int],
     pieces: Pieces,
-    by: str,
+    by: Sequence[str],
     filters: Filters,
     old_filters: Filters,
-) -> dict[str | None, Point]:
-    """Sums by `proxy_user_id`, `network` or `hostname`; a removed hostname is None."""
-    column = {"network": "network", "hostname": "NULLIF(hostname, '')"}.get(by, by)
+) -> dict[str, dict[str | None, Point]]:
+    """Sums by each of `proxy_user_id`, `network` and `hostname`; a removed hostname is None.
+
+    Each half is scanned once, by all the names together, and folded afterwards.
+    """
+    old_names = [_OLD_NAMES.get(name, name) for name in by]
     old_text, old_values = _summary_part(customers, pieces, old_filters)
-    new_column = {"network": "log_network", "hostname": "log_hostname"}.get(by, by)
+    new_names = [_NEW_NAMES.get(name, name) for name in by]
     new_text, new_values = _log_part(customers, pieces, filters)
-    parts: dict[str | None, Point] = {}
-    for query, values in (
-        (
-            f"SELECT {column}, SUM(requests), SUM(bytes_high), SUM(bytes_low), "  # noqa: S608
-            f"SUM(successful) FROM summary WHERE {old_text} GROUP BY 1",
-            old_values,
-        ),
-        (
-            f"SELECT {new_column}, COUNT(*), SUM(log_total_bytes >> 32), "  # noqa: S608
-            f"SUM(log_total_bytes & {_BITS}), SUM({_OK}) FROM log WHERE {new_text} GROUP BY 1",
-            new_values,
-        ),
-    ):
-        for name, requests, high, low, successful in connection.execute(query, values):
-            seen = parts.get(name, Point(at_us=0))
-            parts[name] = Point(
-                at_us=0,
-                requests=seen.requests + requests,
-                bytes=seen.bytes + join(high, low),
-                successful=seen.successful + successful,
-                error=seen.error + requests - successful,
-            )
+    places = ", ".join(str(number) for number in range(1, len(by) + 1))
+    old_query = (
+        f"SELECT {', '.join(old_names)}, SUM(requests), SUM(bytes_high), "  # noqa: S608
+        f"SUM(bytes_low), SUM(successful) FROM summary WHERE {old_text} GROUP BY {places}"
+    )
+    new_query = (
+        f"SELECT {', '.join(new_names)}, COUNT(*), SUM(log_total_bytes >> 32), "  # noqa: S608
+        f"SUM(log_total_bytes & {_BITS}), SUM({_OK}) FROM log WHERE {new_text} GROUP BY {places}"
+    )
+    parts: dict[str, dict[str | None, Point]] = {name: {} for name in by}
+    for query, values in ((old_query, old_values), (new_query, new_values)):
+        for *names, requests, high, low, successful in connection.execute(query, values):
+            amount = join(high, low)
+            for part, name in zip(parts.values(), names, strict=True):
+                seen = part.get(name, _NOTHING)
+                part[name] = Point(
+                    at_us=0,
+                    requests=seen.requests + requests,
+                    bytes=seen.bytes + amount,
+                    successful=seen.successful + successful,
+                    error=seen.error + requests - successful,
+                )
     return parts
+
+
+_NOTHING: Final = Point(at_us=0)
+_OLD_NAMES: Final = {"hostname": "NULLIF(hostname, '')"}
+_NEW_NAMES: Final = {"network": "log_network", "hostname": "log_hostname"}
 
 
 def _part(customers: Sequence[int], column: str, window: tuple[int, int], equal: Any) -> Clause:
