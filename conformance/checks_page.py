@@ -44,6 +44,7 @@ _SECTIONS: Final[Mapping[str, str]] = {
     "FRESH": "Freshness",
     "MONEY": "Money",
     "SAFE": "Safety",
+    "READ": "Declared readings",
     "GUIDE": "Sentences that describe rather than promise",
 }
 """Beginning of a clause's id → title of its section, in the order of the page."""

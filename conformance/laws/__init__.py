@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.laws import (
+    declarations,
     graphs,
     ledgers,
     logs,
@@ -20,6 +21,7 @@ __all__ = ["CHECKS"]
 
 CHECKS: Final[tuple[Check, ...]] = (
     *protocol.CHECKS,
+    *declarations.CHECKS,
     *searches.CHECKS,
     *tenancy.CHECKS,
     *logs.CHECKS,

@@ -159,3 +159,21 @@ async def test_a_stranger_that_lies_is_convicted(
         outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3, only=(law,))
     assert outcome.exit_status is ExitStatus.VIOLATES
     assert {one.law for one in outcome.results if one.verdict is Verdict.FAIL} == {law}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("declared", "verdict"),
+    [
+        ('time-form = "iso-z"\ntotal-count = "unknown"', Verdict.PASS),
+        ('time-form = "space"\ntotal-count = "unknown"', Verdict.FAIL),
+    ],
+)
+async def test_a_target_is_held_to_the_readings_that_its_file_declares(
+    stranger: None, tmp_path: Path, declared: str, verdict: Verdict
+) -> None:
+    file = tmp_path / "tiny.toml"
+    text = (_HERE / "tiny.toml").read_text()
+    file.write_text(text.replace('retention = "calendar"', f'retention = "calendar"\n{declared}'))
+    outcome = await _judge(load_target(file), tmp_path, 2, only=("READING", "LOG=SENT"))
+    assert {one.law: one.verdict for one in outcome.results}["READING"] is verdict

@@ -45,6 +45,8 @@ def _found(source: str) -> bool:
             return re.fullmatch(r"[a-z-]+(/[a-z-]+)*", place) is not None
         case "architecture":
             return f"### {place}" in _CONTRACTS
+        case "targets":
+            return f"## {place}" in (_ROOT / "docs" / "targets.md").read_text("utf-8")
         case _:
             return source in _KNOWN
 
