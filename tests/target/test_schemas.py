@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from conformance import schemas
 from conformance.errors import ConformanceError
@@ -148,6 +149,11 @@ def test_a_thousand_rows_take_well_under_a_second() -> None:
 def test_an_unknown_keyword_is_refused_when_compiling() -> None:
     with pytest.raises(ValueError, match='"maxLength" is not known'):
         compile_schema({"type": "string", "maxLength": 3}, schema)
+
+
+def test_every_schema_is_a_json_schema() -> None:
+    for file in sorted((Path(schemas.__file__).parent / "schemas").iterdir()):
+        Draft202012Validator.check_schema(schema(file.stem))
 
 
 def test_every_schema_file_is_used() -> None:
