@@ -318,7 +318,11 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.COSMETIC,
         rests_on=_RESTS,
-        clauses=("GRAPH-4", "GRAPH-5", "GRAPH-11"),
+        clauses=(
+            "GRAPH-4",
+            "GRAPH-5",
+            "GRAPH-11",
+        ),
     ),
     Check(
         name="graph-intervals-equal-sent",
@@ -329,7 +333,10 @@ CHECKS: Final = (
         worlds=("graph",),
         needed=2,
         rests_on=_RESTS,
-        clauses=("GRAPH-1", "GRAPH-12"),
+        clauses=(
+            "GRAPH-1",
+            "GRAPH-12",
+        ),
     ),
     Check(
         name="graph-equals-summaries",
@@ -358,7 +365,11 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=9,
         rests_on=_RESTS,
-        clauses=("GRAPH-2", "GRAPH-3", "GRAPH-10", "GRAPH-13"),
+        clauses=(
+            "GRAPH-2",
+            "GRAPH-10",
+            "GRAPH-13",
+        ),
         timed=True,
     ),
     Check(
@@ -383,6 +394,10 @@ CHECKS: Final = (
         worlds=("graph", "comb"),
         needed=3,
         rests_on=_RESTS,
-        clauses=("GRAPH-6", "GRAPH-7", "GRAPH-8"),
+        clauses=(
+            "GRAPH-6",
+            "GRAPH-7",
+            "GRAPH-8",
+        ),
     ),
 )

@@ -346,7 +346,11 @@ CHECKS: Final = (
         level=0,
         needed=10,
         impact=Impact.PRIVACY,
-        clauses=("AUTH-1", "AUTH-2", "AUTH-3"),
+        clauses=(
+            "AUTH-1",
+            "AUTH-2",
+            "AUTH-3",
+        ),
         eventual=False,
     ),
     Check(
@@ -358,7 +362,13 @@ CHECKS: Final = (
         level=0,
         needed=5,
         rests_on=("AUTH",),
-        clauses=("ENV-3", "ENV-4", "ENV-5", "ENV-7"),
+        clauses=(
+            "ENV-3",
+            "ENV-4",
+            "ENV-5",
+            "ENV-7",
+            "ENV-8",
+        ),
         eventual=False,
     ),
     Check(
@@ -375,7 +385,6 @@ CHECKS: Final = (
             "ENV-2",
             "ENV-4",
             "ENV-6",
-            "ENV-8",
             "ENV-9",
             "LOG-3",
             "LOG-4",
@@ -392,7 +401,10 @@ CHECKS: Final = (
         judge=_visible_soon,
         needed=2,
         rests_on=("AUTH",),
-        clauses=("FRESH-1", "SUM-4"),
+        clauses=(
+            "FRESH-1",
+            "SUM-4",
+        ),
         eventual=False,
     ),
     Check(
@@ -416,7 +428,11 @@ CHECKS: Final = (
         needed=3,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH",),
-        clauses=("RANGE-1", "RANGE-2", "RANGE-3", "SUM-16"),
+        clauses=(
+            "RANGE-1",
+            "RANGE-2",
+            "SUM-16",
+        ),
         eventual=False,
     ),
     Check(
@@ -428,7 +444,11 @@ CHECKS: Final = (
         needed=1,
         claim="rate-limit",
         rests_on=("AUTH",),
-        clauses=("RATE-1", "RATE-2", "RATE-3"),
+        clauses=(
+            "RATE-1",
+            "RATE-2",
+            "RATE-3",
+        ),
         eventual=False,
     ),
     Check(

@@ -274,7 +274,11 @@ CHECKS: Final = (
         needed=1,
         impact=Impact.COSMETIC,
         rests_on=(*_RESTS, "FRESH"),
-        clauses=("RET-1", "RET-2"),
+        clauses=(
+            "RET-1",
+            "RET-2",
+            "LOG-10",
+        ),
         timed=True,
     ),
     Check(
@@ -289,7 +293,11 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
-        clauses=("RET-3", "RET-4", "RET-5"),
+        clauses=(
+            "RET-3",
+            "RET-4",
+            "RET-5",
+        ),
         timed=True,
     ),
     Check(
@@ -303,7 +311,7 @@ CHECKS: Final = (
         needed=1,
         impact=Impact.UNDER_CHARGE,
         rests_on=("AUTH", "DAY"),
-        clauses=("SUM-2", "SUM-7"),
+        clauses=("SUM-7",),
         timed=True,
     ),
     Check(
@@ -330,7 +338,10 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=1,
         rests_on=_RESTS,
-        clauses=("CON-4", "SUM-10"),
+        clauses=(
+            "SUM-10",
+            "CON-4",
+        ),
         timed=True,
     ),
     Check(
@@ -344,7 +355,10 @@ CHECKS: Final = (
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
-        clauses=("CON-1", "CON-6"),
+        clauses=(
+            "CON-1",
+            "CON-6",
+        ),
         timed=True,
     ),
     Check(
@@ -358,7 +372,13 @@ CHECKS: Final = (
         needed=8,
         impact=Impact.UNDER_CHARGE,
         rests_on=_RESTS,
-        clauses=("CON-3", "CON-5", "CON-7", "CON-8"),
+        clauses=(
+            "CON-3",
+            "CON-5",
+            "CON-7",
+            "CON-8",
+            "CON-9",
+        ),
         timed=True,
     ),
     Check(
@@ -371,7 +391,7 @@ CHECKS: Final = (
         worlds=("comb",),
         needed=4,
         rests_on=_RESTS,
-        clauses=("CON-2", "CON-9"),
+        clauses=("CON-2",),
         timed=True,
     ),
 )

@@ -401,7 +401,17 @@ CHECKS: Final = (
         worlds=("ties", "long"),
         needed=40,
         rests_on=_RESTS,
-        clauses=("PAGE-1", "PAGE-2", "PAGE-3", "PAGE-4", "PAGE-5", "PAGE-6", "PAGE-7"),
+        clauses=(
+            "PAGE-1",
+            "PAGE-2",
+            "PAGE-3",
+            "PAGE-4",
+            "PAGE-5",
+            "PAGE-6",
+            "PAGE-7",
+            "PAGE-8",
+            "SORT-3",
+        ),
         eventual=False,
     ),
     Check(
@@ -413,7 +423,10 @@ CHECKS: Final = (
         worlds=("variety",),
         needed=20,
         rests_on=_RESTS,
-        clauses=("SORT-1", "SORT-2", "SORT-3"),
+        clauses=(
+            "SORT-1",
+            "SORT-2",
+        ),
         eventual=False,
     ),
     Check(
@@ -445,6 +458,10 @@ CHECKS: Final = (
         worlds=("variety",),
         needed=20,
         rests_on=_RESTS,
-        clauses=("RETR-1", "RETR-2", "RETR-3"),
+        clauses=(
+            "RETR-1",
+            "RETR-2",
+            "RETR-3",
+        ),
     ),
 )

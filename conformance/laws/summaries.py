@@ -359,7 +359,10 @@ CHECKS: Final = (
         needed=4,
         claim="success-counts",
         rests_on=("AUTH",),
-        clauses=("SUM-5", "SUM-6"),
+        clauses=(
+            "SUM-5",
+            "SUM-6",
+        ),
     ),
     Check(
         name="charged-is-metered",

@@ -180,6 +180,10 @@ CHECKS: Final = (
         needed=12,
         impact=Impact.PRIVACY,
         rests_on=("AUTH",),
-        clauses=("TEN-1", "TEN-2", "TEN-3", "TEN-4"),
+        clauses=(
+            "TEN-1",
+            "TEN-2",
+            "TEN-3",
+        ),
     ),
 )
