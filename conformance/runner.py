@@ -58,6 +58,10 @@ SIGHTS: Final = 4
 QUIET_TRIES: Final = 6
 LOOKS: Final = 2
 """Times that a failed check is looked at again after a pause, because views may lag."""
+BURST: Final = 30
+"""Requests at once: three times the documented limit of a second."""
+CLOCK_LEAD: Final = timedelta(seconds=3)
+"""How far the first move of the clock goes beyond the present that we know of."""
 LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
@@ -137,6 +141,7 @@ async def run_checks(
         top = max((check.level for check in checks), default=0)
         await run.open(prefix or fresh_prefix(), top)
         await run.stages(stages_for(top, run.scene.levers))
+        await run.burst()
         results = judge_records(recorder.records, checks)
         for result in results:
             recorder.write(Result(result=result))
@@ -256,16 +261,20 @@ class _Run:
         ours = self._clock.now().replace(microsecond=0)
         if level < 3 or self._target.clock is None:
             return ours
-        goal = ours + timedelta(seconds=1)
-        for _ in range(2):
-            values: dict[str, Json] = {"now": time_text(goal), "advance_s": 1}
+        goal = ours
+        for _ in range(3):
+            goal = max(goal, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
+            values: dict[str, Json] = {
+                "now": time_text(goal),
+                "advance_s": int(CLOCK_LEAD.total_seconds()),
+            }
             hook = await self._levers.pull("clock", values, stage="meet")
             told = _latest_time(hook.response)
             if hook.ok:
                 return told if told is not None and told > goal else goal
-            if told is None or told <= goal:
+            if told is None:
                 break
-            goal = told + timedelta(seconds=1)
+            goal = max(goal, told)
         raise TargetClockUnknown(
             f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
             "  expected: a clock that can be moved forward to the present; check [clock], or run "
@@ -292,6 +301,19 @@ class _Run:
                 self._phase(stage.name, "interrupted")
                 raise
             self._phase(stage.name, "end")
+
+    async def burst(self) -> None:
+        """At the very end, ask more at once than the limit that the target claims."""
+        wanted = any(check.law == "RATE" for check in self._checks)
+        if not wanted or "rate-limit" not in self.scene.claims:
+            return
+        one = Ask(path="log_summary/search", query=(("per_page", "1"),))
+        many = [replace(one, again=n) for n in range(1, BURST + 1)]
+        if "b" in self._target.tenants:
+            many.append(replace(one, tenant="b"))
+        await self._client.burst(many, stage="rate")
+        for tenant in self._target.tenants:
+            await self._client.ask(replace(one, tenant=tenant), stage="after-rate")
 
     def _phase(self, name: str, state: str) -> None:
         at = stamp(self._clock.now())

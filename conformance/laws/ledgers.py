@@ -364,7 +364,7 @@ CHECKS: Final = (
         worlds=METERED,
         needed=2,
         impact=Impact.OVER_CHARGE,
-        rests_on=(*_RESTS, "LEDGER=SUM", "MONEY-IN"),
+        rests_on=(*_RESTS, "LEDGER=SUM"),
         clauses=(
             "LEDGER-R-9",
             "LEDGER-M-9",

@@ -283,30 +283,25 @@ def _repeated(scene: Scene) -> Sequence[Ask]:
 def _limits_pass(facts: Facts) -> Finding:
     """Too many requests are answered 429, to that customer alone, and it ends."""
     tally = Tally(facts)
-    burst = [e for e in facts.exchanges if e.stage == "rate" and e.tenant == "a"]
-    limited = [e for e in burst if e.status == 429]
+    limited = [e for e in facts.exchanges if e.status == 429]
     others = [e for e in facts.exchanges if e.stage == "rate" and e.tenant == "b"]
-    later = [e for e in facts.exchanges if e.stage == "after-rate"]
-    if not burst:
-        tally.trouble("no burst was made")
-        return tally.finding("")
-    if not limited:
-        return Finding(
-            verdict=Verdict.INCONCLUSIVE,
-            reason=f"{len(burst)} requests at once stayed below the limit",
-            evidence=0,
-        )
     tally.saw(len(limited))
-    for exchange in limited:
+    for exchange in limited[:5]:
         for problem in problems("error", exchange.body):
-            where = "429 · error body"
-            tally.differs(where, "as documented", problem, exchanges=[exchange.n])
-    for exchange in others:
-        where = "another customer, at the same time · status"
+            tally.differs("429 · error body", "as documented", problem, exchanges=[exchange.n])
+    for exchange in others if any(e.stage == "rate" for e in limited) else ():
+        where = "another customer, while one asks too much · status"
         tally.holds(where, 200, exchange.status, exchange.n)
-    if later:
-        where = "the same customer, once it waited · status"
-        tally.holds(where, 200, later[-1].status, later[-1].n)
+    for tenant in "ab":
+        asked = [e for e in facts.exchanges if e.tenant == tenant and e.stage != "rate"]
+        if any(e.status == 429 for e in limited) and asked and asked[-1].status == 429:
+            where = f"tenant {tenant}, asking slowly and waiting as told"
+            tally.differs(where, "served again", "still 429", exchanges=[asked[-1].n])
+    if not limited and "rate-limit" not in facts.scene.claims:
+        return Finding(
+            verdict=Verdict.NOT_APPLICABLE,
+            reason="the target does not claim `rate-limit`, and never answered 429",
+        )
     return tally.finding("429 meets the customer who asks too much, and passes")
 
 
@@ -442,7 +437,6 @@ CHECKS: Final = (
         judge=_limits_pass,
         level=0,
         needed=1,
-        claim="rate-limit",
         rests_on=("AUTH",),
         clauses=(
             "RATE-1",
