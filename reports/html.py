@@ -7,6 +7,7 @@ can act. Every value is made visible, cut and escaped on its way in.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -164,11 +165,12 @@ def _body(exchange: Exchange) -> str:
 
 def _mixes(rows: Sequence[TieOutRow]) -> list[tuple[str, list[tuple[str, int, float]]]]:
     """Requests by network of each part of the traffic, as expected: (network, requests, share)."""
-    parts: dict[str, dict[str, int]] = {}
+    parts: dict[str, Counter[str]] = {}
     for row in rows:
-        if row.scope in _NETWORKS:
-            counts = parts.setdefault(row.part, {})
-            counts[row.scope] = max(
+        network = row.scope.rsplit(" · ")[-1]
+        if network in _NETWORKS:
+            counts = parts.setdefault(row.part, Counter())
+            counts[network] += max(
                 (one.expected_requests or 0 for cell in row.cells.values() for one in cell.rows),
                 default=0,
             )

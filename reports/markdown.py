@@ -104,9 +104,11 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
     yield f"| traffic | expected | {' | '.join(columns)} |"
     yield f"|---|---:|{'---:|' * len(columns)}"
     for row in rows:
+        if not row.whole and row.ok:
+            continue
         cells = (row.cells.get(column) for column in columns)
         shown = ("" if c is None else c.seen if c.ok else f"**✗ {c.seen}**" for c in cells)
-        scope = markdown_text(f"{row.part} {row.scope}".strip())
+        scope = markdown_text(row.name)
         yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
 
 

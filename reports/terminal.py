@@ -19,7 +19,7 @@ from reports.facts import CheckResult, ExitStatus, Verdict
 from reports.figures import Latency, LoadFigures
 from reports.model import RunReport
 from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
-from reports.tieout import COLUMNS, Cell, pivot
+from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
 from reports.verdicts import STATUSES, VERDICTS
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
@@ -180,22 +180,21 @@ def _why(worst: CheckResult) -> str:
 def _tie_outs(report: RunReport) -> RenderableType:
     rows = pivot(report.tie_outs)
     table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
-    table.add_column("TIE-OUT", no_wrap=True, max_width=22)
+    table.add_column("TIE-OUT", no_wrap=True, max_width=36)
     table.add_column("expected", justify="right", no_wrap=True)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    shown = sorted(rows, key=lambda row: row.ok)[:_MAX_TIE_OUTS]
+    shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
     for row in shown:
-        name = row.scope if row.part in ("", row.scope) else f"{row.part} {row.scope}"
         cells = (_cell(row.cells.get(column)) for column in columns)
-        table.add_row(one_line(name, 22), row.expected, *cells)
+        table.add_row(one_line(row.name, 36), row.expected, *cells)
     parts: list[RenderableType] = [table]
     if len(rows) > len(shown):
-        rest = rows[len(shown) :]
+        rest = len(rows) - len(shown)
         bad = sum(not row.ok for row in rows) - sum(not row.ok for row in shown)
         word = f"{bad} of them off" if bad else "all of them tie out"
-        parts.append(Text(f"… and {plural(len(rest), 'more row')}, {word}", "dim"))
+        parts.append(Text(f"… and {plural(rest, 'more row')}, {word}", "dim"))
     return Group(*parts)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "figure",
     "milliseconds",
     "moment",
+    "octets",
     "one_line",
     "plural",
     "rate",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
 _KEEP: Final = frozenset("\t\n")
 _BIDI: Final = frozenset(
     "\N{LEFT-TO-RIGHT EMBEDDING}\N{RIGHT-TO-LEFT EMBEDDING}\N{POP DIRECTIONAL FORMATTING}"
@@ -68,6 +70,16 @@ def one_line(text: str, limit: int) -> str:
 def amount(number: float) -> str:
     """An exact whole number with separators; 1234567 → `1,234,567`."""
     return f"{number:,.0f}"
+
+
+def octets(count: int) -> str:
+    """An amount of bytes in binary units, three digits: `512 B`, `1.50 KiB`, `24.0 PiB`."""
+    if abs(count) < 1024:
+        return f"{count} B"
+    power = min((abs(count).bit_length() - 1) // 10, len(_UNITS) - 1)
+    size = count / 1024**power
+    digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
+    return f"{size:,.{digits}f} {_UNITS[power]}"
 
 
 def signed(number: int) -> str:

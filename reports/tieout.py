@@ -1,7 +1,8 @@
 """The tie-out table: one truth, seen from every view, side by side.
 
-Each row is a scope (a network, a day, a tenant); each column a view. A cell gives what the view
-shows, or by how much it is off. Widening by deliveries of unknown outcome is already in `ok`.
+Each row is a scope (a tenant, a network, a day); each column a view. A scope `a · b` is a part of
+`a`: where a view gives only the parts, the row of the whole shows their sum. A cell gives what the
+view shows, or by how much it is off; widening by deliveries of unknown outcome is already in `ok`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from typing import Final
 
 from reports.facts import TieOut
 from reports.records import TieOutSeen
-from reports.text import amount, signed
+from reports.text import amount, octets, signed
 
-__all__ = ["COLUMNS", "Cell", "TieOutRow", "pivot"]
+__all__ = ["COLUMNS", "Cell", "TieOutRow", "pivot", "worth_a_line"]
 
 COLUMNS: Final[tuple[str, ...]] = ("logs", "summaries", "ledgers", "graph", "account")
 _COLUMN_OF: Final[Mapping[str, str]] = {
     "residential_ledger": "ledgers",
     "mobile_ledger": "ledgers",
 }
+_PART_OF: Final = " · "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,10 @@ class TieOutRow:
     """One scope over all views; `expected` in requests where requests are counted, else bytes."""
 
     part: str
+    """Which traffic: `fleet`, `load`."""
     scope: str
+    whole: bool
+    """False for a scope that is a part of the nearest whole above it."""
     expected: str
     cells: Mapping[str, Cell]
 
@@ -45,32 +50,72 @@ class TieOutRow:
     def ok(self) -> bool:
         return all(cell.ok for cell in self.cells.values())
 
+    @property
+    def name(self) -> str:
+        """What the row is of, for a person."""
+        return self.scope if self.part in ("", self.scope) else f"{self.part} {self.scope}"
+
+
+_Columns = dict[str, list[TieOut]]
+
 
 def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
-    """Arrange rows of the journal as scope × view, in the order in which scopes first came."""
-    scopes: dict[tuple[str, str], dict[str, list[TieOut]]] = {}
+    """Arrange rows of the journal as scope × view: each whole, followed by its parts."""
+    wholes: dict[tuple[str, str], dict[str, _Columns]] = {}
     for seen in tie_outs:
         row = seen.row
-        columns = scopes.setdefault((seen.part, row.scope), {})
+        scopes = wholes.setdefault((seen.part, row.scope.split(_PART_OF)[0]), {})
+        columns = scopes.setdefault(row.scope, {})
         columns.setdefault(_COLUMN_OF.get(row.view, row.view), []).append(row)
-    return tuple(
-        TieOutRow(
-            part=part,
-            scope=scope,
-            expected=_expected([row for rows in columns.values() for row in rows]),
-            cells={column: _cell(rows) for column, rows in columns.items()},
-        )
-        for (part, scope), columns in scopes.items()
+    rows: list[TieOutRow] = []
+    for (part, whole), scopes in wholes.items():
+        rows.append(_row(part, whole, _with_sums(whole, scopes), whole=True))
+        rows += [
+            _row(part, scope, columns, whole=False)
+            for scope, columns in scopes.items()
+            if scope != whole
+        ]
+    return tuple(rows)
+
+
+def worth_a_line(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
+    """Rows for a small screen: those that are off first, then wholes that tie out."""
+    return sorted((row for row in rows if row.whole or not row.ok), key=lambda row: row.ok)
+
+
+def _with_sums(whole: str, scopes: Mapping[str, _Columns]) -> _Columns:
+    """The columns of the whole; where it has none of its own, the rows of its parts."""
+    columns: _Columns = dict(scopes.get(whole, {}))
+    for scope, parts in scopes.items():
+        for column, rows in parts.items():
+            if scope != whole and column not in scopes.get(whole, {}):
+                columns[column] = [*columns.get(column, []), *rows]
+    return columns
+
+
+def _row(part: str, scope: str, columns: _Columns, *, whole: bool) -> TieOutRow:
+    return TieOutRow(
+        part=part,
+        scope=scope,
+        whole=whole,
+        expected=_expected(list(columns.values())),
+        cells={column: _cell(rows) for column, rows in columns.items()},
     )
 
 
-def _expected(rows: Sequence[TieOut]) -> str:
-    """The largest expectation of the scope: a view may see only a part, none sees more."""
-    requests = [row.expected_requests for row in rows if row.expected_requests is not None]
+def _expected(columns: Sequence[Sequence[TieOut]]) -> str:
+    """The largest expectation of any view: a view may see only a part, none sees more."""
+    requests = [total for rows in columns if (total := _sum(rows, "expected_requests")) is not None]
     if requests:
         return amount(max(requests))
-    octets = [row.expected_bytes for row in rows if row.expected_bytes is not None]
-    return f"{amount(max(octets))} B" if octets else "–"
+    sizes = [total for rows in columns if (total := _sum(rows, "expected_bytes")) is not None]
+    return octets(max(sizes)) if sizes else "–"
+
+
+def _sum(rows: Sequence[TieOut], field: str) -> int | None:
+    """Sum of a field over the rows that have it; None where none has."""
+    values = [value for row in rows if (value := getattr(row, field)) is not None]
+    return sum(values) if values else None
 
 
 def _cell(rows: Sequence[TieOut]) -> Cell:
@@ -79,28 +124,31 @@ def _cell(rows: Sequence[TieOut]) -> Cell:
 
 
 def _seen(rows: Sequence[TieOut]) -> str:
-    requests = [row.seen_requests for row in rows if row.seen_requests is not None]
-    if requests:
-        return amount(sum(requests))
-    octets = [row.seen_bytes for row in rows if row.seen_bytes is not None]
-    return f"{amount(sum(octets))} B" if octets else "–"
+    requests, size = _sum(rows, "seen_requests"), _sum(rows, "seen_bytes")
+    if requests is not None:
+        return amount(requests)
+    return "–" if size is None else octets(size)
 
 
 def _off(rows: Sequence[TieOut]) -> str:
-    """By how much the rows that do not tie out are off: in requests, or in bytes if only those."""
+    """By how much the rows that do not tie out are off: in requests, or in bytes if only those.
+
+    Differences of opposite sign do not cancel out: the largest of them is shown.
+    """
     bad = [row for row in rows if not row.ok]
-    requests = sum(
+    requests = [
         row.seen_requests - row.expected_requests
         for row in bad
         if row.seen_requests is not None and row.expected_requests is not None
-    )
-    if requests:
-        return signed(requests)
-    octets = sum(
+    ]
+    sizes = [
         row.seen_bytes - row.expected_bytes
         for row in bad
         if row.seen_bytes is not None and row.expected_bytes is not None
-    )
-    if octets:
-        return f"{signed(octets)} B"
-    return "not seen" if any(row.seen_requests is None for row in bad) else "off"
+    ]
+    for differences, unit in ((requests, ""), (sizes, " B")):
+        if any(differences):
+            one_way = len({difference > 0 for difference in differences if difference}) == 1
+            shown = sum(differences) if one_way else max(differences, key=abs)
+            return f"{signed(shown)}{unit}"
+    return "off" if requests or sizes else "not seen"

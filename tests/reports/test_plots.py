@@ -48,6 +48,15 @@ def test_nothing_measured_draws_nothing() -> None:
     assert seconds_plot([{"t": 0.0}], ["events"], label="events") == ""
 
 
+def test_a_long_run_keeps_its_worst_second() -> None:
+    """Ten hours are drawn with no more points than the picture is wide; a spike stays."""
+    seconds = [{"t": float(t), "p99_ms": 900.0 if t == 20_001 else 2.0} for t in range(36_000)]
+    drawn = points(str(seconds_plot(seconds, ["p99_ms"], label="p99")))
+    assert len(drawn) <= 480
+    heights = sorted(y for _, y in drawn)
+    assert heights[0] < heights[1] - 50
+
+
 @pytest.mark.parametrize(("highest", "last"), [(0, 1), (7, 8), (97, 100), (1e6, 1e6), (0.03, 0.03)])
 def test_ticks_are_round_and_reach_the_highest(highest: float, last: float) -> None:
     """From 0, in even steps."""
