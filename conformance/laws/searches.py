@@ -8,14 +8,14 @@ from typing import Final
 
 from conformance import asks
 from conformance.facts import Facts, Walk
-from conformance.laws.shared import NOW, all_of, at_stages, logs_of, of_user, summaries_of
+from conformance.laws.shared import NOW, all_of, at_stages, counted, logs_of, of_user, summaries_of
 from conformance.model import Ask, Check, Event, Finding, Scene
 from conformance.rows import Row, moment, text, time_text, whole
 from conformance.tally import Tally
 from conformance.worlds import WORLDS
 from reports.facts import Json
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "hold_walk", "sortable"]
 
 WALKS: Final = (7, 11)
 """Page sizes that do not divide the number of planted rows."""
@@ -61,7 +61,7 @@ def _pages(facts: Facts) -> Finding:
         for ask in walks:
             walk = tally.walk(NOW, ask)
             if walk is not None:
-                ids = _hold_walk(tally, ask, walk, key)
+                ids = hold_walk(tally, ask, walk, key)
                 user = dict(ask.query)["proxy_user_id"]
                 if user in found:
                     _same_rows(tally, ask, found[user], ids, walk)
@@ -71,7 +71,7 @@ def _pages(facts: Facts) -> Finding:
     return tally.finding("every walk gives each row once, and as many as total_count says")
 
 
-def _hold_walk(tally: Tally, ask: Ask, walk: Walk, key: str) -> set[str]:
+def hold_walk(tally: Tally, ask: Ask, walk: Walk, key: str) -> set[str]:
     where = f"{ask.path}, {ask.per_page} a page"
     ids = [text(row, key) or "" for row in walk.rows]
     tally.holds(f"{where} · rows given twice", 0, len(ids) - len(set(ids)), *walk.numbers)
@@ -144,7 +144,7 @@ def _sorted(facts: Facts) -> Finding:
         walk = tally.walk(NOW, ask)
         if walk is None:
             continue
-        values = [_sortable(row.get(field)) for row in walk.rows]
+        values = [sortable(row.get(field)) for row in walk.rows]
         right = sorted(values, reverse=down)
         tally.saw(max(0, len(values) - 1))
         if values != right:
@@ -155,7 +155,7 @@ def _sorted(facts: Facts) -> Finding:
     return tally.finding("rows come in the order asked for, both ways")
 
 
-def _sortable(value: Json) -> tuple[int, float, str]:
+def sortable(value: Json) -> tuple[int, float, str]:
     """Something that orders as the API's values do: absent, numbers, times, texts."""
     if value is None:
         return (0, 0.0, "")
@@ -285,10 +285,12 @@ def _filtered(facts: Facts) -> Finding:
     tally = Tally(facts)
     scene = facts.scene
     user = scene.user("variety")
-    events = of_user(facts, ("variety",), user)
-    for path, key, ask_of, filters in (
-        ("log", "log_hostname", asks.logs, _log_filters(scene, _planned(scene))),
-        ("log_summary", "log_summary_hostname", asks.summaries, _summary_filters(scene)),
+    sent = of_user(facts, ("variety",), user)
+    summed = tuple(filter(counted(facts), sent))
+    log_filters, summary_filters = _log_filters(scene, _planned(scene)), _summary_filters(scene)
+    for path, key, ask_of, filters, events in (
+        ("log", "log_hostname", asks.logs, log_filters, sent),
+        ("log_summary", "log_summary_hostname", asks.summaries, summary_filters, summed),
     ):
         for one in filters:
             walk = tally.walk(NOW, ask_of(user, **{one.key: one.value}))

@@ -9,7 +9,7 @@ from typing import Final
 from conformance import asks
 from conformance.facts import Facts
 from conformance.model import Ask, Event, Scene
-from conformance.rows import whole
+from conformance.rows import Row, whole
 from reports.facts import Outcome
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Asker",
     "all_of",
     "at_stages",
+    "counted",
     "logs_of",
     "of_user",
     "summaries_of",
@@ -73,3 +74,18 @@ def of_user(
         for event in facts.events(*worlds, outcome=outcome)
         if event["proxy_user_id"] == user and whole(event, "customer_id") == own
     )
+
+
+def counted(facts: Facts) -> Callable[[Row], bool]:
+    """Whether a log counts in summaries, as the target reads failed and empty requests."""
+    failed_count = facts.reading("failed-requests", "counted") == "counted"
+    empty_count = facts.reading("zero-byte-requests", "counted") == "counted"
+
+    def counts(row: Row) -> bool:
+        failed = (
+            row.get("log_error_code") is not None or (whole(row, "log_status_code") or 0) >= 400
+        )
+        empty = whole(row, "log_total_bytes") == 0
+        return (failed_count or not failed) and (empty_count or not empty)
+
+    return counts

@@ -12,6 +12,7 @@ from conformance.facts import Facts
 from conformance.laws.shared import (
     NOW,
     all_of,
+    counted,
     logs_of,
     of_user,
     summaries_of,
@@ -94,10 +95,11 @@ def _compare(
     summaries: tuple[Row, ...],
     numbers: tuple[int, ...],
 ) -> None:
-    expected = cells_of_logs(logs)
+    counts = counted(tally.facts)
+    expected = cells_of_logs(row for row in logs if counts(row))
     seen = cells_of_summaries(summaries)
     events = of_user(tally.facts, worlds, user)
-    for cell in sorted({*expected, *seen}):
+    for cell in sorted({*cells_of_logs(logs), *seen}):
         if cell.day <= oldest:
             continue
         tally.saw()

@@ -177,3 +177,21 @@ async def test_a_target_is_held_to_the_readings_that_its_file_declares(
     file.write_text(text.replace('retention = "calendar"', f'retention = "calendar"\n{declared}'))
     outcome = await _judge(load_target(file), tmp_path, 2, only=("READING", "LOG=SENT"))
     assert {one.law: one.verdict for one in outcome.results}["READING"] is verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("declared", [True, False])
+async def test_what_the_contract_leaves_open_is_no_fault_once_declared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: bool
+) -> None:
+    """Whether failed and empty requests are summed is open: right if declared, wrong if not."""
+    file = tmp_path / "tiny.toml"
+    text = (_HERE / "tiny.toml").read_text()
+    words = 'failed-requests = "not-counted"\nzero-byte-requests = "not-counted"\n'
+    file.write_text(text.replace("[readings]\n", "[readings]\n" + (words if declared else "")))
+    with _serving(monkeypatch, "counts_no_failures"):
+        outcome = await _judge(load_target(file), tmp_path, 3)
+    if declared:
+        assert _accused(outcome) == []
+    else:
+        assert "SUM=LOG" in {one.law for one in outcome.results if one.verdict is Verdict.FAIL}

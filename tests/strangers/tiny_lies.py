@@ -31,6 +31,28 @@ def drops_a_byte(store: Store) -> None:
     store.log_summary = log_summary  # type: ignore[method-assign]
 
 
+def counts_no_failures(store: Store) -> None:
+    """Failed and empty requests are logged and neither summed nor charged: a matter of reading."""
+
+    def only_good(right: Callable[[int, date], list[Row]]) -> Callable[[int, date], list[Row]]:
+        def view(customer: int, today: date) -> list[Row]:
+            here = store.happened[customer]
+            store.happened[customer] = [one for one in here if good(one["raw"])]
+            try:
+                return right(customer, today)
+            finally:
+                store.happened[customer] = here
+
+        return view
+
+    def good(raw: Row) -> bool:
+        failed = raw.get("log_error_code") is not None or (raw.get("log_status_code") or 0) >= 400
+        return not failed and raw["log_total_bytes"] > 0
+
+    for name in ("log_summary", "residential_ledger", "mobile_ledger"):
+        setattr(store, name, only_good(getattr(store, name)))
+
+
 def counts_in_local_days(store: Store) -> None:
     """Summaries live two hours east of Greenwich."""
     right = store.log_summary
@@ -86,6 +108,7 @@ LIES: dict[str, Callable[[Store], None]] = {
     for lie in (
         counts_again,
         drops_a_byte,
+        counts_no_failures,
         counts_in_local_days,
         charges_isp,
         never_forgets_hosts,
