@@ -142,6 +142,7 @@ def _lines(matrix: KillMatrix) -> Iterator[str]:
         "Each fault is the reference with one lie. It counts as killed only if a check of a law "
         "that it is charged with fails. Made by `trueup prove`."
     )
+    yield ""
     for status, title in (
         (FaultStatus.SURVIVED, "Survivors"),
         (FaultStatus.KILLED_OTHER, "Killed, but for another reason"),
@@ -150,19 +151,21 @@ def _lines(matrix: KillMatrix) -> Iterator[str]:
     ):
         if ids := matrix.ids(status):
             yield f"- {_MARKS[status]} {title}: {', '.join(map(markdown_text, ids))}"
-    yield from _fault_table(matrix.faults)
+    yield from _fault_table(matrix)
     yield from _grid(matrix)
     yield from _variants(matrix.variants)
 
 
-def _fault_table(faults: Sequence[FaultRow]) -> Iterator[str]:
+def _fault_table(matrix: KillMatrix) -> Iterator[str]:
+    """A line a fault; checks of the laws charged stand first among those that caught it."""
     yield ""
     yield "## Faults"
     yield ""
     yield "| | fault | what it does wrong | law charged | killed by |"
     yield "|---|---|---|---|---|"
-    for row in faults:
+    for row in matrix.faults:
         failed = [check for check, verdict in row.verdicts.items() if verdict is Verdict.FAIL]
+        failed.sort(key=lambda check: matrix.laws.get(check) not in row.laws)
         by = ", ".join(f"`{check}`" for check in failed[:4])
         more = f" and {len(failed) - 4} more" if len(failed) > 4 else ""
         yield (
