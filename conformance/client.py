@@ -30,8 +30,6 @@ __all__ = ["ReadClient"]
 
 CONCURRENT: Final = 8
 """Questions in flight where the target file sets no rate."""
-PAGES_MOST: Final = 400
-"""A walk ends here at the latest."""
 BODY_MOST: Final = 16 << 20
 """Bytes of an answer that are read; no page of 100 rows comes near."""
 TEXT_KEPT: Final = 2_000
@@ -81,7 +79,7 @@ class ReadClient:
             return
         rows = 0
         before: Json = None
-        for page in range(1, PAGES_MOST + 1):
+        for page in range(1, ask.pages + 1):
             query = (*ask.query, ("page", str(page)), ("per_page", str(ask.per_page)))
             exchange = await self._exchange(ask, query, stage, attempt)
             body = exchange.body if isinstance(exchange.body, dict) else {}

@@ -201,6 +201,9 @@ class Facts:
                 rows += [row for row in data if isinstance(row, dict)]
             else:
                 trouble = said(exchange)
+        last = asked[-1].body if isinstance(asked[-1].body, dict) else {}
+        if not trouble and len(asked) >= ask.pages > 1 and last.get("item_count"):
+            trouble = f"{ask.path}: more than {ask.pages} pages"
         return Walk(rows=tuple(rows), exchanges=tuple(asked), trouble=trouble)
 
     def points(self, stage: str, ask: Ask) -> tuple[tuple[Point, ...], Exchange | None, str]:

@@ -43,6 +43,8 @@ class Ask:
     walk: bool = False
     per_page: int = 100
     """Rows a page, of a walk."""
+    pages: int = 400
+    """Pages after which a walk is given up; its rows then cannot be used."""
     again: int = 0
     """Tells repetitions of one question apart."""
     method: str = "GET"

@@ -23,8 +23,8 @@ __all__ = ["LATE", "PROBES", "reading_asks", "readings_now"]
 
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 MALFORMED_ID: Final = "no-such-id"
-_LATE_HOURS: Final = (1, 25, 49, 73, 97, 121, 145, 167)
-"""Ages of the probe for late events: an hour past each whole day, and an hour before 7 days."""
+_LATE_HOURS: Final = (1, 23, 47, 71, 95, 119, 143, 167)
+"""Ages of the probe for late events: an hour before each whole day up to 7."""
 
 UNKNOWN_FILTER: Final = Ask(
     path="log_summary/search", query=(("no_such_filter", "1"), ("per_page", "1"))

@@ -62,6 +62,7 @@ BURST: Final = 30
 """Requests at once: three times the documented limit of a second."""
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the present that we know of."""
+FOLLOW_ROUNDS: Final = 4
 LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
@@ -340,7 +341,8 @@ class _Run:
     async def _open_stage(self) -> None:
         await self._ask_once(reading_asks(self.scene), "open")
         self._note_readings("open")
-        await self._try_locks("open")
+        if self.scene.level >= 2:
+            await self._try_locks("open")
         if self._ingest is not None and self.scene.level >= 2:
             await self._ask_once(marker_asks(self.scene), "open")
             await self._plant(LATE, "open", self.scene)
@@ -455,8 +457,7 @@ class _Run:
     async def _ask_all(self, stage: str) -> None:
         scene = self.scene
         await self._ask_once([ask for c in self._checks for ask in c.asks(scene, stage)], stage)
-        facts = self.facts
-        await self._ask_once([a for c in self._checks for a in c.follow(facts, stage)], stage)
+        await self._follow(stage)
         if stage == "now":
             taken = [c for c in self._checks if not c.claim or c.claim in scene.claims]
             steps = [step for check in taken for step in check.steps(scene)]
@@ -466,6 +467,16 @@ class _Run:
             for pool in asks.POOLS:
                 if pool in scene.claims:
                     await self._fence(stage, pool)
+
+    async def _follow(self, stage: str) -> None:
+        """Ask what the answers raise, and what the answers to that raise, a few times over."""
+        for _ in range(FOLLOW_ROUNDS):
+            facts = self.facts
+            wanted = [ask for check in self._checks for ask in check.follow(facts, stage)]
+            fresh = [ask for ask in wanted if facts.answer(stage, ask) is None]
+            if not fresh:
+                return
+            await self._ask_once(fresh, stage)
 
     async def _ask_once(self, wanted: Sequence[Ask], stage: str, attempt: int = 1) -> None:
         async with asyncio.TaskGroup() as group:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.laws import (
+    audit,
+    audit_lists,
     declarations,
     graphs,
     ledgers,
@@ -29,4 +31,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     *ledgers.CHECKS,
     *graphs.CHECKS,
     *retention.CHECKS,
+    *audit_lists.CHECKS,
+    *audit.CHECKS,
 )

@@ -17,7 +17,7 @@ from conformance.tally import Tally
 from conformance.worlds import NETWORKS, day_start, hour_start
 from reports.facts import Counts, Impact
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "points_by_day", "total"]
 
 _RESTS: Final = ("AUTH", "FRESH")
 COMB_DAYS: Final = 9
@@ -47,7 +47,7 @@ def total(points: Iterable[Point]) -> Counts:
     return Counts(sum(p.requests for p in points), sum(p.bytes for p in points), 0, 0)
 
 
-def _points_by_day(points: Sequence[Point]) -> dict[str, Counts]:
+def points_by_day(points: Sequence[Point]) -> dict[str, Counts]:
     days: dict[str, list[Point]] = {}
     for point in points:
         if point.at is not None:
@@ -75,7 +75,7 @@ def graph_equals_summaries(*stages: str) -> Callable[[Facts], Finding]:
             if found is None or walk is None:
                 continue
             points, number = found
-            seen = _points_by_day(points)
+            seen = points_by_day(points)
             summed = by_day(cells_of_summaries(walk.rows))
             today = facts.now(stage).strftime("%Y-%m-%d")
             for day in sorted({*summed, *seen}):
@@ -145,7 +145,7 @@ def _graph_equals_sent(facts: Facts) -> Finding:
             _hold_counts(tally, f"graph of {user} · hour {hour}", want, seen.get(hour), number)
     comb = _graph_of(tally, NOW, _comb_graph(facts.scene))
     if comb is not None:
-        days = _points_by_day(comb[0])
+        days = points_by_day(comb[0])
         events = of_user(facts, ("comb",), facts.scene.user("comb"))
         today = facts.scene.now.strftime("%Y-%m-%d")
         own = [e for e in events if str(e["log_request_datetime"]).startswith(today)]
