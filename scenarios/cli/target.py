@@ -7,6 +7,7 @@ import json
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from reports.journal import JournalWriter
 
 __all__ = ["command"]
 
+EXAMPLES: Final = ("audit", "staging", "laboratory")
 _WIDTH: Final = 80
 _LABEL: Final = 9
 _HOW: Final = {"default": "assumed: declare it if it is another"}
@@ -55,6 +57,18 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     else:
         click.echo("\n".join(_lines(seen)))
     return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
+
+
+@command.command(short_help="Print a target file to start from.")
+@click.argument("kind", type=click.Choice(EXAMPLES), default=EXAMPLES[0])
+def example(kind: str) -> None:
+    """Print a target file to start from.
+
+    KIND is audit (read only, the default), staging (events go in over HTTP) or laboratory (a
+    program takes events, the clock moves, the system restarts).
+    """
+    text = resources.files("scenarios").joinpath("targets", f"{kind}.toml").read_text("utf-8")
+    click.echo(text, nl=False)
 
 
 async def _ask(target: Target) -> tuple[tuple[Reading, ...], ConformanceError | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import main
+from scenarios.cli.target import EXAMPLES
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 _HANG_S = 30
@@ -181,3 +182,17 @@ def test_a_wrong_file_ends_with_4_and_a_letter(
     status, out, err = _run(capsys, str(path))
     assert (status, out) == (4, "")
     assert 'did you mean "name"?' in err
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_examples_are_printed_to_start_from(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["target", "example", kind])
+    assert not ended.value.code
+    file = Path(__file__).parents[2] / "scenarios" / "targets" / f"{kind}.toml"
+    assert capsys.readouterr().out == file.read_text()
+
+
+def test_every_example_file_can_be_asked_for() -> None:
+    folder = Path(__file__).parents[2] / "scenarios" / "targets"
+    assert {file.stem for file in folder.iterdir()} == set(EXAMPLES)
