@@ -3,7 +3,8 @@
 Time is cut into frames of 4,096 s. How many events a frame holds follows from the clock; where
 they lie within it follows from the rates of the jobs that are ON: the frame is laid out as an
 area, leaf by leaf and channel by channel, and event numbers are spread evenly over it with a
-jitter of one event's width. A frame depends on nothing before it.
+jitter of sixteen events' width, around the frame's end if need be. A frame depends on nothing
+before it.
 
 Bound: event `i` happens at or after the fleet's start and never later than (i+1) / rate seconds
 after it; where the layout would put it later, it happens at exactly that moment.
@@ -29,6 +30,8 @@ __all__ = ["STRETCH_EVENTS", "Arrivals", "Frame", "Stretch"]
 _LEAVES_MIN: Final = 64
 _LEAVES_MAX: Final = 4096
 _EVENTS_PER_LEAF: Final = 16
+_JITTER_EVENTS: Final = 16
+"""Events are strewn over this many events' width, so that a steady rate looks like Poisson's."""
 _FRAMES_KEPT: Final = 6
 _CHUNK: Final = 1 << 20
 STRETCH_EVENTS: Final = 1 << 13
@@ -46,7 +49,7 @@ class Frame:
     begin: int
     """Unix seconds."""
     leaf_s: int
-    area: Ints
+    area: npt.NDArray[np.signedinteger]
     """Running sum of weights over (leaf, channel), row by row."""
     jobs: Jobs
     lane: Ints
@@ -102,10 +105,11 @@ class Arrivals:
         frame = self._frame(self.clock.frame_of(first))
         number = np.arange(first - frame.first, first - frame.first + count, dtype=np.int64)
         jitter = (word & _U(0xFFFF)).astype(np.int64)
-        place = number * frame.step
-        place += (jitter * (frame.step >> 8)) >> 8
+        place = (number - _JITTER_EVENTS // 2) * frame.step
+        place += jitter * ((frame.step * _JITTER_EVENTS) >> 16)
+        place %= frame.count * frame.step
         place >>= frame.shift
-        cell = np.searchsorted(frame.area, place, side="right")
+        cell = np.searchsorted(frame.area, place.astype(frame.area.dtype), side="right")
         leaf, channel = np.divmod(cell, len(self.channels))
         second = leaf * frame.leaf_s + frame.begin
         if frame.leaf_s > 1:
@@ -150,14 +154,18 @@ class Arrivals:
         low = np.clip((jobs.begin - begin + leaf_s - 1) // leaf_s, 0, leaves)
         high = np.clip((jobs.end - begin + leaf_s - 1) // leaf_s, 0, leaves)
         weight = self._with_retries(jobs)
-        np.add.at(steps, (low, jobs.channel), weight)
-        np.subtract.at(steps, (high, jobs.channel), weight)
+        seen = np.flatnonzero(low < high)
+        low, high, weight, channel = (array[seen] for array in (low, high, weight, jobs.channel))
+        np.add.at(steps, (low, channel), weight)
+        np.subtract.at(steps, (high, channel), weight)
         rates = np.cumsum(steps[:-1], axis=0)
         area = np.cumsum(rates.ravel())
         if area[-1] == 0:
             area = np.cumsum(np.ones(leaves * len(self.channels), dtype=np.int64))
         total = int(area[-1])
-        shift = 62 - total.bit_length()
+        if total < 2**31:
+            area = area.astype(np.int32)
+        shift = 57 - total.bit_length()
         step = (total << shift) // max(1, count)
         seconds = np.repeat(begin + np.arange(leaves, dtype=np.int64) * leaf_s, len(NETWORKS))
         networks = np.tile(np.arange(len(NETWORKS), dtype=np.int64), leaves)

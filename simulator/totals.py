@@ -8,15 +8,15 @@ the result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from reports.facts import CellKey, Counts, HourKey, Json
 from simulator.draws import Core, draw_core
-from simulator.population import HOST_SLOTS, WIDE
+from simulator.population import HOST_SLOTS
 from simulator.sizes import NETWORKS
 from simulator.words import Ints
 
@@ -32,13 +32,25 @@ _LOOSE_MAX: Final = 1 << 20
 """Entries of the sparse store after which equal cells are put together."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Sums by summary cell and by hour. Both add up to the same requests and bytes."""
+    """Sums by summary cell and by hour. Both add up to the same requests and bytes.
 
-    cells: Mapping[CellKey, Counts]
-    hours: Mapping[HourKey, Counts]
-    events: int
+    Sums are held as arrays; the cells get their names when they are first asked for.
+    """
+
+    def __init__(self, adder: _Adder) -> None:
+        self._adder = adder
+        self.events = adder.events
+
+    @cached_property
+    def cells(self) -> Mapping[CellKey, Counts]:
+        """By tenant, user, network, hostname and day."""
+        return self._adder.named_cells()
+
+    @cached_property
+    def hours(self) -> Mapping[HourKey, Counts]:
+        """By tenant, network and hour."""
+        return self._adder.named_hours()
 
 
 def totals(fleet: Fleet, ranges: Sequence[tuple[int, int]]) -> Totals:
@@ -46,19 +58,27 @@ def totals(fleet: Fleet, ranges: Sequence[tuple[int, int]]) -> Totals:
     adder = _Adder(fleet)
     for first, count in ranges:
         adder.add(first, count)
-    return adder.result()
+    return adder.finish()
 
 
 def add_row(
-    cells: dict[CellKey, Counts], hours: dict[HourKey, Counts], row: Mapping[str, Json]
+    cells: dict[CellKey, Counts],
+    hours: dict[HourKey, Counts],
+    row: Mapping[str, Json],
+    times: int = 1,
 ) -> None:
-    """Add one whole event to both sums."""
+    """Add one whole event to both sums; `times` -1 takes it out again."""
     customer, moment = row["customer_id"], str(row["log_request_datetime"])
     size, status = row["log_total_bytes"], row["log_status_code"]
     assert isinstance(customer, int) and isinstance(size, int)
     network = str(row["log_network"])
     failed = row["log_error_code"] is not None or (isinstance(status, int) and status >= 400)
-    more = Counts(requests=1, bytes=size, successful=1 - failed, error=int(failed))
+    more = Counts(
+        requests=times,
+        bytes=size * times,
+        successful=(1 - failed) * times,
+        error=failed * times,
+    )
     cell = CellKey(
         customer_id=customer,
         proxy_user_id=str(row["proxy_user_id"]),
@@ -83,7 +103,8 @@ class _Adder:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         lanes = fleet.world.lanes
-        self._slots = (len(lanes) + 1) * HOST_SLOTS
+        self._slots = (len(lanes) + 1) * HOST_SLOTS + 1
+        # The last slots are those of probes and, at the very end, of the wide law (WIDE is -1).
         self._hosts = len(fleet.world.hosts.names)
         self._dense: dict[int, Ints] = {}
         """Day since 1970 → (3 x lanes x slots): requests, errors, bytes. Probes by lane: sparse."""
@@ -93,11 +114,11 @@ class _Adder:
         """Hour since 1970 → (3 x lanes)."""
         self._cells: dict[CellKey, Counts] = {}
         self._hours: dict[HourKey, Counts] = {}
-        self._events = 0
+        self.events = 0
 
     def add(self, first: int, count: int) -> None:
         """Add events first … first+count-1."""
-        self._events += count
+        self.events += count
         covered = min(first + count, self.fleet.coverage.count) - first
         if covered > 0:
             for row in self.fleet.batch(first, covered).coverage_rows():
@@ -122,13 +143,10 @@ class _Adder:
             )
 
     def _add_hour(self, hour: int, lane: Ints, failed: Ints, size: Ints) -> None:
-        lanes = len(self.fleet.world.lanes)
         found = self._hour.get(hour)
         if found is None:
-            found = self._hour[hour] = np.zeros((3, lanes), dtype=np.int64)
-        found[0] += np.bincount(lane, minlength=lanes)
-        found[1] += np.bincount(lane[failed == 1], minlength=lanes)
-        np.add.at(found[2], lane, size)
+            found = self._hour[hour] = np.zeros((3, len(self.fleet.world.lanes)), dtype=np.int64)
+        _add_at(found, lane, failed, size)
 
     def _add_day(
         self, day: int, lane: Ints, slot: Ints, host: Ints, failed: Ints, size: Ints
@@ -136,13 +154,8 @@ class _Adder:
         found = self._dense.get(day)
         if found is None:
             found = self._dense[day] = np.zeros((3, self._slots), dtype=np.int64)
-        probes = self._slots - HOST_SLOTS
-        own = (slot != WIDE) & (slot < probes)
-        dense = slot[own]
-        found[0] += np.bincount(dense, minlength=self._slots)
-        found[1] += np.bincount(slot[own & (failed == 1)], minlength=self._slots)
-        np.add.at(found[2], dense, size[own])
-        rest = np.flatnonzero(~own)
+        _add_at(found, slot, failed, size)
+        rest = np.flatnonzero((slot < 0) | (slot >= self._slots - 1 - HOST_SLOTS))
         if len(rest):
             code = (day * len(self.fleet.world.lanes) + lane[rest]) * self._hosts + host[rest]
             self._loose.append(np.stack([code, np.ones_like(code), failed[rest], size[rest]]))
@@ -160,16 +173,56 @@ class _Adder:
             self._loose = [np.stack([every[0][starts], *sums])]
             self._loose_size = 0
 
-    def result(self) -> Totals:
-        """What was added up."""
-        self._gather()
-        for key, more in self._cell_parts():
-            self._cells[key] = _plus(self._cells.get(key), more)
-        for hour, sums in self._hour.items():
-            self._result_hour(hour, sums)
-        return Totals(cells=self._cells, hours=self._hours, events=self._events)
+    def named_cells(self) -> dict[CellKey, Counts]:
+        """Every cell that has a request. Coverage users are nobody else."""
+        cells = dict(self._cells)
+        for part in self._loose:
+            cells.update(self._named_cells(part))
+        return cells
 
-    def _result_hour(self, hour: int, sums: Ints) -> None:
+    def named_hours(self) -> dict[HourKey, Counts]:
+        """Every hour that has a request."""
+        hours = dict(self._hours)
+        for hour, sums in self._hour.items():
+            self._name_hour(hours, hour, sums)
+        return hours
+
+    def finish(self) -> Totals:
+        """Put everything together; nothing is added any more."""
+        self._loosen()
+        self._gather()
+        return Totals(self)
+
+    def _loosen(self) -> None:
+        """Turn the dense store into sparse entries: slots of one lane may share a hostname."""
+        lanes, most = self.fleet.world.lanes, self._slots - 1 - HOST_SLOTS
+        for day, sums in self._dense.items():
+            slot = np.flatnonzero(sums[0, :most])
+            host = lanes.host_slots.take(slot)
+            code = (day * len(lanes) + slot // HOST_SLOTS) * self._hosts + host
+            self._loose.append(np.stack([code, *sums[:, slot]]))
+        self._dense.clear()
+
+    def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
+        """Cells by name; sparse entries are distinct."""
+        world = self.fleet.world
+        lanes, names = world.lanes, world.hosts.names
+        senders = [
+            (world.customers[customer], lanes.users[user], NETWORKS[network])
+            for customer, user, network in zip(
+                lanes.customer.tolist(), lanes.user.tolist(), lanes.network.tolist(), strict=True
+            )
+        ]
+        rest, host = np.divmod(part[0], self._hosts)
+        day, lane = np.divmod(rest, len(lanes))
+        dates = {value: _date(value) for value in np.unique(day).tolist()}
+        columns = (day, lane, host, part[1], part[2], part[3])
+        for d, who, h, requests, errors, size in zip(*(c.tolist() for c in columns), strict=True):
+            customer, user, network = senders[who]
+            key = CellKey(customer, user, network, names[h], dates[d])
+            yield key, Counts(requests, size, requests - errors, errors)
+
+    def _name_hour(self, hours: dict[HourKey, Counts], hour: int, sums: Ints) -> None:
         world = self.fleet.world
         text = datetime.fromtimestamp(hour * _HOUR, UTC).strftime("%Y-%m-%d %H")
         for lane in np.flatnonzero(sums[0]).tolist():
@@ -178,35 +231,20 @@ class _Adder:
                 network=NETWORKS[int(world.lanes.network[lane])],
                 hour=text,
             )
-            more = _counts(*sums[:, lane].tolist())
-            self._hours[key] = _plus(self._hours.get(key), more)
-
-    def _cell_parts(self) -> Iterator[tuple[CellKey, Counts]]:
-        lanes = self.fleet.world.lanes
-        for day, sums in self._dense.items():
-            for slot in np.flatnonzero(sums[0]).tolist():
-                host = int(lanes.host_slots[slot])
-                yield self._key(day, slot // HOST_SLOTS, host), _counts(*sums[:, slot].tolist())
-        for part in self._loose:
-            for code, requests, errors, size in part.T.tolist():
-                rest, host = divmod(code, self._hosts)
-                day, lane = divmod(rest, len(lanes))
-                yield self._key(day, lane, host), _counts(requests, errors, size)
-
-    def _key(self, day: int, lane: int, host: int) -> CellKey:
-        world = self.fleet.world
-        lanes = world.lanes
-        return CellKey(
-            customer_id=world.customers[int(lanes.customer[lane])],
-            proxy_user_id=lanes.users[int(lanes.user[lane])],
-            network=NETWORKS[int(lanes.network[lane])],
-            hostname=world.hosts.names[host],
-            day=datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d"),
-        )
+            requests, errors, size = sums[:, lane].tolist()
+            more = Counts(requests, size, requests - errors, errors)
+            hours[key] = _plus(hours.get(key), more)
 
 
-def _counts(requests: int, errors: int, size: int) -> Counts:
-    return Counts(requests=requests, bytes=size, successful=requests - errors, error=errors)
+def _add_at(found: Ints, where: Ints, failed: Ints, size: Ints) -> None:
+    """Add requests, errors and bytes; whole numbers all the way."""
+    np.add.at(found[0], where, 1)
+    np.add.at(found[1], where[failed == 1], 1)
+    np.add.at(found[2], where, size)
+
+
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d")
 
 
 def _split(values: Ints) -> Iterator[tuple[int, Ints | slice]]:

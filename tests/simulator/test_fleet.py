@@ -63,6 +63,7 @@ def test_an_id_leads_back_to_its_event() -> None:
     assert common().position("not an id") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0004, 0.5, 25.0, 30_000.0])
 def test_no_event_is_before_the_start_or_later_than_its_number(rate: float) -> None:
     """start <= time <= start + (i+1) / rate, which callers rely on to stay in the past."""

@@ -1,0 +1,102 @@
+"""`trueup fleet` as a person meets it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from click.testing import CliRunner, Result
+
+from scenarios.cli.fleet import command
+from tests.simulator.fleets import common
+
+
+def run(*arguments: str) -> Result:
+    """The command with these arguments."""
+    return CliRunner().invoke(command, arguments)
+
+
+def test_events_on_standard_output_are_the_fleets() -> None:
+    """NDJSON by default, the same as the fleet of that seed."""
+    found = run("--seed", "7", "--events", "60")
+    assert found.exit_code == 0
+    assert [json.loads(line) for line in found.stdout.splitlines()] == common().batch(0, 60).rows()
+
+
+def test_forms_hold_the_same_events(tmp_path: Path) -> None:
+    """JSON, CSV and Parquet to files."""
+    rows = common().batch(20, 100).rows()
+    for form in ("json", "csv", "parquet"):
+        out = tmp_path / form
+        found = run("--seed", "7", "--first", "20", "--events", "100", "--format", form,
+                    "--out", str(out))  # fmt: skip
+        assert found.exit_code == 0, found.output
+    assert json.loads((tmp_path / "json").read_text()) == rows
+    read = list(csv.DictReader(io.StringIO((tmp_path / "csv").read_text())))
+    assert [row["log_id"] for row in read] == [row["log_id"] for row in rows]
+    assert [int(row["log_total_bytes"]) for row in read] == [r["log_total_bytes"] for r in rows]
+    assert pyarrow.parquet.read_table(tmp_path / "parquet").to_pylist() == rows
+
+
+def test_explain_prints_the_event_or_says_foreign() -> None:
+    """The id alone is enough; another seed's fleet does not know it."""
+    known = run("explain", common().log_id(77), "--seed", "7")
+    assert json.loads(known.stdout)["position"] == 77
+    assert json.loads(known.stdout)["event"] == common().row(77)
+    other = run("explain", common().log_id(77), "--seed", "8")
+    assert other.exit_code == 1 and "foreign" in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--set", "mix.moon=1"), "mix has datacenter, isp, residential, mobile"),
+        (("--set", "mix"), "write name=value"),
+        (("--set", "host.wyde=1"), "did you mean host.wide"),
+        (("--start", "soon"), "is no moment"),
+        (("--customers", "one"), "whole numbers such as"),
+        (("--rate", "0"), "above 0"),
+        (("--profile", "nobody"), "no such profile"),
+        (("--events", "-1"), "-1 is not in the range"),
+        (("--out", "/nowhere/at/all"), "cannot be written"),
+        (("--fingerprint", "--first", "3"), "leave --first out"),
+        (("--seed", "3", "explain", "x"), "put the options behind the command"),
+        (("fit", __file__), "expected a header"),
+    ],
+)
+def test_bad_values_say_what_to_do(arguments: tuple[str, ...], message: str) -> None:
+    """No traceback; the option, what was expected, the remedy."""
+    found = run(*arguments)
+    assert found.exit_code not in (0, 1), found.output
+    assert message in found.output
+
+
+def test_a_weight_can_be_set_alone() -> None:
+    """`--set mix.mobile=0` keeps the other weights."""
+    found = run("--events", "300", "--set", "mix.mobile=0", "--set", "coverage.enabled=false")
+    networks = {json.loads(line)["log_network"] for line in found.stdout.splitlines()}
+    assert networks == {"datacenter", "isp", "residential"}
+
+
+@pytest.mark.slow
+def test_realism_stands_apart_from_its_controls(tmp_path: Path) -> None:
+    """Bursts, long memory, tails and joints are there, and the controls lack them."""
+    page = tmp_path / "page.html"
+    found = run("realism", "--events", "1500000", "--json", "--out", str(page))
+    rows = {(r["network"], r["metric"]): r for r in json.loads(found.stdout)["figures"]}
+    memory = rows["all", "Haar H, octaves 3-10, aperiodic"]
+    assert 0.65 < memory["model"] < 0.95 and memory["control"] < 0.6
+    assert rows["all", "IDC 60 s"]["model"] > 2 * rows["all", "IDC 60 s"]["control"]
+    for network in ("datacenter", "isp", "residential", "mobile"):
+        assert rows[network, "KS distance to law"]["model"] < 0.02
+        assert rows[network, "KS distance to law"]["control"] > 0.1
+    assert rows["all", "U(country | asn)"]["model"] == pytest.approx(1)
+    assert rows["all", "H(host | user) / H(host)"]["model"] < 0.45
+    assert rows["all", "sessions beyond their TTL"]["model"] == 0
+    assert rows["all", "JSD of networks, bits"]["model"] < 0.002
+    text = page.read_text()
+    assert text.count("<svg") >= 10 and "http://" not in text.replace("http://www.w3.org", "")

@@ -1,0 +1,131 @@
+"""A profile says what every parameter is worth and how well that is known."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulator import exact
+from simulator.errors import DataError, ProfileError
+from simulator.fit import fit_file
+from simulator.fleet import Fleet
+from simulator.profile import GRADES, Profile, Value, load_profile
+from simulator.sizes import size_laws
+from simulator.tools.make_page import parameter_table
+from tests.simulator.fleets import START, fleet
+
+DOCS = Path(__file__).parents[2] / "docs" / "fleet.md"
+
+
+def test_every_parameter_has_a_unit_a_grade_and_a_source() -> None:
+    """Nothing in the model is a number that nobody vouches for."""
+    for row in load_profile("default").parameters.values():
+        assert row.grade in GRADES and len(row.source) > 3, row
+        assert row.unit or isinstance(row.value, bool), row
+
+
+def test_every_parameter_is_used_by_the_model() -> None:
+    """A parameter that nothing reads would be a lie."""
+    asked: set[str] = set()
+
+    class Watched(Profile):
+        def __getitem__(self, name: str) -> Value:
+            asked.add(name)
+            return super().__getitem__(name)
+
+    plain = load_profile("default")
+    watched = Watched(name=plain.name, parameters=plain.parameters)
+    Fleet(watched, seed=1, start=START, customers=(1,), events_per_s=1.0).row(100)
+    assert set(plain.parameters) - asked == {"fleet.events_per_s"}, "the command line's default"
+
+
+def test_overrides_change_the_digest_and_the_traffic() -> None:
+    """And only the parameter that was named."""
+    plain, changed = load_profile("default"), load_profile("default", {"host.wide": 0})
+    assert plain.sha256 != changed.sha256
+    assert changed.integer("host.wide") == 0 and changed.parameters["host.wide"].grade == "U"
+    assert changed["host.assets"] == plain["host.assets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("host.wyde", 1, "did you mean host.wide"),
+        ("host.wide", "many", "expected a number"),
+        ("host.wide", -1, "at least 0"),
+        ("host.wide", 0.5, "whole number"),
+        ("mix", {"mobile": -1}, "weight of 'mobile'"),
+        ("mix", {"mobile": 0}, "above 0"),
+        ("mix", "mobile", "expected weights"),
+        ("coverage.enabled", "maybe", "true or false"),
+    ],
+)
+def test_a_wrong_override_is_named(name: str, value: object, message: str) -> None:
+    """The parameter, what was expected, what to do."""
+    with pytest.raises(ProfileError, match=message):
+        load_profile("default", {name: value})  # type: ignore[dict-item]
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    """Missing, no TOML, no parameters, a parameter without its grade."""
+    for content, message in (
+        (None, "no such profile"),
+        ("[[", "cannot be read as TOML"),
+        ("x = 1", "expected a \\[parameters\\] table"),
+        ('based_on = "default"\n[parameters]\n"host.wide" = 3', "needs value, unit, grade"),
+    ):
+        path = tmp_path / "p.toml"
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(ProfileError, match=message):
+            load_profile(path if content is None else _unique(path, message))
+
+
+def _unique(path: Path, message: str) -> Path:
+    """The same file under a name of its own: profiles are read once."""
+    other = path.with_name(f"{abs(hash(message))}.toml")
+    path.rename(other)
+    return other
+
+
+def test_committed_tables_are_those_that_decimal_makes() -> None:
+    """The tables are a cache, not a second truth; and the body is lognormal."""
+    law = next(iter(size_laws(load_profile("default"))))
+    assert (exact.body_tail(*law) == exact._body_tail(*law)).all()
+    median = exact.lognormal(Decimal(60), Decimal("0.5"))
+    assert (median == exact._lognormal(Decimal(60), Decimal("0.5"), 1024)).all()
+    assert 59 <= np.median(median) <= 61
+
+
+def test_a_changed_data_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet drawn from other data could not be drawn again."""
+    exact._sums()
+    (tmp_path / "hosts.csv").write_text("hostname,category\n")
+    monkeypatch.setattr(exact, "DATA", tmp_path)
+    with pytest.raises(DataError, match="committed SHA-256"):
+        exact.data_bytes("hosts.csv")
+
+
+def test_a_fit_finds_what_the_fleet_was_made_of(tmp_path: Path) -> None:
+    """Fitted from the fleet's own log, a profile has its mix and sizes back, and draws."""
+    some = fleet(coverage__enabled=False)
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(some.batch(0, 30_000).ndjson(compact=True) + b"{broken\n")
+    text, notes = fit_file(path)
+    assert any("log.ndjson:30001: not JSON" in note for note in notes)
+    fitted = tmp_path / "fitted.toml"
+    fitted.write_text(text)
+    profile = load_profile(fitted)
+    columns = some.batch(0, 30_000).columns()
+    assert dict(profile.weights("mix"))["mobile"] == (columns.network == 3).sum()
+    assert abs(profile.decimal("size.datacenter.mu") - Decimal("9.3")) < Decimal("0.35")
+    assert Decimal("1.2") < profile.decimal("size.datacenter.sigma") < Decimal("2.0")
+    assert profile.parameters["mix"].source == "fitted from log.ndjson"
+
+
+def test_the_page_shows_the_parameters_as_they_are() -> None:
+    """docs/fleet.md holds the table that its script would write."""
+    assert parameter_table() in DOCS.read_text(encoding="utf-8")
