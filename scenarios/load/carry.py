@@ -15,7 +15,7 @@ import msgspec
 from reports.records import FleetDeclared, LoadResult, OutcomeRange
 from scenarios.errors import CouldNotTell
 from scenarios.load.freshness import Marker
-from scenarios.load.limit import Knee, Seen, Step, knee, next_rate
+from scenarios.load.limit import RESOLUTION, Knee, Seen, Step, knee, next_rate
 from scenarios.load.nullsink import null_sink
 from scenarios.load.plan import LoadPlan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom, run_load
@@ -43,6 +43,8 @@ class Errand:
     marker: Marker | None = None
     locust: Locust = field(default_factory=Locust)
     progress: Callable[[Progress], None] | None = None
+    resolution: float = RESOLUTION
+    """Relative width of the interval at which a search for the limit ends."""
     say: Callable[[str], None] = lambda words: None
     """Told in words what is done next."""
 
@@ -128,6 +130,7 @@ async def _search(
         shape={"kind": "constant", "options": {}, "arrivals": "even"},
         faults={"restart_at_share": [], "maintenance_at_share": []},
     )
+    start = plain.shape.rate
     steps: list[Step] = []
     ranges: list[OutcomeRange] = []
     best: LoadResult | None = None
@@ -136,7 +139,7 @@ async def _search(
     def keep_all(result: LoadResult, found: tuple[OutcomeRange, ...]) -> None:
         keep(result, merge_ranges([*ranges, *found]))
 
-    while (rate := next_rate(steps, start=plain.shape.rate)) is not None:
+    while (rate := next_rate(steps, start=start, resolution=errand.resolution)) is not None:
         errand.say(f"step {len(steps) + 1}: {rate:.4g} requests/s")
         first = max((part.first + part.count for part in ranges), default=0)
         result, found = await _once(
@@ -154,11 +157,13 @@ async def _search(
 
 
 def seen(result: LoadResult) -> Seen:
-    """What one measurement says of its rate: kept, missed, or nothing."""
+    """What one measurement says of its rate."""
     if result.generator_limited:
         return Seen.LIMITED
     fine = all(row.ok for row in result.thresholds) and not result.unsent and not result.stopped_by
-    return Seen.KEPT if fine and result.events_accepted else Seen.MISSED
+    if fine and result.events_accepted:
+        return Seen.KEPT
+    return Seen.DISTURBED if result.machine_noisy else Seen.MISSED
 
 
 def _with_knee(result: LoadResult, found: Knee, ranges: tuple[OutcomeRange, ...]) -> LoadResult:

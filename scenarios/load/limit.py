@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["Knee", "Seen", "Step", "knee", "next_rate"]
+__all__ = ["RESOLUTION", "Knee", "Seen", "Step", "knee", "next_rate"]
 
 RESOLUTION: Final = 0.1
 """Relative width of the interval at which the search ends."""
 MOST_STEPS: Final = 24
 _AGREE: Final = 2
+_PATIENCE: Final = 4
+"""Disturbed measurements in a row after which the search gives up."""
 
 
 class Seen(StrEnum):
@@ -29,6 +31,8 @@ class Seen(StrEnum):
     MISSED = "missed"
     LIMITED = "generator limited"
     """The generator did not reach the rate itself: nothing is known of the target there."""
+    DISTURBED = "disturbed"
+    """Missed while the machine was noisy: measured again, a few times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ def _verdicts(steps: Sequence[Step]) -> dict[float, tuple[int, int]]:
     """Rate → (times kept, times missed)."""
     votes: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     for step in steps:
-        if step.seen is not Seen.LIMITED:
+        if step.seen in (Seen.KEPT, Seen.MISSED):
             votes[step.rate][step.seen is Seen.MISSED] += 1
     return {rate: (kept, missed) for rate, (kept, missed) in votes.items()}
 
@@ -74,6 +78,12 @@ def _ends(steps: Sequence[Step]) -> tuple[float | None, float | None]:
     return max(kept_rates, default=None), high
 
 
+def _disturbed(steps: Sequence[Step]) -> int:
+    """How many of the last measurements in a row were disturbed."""
+    quiet = (n for n, step in enumerate(reversed(steps)) if step.seen is not Seen.DISTURBED)
+    return next(quiet, len(steps))
+
+
 def _ceiling(steps: Sequence[Step]) -> float | None:
     return min((step.rate for step in steps if step.seen is Seen.LIMITED), default=None)
 
@@ -86,6 +96,8 @@ def next_rate(
         return start
     if len(steps) >= MOST_STEPS:
         return None
+    if _disturbed(steps):
+        return steps[-1].rate if _disturbed(steps) < _PATIENCE else None
     votes = _verdicts(steps)
     for rate, (kept, missed) in votes.items():
         if kept == missed:
@@ -119,6 +131,9 @@ def knee(steps: Sequence[Step]) -> Knee:
     """What the measurements so far say."""
     votes = _verdicts(steps)
     low, high = _ends(steps)
+    if _disturbed(steps) >= _PATIENCE:
+        why = "the machine was disturbed again and again; repeat the search when it is quiet"
+        return Knee(low=low, high=high, verified=False, why=why)
     if low is None:
         return Knee(low=None, high=high, verified=False, why="no rate that was tried kept them")
     if high is None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from scenarios.load.child import Announced, ChildPlan, FinalWord, Report
+from scenarios.load.plan import LoadPlan
 from scenarios.load.traffic import arrivals_per_second
 from simulator.delivery import RetryPolicy
 from simulator.fleet import Fleet
@@ -29,7 +30,7 @@ from simulator.reactor import (
     request_head,
 )
 
-__all__ = ["INGEST", "READS", "Station"]
+__all__ = ["INGEST", "READS", "Station", "body_source"]
 
 INGEST: Final = "ingest"
 READS: Final = "reads"
@@ -156,46 +157,17 @@ class Station:
 
     def _ingest_lane(self) -> Lane:
         child, plan = self.child, self.child.plan
-        address, head = request_head(child.form.method, child.form.url, child.form.head_fields())
-        source: BodySource
-        if child.fleet is None:
-            body = _ready_body(plan.requests.batch)
-            source = FixedBodies(head, body, count=plan.requests.batch)
-        else:
-            source = self._fleet_bodies()
+        address, _ = request_head(child.form.method, child.form.url, child.form.head_fields())
         return Lane(
             INGEST,
             address=address,
-            source=source,
+            source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
             schedule=self._schedule(1 - plan.reads.share),
             rule=child.form.answer,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             twin_every=plan.requests.twin_every,
         )
-
-    def _fleet_bodies(self) -> FleetBodies:
-        child, plan = self.child, self.child.plan
-        assert child.fleet is not None
-        fleet = Fleet.from_identity(child.fleet)
-        return FleetBodies(
-            child.form,
-            lambda first, count: fleet.batch(first, count).ndjson(),
-            batch_events=plan.requests.batch,
-            block_events=self._block_events(),
-            first=child.first_event,
-            worker=self.worker,
-            workers=self.workers,
-            announce=self._announce,
-            poison_every=plan.requests.poison_every,
-        )
-
-    def _block_events(self) -> int:
-        """Events drawn at once. Large blocks are cheaper an event, but while one is drawn
-        (about a microsecond an event) nothing is sent: a slow open loop takes small ones."""
-        plan = self.child.plan
-        fast = not plan.open_loop or plan.shape.rate * plan.requests.batch > _FAST_EVENTS_PER_S
-        return max(_LARGE_BLOCK if fast else _SMALL_BLOCK, plan.requests.batch)
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
         self._report(Announced(worker=self.worker, ranges=tuple(ranges)))
@@ -216,6 +188,40 @@ class Station:
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
         )
+
+
+def body_source(
+    child: ChildPlan,
+    announce: Callable[[list[tuple[int, int]]], None],
+    *,
+    worker: int = 0,
+    workers: int = 1,
+) -> BodySource:
+    """The batches of a plan, each event once: the fleet's, or ready ones where it has none."""
+    form, plan = child.form, child.plan
+    if child.fleet is None:
+        _, head = request_head(form.method, form.url, form.head_fields())
+        batch = plan.requests.batch
+        return FixedBodies(head, _ready_body(batch), count=batch)
+    fleet = Fleet.from_identity(child.fleet)
+    return FleetBodies(
+        form,
+        lambda first, count: fleet.batch(first, count).ndjson(),
+        batch_events=plan.requests.batch,
+        block_events=_block_events(plan),
+        first=child.first_event,
+        worker=worker,
+        workers=workers,
+        announce=announce,
+        poison_every=plan.requests.poison_every,
+    )
+
+
+def _block_events(plan: LoadPlan) -> int:
+    """Events drawn at once. Large blocks are cheaper an event, but while one is drawn (about a
+    microsecond an event) nothing is sent: a slow open loop takes small ones."""
+    fast = not plan.open_loop or plan.shape.rate * plan.requests.batch > _FAST_EVENTS_PER_S
+    return max(_LARGE_BLOCK if fast else _SMALL_BLOCK, plan.requests.batch)
 
 
 def _ready_body(batch: int) -> bytes:

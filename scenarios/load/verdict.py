@@ -1,9 +1,9 @@
 """What a load run's figures say of themselves: limits kept, generator limited, machine noisy. Pure.
 
-A generator that was itself the limit has measured itself: such a run never passes. Noise of the
-machine only ever makes figures worse, so a run that kept its limits in spite of noise kept them;
-one that missed them under noise could not be told. The exit status that follows from it is
-`reports.verdicts.load_status`.
+A generator whose loop had no time left has measured itself: such a run never passes. A machine
+that took the core away, or a loop that was late although it had time, makes a run noisy. Noise
+only ever makes figures worse: a run that kept its limits in spite of it kept them, one that
+missed them could not be told. The exit status that follows is `reports.verdicts.load_status`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,18 @@ _LATE_SHARE: Final = 0.05
 
 
 def judged(result: LoadResult, limits: Mapping[str, float]) -> LoadResult:
-    """The result with thresholds checked and its own limits named."""
-    share = result.machine_lost_share
+    """The result with thresholds checked, and with what limited or disturbed it named."""
+    lost = result.machine_lost_share
     return msgspec.structs.replace(
         result,
         thresholds=check_thresholds(result, limits),
-        generator_limited=_limited(result),
-        machine_noisy=share is not None and share > NOISY,
+        generator_limited=(result.generator_cpu_share or 0.0) > BUSY,
+        machine_noisy=(lost is not None and lost > NOISY) or _late(result),
     )
 
 
-def _limited(result: LoadResult) -> bool:
-    """Whether the generator, not the target, set the figures. A closed loop may use all of it
-    only where the target waits: a busy loop means that we were the slower one."""
-    if (result.generator_cpu_share or 0.0) > BUSY:
-        return True
+def _late(result: LoadResult) -> bool:
+    """Whether the generator's own lateness is a visible part of the response times."""
     late = percentile_ms(result.lateness_ns, 0.99)
     response = percentile_ms(result.response_ns, 0.99)
     if late is None or response is None:

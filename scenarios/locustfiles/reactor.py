@@ -37,6 +37,9 @@ LINES: Final = "trueup-lines"
 STOP: Final = "trueup-stop"
 _STATS_EVERY_S: Final = 0.1
 _REPORT_EVERY_S: Final = 1.0
+_TURN_S: Final = 1e-9
+"""Over at once, but a timer: gevent then asks for input and output too. After `sleep(0)` it does
+so only every fiftieth time, and Locust's heartbeats would be missed on a busy machine."""
 _STOP_LIMIT_S: Final = 20.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -50,7 +53,7 @@ def _unpatched() -> System:
         socket=original("socket", "socket"),
         epoll=original("select", "epoll"),
         select=original("select", "select"),
-        breathe=lambda: gevent.sleep(0),
+        breathe=lambda: gevent.sleep(_TURN_S),
         clock_ns=time.perf_counter_ns,
     )
 
@@ -89,8 +92,9 @@ class _Run:
             self.waiting.append(line)
 
     def begin(self) -> None:
-        """Start the reactor of this process in a greenlet of its own."""
+        """Make the reactor of this process ready for its connections."""
         assert self.plan is not None
+        self.greenlet = None
         self.station = Station(
             self.plan,
             worker=self.worker,
@@ -100,8 +104,12 @@ class _Run:
         )
         gc.collect()
         gc.freeze()
-        self.greenlet = gevent.spawn(self.station.run)
-        gevent.spawn(self._statistics, self.station)
+
+    def go(self) -> None:
+        """Start the clock, once the connections have been asked for."""
+        if self.station is not None and self.greenlet is None:
+            self.greenlet = gevent.spawn(self.station.run)
+            gevent.spawn(self._statistics, self.station)
 
     def _statistics(self, station: Station) -> None:
         """Feed Locust's statistics while the reactor runs."""
@@ -119,9 +127,8 @@ class _Run:
 
     def end(self, why: str) -> None:
         """Stop sending, wait for answers, and have everything reported."""
-        if self.station is not None and not self.station.done:
+        if self.greenlet is not None and self.station is not None and not self.station.done:
             self.station.engine.stop(why)
-            assert self.greenlet is not None
             self.greenlet.join(timeout=_STOP_LIMIT_S)
 
     @property
@@ -138,6 +145,7 @@ class Connection(User):
     def on_start(self) -> None:
         if RUN.station is not None:
             RUN.station.connect()
+            RUN.go()
 
     def on_stop(self) -> None:
         if RUN.station is not None:

@@ -18,7 +18,7 @@ from reports.facts import Outcome
 from reports.records import OutcomeRange
 from simulator.delivery.outcomes import whole
 
-__all__ = ["Answer", "AnswerRule", "Kind", "read_answer"]
+__all__ = ["Answer", "AnswerRule", "Kind", "read_answer", "retry_after_s"]
 
 
 class Kind(StrEnum):
@@ -83,6 +83,14 @@ def read_answer(
     if status >= 500:
         return Answer(Kind.LOST, (), reason, retry_after_s)
     return Answer(Kind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason)
+
+
+def retry_after_s(text: str | None) -> float | None:
+    """Seconds in a Retry-After header; None where absent or given as a date."""
+    try:
+        return max(float(text), 0.0) if text is not None else None
+    except ValueError:
+        return 0.0
 
 
 def _said(body: bytes) -> str:

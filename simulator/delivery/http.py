@@ -15,25 +15,17 @@ import aiohttp
 
 from reports.facts import EventOutcome, Json, Outcome
 from reports.records import OutcomeRange
-from simulator.delivery.answers import Answer, Kind, read_answer
+from simulator.delivery.answers import Answer, Kind, read_answer, retry_after_s
 from simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
 from simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
 from simulator.delivery.retry import RetryPolicy
 
-__all__ = ["HttpDriver", "retry_after_s"]
+__all__ = ["HttpDriver"]
 
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 """Errors after which the target certainly has nothing."""
 _LOST: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """Errors after which it may have everything."""
-
-
-def retry_after_s(text: str | None) -> float | None:
-    """Seconds in a Retry-After header; None where absent or given as a date."""
-    try:
-        return max(float(text), 0.0) if text is not None else None
-    except ValueError:
-        return 0.0
 
 
 class HttpDriver:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from reports.facts import Outcome
 from reports.records import OutcomeRange
-from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
-from simulator.delivery.http import retry_after_s
+from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
 from simulator.delivery.outcomes import settle_after_loss, whole
 from simulator.delivery.retry import RetryPolicy
 from simulator.reactor.bodies import Batch, BodySource

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reports.histogram import Histogram
 from reports.records import LoadResult
 from scenarios.errors import UsageProblem
+from scenarios.load.carry import seen
 from scenarios.load.compare import compare_loads
 from scenarios.load.freshness import watch_freshness
 from scenarios.load.limit import RESOLUTION, Seen, Step, knee, next_rate
@@ -91,24 +92,42 @@ def test_the_warm_up_counts_for_no_throughput():
 
 
 @pytest.mark.parametrize(
-    "parts, limited",
+    "parts, limited, noisy",
     [
-        ({}, False),
-        ({"generator_cpu_share": 0.95}, True),
-        ({"lateness_ns": sparse(60)}, True),
-        ({"lateness_ns": sparse(4), "response_ns": sparse(5)}, False),
-        ({"lateness_ns": sparse(9), "response_ns": sparse(1000)}, False),
+        ({}, False, False),
+        ({"generator_cpu_share": 0.95}, True, False),
+        ({"lateness_ns": sparse(60)}, False, True),
+        ({"lateness_ns": sparse(4), "response_ns": sparse(5)}, False, False),
+        ({"lateness_ns": sparse(9), "response_ns": sparse(1000)}, False, False),
+        ({"machine_lost_share": 0.3}, False, True),
+        ({"machine_lost_share": 0.01}, False, False),
     ],
 )
-def test_a_generator_that_was_the_limit_is_named(parts, limited):
-    """Busy loop, or late by more than the target's own times excuse."""
-    assert judged(result(**parts), {}).generator_limited is limited
+def test_what_limited_or_disturbed_a_run_is_named(parts, limited, noisy):
+    """A busy loop is the generator's limit; lateness with time to spare is the machine's."""
+    found = judged(result(**parts), {})
+    assert (found.generator_limited, found.machine_noisy) == (limited, noisy)
 
 
-def test_noise_is_named_by_the_share_that_was_lost():
-    """A fifth of a core gone is no machine to measure on."""
-    assert judged(result(machine_lost_share=0.3), {}).machine_noisy
-    assert not judged(result(machine_lost_share=0.01), {}).machine_noisy
+@pytest.mark.parametrize(
+    "parts, limits, expected",
+    [
+        ({}, {"response_p50_ms": 10}, Seen.KEPT),
+        ({}, {"response_p50_ms": 1}, Seen.MISSED),
+        ({"unsent": 1}, {}, Seen.MISSED),
+        ({"events_accepted": 0}, {}, Seen.MISSED),
+        ({"machine_lost_share": 0.5}, {"response_p50_ms": 10}, Seen.KEPT),
+        ({"machine_lost_share": 0.5}, {"response_p50_ms": 1}, Seen.DISTURBED),
+        ({"generator_cpu_share": 0.99}, {"response_p50_ms": 10}, Seen.LIMITED),
+    ],
+)
+def test_what_a_measurement_says_of_its_rate(parts, limits, expected):
+    """Kept in spite of noise is kept; missed under noise is measured again."""
+    assert seen(judged(result(**parts), limits)) is expected
+
+
+def test_a_machine_that_spins_undisturbed_loses_a_share_between_nothing_and_all():
+    """The canary gives a share, whatever the machine."""
     assert 0 <= lost_share(0.01) <= 1
 
 
@@ -159,6 +178,17 @@ def test_a_search_that_the_generator_ends_says_so():
     assert 4000 < found.low <= 5000
     assert (found.high, found.verified) == (None, False)
     assert "generator" in found.why
+
+
+def test_disturbed_measurements_are_repeated_and_then_given_up():
+    """Three in a row are measured again; the fourth ends the search, which says why."""
+    steps = [Step(rate=10, seen=Seen.KEPT)]
+    for _ in range(4):
+        assert next_rate(steps, start=10) == 20
+        steps.append(Step(rate=20, seen=Seen.DISTURBED))
+    assert next_rate(steps, start=10) is None
+    assert "disturbed" in knee(steps).why
+    assert knee(steps).low == 10
 
 
 def test_a_target_that_keeps_nothing_ends_the_search():

@@ -1,0 +1,254 @@
+"""Whole load runs through Locust as a child process, against a small sink."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reports.facts import Outcome
+from scenarios.errors import UsageProblem
+from scenarios.load.carry import Errand, calibrate, carry_out
+from scenarios.load.child import ChildPlan, encode
+from scenarios.load.collect import collect, read_lines
+from scenarios.load.plan import load_plan, with_changes
+from scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
+from scenarios.load.traffic import load_fleet
+from simulator.delivery import AnswerRule, HttpForm
+from tests.load.chaos_proxy import FINE, MISHAPS, ChaosProxy
+from tests.load.sink import Sink, serving
+
+pytestmark = pytest.mark.slow
+
+RULE = AnswerRule(accepted="accepted")
+LOCUSTFILES = Path("scenarios/locustfiles").resolve()
+
+
+def planned(name: str = "steady", **changes):
+    plan = with_changes(load_plan(name), **{"rate": 40, "duration_s": 2, **changes})
+    fleet = load_fleet(plan, customers=(1, 2), now=datetime.now(UTC))
+    return plan, fleet
+
+
+def with_limits(plan, **limits):
+    return msgspec.structs.replace(plan, thresholds=limits)
+
+
+def form(port: int) -> HttpForm:
+    return HttpForm(url=f"http://127.0.0.1:{port}/ingest", answer=RULE, timeout_s=2)
+
+
+def ids(fleet, ranges, outcome=Outcome.ACCEPTED) -> set[str]:
+    return {
+        log_id
+        for part in ranges
+        if part.outcome is outcome
+        for log_id in fleet.batch(part.first, part.count).log_ids()
+    }
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(tmp_path, processes):
+    """In one process, and as a master with two workers: the same events, each sent once."""
+    plan, fleet = planned()
+    sink = Sink()
+    seen = []
+    with serving(sink.handle) as port:
+        result, ranges = await run_load(
+            plan,
+            ingest=form(port),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            progress=seen.append,
+            locust=Locust(processes=processes),
+        )
+    assert result.events_accepted == 40 * 2 * 100
+    assert ids(fleet, ranges) == set(sink.stored)
+    assert set(sink.seen.values()) == {1}
+    assert (result.workers, result.unsent, result.errors) == (processes, 0, {})
+    assert seen[-1].events == result.events_accepted
+    assert (tmp_path / "locust.html").exists()
+
+
+async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path):
+    """Everything at once over the chaos proxy: what is accepted is stored, nothing else is."""
+    plan, fleet = planned(
+        requests={"twin_every": 3, "poison_every": 4, "timeout_s": 0.3, "batch": 20}
+    )
+    sink = Sink()
+    proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 9))
+    with serving(proxy.handle) as port:
+        result, ranges = await run_load(
+            plan, ingest=form(port), fleet=fleet.identity("load"), out_dir=tmp_path
+        )
+    assert result.events_accepted == 40 * 2 * 20
+    assert ids(fleet, ranges) == set(sink.stored)
+    assert result.errors
+
+
+async def test_reads_are_mixed_in_at_their_share(tmp_path):
+    """One request in five is a read, and none of them counts as an event."""
+    plan, fleet = planned("mixed-reads", rate=50)
+    sink = Sink()
+    with serving(sink.handle) as port:
+        reads = ReadsFrom(url=f"http://127.0.0.1:{port}/1.0", headers={"X-Key": "k"})
+        result, _ = await run_load(
+            plan,
+            ingest=form(port),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            reads=reads,
+        )
+    assert result.reads == sink.reads
+    assert 0.1 < result.reads / (result.reads + result.requests) < 0.3
+    assert result.reads_ns
+
+
+async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path):
+    """Cancelled in the middle: the ranges so far, and nobody left behind."""
+    plan, fleet = planned(duration_s=30)
+    sink = Sink()
+    kept = []
+    with serving(sink.handle) as port:
+        task = asyncio.ensure_future(
+            run_load(
+                plan,
+                ingest=form(port),
+                fleet=fleet.identity("load"),
+                out_dir=tmp_path,
+                keep=lambda result, ranges: kept.append((result, ranges)),
+                locust=Locust(processes=2),
+            )
+        )
+        async with asyncio.timeout(30):
+            while len(sink.stored) < 2000:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    ((result, ranges),) = kept
+    accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
+    assert accepted <= set(sink.stored) <= accepted | unknown
+    assert len(accepted) >= 2000
+    assert result.stopped_by
+    assert not _locusts_of(tmp_path)
+
+
+async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(tmp_path):
+    """SIGKILL of Locust: what it announced and did not account for is unknown."""
+    plan, fleet = planned(duration_s=30)
+    sink = Sink()
+    with serving(sink.handle) as port:
+        task = asyncio.ensure_future(
+            run_load(plan, ingest=form(port), fleet=fleet.identity("load"), out_dir=tmp_path)
+        )
+        async with asyncio.timeout(30):
+            while len(sink.stored) < 6000:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            for pid in _locusts_of(tmp_path):
+                os.kill(pid, signal.SIGKILL)
+            _, ranges = await task
+    accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
+    assert accepted <= set(sink.stored) <= accepted | unknown
+    assert unknown
+
+
+def _locusts_of(folder: Path) -> list[int]:
+    """Processes whose environment names the folder's file of reports."""
+    mark = f"TRUEUP_OUT={folder / LOAD_FILE}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            environ = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if mark in environ.split(b"\0"):
+            found.append(int(entry.name))
+    return found
+
+
+async def test_a_lever_that_nobody_can_pull_is_refused_before_anything_is_sent(tmp_path):
+    """A scenario that restarts the target needs to know how."""
+    plan, fleet = planned("retry-storm")
+    with pytest.raises(UsageProblem, match="restart"):
+        await run_load(plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
+
+
+async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
+    """A sink that takes 20 ms a request on one connection holds 50 a second, not more."""
+    plan, fleet = planned(
+        rate=30, duration_s=1, requests={"batch": 2, "connections": 1, "drain_s": 0.5}
+    )
+    sink = Sink()
+    plain = sink.handle
+
+    class Slow:
+        def __init__(self, writer):
+            self.writer = writer
+
+        def write(self, data):
+            time.sleep(0.02)
+            self.writer.write(data)
+
+        def __getattr__(self, name):
+            return getattr(self.writer, name)
+
+    async def slow(reader, writer):
+        await plain(reader, Slow(writer))
+
+    with serving(slow) as port:
+        errand = Errand(
+            plan=with_limits(plan, response_p99_ms=400),
+            ingest=form(port),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            resolution=1.0,
+        )
+        result, ranges = await carry_out(
+            errand, calibrated=False, find_limit=True, keep=lambda *_: None
+        )
+    assert result.knee_low_rps is not None
+    assert result.knee_high_rps is not None
+    assert 1 <= result.knee_low_rps < 70
+    assert ids(fleet, ranges) == set(sink.stored)
+    assert set(sink.seen.values()) == {1}
+
+
+async def test_calibration_measures_the_generator_against_a_sink_that_stores_nothing(tmp_path):
+    """The figure is in requests per second, well above what the sink tests need."""
+    plan, fleet = planned()
+    errand = Errand(plan=plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
+    assert await calibrate(errand) > 100
+
+
+def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(tmp_path):
+    """FastHttpUser with the fleet's own events: accepted is what the sink holds."""
+    plan, fleet = planned()
+    sink = Sink()
+    with serving(sink.handle) as port:
+        child = ChildPlan(plan=plan, form=form(port), fleet=fleet.identity("load"))
+        (tmp_path / "plan.json").write_bytes(encode(child))
+        environment = {
+            **os.environ,
+            "TRUEUP_PLAN": str(tmp_path / "plan.json"),
+            "TRUEUP_OUT": str(tmp_path / LOAD_FILE),
+        }
+        flags = ["--headless", "-u", "4", "-r", "4", "-t", "2s", "--stop-timeout", "5"]
+        subprocess.run(
+            [sys.executable, "-m", "locust", "-f", str(LOCUSTFILES / "fasthttp.py"), *flags],
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    ranges = collect(read_lines(tmp_path / LOAD_FILE)).ranges
+    assert ids(fleet, ranges) == set(sink.stored)
+    assert len(sink.stored) >= 400
