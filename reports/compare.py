@@ -16,11 +16,11 @@ from typing import Final
 import numpy as np
 
 from reports.errors import NotComparable
-from reports.facts import ExitStatus, Verdict
+from reports.facts import ExitStatus, Json, Verdict
+from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.records import LoadResult
 from reports.text import figure
-from reports.verdicts import STATUSES, VERDICTS
 
 __all__ = [
     "FLOOR",
@@ -30,6 +30,7 @@ __all__ = [
     "Trend",
     "bootstrap_difference",
     "compare",
+    "comparison_document",
     "comparison_text",
 ]
 
@@ -227,6 +228,37 @@ def comparison_text(comparison: Comparison) -> str:
         lines.append("Every check says what it said.")
     lines += ["", *(_load_line(change) for change in comparison.load)] if comparison.load else []
     return "\n".join(lines) + "\n"
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Json]:
+    """The comparison as plain JSON values; `worse` decides the exit status."""
+    return {
+        "before": comparison.before.header.run,
+        "after": comparison.after.header.run,
+        "worse": comparison.status is not ExitStatus.CONFORMS,
+        "changes": [
+            {
+                "check": change.check,
+                "before": str(change.before) if change.before else None,
+                "after": str(change.after) if change.after else None,
+                "trend": str(change.trend),
+            }
+            for change in comparison.changes
+        ],
+        "load": [
+            {
+                "scenario": change.scenario,
+                "figure": change.figure,
+                "unit": change.unit,
+                "before": change.before,
+                "after": change.after,
+                "difference_low": change.low,
+                "difference_high": change.high,
+                "trend": str(change.trend),
+            }
+            for change in comparison.load
+        ],
+    }
 
 
 def _word(verdict: Verdict | None) -> str:

@@ -19,6 +19,7 @@ from reports.curl import curl_script, request_line
 from reports.facts import Json
 from reports.figures import LoadFigures
 from reports.histogram import PERCENTILE_RULE
+from reports.looks import IMPACTS, STATUSES, VERDICTS
 from reports.model import CheckRow, RunReport
 from reports.plots import axis_ms, percentile_plot, seconds_plot
 from reports.records import Exchange
@@ -35,7 +36,6 @@ from reports.text import (
     visible,
 )
 from reports.tieout import COLUMNS, TieOutRow, pivot
-from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
 __all__ = ["LIMITS", "Limits", "render_html"]
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from reports.facts import CheckResult, ExitStatus, Verdict
+from reports.looks import IMPACTS, STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.text import amount, duration, figure, milliseconds, one_line, rate
 from reports.tieout import COLUMNS, pivot
-from reports.verdicts import IMPACTS, STATUSES, VERDICTS
 
 __all__ = ["markdown_text", "render_markdown"]
 

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import Final
 
 from reports.facts import Json, Verdict
+from reports.looks import VERDICTS
 from reports.markdown import markdown_text
 from reports.text import duration
-from reports.verdicts import VERDICTS
 
 __all__ = [
     "FaultRow",

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from reports.facts import CheckResult, ExitStatus, Verdict
 from reports.figures import Latency, LoadFigures
+from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
 from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
-from reports.verdicts import STATUSES, VERDICTS
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ import click
 from rich.console import Console
 
 from reports.badge import render_badge
-from reports.compare import compare, comparison_text
+from reports.compare import compare, comparison_document, comparison_text
 from reports.ctrf import render_ctrf
 from reports.exports import render_csv, render_prometheus
 from reports.facts import EXIT_STATUS
@@ -100,7 +101,8 @@ def show(run: Path, form: str | None, out: Path | None) -> int:
 @command.command("compare", short_help="Say what changed from one run to another.")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
-def compare_runs(before: Path, after: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+def compare_runs(before: Path, after: Path, as_json: bool) -> int:
     """Say what changed from the run BEFORE to the run AFTER.
 
     Verdicts that changed, and load figures with the interval of their difference. Runs of
@@ -108,7 +110,8 @@ def compare_runs(before: Path, after: Path) -> int:
     got worse, else 0.
     """
     comparison = compare(_read(before), _read(after))
-    _say(comparison_text(comparison))
+    document = json.dumps(comparison_document(comparison), ensure_ascii=False) + "\n"
+    _say(document if as_json else comparison_text(comparison))
     return EXIT_STATUS[comparison.status]
 
 

@@ -117,6 +117,9 @@ def test_two_runs_are_compared(
     status, out, _ = call(capsys, "compare", good, bad)
     assert status == 1
     assert "summaries-equal-logs: no report → fail" in out
+    document = json.loads(call(capsys, "compare", good, bad, "--json")[1])
+    assert document["worse"] is True
+    assert {change["trend"] for change in document["load"]} == {"no difference seen"}
     status, _, err = call(capsys, "compare", good, other)
     assert status == 4
     assert "differ in seed (7 and 8)" in err

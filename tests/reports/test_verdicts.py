@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from reports.facts import CheckResult, ExitStatus, LoadThreshold, Verdict
-from reports.verdicts import VERDICTS, load_status, overall, tally
+from reports.looks import VERDICTS
+from reports.verdicts import load_status, overall, tally
 from tests.reports.factory import load_result
 
 
