@@ -70,8 +70,9 @@ class Fields:
                 "a header that is no secret can be written as plain text",
             )
         elif found:
-            # `Bearer abc` may be echoed without its first word.
-            self.secrets.update({found, found.split()[-1]})
+            # `Bearer abc…` may be echoed without its first word.
+            parts = (found, found.split()[-1])
+            self.secrets.update(part for part in parts if len(part) >= SHORTEST_SECRET)
         return found
 
     def base_url(self, value: str | Table) -> str:

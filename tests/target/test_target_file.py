@@ -358,6 +358,13 @@ def test_a_token_is_struck_out_without_its_scheme_too(tmp_path: Path) -> None:
     assert {"Bearer canary-token", "canary-token"} <= set(target.secrets)
 
 
+def test_a_short_last_word_is_not_struck_out_by_itself(tmp_path: Path) -> None:
+    """Else every `1` of a record would go."""
+    target = _load(tmp_path, _FULL, {**_ENVIRON, "INGEST": "version 1"})
+    assert "1" not in target.secrets
+    assert "version 1" in target.secrets
+
+
 def test_a_key_too_short_to_strike_out_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match="4 characters or more in A_PUBLIC"):
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "1"})
