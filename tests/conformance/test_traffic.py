@@ -27,7 +27,7 @@ def events_of(customers: Sequence[int], count: int) -> list[dict[str, Json]]:
     return [
         {
             "log_id": str(UUID(int=(0xC0FFEE << 64) + n)),
-            "customer_id": customers[n % len(customers)],
+            "customer_id": customers[n // 4 % len(customers)],
             "proxy_user_id": f"traffic-user-{n % 5}",
             "log_network": NETWORKS[n % 4],
             "log_protocol": "http",
