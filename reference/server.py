@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -26,6 +27,8 @@ __all__ = ["SWEEP_S", "Options", "serve"]
 SWEEP_S: Final = 30.0
 """Pause between two rounds of maintenance, in seconds of real time."""
 _GRACE_S: Final = 5.0
+_LINE_LIMIT: Final = 1 << 16
+"""Longest request line, in bytes; a filter on every field fits in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,18 @@ async def serve(options: Options, seams: Seams, announce: Callable[[dict[str, An
 async def _listen(
     options: Options, context: Context, announce: Callable[[dict[str, Any]], None]
 ) -> None:
+    # What is no HTTP is answered with 400 and is no news; our own failures are logged elsewhere.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(
-        build_app(context), access_log=None, auto_decompress=False, shutdown_timeout=_GRACE_S
+        build_app(context),
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=_GRACE_S,
+        max_line_size=_LINE_LIMIT,
     )
     await runner.setup()
     try:

@@ -16,6 +16,8 @@ from reference.times import DAY_US, format_instant, parse_instant
 
 __all__ = ["breakdown", "graph"]
 
+_LATEST: Final = "9000-01-01"
+_LATEST_US: Final = parse_instant(_LATEST)[0]
 _WINDOW: Final = ("preset", "period_start", "period_end")
 _FILTERS: Final = ("hostname", "network", "proxy_user_id")
 _GRAPH: Final = (*_WINDOW, "interval", *_FILTERS, "service_id", "show_log_concurrency")
@@ -41,7 +43,10 @@ class _Asked:
 
 def _instant(name: str, text: str) -> int:
     try:
-        return parse_instant(text)[0]
+        at_us = parse_instant(text)[0]
+        if at_us < _LATEST_US:
+            return at_us
+        raise Problem(400, f"{name} must lie before {_LATEST}.")
     except ValueError:
         raise Problem(
             400, f"{name} must be YYYY-MM-DD HH:MM:SS (UTC) or YYYY-MM-DD, not {text[:60]!r}."

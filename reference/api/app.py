@@ -95,7 +95,8 @@ def _routes(with_control: bool) -> list[_Route]:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    # A header may hold any bytes; aiohttp hands the odd ones over as surrogates.
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
 def _tenant(context: Context, request: web.Request) -> int:

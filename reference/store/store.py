@@ -8,7 +8,6 @@ read from a snapshot that is renewed when it is older than that.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from reference.errors import StartProblem, StoreProblem
 from reference.ids import new_key
 from reference.seams import Seams
 from reference.store.schema import DATABASE, connect, prepare
+from reference.store.scratch import scratch_directory
 from reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
 from reference.store.writer import Writer
 
@@ -37,7 +37,7 @@ class Store:
 
     def __init__(self, data: Path | None, *, tenants: int, seams: Seams) -> None:
         self._seams = seams
-        self._temporary = tempfile.TemporaryDirectory(prefix="trueup-") if data is None else None
+        self._temporary = scratch_directory() if data is None else None
         folder = Path(self._temporary.name) if self._temporary else data
         assert folder is not None
         self._path = folder / DATABASE

@@ -92,7 +92,9 @@ class Writer:
             return None
         return max(0.0, self._open_since_s + self._hold_s - monotonic_s())
 
-    def _commit_together(self, group: list[_Work]) -> None:
+    def _commit_together(self, waiting: list[_Work]) -> None:
+        # From here on an answer can no longer be cancelled, so that it can be given.
+        group = [work for work in waiting if work.answer.set_running_or_notify_cancel()]
         try:
             self._begin()
             settled = [(work, *self._attempt(work)) for work in group]

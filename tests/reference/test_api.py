@@ -167,6 +167,7 @@ async def test_errors_are_json_everywhere(served: Served) -> None:
         ("analytics/graph", {"interval": "week"}, 400),
         ("analytics/graph", {"preset": "today", "period_start": "2025-01-01"}, 422),
         ("analytics/graph", {"network": "wifi"}, 400),
+        ("analytics/graph", {"period_start": "9999-12-01", "interval": "month"}, 400),
         ("analytics/breakdown", {"limit": "0"}, 400),
         ("proxy_user/create", {"method": "POST", "json": {"nosuch": 1}}, 400),
         ("customer/retrieve", {"page": "1"}, 400),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from reference.graph import PRESETS
+from reference.store.money import KINDS
 from reference.zoo import FAULTS, VARIANTS
 from tests.reference.served import USER, event, ndjson
 
@@ -206,3 +209,26 @@ def test_an_ingest_key_comes_from_the_environment() -> None:
         assert where["ingest_key"] == "hush"
         assert ask(where["ingest_url"], data=b"")[0] == 401
         assert ask(where["ingest_url"], data=b"", headers={"X-Ingest-Key": "hush"})[0] == 200
+
+
+@pytest.mark.slow
+def test_the_leavings_of_a_killed_server_go_with_the_next_start(tmp_path: Path) -> None:
+    with running(TMPDIR=str(tmp_path)) as (process, _):
+        (left,) = tmp_path.iterdir()
+        process.kill()
+        process.wait(timeout=20)
+    with running(TMPDIR=str(tmp_path)) as (process, _):
+        (own,) = tmp_path.iterdir()
+        assert own != left
+        process.terminate()
+        process.wait(timeout=20)
+        assert not list(tmp_path.iterdir())
+
+
+def test_the_page_names_every_option_and_preset() -> None:
+    """docs/reference.md keeps up with the command line, the presets and the control calls."""
+    page = (ROOT / "docs" / "reference.md").read_text()
+    shown = fails("serve", "--help").stdout
+    options = set(re.findall(r"--[a-z-]+", shown)) - {"--help"}
+    assert len(options) >= 10
+    assert not [name for name in (*options, *PRESETS, *KINDS) if f"`{name}" not in page]
