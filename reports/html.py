@@ -7,13 +7,14 @@ can act. Every value is made visible, cut and escaped on its way in.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.curl import curl_script, request_line
 from reports.facts import Json
@@ -107,6 +108,7 @@ def _environment() -> Environment:
         "moment": moment,
         "ms": milliseconds,
         "rate": rate,
+        "prose": _prose,
         "request": request_line,
     }
     environment.globals |= {
@@ -121,6 +123,11 @@ def _environment() -> Environment:
 def _finalize(value: object) -> object:
     """Every printed text is made visible; markup of our own stays as it is."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _prose(text: str, limit: int) -> Markup:
+    """A sentence of ours or of a check, cut and escaped; what stands in backticks is code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(cut(text, limit)))))  # noqa: S704
 
 
 def _tone(row: CheckRow) -> str:

@@ -23,6 +23,8 @@ _LEFT: Final = 58
 _RIGHT: Final = 12
 _TOP: Final = 10
 _BOTTOM: Final = 26
+_LEAST_MS: Final = 0.001
+"""A latency below a microsecond is drawn as one: it says nothing more."""
 _NINES: Final = ((0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"))
 
 
@@ -84,7 +86,7 @@ def percentile_plot(latencies: Sequence[Latency]) -> Markup:
     values = [ms for one in held for _, ms in one.curve if ms > 0]
     if not values:
         return Markup("")
-    low = 10.0 ** math.floor(math.log10(min(values)))
+    low = max(_LEAST_MS, 10.0 ** math.floor(math.log10(min(values))))
     high = 10.0 ** math.ceil(math.log10(max(values)) + 1e-9)
     frame = _Frame(height=240, x_max=4.0, y_min=low, y_max=max(high, low * 10), log=True)
     decades = range(round(math.log10(frame.y_min)), round(math.log10(frame.y_max)) + 1)
