@@ -50,8 +50,11 @@ class Frame:
     """Unix seconds."""
     leaf_s: int
     area: npt.NDArray[np.signedinteger]
-    """Running sum of weights over (leaf, channel), row by row."""
-    jobs: Jobs
+    """Running sum of weights over the cells (leaf, channel) with work, row by row."""
+    leaf: Ints
+    channel: Ints
+    job: Ints
+    """By cell: the job that is ON."""
     lane: Ints
     """By job: who works."""
     word: Words
@@ -70,7 +73,7 @@ class Stretch(NamedTuple):
     """Unix seconds."""
     channel: Ints
     job: Ints
-    """Place of the job in `frame.jobs`."""
+    """Number of the job in the frame."""
     frame: Frame
 
 
@@ -110,16 +113,12 @@ class Arrivals:
         place %= frame.count * frame.step
         place >>= frame.shift
         cell = np.searchsorted(frame.area, place.astype(frame.area.dtype), side="right")
-        leaf, channel = np.divmod(cell, len(self.channels))
-        second = leaf * frame.leaf_s + frame.begin
+        second = frame.leaf.take(cell) * frame.leaf_s + frame.begin
         if frame.leaf_s > 1:
             second += (((word >> _U(16)) & _U(0xFFFF)).astype(np.int64) * frame.leaf_s) >> 16
         np.minimum(second, self._latest(first, count), out=second)
         np.maximum(second, frame.begin, out=second)
-        channels = self.channels
-        period = leaf * frame.leaf_s + frame.begin + channels.phase.take(channel)
-        period //= channels.period.take(channel)
-        job = period - frame.jobs.first_period.take(channel) + frame.jobs.first.take(channel)
+        channel, job = frame.channel.take(cell), frame.job.take(cell)
         return Stretch(second=second, channel=channel, job=job, frame=frame)
 
     def _latest(self, first: int, count: int) -> Ints:
@@ -158,10 +157,12 @@ class Arrivals:
         low, high, weight, channel = (array[seen] for array in (low, high, weight, jobs.channel))
         np.add.at(steps, (low, channel), weight)
         np.subtract.at(steps, (high, channel), weight)
-        rates = np.cumsum(steps[:-1], axis=0)
-        area = np.cumsum(rates.ravel())
-        if area[-1] == 0:
-            area = np.cumsum(np.ones(leaves * len(self.channels), dtype=np.int64))
+        rates = np.cumsum(steps[:-1], axis=0).ravel()
+        if not rates.any():
+            rates[:] = 1
+        cells = np.flatnonzero(rates)
+        leaf, channel = np.divmod(cells, len(self.channels))
+        area = np.cumsum(rates[cells])
         total = int(area[-1])
         if total < 2**31:
             area = area.astype(np.int32)
@@ -175,7 +176,9 @@ class Arrivals:
             begin=begin,
             leaf_s=leaf_s,
             area=area,
-            jobs=jobs,
+            leaf=leaf,
+            channel=channel,
+            job=self.channels.job_at(jobs, channel, leaf * leaf_s + begin),
             lane=self.channels.lane(jobs.channel, jobs.period),
             word=mix64(self.channels.word(jobs.channel, jobs.period) + _U(1)),
             bad=self.incidents.bad(networks, seconds),

@@ -129,6 +129,11 @@ class Channels:
             first_period=first_period,
         )
 
+    def job_at(self, jobs: Jobs, channel: Ints, second: Ints) -> Ints:
+        """Place in `jobs` of each channel's job at a Unix second."""
+        period = (second + self.phase.take(channel)) // self.period.take(channel)
+        return period - jobs.first_period.take(channel) + jobs.first.take(channel)
+
     def lane(self, channel: Ints, period: Ints) -> Ints:
         """The lane that works in period `period` of a channel."""
         word = self.word(channel, (period >> self.keep.take(channel)) | (1 << 39))

@@ -27,7 +27,7 @@ __all__ = ["Totals", "add_row", "totals"]
 
 _DAY: Final = 86400
 _HOUR: Final = 3600
-_CHUNK: Final = 1 << 14
+_CHUNK: Final = 1 << 16
 _LOOSE_MAX: Final = 1 << 20
 """Entries of the sparse store after which equal cells are put together."""
 
