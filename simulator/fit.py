@@ -94,6 +94,8 @@ def _json_row(number: int, line: str) -> tuple[int, Mapping[str, Json], str]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         return number, {}, f"not JSON: {error.msg} at column {error.colno}"
+    except (ValueError, RecursionError) as error:
+        return number, {}, f"not JSON that can be read: {str(error).split(';')[0]}"
     if not isinstance(row, dict):
         return number, {}, "expected an object"
     return number, row, ""
@@ -107,8 +109,8 @@ def _fault(row: Mapping[str, Json]) -> str:
     if row["log_network"] not in NETWORKS:
         return f"log_network: expected one of {', '.join(NETWORKS)}, not {row['log_network']!r}"
     try:
-        if int(str(row["log_total_bytes"])) < 0:
-            return f"log_total_bytes: expected at least 0, not {row['log_total_bytes']}"
+        if not 0 <= int(str(row["log_total_bytes"])) < 2**63:
+            return f"log_total_bytes: expected 0 … 2^63-1, not {row['log_total_bytes']}"
     except ValueError:
         return f"log_total_bytes: expected a whole number, not {row['log_total_bytes']!r}"
     try:

@@ -1,0 +1,60 @@
+"""Files of events that a profile is to be fitted from: broken ones are named line by line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import main
+
+ROW = {
+    "log_network": "isp",
+    "log_total_bytes": 5120,
+    "log_request_datetime": "2025-04-01 13:00:00",
+    "log_hostname": "apple.com",
+}
+
+
+def line(**changes: object) -> bytes:
+    return json.dumps(ROW | changes).encode() + b"\n"
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "0 events"),
+    "bytes": (bytes(range(128, 256)) * 8, "not UTF-8 text"),
+    "html": (b"<!doctype html>\n", "expected a header with log_network"),
+    "half a line": (line() * 3 + line()[:40] + b"\n", ":4: not JSON"),
+    "a list": (line() + b"[1]\n", ":2: expected an object"),
+    "too deep": (line() + b'{"a":' + b"[" * 100_000 + b"}\n", ":2: not JSON that can be read"),
+    "5000 digits": (
+        line() + b'{"log_total_bytes":' + b"9" * 5000 + b"}\n",
+        ":2: not JSON that can be read",
+    ),
+    "an infinite size": (
+        line() + line().replace(b"5120", b"1e999"),
+        ":2: log_total_bytes: expected a whole number",
+    ),
+    "a negative size": (line(log_total_bytes=-5), ":1: log_total_bytes: expected 0"),
+    "a size beyond 64 bits": (line(log_total_bytes=2**63), ":1: log_total_bytes: expected 0"),
+    "another network": (line(log_network="satellite"), ":1: log_network: expected one of"),
+    "no day": (line(log_request_datetime="2025-02-30 00:00:00"), ":1: log_request_datetime"),
+    "no hostname": (line(log_hostname=None), ":1: log_hostname is missing"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_of_events_is_a_letter(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 4, the line and what was expected, no traceback, no profile."""
+    content, message = BROKEN[name]
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as end:
+        main(["fleet", "fit", str(path)])
+    out, err = capsys.readouterr()
+    assert (end.value.code, out) == (4, ""), err
+    assert message in err
+    assert "Traceback" not in err
