@@ -85,7 +85,7 @@ def _letter(result: CheckResult) -> Iterable[str]:
 
 def _missing(name: str, report: RunReport) -> Xml.Element:
     case = _empty_case("trueup.undelivered", name, 0.0)
-    why = "the run was cut short before it" if report.interrupted else "it reported nothing"
+    why = "the run ended before it" if report.ended_early else "it reported nothing"
     Xml.SubElement(case, "error", message=f"declared for this run, but {why}", type="missing")
     return case
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from reports.errors import JournalError
 from reports.facts import (
@@ -37,6 +38,9 @@ from reports.records import (
 from reports.verdicts import Tally, by_weight, overall, tally
 
 __all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
+
+_GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
+"""Footers of runs that stopped because the target, or the request, could not be dealt with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,9 @@ class RunReport:
     """Requests to the target that were written down."""
     interrupted: bool
     """Cut short: by a person, or because the process died (no footer)."""
+    ended_early: bool
+    """Cut short, or given up because the target could not be judged: what is missing was then
+    never reached. In a run that went to its end, a missing check is our own error."""
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
@@ -124,11 +131,12 @@ def build_report(journal: Journal) -> RunReport:
     reported = {result.check for result in results}
     missing = tuple(name for name in header.checks if name not in reported)
     interrupted = footer is None or footer.interrupted
+    ended_early = interrupted or (footer is not None and footer.exit_status in _GIVEN_UP)
     finished_at = footer.finished_at if footer else ""
     return RunReport(
         journal=journal.path,
         header=header,
-        status=_status(journal, results, load, missing, interrupted=interrupted),
+        status=_status(journal, results, load, missing, ended_early=ended_early),
         tally=tally(results, missing=len(missing)),
         rows=_rows(results, exchanges),
         missing=missing,
@@ -141,6 +149,7 @@ def build_report(journal: Journal) -> RunReport:
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
         requests=len(exchanges),
         interrupted=interrupted,
+        ended_early=ended_early,
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
     )
@@ -159,16 +168,11 @@ def _status(
     load: Sequence[LoadResult],
     missing: Sequence[str],
     *,
-    interrupted: bool,
+    ended_early: bool,
 ) -> ExitStatus:
-    """The status that the facts give, unless the run itself ended in an error that outranks it.
-
-    A run that stopped early because the target could not be reached says so in its footer
-    (2, or 4 for a wrong request); the checks it never came to are then not our error.
-    """
+    """The status that the facts give, unless the run itself ended in an error that outranks it."""
     recorded = journal.footer.exit_status if journal.footer else None
-    early = recorded in (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
-    status = overall(results, load, missing=missing, interrupted=interrupted or early)
+    status = overall(results, load, missing=missing, interrupted=ended_early)
     by_number = {number: name for name, number in EXIT_STATUS.items()}
     said = by_number.get(recorded) if recorded is not None else None
     if said in (ExitStatus.OUR_ERROR, ExitStatus.USAGE) and status is not ExitStatus.VIOLATES:

@@ -88,7 +88,8 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     yield ""
     yield _laws(report, width=width)
     for name in report.missing[:5]:
-        yield Text(one_line(f"?  {name}: declared, but reported nothing", width), style="yellow")
+        why = "not reached" if report.ended_early else "declared, but reported nothing"
+        yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
     if len(report.missing) > 5:
         yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
     if report.tie_outs:
