@@ -185,7 +185,7 @@ _ROWS: Final = (
         "failed-requests",
         "counted not-counted",
         "S6",
-        "Whether requests that failed are in summaries and ledgers.",
+        "Whether requests that failed are in summaries, ledgers and graph.",
         probed=False,
     ),
     _choice(

@@ -52,17 +52,47 @@ def add(one: Counts, other: Counts) -> Counts:
 
 @dataclass(frozen=True)
 class Expected:
-    """What was sent, in the sums that the views are compared with. Computed once."""
+    """What was sent, in the sums that the views are compared with. Computed once.
+
+    Where the target reads failed or empty requests as not counted, what is certain shrinks to what
+    counts in any case, and the slack takes the rest: sums do not tell which bytes were whose.
+    """
 
     sent: SentTraffic
+    failed_count: bool = True
+    empty_count: bool = True
 
     @cached_property
     def cells(self) -> Mapping[CellKey, Counts]:
-        return self.sent.cells()
+        if self.failed_count and self.empty_count:
+            return self.sent.cells()
+        return {key: self._split(counts)[0] for key, counts in self.sent.cells().items()}
 
     @cached_property
     def slack(self) -> Mapping[CellKey, Counts]:
-        return self.sent.slack()
+        if self.failed_count and self.empty_count:
+            return self.sent.slack()
+        slack = dict(self.sent.slack())
+        for key, counts in self.sent.cells().items():
+            slack[key] = add(slack.get(key, NOTHING), self._split(counts)[1])
+        return slack
+
+    @classmethod
+    def as_read(cls, sent: SentTraffic, readings: Mapping[str, str]) -> Expected:
+        """What summaries, ledgers and graph must show under a target's readings."""
+        return cls(
+            sent,
+            failed_count=readings.get("failed-requests", "counted") == "counted",
+            empty_count=readings.get("zero-byte-requests", "counted") == "counted",
+        )
+
+    def _split(self, counts: Counts) -> tuple[Counts, Counts]:
+        """What must be counted, and what may be."""
+        most = counts.requests if self.failed_count else counts.successful
+        least = most if self.empty_count else 0
+        free = counts.bytes if counts.error and not self.failed_count else 0
+        sure = counts._replace(requests=least, bytes=counts.bytes - free)
+        return sure, Counts(most - least, free, 0, 0)
 
     @cached_property
     def users(self) -> frozenset[tuple[int, str]]:
@@ -104,13 +134,16 @@ def judge_traffic(
     if facts.plan is None:
         return [], []
     expected = Expected(sent)
+    summed = Expected.as_read(sent, {name: one.value for name, one in facts.readings.items()})
     rows: list[TieOut] = []
     checks = [
         Check(
             name=name,
             law=law,
             title=title,
-            judge=partial(judge, expected=expected, part=part, rows=rows),
+            judge=partial(
+                judge, expected=expected if judge is _logs else summed, part=part, rows=rows
+            ),
             impact=Impact.UNDER_CHARGE,
             eventual=True,
         )

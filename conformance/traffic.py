@@ -93,7 +93,10 @@ async def reconcile_traffic(
     expected = Expected(sent)
     async with ReadClient(target, recorder, clock) as client:
         shell = _Shell(client, recorder, clock, expected, part)
-        await shell.settle(float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S)))
+        await shell.settle(
+            Expected.as_read(sent, target.readings),
+            float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S)),
+        )
         results, rows = await shell.read(1)
         if any(result.verdict is Verdict.FAIL for result in results):
             await clock.sleep(0.5)
@@ -131,7 +134,7 @@ class _Shell:
     def _facts(self) -> Facts:
         return Facts(self._recorder.records, part=self._part)
 
-    async def settle(self, limit_s: float) -> None:
+    async def settle(self, expected: Expected, limit_s: float) -> None:
         """Poll the graphs until they show what was sent, three times in a row."""
         cells, slack = self._expected.cells, self._expected.slack
         started = self._clock.monotonic()
@@ -140,19 +143,19 @@ class _Shell:
             attempt += 1
             questions = graph_asks(self._facts, cells, slack, 9)
             await self._ask([ask for ask, _ in questions], f"{stage_of(self._part)} wait", attempt)
-            sights = sights + 1 if self._all_there(questions) else 0
+            sights = sights + 1 if self._all_there(expected, questions) else 0
             if not sights:
                 await self._clock.sleep(pause)
                 pause = min(pause * 1.5, POLL_MOST_S)
 
-    def _all_there(self, questions: Sequence[tuple[Ask, str]]) -> bool:
+    def _all_there(self, expected: Expected, questions: Sequence[tuple[Ask, str]]) -> bool:
         facts = self._facts
         for ask, network in questions:
             points, _, _ = facts.points(f"{stage_of(self._part)} wait", ask)
             customer = facts.scene.customers[ask.tenant]
             sent = sum(
                 sure.requests
-                for (number, lane, _), (sure, _) in self._expected.days.items()
+                for (number, lane, _), (sure, _) in expected.days.items()
                 if (number, lane) == (customer, network)
             )
             if sum(point.requests for point in points) < sent:
