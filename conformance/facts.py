@@ -53,6 +53,9 @@ class Point:
     at: datetime | None
     requests: int
     bytes: int
+    successful: int | None = None
+    error: int | None = None
+    """None where the graph does not count outcomes beside its requests."""
 
 
 def scene_of(plan: JudgePlan, readings: Mapping[str, str]) -> Scene:
@@ -246,7 +249,12 @@ def part_of(stage: str) -> str:
 
 def _point(value: Json, shape: Mapping[str, str]) -> Point:
     row = value if isinstance(value, dict) else {}
+    beside = shape.get("requests", "requests").rpartition(".")[0]
+    near = dotted(row, beside) if beside else row
+    outcomes = near if isinstance(near, dict) else {}
     return Point(
+        successful=whole(outcomes, "successful"),
+        error=whole(outcomes, "error"),
         at=moment(dotted(row, shape.get("time", "datetime"))),
         requests=whole({"v": dotted(row, shape.get("requests", "requests"))}, "v") or 0,
         bytes=whole({"v": dotted(row, shape.get("bytes", "bytes"))}, "v") or 0,

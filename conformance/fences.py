@@ -30,7 +30,7 @@ __all__ = [
     "usage_days",
 ]
 
-FENCED_STAGES: Final = ("open", "now", "money", "past-90")
+FENCED_STAGES: Final = ("open", "now", "money", "past-7", "past-90")
 DAYS: Final = 8
 """Days before the run's own that a fence covers; events are never older than 7 days."""
 

@@ -82,12 +82,17 @@ def dotted(body: Json, path: str) -> Json:
 
 
 def same_hostname(one: str, other: str) -> bool:
-    """Whether two names are one host for DNS: letter case and a trailing dot do not matter."""
+    """Whether two names are one host for DNS: letter case, a trailing dot and the spelling of
+    letters beyond ASCII do not matter."""
     return _plain(one) == _plain(other)
 
 
 def _plain(name: str) -> str:
-    return name.lower().removesuffix(".")
+    plain = name.lower().removesuffix(".")
+    try:
+        return plain if plain.isascii() else plain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return plain
 
 
 def counts_of(rows: Iterable[Row]) -> Counts:

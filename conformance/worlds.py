@@ -34,8 +34,8 @@ CONCURRENT_WRITERS: Final = 20
 """Events written to one key at once: 190 pairs; a loss of 5 % of all pairs shows at 99.99 %."""
 TIED_ROWS: Final = 23
 """Logs of one moment: more than two pages of 7 and of 11."""
-LONG_ROWS: Final = 260
-"""Logs of one user: more than two full pages of the documented maximum."""
+LONG_ROWS: Final = 520
+"""Logs of one user, in one delivery: several full pages, and more than a round 500."""
 EVE_LEAD_S: Final = 10
 """Seconds before midnight at which the last events of a day are planted."""
 ENGAGED: Final = 5
@@ -198,6 +198,7 @@ def _hosts(scene: Scene) -> Sequence[Batch]:
         "www." + base,
         "a.b." + base,
         "xn--bcher-kva." + base,
+        "grün." + base,
         "192.0.2.7",
         "2001:db8::7",
         "under_score." + base,
@@ -218,6 +219,7 @@ def _hosts(scene: Scene) -> Sequence[Batch]:
 
 STATUSES: Final = (
     {"log_status_code": 200},
+    {"log_status_code": 204},
     {"log_status_code": 301},
     {"log_status_code": 404},
     {"log_status_code": 502},
@@ -413,6 +415,12 @@ def _used(scene: Scene) -> Sequence[Batch]:
     )
 
 
+def _leaver(scene: Scene) -> Sequence[Batch]:
+    """A proxy user that is deleted later on."""
+    at = _present(scene)
+    return (Batch(events=tuple(event(scene, "leaver", n, bytes=4**n, at=at) for n in range(3))),)
+
+
 def _eve(scene: Scene) -> Sequence[Batch]:
     """The last events of a day, after which nothing else comes; `scene.now` is that eve."""
     return (
@@ -458,6 +466,7 @@ WORLDS: Final = (
     World(name="tenants", plant=_tenants),
     World(name="graph", plant=_graph),
     World(name="used", plant=_used),
+    World(name="leaver", plant=_leaver),
     World(name="eve", plant=_eve, stage="eve"),
     World(name="restart", plant=_restart, stage="restart"),
 )

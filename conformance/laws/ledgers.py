@@ -8,6 +8,7 @@ said: inconclusive.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final
@@ -49,32 +50,40 @@ def _numbers(facts: Facts, stage: str, pool: str) -> tuple[int, ...]:
     return () if walk is None else walk.numbers
 
 
-def _ledger_equals_summaries(facts: Facts) -> Finding:
-    """Usage and summaries of a pool move by the same bytes in every day of the run."""
-    tally = Tally(facts)
-    for pool in _pools(facts):
-        if not (_quiet(tally, "open", pool) and _quiet(tally, NOW, pool)):
-            continue
-        used = [fences.usage_days(facts, stage, pool) for stage in ("open", NOW)]
-        summed = [fences.summary_days(facts, stage, pool) for stage in ("open", NOW)]
-        events = [event for event in facts.events(*METERED, "late") if event["log_network"] == pool]
-        for day in sorted({*used[1], *summed[1]}):
-            if day not in summed[1] and used[0].get(day) == used[1].get(day):
-                continue  # a day before the fence's: nothing moved
-            before, after = (days.get(day, NOTHING).bytes for days in summed)
-            moved = after - before
-            charged = used[1].get(day, 0) - used[0].get(day, 0)
-            if moved or charged:
-                tally.saw()
-            if moved != charged:
-                tally.differs(
-                    f"{pool} ledger · usage of {day}",
-                    f"{moved} bytes more, as its summaries",
-                    f"{charged} bytes more",
-                    events=[e for e in events if day_of(e["log_request_datetime"]) == day],
-                    exchanges=_numbers(facts, NOW, pool),
-                )
-    return tally.finding("the ledgers moved by the bytes of the summaries, day for day")
+def ledger_equals_summaries(*stages: str) -> Callable[[Facts], Finding]:
+    """A judge: usage and summaries of a pool move by the same bytes in every day of the run."""
+
+    def judge(facts: Facts) -> Finding:
+        tally = Tally(facts)
+        for stage in stages:
+            for pool in _pools(facts):
+                if _quiet(tally, "open", pool) and _quiet(tally, stage, pool):
+                    _moved_alike(tally, stage, pool)
+        return tally.finding("the ledgers moved by the bytes of the summaries, day for day")
+
+    return judge
+
+
+def _moved_alike(tally: Tally, stage: str, pool: str) -> None:
+    facts = tally.facts
+    used = [fences.usage_days(facts, each, pool) for each in ("open", stage)]
+    summed = [fences.summary_days(facts, each, pool) for each in ("open", stage)]
+    events = [event for event in facts.events(*METERED, "late") if event["log_network"] == pool]
+    for day in sorted({*used[1], *summed[1]}):
+        if day not in summed[1] and used[0].get(day) == used[1].get(day):
+            continue  # a day before the fence's: nothing moved
+        before, after = (days.get(day, NOTHING).bytes for days in summed)
+        charged = used[1].get(day, 0) - used[0].get(day, 0)
+        if after - before or charged:
+            tally.saw()
+        if after - before != charged:
+            tally.differs(
+                f"{pool} ledger · usage of {day} at stage {stage}",
+                f"{after - before} bytes more, as its summaries",
+                f"{charged} bytes more",
+                events=[e for e in events if day_of(e["log_request_datetime"]) == day],
+                exchanges=_numbers(facts, stage, pool),
+            )
 
 
 def _one_usage_row_a_day(facts: Facts) -> Finding:
@@ -308,7 +317,7 @@ CHECKS: Final = (
         name="ledgers-equal-summaries",
         law="LEDGER=SUM",
         title="A day's usage in a ledger is what that network's summaries of the day hold.",
-        judge=_ledger_equals_summaries,
+        judge=ledger_equals_summaries(NOW),
         worlds=METERED,
         needed=2,
         impact=Impact.OVER_CHARGE,
@@ -327,6 +336,20 @@ CHECKS: Final = (
             "TEN-4",
         ),
         fenced=True,
+    ),
+    Check(
+        name="ledgers-equal-summaries-at-every-age",
+        law="LEDGER=SUM",
+        title="A day's usage stays what its summaries hold when logs and hostnames go.",
+        judge=ledger_equals_summaries("past-7", "past-90"),
+        level=3,
+        worlds=METERED,
+        needed=4,
+        impact=Impact.OVER_CHARGE,
+        rests_on=(*_RESTS, "SUM=LOG", "CONSOL"),
+        clauses=("LEDGER-R-2", "LEDGER-M-2"),
+        fenced=True,
+        timed=True,
     ),
     Check(
         name="one-usage-row-a-day",
@@ -495,6 +518,7 @@ CHECKS: Final = (
         ],
         worlds=("used",),
         needed=1,
+        eventual=False,
         claim="proxy-user-edit",
         impact=Impact.UNDER_CHARGE,
         rests_on=("AUTH",),

@@ -111,6 +111,7 @@ CHECKS: Final = (
         "logs-equal-sent",
         "Every event of every day and network has exactly one log that says what was sent.",
         "comb",
+        "variety",
         clauses=("LOG-1", "LOG-2", "LOG-7", "LOG-10"),
         needed=4,
     ),

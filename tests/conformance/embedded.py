@@ -32,6 +32,8 @@ CLAIMS = (
     "customer",
     "proxy-user",
     "proxy-user-edit",
+    "charged",
+    "breakdown",
     "money",
     "request-id",
 )
