@@ -71,7 +71,7 @@ class Fields:
             )
         elif found:
             # `Bearer abc…` may be echoed without its first word.
-            parts = (found, found.split()[-1])
+            parts = (found, *found.split()[-1:])
             self.secrets.update(part for part in parts if len(part) >= SHORTEST_SECRET)
         return found
 
@@ -84,13 +84,9 @@ class Fields:
 
     def url(self, key: str, value: str | Table) -> str:
         """An absolute http or https URL, as it stands."""
-        literal = isinstance(value, str)
-        url = (
-            value
-            if isinstance(value, str)
-            else self.from_env(key, value["env"], example="http://127.0.0.1:8080/1.0")
-        )
-        if not url and not literal:
+        if isinstance(value, str):
+            url = value
+        elif not (url := self.from_env(key, value["env"], example="http://127.0.0.1:8080/1.0")):
             return url
         try:
             parts = urlsplit(url)
@@ -98,11 +94,6 @@ class Fields:
         except ValueError as error:
             self.note(key, "a URL", f"{came(url)}: {error}")
             return url
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            remedy = f'write "https://{url.lstrip("/")}"' if url and "://" not in url else ""
-            self.note(key, "a URL with scheme and host: http://… or https://…", came(url), remedy)
-        if not url.isprintable() or " " in url:
-            self.note(key, "a URL without blanks and control characters", came(url))
         if "@" in parts.netloc:
             self.note(
                 key,
@@ -110,6 +101,12 @@ class Fields:
                 "one with something before the `@`",
                 'put it into a header: headers = { Authorization = { env = "NAME" } }',
             )
+            return url
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            remedy = f'write "https://{url.lstrip("/")}"' if url and "://" not in url else ""
+            self.note(key, "a URL with scheme and host: http://… or https://…", came(url), remedy)
+        if not url.isprintable() or " " in url:
+            self.note(key, "a URL without blanks and control characters", came(url))
         return url
 
     def json_value(self, key: str, value: Any) -> Any:

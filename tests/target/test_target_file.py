@@ -310,6 +310,11 @@ def test_a_key_with_a_line_break_is_refused_without_showing_it(tmp_path: Path) -
     assert "canary" not in str(caught.value)
 
 
+def test_a_key_of_blanks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TargetFileError, match="no blanks or line breaks"):
+        _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "      "})
+
+
 def test_a_customer_that_is_no_number_is_refused(tmp_path: Path) -> None:
     text = _LEAST + 'customer_id = { env = "CUSTOMER" }\n'
     with pytest.raises(TargetFileError, match=r"tenants\.a\.customer_id"):
