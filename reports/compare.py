@@ -185,8 +185,8 @@ def _load_change(
 
 
 def _series(load: LoadResult, key: str) -> list[float]:
-    """The figure second by second, the warm-up and unmeasured seconds left out."""
-    kept = (second for second in load.seconds if second.get("t", 0.0) >= load.warmup_s)
+    """The figure second by second; warm-up, drain and unmeasured seconds are left out."""
+    kept = (s for s in load.seconds if load.warmup_s <= s.get("t", 0.0) < load.duration_s)
     return [second[key] for second in kept if key in second and np.isfinite(second[key])]
 
 
@@ -270,10 +270,14 @@ def _load_line(change: LoadChange) -> str:
     return (
         f"{change.scenario}, {change.figure}: {change.trend}\n"
         f"        {_figure(change.before)} → {_figure(change.after)} {change.unit}{share}; "
-        f"difference {_figure(change.low)} … {_figure(change.high)}"
+        f"difference {_signed(change.low)} … {_signed(change.high)}"
     )
 
 
 def _figure(value: float) -> str:
     """Three digits or all whole ones, with a true minus."""
     return figure(value).replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return f"+{_figure(value)}" if value > 0 else _figure(value)
