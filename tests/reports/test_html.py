@@ -119,3 +119,5 @@ def test_every_text_colour_reads_on_every_ground(scheme: int) -> None:
     for tone in ("good", "bad", "doubt"):
         for text in ("text", "soft", "link", tone):
             assert contrast(colours[text], colours[f"{tone}-wash"]) >= 4.5, (text, tone)
+    for line in ("s0", "s1", "s2"):
+        assert contrast(colours[line], colours["page"]) >= 3, line
