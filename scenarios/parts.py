@@ -29,6 +29,7 @@ from scenarios.load.carry import Errand, carry_out, closed
 from scenarios.load.plan import LoadPlan, load_plan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom
 from scenarios.load.verdict import judged
+from scenarios.marker import SummaryMarker
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from scenarios.sent import FleetTraffic
 from scenarios.watch import Watch
@@ -172,6 +173,10 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         url=bench.target.base_url + bench.target.prefix,
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
     )
+    driver = driver_of(bench.target)
+    marker = SummaryMarker(
+        bench.target, driver, seed=bench.seed, now=lambda: target_now(bench.writer)
+    )
     errand = Errand(
         plan=plan,
         ingest=load_form(bench.target),
@@ -180,11 +185,17 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         progress=progress,
         reads=reads,
         levers=_levers(bench),
+        marker=marker,
         locust=Locust(processes=part.processes, web_port=part.web_port),
     )
-    result, ranges = await carry_out(
-        errand, calibrated=part.calibrate, find_limit=part.find_limit, keep=keep
-    )
+    try:
+        result, ranges = await carry_out(
+            errand, calibrated=part.calibrate, find_limit=part.find_limit, keep=keep
+        )
+    finally:
+        await marker.close()
+        await driver.close()
+        bench.writer.write(marker.delivered(at=_stamp()))
     bench.watch.end(_outcomes(ranges))
     bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=_stamp()))
     since = time.monotonic()
