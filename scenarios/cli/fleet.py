@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import click
 
-from reports.facts import Json
+from conformance.target import load_target
+from reports.facts import Json, Outcome
 from scenarios.cli.fleet_output import FORMATS, write_events
+from scenarios.cli.fleet_send import recent_naming, send_events
 from simulator.errors import DataError, SimulatorError
 from simulator.fingerprint import fingerprint
 from simulator.fit import fit_file
@@ -151,6 +153,10 @@ def _build(
 @click.option(
     "--out", default="-", metavar="FILE", help="Where to write; - is standard output (default)."
 )
+@click.option(
+    "--target", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Send to the target of this file; by default its own tenants and the last six days.",
+)  # fmt: skip
 @click.option("--fingerprint", "only_hash", is_flag=True, help="Print one hash of the events.")
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True,
@@ -163,6 +169,7 @@ def command(
     out: str,
     only_hash: bool,
     workers: int,
+    target: Path | None,
     **naming: Any,
 ) -> None:
     """Draw events of the simulated fleet.
@@ -178,15 +185,16 @@ def command(
     """
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:
-        given = [
-            name
-            for name in ctx.params
-            if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        ]
-        if given:
+        if _given(ctx):
             raise click.UsageError(
                 f"put the options behind the command: trueup fleet {ctx.invoked_subcommand} …"
             )
+        return
+    given = _given(ctx)
+    if target is not None:
+        if given & {"out", "form", "only_hash"}:
+            raise click.UsageError("--target sends: leave --out, --format, --fingerprint out")
+        _to_target(target, first, events, naming, given)
         return
     if only_hash and first:
         raise click.UsageError("--fingerprint is of the first events: leave --first out")
@@ -199,6 +207,28 @@ def command(
                 write_events(fleet, first, events, form, out, done)
     if only_hash:
         click.echo(text)
+
+
+def _given(ctx: click.Context) -> set[str]:
+    """The options that were written on the command line."""
+    written = click.core.ParameterSource.COMMANDLINE
+    return {name for name in ctx.params if ctx.get_parameter_source(name) is written}
+
+
+def _to_target(
+    file: Path, first: int, events: int, naming: dict[str, Any], given: set[str]
+) -> None:
+    target = load_target(file)
+    with _letters():
+        fleet = _build(**recent_naming(target, events, naming, given))
+        with _progress(events) as done:
+            sent = send_events(fleet, first, events, target, done)
+    parts = [f"{sent[outcome]:,} {outcome}" for outcome in Outcome]
+    click.echo(f"{events:,} events sent: {', '.join(parts)}")
+    for reason, count in sent.reasons.most_common(5):
+        click.echo(f"  {count:,} x {reason}")
+    if sent[Outcome.ACCEPTED] < events:
+        raise click.exceptions.Exit(2 if sent[Outcome.UNKNOWN] else 1)
 
 
 @contextmanager

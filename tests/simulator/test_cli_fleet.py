@@ -82,6 +82,32 @@ def test_a_weight_can_be_set_alone() -> None:
     assert networks == {"datacenter", "isp", "residential"}
 
 
+def target_file(folder: Path, command: str) -> Path:
+    """A target that is a program."""
+    file = folder / "t.toml"
+    file.write_text(
+        'name = "program"\nbase_url = "http://127.0.0.1:9/1.0"\n'
+        '[tenants.a]\npublic_key = { env = "A" }\nprivate_key = { env = "B" }\ncustomer_id = 5\n'
+        f'[ingest]\nvia = "command"\nargv = ["sh", "-c", "{command}"]\n'
+    )
+    return file
+
+
+def test_events_go_to_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its own tenants, from the last six days, every event once."""
+    monkeypatch.setenv("A", "public-key-1")
+    monkeypatch.setenv("B", "private-key-2")
+    file = target_file(tmp_path, "cat >> got.ndjson")
+    found = run("--target", str(file), "--events", "1500")
+    assert found.exit_code == 0, found.output
+    assert "1,500 accepted" in found.output
+    rows = [json.loads(line) for line in (tmp_path / "got.ndjson").read_text().splitlines()]
+    assert len({row["log_id"] for row in rows}) == len(rows) == 1500
+    assert {row["customer_id"] for row in rows} == {5}
+    wrong = run("--target", str(file), "--format", "csv")
+    assert wrong.exit_code == 2 and "leave --out" in wrong.output
+
+
 @pytest.mark.slow
 def test_realism_stands_apart_from_its_controls(tmp_path: Path) -> None:
     """Bursts, long memory, tails and joints are there, and the controls lack them."""
