@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
+from conformance.target import load_target, outside_hosts
 from reports.journal import read_journal
 from reports.records import LoadResult
 from scenarios.cli.shared import command_line, finish, run_options
@@ -103,7 +105,7 @@ def command(
         seed=plan.seed if seed is None else seed,
         runs=runs,
         target=target,
-        allow_hosts=_hosts(allow_hosts, may_load),
+        allow_hosts=_hosts(target, allow_hosts, may_load),
         command=command_line(),
     )
     status = finish(order, as_json=as_json, quiet=quiet)
@@ -112,12 +114,18 @@ def command(
     return status
 
 
-def _hosts(allowed: tuple[str, ...], may_load: tuple[str, ...]) -> tuple[str, ...]:
-    """Hosts off the loopback that may be loaded: to be tested is not to be loaded."""
-    if odd := sorted(set(allowed) - set(may_load)):
+def _hosts(
+    target: Path | None, allowed: tuple[str, ...], may_load: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Hosts off this machine that may be loaded: to be tested is not to be loaded."""
+    outside = set(allowed)
+    if target is not None:
+        outside |= set(outside_hosts(load_target(target, os.environ)))
+    if odd := sorted(outside - set(may_load)):
         raise UsageProblem(
-            f"load is heavier than a test: confirm it with --i-may-load {odd[0]} instead of "
-            "--allow-host."
+            f"{', '.join(odd)} is not this machine. trueup loads this machine only, unless you "
+            f"confirm that you may load that host, which is heavier than a test:\n"
+            f"  {' '.join(f'--i-may-load {host}' for host in odd)}"
         )
     return may_load
 

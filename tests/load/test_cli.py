@@ -1,0 +1,92 @@
+"""`trueup load`: what it refuses, and what it says when it may not or cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import main
+from scenarios.cli.load import command
+from scenarios.load.plan import LoadPlan, ShapePart, load_names
+from scenarios.load.thresholds import THRESHOLDS
+
+TARGET = """
+name = "far"
+base_url = "http://192.0.2.9:8080/1.0"
+
+[tenants.a]
+public_key = { env = "FAR_KEY" }
+private_key = { env = "FAR_KEY" }
+customer_id = 1
+
+[ingest]
+via = "http"
+url = "http://192.0.2.9:8080/ingest"
+"""
+
+
+def status(capsys, *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["load", *arguments])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out + said.err
+
+
+def test_help_names_every_scenario_and_option(capsys):
+    """What there is can be read without a page."""
+    code, said = status(capsys, "--help")
+    flat = "".join(said.split())
+    assert code == 0
+    for name in (*load_names(), "--find-limit", "--calibrate", "--compare", "--i-may-load"):
+        assert name in flat
+
+
+def test_a_target_off_this_machine_is_not_loaded_without_a_word(capsys, tmp_path, monkeypatch):
+    """Usage error, with the option that would confirm it."""
+    monkeypatch.setenv("FAR_KEY", "a-key-that-is-none")
+    path = tmp_path / "far.toml"
+    path.write_text(TARGET)
+    code, said = status(capsys, "steady", "--target", str(path), "--runs", str(tmp_path / "r"))
+    assert code == 4
+    assert "--i-may-load 192.0.2.9" in said
+    assert not list((tmp_path / "r").glob("*"))
+
+
+def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
+    """--allow-host is not enough: load is heavier."""
+    code, said = status(capsys, "--allow-host", "192.0.2.9", "--runs", str(tmp_path))
+    assert code == 4
+    assert "--i-may-load 192.0.2.9" in said
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        (["no-such-scenario"], "steady"),
+        (["--rate", "-3"], "rate"),
+        (["--processes", "0"], "processes"),
+        (["--compare", "/nowhere/at-all"], "/nowhere/at-all"),
+    ],
+)
+def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, arguments, word):
+    """Never a traceback for what the user typed."""
+    code, said = status(capsys, *arguments)
+    assert code == 4
+    assert word in said
+    assert "Traceback" not in said
+
+
+def test_every_option_scenario_and_key_stands_on_the_page():
+    """Nothing can be given that docs/load.md does not name."""
+    plan = LoadPlan(name="x", what="", breaks="", shape=ShapePart(rate=1))
+    page = Path("docs/load.md").read_text(encoding="utf-8")
+    for option in command.params:
+        for name in option.opts:
+            assert name in page or name in ("scenario", "--allow-host"), name
+    for name in (*load_names(), *THRESHOLDS):
+        assert f"`{name}`" in page, name
+    for part in ("shape", "requests", "fleet", "reads", "faults"):
+        keys = type(getattr(plan, part))
+        for key in keys.__struct_fields__:
+            assert f"`{key}`" in page or f"{part}.{key}`" in page, f"{part}.{key}"
