@@ -8,7 +8,7 @@ from typing import Any, Final
 from reference.clock import monotonic_s
 from reference.events import FUTURE_LIMIT_US, Log, admit, fold_hostname
 from reference.networks import POOLS
-from reference.seams import Amounts, Cell, PoolDay
+from reference.seams import Amounts, Cell, PoolDay, Row
 from reference.times import DAY_US, HOUR_US, SECOND_US, day_of
 from reference.zoo.capture import altered
 from reference.zoo.specimen import Specimen, fresh, swap
@@ -16,6 +16,7 @@ from reference.zoo.specimen import Specimen, fresh, swap
 __all__ = ["FAULTS"]
 
 _RACE_S: Final = 0.03
+_SECOND: Final = " (2)"
 
 
 def _cell(log: Log, **fields: Any) -> Cell:
@@ -69,6 +70,25 @@ def _one_network() -> dict[str, Any]:
         return right._replace(network=first.setdefault(key, right.network))
 
     return {"cell": cell}
+
+
+def _second_row() -> dict[str, Any]:
+    """The first event of a summary opens its row; all that follow share a row of their own."""
+    opened: dict[Cell, str] = {}
+
+    def cell(log: Log, _now_us: int) -> Cell:
+        right = _cell(log)
+        if opened.setdefault(right, log.log_id) == log.log_id:
+            return right
+        return right._replace(hostname=right.hostname + _SECOND)
+
+    def present(_resource: str, _action: str, row: Row) -> Row:
+        name = row.get("log_summary_hostname")
+        if not isinstance(name, str):
+            return row
+        return row | {"log_summary_hostname": name.removesuffix(_SECOND)}
+
+    return {"cell": cell, "present": present}
 
 
 def _quiet_end(logs: list[Log]) -> list[Log]:
@@ -163,5 +183,10 @@ FAULTS: Final[tuple[Specimen, ...]] = (
         "N9",
         "The first hour of a day counts for the day before in the ledgers alone.",
         pool_day=_day(lambda at_us, _now_us: day_of(at_us - HOUR_US))["pool_day"],
+    ),
+    fresh(
+        "N37",
+        "A summary that was opened by one event gets a second row for all events that follow.",
+        _second_row,
     ),
 )

@@ -116,6 +116,7 @@ SHOWN_BY: dict[str, str] = {
     "N34": "b users",
     "N35": "missing",
     "N36": "b breakdown",
+    "N37": "young summaries",
     "V1": "7.5 days search",
     "V2": "7.5 days search",
     "V3": "per_page 100",
