@@ -105,7 +105,8 @@ class ReadClient:
                 if exchange.status != 429:
                     self._stuck = False
                     return exchange
-                self.pacer.hold(_wait(exchange))
+                if tries > 1:
+                    self.pacer.hold(_wait(exchange))
             self._stuck = True
             return exchange
 

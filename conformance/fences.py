@@ -2,7 +2,9 @@
 
 A pool's ledger and account figures are read before and after the summaries that they are compared
 with. Where nothing moved in between, the fence is *quiet* and its figures belong together;
-otherwise it is read again. What ran before the run is taken off by the fence at stage `open`.
+otherwise it is read again, a few times. Figures only ever grow while others use the tenant, so
+the two readings enclose what stood at any moment between them, and laws hold for intervals too.
+What ran before the run is taken off by the fence at stage `open`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from reports.facts import Counts, Json
 __all__ = [
     "DAYS",
     "FENCED_STAGES",
+    "customer",
     "entries",
     "fence",
     "ledger_total",
@@ -43,8 +46,8 @@ def _summaries(scene: Scene, pool: str, *, dates: bool) -> Ask:
 def fence(facts: Facts, pool: str) -> Sequence[Ask]:
     """The questions of one fence, in the order in which they must be asked."""
     scene = facts.scene
-    record = [asks.customer(1)] if "customer" in scene.claims else []
-    record_after = [asks.customer(2)] if record else []
+    claimed = "customer" in scene.claims
+    record, record_after = ([customer(pool, n)] if claimed else [] for n in (1, 2))
     dates = facts.reading("summary-period-form") == "date"
     return (
         asks.account(pool, 1),
@@ -55,6 +58,11 @@ def fence(facts: Facts, pool: str) -> Sequence[Ask]:
         asks.account(pool, 2),
         *record_after,
     )
+
+
+def customer(pool: str, again: int) -> Ask:
+    """The customer record as asked within a pool's fence."""
+    return asks.customer(again + 10 * asks.POOLS.index(pool))
 
 
 def quiet(facts: Facts, stage: str, pool: str) -> bool:
@@ -71,9 +79,9 @@ def _body(facts: Facts, stage: str, ask: Ask) -> Json:
     return None if exchange is None else dotted(exchange.body, "data")
 
 
-def entries(facts: Facts, stage: str, pool: str) -> tuple[Row, ...]:
-    """All ledger entries of a pool, as last read in the stage's fence."""
-    walk = facts.walk(stage, asks.ledger(pool, 2))
+def entries(facts: Facts, stage: str, pool: str, again: int = 2) -> tuple[Row, ...]:
+    """All ledger entries of a pool, as read first (1) or last (2) in the stage's fence."""
+    walk = facts.walk(stage, asks.ledger(pool, again))
     return () if walk is None else walk.rows
 
 
@@ -81,10 +89,10 @@ def is_usage(row: Row, pool: str) -> bool:
     return text(row, f"{pool}_ledger_reason") == "usage"
 
 
-def usage_days(facts: Facts, stage: str, pool: str) -> Mapping[str, int]:
+def usage_days(facts: Facts, stage: str, pool: str, again: int = 2) -> Mapping[str, int]:
     """Bytes used by UTC day, as magnitudes, whatever sign the ledger writes them with."""
     days: dict[str, int] = {}
-    for row in entries(facts, stage, pool):
+    for row in entries(facts, stage, pool, again):
         if is_usage(row, pool):
             day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
             days[day] = days.get(day, 0) + abs(whole(row, f"{pool}_ledger_bytes") or 0)
@@ -99,17 +107,16 @@ def summary_days(facts: Facts, stage: str, pool: str) -> Mapping[str, Counts]:
     return by_day({cell: counts for cell, counts in cells.items() if cell.network == pool})
 
 
-def money_rows(facts: Facts, stage: str, pool: str) -> Mapping[str, int]:
+def money_rows(facts: Facts, stage: str, pool: str, again: int = 2) -> Mapping[str, int]:
     """Entries that are no usage: ledger id to bytes as written."""
     return {
         text(row, f"{pool}_ledger_id") or f"no id {n}": whole(row, f"{pool}_ledger_bytes") or 0
-        for n, row in enumerate(entries(facts, stage, pool))
+        for n, row in enumerate(entries(facts, stage, pool, again))
         if not is_usage(row, pool)
     }
 
 
-def ledger_total(facts: Facts, stage: str, pool: str) -> int:
+def ledger_total(facts: Facts, stage: str, pool: str, again: int = 2) -> int:
     """What the ledger adds up to: entries of money as written, less all usage."""
-    return sum(money_rows(facts, stage, pool).values()) - sum(
-        usage_days(facts, stage, pool).values()
-    )
+    used = sum(usage_days(facts, stage, pool, again).values())
+    return sum(money_rows(facts, stage, pool, again).values()) - used

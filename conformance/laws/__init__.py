@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.laws import (
+    accounts,
     audit,
     audit_lists,
     declarations,
@@ -30,6 +31,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *logs.CHECKS,
     *summaries.CHECKS,
     *ledgers.CHECKS,
+    *accounts.CHECKS,
     *graphs.CHECKS,
     *lives.CHECKS,
     *retention.CHECKS,
