@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Final
 
 import click
 
+from reports.facts import EXIT_STATUS, ExitStatus
 from scenarios.cli.errors import exit_status_of, letter
 
 __all__ = ["main"]
@@ -52,10 +54,23 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `trueup` command. Ends the process with one of the exit statuses."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        status = trueup.main(args=arguments, prog_name="trueup", standalone_mode=False)
-    except BaseException as error:
-        if isinstance(error, SystemExit):
-            raise
+        status = _invoke(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
+    except (Exception, KeyboardInterrupt) as error:
         click.echo(letter(error), err=True)
-        sys.exit(exit_status_of(error))
-    sys.exit(status if isinstance(status, int) else 0)
+        status = exit_status_of(error)
+    sys.exit(status)
+
+
+def _invoke(arguments: list[str]) -> int:
+    """The status that a command gives; unlike click's own main, its errors are ours to tell."""
+    try:
+        with trueup.make_context("trueup", arguments) as context:
+            status = trueup.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return status if isinstance(status, int) else 0

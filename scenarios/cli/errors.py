@@ -43,6 +43,8 @@ def letter(error: BaseException) -> str:
     """What the person at the terminal reads: no traceback unless the fault is ours."""
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return "Interrupted."
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
     if isinstance(error, click.UsageError):
         usage = error.ctx.get_usage() + "\n" if error.ctx else ""
         return f"{usage}Error: {error.format_message()}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 
@@ -68,3 +71,19 @@ def test_help_fits_an_80_column_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert max(map(len, lines)) <= 80
+
+
+def test_a_reader_that_leaves_early_is_no_verdict() -> None:
+    """`trueup … | head`: no traceback, and never the status of a target that does not conform."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "scenarios", "fleet", "--events", "20000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    assert child.stdout.readline().startswith(b"{")
+    child.stdout.close()
+    assert child.wait(timeout=60) in (0, 2)
+    assert b"Traceback" not in child.stderr.read()
+    child.stderr.close()
