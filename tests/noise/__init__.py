@@ -1,0 +1,1 @@
+"""The judge among strangers: foreign traffic, a second run, a target that gossips."""
