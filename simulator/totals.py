@@ -177,7 +177,8 @@ class _Adder:
         """Every cell that has a request. Coverage users are nobody else."""
         cells = dict(self._cells)
         for part in self._loose:
-            cells.update(self._named_cells(part))
+            for key, counts in self._named_cells(part):
+                cells[key] = _plus(cells.get(key), counts)
         return cells
 
     def named_hours(self) -> dict[HourKey, Counts]:
@@ -204,7 +205,7 @@ class _Adder:
         self._dense.clear()
 
     def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
-        """Cells by name; sparse entries are distinct."""
+        """Cells by name. Codes are distinct, names are not: a hostname may stand in the pool twice."""
         world = self.fleet.world
         lanes, names = world.lanes, world.hosts.names
         senders = [
