@@ -67,7 +67,9 @@ class JournalWriter:
                 f"{error.strerror}. What was written so far is readable."
             ) from error
 
-    def finish(self, *, finished_at: str, exit_status: int, interrupted: bool = False) -> None:
+    def finish(
+        self, *, finished_at: str, exit_status: int, interrupted: bool = False, stopped_by: str = ""
+    ) -> None:
         """Write the footer and make the journal durable."""
         self.write(
             Footer(
@@ -76,6 +78,7 @@ class JournalWriter:
                 sha256=self._digest.hexdigest(),
                 exit_status=exit_status,
                 interrupted=interrupted,
+                stopped_by=stopped_by,
             )
         )
         os.fsync(self._file.fileno())

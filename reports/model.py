@@ -103,6 +103,8 @@ class RunReport:
     ended_early: bool
     """Cut short, or given up because the target could not be judged: what is missing was then
     never reached. In a run that went to its end, a missing check is our own error."""
+    stopped_by: str
+    """In words, what ended the run early; empty where nothing did or nobody could say."""
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
@@ -150,6 +152,7 @@ def build_report(journal: Journal) -> RunReport:
         requests=len(exchanges),
         interrupted=interrupted,
         ended_early=ended_early,
+        stopped_by=footer.stopped_by if footer else "",
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
     )

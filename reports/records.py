@@ -259,6 +259,8 @@ class Footer(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="footer
     """Of all bytes before this line."""
     exit_status: int
     interrupted: bool = False
+    stopped_by: str = ""
+    """In words, what ended the run before its end; empty where it went to its end."""
 
 
 Record: TypeAlias = (

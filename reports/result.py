@@ -51,6 +51,7 @@ def result_document(report: RunReport) -> dict[str, Json]:
         "finished_at": report.finished_at or None,
         "duration_s": report.duration_s,
         "interrupted": report.interrupted,
+        "stopped_by": report.stopped_by or None,
         "status": str(report.status),
         "exit_status": report.exit_status,
         "tally": {

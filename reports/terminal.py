@@ -246,7 +246,9 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
     text = Text()
     line = f"{mark} {look.headline}{cut_short}: {report.tally}"
     text.append(line, style=f"bold {_STYLE[look.tone]}")
-    if report.status is not ExitStatus.CONFORMS:
+    if report.stopped_by:
+        text.append(f"\n  Stopped: {one_line(report.stopped_by, width - 11)}")
+    elif report.status is not ExitStatus.CONFORMS:
         text.append(f"\n  {one_line(look.next_step, width - 2)}")
     if html:
         text.append(f"\n  Report: {html}")

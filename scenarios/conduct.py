@@ -130,10 +130,23 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
         if error is None:
             so_far = build_report(read_journal(folder))
             status = EXIT_STATUS[overall(so_far.results, so_far.load, missing=so_far.missing)]
-        writer.finish(finished_at=_stamp(), exit_status=status, interrupted=interrupted)
+        writer.finish(
+            finished_at=_stamp(),
+            exit_status=status,
+            interrupted=interrupted,
+            stopped_by="" if error is None else _in_words(error, target),
+        )
     report = build_report(read_journal(folder))
     write_all(report, folder)
     return Conducted(folder=folder, report=report, error=error)
+
+
+def _in_words(error: BaseException, target: Target) -> str:
+    """The first lines of an error's letter, without any key."""
+    words = str(error) or type(error).__name__
+    for secret in target.secrets:
+        words = words.replace(secret, "[key]")
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else words
 
 
 def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:

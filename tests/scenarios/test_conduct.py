@@ -63,3 +63,12 @@ def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
     assert "127.0.0.1:9" in str(conducted.error)
     assert (conducted.folder / "report.html").exists()
     assert conducted.report.finished_at
+
+
+def test_the_report_says_what_stopped_the_run(folder: Path) -> None:
+    """Whoever opens the report later reads what the terminal said, without a key."""
+    conducted = conduct(order(folder, CHECKS, "127.0.0.1:9"))
+    assert "127.0.0.1:9" in conducted.report.stopped_by
+    page = (conducted.folder / "report.html").read_text()
+    assert "Stopped." in page
+    assert "private-key" not in page
