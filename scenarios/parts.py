@@ -16,9 +16,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from conformance.hooks import Levers
+from conformance.recorder import Recorder
 from conformance.runner import ProgressEvent, run_checks
 from conformance.target_values import Target
 from conformance.traffic import TrafficOutcome, reconcile_traffic
+from conformance.wall_clock import WallClock
 from reports.facts import ExitStatus
 from reports.journal import JournalWriter
 from reports.records import Delivered, LoadResult, OutcomeRange, Phase
@@ -186,7 +189,12 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         reads=reads,
         levers=_levers(bench),
         marker=marker,
-        locust=Locust(processes=part.processes, web_port=part.web_port),
+        locust=Locust(
+            processes=part.processes,
+            web_port=part.web_port,
+            master_bind=part.master_bind,
+            workers=part.workers,
+        ),
     )
     try:
         result, ranges = await carry_out(
@@ -223,9 +231,17 @@ def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
     return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
 
 
-def _levers(bench: Bench) -> dict[str, Callable[[], None]]:
-    """What can be done to the target while it is loaded."""
-    return {} if bench.restart is None else {"restart": bench.restart}
+def _levers(bench: Bench) -> dict[str, Callable[[], object]]:
+    """What can be done to the target while it is loaded; each pull is recorded."""
+    recorder = Recorder(bench.writer, secrets=bench.target.secrets)
+    levers = Levers(bench.target, recorder, WallClock())
+
+    def lever(name: str) -> Callable[[], object]:
+        return lambda: levers.pull(name, {}, stage=LOAD_NAME)
+
+    forms = {"restart": bench.target.restart, "maintenance": bench.target.maintenance}
+    found = {name: lever(name) for name, form in forms.items() if form is not None}
+    return found if bench.restart is None else {**found, "restart": bench.restart}
 
 
 def _load_fleet(bench: Bench, plan: LoadPlan) -> Fleet:

@@ -49,6 +49,9 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     web_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
     """Show Locust's own web page on this port of the loopback."""
+    master_bind: str | None = None
+    """Be Locust's master on this address for `workers` workers on other hosts."""
+    workers: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
     calibrate: bool = False
     """Measure the null sink of the machine first."""
     find_limit: bool = False

@@ -205,7 +205,7 @@ class _Adder:
         self._dense.clear()
 
     def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
-        """Cells by name. Codes are distinct, names are not: a hostname may stand in the pool twice."""
+        """Cells by name. Codes are distinct, names are not: the pool may hold a hostname twice."""
         world = self.fleet.world
         lanes, names = world.lanes, world.hosts.names
         senders = [

@@ -41,6 +41,13 @@ __all__ = ["command"]
     help="Generators: 1, or a master and so many workers.",
 )
 @click.option(
+    "--master",
+    "master_bind",
+    metavar="ADDRESS",
+    help="Be the master, on this address, of --workers on other hosts.",
+)
+@click.option("--workers", type=click.IntRange(1, 1000), help="Workers to wait for with --master.")
+@click.option(
     "--web",
     "web_port",
     type=click.IntRange(1, 65535),
@@ -70,6 +77,8 @@ def command(
     rate: float | None,
     duration: float | None,
     processes: int,
+    master_bind: str | None,
+    workers: int | None,
     web_port: int | None,
     find_limit: bool,
     calibrate: bool,
@@ -86,6 +95,10 @@ def command(
     Locust runs as a child process. The exit status is 0 only if every accepted event is counted
     once in every view and the scenario's thresholds hold.
     """
+    if (master_bind is None) != (workers is None):
+        raise UsageProblem(
+            "--master and --workers go together: the address, and how many to expect"
+        )
     plan = load_plan(scenario)
     before = _load_of(earlier) if earlier is not None else None
     order = Order(
@@ -97,6 +110,8 @@ def command(
                 rate=rate,
                 duration_s=duration,
                 processes=processes,
+                master_bind=master_bind,
+                workers=workers or 0,
                 web_port=web_port,
                 calibrate=calibrate,
                 find_limit=find_limit,

@@ -39,7 +39,7 @@ class Errand:
     fleet: FleetDeclared
     out_dir: Path
     reads: ReadsFrom | None = None
-    levers: Mapping[str, Callable[[], None]] | None = None
+    levers: Mapping[str, Callable[[], object]] | None = None
     marker: Marker | None = None
     locust: Locust = field(default_factory=Locust)
     progress: Callable[[Progress], None] | None = None

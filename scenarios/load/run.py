@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import signal
 import socket
@@ -118,7 +119,7 @@ async def run_load(
     null_sink_rps: float | None = None,
     canary: bool = True,
     marker: Marker | None = None,
-    levers: Mapping[str, Callable[[], None]] | None = None,
+    levers: Mapping[str, Callable[[], object]] | None = None,
     keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     """Load a target by a plan; the result as measured, and what became of every event.
@@ -126,8 +127,8 @@ async def run_load(
     `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
     from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `marker` measures
     freshness beside the load; `levers` (`restart`, `maintenance`) are pulled where the plan says
-    so, in this thread, and may block. When the run is cancelled, `keep` is called with what
-    is known before the cancellation travels on.
+    so, in this thread; they may block, or give something to await. When the run is cancelled,
+    `keep` is called with what is known before the cancellation travels on.
     Raises OwnError when Locust cannot be started or says nothing, UsageProblem where the plan
     needs a part that is missing.
     """
@@ -184,7 +185,7 @@ async def run_load(
 
 
 def _check_parts(
-    plan: LoadPlan, reads: ReadsFrom | None, levers: Mapping[str, Callable[[], None]]
+    plan: LoadPlan, reads: ReadsFrom | None, levers: Mapping[str, Callable[[], object]]
 ) -> None:
     """Raises UsageProblem where the plan asks for what this target or run does not offer."""
     if plan.reads.share and reads is None:
@@ -277,7 +278,7 @@ async def _follow(
     out: Path,
     plan: LoadPlan,
     progress: Callable[[Progress], None] | None,
-    levers: Mapping[str, Callable[[], None]],
+    levers: Mapping[str, Callable[[], object]],
 ) -> None:
     """Wait for the child's end, tell how far it is, and pull the lever when it is time."""
     began = time.monotonic()
@@ -292,7 +293,9 @@ async def _follow(
                 progress(tail.progress(plan.shape.duration_s))
             if moments and tail.running_s() >= moments[0][0] and not ended.done():
                 # In this thread: a target started from a helper thread would end with it.
-                levers[moments.pop(0)[1]]()
+                pulled = levers[moments.pop(0)[1]]()
+                if inspect.isawaitable(pulled):
+                    await pulled
     finally:
         ended.cancel()
 
