@@ -36,7 +36,7 @@ TEXT_KEPT: Final = 2_000
 """Characters kept of a body that is no JSON."""
 RETRIES_429: Final = 6
 WAIT_MOST_S: Final = 60.0
-"""Longest `Retry-After` that is waited for."""
+"""Longest `Retry-After` that is waited for; a longer one is taken for a refusal for good."""
 KEPT_HEADERS: Final = frozenset({"retry-after", "allow", "www-authenticate", "server"})
 _NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
@@ -72,6 +72,11 @@ class ReadClient:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether 429 did not pass, so that waiting for anything is in vain."""
+        return self._stuck
+
     async def ask(self, ask: Ask, *, stage: str, attempt: int = 1) -> None:
         """Ask, and record every exchange that it took."""
         if not ask.walk:
@@ -105,8 +110,10 @@ class ReadClient:
                 if exchange.status != 429:
                     self._stuck = False
                     return exchange
-                if tries > 1:
-                    self.pacer.hold(_wait(exchange))
+                wait = _wait(exchange)
+                if tries == 1 or wait > WAIT_MOST_S:
+                    break
+                self.pacer.hold(wait)
             self._stuck = True
             return exchange
 
@@ -189,7 +196,7 @@ class ReadClient:
 def _wait(exchange: Exchange) -> float:
     """Seconds to wait after a 429; 1 where the target names none."""
     told = exchange.headers.get("retry-after", "")
-    return min(float(told) if told.isdigit() else 1.0, WAIT_MOST_S)
+    return float(told) if told.isdigit() else 1.0
 
 
 def _why(cause: BaseException, timeout_s: float) -> str:

@@ -193,6 +193,10 @@ class Seen:
     covered: frozenset[tuple[int, str]]
     """(tenant, proxy user) walked; an empty user stands for the whole tenant."""
 
+    def whole(self, customer: int) -> bool:
+        """Whether everything of a tenant was seen, so that what is foreign is known."""
+        return (customer, "") in self.covered
+
     def covers(self, key: CellKey) -> bool:
         """Whether the cell would have been seen."""
         whole_tenant = (key.customer_id, "")
@@ -401,11 +405,9 @@ def _count_logs(
     if last is None or last < 0:
         return
     sure, maybe = expected.total(customer)
-    foreign = sum(
-        each.requests
-        for lane, each in _see(facts, Tally(facts), expected, part).foreign.items()
-        if lane[0] == customer
-    )
+    others = _see(facts, Tally(facts), expected, part)
+    foreign = sum(each.requests for lane, each in others.foreign.items() if lane[0] == customer)
+    quiet = first == last and others.whole(customer)
     seen = last - foreign
     rows.append(
         TieOut(
@@ -422,7 +424,7 @@ def _count_logs(
     if seen < sure.requests:
         tally.differs(where, _range(sure, maybe), f"{seen}")
     elif seen > sure.requests + maybe.requests:
-        _excess(tally, where, sure.requests + maybe.requests, seen, quiet=first == last)
+        _excess(tally, where, sure.requests + maybe.requests, seen, quiet=quiet)
 
 
 def _excess(tally: Tally, where: str, most: int, seen: int, *, quiet: bool) -> None:
@@ -472,7 +474,8 @@ def _ledgers(facts: Facts, expected: Expected, part: str, rows: list[TieOut]) ->
                     tally.differs(where, f"at least {sure.bytes}", seen)
                 elif seen > sure.bytes + maybe.bytes:
                     most = sure.bytes + maybe.bytes
-                    _excess(tally, where, most, seen, quiet=first == last)
+                    quiet = first == last and others.whole(customer)
+                    _excess(tally, where, most, seen, quiet=quiet)
             rows.append(
                 TieOut(
                     view=f"{pool}_ledger",
@@ -499,7 +502,8 @@ def _graph(facts: Facts, expected: Expected, part: str, rows: list[TieOut]) -> F
         if trouble or exchange is None:
             tally.trouble(trouble)
             continue
-        quiet = facts.points(stage_of(part), early)[0] == points
+        still = facts.points(stage_of(part), early)[0] == points
+        quiet = still and others.whole(customer)
         shown: dict[str, Counts] = defaultdict(lambda: NOTHING)
         for point in points:
             if point.at is not None:

@@ -10,38 +10,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 from typing import Final
 
 from conformance import asks
 from conformance.client import ReadClient
-from conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
+from conformance.errors import TargetClockUnknown
 from conformance.facts import Facts
 from conformance.fences import FENCED_STAGES, fence, quiet
 from conformance.hooks import Levers
 from conformance.judge import judge_records
 from conformance.laws import CHECKS
 from conformance.marker import MARKER, marker_asks, seen_marker, settled
-from conformance.model import Ask, Batch, Check, Scene, World
+from conformance.meeting import Meeting
+from conformance.model import Ask, Check, Scene
 from conformance.money import payments
+from conformance.planting import Planter
 from conformance.ports import Ingest
 from conformance.readings import LATE, reading_asks, readings_now
 from conformance.recorder import Recorder, stamp
-from conformance.rows import dotted, moment, time_text, whole
+from conformance.rows import time_text
 from conformance.stages import Stage, stages_for
 from conformance.target import levels
 from conformance.target_values import HttpHook, Target
 from conformance.verdicts import exit_status
 from conformance.wall_clock import OurClock, WallClock, fresh_prefix
 from conformance.worlds import WORLDS
-from reports.facts import CheckResult, EventOutcome, ExitStatus, Json, Outcome, Reading, Verdict
+from reports.facts import CheckResult, ExitStatus, Json, Reading, Verdict
 from reports.journal import JournalWriter
 from reports.records import (
-    Delivered,
-    Exchange,
-    JudgePlan,
-    OutcomeRange,
     Phase,
     ReadingSeen,
     Result,
@@ -60,10 +57,7 @@ LOOKS: Final = 2
 """Times that a failed check is looked at again after a pause, because views may lag."""
 BURST: Final = 30
 """Requests at once: three times the documented limit of a second."""
-CLOCK_LEAD: Final = timedelta(seconds=3)
-"""How far the first move of the clock goes beyond the present that we know of."""
 FOLLOW_ROUNDS: Final = 4
-LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,7 +176,7 @@ class _Run:
         self._recorder = recorder
         self._client = client
         self._clock = clock
-        self._ingest = ingest
+        self._planter = None if ingest is None else Planter(ingest, recorder, clock)
         self._checks = checks
         self._progress = progress
         self._levers = Levers(target, recorder, clock)
@@ -196,91 +190,16 @@ class _Run:
     def scene(self) -> Scene:
         return self.facts.scene
 
-    # --- beginning
-
     async def open(self, prefix: str, level: int) -> None:
-        """Find out whom we speak to and what time it is there, and record the plan."""
-        for name, value in self._target.readings.items():
-            self._read(Reading(name=name, value=value, how="declared"))
-        customers: dict[str, int] = {}
-        for letter, tenant in self._target.tenants.items():
-            exchange = await self._meet(letter)
-            told = whole(_data(exchange), "customer_id")
-            number = tenant.customer_id if tenant.customer_id is not None else told
-            if number is not None:
-                customers[letter] = number
-        now = await self._target_now(level)
-        shape = self._target.graph
-        self._recorder.write(
-            JudgePlan(
-                prefix=prefix,
-                now=time_text(now),
-                level=level,
-                customers=customers,
-                claims=tuple(sorted(self._target.claims)),
-                levers=tuple(n for n in LEVERS if getattr(self._target, n) is not None),
-                graph={
-                    "points": shape.points,
-                    "time": shape.time,
-                    "requests": shape.requests,
-                    "bytes": shape.bytes,
-                },
-            )
+        """Meet the target and record the plan. Raises TargetTrouble."""
+        meeting = Meeting(
+            target=self._target,
+            recorder=self._recorder,
+            client=self._client,
+            levers=self._levers,
+            clock=self._clock,
         )
-
-    async def _meet(self, tenant: str) -> Exchange:
-        """The first question to a tenant; a letter where it cannot be the last."""
-        ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
-        await self._client.ask(ask, stage="meet")
-        first = self.facts.answer("meet", ask)
-        assert first is not None, "it was just asked"
-        where = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
-        if first.status is None:
-            raise TargetUnreachable(
-                f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
-                f"{self._target.path}, and that the target runs"
-            )
-        if first.status in (401, 403):
-            raise WrongKeys(
-                f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
-                f"200; check the environment variables that {self._target.path} names"
-            )
-        if not isinstance(first.body, dict):
-            raise NotAnApi(
-                f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
-                f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
-                f"check base_url in {self._target.path}"
-            )
-        ask = asks.customer(tenant=tenant)
-        await self._client.ask(ask, stage="meet")
-        met = self.facts.answer("meet", ask)
-        assert met is not None, "it was just asked"
-        return met
-
-    async def _target_now(self, level: int) -> datetime:
-        """The target's time: told by its clock hook where we may move it, else taken for ours."""
-        ours = self._clock.now().replace(microsecond=0)
-        if level < 3 or self._target.clock is None:
-            return ours
-        goal = ours
-        for _ in range(3):
-            goal = max(goal, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
-            values: dict[str, Json] = {
-                "now": time_text(goal),
-                "advance_s": int(CLOCK_LEAD.total_seconds()),
-            }
-            hook = await self._levers.pull("clock", values, stage="meet")
-            told = _latest_time(hook.response)
-            if hook.ok:
-                return told if told is not None and told > goal else goal
-            if told is None:
-                break
-            goal = max(goal, told)
-        raise TargetClockUnknown(
-            f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
-            "  expected: a clock that can be moved forward to the present; check [clock], or run "
-            "with --level 2"
-        )
+        await meeting.open(prefix, level)
 
     # --- stages
 
@@ -343,9 +262,9 @@ class _Run:
         self._note_readings("open")
         if self.scene.level >= 2:
             await self._try_locks("open")
-        if self._ingest is not None and self.scene.level >= 2:
+        if self._planter is not None and self.scene.level >= 2:
             await self._ask_once(marker_asks(self.scene), "open")
-            await self._plant(LATE, "open", self.scene)
+            await self._planter.plant(LATE, "open", self.scene)
             self._note_readings("open")
 
     async def _try_locks(self, stage: str) -> None:
@@ -388,50 +307,19 @@ class _Run:
             }
             await self._levers.pull("money", values, stage=stage)
 
-    # --- planting
+    # --- waiting
 
     async def _plant_all(self, stage: str) -> None:
         wanted = {world for check in self._checks for world in check.worlds}
         here = [world for world in WORLDS if world.name in wanted and world.stage == stage]
-        if not here or self._ingest is None:
+        if not here or self._planter is None:
             return
         scene = self.scene
         if stage != "now":
             scene = replace(scene, now=self.facts.now(stage))
-        async with asyncio.TaskGroup() as group:
-            for world in here:
-                if "b" in scene.customers or world.name != "tenants":
-                    group.create_task(self._plant(world, stage, scene))
+        await self._planter.plant_all(here, stage, scene)
         if stage == "now":
-            await self._plant(MARKER, stage, scene)
-
-    async def _plant(self, world: World, stage: str, scene: Scene) -> None:
-        batches = world.plant(scene)
-        together = [batch for batch in batches if batch.together]
-        for batch in batches:
-            if not batch.together:
-                await self._deliver(world.name, stage, batch)
-        async with asyncio.TaskGroup() as group:
-            for batch in together:
-                group.create_task(self._deliver(world.name, stage, batch))
-
-    async def _deliver(self, world: str, stage: str, batch: Batch) -> None:
-        assert self._ingest is not None, "nothing is planted without a way in"
-        started = self._clock.monotonic()
-        outcomes = await self._ingest.send(batch.events)
-        events = self._recorder.strike([dict(event) for event in batch.events])
-        assert isinstance(events, list)
-        self._recorder.write(
-            Delivered(
-                source="probe",
-                outcomes=_ranges(outcomes, len(batch.events)),
-                at=stamp(self._clock.now()),
-                check=world,
-                stage=stage,
-                events=tuple(event for event in events if isinstance(event, dict)),
-                elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
-            )
-        )
+            await self._planter.plant(MARKER, stage, scene)
 
     async def _settle(self, stage: str) -> None:
         """Poll the marker until every view shows it, several times in a row, or time is up."""
@@ -445,7 +333,7 @@ class _Run:
             sights = sights + 1 if seen_marker(self.facts, "fresh") else 0
             if sights == 1:
                 self._lag_s = waited
-            if settled(sights, SIGHTS, waited, limit):
+            if settled(sights, SIGHTS, waited, limit) or self._client.stuck:
                 return
             attempt += 1
             if not sights:
@@ -494,7 +382,7 @@ class _Run:
 
     async def _look_again(self, stage: str) -> None:
         """Ask again what failed, after a pause: what only lagged is then in order."""
-        if stage == "open":
+        if stage == "open" or self._client.stuck:
             return
         for look in range(1, LOOKS + 1):
             facts = self.facts
@@ -524,39 +412,3 @@ class _Run:
 
     def _read(self, reading: Reading) -> None:
         self._recorder.write(ReadingSeen(reading=reading))
-
-
-def _data(exchange: Exchange) -> dict[str, Json]:
-    data = dotted(exchange.body, "data")
-    return dict(data) if isinstance(data, dict) else {}
-
-
-def _latest_time(value: object) -> datetime | None:
-    """The latest time that stands anywhere in an answer."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        found = [at for at in map(_latest_time, value) if at is not None]
-        return max(found, default=None)
-    if not isinstance(value, str):
-        return None
-    words = value.replace(",", " ").replace(";", " ")
-    tokens = words.split()
-    pairs = [f"{one} {two.rstrip('.')}" for one, two in pairwise(tokens)]
-    times = [moment(each) for each in (value, *pairs, *tokens) if len(each) >= 16]
-    return max((at.astimezone(UTC) for at in times if at is not None), default=None)
-
-
-def _ranges(outcomes: Sequence[EventOutcome], count: int) -> tuple[OutcomeRange, ...]:
-    """Outcomes as runs of equal ones; an event without an outcome is unknown."""
-    padded = [*outcomes, *[EventOutcome(Outcome.UNKNOWN, "no outcome")] * (count - len(outcomes))]
-    ranges: list[OutcomeRange] = []
-    for n, one in enumerate(padded[:count]):
-        last = ranges[-1] if ranges else None
-        if last is not None and (last.outcome, last.reason) == (one.outcome, one.reason):
-            ranges[-1] = OutcomeRange(
-                first=last.first, count=last.count + 1, outcome=one.outcome, reason=one.reason
-            )
-        else:
-            ranges.append(OutcomeRange(first=n, count=1, outcome=one.outcome, reason=one.reason))
-    return tuple(ranges)

@@ -357,6 +357,7 @@ CHECKS: Final = (
         law="GRAPH=SUM",
         title="The graph shows a day as its summaries do, before and after its logs are gone.",
         judge=graph_equals_summaries(*LATER),
+        claim="old-graph",
         asks=all_of(
             at_stages(LATER, lambda scene: [_comb_graph(scene)]),
             summaries_of("comb", stages=LATER),

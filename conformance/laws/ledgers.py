@@ -294,6 +294,7 @@ CHECKS: Final = (
         title="Purchases, top-ups, refunds and adjustments each have one entry, retried or not.",
         judge=_money_in,
         needed=2,
+        claim="money",
         lever="money",
         impact=Impact.UNDER_CHARGE,
         rests_on=("AUTH", "PAGE"),

@@ -53,6 +53,7 @@ def _compare(
     maybe: dict[str, Event],
     numbers: tuple[int, ...],
 ) -> None:
+    coded = "status-codes" in tally.facts.scene.claims
     seen: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         seen[(text(row, "log_id") or "no id").lower()].append(row)
@@ -74,6 +75,9 @@ def _compare(
         if event_sent is None:
             tally.differs(f"{user} · log {log_id}", "no such log", "a log", exchanges=numbers)
             continue
+        if coded and _has_code(event_sent) and not _has_code(found[0]):
+            where = f"{user} · log {log_id} · log_status_code"
+            tally.differs(where, "a status or an error code", "neither", exchanges=numbers)
         for field, was, now in altered(event_sent, found[0]):
             tally.differs(
                 f"{user} · log {log_id} · {field}",
@@ -84,6 +88,10 @@ def _compare(
             )
 
 
+def _has_code(row: Row) -> bool:
+    return row.get("log_status_code") is not None or row.get("log_error_code") is not None
+
+
 def _check(
     name: str,
     title: str,
@@ -91,6 +99,7 @@ def _check(
     clauses: tuple[str, ...],
     needed: int,
     impact: Impact = Impact.UNDER_CHARGE,
+    claim: str = "",
 ) -> Check:
     return Check(
         name=name,
@@ -103,6 +112,7 @@ def _check(
         impact=impact,
         rests_on=_RESTS,
         clauses=clauses,
+        claim=claim,
     )
 
 
@@ -127,6 +137,7 @@ CHECKS: Final = (
         "An event that is delivered again is logged once.",
         "twice",
         clauses=("LOG-2", "LOG-11"),
+        claim="deduplication",
         needed=3,
         impact=Impact.OVER_CHARGE,
     ),

@@ -295,7 +295,7 @@ def _limits_pass(facts: Facts) -> Finding:
     for tenant in "ab":
         asked = [e for e in facts.exchanges if e.tenant == tenant and e.stage != "rate"]
         if any(e.status == 429 for e in limited) and asked and asked[-1].status == 429:
-            where = f"tenant {tenant}, asking slowly and waiting as told"
+            where = f"tenant {tenant}, asking slowly and waiting up to a minute"
             tally.differs(where, "served again", "still 429", exchanges=[asked[-1].n])
     if not limited and "rate-limit" not in facts.scene.claims:
         return Finding(

@@ -224,7 +224,13 @@ def _charged(facts: Facts) -> Finding:
 
 
 def _check(
-    name: str, title: str, *worlds: str, clauses: tuple[str, ...], needed: int, impact: Impact
+    name: str,
+    title: str,
+    *worlds: str,
+    clauses: tuple[str, ...],
+    needed: int,
+    impact: Impact,
+    claim: str = "",
 ) -> Check:
     return Check(
         name=name,
@@ -237,6 +243,7 @@ def _check(
         impact=impact,
         rests_on=_RESTS,
         clauses=clauses,
+        claim=claim,
     )
 
 
@@ -256,6 +263,7 @@ CHECKS: Final = (
         "An event that is delivered again is summed once.",
         "twice",
         clauses=("SUM-14",),
+        claim="deduplication",
         needed=1,
         impact=Impact.OVER_CHARGE,
     ),

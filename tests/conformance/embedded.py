@@ -35,6 +35,8 @@ CLAIMS = (
     "charged",
     "breakdown",
     "money",
+    "idempotent-money",
+    "deduplication",
     "request-id",
 )
 """What the reference has, as its own page says."""

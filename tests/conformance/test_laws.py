@@ -1,0 +1,201 @@
+"""Judges: a literal history in, a literal finding out."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance import asks
+from conformance.laws import CHECKS
+from conformance.laws.logs import logs_equal_sent
+from conformance.laws.retention import CHECKS as RETENTION
+from conformance.laws.summaries import CHECKS as SUMMARIES
+from conformance.laws.summaries import summaries_equal_logs
+from conformance.model import Check
+from conformance.verdicts import exit_status, judge_all
+from reports.facts import CheckResult, ExitStatus, Outcome, Verdict
+from tests.conformance.facts_of import PREFIX, Story, event, summary, user
+
+LOGS = asks.logs(user("race"))
+SUMS = asks.summaries(user("race"))
+
+
+def named(checks: tuple[Check, ...], name: str) -> Check:
+    return next(check for check in checks if check.name == name)
+
+
+def test_every_log_once_as_sent_passes() -> None:
+    """Two events, two logs, nothing altered; upper case is no other host."""
+    events = (event("race", 0), event("race", 1, log_hostname="H.Example."))
+    story = Story().stage("now").planted("race", *events).told(LOGS, event("race", 0), events[1])
+    found = logs_equal_sent("race")(story.facts)
+    assert (found.verdict, found.evidence) == (Verdict.PASS, 2)
+
+
+def test_a_lost_log_is_named() -> None:
+    story = Story().stage("now").planted("race", event("race", 0), event("race", 1))
+    found = logs_equal_sent("race")(story.told(LOGS, event("race", 0)).facts)
+    assert found.verdict is Verdict.FAIL
+    assert found.differences[0].seen == "0 logs"
+    assert [e["log_id"] for e in found.events] == [event("race", 1)["log_id"]]
+    assert found.exchanges == (1,)
+
+
+def test_a_doubled_log_is_named() -> None:
+    story = Story().stage("now").planted("race", event("race", 0))
+    found = logs_equal_sent("race")(story.told(LOGS, event("race", 0), event("race", 0)).facts)
+    assert found.verdict is Verdict.FAIL
+    assert found.differences[0].seen == "2 logs"
+
+
+def test_an_altered_field_is_named() -> None:
+    """The client address with its last part cut off."""
+    row = event("race", 0, log_client_ip_address="198.51.100.0")
+    story = Story().stage("now").planted("race", event("race", 0)).told(LOGS, row)
+    found = logs_equal_sent("race")(story.facts)
+    assert found.verdict is Verdict.FAIL
+    assert found.differences[0].where.endswith("log_client_ip_address")
+
+
+def test_an_unknown_delivery_may_have_a_log_or_not() -> None:
+    """Neither lost nor stored: both histories pass."""
+    for rows in ((), (event("race", 0),)):
+        story = Story().stage("now")
+        story.planted("race", event("race", 0), outcome=Outcome.UNKNOWN).told(LOGS, *rows)
+        assert logs_equal_sent("race")(story.facts).verdict is Verdict.PASS
+
+
+def test_an_answer_that_cannot_be_used_is_no_verdict() -> None:
+    story = Story().stage("now").planted("race", event("race", 0)).told(LOGS, status=500)
+    found = logs_equal_sent("race")(story.facts)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("requests", "total", "guilty"),
+    [(2, 1 + 16, [1]), (4, 1 + 4 + 2 * 16, [2]), (0, 0, [0, 1, 2])],
+)
+def test_the_total_in_base_4_names_the_event(requests: int, total: int, guilty: list[int]) -> None:
+    """Digit 0 is lost, digit 2 is counted twice."""
+    events = [event("race", n) for n in range(3)]
+    story = Story().stage("now").planted("race", *events).told(LOGS, *events)
+    found = summaries_equal_logs("race")(story.told(SUMS, summary("race", requests, total)).facts)
+    assert found.verdict is Verdict.FAIL
+    assert [e["log_id"] for e in found.events] == [events[n]["log_id"] for n in guilty]
+
+
+def test_a_day_that_has_too_much_while_another_has_too_little_breaks_day() -> None:
+    """A server five hours behind UTC."""
+    check = named(SUMMARIES, "day-of-the-request")
+    events = (
+        event("comb", 0, log_request_datetime="2025-04-09 00:00:00"),
+        event("comb", 1, log_request_datetime="2025-04-09 23:59:59"),
+    )
+    rows = (
+        summary("comb", 1, 1, log_summary_period="2025-04-08"),
+        summary("comb", 1, 4, log_summary_period="2025-04-09"),
+    )
+    story = Story().stage("now").planted("comb", *events)
+    found = check.judge(story.told(asks.summaries(user("comb")), *rows).facts)
+    assert found.verdict is Verdict.FAIL
+    assert found.differences[0].where == f"{PREFIX}-comb-1 · 2025-04-08"
+
+
+def test_a_lost_event_does_not_break_day() -> None:
+    """Nothing moved to another day: that is another law's affair."""
+    check = named(SUMMARIES, "day-of-the-request")
+    events = (event("comb", 0), event("comb", 1))
+    story = Story().stage("now").planted("comb", *events)
+    story.told(asks.summaries(user("comb")), summary("comb", 1, 1))
+    assert check.judge(story.facts).verdict is Verdict.PASS
+
+
+def test_a_log_served_after_nine_days_breaks_retention() -> None:
+    check = named(RETENTION, "logs-go-after-7-days")
+    one = event("comb", 0)
+    story = Story().stage("now").planted("comb", one).stage("past-7", "2025-04-19 18:00:00")
+    story.told(asks.logs(user("comb"))).told(asks.logs(user("late")))
+    story.answered(asks.log(str(one["log_id"])), {"data": one, "message": "-"})
+    found = check.judge(story.facts)
+    assert found.verdict is Verdict.FAIL
+    assert found.differences[0].seen == "served at 9.29 days"
+
+
+def test_counts_lost_in_consolidation_are_found() -> None:
+    """Two hostnames before, the counts of one after."""
+    check = named(RETENTION, "consolidation-keeps-the-counts")
+    before = (
+        summary("comb", 2, 20),
+        summary("comb", 1, 5, log_summary_hostname="other.example"),
+    )
+    ask = asks.summaries(user("comb"))
+    story = Story().stage("now").told(ask, *before).stage("past-90", "2025-07-13 12:00:00")
+    story.told(ask, summary("comb", 2, 20, log_summary_hostname=None))
+    found = check.judge(story.facts)
+    assert found.verdict is Verdict.FAIL
+    assert (found.differences[0].expected, found.differences[0].seen) == ("3", "2")
+
+
+# --- the rules that hold for every check
+
+
+def results(story: Story, *checks: str) -> list[CheckResult]:
+    return judge_all(story.facts, [named(CHECKS, name) for name in checks])
+
+
+def test_too_little_evidence_is_inconclusive() -> None:
+    """Twelve events are asked for by the check; one was there."""
+    story = Story().stage("now").planted("batches", event("batches", 0))
+    story.told(asks.logs(user("batches")), event("batches", 0))
+    (result,) = results(story, "logs-of-batches")
+    assert (result.verdict, result.evidence, result.evidence_needed) == (
+        Verdict.INCONCLUSIVE,
+        1,
+        12,
+    )
+
+
+def test_what_is_not_claimed_is_not_applicable() -> None:
+    (result,) = results(Story().stage("now"), "successes-and-errors-add-up")
+    assert result.verdict is Verdict.NOT_APPLICABLE
+
+
+def test_dependants_fold_below_their_root() -> None:
+    """Days in local time make summaries differ from logs as well: one root, one dependant."""
+    one = event("comb", 0, log_request_datetime="2025-04-09 00:00:00")
+    moved = summary("comb", 1, 1, log_summary_period="2025-04-08")
+    story = Story().stage("now").planted("comb", one).told(asks.logs(user("comb")), one)
+    story.told(asks.summaries(user("comb")), moved)
+    dependant, root = results(story, "summaries-equal-logs", "day-of-the-request")
+    assert root.verdict is Verdict.FAIL
+    assert (dependant.verdict, dependant.blocked_by) == (Verdict.BLOCKED, "day-of-the-request")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ((Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.WARN), ExitStatus.CONFORMS),
+        ((Verdict.PASS, Verdict.INCONCLUSIVE), ExitStatus.COULD_NOT_TELL),
+        ((Verdict.INCONCLUSIVE, Verdict.FAIL), ExitStatus.VIOLATES),
+        ((Verdict.NOT_TESTABLE, Verdict.PASS), ExitStatus.VIOLATES),
+        ((), ExitStatus.OUR_ERROR),
+    ],
+)
+def test_fail_outranks_inconclusive_outranks_pass(
+    verdicts: tuple[Verdict, ...], status: ExitStatus
+) -> None:
+    made = [
+        CheckResult(check=str(n), law="-", title="-", verdict=verdict, reason="-")
+        for n, verdict in enumerate(verdicts)
+    ]
+    assert exit_status(made) is status
+
+
+def test_every_check_is_named_once_and_can_be_refuted() -> None:
+    """Unique names, a law, clauses, some least evidence; grounds that are laws."""
+    laws = {check.law for check in CHECKS}
+    names = [check.name for check in CHECKS]
+    assert len(names) == len(set(names))
+    for check in CHECKS:
+        assert check.needed >= 1
+        assert check.clauses
+        assert set(check.rests_on) <= laws
