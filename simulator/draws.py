@@ -28,6 +28,8 @@ _TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
 """Size law of each archetype: light, plain or heavy tail."""
 _RESIDENTIAL: Final = NETWORKS.index("residential")
 _TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
+_MS_MAX: Final = 10_000_000
+"""Longest handshake, and an eighth of the longest tunnel: rows have eight digits for times."""
 _WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)
 """Bytes that slow start has sent after 1, 2, … round trips of a fresh connection (RFC 6928)."""
 _CONNECT, _PLAIN, _SOCKS = range(3)
@@ -211,6 +213,8 @@ def _times(fleet: Fleet, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
     late = np.flatnonzero(world.outcomes.timeout.take(core.outcome))
     if len(late):
         tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))
+    np.minimum(handshake, _MS_MAX, out=handshake)
+    np.minimum(tunnel, 8 * _MS_MAX, out=tunnel)
     total = handshake + tunnel
     total += _bits(word, 22, 5)
     return total, handshake, tunnel

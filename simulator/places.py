@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from simulator.errors import ProfileError
 from simulator.exact import apportion, data_bytes
 from simulator.profile import Profile
 from simulator.sizes import NETWORKS
@@ -73,8 +74,13 @@ class Places:
         for number, network in enumerate(NETWORKS):
             here = [(k, row) for k, row in enumerate(rows) if row.network == number]
             known = {row.country for _k, row in here}
-            asked = [(c, w) for c, w in profile.weights(f"place.{network}") if c in known and w]
-            asked = asked or [(c, 1) for c in sorted(known)]
+            asked = [(c, w) for c, w in profile.weights(f"place.{network}") if w]
+            for country, _weight in asked:
+                if country not in known:
+                    raise ProfileError(
+                        f"place.{network}: no address block of {country!r} is known; there are "
+                        f"{', '.join(sorted(known))}"
+                    )
             country_slots.append(apportion([weight for _c, weight in asked], 1024))
             countries.append(tuple(country for country, _w in asked))
             parts = []

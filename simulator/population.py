@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from simulator.errors import ProfileError
 from simulator.exact import apportion, data_bytes, lognormal, zipf_weights
 from simulator.hosts import PROBE_HOSTS, Hosts
 from simulator.places import Places
@@ -88,6 +89,8 @@ def build_lanes(profile: Profile, seed: int, customers: int, places: Places, hos
     user_mark = hash64(stream_key(seed, "user"), np.arange(len(names), dtype=np.uint64))
     codes = profile.weights("auth")
     auth_slots = apportion([w for _c, w in codes], 1024)
+    if not all(c.isdecimal() for c, _w in codes):
+        raise ProfileError("auth: kinds of authentication are whole numbers, such as 1")
     code = np.array([int(c) for c, _w in codes], dtype=np.int64)
     lane_mark = user_mark.take(user)
     ttl, churn = _sessions(profile, network, mark)
@@ -184,6 +187,8 @@ def _sessions(profile: Profile, network: Ints, mark: Words) -> tuple[Ints, Ints]
     lost = dict(profile.weights("session.churn"))
     for name in ("residential", "mobile"):
         minutes = profile.weights(f"session.ttl_min.{name}")
+        if not all(m.isdecimal() and int(m) for m, _w in minutes):
+            raise ProfileError(f"session.ttl_min.{name}: lifetimes are whole minutes, such as 10")
         slots = apportion([weight for _m, weight in minutes], 1024)
         seconds = np.array([60 * int(m) for m, _w in minutes], dtype=np.int64)
         here = (network == NETWORKS.index(name)) & (

@@ -33,6 +33,10 @@ GRADES: Final = {
     "A": "assumption",
     "U": "set by the user",
 }
+_POSITIVE: Final = (".alpha", "customer_alpha", "fleet.events_per_s")
+"""Parameters, by the end of their names, that cannot be 0."""
+_OPEN: Final = ("auth", "session.ttl_min", "place.")
+"""Tables whose names are the user's own; all others have the names of the default profile."""
 Value: TypeAlias = "bool | int | Decimal | str | tuple[tuple[str, int], ...]"
 """A number, a word, or a table of weights: (name, weight) pairs in order."""
 
@@ -111,7 +115,7 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Json] | None 
         known = parameters.get(name)
         if known is None:
             raise ProfileError(_unknown(name, parameters))
-        value = _like(name, known.value, given)
+        value = _like(name, known.value, given, known.unit)
         parameters[name] = Parameter(
             name=name, value=value, unit=known.unit, grade="U", source="override"
         )
@@ -128,7 +132,7 @@ def _unknown(name: str, parameters: Mapping[str, Parameter]) -> str:
     return f"no parameter is called {name!r}; {hint}"
 
 
-def _like(name: str, known: Value, given: Json) -> Value:
+def _like(name: str, known: Value, given: Json, unit: str) -> Value:
     """The given value in the type of the known one."""
     if isinstance(known, bool):
         words: dict[object, bool] = {"true": True, "false": False, True: True, False: False}
@@ -136,7 +140,12 @@ def _like(name: str, known: Value, given: Json) -> Value:
             return words[given]
         raise ProfileError(f"{name}: expected true or false, not {given!r}")
     if isinstance(known, tuple):
-        return _weights(name, given)
+        weights = _weights(name, given, unit)
+        names = [key for key, _weight in known]
+        for key, _weight in weights:
+            if key not in names and not any(part in name for part in _OPEN):
+                raise ProfileError(f"{name} has {', '.join(names)}, not {key!r}")
+        return weights
     if isinstance(known, str):
         if isinstance(given, str):
             return given
@@ -147,12 +156,15 @@ def _like(name: str, known: Value, given: Json) -> Value:
         number = Decimal("NaN")
     if isinstance(given, bool) or not number.is_finite() or number < 0:
         raise ProfileError(f"{name}: expected a number of at least 0, not {given!r}")
+    if number == 0 and name.endswith(_POSITIVE):
+        raise ProfileError(f"{name}: expected a number above 0")
     if isinstance(known, int) and number != number.to_integral():
         raise ProfileError(f"{name}: expected a whole number, not {given!r}")
     return int(number) if isinstance(known, int) else number
 
 
-def _weights(name: str, given: Json) -> tuple[tuple[str, int], ...]:
+def _weights(name: str, given: Json, unit: str) -> tuple[tuple[str, int], ...]:
+    """A table of whole numbers; one of rates (`per …`) may be all zero, one of weights not."""
     if isinstance(given, str):
         try:
             given = json.loads(given)
@@ -165,7 +177,7 @@ def _weights(name: str, given: Json) -> tuple[tuple[str, int], ...]:
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
             raise ProfileError(f"{name}: weight of {key!r}: expected a whole number of at least 0")
         rows.append((key, weight))
-    if not any(weight for _key, weight in rows):
+    if not unit.startswith("per ") and not any(weight for _key, weight in rows):
         raise ProfileError(f"{name}: at least one weight must be above 0")
     return tuple(rows)
 
@@ -196,10 +208,10 @@ def _parameter(path: Path, name: str, row: object, known: Parameter | None) -> P
     if row["grade"] not in GRADES:
         raise ProfileError(f"{path}: {name}: grade must be one of {', '.join(GRADES)}")
     value = row["value"]
-    if isinstance(value, dict):
-        value = _weights(f"{path}: {name}", value)
+    if known is None and isinstance(value, dict):
+        value = _weights(f"{path}: {name}", value, row["unit"])
     elif known is not None:
-        value = _like(f"{path}: {name}", known.value, value)
+        value = _like(f"{path}: {name}", known.value, value, row["unit"])
     return Parameter(
         name=name, value=value, unit=row["unit"], grade=row["grade"], source=row["source"]
     )

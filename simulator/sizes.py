@@ -22,6 +22,8 @@ __all__ = ["NETWORKS", "Sizes", "lognormal_laws", "size_laws"]
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 TAIL_FACTORS: Final = (0, 1, 3)
 """Times the network's tail mass: light (monitor, probe), plain (crawl), heavy (browse)."""
+_BYTES_MAX: Final = 2**39
+"""No drawn request is larger, whatever the cap: rows have twelve digits for bytes."""
 TIME_CELLS: Final = 1024
 _U = np.uint64
 
@@ -35,7 +37,7 @@ def size_laws(profile: Profile) -> Iterator[tuple[Decimal, Decimal, Decimal, Dec
                 profile.decimal(f"size.{network}.sigma"),
                 min(Decimal("0.5"), profile.decimal(f"size.{network}.tail") * factor),
                 profile.decimal(f"size.{network}.alpha"),
-                profile.integer(f"size.{network}.cap"),
+                min(_BYTES_MAX, profile.integer(f"size.{network}.cap")),
             )
 
 
