@@ -97,16 +97,6 @@ _ROWS: Final = (
         source="docs: edit-proxy-user",
     ),
     Claim(
-        name="service",
-        sentence="`service/search` and `service/retrieve` list the customer's services.",
-        source="docs: api-objects/service",
-    ),
-    Claim(
-        name="service-graph",
-        sentence="The graph can be filtered by `service_id`.",
-        source="sdk: analytics/graph",
-    ),
-    Claim(
         name="charged",
         sentence="Summaries carry `log_summary_charged_requests` and `_charged_bytes`.",
         source="docs: api-objects/log-summary",

@@ -6,7 +6,7 @@ the terminal and for machines. Whoever calls does the asking.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +25,7 @@ from reports.facts import Json, Reading
 
 __all__ = ["LEVELS", "LevelReached", "ReadingShown", "TargetCheck", "look_at"]
 
+_NEEDS_MONEY: Final = frozenset({"money", "idempotent-money"})
 LEVELS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
         0: ("read", ""),
@@ -69,6 +70,8 @@ class TargetCheck:
     readings: tuple[ReadingShown, ...]
     requests_per_s: float | None
     requests: int
+    notes: tuple[str, ...]
+    """What will keep checks from deciding, one sentence each."""
     asked: bool
     """False: only the file was looked at."""
     trouble: str = ""
@@ -89,6 +92,7 @@ class TargetCheck:
             "claims": list(self.claims),
             "readings": {one.name: {"value": one.value, "how": one.how} for one in self.readings},
             "budget": {"requests_per_s": self.requests_per_s, "requests": self.requests},
+            "notes": list(self.notes),
             "reachable": (not self.trouble) if self.asked else None,
             "trouble": self.trouble,
         }
@@ -109,9 +113,26 @@ def look_at(
         readings=_readings(target, found),
         requests_per_s=target.budget.requests_per_s,
         requests=target.budget.requests,
+        notes=tuple(_notes(target)),
         asked=asked,
         trouble=trouble,
     )
+
+
+def _notes(target: Target) -> Iterator[str]:
+    for claim in sorted(target.claims & _NEEDS_MONEY):
+        if target.money is None:
+            yield f"`{claim}` is claimed, but without [money] it counts as not testable."
+    if "b" not in target.tenants:
+        yield "Without [tenants.b] nothing can be said of accounts being kept apart."
+    for name, tenant in target.tenants.items():
+        if target.ingest is not None and tenant.customer_id is None:
+            yield (
+                f"tenants.{name} has no customer_id: events can go in only if customer/retrieve "
+                "tells it."
+            )
+    if target.clock is not None and target.ingest is None:
+        yield "The clock can be moved, but without [ingest] there is nothing to see age."
 
 
 def _level(target: Target, level: int) -> LevelReached:

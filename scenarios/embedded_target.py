@@ -21,8 +21,7 @@ _INGEST = "TRUEUP_INGEST_KEY"
 _CLAIMS: Final = (
     *("residential", "mobile", "success-counts", "status-codes", "minute-graph", "hour-graph"),
     *("month-graph", "old-graph", "breakdown", "customer", "proxy-user", "proxy-user-edit"),
-    *("service", "service-graph", "charged", "money", "idempotent-money", "deduplication"),
-    "request-id",
+    *("charged", "money", "idempotent-money", "deduplication", "request-id"),
 )
 """Features that the reference says it has; a rate limit only where it was asked for."""
 

@@ -75,3 +75,19 @@ def test_every_reading_stands_among_the_open_points() -> None:
 
 def test_readings_that_are_called_probed_have_a_probe() -> None:
     assert {name for name, one in READINGS.items() if one.probed} == set(PROBES)
+
+
+def test_no_claim_and_no_reading_is_without_effect() -> None:
+    """What a target file may declare is looked at by a check, a probe or the runner."""
+    folder = _ROOT / "conformance"
+    tables = {"claims.py", "reading_names.py", "targets_page.py", "target_check.py"}
+    files = [file for file in folder.rglob("*.py") if file.name not in tables]
+    code = "\n".join(file.read_text("utf-8") for file in files)
+    graphs = {f"{interval}-graph" for interval in ("minute", "hour", "month")}
+    assert '{interval}-graph" not in' in code
+    idle = [name for name in (*CLAIMS, *READINGS) if f'"{name}"' not in code]
+    assert set(idle) - graphs == _FIXED
+
+
+_FIXED = {"time-zone"}
+"""A reading with one allowed value: it says what is assumed, and nothing can depend on it."""

@@ -174,6 +174,21 @@ def test_a_target_elsewhere_is_pointed_out(
     assert "not this machine: runs need --allow-host api.example.net" in out
 
 
+def test_what_will_keep_checks_from_deciding_is_noted(
+    file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file("http://127.0.0.1:1/1.0")
+    more = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:1/in"\n'
+    path.write_text('claims = ["guide", "money"]\n' + path.read_text() + more)
+    status, out, _ = _run(capsys, "--offline", "--json", str(path))
+    assert status == 0
+    assert [note.split()[0] for note in json.loads(out)["notes"]] == [
+        "`money`",
+        "Without",
+        "tenants.a",
+    ]
+
+
 def test_a_wrong_file_ends_with_4_and_a_letter(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
