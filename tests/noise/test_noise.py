@@ -23,7 +23,6 @@ RATE, BATCH = 6000.0, 600
 LEVEL = 3
 LIMIT_S = 120
 OPEN = {
-    "customer-record-agrees": "compares a figure read inside a fence with one read behind it",
     "ledgers-equal-summaries-at-every-age": "its fence ends a day after the run began, so foreign "
     "events of later days count in the ledger and not in the summaries",
 }
