@@ -18,8 +18,8 @@ from reference.clock import Clock, monotonic_s
 from reference.errors import StartProblem, StoreProblem
 from reference.ids import new_key
 from reference.seams import Seams
+from reference.store.folder import Folder
 from reference.store.schema import DATABASE, connect, prepare
-from reference.store.scratch import scratch_directory
 from reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
 from reference.store.writer import Writer
 
@@ -37,26 +37,23 @@ class Store:
 
     def __init__(self, data: Path | None, *, tenants: int, seams: Seams) -> None:
         self._seams = seams
-        self._temporary = scratch_directory() if data is None else None
-        folder = Path(self._temporary.name) if self._temporary else data
-        assert folder is not None
-        self._path = folder / DATABASE
+        self._folder = Folder(data)
+        self._path = self._folder.path / DATABASE
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lagging: dict[float, _Snapshot] = {}
         self._lock = threading.Lock()
+        writing: sqlite3.Connection | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             writing = connect(self._path, writer=True, durable=data is not None)
             prepare(writing, self._path, unique_log_ids=seams.unique_log_ids)
-            writing.execute("BEGIN IMMEDIATE")
-            self.clock = Clock(int(get_meta(writing, "clock_offset_us") or 0))
-            self.control_key = get_meta(writing, "control_key") or new_key("ck")
-            set_meta(writing, "control_key", self.control_key)
-            self.tenants: list[Tenant] = ensure_tenants(writing, tenants, self.clock.now_us())
-            writing.execute("COMMIT")
-        except (OSError, sqlite3.Error) as error:
-            self._discard()
+            self._begin(writing, tenants)
+        except (OSError, ValueError, sqlite3.Error, StartProblem) as error:
+            if writing is not None:
+                writing.close()
+            self._folder.release()
+            if isinstance(error, StartProblem):
+                raise
             raise StartProblem(
                 f"{self._path}: cannot use this as the store: {error}. Give --data a directory "
                 f"that can be written and that holds no damaged {DATABASE}.",
@@ -64,6 +61,15 @@ class Store:
             ) from None
         self._writer = Writer(writing, hold_s=seams.hold_commit_s)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
+        """Take up where the last process left off, or make a beginning."""
+        writing.execute("BEGIN IMMEDIATE")
+        self.clock = Clock(int(get_meta(writing, "clock_offset_us") or 0))
+        self.control_key = get_meta(writing, "control_key") or new_key("ck")
+        set_meta(writing, "control_key", self.control_key)
+        self.tenants: list[Tenant] = ensure_tenants(writing, tenants, self.clock.now_us())
+        writing.execute("COMMIT")
 
     def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a job in the next transaction; the future is done once that is committed."""
@@ -79,11 +85,7 @@ class Store:
         self._readers.shutdown()
         for connection in self._connections:
             connection.close()
-        self._discard()
-
-    def _discard(self) -> None:
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._folder.release()
 
     def _read(self, job: Callable[[sqlite3.Connection], T], view: str) -> T:
         lag_s = self._seams.lag_s(view)

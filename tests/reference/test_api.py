@@ -17,13 +17,15 @@ from reference.api.app import build_app
 from reference.errors import StartProblem
 from reference.seams import Seams
 from reference.store.store import Store
-from reference.times import DAY_US, HOUR_US, SECOND_US, floor_day, format_instant
+from reference.times import DAY_US, HOUR_US, SECOND_US, ceil_day, floor_day, format_instant
 from tests.reference.served import Served, event, ndjson, serving
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
+    """A server whose clock stands at noon, so that no midnight falls into a test."""
     async with serving() as running:
+        await running.move_to(ceil_day(running.now_us) + 12 * HOUR_US)
         yield running
 
 
@@ -420,6 +422,14 @@ async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StartProblem, match="another version"):
         Store(tmp_path, tenants=2, seams=Seams())
+
+
+async def test_two_servers_do_not_share_a_directory(tmp_path: Path) -> None:
+    async with serving(data=tmp_path):
+        with pytest.raises(StartProblem, match="another reference is using"):
+            Store(tmp_path, tenants=2, seams=Seams())
+    async with serving(data=tmp_path) as served:
+        assert (await served.get("log/search"))["total_count"] == 0
 
 
 async def test_a_full_disk_refuses_and_keeps_what_was_accepted(served: Served) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,12 @@ def _sums(connection: sqlite3.Connection, query: str) -> Counter[tuple[object, .
 @given(st.lists(STEPS, max_size=12))
 def test_the_books_balance_after_any_history(steps: list[list[dict[str, object]] | int]) -> None:
     """Sum of the summaries = sum of the accepted events = minus the ledgers' usage, per day."""
-    connection, now_us, seams = _database(), START, Seams()
+    with closing(_database()) as connection:
+        _live_through(connection, steps)
+
+
+def _live_through(connection: sqlite3.Connection, steps: list[Any]) -> None:
+    now_us, seams = START, Seams()
     accepted: dict[str, tuple[tuple[object, ...], int]] = {}
     for step in steps:
         if isinstance(step, int):
