@@ -217,6 +217,8 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     """Per second: t, requests, events, errors, p50_ms, p99_ms."""
     generator_cpu_share: float | None = None
     """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
+    generator_cpu_s: float | None = None
+    """Processor time of all generators, user and system, for the whole run."""
     generator_limited: bool = False
     machine_lost_share: float | None = None
     """Share of a spinning core that the machine took away, before or after the run: the worse."""
