@@ -94,15 +94,21 @@ def per_s(result: LoadResult, name: str = "requests") -> float:
     return statistics.mean(rows) if rows else 0.0
 
 
-def wrk(url: str, size: int, seconds: float) -> float:
+def wrk(url: str, size: int, seconds: float) -> tuple[float, float]:
+    """Requests per second, and processor time of wrk a request, microseconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f'wrk.method="POST"; wrk.body=string.rep("x",{size})\n')
         script.flush()
         command = ["wrk", "-t1", "-c50", f"-d{seconds:.0f}s", "-s", script.name, url]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         said = subprocess.run(pinned(command), capture_output=True, text=True, check=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    done = re.search(r"(\d+) requests in", said)
+    assert done, said
     found = re.search(r"Requests/sec:\s+([\d.]+)", said)
     assert found, said
-    return float(found[1])
+    return float(found[1]), used / int(done[1]) * 1e6
 
 
 def pinned(command: list[str]) -> list[str]:
@@ -130,19 +136,27 @@ def engines(seconds: float) -> dict[str, Any]:
     with null_sink(cpu=1) as sink:
         found["sink"] = sink.limit
         for name, size, batch in (("one_event", ONE_EVENT, 1), ("100_events", HUNDRED, 100)):
-            ours, theirs = [], []
+            ours, theirs, cpu_ours, cpu_theirs = [], [], [], []
             for _ in range(3):
-                ours.append(per_s(load(plan_of(batch, seconds=seconds), sink.url)[0]))
-                theirs.append(wrk(sink.url, size, seconds))
+                result = load(plan_of(batch, seconds=seconds), sink.url)[0]
+                ours.append(per_s(result))
+                cpu_ours.append((result.generator_cpu_s or 0) / max(result.requests, 1) * 1e6)
+                rate, cpu = wrk(sink.url, size, seconds)
+                theirs.append(rate)
+                cpu_theirs.append(cpu)
             fast = stock(sink.url, size, seconds, "fast")
             plain = stock(sink.url, size, seconds, "plain")
             reactor, c_tool = statistics.median(ours), statistics.median(theirs)
             found[name] = {
                 "reactor_rps": ours,
                 "wrk_rps": theirs,
+                "reactor_cpu_us_per_request": cpu_ours,
+                "wrk_cpu_us_per_request": cpu_theirs,
                 "fasthttpuser_rps": fast,
                 "httpuser_rps": plain,
                 "reactor_to_wrk": reactor / c_tool,
+                "wrk_cpu_to_reactor_cpu": statistics.median(cpu_theirs)
+                / statistics.median(cpu_ours),
                 "reactor_to_fasthttpuser": reactor / fast,
                 "reactor_to_httpuser": reactor / plain,
             }
@@ -175,7 +189,7 @@ def unique(seconds: float) -> dict[str, Any]:
 
 def _generate_only(seconds: float) -> float:
     """What the fleet alone reaches on this machine now, in blocks of 4,000: the ceiling."""
-    fleet = fleet_for(plan_of(100, seconds=1))
+    fleet = fleet_for(plan_of(100, seconds=5))
     fleet.batch(0, 4_000).ndjson()
     began, number = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -304,7 +304,11 @@ def realism(events: int, days: float, as_json: bool, out: Path | None, **naming:
     if naming["rate"] is None:
         naming["rate"] = events / (days * 86400)
     with _letters():
-        measured = measure(_build(**naming), 0, events)
+        fleet = _build(**naming)
+        # The first day borrows from the cycle (docs/fleet.md); the second is as all others.
+        second_day = fleet.start + timedelta(days=1)
+        first, _count = fleet.window(second_day, second_day + timedelta(seconds=1))
+        measured = measure(fleet, first, events)
     if out is not None:
         try:
             out.write_text(page(measured), encoding="utf-8")

@@ -124,6 +124,8 @@ def command(
         command=command_line(),
     )
     status = finish(order, as_json=as_json, quiet=quiet)
+    if find_limit and not as_json:
+        click.echo(_knee(_load_of(runs / "latest")), err=True)
     if before is not None:
         _show(compare_loads(before, _load_of(runs / "latest")), earlier)
     return status
@@ -152,6 +154,19 @@ def _load_of(folder: Path | None) -> LoadResult:
     if not found:
         raise CouldNotTell(f"{folder}: this run loaded nothing; there is nothing to compare with")
     return found[-1]
+
+
+def _knee(load: LoadResult) -> str:
+    """The knee in one line, as an interval and with what it rests on."""
+    low, high = load.knee_low_rps, load.knee_high_rps
+    if low is None:
+        return f"Limit: below {high:.4g} requests/s; {load.knee_why}."
+    top = "?" if high is None else f"{high:.4g}"
+    events = low * load.batch
+    return (
+        f"Limit: {low:.4g} to {top} requests/s of {load.batch} events "
+        f"({events:.4g} events/s and more); {load.knee_why}."
+    )
 
 
 def _show(rows: tuple[Compared, ...], earlier: Path | None) -> None:

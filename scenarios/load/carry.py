@@ -123,7 +123,7 @@ async def _once(
 async def _search(
     errand: Errand, null_rps: float | None, keep: Kept
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
-    """Measure rate after rate; the result of the highest kept one, with all events of all."""
+    """Measure rate after rate; the result of the highest kept one, and the events of all."""
     plain = with_changes(
         errand.plan,
         duration_s=min(LIMIT_STEP_S, errand.plan.shape.duration_s),
@@ -150,10 +150,9 @@ async def _search(
         last = result
         if steps[-1].seen is Seen.KEPT and (best is None or rate >= (best.planned_rps or 0)):
             best = result
-    settled = merge_ranges(ranges)
     chosen = best or last
     assert chosen is not None
-    return _with_knee(chosen, knee(steps), settled), settled
+    return _with_knee(chosen, knee(steps)), merge_ranges(ranges)
 
 
 def seen(result: LoadResult) -> Seen:
@@ -166,18 +165,8 @@ def seen(result: LoadResult) -> Seen:
     return Seen.DISTURBED if result.machine_noisy else Seen.MISSED
 
 
-def _with_knee(result: LoadResult, found: Knee, ranges: tuple[OutcomeRange, ...]) -> LoadResult:
-    """The result with the knee, and with the events of the whole search."""
-    counts = {"accepted": 0, "refused": 0, "unknown": 0}
-    for part in ranges:
-        counts[part.outcome] += part.count
+def _with_knee(result: LoadResult, found: Knee) -> LoadResult:
+    """The result of the highest rate that was kept, with the knee."""
     return msgspec.structs.replace(
-        result,
-        knee_low_rps=found.low,
-        knee_high_rps=found.high,
-        knee_why=found.why,
-        events_sent=sum(counts.values()),
-        events_accepted=counts["accepted"],
-        events_refused=counts["refused"],
-        events_unknown=counts["unknown"],
+        result, knee_low_rps=found.low, knee_high_rps=found.high, knee_why=found.why
     )

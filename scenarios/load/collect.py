@@ -162,6 +162,7 @@ def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResul
         lateness_ns=_merged(rows, "lateness_ns", warmup),
         seconds=tuple(_second(t, seconds) for t, seconds in rows),
         generator_cpu_share=max((word.busy_share for word in finals), default=None),
+        generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
         stopped_by="; ".join(sorted({word.stopped_by for word in finals if word.stopped_by})),
         unsent=sum(word.unsent for word in finals),
         workers=max(len(found.finals), 1),
