@@ -15,7 +15,8 @@ __all__ = ["STAGES", "Stage", "stages_for"]
 LONG_PAST_A_WEEK: Final = timedelta(days=9, hours=6)
 """Clearly older than 7 days: whole calendar days and a sweep of most of a day are past."""
 WITHIN_A_WEEK: Final = timedelta(days=6, hours=22)
-BEFORE_90_DAYS: Final = timedelta(days=89)
+BEFORE_90_DAYS: Final = timedelta(days=88, hours=12)
+"""Half a day short of 89, so that a midnight that passes meanwhile leaves rows to look at."""
 PAST_90_DAYS: Final = timedelta(days=93, hours=12)
 
 
@@ -74,7 +75,7 @@ STAGES: Final = (
     Stage(
         name="near-90",
         level=3,
-        what="a day before the summaries are 90 days old",
+        what="before any summary is 90 days old",
         at=_after(BEFORE_90_DAYS),
         lever="clock",
         maintenance=1,

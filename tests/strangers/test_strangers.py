@@ -204,3 +204,12 @@ async def test_what_the_contract_leaves_open_is_no_fault_once_declared(
         assert _accused(outcome) == []
     else:
         assert "SUM=LOG" in {one.law for one in outcome.results if one.verdict is Verdict.FAIL}
+
+
+@pytest.mark.slow
+async def test_a_midnight_that_passes_meanwhile_changes_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with _serving(monkeypatch, "stands_before_midnight"):
+        outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3)
+    assert _accused(outcome) == []

@@ -1,4 +1,4 @@
-"""Named ways for the stranger to be wrong: each changes one thing that a law forbids."""
+"""Named changes to the stranger, one thing each: lies that a law forbids, and two that are none."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def drops_a_byte(store: Store) -> None:
 
 
 def counts_no_failures(store: Store) -> None:
-    """Failed and empty requests are logged and neither summed nor charged: a matter of reading."""
+    """No lie if declared: failed and empty requests are logged, neither summed nor charged."""
 
     def only_good(right: Callable[..., list[Row]]) -> Callable[..., list[Row]]:
         def view(customer: int, asked: object) -> list[Row]:
@@ -103,6 +103,13 @@ def forgets_logs_early(store: Store) -> None:
     store.log = log  # type: ignore[method-assign]
 
 
+def stands_before_midnight(store: Store) -> None:
+    """No lie: its clock is two seconds short of midnight when it starts."""
+    now = store.now()
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    store.pushed += midnight - now - timedelta(seconds=2)
+
+
 LIES: dict[str, Callable[[Store], None]] = {
     lie.__name__: lie
     for lie in (
@@ -113,5 +120,6 @@ LIES: dict[str, Callable[[Store], None]] = {
         charges_isp,
         never_forgets_hosts,
         forgets_logs_early,
+        stands_before_midnight,
     )
 }
