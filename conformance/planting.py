@@ -35,12 +35,12 @@ class Planter:
         together = [batch for batch in batches if batch.together]
         for batch in batches:
             if not batch.together:
-                await self._deliver(world.name, stage, batch)
+                await self.deliver(world.name, stage, batch)
         async with asyncio.TaskGroup() as group:
             for batch in together:
-                group.create_task(self._deliver(world.name, stage, batch))
+                group.create_task(self.deliver(world.name, stage, batch))
 
-    async def _deliver(self, world: str, stage: str, batch: Batch) -> None:
+    async def deliver(self, world: str, stage: str, batch: Batch) -> None:
         started = self._clock.monotonic()
         outcomes = await self._ingest.send(batch.events)
         events = self._recorder.strike([dict(event) for event in batch.events])
