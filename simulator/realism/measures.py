@@ -60,7 +60,7 @@ class Measured:
 
 def measure(fleet: Fleet, first: int, count: int) -> Measured:
     """Draw events first … first+count-1 and measure them. Holds them in memory meanwhile."""
-    columns = _without_coverage(fleet.batch(first, count).columns())
+    columns = _trimmed(_without_coverage(fleet.batch(first, count).columns()))
     begin = int(columns.second.min())
     seconds = int(columns.second.max()) - begin + 1
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
@@ -85,6 +85,15 @@ def measure(fleet: Fleet, first: int, count: int) -> Measured:
 
 def _without_coverage(columns: Columns) -> Columns:
     return _select(columns, ~columns.coverage)
+
+
+def _trimmed(columns: Columns) -> Columns:
+    """Without the 64 first and last events: numbers are not strictly in order of time, and a
+    straggler would stretch the series over time that has no other events."""
+    if len(columns.second) < 1000:
+        return columns
+    ranked = np.sort(columns.second)
+    return _select(columns, (columns.second >= ranked[64]) & (columns.second <= ranked[-65]))
 
 
 def _select(columns: Columns, here: np.typing.NDArray[np.bool_]) -> Columns:

@@ -25,14 +25,14 @@ def _number(value: float | None) -> str:
 
 def table(measured: Measured) -> str:
     """Every figure beside its target and its control, 80 columns wide."""
-    head = f"{'':12}{'figure':31}{'model':>11}  {'target':14}{'control':>10}"
+    head = f"{'':12}{'figure':32}{'model':>10}  {'target':13}{'control':>10}"
     lines = [f"{measured.events:,} events over {measured.seconds / 3600:.1f} h", head]
     for network, rows in groupby(sorted(measured.figures, key=_order), key=lambda r: r.network):
         lines.append("")
         for row in rows:
             lines.append(
-                f"{network:12}{row.metric[:30]:31}{_number(row.model):>11}  "
-                f"{row.target[:13]:14}{_number(row.control):>10}"
+                f"{network:12}{row.metric[:31]:32}{_number(row.model):>10}  "
+                f"{row.target[:12]:13}{_number(row.control):>10}"
             )
             network = ""
     lines.append("")
@@ -60,7 +60,7 @@ def page(measured: Measured) -> str:
         "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem;"
         "color:#1b1b1b}table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;"
         "border-bottom:1px solid #ddd}.n{text-align:right;font-variant-numeric:tabular-nums}"
-        "figure{display:inline-block;margin:.5rem}figcaption{font-size:13px}</style>"
+        "figure{display:inline-block;margin:.5rem;width:340px;vertical-align:top}figcaption{font-size:13px}</style>"
         f"<h1>Fleet realism</h1><p>{measured.events:,} events over {measured.seconds / 3600:.1f} h."
         " Each figure stands beside a control that is not real: Poisson arrivals at the same hourly"
         " rate, exponential sizes, even hostnames, shuffled columns, failures spread at random."
