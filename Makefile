@@ -1,6 +1,7 @@
 # make run    set up once, then run the main job on the embedded reference
 # make test   set up once, then everything that must pass before a change lands
 # make setup  only the set-up: a virtual environment in .venv with pinned versions
+# make docs   pages that are made from the code; make prove: the whole zoo, and its matrix
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,6 +40,10 @@ slow: setup
 screen: setup
 	@$(BIN)/trueup run --quiet
 	@$(BIN)/python -m scenarios.screen README.md runs/latest
+
+docs: setup
+	@$(BIN)/python -m conformance.checks_page scenarios/zoo.toml
+	@$(BIN)/python -m conformance.targets_page
 
 prove: setup
 	@$(BIN)/trueup prove --write docs/kill-matrix.md
