@@ -30,6 +30,9 @@ class State(IntEnum):
     WAITING = 4
 
 
+_WAITING: Final = State.WAITING
+
+
 class Connection:
     """Belongs to a lane; carries at most one request at a time."""
 
@@ -104,7 +107,7 @@ class Connection:
         except BlockingIOError:
             sent = 0
         if sent == whole:
-            self.state = State.WAITING
+            self.state = _WAITING
             return True
         return self._keep([head, body], sent)
 

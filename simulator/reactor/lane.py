@@ -28,6 +28,9 @@ __all__ = ["NEVER", "Lane"]
 
 NEVER: Final = 1 << 62
 """A moment that does not come (nanoseconds)."""
+_ANSWER_SIZE: Final = 4_096
+_READ_SIZE: Final = 65_536
+"""Bytes received at once. Room for them is made each time, so small answers take little."""
 _MOST_ANSWERS: Final = 4_096
 _ACCEPTED: Final = Answer(Kind.SETTLED)
 """Stands for `every event of the batch was accepted`, told by identity in the hot path."""
@@ -56,6 +59,7 @@ class Lane:
         self.name, self.address = name, address
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
+        self.read_size = _READ_SIZE if rule is None else _ANSWER_SIZE
         self.recorder = Recorder()
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
