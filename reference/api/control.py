@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import Any
 
@@ -36,6 +37,7 @@ async def move_clock(call: Call) -> Answer:
         maintain(connection, seams=context.seams, now_us=clock.now_us())
 
     await context.write(job)
+    await asyncio.to_thread(context.store.catch_up)
     return await get_clock(call)
 
 
@@ -69,6 +71,7 @@ async def run_maintenance(call: Call) -> Answer:
         return maintain(connection, seams=context.seams, now_us=context.clock.now_us())
 
     done = await context.write(job)
+    await asyncio.to_thread(context.store.catch_up)
     return 200, {
         "logs_deleted": done.logs_deleted,
         "summaries_consolidated": done.summaries_consolidated,

@@ -79,6 +79,12 @@ class Store:
         """Run a job on one consistent moment of the store. Raises StoreProblem in the future."""
         return self._readers.submit(self._read, job, view)
 
+    def catch_up(self) -> None:
+        """Let every view that lags start from the present, as after a jump of the clock."""
+        with self._lock:
+            for snapshot in self._lagging.values():
+                snapshot.expire()
+
     def close(self) -> None:
         """Commit what waits, then close every connection."""
         self._writer.close()
@@ -127,6 +133,9 @@ class _Snapshot:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._since_s: float | None = None
+
+    def expire(self) -> None:
+        self._since_s = None
 
     def renew_after(self, lag_s: float) -> None:
         now_s = monotonic_s()
