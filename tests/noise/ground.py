@@ -23,7 +23,17 @@ from scenarios.embedded import Serving, embedded_reference
 from scenarios.embedded_target import key_environment, target_file
 from scenarios.scenario import ChecksPart, FleetPart, Scenario
 
-__all__ = ["Ground", "audit_file", "describe", "ground", "hold", "snapshot", "verdicts"]
+__all__ = [
+    "Ground",
+    "ask",
+    "audit_file",
+    "describe",
+    "ground",
+    "hold",
+    "move_clock",
+    "snapshot",
+    "verdicts",
+]
 
 REQUESTS = 20_000
 """Budget of one run: a run that needs more has gone astray."""
@@ -101,6 +111,19 @@ def ask(at: Ground, path: str, tenant: int = 0) -> dict[str, Any]:
         body = json.load(answer)
     assert isinstance(body, dict)
     return body
+
+
+def move_clock(at: Ground, now: str) -> None:
+    """Move the clock of what is served forward, to `YYYY-MM-DD HH:MM:SS`."""
+    serving = at.serving
+    assert serving.control_key is not None
+    request = Request(
+        f"{serving.control_url}/clock",
+        data=json.dumps({"now": now}).encode(),
+        headers={"X-Control-Key": serving.control_key, "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
 
 
 def snapshot(at: Ground) -> dict[str, Rows]:
