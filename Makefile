@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run setup test lint fast slow screen prove lock clean
+.PHONY: run setup test lint fast slow screen docs prove lock clean
 
 run: setup
 	@$(BIN)/trueup run
