@@ -67,6 +67,7 @@ def target_file(
         "[ingest]",
         'via = "http"',
         f'url = "{serving.ingest_url}"',
+        "batch = 1000",
         'accepted = "accepted"',
         'refused = { list = "refused", line = "line", reason = "reason" }',
     ]
@@ -81,6 +82,7 @@ def target_file(
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
     if traits.graph:
         parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in traits.graph.items())]
+    parts += ["", "[readings]", 'graph-end = "exclusive"']
     pace = '"unlimited"' if traits.rate_limit is None else f"{traits.rate_limit:g}"
     parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)
