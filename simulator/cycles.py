@@ -91,8 +91,9 @@ class Clock:
 
     def frame_of(self, number: int) -> int:
         """The frame that event `number` lies in."""
-        high = int(number / self.rate) // FRAME_S + 1
-        low = max(0, high - 1 - (_RAMP_S + max(self._excess)) // FRAME_S)
+        high = int((number + 1) / self.rate) // FRAME_S + 1
+        low = int(number / self.rate) // FRAME_S - (_RAMP_S + max(self._excess)) // FRAME_S
+        low = max(0, low)
         while low < high:
             middle = (low + high + 1) // 2
             if self.frame_first(middle) <= number:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,15 +62,38 @@ def fingerprint(
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_set_up, initargs=(fleet.identity(),)
     ) as pool:
-        for block, one in zip(wanted, pool.map(_work, wanted, chunksize=4), strict=True):
-            found.append(one)
-            if done:
-                done(block[1])
+        try:
+            with _deaf():
+                drawn = pool.map(_work, wanted, chunksize=4)
+            for block, one in zip(wanted, drawn, strict=True):
+                found.append(one)
+                if done:
+                    done(block[1])
+        except BaseException:
+            # Whatever ends this, Ctrl-C included, must not wait for blocks nobody wants.
+            pool.shutdown(cancel_futures=True)
+            raise
     return combine(found)
 
 
 _FLEET: list[Fleet] = []
 """The one fleet of a worker process, rebuilt there from its identity."""
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C: the parent alone decides what it means.
+
+    A child inherits that a signal is ignored. Only the main thread may change it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _set_up(declared: FleetDeclared) -> None:

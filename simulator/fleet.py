@@ -38,6 +38,10 @@ __all__ = ["EVENTS_MAX", "Fleet", "World"]
 
 EVENTS_MAX: Final = 1 << 48
 """Event numbers end here: at a million events a second, after nine years."""
+_EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_LAST_SECOND: Final = 253_402_214_400
+"""9999-12-31 in Unix seconds."""
 _STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
 
 
@@ -80,10 +84,17 @@ class Fleet:
     ) -> None:
         if start.tzinfo is None:
             raise FleetError("the fleet's start needs a time zone: use datetime(…, tzinfo=UTC)")
+        if not _EARLIEST <= start < _LATEST:
+            raise FleetError(
+                f"the fleet's start must lie between {_EARLIEST:%Y} and {_LATEST:%Y}, "
+                f"not in {start.year}"
+            )
         if not customers or len(set(customers)) != len(customers):
             raise FleetError("a fleet needs at least one customer id, each only once")
-        if not 0 < events_per_s <= 10_000_000:
-            raise FleetError(f"events_per_s must be above 0 and at most 10^7, not {events_per_s}")
+        if not 0.000_001 <= events_per_s <= 10_000_000:
+            raise FleetError(
+                f"events_per_s must be above 0, from 10^-6 to 10^7, not {events_per_s}"
+            )
         self.profile = profile
         self.seed = seed
         self.start = start.astimezone(UTC).replace(microsecond=0)
@@ -107,6 +118,11 @@ class Fleet:
         if first < 0 or count < 0 or first + count > EVENTS_MAX:
             raise FleetError(
                 f"events {first} to {first + count - 1} do not exist: numbers run from 0 to 2^48-1"
+            )
+        if self.clock.start + (first + count) / self.events_per_s > _LAST_SECOND:
+            raise FleetError(
+                f"event {first + count - 1} would happen after the year 9999 at "
+                f"{self.events_per_s} events a second: ask for an earlier one"
             )
         return Batch(self, first, count)
 
