@@ -176,9 +176,9 @@ async def run_load(
             keep(*settle())
         raise
     result, ranges = settle()
-    if not result.seconds and not ranges:
+    if result.generator_cpu_share is None and not ranges:
         raise OwnError(
-            f"Locust ended with status {process.returncode} and sent nothing: "
+            f"Locust ended with status {process.returncode} and without a word of what it sent: "
             f"{_last_line(out_dir / LOG_FILE)}"
         )
     return result, ranges

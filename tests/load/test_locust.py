@@ -216,7 +216,8 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
             errand, calibrated=False, find_limit=True, keep=lambda *_: None
         )
     # On a machine that others use, a search may rightly end without a high end, saying why.
-    assert result.knee_high_rps is not None or "disturbed" in result.knee_why
+    honest = ("disturbed" in result.knee_why) or ("generator" in result.knee_why)
+    assert result.knee_high_rps is not None or honest
     assert (result.knee_low_rps or 0) < 70
     assert result.knee_high_rps is None or result.knee_high_rps > 10
     assert ids(fleet, ranges) == set(sink.stored)
