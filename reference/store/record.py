@@ -78,7 +78,8 @@ def record(
     """Take an NDJSON body. Blank lines are skipped but counted."""
     receipt = Receipt()
     logs = _read(body, receipt, seams, now_us, customers)
-    receipt.accepted += len(logs)
+    receipt.accepted = sum(len(lines) for lines, _ in logs.values())
+    receipt.duplicates = receipt.accepted - len(logs)
     _store(connection, logs, receipt, seams, now_us)
     receipt.refused.sort()
     return receipt
@@ -86,9 +87,9 @@ def record(
 
 def _read(
     body: bytes, receipt: Receipt, seams: Seams, now_us: int, customers: Collection[int]
-) -> dict[str, tuple[int, Log]]:
-    """The admissible events by id, each with its line; what is wrong goes to the receipt."""
-    logs: dict[str, tuple[int, Log]] = {}
+) -> dict[str, tuple[list[int], Log]]:
+    """The admissible events by id, each with its lines; what is wrong goes to the receipt."""
+    logs: dict[str, tuple[list[int], Log]] = {}
     read_line, fold, admit = seams.read_line, seams.fold_hostname, seams.admit
     for number, line in enumerate(body.split(b"\n"), 1):
         if not line or line.isspace():
@@ -107,10 +108,9 @@ def _read(
         key = log.log_id if seams.unique_log_ids else f"{number}"
         earlier = logs.get(key)
         if earlier is None:
-            logs[key] = (number, log)
+            logs[key] = ([number], log)
         elif earlier[1] == log:
-            receipt.accepted += 1
-            receipt.duplicates += 1
+            earlier[0].append(number)
         else:
             receipt.refused.append((number, _OTHER_CONTENT))
     return logs
@@ -126,7 +126,7 @@ def _row(log: Log) -> tuple[Any, ...]:
 
 def _store(
     connection: sqlite3.Connection,
-    logs: dict[str, tuple[int, Log]],
+    logs: dict[str, tuple[list[int], Log]],
     receipt: Receipt,
     seams: Seams,
     now_us: int,
@@ -156,7 +156,7 @@ def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
 
 
 def _repeated(
-    connection: sqlite3.Connection, logs: dict[str, tuple[int, Log]], receipt: Receipt
+    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], receipt: Receipt
 ) -> list[Log]:
     """Events that are already there, unaltered; altered ones are refused."""
     ids = list(logs)
@@ -169,19 +169,20 @@ def _repeated(
             chunk,
         )
         for row in found:
-            line, log = logs[row[1]]
+            lines, log = logs[row[1]]
             if row == _row(log):
                 receipt.duplicates += 1
                 repeated.append(log)
             else:
-                receipt.accepted -= 1
-                receipt.refused.append((line, _OTHER_CONTENT))
+                receipt.accepted -= len(lines)
+                receipt.duplicates -= len(lines) - 1
+                receipt.refused += [(line, _OTHER_CONTENT) for line in lines]
     return repeated
 
 
-def _refused_ids(logs: dict[str, tuple[int, Log]], receipt: Receipt) -> set[str]:
-    lines = {line for line, _ in receipt.refused}
-    return {log_id for log_id, (line, _) in logs.items() if line in lines}
+def _refused_ids(logs: dict[str, tuple[list[int], Log]], receipt: Receipt) -> set[str]:
+    refused = {line for line, _ in receipt.refused}
+    return {log_id for log_id, (lines, _) in logs.items() if lines[0] in refused}
 
 
 def _add_up(

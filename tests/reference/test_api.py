@@ -200,6 +200,9 @@ async def test_a_repeat_changes_nothing_and_other_content_is_refused(served: Ser
     again = await served.ingest([first, {**first, "log_total_bytes": 11}])
     assert (again["accepted"], again["duplicates"]) == (1, 1)
     assert again["refused"][0]["line"] == 2
+    twice = await served.ingest([{**first, "asn_id": 3}, {**first, "asn_id": 3}])
+    assert (twice["accepted"], twice["duplicates"]) == (0, 0)
+    assert [each["line"] for each in twice["refused"]] == [1, 2]
     later = await served.ingest([event(2, log_request_datetime=at(served)), {**first, "asn_id": 2}])
     assert (later["accepted"], [each["line"] for each in later["refused"]]) == (1, [2])
     row = (await served.get("log_summary/search"))["data"][0]
