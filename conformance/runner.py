@@ -53,6 +53,8 @@ POLL_MOST_S: Final = 1.0
 SIGHTS: Final = 4
 """Times in a row that the marker must be seen, so that lagging replicas have all been met."""
 QUIET_TRIES: Final = 6
+LAG_MOST_S: Final = 4.0
+"""Longest pause before a second look, however long the marker took; none where it never settled."""
 LOOKS: Final = 2
 """Times that a failed check is looked at again after a pause, because views may lag."""
 BURST: Final = 30
@@ -334,6 +336,7 @@ class _Run:
             if sights == 1:
                 self._lag_s = waited
             if settled(sights, SIGHTS, waited, limit) or self._client.stuck:
+                self._lag_s = min(self._lag_s, LAG_MOST_S) if sights >= SIGHTS else 0.0
                 return
             attempt += 1
             if not sights:
