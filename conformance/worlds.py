@@ -323,7 +323,7 @@ def _long(scene: Scene) -> Sequence[Batch]:
 
 
 VARIETY: Final = (
-    ("residential", "http", 200, 100, "us", "cupertino", 1299),
+    ("residential", "http", 200, 90, "us", "cupertino", 1299),
     ("residential", "socks", 404, 200, "us", "dallas", 7018),
     ("mobile", "http", 200, 300, "fr", "paris", 3215),
     ("isp", "socks", 502, 400, "de", "berlin", 3320),

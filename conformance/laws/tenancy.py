@@ -60,8 +60,15 @@ def _asks(scene: Scene) -> Sequence[Ask]:
     return [
         *(ask for tenant in "ab" for ask in _lists(scene, tenant)),
         *(ask for tenant in "ab" for ask, _ in _graphs(scene, tenant)),
+        *([_user_search(scene)] if "proxy-user" in scene.claims else []),
         *(asks.ledger(pool, tenant="a") for pool in asks.POOLS if pool in scene.claims),
     ]
+
+
+def _user_search(scene: Scene) -> Ask:
+    """Tenant `b` looks for a proxy user that only tenant `a` has."""
+    query = (("proxy_user_id", _users(scene)[1]),)
+    return Ask(path="proxy_user/search", query=query, tenant="b", walk=True)
 
 
 def _foreign(facts: Facts) -> list[Ask]:
@@ -119,6 +126,11 @@ def _each_sees_its_own(facts: Facts) -> Finding:
             if seen > len(events):
                 tally.differs(where, len(events), seen, events=events, exchanges=[exchange.n])
             tally.saw()
+    if "proxy-user" in scene.claims:
+        found = tally.walk(NOW, _user_search(scene))
+        if found is not None:
+            where = "proxy_user/search of another tenant's user · rows"
+            tally.holds(where, 0, len(found.rows), *found.numbers)
     for ask in _foreign(facts):
         exchange = tally.exchange(NOW, ask)
         if exchange is not None:
