@@ -26,6 +26,10 @@ _CLAIMS: Final = (
 """Features that the reference says it has; a rate limit only where it was asked for."""
 
 
+_READINGS: Final = ('graph-end = "exclusive"', "freshness-s = 10")
+"""Points that the contract leaves open and that docs/reference.md settles."""
+
+
 def key_environment(serving: Serving) -> Mapping[str, str]:
     """Environment variables that hold the keys which the target file names."""
     environment = {}
@@ -82,7 +86,7 @@ def target_file(
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
     if traits.graph:
         parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in traits.graph.items())]
-    parts += ["", "[readings]", 'graph-end = "exclusive"']
+    parts += ["", "[readings]", *_READINGS]
     pace = '"unlimited"' if traits.rate_limit is None else f"{traits.rate_limit:g}"
     parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)
