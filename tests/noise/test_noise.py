@@ -60,6 +60,18 @@ def test_ten_thousand_foreign_events_change_no_verdict(
     assert differ <= set(OPEN)
 
 
+def test_a_steady_stream_changes_no_verdict(
+    tmp_path: Path, alone: dict[int, dict[str, str]]
+) -> None:
+    """Level 2 with no quiet moment: account figures are judged by what must lie between."""
+    with ground(tmp_path) as at, Foreign(at, rate=3000, batch=50) as foreign:
+        conducted = hold(at, tmp_path / "runs", level=2)
+        arrived = foreign.events
+    assert conducted.error is None
+    assert arrived >= ENOUGH // 10
+    assert verdicts(conducted.report.results) == alone[2]
+
+
 @pytest.mark.parametrize(("fault", "law"), [("A2", "SUM=LOG"), ("E1", "LEDGER=SUM")])
 def test_a_fault_is_convicted_among_foreign_events(tmp_path: Path, fault: str, law: str) -> None:
     """Noise is no hiding place: the law that the fault is charged with still fails, and why."""
