@@ -22,7 +22,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 from conformance import asks
 from conformance.client import ReadClient
 from conformance.facts import Facts
-from conformance.history_judge import judge_history, stage_of_history
+from conformance.history_judge import BEGUN, CHECK, LAW, TITLE, judge_history, stage_of_history
 from conformance.history_steps import (
     Advance,
     Again,
@@ -38,17 +38,16 @@ from conformance.meeting import Meeting
 from conformance.model import Ask, Batch, Event
 from conformance.planting import Planter
 from conformance.ports import Ingest as WayIn
-from conformance.recorder import Recorder
+from conformance.recorder import Recorder, stamp
 from conformance.rows import time_text
 from conformance.target_values import Target
 from conformance.wall_clock import OurClock, WallClock, fresh_prefix
 from reports.facts import CheckResult, Counterexample, Difference, Impact, Json, Verdict
 from reports.journal import JournalWriter
-from reports.records import Delivered, Result
+from reports.records import Delivered, Hook, Result
 
 __all__ = ["CHECK", "HistoryOutcome", "explore", "replay"]
 
-CHECK: Final = "random-histories"
 LOOKS: Final = 4
 """Times that a look is taken again, after a pause that doubles, because views may lag."""
 LOOKS_SHRINKING: Final = 2
@@ -201,6 +200,15 @@ class _Stage:
         stage = stage_of_history(self.number)
         begun = self._present()
         mark = len(self.recorder.records)
+        self.recorder.write(
+            Hook(
+                hook=BEGUN,
+                at=stamp(self._clock.now()),
+                request={"now": time_text(begun)},
+                stage=stage,
+                check="history",
+            )
+        )
         planter = Planter(self._way, self.recorder, self._clock)
         sent: list[Event] = []
         looks = 0
@@ -311,8 +319,8 @@ class _Stage:
         )
         return CheckResult(
             check=CHECK,
-            law="HISTORY",
-            title="Whatever is done in whatever order, every view shows what was accepted.",
+            law=LAW,
+            title=TITLE,
             verdict=Verdict.PASS if shortest is None else Verdict.FAIL,
             reason=reason,
             level=2,

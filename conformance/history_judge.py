@@ -18,12 +18,17 @@ from conformance.facts import part_of
 from conformance.model import Event
 from conformance.oracle import NOTHING, Cell, altered, cells_of_logs, cells_of_summaries
 from conformance.rows import Row, dotted, moment, text, whole
-from reports.facts import Counts, Difference, Outcome
+from reports.facts import CheckResult, Counts, Difference, Impact, Outcome, Verdict
 from reports.records import Delivered, Exchange, Hook, Record
 
 __all__ = ["PART", "judge_history", "stage_of_history"]
 
 PART: Final = "histories"
+CHECK: Final = "random-histories"
+LAW: Final = "HISTORY"
+TITLE: Final = "Whatever is done in whatever order, every view shows what was accepted."
+BEGUN: Final = "history"
+"""Hook record that begins a history and says the target's time then."""
 LOG_KEPT: Final = timedelta(days=7) - timedelta(minutes=10)
 LOG_GONE: Final = timedelta(days=9)
 HOST_KEPT: Final = timedelta(days=90)
@@ -74,6 +79,29 @@ def judge_history(
             case _:
                 pass
     return oracle.differences, oracle.exchanges, oracle.looks
+
+
+def judge_histories(records: Sequence[Record]) -> CheckResult:
+    """The verdict on all histories of a journal, recomputed from its records alone."""
+    begun = [r for r in records if isinstance(r, Hook) and r.hook == BEGUN]
+    found: list[Difference] = []
+    looks = 0
+    for start in begun:
+        now = moment(start.request.get("now"))
+        assert now is not None, "a history begins with the target's time"
+        differences, _, seen = judge_history(records, start.stage, now)
+        found = differences or found
+        looks += seen
+    return CheckResult(
+        check=CHECK,
+        law=LAW,
+        title=TITLE,
+        verdict=Verdict.FAIL if found else Verdict.PASS,
+        reason=f"{len(begun)} histories were acted out",
+        level=2,
+        impact=Impact.UNDER_CHARGE,
+        evidence=looks,
+    )
 
 
 def _deliver(oracle: _Oracle, record: Delivered) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.errors import JudgeBroken
 from conformance.facts import Facts
+from conformance.history_judge import CHECK as HISTORIES
+from conformance.history_judge import judge_histories
 from conformance.laws import CHECKS
 from conformance.model import Check
 from conformance.ports import SentTraffic
@@ -39,7 +41,7 @@ def judge_journal(
     version does not know.
     """
     names = journal.header.checks
-    of_traffic = {name for part in PARTS for name in traffic_checks(part)}
+    of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {HISTORIES}
     unknown = [n for n in names if n not in BY_NAME and n not in of_traffic]
     if unknown:
         raise JudgeBroken(
@@ -49,6 +51,8 @@ def judge_journal(
     results: list[CheckResult] = []
     if any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
         results = judge_records(journal.records, [BY_NAME[n] for n in names if n in BY_NAME])
+    if HISTORIES in names:
+        results.append(judge_histories(journal.records))
     for part, traffic in (sent or {}).items():
         found, _ = judge_traffic(journal.records, traffic, part)
         results += [result for result in found if result.check in names]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from conformance.errors import ConformanceError
+from conformance.history_judge import CHECK as HISTORIES
 from conformance.reconcile import traffic_checks
 from conformance.runner import checks_for
 from conformance.target import levels, load_target, outside_hosts
@@ -34,6 +35,7 @@ from scenarios.embedded import EmbeddedReference, embedded_reference
 from scenarios.embedded_target import key_environment, target_file
 from scenarios.errors import UsageProblem
 from scenarios.folder import make_run_folder
+from scenarios.histories import run_histories_part
 from scenarios.parts import Bench, run_checks_part, run_fleet_part, run_load_part
 from scenarios.restart import restart_door
 from scenarios.scenario import Scenario
@@ -204,6 +206,8 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
+    if scenario.histories is not None and target.ingest is not None:
+        yield HISTORIES
     if scenario.load is not None and target.ingest is not None:
         yield from traffic_checks("load")
 
@@ -215,6 +219,8 @@ def _work(scenario: Scenario, bench: Bench) -> BaseException | None:
             asyncio.run(run_fleet_part(bench, scenario.fleet))
         if scenario.checks is not None:
             asyncio.run(run_checks_part(bench, scenario.checks))
+        if scenario.histories is not None and bench.target.ingest is not None:
+            run_histories_part(bench, scenario.histories)
         if scenario.load is not None and bench.target.ingest is not None:
             asyncio.run(run_load_part(bench, scenario.load))
     except (KeyboardInterrupt, ConformanceError) as error:

@@ -11,7 +11,15 @@ import msgspec
 
 from scenarios.errors import UsageProblem
 
-__all__ = ["ChecksPart", "FleetPart", "LoadPart", "Scenario", "load_scenario", "scenario_names"]
+__all__ = [
+    "ChecksPart",
+    "FleetPart",
+    "HistoriesPart",
+    "LoadPart",
+    "Scenario",
+    "load_scenario",
+    "scenario_names",
+]
 
 _CATALOGUE: Final = resources.files("scenarios").joinpath("catalogue")
 _LOAD_PREFIX: Final = "load-"
@@ -58,12 +66,22 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Search for the highest rate that keeps the thresholds, instead of one run."""
 
 
+class HistoriesPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Random histories."""
+
+    examples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
+    """How many are acted out at most, before one that fails is shrunk."""
+    replay: str = ""
+    """A file with one history, to act out only that."""
+
+
 class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
     what: str
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
     fleet: FleetPart | None = None
     checks: ChecksPart | None = None
+    histories: HistoriesPart | None = None
     load: LoadPart | None = None
 
 

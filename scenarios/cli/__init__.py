@@ -18,6 +18,7 @@ __all__ = ["main"]
 COMMANDS: Final[dict[str, str]] = {
     "run": "scenarios.cli.run",
     "check": "scenarios.cli.check",
+    "explore": "scenarios.cli.explore",
     "load": "scenarios.cli.load",
     "fleet": "scenarios.cli.fleet",
     "serve": "scenarios.cli.serve",
