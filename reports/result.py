@@ -142,6 +142,7 @@ def _load(made: LoadFigures) -> dict[str, Json]:
         "reads": load.reads,
         "status": str(load_status(load)),
         "null_sink_rps": load.null_sink_rps,
+        "knee_rps": [load.knee_low_rps, load.knee_high_rps] if load.knee_why else None,
         "reconcile_s": load.reconcile_s,
         "thresholds": [
             {"name": t.name, "limit": t.limit, "value": t.value, "unit": t.unit, "ok": t.ok}
