@@ -9,7 +9,7 @@ verdict that they stand for; where one could not be decided, the session does no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ __all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionfinish"]
 _UNDECIDED: Final = (Verdict.INCONCLUSIVE, Verdict.BLOCKED)
 _RESULTS: Final = pytest.StashKey[dict[str, CheckResult]]()
 _FOLDER: Final = pytest.StashKey[Path]()
+_REACHED: Final = pytest.StashKey[frozenset[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,17 +64,25 @@ def _mark(kind: str, name: str) -> str:
     return f"{kind}_{re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')}"
 
 
-def _all_checks() -> tuple[Check, ...]:
-    from conformance.laws import CHECKS
-
-    return CHECKS
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("trueup_target") is None:
+    given = config.getoption("trueup_target")
+    if given is None:
         return
-    config.pluginmanager.register(_Checks(), "trueup-checks")
-    for check in _all_checks():
+    from conformance.errors import ConformanceError
+    from conformance.laws import CHECKS
+    from conformance.runner import checks_for
+    from conformance.target import load_target
+
+    try:
+        target = load_target(Path(given))
+    except ConformanceError as error:
+        raise pytest.UsageError(str(error)) from error
+    reached = checks_for(target, level=config.getoption("trueup_level"))
+    audit = any(check.audit for check in reached)
+    offered = [check for check in CHECKS if check in reached or not (check.audit or audit)]
+    config.stash[_REACHED] = frozenset(check.name for check in reached)
+    config.pluginmanager.register(_Checks(offered), "trueup-checks")
+    for check in offered:
         for mark in _marks(check):
             config.addinivalue_line("markers", f"{mark}: of trueup's check {check.name}")
 
@@ -85,23 +94,27 @@ def _marks(check: Check) -> list[str]:
 class _Checks:
     """Registered only where a target is given."""
 
+    def __init__(self, offered: Sequence[Check]) -> None:
+        self._offered = offered
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> None:
         node = CheckCollector.from_parent(session, name="trueup", nodeid="trueup")
-        items.extend(node.collect())
+        for check in self._offered:
+            item = CheckItem.from_parent(node, name=check.name)
+            item.level = check.level
+            for mark in _marks(check):
+                item.add_marker(mark)
+            items.append(item)
 
 
 class CheckCollector(pytest.Collector):
-    """The checks, as children of the session."""
+    """The parent of all checks; they are not found by looking, so it finds none."""
 
     def collect(self) -> Iterator[CheckItem]:
-        for check in _all_checks():
-            item = CheckItem.from_parent(self, name=check.name)
-            for mark in _marks(check):
-                item.add_marker(mark)
-            yield item
+        return iter(())
 
 
 class CheckFailed(Exception):
@@ -116,7 +129,11 @@ class CheckFailed(Exception):
 class CheckItem(pytest.Item):
     """One check; its outcome is the verdict."""
 
+    level = 0
+
     def runtest(self) -> None:
+        if self.name not in self.config.stash[_REACHED]:
+            pytest.skip(f"not reached: needs level {self.level} of this target and run")
         result = _results(self.session)[self.name]
         self.add_report_section("call", "trueup", f"{result.verdict}: {result.reason}")
         match result.verdict:
@@ -150,17 +167,26 @@ def _results(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the selected checks, once."""
     if _RESULTS not in session.stash:
         from scenarios.checking import check_target_file
+        from scenarios.cli.errors import exit_status_of, letter
 
         config = session.config
-        selected = [item.name for item in session.items if isinstance(item, CheckItem)]
-        held = check_target_file(
-            Path(config.getoption("trueup_target")),
-            runs=Path(config.getoption("trueup_runs")),
-            seed=config.getoption("trueup_seed"),
-            level=config.getoption("trueup_level"),
-            only=selected,
-            allow_hosts=config.getoption("trueup_allow_host"),
-        )
+        reached = config.stash[_REACHED]
+        selected = [
+            item.name
+            for item in session.items
+            if isinstance(item, CheckItem) and item.name in reached
+        ]
+        try:
+            held = check_target_file(
+                Path(config.getoption("trueup_target")),
+                runs=Path(config.getoption("trueup_runs")),
+                seed=config.getoption("trueup_seed"),
+                level=config.getoption("trueup_level"),
+                only=selected,
+                allow_hosts=config.getoption("trueup_allow_host"),
+            )
+        except Exception as error:
+            pytest.exit(letter(error), returncode=exit_status_of(error))
         session.stash[_FOLDER] = held.folder
         session.stash[_RESULTS] = {result.check: result for result in held.results}
     return session.stash[_RESULTS]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,9 @@ def test_a_port_in_use_is_told_with_a_remedy(tmp_path: Path) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_pytest_runs_the_checks_as_items(tmp_path: Path) -> None:
-    """`pytest --trueup-target`: items by name, law and clause; skips carry their verdict."""
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A served reference: its target file, and an environment with the keys."""
     first = subprocess.Popen(
         [sys.executable, "-m", "scenarios", "serve", "--port", "0", "--json", "--control"],
         cwd=tmp_path,
@@ -145,26 +147,56 @@ def test_pytest_runs_the_checks_as_items(tmp_path: Path) -> None:
     )
     try:
         assert first.stdout is not None
-        target, environment = target_from(first.stdout.readline(), tmp_path)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v"),
-                *("--trueup-target", str(target), "-m", "law_PAGE or law_CHARGED"),
-                *("--junitxml", str(tmp_path / "pytest.xml")),
-            ],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env={**os.environ, **environment},
-        )
+        yield target_from(first.stdout.readline(), tmp_path)
     finally:
         first.terminate()
         first.communicate(timeout=20)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "deselected" in done.stdout
-    assert "not-applicable" in (tmp_path / "pytest.xml").read_text()
+
+
+def pytest_run(
+    target: Path, environment: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """pytest with the plugin, in the target's folder."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v"),
+            *("--trueup-target", str(target), *arguments),
+        ],
+        cwd=target.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_pytest_runs_the_checks_as_items(
+    served: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """Every check is an item; what cannot be reached or is not claimed says so in its skip."""
+    report = tmp_path / "pytest.xml"
+    done = pytest_run(*served, "--junitxml", str(report))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert "not-applicable" in report.read_text()
+    assert "needs level 4" in report.read_text()
+    assert "failed" not in done.stdout.splitlines()[-1]
+
+
+def test_pytest_selects_by_law_and_name(served: tuple[Path, dict[str, str]]) -> None:
+    """`-m` takes laws and clauses, `-k` names; the rest is not run."""
+    by_law = pytest_run(*served, "-m", "law_PAGE")
+    assert by_law.returncode == 0, by_law.stdout
+    assert "pages-are-whole PASSED" in by_law.stdout
+    by_name = pytest_run(*served, "-k", "rows-are-sorted")
+    assert "1 passed" in by_name.stdout
+
+
+def test_pytest_refuses_a_missing_target_once(tmp_path: Path) -> None:
+    """One letter and pytest's own status for wrong usage, not a failure for each check."""
+    done = pytest_run(tmp_path / "gone.toml", {})
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert done.stderr.count("gone.toml") == 1
 
 
 def target_from(line: str, folder: Path) -> tuple[Path, dict[str, str]]:
