@@ -10,7 +10,6 @@ from typing import Final
 
 import click
 
-from reports.facts import EXIT_STATUS, ExitStatus
 from scenarios.cli.errors import exit_status_of, letter
 
 __all__ = ["main"]
@@ -57,14 +56,20 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
     except (Exception, KeyboardInterrupt) as error:
-        click.echo(letter(error), err=True)
         status = exit_status_of(error)
+        if not isinstance(error, BrokenPipeError):  # there is nobody to tell
+            click.echo(letter(error), err=True)
+    _let_go_of_output()
     sys.exit(status)
+
+
+def _let_go_of_output() -> None:
+    """Flush, and where that fails send the rest nowhere, so that ending raises nothing."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _invoke(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from typing import Final
 
@@ -23,14 +24,21 @@ _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
     CouldNotTell: ExitStatus.COULD_NOT_TELL,
     OwnError: ExitStatus.OUR_ERROR,
     ReportError: ExitStatus.USAGE,
+    BrokenPipeError: ExitStatus.COULD_NOT_TELL,
     DataError: ExitStatus.OUR_ERROR,
     SimulatorError: ExitStatus.USAGE,
 }
 
 
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""The place that is written to is full or broken: not a fault of ours."""
+
+
 def _status_of(error: BaseException) -> ExitStatus | None:
     if isinstance(error, ConformanceError):
         return error.exit_status
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return ExitStatus.USAGE
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
 
 
@@ -50,6 +58,9 @@ def letter(error: BaseException) -> str:
         return f"{usage}Error: {error.format_message()}"
     if isinstance(error, click.ClickException):
         return f"Error: {error.format_message()}"
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        place = error.filename or "standard output"
+        return f"Error: {place}: cannot be written: {error.strerror}. Make room, and try again."
     if _status_of(error) is not None:
         return f"Error: {error}"
     trace = "".join(traceback.format_exception(error))

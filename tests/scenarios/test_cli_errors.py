@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -87,3 +88,20 @@ def test_a_reader_that_leaves_early_is_no_verdict() -> None:
     assert child.wait(timeout=60) in (0, 2)
     assert b"Traceback" not in child.stderr.read()
     child.stderr.close()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["prove", "--list"], ["fleet", "--events", "3"]])
+def test_output_that_does_not_fit_is_told(arguments: list[str]) -> None:
+    """A full disk behind the standard output: one line, status 4, no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "scenarios", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
