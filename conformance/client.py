@@ -169,9 +169,9 @@ class ReadClient:
             stage=stage,
             request_body=self._recorder.strike(ask.body),
             status=status,
-            error=error,
+            error=str(self._recorder.strike(error)),
             content_type=content_type,
-            headers=headers,
+            headers={name: str(self._recorder.strike(value)) for name, value in headers.items()},
             body=body,
             body_text=body_text,
             elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
@@ -186,7 +186,7 @@ class ReadClient:
         try:
             value: Json = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            struck = self._recorder.strike(raw[: TEXT_KEPT * 4].decode("utf-8", "replace"))
+            struck = self._recorder.strike(raw.decode("utf-8", "replace"))
             return None, str(struck)[:TEXT_KEPT]
         if any(secret.encode() in raw for secret in self._recorder.secrets) or b"\\" in raw:
             value = self._recorder.strike(value)

@@ -23,6 +23,7 @@ from reports.facts import Counts, Json
 __all__ = [
     "DAYS",
     "FENCED_STAGES",
+    "covered",
     "customer",
     "entries",
     "fence",
@@ -41,6 +42,12 @@ DAYS: Final = 8
 def _summaries(scene: Scene, pool: str, *, dates: bool) -> Ask:
     last = scene.now + timedelta(days=1)
     return asks.pool_summaries(pool, scene.now - timedelta(days=DAYS), last, dates=dates)
+
+
+def covered(scene: Scene, day: str) -> bool:
+    """Whether a fence's summaries cover a day, `YYYY-MM-DD`."""
+    first, last = scene.now - timedelta(days=DAYS), scene.now + timedelta(days=1)
+    return f"{first:%Y-%m-%d}" <= day <= f"{last:%Y-%m-%d}"
 
 
 def fence(facts: Facts, pool: str) -> Sequence[Ask]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -21,6 +22,9 @@ from reports.facts import Json
 from reports.records import Hook
 
 __all__ = ["Levers"]
+
+ANSWER_KEPT: Final = 4096
+"""Characters of a hook's answer that are kept where it is not JSON."""
 
 
 class Levers:
@@ -59,7 +63,7 @@ class Levers:
             hook=name,
             at=stamp(self._clock.now()),
             request=dict(values),
-            response=self._recorder.strike(response),
+            response=_cut(self._recorder.strike(response)),
             ok=not error,
             error=str(struck)[:500],
             check=check,
@@ -89,8 +93,13 @@ class Levers:
         try:
             answer: Json = msgspec.json.decode(raw)
         except msgspec.DecodeError:
-            answer = raw[:500].decode("utf-8", "replace")
+            answer = raw.decode("utf-8", "replace")
         return answer, "" if 200 <= status < 300 else f"status {status}"
+
+
+def _cut(answer: Json) -> Json:
+    """The start of an answer that is text; cut only once no key is left to be cut in two."""
+    return answer[:ANSWER_KEPT] if isinstance(answer, str) else answer
 
 
 async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json, str]:
@@ -109,11 +118,10 @@ async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json,
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-    said = out[:4096].decode("utf-8", "replace")
     try:
         answer: Json = msgspec.json.decode(out)
     except msgspec.DecodeError:
-        answer = said
+        answer = out.decode("utf-8", "replace")
     if child.returncode == 0:
         return answer, ""
-    return answer, f"exit status {child.returncode}: {err[:300].decode('utf-8', 'replace')}"
+    return answer, f"exit status {child.returncode}: {err.decode('utf-8', 'replace')}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -18,6 +18,7 @@ import msgspec
 
 from reports.errors import JournalError, JournalWriteError
 from reports.records import Footer, Header, Record
+from reports.secrets import spellings, strike_out
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalWriter", "read_journal"]
 
@@ -29,11 +30,13 @@ _DECODER: Final[msgspec.json.Decoder[Record]] = msgspec.json.Decoder(Record)
 class JournalWriter:
     """Appends records to a file; every record is handed to the operating system at once.
 
-    Raises JournalWriteError when the file cannot be opened or written.
+    `secrets` are struck out of every line. Raises JournalWriteError when the file cannot be opened
+    or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
         self.path = path
+        self._forms = spellings(secrets)
         self._digest = hashlib.sha256()
         self._records = 0
         self._exchanges = 0
@@ -48,7 +51,7 @@ class JournalWriter:
         return self._exchanges
 
     def write(self, record: Record) -> None:
-        line = _ENCODER.encode(record) + b"\n"
+        line = strike_out(_ENCODER.encode(record), self._forms) + b"\n"
         self._write_whole(line)
         self._digest.update(line)
         self._records += 1

@@ -28,6 +28,7 @@ from reports.facts import EXIT_STATUS
 from reports.journal import JOURNAL_NAME, JournalWriter, read_journal
 from reports.model import RunReport, build_report
 from reports.records import SCHEMA, Header
+from reports.secrets import spellings, strike_out
 from reports.verdicts import overall
 from reports.writer import write_all
 from scenarios.cli.errors import exit_status_of
@@ -116,7 +117,7 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             target = _load(folder / TARGET_NAME, environment, order)
         else:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
-        writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME))
+        writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME, secrets=target.secrets))
         writer.write(_header(order, target, folder, now))
         bench = Bench(
             target=target,
@@ -136,19 +137,29 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             finished_at=_stamp(),
             exit_status=status,
             interrupted=interrupted,
-            stopped_by="" if error is None else _in_words(error, target),
+            stopped_by="" if error is None else _in_words(error),
         )
     report = build_report(read_journal(folder))
     write_all(report, folder)
+    _strike_files(folder, target)
     return Conducted(folder=folder, report=report, error=error)
 
 
-def _in_words(error: BaseException, target: Target) -> str:
-    """The first lines of an error's letter, without any key."""
-    words = str(error) or type(error).__name__
-    for secret in target.secrets:
-        words = words.replace(secret, "[key]")
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else words
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) or type(error).__name__
+
+
+def _strike_files(folder: Path, target: Target) -> None:
+    """Strike keys out of what Locust and its workers left: they write down what a target says."""
+    forms = spellings(target.secrets)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in (JOURNAL_NAME, TARGET_NAME):
+            said = path.read_bytes()
+            struck = strike_out(said, forms)
+            if struck != said:
+                path.write_bytes(struck)
 
 
 def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:

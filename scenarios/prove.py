@@ -47,7 +47,8 @@ def alarms(trial: Trial) -> list[str]:
     if trial.timed_out:
         return ["the trial took too long"]
     if trial.error or not trial.results:
-        return [f"the trial could not be held: {trial.error or 'no check reported'}"]
+        why = trial.error.strip().splitlines()[-1:] or ["no check reported"]
+        return [f"the trial could not be held: {why[0]}"]
     convicting = (Verdict.FAIL, Verdict.NOT_TESTABLE)
     return [result.check for result in trial.results if result.verdict in convicting]
 

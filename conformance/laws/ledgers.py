@@ -86,8 +86,10 @@ def _moved_alike(tally: Tally, stage: str, pool: str) -> None:
     }
     summed = {each: fences.summary_days(facts, each, pool) for each in ("open", stage)}
     for day in sorted({*sides[stage][1], *summed[stage]}):
+        if not fences.covered(facts.scene, day):
+            continue  # others may use the account later, on days whose summaries were not asked
         if day not in summed[stage] and sides["open"][0].get(day) == sides[stage][1].get(day):
-            continue  # a day before the fence's: nothing moved
+            continue  # nothing moved
         low_high = []
         for each in ("open", stage):
             bytes_summed = summed[each].get(day, NOTHING).bytes

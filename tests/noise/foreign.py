@@ -56,6 +56,12 @@ class Foreign:
     def events(self) -> int:
         return sum(self.accepted.values())
 
+    def wait_for(self, events: int) -> None:
+        """Wait until so many have arrived; fails where they stop arriving."""
+        while self.events < events:
+            assert self._thread.is_alive(), self.trouble
+            self._over.wait(self._pause_s)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

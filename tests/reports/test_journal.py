@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -87,3 +89,19 @@ def test_an_existing_journal_is_never_overwritten(tmp_path: Path) -> None:
     written(tmp_path / "j")
     with pytest.raises(Exception, match="cannot start a journal"):
         JournalWriter(tmp_path / "j")
+
+
+def test_keys_are_struck_out_however_they_are_spelt(tmp_path: Path) -> None:
+    """Plain, percent-encoded or base64, in any record; the seal covers what was written."""
+    key = "s3cret/key+1"
+    echoes = (key, quote(key, safe=""), base64.b64encode(key.encode()).decode())
+    with JournalWriter(tmp_path / "j", secrets=(key,)) as writer:
+        writer.write(HEADER)
+        for echo in echoes:
+            reason = OutcomeRange(first=0, count=1, outcome=Outcome.REFUSED, reason=f"no: {echo}")
+            writer.write(Delivered(source="fleet", at="-", outcomes=(reason,), fleet="f"))
+        writer.finish(finished_at="-", exit_status=0, stopped_by=f"told {key}")
+    text = (tmp_path / "j").read_text()
+    assert not [echo for echo in echoes if echo.rstrip("=") in text]
+    assert text.count("[key]") == 4
+    assert read_journal(tmp_path / "j").footer is not None
