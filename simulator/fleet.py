@@ -42,6 +42,7 @@ _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 253_402_214_400
 """9999-12-31 in Unix seconds."""
+_CUSTOMER_MAX: Final = 2**63 - 1
 _STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
 
 
@@ -70,7 +71,8 @@ class Fleet:
     N / (6 * 86400) events a second from six days ago all lie in the past. Times are whole
     seconds, UTC.
 
-    Raises FleetError for a start without a time zone, no customers or an impossible rate.
+    Raises FleetError for a start without a time zone or outside 1970 … 2200, for no or impossible
+    customers, and for an impossible rate.
     """
 
     def __init__(
@@ -86,11 +88,15 @@ class Fleet:
             raise FleetError("the fleet's start needs a time zone: use datetime(…, tzinfo=UTC)")
         if not _EARLIEST <= start < _LATEST:
             raise FleetError(
-                f"the fleet's start must lie between {_EARLIEST:%Y} and {_LATEST:%Y}, "
-                f"not in {start.year}"
+                f"the fleet's start must lie between {_EARLIEST:%Y-%m-%d} and "
+                f"{_LATEST:%Y-%m-%d}, not on {start.date().isoformat()}"
             )
         if not customers or len(set(customers)) != len(customers):
             raise FleetError("a fleet needs at least one customer id, each only once")
+        if odd := [number for number in customers if not 0 <= number <= _CUSTOMER_MAX]:
+            raise FleetError(
+                f"a customer id lies between 0 and 2^63-1: {str(odd[0])[:40]} does not"
+            )
         if not 0.000_001 <= events_per_s <= 10_000_000:
             raise FleetError(
                 f"events_per_s must be above 0, from 10^-6 to 10^7, not {events_per_s}"
@@ -115,6 +121,11 @@ class Fleet:
 
     def batch(self, first: int, count: int) -> Batch:
         """Events first … first+count-1. Raises FleetError for numbers that no event has."""
+        self.check(first, count)
+        return Batch(self, first, count)
+
+    def check(self, first: int, count: int) -> None:
+        """Raise FleetError where any of events first … first+count-1 cannot be. Costs nothing."""
         if first < 0 or count < 0 or first + count > EVENTS_MAX:
             raise FleetError(
                 f"events {first} to {first + count - 1} do not exist: numbers run from 0 to 2^48-1"
@@ -124,7 +135,6 @@ class Fleet:
                 f"event {first + count - 1} would happen after the year 9999 at "
                 f"{self.events_per_s} events a second: ask for an earlier one"
             )
-        return Batch(self, first, count)
 
     def encoder(self, compact: bool) -> Encoder:
         """The encoder of this fleet for one form; its tables are made when first asked for."""

@@ -200,6 +200,7 @@ def command(
         raise click.UsageError("--fingerprint is of the first events: leave --first out")
     with _letters():
         fleet = _build(**naming)
+        fleet.check(first, events)
         with _progress(events) as done:
             if only_hash:
                 text = fingerprint(fleet, events, workers, done)
@@ -221,6 +222,7 @@ def _to_target(
     target = load_target(file)
     with _letters():
         fleet = _build(**recent_naming(target, events, naming, given))
+        fleet.check(first, events)
         with _progress(events) as done:
             sent = send_events(fleet, first, events, target, done)
     parts = [f"{sent[outcome]:,} {outcome}" for outcome in Outcome]

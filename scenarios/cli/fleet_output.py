@@ -36,12 +36,12 @@ def write_events(fleet: Fleet, first: int, events: int, form: str, out: str, don
     }
     if form == "parquet":
         _arrow()
-        if out == "-" and sys.stdout.isatty():
-            raise click.UsageError("Parquet is not for a terminal: use --out FILE")
     pieces = iter(
         [(at, min(_PIECE, first + events - at)) for at in range(first, first + events, _PIECE)]
     )
     with _opened(out) as file:
+        if form == "parquet" and file.isatty():
+            raise click.UsageError("Parquet is not for a terminal: use --out FILE")
         for count in writers[form](file, fleet, pieces):
             done(count)
 

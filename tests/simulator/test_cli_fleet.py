@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet
@@ -59,7 +60,13 @@ def test_explain_prints_the_event_or_says_foreign() -> None:
         (("--set", "host.wyde=1"), "did you mean host.wide"),
         (("--start", "soon"), "is no moment"),
         (("--customers", "one"), "whole numbers such as"),
+        (("--start", "0001-01-01"), "not on 0001-01-01"),
+        (("--customers=-5",), "between 0 and 2^63-1"),
+        (("--customers", str(2**63)), "between 0 and 2^63-1"),
         (("--rate", "0"), "above 0"),
+        (("--rate", "1e-300", "--events", "2"), "from 10^-6"),
+        (("--rate", "1e-6", "--events", "300000"), "after the year 9999"),
+        (("--rate", "1e-6", "--events", "300000", "--fingerprint"), "after the year 9999"),
         (("--profile", "nobody"), "no such profile"),
         (("--events", "-1"), "-1 is not in the range"),
         (("--out", "/nowhere/at/all"), "cannot be written"),
@@ -73,6 +80,18 @@ def test_bad_values_say_what_to_do(arguments: tuple[str, ...], message: str) -> 
     found = run(*arguments)
     assert found.exit_code not in (0, 1), found.output
     assert message in found.output
+
+
+def test_parquet_is_not_written_to_a_terminal() -> None:
+    """Bytes are no reading matter, whichever way the terminal is named."""
+    ours, theirs = os.openpty()
+    try:
+        found = run("--events", "5", "--format", "parquet", "--out", os.ttyname(theirs))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert found.exit_code == 2
+    assert "use --out FILE" in found.output
 
 
 def test_a_weight_can_be_set_alone() -> None:

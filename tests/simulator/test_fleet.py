@@ -119,9 +119,13 @@ def test_impossible_fleets_are_refused_with_what_to_do() -> None:
         fleet(start=datetime(2025, 4, 1))  # noqa: DTZ001
     with pytest.raises(FleetError, match="customer"):
         fleet(customers=())
-    with pytest.raises(FleetError, match="events_per_s"):
-        fleet(rate=0)
-    with pytest.raises(FleetError, match="between 1970 and 2200"):
+    for customer in (-5, 2**63):
+        with pytest.raises(FleetError, match=f"between 0 and 2\\^63-1: {customer} does not"):
+            fleet(customers=(1955, customer))
+    for rate in (0, 1e-300, float("nan"), float("inf")):
+        with pytest.raises(FleetError, match="events_per_s"):
+            fleet(rate=rate)
+    with pytest.raises(FleetError, match="between 1970-01-02 and 2200-01-01, not on 0001-01-01"):
         fleet(start=datetime(1, 1, 1, tzinfo=UTC))
     with pytest.raises(FleetError, match="after the year 9999"):
         fleet(rate=0.0001).batch(10**9, 1)
