@@ -31,8 +31,12 @@ class JournalWriter:
     """Appends records to a file; every record is handed to the operating system at once.
 
     `secrets` are struck out of every line. Raises JournalWriteError when the file cannot be opened
-    or written.
+    or written. After a record that could not be written no other follows but the footer, because
+    a journal with a gap would be judged as if it had none.
     """
+
+    failure: JournalWriteError | None = None
+    """Why the first record that could not be written could not."""
 
     def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
         self.path = path
@@ -51,6 +55,8 @@ class JournalWriter:
         return self._exchanges
 
     def write(self, record: Record) -> None:
+        if self.failure is not None and not isinstance(record, Footer):
+            raise self.failure
         line = strike_out(_ENCODER.encode(record), self._forms) + b"\n"
         self._write_whole(line)
         self._digest.update(line)
@@ -65,15 +71,18 @@ class JournalWriter:
         except OSError as error:
             os.ftruncate(self._file.fileno(), start)
             os.lseek(self._file.fileno(), start, os.SEEK_SET)
-            raise JournalWriteError(
+            failed = JournalWriteError(
                 f"{self.path}: the journal could not be written after {self._records} records: "
-                f"{error.strerror}. What was written so far is readable."
-            ) from error
+                f"{error.strerror}. What was written so far is readable: trueup report "
+                f"{self.path.parent}. Make room, or choose another place, and run again."
+            )
+            self.failure = self.failure or failed
+            raise failed from error
 
     def finish(
         self, *, finished_at: str, exit_status: int, interrupted: bool = False, stopped_by: str = ""
     ) -> None:
-        """Write the footer and make the journal durable."""
+        """Write the footer and make the journal durable. Raises JournalWriteError."""
         self.write(
             Footer(
                 finished_at=finished_at,
@@ -84,7 +93,12 @@ class JournalWriter:
                 stopped_by=stopped_by,
             )
         )
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalWriteError(
+                f"{self.path}: the journal is complete but may not be on disk: {error.strerror}"
+            ) from error
         self.close()
 
     def close(self) -> None:

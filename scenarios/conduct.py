@@ -24,6 +24,7 @@ from conformance.reconcile import traffic_checks
 from conformance.runner import checks_for
 from conformance.target import levels, load_target, outside_hosts
 from conformance.target_values import Target
+from reports.errors import JournalWriteError, ReportError
 from reports.facts import EXIT_STATUS
 from reports.journal import JOURNAL_NAME, JournalWriter, read_journal
 from reports.model import RunReport, build_report
@@ -127,21 +128,30 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             watch=watch or SilentWatch(),
             restart=reference.restart if reference is not None else None,
         )
+        # A disk that is full is the root of whatever went wrong after it, wrapped or not.
         error = _work(order.scenario, bench)
+        error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
         if error is None:
             so_far = build_report(read_journal(folder))
             status = EXIT_STATUS[overall(so_far.results, so_far.load, missing=so_far.missing)]
-        writer.finish(
-            finished_at=_stamp(),
-            exit_status=status,
-            interrupted=interrupted,
-            stopped_by="" if error is None else _in_words(error),
-        )
+        try:
+            writer.finish(
+                finished_at=_stamp(),
+                exit_status=status,
+                interrupted=interrupted,
+                stopped_by="" if error is None else _in_words(error),
+            )
+        except JournalWriteError as unsealed:
+            error = error or unsealed
     report = build_report(read_journal(folder))
-    write_all(report, folder)
-    _strike_files(folder, target)
+    try:
+        write_all(report, folder)
+        _strike_files(folder, target)
+    except (ReportError, OSError):
+        if error is None:
+            raise
     return Conducted(folder=folder, report=report, error=error)
 
 

@@ -8,8 +8,9 @@ import click
 
 from conformance.judge import disagreements
 from reports.facts import EXIT_STATUS, ExitStatus
-from reports.journal import read_journal
+from reports.journal import Journal, read_journal
 from reports.model import build_report
+from reports.records import Result
 from scenarios.again import judge_again
 
 __all__ = ["command"]
@@ -24,10 +25,18 @@ def command(journal: Path, verbose: bool) -> int:
     """Judge JOURNAL (a file or a run's folder) again, without any target.
 
     Every verdict is recomputed from what the journal holds and compared with the one that stands
-    in it. Exit status: that of the run where all agree, 3 where any does not.
+    in it. Exit status: that of the run where all agree, 3 where any does not. Of a run that was
+    cut short only the verdicts that it reached are compared.
     """
     read = read_journal(journal)
     again = judge_again(read)
+    if short := _cut_short(read):
+        reached = {r.result.check for r in read.records if isinstance(r, Result)}
+        declared, again = len(again), [result for result in again if result.check in reached]
+        click.echo(
+            f"{read.path}: the journal was cut short after {len(read.records)} records ({short}). "
+            f"It holds {len(again)} of {declared} verdicts; the others cannot be compared."
+        )
     if verbose:
         for result in again:
             click.echo(f"{result.verdict:<15} {result.law:<12} {result.check}")
@@ -37,5 +46,13 @@ def command(journal: Path, verbose: bool) -> int:
     if differing:
         click.echo(f"{len(differing)} of {len(again)} verdicts differ from the journal.")
         return EXIT_STATUS[ExitStatus.OUR_ERROR]
-    click.echo(f"All {len(again)} verdicts agree with the journal.")
+    if again:
+        click.echo(f"All {len(again)} verdicts agree with the journal.")
     return build_report(read).exit_status
+
+
+def _cut_short(journal: Journal) -> str:
+    """In words, why a journal ends before its run does; empty where it does not."""
+    if journal.footer is None:
+        return "it has no footer: the disk was full, or the process was killed"
+    return journal.footer.stopped_by.partition(". ")[0] or ("interrupted" if journal.footer.interrupted else "")

@@ -74,4 +74,5 @@ def _show(conducted: Conducted, *, as_json: bool) -> None:
     if as_json:
         click.echo(render_result(conducted.report))
         return
-    render_terminal(conducted.report, Console(), html=str(conducted.folder / "report.html"))
+    html = conducted.folder / "report.html"
+    render_terminal(conducted.report, Console(), html=str(html) if html.is_file() else "")

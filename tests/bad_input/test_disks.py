@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import signal
 import stat
@@ -14,6 +15,7 @@ from reports.errors import JournalWriteError
 from reports.journal import JournalWriter, read_journal
 from reports.records import Exchange, Header
 from scenarios.cli import main
+from scenarios.parts import Bench
 from tests.reports import factory
 
 
@@ -115,3 +117,62 @@ def test_a_folder_that_cannot_be_is_named(
     assert "--runs" in letter
     assert "Traceback" not in letter
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_nothing_follows_a_record_that_was_not_written(tmp_path: Path, small_files: None) -> None:
+    """A journal has no gaps: a smaller record that would still fit is refused as the first was."""
+    path = tmp_path / "journal.ndjson"
+    with JournalWriter(path) as writer:
+        writer.write(header())
+        with pytest.raises(JournalWriteError) as first:
+            writer.write(Exchange(n=1, method="GET", path="/", at="", body_text="x" * 9000))
+        with pytest.raises(JournalWriteError) as second:
+            writer.write(Exchange(n=2, method="GET", path="/", at=""))
+    assert second.value is first.value is writer.failure
+    assert len(read_journal(path).records) == 1
+
+
+class FullDisk:
+    """A run's part that fills its journal's disk, then fails for want of it, wrapped."""
+
+    async def __call__(self, bench: Bench, part: object) -> None:
+        path = bench.folder / "journal.ndjson"
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (path.stat().st_size + 2000, resource.RLIM_INFINITY)
+        )
+        async with asyncio.TaskGroup() as group:
+            for n in range(1, 30):
+                group.create_task(self.write(bench, n))
+
+    async def write(self, bench: Bench, n: int) -> None:
+        bench.writer.write(Exchange(n=n, method="GET", path="/", at="", body_text="x" * 150))
+
+
+def test_a_full_disk_ends_a_run_with_its_own_letter(
+    tmp_path: Path,
+    small_files: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Status 4 and how far the journal reaches, though neither footer nor report fits any more;
+    judging it again says that it was cut short, not that its verdicts differ."""
+    monkeypatch.setattr("scenarios.conduct.run_checks_part", FullDisk())
+    monkeypatch.setenv("T_PUBLIC", "public-key")
+    monkeypatch.setenv("T_PRIVATE", "private-key")
+    file = tmp_path / "t.toml"
+    file.write_text(
+        'name = "x"\nbase_url = "http://127.0.0.1:9/1.0"\n[tenants.a]\n'
+        'public_key = { env = "T_PUBLIC" }\nprivate_key = { env = "T_PRIVATE" }\n'
+    )
+    runs = tmp_path / "runs"
+    assert status_of("check", "--quiet", "--target", str(file), "--runs", str(runs)) == 4
+    said = capsys.readouterr().err
+    assert "the journal could not be written after" in said
+    assert "What was written so far is readable" in said
+    assert "journal is whole" not in said
+    assert "Traceback" not in said
+    status = status_of("judge", str(runs / "latest"))
+    said = capsys.readouterr().out
+    assert "the journal was cut short after" in said
+    assert "verdicts differ" not in said
+    assert status in (2, 4)
