@@ -89,12 +89,28 @@ class Batch:
 
     def ndjson(self, *, compact: bool = False) -> bytes:
         """One JSON object a line, `\\n` after each. `compact` leaves out blanks, at some cost."""
-        lines = [msgspec.json.encode(row) + b"\n" for row in self._coverage()]
+        if not compact:
+            return bytes(self.lines())
         encoder = self.fleet.encoder(compact)
+        pieces = [self._covered_lines()]
         for core, rest in self._drawn():
-            pieces = encoder.text(core, rest)
-            lines += [text.translate(None, b"\0") for text in pieces] if compact else pieces
-        return b"".join(lines)
+            pieces += encoder.text(core, rest)
+        return b"".join(pieces)
+
+    def lines(self) -> memoryview:
+        """What `ndjson()` gives, in memory of its own and without the copy that bytes need."""
+        encoder = self.fleet.encoder(compact=False)
+        covered = self._covered_lines()
+        first = max(self.first, self.fleet.coverage.count)
+        rows = encoder.rows(max(self.first + self.count - first, 0))
+        for core, rest in self._drawn():
+            at = core.first - first
+            encoder.lay_out(rows[at : at + len(core.lane)], core, rest)
+        text = rows.data.cast("B") if len(rows) else memoryview(b"")
+        return memoryview(covered + text) if covered else text
+
+    def _covered_lines(self) -> bytes:
+        return b"".join(msgspec.json.encode(row) + b"\n" for row in self._coverage())
 
     def json_array(self) -> bytes:
         """The same events as one JSON array, compact."""

@@ -99,14 +99,24 @@ class Encoder:
         self._ids_block = self._grid[:, first:last].copy()
         self._numbers_block = self._grid[:, self._at["numbers"] // 8 :].copy()
 
+    def rows(self, count: int) -> Table:
+        """Room for the lines of so many events; what it holds before `lay_out` is undefined."""
+        return np.empty((count, self.width // 8), dtype=np.uint64)
+
+    def lay_out(self, out: Table, core: Core, rest: Rest) -> None:
+        """Write the events as lines, each of `width` bytes, into the rows of `out`."""
+        for start in range(0, len(out), _ROWS):
+            stop = min(len(out), start + _ROWS)
+            self._fill(out[start:stop], core, rest, slice(start, stop))
+
     def text(self, core: Core, rest: Rest) -> list[bytes]:
-        """The events as lines, some hundred to each piece, in order."""
+        """The events as lines without the pads, some hundred to each piece, in order."""
         count = len(core.lane)
         pieces = []
         for start in range(0, count, _ROWS):
-            stop = min(count, start + _ROWS)
-            self._fill(self._grid[: stop - start], core, rest, slice(start, stop))
-            pieces.append(self._grid[: stop - start].tobytes())
+            grid = self._grid[: min(count - start, _ROWS)]
+            self._fill(grid, core, rest, slice(start, start + len(grid)))
+            pieces.append(grid.tobytes().translate(None, self._pad))
         return pieces
 
     def _blank_grid(self) -> Table:

@@ -208,7 +208,7 @@ def body_source(
     fleet = Fleet.from_identity(child.fleet)
     return FleetBodies(
         form,
-        lambda first, count: fleet.batch(first, count).ndjson(),
+        lambda first, count: fleet.batch(first, count).lines(),
         batch_events=plan.requests.batch,
         block_events=_block_events(plan),
         first=child.first_event,

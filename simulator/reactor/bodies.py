@@ -125,7 +125,7 @@ class FleetBodies:
     def __init__(
         self,
         form: HttpForm,
-        ndjson: Callable[[int, int], bytes],
+        ndjson: Callable[[int, int], Buffer],
         *,
         batch_events: int,
         block_events: int = 1_000,
@@ -207,10 +207,10 @@ class FleetBodies:
             if self._sliced:
                 yield view[start : stop - tail], first + at, events
             else:
-                yield encode_ndjson(self.form, block[start:stop]), first + at, events
+                yield encode_ndjson(self.form, bytes(view[start:stop])), first + at, events
 
 
-def _marks(block: bytes, count: int, batch: int) -> list[int]:
+def _marks(block: Buffer, count: int, batch: int) -> list[int]:
     """Where batches of lines begin, and the end. Lines of one width need no search."""
     text = np.frombuffer(block, dtype=np.uint8)
     width, odd = divmod(len(block), count)
