@@ -55,4 +55,5 @@ def _cut_short(journal: Journal) -> str:
     """In words, why a journal ends before its run does; empty where it does not."""
     if journal.footer is None:
         return "it has no footer: the disk was full, or the process was killed"
-    return journal.footer.stopped_by.partition(". ")[0] or ("interrupted" if journal.footer.interrupted else "")
+    said = journal.footer.stopped_by.partition(". ")[0]
+    return said or ("interrupted" if journal.footer.interrupted else "")
