@@ -174,6 +174,18 @@ class Facts:
                     best[key] = planted.outcome
         return tuple(event for key, event in found.items() if best[key] is outcome)
 
+    def refusal(self, *worlds: str) -> str:
+        """Why nothing of the worlds was taken in; empty where something may have been."""
+        planted = [p for p in self.planted if p.world in worlds]
+        if not planted or any(p.outcome is not Outcome.REFUSED for p in planted):
+            return ""
+        reasons = list(dict.fromkeys(p.reason or "no reason given" for p in planted))
+        more = f", and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
+        return (
+            f"every event was refused: {'; '.join(reasons[:2])}{more}; "
+            "is the target's clock elsewhere?"
+        )
+
     def users(self, *worlds: str) -> tuple[tuple[str, str], ...]:
         """(tenant, proxy user) pairs that the worlds planted for, in order."""
         tenant = {number: letter for letter, number in self.scene.customers.items()}

@@ -160,6 +160,8 @@ class Check:
     needed: int = 1
     """Least evidence that could have refuted the law; below it the check says nothing."""
     worlds: tuple[str, ...] = ()
+    refusable: bool = False
+    """Whether a target does right to refuse every event of the worlds."""
     rests_on: tuple[str, ...] = ()
     """Laws without which this check means nothing: where one fails, this is blocked by it."""
     claim: str = ""

@@ -314,17 +314,23 @@ class _Run:
     async def _plant_all(self, stage: str) -> None:
         wanted = {world for check in self._checks for world in check.worlds}
         here = [world for world in WORLDS if world.name in wanted and world.stage == stage]
-        if not here or self._planter is None:
+        marked = stage == "now" and bool(wanted)
+        if self._planter is None or not (here or marked):
             return
         scene = self.scene
         if stage != "now":
             scene = replace(scene, now=self.facts.now(stage))
         await self._planter.plant_all(here, stage, scene)
-        if stage == "now":
+        if marked:
             await self._planter.plant(MARKER, stage, scene)
 
     async def _settle(self, stage: str) -> None:
-        """Poll the marker until every view shows it, several times in a row, or time is up."""
+        """Poll the marker until every view shows it, several times in a row, or time is up.
+
+        A marker that was refused is not waited for.
+        """
+        if self.facts.refusal(MARKER.name):
+            return
         declared = self._target.readings.get("freshness-s")
         limit = float(declared) if declared is not None else UNDECLARED_FRESHNESS_S
         started = self._clock.monotonic()

@@ -1,7 +1,8 @@
 """From findings to verdicts: the rules that hold for every check alike.
 
 A check passes only where it had its least evidence. What is not claimed is not applicable; what
-is claimed and cannot be exercised is not testable. A failure whose ground has failed is blocked by
+is claimed and cannot be exercised is not testable. A check whose every event was refused has
+nothing to rest on and is inconclusive. A failure whose ground has failed is blocked by
 that ground, so that one root cause is one red line. Pure: the same facts give the same verdicts.
 """
 
@@ -39,6 +40,9 @@ def _find(facts: Facts, check: Check) -> Finding:
         return Finding(
             verdict=Verdict.NOT_APPLICABLE, reason=f"the target file has no [{check.lever}]"
         )
+    refusal = "" if check.refusable else facts.refusal(*check.worlds)
+    if refusal:
+        return Finding(verdict=Verdict.INCONCLUSIVE, reason=refusal)
     found = check.judge(facts)
     if found.verdict is Verdict.PASS and found.evidence < check.needed:
         return _too_little(found, check)

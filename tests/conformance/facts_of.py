@@ -46,9 +46,13 @@ class Story:
         return self
 
     def planted(
-        self, world: str, *events: dict[str, Json], outcome: Outcome = Outcome.ACCEPTED
+        self,
+        world: str,
+        *events: dict[str, Json],
+        outcome: Outcome = Outcome.ACCEPTED,
+        reason: str = "",
     ) -> Story:
-        outcomes = (OutcomeRange(first=0, count=len(events), outcome=outcome),)
+        outcomes = (OutcomeRange(first=0, count=len(events), outcome=outcome, reason=reason),)
         self.records.append(
             Delivered(
                 source="probe", outcomes=outcomes, at="-", check=world, stage="now", events=events

@@ -199,3 +199,35 @@ def test_every_check_is_named_once_and_can_be_refuted() -> None:
         assert check.needed >= 1
         assert check.clauses
         assert set(check.rests_on) <= laws
+
+
+def _refused(*worlds: str) -> Story:
+    """A run whose every event came too late for the target."""
+    story = Story().stage("now")
+    for number, world in enumerate(worlds):
+        story.planted(
+            world, event(world, number), outcome=Outcome.REFUSED, reason="more than 7 days old"
+        )
+    return story
+
+
+def test_no_law_is_broken_where_every_event_was_refused() -> None:
+    """Whatever rests on refused events is inconclusive, and says why they were refused."""
+    resting = [c for c in CHECKS if c.worlds and not c.refusable and not c.claim and not c.lever]
+    story = _refused(*dict.fromkeys(world for check in resting for world in check.worlds))
+    results = judge_all(story.facts, resting)
+    assert {"FRESH", "MONOTONE", "SUM=LOG", "LOG=SENT", "DAY"} <= {r.law for r in results}
+    assert {r.verdict for r in results} == {Verdict.INCONCLUSIVE}
+    assert all("refused: more than 7 days old; is the target's clock" in r.reason for r in results)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.UNKNOWN])
+def test_one_event_that_may_have_been_taken_in_is_judged(outcome: Outcome) -> None:
+    """The excuse holds only where nothing at all was taken in."""
+    story = _refused("comb").planted("comb", event("comb", 9), outcome=outcome)
+    assert story.facts.refusal("comb") == ""
+    assert story.facts.refusal("race") == ""
+
+
+def test_impossible_events_do_right_to_be_refused() -> None:
+    assert [check.law for check in CHECKS if check.refusable] == ["RANGE"]
