@@ -15,7 +15,7 @@ from reports.errors import JournalError
 from reports.histogram import Histogram
 from reports.records import LoadResult
 
-__all__ = ["CURVE", "QUANTILES", "Latency", "LoadFigures", "figures"]
+__all__ = ["CURVE", "QUANTILES", "Latency", "LoadFigures", "error_share", "figures"]
 
 QUANTILES: Final[tuple[tuple[str, float], ...]] = (
     ("p50", 0.50),
@@ -59,7 +59,7 @@ class LoadFigures:
     """None: the run was not reconciled, so nobody knows how many events are right."""
     requests_per_s: float
     error_share: float
-    """Requests, reads included, that ended in an error, of all; 0 … 1."""
+    """Failed attempts of all attempts, reads included; 0 … 1: see `error_share`."""
     response: Latency
     service: Latency
     lateness: Latency
@@ -99,6 +99,16 @@ class LoadFigures:
         )
 
 
+def error_share(load: LoadResult) -> float | None:
+    """Failed attempts / attempts, 0 … 1; None where nothing was attempted.
+
+    `requests` and `reads` are answered attempts, whatever the answer; those that were never
+    answered come on top. A failed attempt that is answered is counted once, not twice.
+    """
+    attempts = load.requests + load.reads + load.unanswered
+    return min(sum(load.errors.values()) / attempts, 1.0) if attempts else None
+
+
 def figures(load: LoadResult) -> LoadFigures:
     """Derive the quoted figures of a load run; a duration of 0 gives rates of 0.
 
@@ -106,7 +116,6 @@ def figures(load: LoadResult) -> LoadFigures:
     """
     early = bool(load.stopped_by) and bool(load.seconds)
     seconds = min(len(load.seconds), load.duration_s) if early else load.duration_s
-    asked = load.requests + load.reads
 
     def per_second(count: int) -> float:
         return count / seconds if seconds > 0 else 0.0
@@ -116,7 +125,7 @@ def figures(load: LoadResult) -> LoadFigures:
         accepted_eps=per_second(load.events_accepted),
         correct_eps=None if load.correct_events is None else per_second(load.correct_events),
         requests_per_s=per_second(load.requests),
-        error_share=sum(load.errors.values()) / asked if asked else 0.0,
+        error_share=error_share(load) or 0.0,
         response=_latency("response", "from the planned time to the answer", load.response_ns),
         service=_latency("service", "from the first byte sent to the answer", load.service_ns),
         lateness=_latency(

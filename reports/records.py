@@ -203,6 +203,10 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     """Events whose every view ties out; None until reconciled."""
     bytes_sent: int = 0
     errors: dict[str, int] = {}
+    """Failed attempts by reason, of requests and reads, retried ones included."""
+    unanswered: int = 0
+    """Of these, attempts without a whole answer, which `requests` and `reads` do not count;
+    acknowledged markers that never showed stand here too."""
     response_ns: dict[str, int] = {}
     """From the planned time to the answer."""
     service_ns: dict[str, int] = {}

@@ -20,6 +20,7 @@ from reports.records import LoadResult, OutcomeRange
 from scenarios.load.child import Announced, ChildPlan, FinalWord, Line, Report
 from scenarios.load.station import INGEST, READS
 from scenarios.load.thresholds import percentile_ms
+from simulator.delivery.answers import was_answered
 from simulator.reactor import Second, merge_ranges
 
 __all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines"]
@@ -157,6 +158,7 @@ def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResul
         events_unknown=counts[Outcome.UNKNOWN],
         bytes_sent=sum(second.bytes for second in every),
         errors=dict(errors),
+        unanswered=sum(count for reason, count in errors.items() if not was_answered(reason)),
         response_ns=_merged(rows, "response_ns", warmup),
         service_ns=_merged(rows, "service_ns", warmup),
         lateness_ns=_merged(rows, "lateness_ns", warmup),

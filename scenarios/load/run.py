@@ -157,6 +157,7 @@ async def run_load(
             null_sink_rps=null_sink_rps,
             machine_lost_share=share,
             freshness_ns=fresh.histogram,
+            unanswered=result.unanswered + fresh.missing,
             errors={**result.errors, **({NEVER_SEEN: fresh.missing} if fresh.missing else {})},
         )
         return judged(result, plan.thresholds), found.ranges

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from reports.facts import LoadThreshold
+from reports.figures import error_share
 from reports.histogram import Histogram
 from reports.records import LoadResult
 
@@ -49,11 +50,6 @@ events_per_s: Final = _per_s("events")
 """Accepted events per second over the seconds that count."""
 
 
-def _error_share(result: LoadResult) -> float | None:
-    attempts = result.requests + sum(result.errors.values())
-    return sum(result.errors.values()) / attempts if attempts else None
-
-
 def _correct_share(result: LoadResult) -> float | None:
     if result.correct_events is None:
         return None
@@ -75,7 +71,7 @@ THRESHOLDS: Final[Mapping[str, _Row]] = MappingProxyType(
         "lateness_p99_ms": _Row("ms", True, _of("lateness_ns", 0.99)),
         "freshness_p99_ms": _Row("ms", True, _of("freshness_ns", 0.99)),
         "read_p99_ms": _Row("ms", True, _of("reads_ns", 0.99)),
-        "error_share": _Row("share", True, _error_share),
+        "error_share": _Row("share", True, error_share),
         "unknown_events": _Row("events", True, lambda result: result.events_unknown),
         "refused_events": _Row("events", True, lambda result: result.events_refused),
         "unsent_requests": _Row("requests", True, lambda result: result.unsent),

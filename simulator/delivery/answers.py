@@ -18,7 +18,7 @@ from reports.facts import Outcome
 from reports.records import OutcomeRange
 from simulator.delivery.outcomes import whole
 
-__all__ = ["Answer", "AnswerRule", "Kind", "read_answer", "retry_after_s"]
+__all__ = ["Answer", "AnswerRule", "Kind", "read_answer", "retry_after_s", "was_answered"]
 
 
 class Kind(StrEnum):
@@ -91,6 +91,18 @@ def retry_after_s(text: str | None) -> float | None:
         return max(float(text), 0.0) if text is not None else None
     except ValueError:
         return 0.0
+
+
+_ANSWERED: Final = ("HTTP ", "the answer", "a broken line was accepted")
+"""How reasons begin that are read off a whole answer."""
+
+
+def was_answered(reason: str) -> bool:
+    """Whether an attempt that failed for this reason had a whole answer.
+
+    The others are time-outs and connections that were cut, refused or never made.
+    """
+    return reason.startswith(_ANSWERED)
 
 
 def _said(body: bytes) -> str:

@@ -14,12 +14,19 @@ from reports.histogram import Histogram
 from reports.records import LoadResult
 from scenarios.errors import UsageProblem
 from scenarios.load.carry import seen
+from scenarios.load.child import ChildPlan, Report
+from scenarios.load.collect import collect, load_result
 from scenarios.load.compare import compare_loads
 from scenarios.load.freshness import watch_freshness
 from scenarios.load.limit import RESOLUTION, Seen, Step, knee, next_rate
 from scenarios.load.machine import lost_share
+from scenarios.load.plan import load_plan
+from scenarios.load.station import INGEST
 from scenarios.load.thresholds import THRESHOLDS, check_thresholds, percentile_ms
 from scenarios.load.verdict import judged
+from simulator.delivery import AnswerRule, HttpForm
+from simulator.delivery.answers import read_answer
+from simulator.reactor import Second
 
 
 def sparse(*milliseconds: float) -> dict[str, int]:
@@ -81,6 +88,42 @@ def test_every_threshold_can_be_read_off_a_result(name):
         correct_events=12_000,
     )
     assert isinstance(THRESHOLDS[name].read(full), int | float)
+
+
+@pytest.mark.parametrize(
+    "parts, share",
+    [
+        ({"requests": 120, "errors": {"HTTP 500": 120}}, 1.0),
+        ({"requests": 120, "errors": {"HTTP 302": 60}}, 0.5),
+        ({"requests": 0, "errors": {"time-out: an answer": 7}, "unanswered": 7}, 1.0),
+        ({"requests": 30, "errors": {"HTTP 500": 10, "cut": 10}, "unanswered": 10}, 0.5),
+        ({"requests": 30, "reads": 30, "errors": {"HTTP 500": 30}}, 0.5),
+        ({"requests": 30}, 0.0),
+        ({"requests": 0}, None),
+    ],
+)
+def test_the_error_share_is_failed_attempts_of_all_attempts(parts, share):
+    """A failed attempt that was answered is one attempt, not two; one that was not counts too."""
+    assert THRESHOLDS["error_share"].read(result(**parts)) == share
+
+
+@pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
+def test_what_every_answer_says_reaches_the_error_share(status, share):
+    """From a target's answer through the generator's seconds to the share: 500 to all is 1."""
+    answer = read_answer(AnswerRule(), status, b"", 100)
+    errors = {answer.reason: 10} if answer.reason else {}
+    second = Second(t=0, requests=10, errors=errors)
+    unanswered = {"time-out: an answer took too long": 30}
+    assert load_of(second) == share
+    assert load_of(second, Second(t=1, errors=unanswered)) == (30 + 10 * share) / 40
+
+
+def load_of(*seconds: Second) -> float | None:
+    child = ChildPlan(
+        plan=load_plan("steady"), form=HttpForm(url="http://127.0.0.1:9/i"), fleet=None
+    )
+    reports = [Report(worker=0, lane=INGEST, seconds=seconds)]
+    return THRESHOLDS["error_share"].read(load_result(child, collect(reports), engine="e"))
 
 
 def test_the_warm_up_counts_for_no_throughput():
