@@ -25,6 +25,10 @@ from simulator.sizes import NETWORKS
 __all__ = ["fit_file", "fit_rows"]
 
 _ROWS_MIN: Final = 100
+_SHOWN: Final = 60
+"""Characters of a value that are shown."""
+_ROW_LINES_MAX: Final = 100
+"""Lines that one row of CSV may take, by line breaks within quotes."""
 _BAD_SHOWN: Final = 5
 _BAD_SHARE_MAX: Final = 0.1
 _NEEDED: Final = ("log_network", "log_total_bytes", "log_request_datetime", "log_hostname")
@@ -66,7 +70,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Json], str]]:
         with path.open(encoding="utf-8", newline="") as file:
             first = file.readline()
             file.seek(0)
-            if path.suffix.lower() == ".csv" or (first and not first.lstrip().startswith("{")):
+            if _is_csv(path, first):
                 yield from _csv_rows(path, file)
                 return
             for number, line in enumerate(file, start=1):
@@ -79,14 +83,66 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Json], str]]:
 
 
 def _csv_rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Json], str]]:
-    reader = csv.DictReader(file)
-    missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-    if missing:
+    lines = _Lines(file)
+    reader = csv.DictReader(lines, strict=True)
+    begun = lines.begin_row()
+    try:
+        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+        if missing:
+            raise FitError(
+                f"{path}:1: expected a header with {', '.join(_NEEDED)}; "
+                f"missing: {', '.join(missing)}"
+            )
+        begun = lines.begin_row()
+        for row in reader:
+            yield begun, {k: v for k, v in row.items() if v != "" and k is not None}, ""
+            begun = lines.begin_row()
+    except (csv.Error, _RowTooLong) as error:
         raise FitError(
-            f"{path}:1: expected a header with {', '.join(_NEEDED)}; missing: {', '.join(missing)}"
-        )
-    for row in reader:
-        yield reader.line_num, {k: v for k, v in row.items() if v != "" and k is not None}, ""
+            f"{path}:{begun}: the row that begins here cannot be read: {error}. "
+            "Is a quote opened in it and not closed?"
+        ) from error
+
+
+def _is_csv(path: Path, first: str) -> bool:
+    """By the name where it says so, else by whether the first line looks like JSON."""
+    suffix = path.suffix.lower()
+    if suffix in (".ndjson", ".jsonl", ".json"):
+        return False
+    return suffix == ".csv" or bool(first and not first.lstrip().startswith(("{", "[")))
+
+
+class _RowTooLong(Exception):
+    """A row of CSV goes on and on."""
+
+
+class _Lines:
+    """Lines of a file, counted, so that it is known where a row began."""
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        self._number = self._begun = 0
+
+    def begin_row(self) -> int:
+        """Line on which the row that is read next begins, from 1."""
+        self._begun = self._number
+        return self._begun + 1
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._number - self._begun >= _ROW_LINES_MAX:
+            raise _RowTooLong(f"it does not end within {_ROW_LINES_MAX} lines")
+        line = next(self._file)
+        self._number += 1
+        return line
+
+
+def _shown(value: Json) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def _json_row(number: int, line: str) -> tuple[int, Mapping[str, Json], str]:
@@ -107,16 +163,18 @@ def _fault(row: Mapping[str, Json]) -> str:
         if row.get(name) is None:
             return f"{name} is missing"
     if row["log_network"] not in NETWORKS:
-        return f"log_network: expected one of {', '.join(NETWORKS)}, not {row['log_network']!r}"
+        return (
+            f"log_network: expected one of {', '.join(NETWORKS)}, not {_shown(row['log_network'])}"
+        )
     try:
         if not 0 <= int(str(row["log_total_bytes"])) < 2**63:
-            return f"log_total_bytes: expected 0 … 2^63-1, not {row['log_total_bytes']}"
+            return f"log_total_bytes: expected 0 … 2^63-1, not {_shown(row['log_total_bytes'])}"
     except ValueError:
-        return f"log_total_bytes: expected a whole number, not {row['log_total_bytes']!r}"
+        return f"log_total_bytes: expected a whole number, not {_shown(row['log_total_bytes'])}"
     try:
         _moment(row)
     except ValueError:
-        return f"log_request_datetime: cannot be read: {row['log_request_datetime']!r}"
+        return f"log_request_datetime: cannot be read: {_shown(row['log_request_datetime'])}"
     return ""
 
 

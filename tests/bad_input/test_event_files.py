@@ -24,7 +24,9 @@ def line(**changes: object) -> bytes:
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "0 events"),
     "bytes": (bytes(range(128, 256)) * 8, "not UTF-8 text"),
-    "html": (b"<!doctype html>\n", "expected a header with log_network"),
+    "html": (b"<!doctype html>\n", ":1: not JSON"),
+    "a list that is too deep": (b"[" * 100_000 + b"\n", ":1: not JSON that can be read"),
+    "400 digits": (line(log_total_bytes=10**400), "not 1" + "0" * 59 + "… (401 characters)"),
     "half a line": (line() * 3 + line()[:40] + b"\n", ":4: not JSON"),
     "a list": (line() + b"[1]\n", ":2: expected an object"),
     "too deep": (line() + b'{"a":' + b"[" * 100_000 + b"}\n", ":2: not JSON that can be read"),
@@ -51,6 +53,33 @@ def test_a_broken_file_of_events_is_a_letter(
     """Status 4, the line and what was expected, no traceback, no profile."""
     content, message = BROKEN[name]
     path = tmp_path / "events.ndjson"
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as end:
+        main(["fleet", "fit", str(path)])
+    out, err = capsys.readouterr()
+    assert (end.value.code, out) == (4, ""), err
+    assert message in err
+    assert "Traceback" not in err
+
+
+HEAD = b"log_network,log_total_bytes,log_request_datetime,log_hostname\n"
+CSV = b"isp,5120,2025-04-01 13:00:00,apple.com\n"
+QUOTED = b'isp,5120,2025-04-01 13:00:00,"apple.com\n'
+BROKEN_TABLES: dict[str, tuple[bytes, str]] = {
+    "html": (b"<!doctype html>\n", ":1: expected a header with log_network"),
+    "a quote without end": (HEAD + CSV * 5 + QUOTED + CSV * 9000, ":7: the row that begins here"),
+    "a quote near the end": (HEAD + CSV * 200 + QUOTED + CSV * 3, ":202: the row that begins here"),
+    "a quote in the header": (b'"' + HEAD + CSV * 9000, ":1: the row that begins here"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_TABLES)
+def test_a_broken_table_of_events_names_the_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line on which the row began, not the end of the file, and what may be wrong."""
+    content, message = BROKEN_TABLES[name]
+    path = tmp_path / "events.csv"
     path.write_bytes(content)
     with pytest.raises(SystemExit) as end:
         main(["fleet", "fit", str(path)])
