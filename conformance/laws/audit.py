@@ -2,7 +2,8 @@
 
 It looks at days that are closed (yesterday and before), at a few proxy users that have traffic
 there, and at what is older than 7 and 90 days. It can refute, and it says how much it looked at;
-on an account without traffic it stays inconclusive.
+on an account without traffic it stays inconclusive. So it does where the data show that the
+target's clock is not ours: which days are closed, and which logs are due, is then not known.
 """
 
 from __future__ import annotations
@@ -20,11 +21,26 @@ from conformance.oracle import NOTHING, by_day, cells_of_logs, cells_of_summarie
 from conformance.rows import day_of, moment, text, time_text, whole
 from conformance.tally import Tally
 from conformance.worlds import NETWORKS, day_start
-from reports.facts import Impact
+from reports.facts import Impact, Verdict
 
 __all__ = ["CHECKS", "OPEN", "closed_summaries", "sample_users"]
 
 OPEN: Final = "open"
+ANY_LOG: Final = Ask(path="log/search", query=(("per_page", "1"),))
+_TIMES: Final = frozenset(
+    (
+        "log_request_datetime",
+        "log_summary_period",
+        "log_summary_creation_datetime",
+        "log_summary_last_update_datetime",
+        *(
+            f"{pool}_ledger_{time}"
+            for pool in asks.POOLS
+            for time in ("period_date", "last_update_datetime", "creation_datetime")
+        ),
+    )
+)
+"""Fields whose times cannot lie in the target's future."""
 USERS: Final = 3
 """Proxy users that are looked at closely."""
 DAYS: Final = 5
@@ -216,6 +232,70 @@ def _windows_join(facts: Facts) -> Finding:
     return tally.finding("two windows that touch add up to the one that spans both")
 
 
+# --- whose clock
+
+
+def _ahead_asks(scene: Scene) -> Sequence[Ask]:
+    """What an account shows of days that are still to come by our clock."""
+    ahead = time_text(day_start(scene.now) + timedelta(days=2))
+    return [
+        Ask(path="log/search", query=(("min_log_request_datetime", ahead),)),
+        Ask(path="log_summary/search", query=(("min_log_summary_period", ahead),)),
+    ]
+
+
+def _ahead(facts: Facts) -> str:
+    """Why the target's clock must be ahead of ours: a time that it reports; else empty."""
+    bound = facts.scene.now + timedelta(days=1)
+    seen: list[datetime] = []
+    for exchange in facts.asked_in(OPEN):
+        data = exchange.body.get("data") if isinstance(exchange.body, dict) else None
+        for row in data if isinstance(data, list) else ():
+            held = row.items() if isinstance(row, dict) else ()
+            times = [moment(value) for key, value in held if key in _TIMES]
+            seen += [at for at in times if at is not None and at > bound]
+    if not seen:
+        return ""
+    return (
+        f"the target reports {time_text(max(seen))}, and by our clock it is "
+        f"{time_text(facts.scene.now)}; its clock is elsewhere"
+    )
+
+
+def _all_gone(facts: Facts) -> str:
+    """Why logs may have aged out on the target's clock: none is left at all; else empty."""
+    scene, users = facts.scene, sample_users(facts)
+    walks = [facts.walk(OPEN, ask) for ask in (ANY_LOG, *(_closed_logs(scene, u) for u in users))]
+    if any(walk is None or walk.trouble or walk.rows for walk in walks):
+        return ""
+    return (
+        "no log is listed at all, though closed days have summaries: either logs are lost, or "
+        f"the target's clock is more than 7 days ahead of {time_text(scene.now)}"
+    )
+
+
+def _by_its_clock(
+    judge: Callable[[Facts], Finding], *excuses: Callable[[Facts], str]
+) -> Callable[[Facts], Finding]:
+    """A judge that convicts nobody for having another clock than ours."""
+
+    def judged(facts: Facts) -> Finding:
+        found = judge(facts)
+        if found.verdict is not Verdict.FAIL:
+            return found
+        why = next((said for said in (excuse(facts) for excuse in excuses) if said), "")
+        if not why:
+            return found
+        return Finding(
+            verdict=Verdict.INCONCLUSIVE,
+            reason=f"could not be judged: {why}",
+            evidence=found.evidence,
+            exchanges=found.exchanges,
+        )
+
+    return judged
+
+
 # --- what is paid for
 
 
@@ -330,7 +410,13 @@ def _check(
         title=title,
         judge=judge,
         asks=lambda scene, stage: (
-            [*_pool_asks(scene), _old_log_ask(scene), _old_summary_ask(scene)]
+            [
+                *_pool_asks(scene),
+                ANY_LOG,
+                *_ahead_asks(scene),
+                _old_log_ask(scene),
+                _old_summary_ask(scene),
+            ]
             if stage == OPEN
             else []
         ),
@@ -351,7 +437,7 @@ CHECKS: Final = (
         "summaries-equal-logs",
         "SUM=LOG",
         "On closed days the summaries of a proxy user are what its logs add up to.",
-        _logs_tie,
+        _by_its_clock(_logs_tie, _ahead, _all_gone),
         ("SUM-2", "SUM-3", "RET-1"),
         needed=3,
     ),
@@ -367,7 +453,7 @@ CHECKS: Final = (
         "ledgers-equal-summaries",
         "LEDGER=SUM",
         "On closed days a ledger's usage is what that network's summaries hold.",
-        _ledgers_tie,
+        _by_its_clock(_ledgers_tie, _ahead),
         ("LEDGER-R-2", "LEDGER-M-2"),
         impact=Impact.OVER_CHARGE,
     ),
@@ -383,7 +469,7 @@ CHECKS: Final = (
         "graph-equals-summaries",
         "GRAPH=SUM",
         "On closed days the graph is what the summaries add up to.",
-        _graph_ties,
+        _by_its_clock(_graph_ties, _ahead),
         ("GRAPH-3", "GRAPH-5"),
         impact=Impact.COSMETIC,
     ),

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from conformance import asks
+from conformance.laws.audit import ANY_LOG, CHECKS, closed_summaries
+from conformance.model import Ask, Check
 from conformance.runner import RunOutcome
+from conformance.verdicts import judge_all
 from reports.facts import Verdict
 from reports.journal import read_journal
 from reports.records import Delivered, Exchange, Hook
 from tests.conformance.embedded import PlainIngest, judged, started, target_of
+from tests.conformance.facts_of import NOW, Story, summary, user
 from tests.conformance.test_traffic import events_of
 
 
@@ -46,3 +52,69 @@ async def test_an_audit_convicts(tmp_path: Path, fault: str, law: str) -> None:
     """Faults that show in data that is there already."""
     outcome = await audited(tmp_path, "--fault", fault)
     assert law in {r.law for r in outcome.results if r.verdict is Verdict.FAIL}
+
+
+SUMS_TIE = next(check for check in CHECKS if check.law == "SUM=LOG")
+
+
+def looked(check: Check, *, logs: int, summaries_of: str = "2025-04-09 00:00:00") -> Story:
+    """One user with a summary of three requests yesterday and `logs` logs of some other user."""
+    story = Story(level=0).stage("open")
+    scene = story.facts.scene
+    row = summary("comb", 3, 21, log_summary_period="2025-04-09 00:00:00")
+    for ask in check.asks(scene, "open"):
+        match ask:
+            case Ask(path="log/search") if ask == ANY_LOG:
+                story.told(ask, *[{"log_request_datetime": NOW}] * logs)
+            case Ask(path="log_summary/search") if "sort_by" in dict(ask.query):
+                story.told(ask, row)
+            case Ask(path="log_summary/search") if "min_log_summary_period" in dict(ask.query):
+                story.told(ask, *([{"log_summary_period": summaries_of}] if logs else []))
+            case _:
+                pass
+    story.told(closed_summaries(scene, user("comb")), row)
+    for ask in check.follow(story.facts, "open"):
+        if ask.path == asks.logs(user("comb")).path:
+            story.told(ask)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("logs", "newest", "verdict", "said"),
+    [
+        (1, "2025-04-09 00:00:00", Verdict.FAIL, "expected 0 requests"),
+        (0, "2025-04-09 00:00:00", Verdict.INCONCLUSIVE, "clock is more than 7 days ahead"),
+        (1, "2025-05-09 00:00:00", Verdict.INCONCLUSIVE, "reports 2025-05-09 00:00:00"),
+    ],
+)
+def test_an_audit_convicts_by_the_targets_clock(
+    logs: int, newest: str, verdict: Verdict, said: str
+) -> None:
+    """Logs are missed where others are listed, and where no time lies ahead of our clock."""
+    story = looked(SUMS_TIE, logs=logs, summaries_of=newest)
+    (result,) = judge_all(story.facts, [SUMS_TIE])
+    assert result.verdict is verdict
+    assert said in result.reason
+
+
+@pytest.mark.slow
+async def test_an_audit_clears_a_target_whose_clock_was_moved(tmp_path: Path) -> None:
+    """Ten days on, its logs are gone and its summaries are not: nothing is broken."""
+    with started() as serving:
+        events = events_of([tenant["customer_id"] for tenant in serving["tenants"]], 100)
+        async with PlainIngest(serving["ingest_url"]) as ingest:
+            await ingest.send(events)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                f"{serving['control_url']}/clock",
+                json={"advance_s": 10 * 86_400},
+                headers={"X-Control-Key": serving["control_key"]},
+            ) as answer,
+        ):
+            assert answer.status == 200
+        target = target_of(serving, tmp_path, levers=())
+        outcome = await judged(target, serving["ingest_url"], tmp_path / "j", level=0)
+    assert [r.check for r in outcome.results if r.verdict is Verdict.FAIL] == []
+    (tied,) = [r for r in outcome.results if r.check == "audit-summaries-equal-logs"]
+    assert "the target's clock" in tied.reason
