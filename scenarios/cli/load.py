@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,10 +16,22 @@ from scenarios.cli.shared import command_line, finish, run_options
 from scenarios.conduct import Order
 from scenarios.errors import CouldNotTell, UsageProblem
 from scenarios.load.compare import Compared, compare_loads
-from scenarios.load.plan import load_names, load_plan
+from scenarios.load.plan import load_names, load_plan, with_changes
 from scenarios.scenario import LoadPart, Scenario
 
 __all__ = ["command"]
+
+
+class _Finite(click.FloatRange):
+    """A number in a range; neither nan nor inf, which every range would let through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number to load by; write one such as 200", param, ctx)
+        return number
 
 
 @click.command(
@@ -31,8 +45,8 @@ __all__ = ["command"]
     metavar="FILE",
     help="Target file of the implementation to load.",
 )
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Requests per second.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds.")
+@click.option("--rate", type=_Finite(0, min_open=True), help="Requests per second.")
+@click.option("--duration", type=_Finite(0, min_open=True), help="Seconds.")
 @click.option(
     "--processes",
     type=click.IntRange(1, 64),
@@ -99,7 +113,7 @@ def command(
         raise UsageProblem(
             "--master and --workers go together: the address, and how many to expect"
         )
-    plan = load_plan(scenario)
+    plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
     before = _load_of(earlier) if earlier is not None else None
     order = Order(
         scenario=Scenario(

@@ -11,6 +11,7 @@ import msgspec
 
 from reports.facts import Json
 from scenarios.errors import UsageProblem
+from scenarios.load.mistakes import letter, mistakes
 from scenarios.load.thresholds import THRESHOLDS
 from simulator.reactor import AS_FAST_AS_POSSIBLE, Shape, ShapeError
 
@@ -33,7 +34,7 @@ class ShapePart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When requests are due."""
 
     kind: str = "constant"
-    rate: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    rate: Annotated[float, msgspec.Meta(ge=0, le=10_000_000)] = 0.0
     """Highest rate, requests per second; of no meaning where the kind is as-fast-as-possible."""
     duration_s: Seconds = 15.0
     warmup_s: Annotated[float, msgspec.Meta(ge=0)] = 2.0
@@ -155,16 +156,20 @@ def load_plan(name_or_path: str) -> LoadPlan:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageProblem(f"{path}: cannot be read: {error}") from error
     try:
-        return _convert(tomllib.loads(text), source)
+        return _convert(tomllib.loads(text), source, text)
     except tomllib.TOMLDecodeError as error:
         raise UsageProblem(f"{source}: not TOML: {error}") from error
 
 
-def _convert(value: object, source: str) -> LoadPlan:
+def _convert(value: object, source: str, text: str = "") -> LoadPlan:
+    """The plan; every mistake at once, then what several keys must fulfil together."""
+    if found := list(mistakes(value, LoadPlan)):
+        raise UsageProblem(letter(source, text, found, "docs/load.md"))
     try:
         return msgspec.convert(value, LoadPlan)
     except (msgspec.ValidationError, ShapeError) as error:
-        raise UsageProblem(f"{source}: {error}. See docs/load.md for the keys.") from error
+        said = str(error).removesuffix(" - at `$`")
+        raise UsageProblem(f"{source}: {said}. See docs/load.md for the keys.") from error
 
 
 def with_changes(

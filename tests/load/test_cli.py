@@ -65,13 +65,20 @@ def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
     [
         (["no-such-scenario"], "steady"),
         (["--rate", "-3"], "rate"),
+        (["--rate", "nan"], "no number to load by"),
+        (["--rate", "inf"], "no number to load by"),
+        (["--duration", "nan"], "no number to load by"),
+        (["--duration", "inf"], "no number to load by"),
+        (["--duration", "1e300"], "shape.duration_s"),
+        (["--rate", "1e300"], "shape.rate"),
         (["--processes", "0"], "processes"),
         (["--compare", "/nowhere/at-all"], "/nowhere/at-all"),
     ],
 )
-def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, arguments, word):
-    """Never a traceback for what the user typed."""
-    code, said = status(capsys, *arguments)
+def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_path, arguments, word):
+    """Never a traceback for what the user typed, and no folder of a run."""
+    code, said = status(capsys, *arguments, "--runs", str(tmp_path / "r"))
+    assert not (tmp_path / "r").exists()
     assert code == 4
     assert word in said
     assert "Traceback" not in said

@@ -96,6 +96,40 @@ def test_a_wrong_file_is_refused_with_its_name_and_the_key(tmp_path, text, word)
     assert word in str(caught.value)
 
 
+def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
+    """Each with its key, its line, what was expected, what came; no raw validator."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "name = 'x'\nbreaks = ''\n[shape]\nrate = 'fast'\narrivals = 'evn'\nduraton_s = 3\n"
+        "[requests]\nbatch = 0\n[reads]\npaths = [1]\n[thresholds]\nerror_share = 'none'\n"
+    )
+    with pytest.raises(UsageProblem) as caught:
+        load_plan(str(path))
+    said = str(caught.value)
+    for part in (
+        "mine.toml: 7 problems",
+        "  what\n    expected: a value\n    came:     nothing",
+        'shape.rate (line 4)\n    expected: a number\n    came:     "fast"',
+        'shape.arrivals (line 5)\n    expected: one of "even", "poisson", "fleet"',
+        "shape.duraton_s (line 6)",
+        'did you mean "duration_s"?',
+        "requests.batch (line 8)\n    expected: a whole number >= 1\n    came:     the number 0",
+        "reads.paths (line 10)\n    expected: a string, in quotes, in each place",
+        "thresholds (line 11)\n    expected: a number, in each place",
+    ):
+        assert part in said, part
+    assert "`" not in said.replace("`what = …`", "")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
+def test_no_plan_is_made_of_impossible_numbers(wrong):
+    """Rate and length must be numbers that a run can have."""
+    with pytest.raises(UsageProblem):
+        with_changes(load_plan("steady"), rate=wrong)
+    with pytest.raises(UsageProblem):
+        with_changes(load_plan("steady"), duration_s=wrong)
+
+
 def test_an_unknown_scenario_is_answered_with_the_known_ones():
     """No such name, no such file: here is what there is."""
     with pytest.raises(UsageProblem, match="steady"):
