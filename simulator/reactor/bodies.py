@@ -42,6 +42,8 @@ class Batch:
     """An attempt ended without an answer: the events may be stored."""
     poisoned = False
     """A broken line stands after the events."""
+    plain = True
+    """Neither poisoned nor ever a twin: one answer settles it."""
     settled: tuple[OutcomeRange, ...] | None = None
     """What an earlier copy of a twin came to."""
     planned = 0
@@ -180,7 +182,7 @@ class FleetBodies:
         head = self._head + b"%d\r\n\r\n" % len(body)
         batch = Batch(head, body, first, count)
         if poisoned:
-            batch.poisoned = True
+            batch.poisoned, batch.plain = True, False
         return batch
 
     def prepare(self) -> None:

@@ -73,6 +73,7 @@ class Engine:
         """`on_second` is called with the number of each finished second."""
         self.lanes, self.limits = lanes, limits
         self.system = system or System()
+        self._clock_ns = self.system.clock_ns
         self.stopped_by = ""
         """Why the run ended before its time; empty when it did not."""
         self.idle_ns = 0
@@ -138,7 +139,7 @@ class Engine:
                 for lane in self.lanes:
                     while lane.idle and lane.next_due <= now:
                         free = lane.idle.pop()
-                        self._send_next(free, now, late_from=max(lane.next_due, free.free_at))
+                        self._send_next(free, now, max(lane.next_due, free.free_at))
                         now = clock()
                 for fd, mask in self._wait(now):
                     connection = self._by_fd.get(fd)
@@ -287,7 +288,7 @@ class Engine:
 
     # Requests
 
-    def _send_next(self, connection: Connection, now: int, *, late_from: int) -> None:
+    def _send_next(self, connection: Connection, now: int, late_from: int) -> None:
         """Send what is due on a free connection; `late_from`: since when it could have gone."""
         lane = connection.lane
         batch = lane.take(now)
@@ -338,10 +339,10 @@ class Engine:
         connection.lane.idle.append(connection)
 
     def _read(self, connection: Connection) -> None:
-        assert connection.sock is not None
+        lane, parser = connection.lane, connection.parser
         try:
-            data = connection.sock.recv(connection.lane.read_size)
-            response = connection.parser.feed(data) if data else connection.parser.eof()
+            data = connection.recv(lane.read_size)
+            response = parser.feed(data) if data else parser.eof()
         except BlockingIOError:
             return
         except (OSError, HttpProtocolError) as error:
@@ -351,14 +352,13 @@ class Engine:
             if not data:
                 self._broken(connection, "the target closed the connection", count=False)
             return
-        now = self.system.clock_ns()
+        now = self._clock_ns()
         batch = connection.batch
         if batch is None:
             self._broken(connection, "an answer that nobody asked for")
             return
         connection.batch = None
         self._busy -= 1
-        lane = connection.lane
         recorder = lane.recorder
         recorder.service.append(now - connection.sent)
         if lane.schedule is not None:
@@ -370,7 +370,7 @@ class Engine:
         elif connection.leaving:
             self._drop(connection)
         elif lane.next_due <= now:
-            self._send_next(connection, now, late_from=now)
+            self._send_next(connection, now, now)
         else:
             connection.state, connection.free_at = _IDLE, now
             lane.idle.append(connection)

@@ -135,7 +135,7 @@ class Lane:
         if self._twin_every:
             self._fresh += 1
             if self._fresh % self._twin_every == 0:
-                batch.copies = 2
+                batch.copies, batch.plain = 2, False
                 self._again_at(now, batch)
         return batch
 
@@ -168,8 +168,7 @@ class Lane:
 
     def answered(self, batch: Batch, response: Response, now: int) -> None:
         """Settle a batch by a whole response, or put it up for another attempt."""
-        plain = batch.copies == 1 and batch.settled is None and not batch.poisoned
-        if plain and response is self._good[0] and batch.count == self._good[1]:
+        if batch.plain and response is self._good[0] and batch.count == self._good[1]:
             # The parser hands out the very same object for the same bytes.
             if batch.count:
                 self.recorder.accepted_first.append(batch.first)
@@ -183,7 +182,7 @@ class Lane:
                 self._answers.clear()
             if len(response.body) < 512 and not batch.poisoned and answer.retry_after_s is None:
                 self._answers[key] = answer
-        if answer is _ACCEPTED and plain:
+        if answer is _ACCEPTED and batch.plain:
             self._good = (response, batch.count)
             if batch.count:
                 self.recorder.accepted_first.append(batch.first)
