@@ -2,6 +2,7 @@
 
     ConformanceError
     ├── TargetFileError     you: the target file is not what it should be     exit status 4
+    ├── BadSelection        you: no such check, or none that can be run       exit status 4
     ├── TargetTrouble       they: the target cannot be judged                 exit status 2
     │   ├── TargetUnreachable   nobody answers at the address
     │   ├── WrongKeys           the target refuses the keys of the target file
@@ -20,6 +21,7 @@ from typing import ClassVar
 from reports.facts import ExitStatus
 
 __all__ = [
+    "BadSelection",
     "BudgetExhausted",
     "ConformanceError",
     "JudgeBroken",
@@ -41,6 +43,12 @@ class ConformanceError(Exception):
 
 class TargetFileError(ConformanceError):
     """You: a target file cannot be used. Lists every problem found, not only the first."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class BadSelection(ConformanceError):
+    """You: the checks asked for do not exist, or none of them can be run on this target."""
 
     exit_status = ExitStatus.USAGE
 

@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 from conformance import asks
 from conformance.client import ReadClient
-from conformance.errors import TargetClockUnknown
+from conformance.errors import BadSelection, TargetClockUnknown
 from conformance.facts import Facts
 from conformance.fences import FENCED_STAGES, fence, quiet
 from conformance.hooks import Levers
@@ -91,16 +92,51 @@ def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple
     """The checks that a run will hold the target to, in order: declare them in the header.
 
     `level` bounds what may be done; what the target lets us do bounds it as well. `only` holds
-    names or laws of checks; empty stands for all.
+    names or laws of checks; empty stands for all. Raises BadSelection for a name that is neither,
+    and where the level leaves none of the checks that were asked for.
     """
+    _hold_known(only)
     reached = {each for each in levels(target) if each <= level}
     top = max(reached)
-    return tuple(
+    found = tuple(
         check
         for check in CHECKS
         if (check.level in reached or (check.level == 1 and top >= 2))
         and (not check.audit or top == 0)
         and (not only or check.name in only or check.law in only)
+    )
+    if only and not found:
+        wanted = [check for check in CHECKS if check.name in only or check.law in only]
+        raise BadSelection(_out_of_reach(only, wanted, top))
+    return found
+
+
+def _hold_known(only: Sequence[str]) -> None:
+    known = sorted({name for check in CHECKS for name in (check.name, check.law)})
+    unknown = [name for name in dict.fromkeys(only) if name not in known]
+    if unknown:
+        near = [close for name in unknown for close in _near(name, known)]
+        raise BadSelection(
+            f"no check or law is called {', '.join(unknown)}\n  "
+            + (f"did you mean {' or '.join(near)}? " if near else "")
+            + "docs/checks.md lists them all"
+        )
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Names that look alike, whatever their case."""
+    folded = {each.casefold(): each for each in known}
+    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=3)]
+
+
+def _out_of_reach(only: Sequence[str], wanted: Sequence[Check], top: int) -> str:
+    names = ", ".join(only)
+    if all(check.audit for check in wanted):
+        return f"nothing is left to check: {names} audits at level 0; run with --level 0"
+    least = min(check.level for check in wanted if not check.audit)
+    return (
+        f"nothing is left to check: {names} needs level {least}; this run reaches {top}\n"
+        "  raise --level, or give the target file what that level needs (docs/targets.md)"
     )
 
 
@@ -122,9 +158,29 @@ async def run_checks(
     `prefix` begins every planted name and must be fresh; drawn by chance where left out. Raises
     TargetTrouble, BudgetExhausted (exit status 2): what was recorded so far stays.
     """
-    clock = clock or WallClock()
-    recorder = Recorder(writer, secrets=target.secrets)
     checks = checks_for(target, level=level if ingest is not None else 0, only=only)
+    return await _hold(
+        target,
+        checks,
+        writer=writer,
+        ingest=ingest,
+        progress=progress,
+        clock=clock or WallClock(),
+        prefix=prefix or fresh_prefix(),
+    )
+
+
+async def _hold(
+    target: Target,
+    checks: Sequence[Check],
+    *,
+    writer: JournalWriter,
+    ingest: Ingest | None,
+    progress: Callable[[ProgressEvent], None],
+    clock: OurClock,
+    prefix: str,
+) -> RunOutcome:
+    recorder = Recorder(writer, secrets=target.secrets)
     async with ReadClient(target, recorder, clock) as client:
         run = _Run(
             target=target,
@@ -136,7 +192,7 @@ async def run_checks(
             progress=progress,
         )
         top = max((check.level for check in checks), default=0)
-        await run.open(prefix or fresh_prefix(), top)
+        await run.open(prefix, top)
         await run.stages(stages_for(top, run.scene.levers))
         await run.burst()
         results = judge_records(recorder.records, checks)
@@ -156,7 +212,15 @@ async def probe_readings(target: Target, *, writer: JournalWriter) -> tuple[Read
 
     Raises TargetTrouble where the target does not answer, or not as this API.
     """
-    outcome = await run_checks(target, writer=writer, ingest=None, level=0, only=("no check",))
+    outcome = await _hold(
+        target,
+        (),
+        writer=writer,
+        ingest=None,
+        progress=_no_progress,
+        clock=WallClock(),
+        prefix=fresh_prefix(),
+    )
     return outcome.readings
 
 
