@@ -16,8 +16,11 @@ Every message is a letter to a person: where, what was expected, what came, what
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
+from reports.errors import JournalWriteError
 from reports.facts import ExitStatus
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "TargetTrouble",
     "TargetUnreachable",
     "WrongKeys",
+    "one_error",
 ]
 
 
@@ -83,3 +87,27 @@ class BudgetExhausted(ConformanceError):
 
 class JudgeBroken(ConformanceError):
     """We: the judge itself did not do its work."""
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Let the one named error out of a group of tasks, so that callers meet no ExceptionGroup.
+
+    Several tasks may meet the same end; the first that has a letter for a person speaks. A group
+    in which nobody has one is a mistake of ours and passes as it is.
+    """
+    try:
+        yield
+    except ExceptionGroup as group:
+        named = _named(group)
+        if named is None:
+            raise
+        raise named from group
+
+
+def _named(error: Exception) -> ConformanceError | JournalWriteError | None:
+    if isinstance(error, ConformanceError | JournalWriteError):
+        return error
+    if isinstance(error, ExceptionGroup):
+        return next((found for one in error.exceptions if (found := _named(one))), None)
+    return None

@@ -21,6 +21,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 
 from conformance import asks
 from conformance.client import ReadClient
+from conformance.errors import one_error
 from conformance.facts import Facts
 from conformance.history_judge import BEGUN, CHECK, LAW, TITLE, judge_history, stage_of_history
 from conformance.history_steps import (
@@ -80,7 +81,7 @@ def explore(
     Starts an event loop of its own: call it where none runs. The same seed draws the same
     histories. Raises TargetTrouble and BudgetExhausted as `run_checks` does.
     """
-    with asyncio.Runner() as runner:
+    with one_error(), asyncio.Runner() as runner:
         stage = _Stage(target, writer, way_in, clock or WallClock())
         runner.run(stage.open())
         try:
@@ -103,7 +104,7 @@ def replay(
     clock: OurClock | None = None,
 ) -> HistoryOutcome:
     """Act one history out again, under fresh names."""
-    with asyncio.Runner() as runner:
+    with one_error(), asyncio.Runner() as runner:
         stage = _Stage(target, writer, way_in, clock or WallClock())
         runner.run(stage.open())
         try:

@@ -16,7 +16,7 @@ from typing import Final
 
 from conformance import asks
 from conformance.client import ReadClient
-from conformance.errors import BadSelection, TargetClockUnknown
+from conformance.errors import BadSelection, TargetClockUnknown, one_error
 from conformance.facts import Facts
 from conformance.fences import FENCED_STAGES, fence, quiet
 from conformance.hooks import Levers
@@ -181,6 +181,19 @@ async def _hold(
     prefix: str,
 ) -> RunOutcome:
     recorder = Recorder(writer, secrets=target.secrets)
+    with one_error():
+        return await _held(target, checks, recorder, ingest, progress, clock, prefix)
+
+
+async def _held(
+    target: Target,
+    checks: Sequence[Check],
+    recorder: Recorder,
+    ingest: Ingest | None,
+    progress: Callable[[ProgressEvent], None],
+    clock: OurClock,
+    prefix: str,
+) -> RunOutcome:
     async with ReadClient(target, recorder, clock) as client:
         run = _Run(
             target=target,

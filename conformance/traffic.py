@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from conformance.client import ReadClient
+from conformance.errors import one_error
 from conformance.facts import Facts
 from conformance.model import Ask
 from conformance.ports import SentTraffic
@@ -90,6 +91,13 @@ async def reconcile_traffic(
             part=part,
         )
     )
+    with one_error():
+        return await _reconciled(target, recorder, clock, sent, part)
+
+
+async def _reconciled(
+    target: Target, recorder: Recorder, clock: OurClock, sent: SentTraffic, part: str
+) -> TrafficOutcome:
     expected = Expected(sent)
     async with ReadClient(target, recorder, clock) as client:
         shell = _Shell(client, recorder, clock, expected, part)
