@@ -32,6 +32,7 @@ __all__ = [
     "compare",
     "comparison_document",
     "comparison_text",
+    "unfit",
 ]
 
 FLOOR: Final = 0.05
@@ -47,7 +48,7 @@ class Trend(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     SAME = "no difference seen"
-    UNKNOWN = "too few seconds to say"
+    UNKNOWN = "too few or disturbed seconds to say"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,10 @@ _FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
 
 
 def compare(before: RunReport, after: RunReport) -> Comparison:
-    """Compare two runs. Raises NotComparable, naming every respect in which they differ."""
+    """Compare two runs. Raises NotComparable, naming every respect in which they differ.
+
+    The figures of a load run that is `unfit` in either show no difference: nobody could tell.
+    """
     asked = ("scenario", "target", "level", "seed")
     differ = [
         f"{name} ({getattr(before.header, name)} and {getattr(after.header, name)})"
@@ -146,6 +150,20 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
     )
 
 
+def unfit(load: LoadResult) -> str:
+    """Why the figures of a load run say nothing of its target; empty where they do."""
+    reasons = (
+        (load.generator_limited, "the generator was the limit"),
+        (load.machine_noisy, "the machine was disturbed"),
+        (bool(load.stopped_by), f"the run ended early ({load.stopped_by})"),
+        (
+            len(_series(load, "events")) < _LEAST_SECONDS,
+            f"fewer than {_LEAST_SECONDS} seconds count after the warm-up: load for longer",
+        ),
+    )
+    return next((why for holds, why in reasons if holds), "")
+
+
 def _load_pairs(before: RunReport, after: RunReport) -> list[tuple[LoadResult, LoadResult]]:
     """Load runs of the same scenario in both."""
     new = {made.result.scenario: made.result for made in after.figures}
@@ -168,7 +186,7 @@ def _load_change(
     before, after = (float(np.mean(x)) if x else 0.0 for x in (first, second))
     low, high = bootstrap_difference(first, second)
     trend = Trend.SAME
-    if min(len(first), len(second)) < _LEAST_SECONDS:
+    if unfit(old) or unfit(new) or min(len(first), len(second)) < _LEAST_SECONDS:
         trend = Trend.UNKNOWN
     elif (low > 0 or high < 0) and abs(after - before) > FLOOR * abs(before):
         trend = Trend.BETTER if (after > before) == more_is_better else Trend.WORSE

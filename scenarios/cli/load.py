@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from conformance.target import load_target, outside_hosts
+from reports.compare import compare, comparison_text, unfit
 from reports.journal import read_journal
+from reports.model import RunReport, build_report
 from reports.records import LoadResult
 from scenarios.cli.shared import command_line, finish, run_options
 from scenarios.conduct import Order
 from scenarios.errors import CouldNotTell, UsageProblem
-from scenarios.load.compare import Compared, compare_loads
-from scenarios.load.plan import load_names, load_plan, with_changes
+from scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
 from scenarios.scenario import LoadPart, Scenario
 
 __all__ = ["command"]
@@ -114,7 +115,7 @@ def command(
             "--master and --workers go together: the address, and how many to expect"
         )
     plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
-    before = _load_of(earlier) if earlier is not None else None
+    before = _comparable(earlier, plan) if earlier is not None else None
     order = Order(
         scenario=Scenario(
             name=f"load-{plan.name}"[:41],
@@ -141,7 +142,8 @@ def command(
     if find_limit and not as_json:
         click.echo(_knee(_load_of(runs / "latest")), err=True)
     if before is not None:
-        _show(compare_loads(before, _load_of(runs / "latest")), earlier)
+        comparison = compare(before, build_report(read_journal(runs / "latest")))
+        click.echo(comparison_text(comparison), nl=False, err=True)
     return status
 
 
@@ -170,6 +172,31 @@ def _load_of(folder: Path | None) -> LoadResult:
     return found[-1]
 
 
+def _comparable(earlier: Path, plan: LoadPlan) -> RunReport:
+    """The earlier run, read before anything is loaded.
+
+    Raises UsageProblem where a run of this plan could not be compared with it, CouldNotTell where
+    it loaded nothing.
+    """
+    before = _load_of(earlier)
+    asked = (
+        ("scenario", before.scenario, plan.name),
+        ("shape", before.shape, plan.shape.kind),
+        ("rate", before.planned_rps, plan.shape.rate if plan.open_loop else None),
+        ("duration", before.duration_s, plan.shape.duration_s),
+        ("warm-up", before.warmup_s, plan.shape.warmup_s),
+        ("events in a request", before.batch, plan.requests.batch),
+    )
+    if differ := [f"{what} ({was} and {now})" for what, was, now in asked if was != now]:
+        raise UsageProblem(
+            f"{earlier}: this run could not be compared with it: they would differ in "
+            f"{', '.join(differ)}. Load with what the earlier run had."
+        )
+    if why := unfit(before):
+        raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
+    return build_report(read_journal(earlier))
+
+
 def _knee(load: LoadResult) -> str:
     """The knee in one line, as an interval and with what it rests on."""
     low, high = load.knee_low_rps, load.knee_high_rps
@@ -181,13 +208,3 @@ def _knee(load: LoadResult) -> str:
         f"Limit: {low:.4g} to {top} requests/s of {load.batch} events "
         f"({events:.4g} events/s and more); {load.knee_why}."
     )
-
-
-def _show(rows: tuple[Compared, ...], earlier: Path | None) -> None:
-    click.echo(f"Compared with {earlier} (ratio now/before, 95 % interval):", err=True)
-    for row in rows:
-        click.echo(
-            f"  {row.name:18} {row.before:12.4g} -> {row.now:12.4g}   "
-            f"x{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]  {row.says}",
-            err=True,
-        )

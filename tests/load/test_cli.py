@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from reports.journal import JournalWriter, read_journal
+from reports.records import LoadResult
 from scenarios.cli import main
 from scenarios.cli.load import command
-from scenarios.load.plan import LoadPlan, ShapePart, load_names
+from scenarios.load.plan import LoadPlan, ShapePart, load_names, load_plan
 from scenarios.load.thresholds import THRESHOLDS
+from tests.reports import factory
 
 TARGET = """
 name = "far"
@@ -97,3 +100,44 @@ def test_every_option_scenario_and_key_stands_on_the_page():
         keys = type(getattr(plan, part))
         for key in keys.__struct_fields__:
             assert f"`{key}`" in page or f"{part}.{key}`" in page, f"{part}.{key}"
+
+
+STEADY = load_plan("steady")
+EARLIER = {
+    "scenario": "steady",
+    "engine": "e",
+    "shape": STEADY.shape.kind,
+    "planned_rps": STEADY.shape.rate,
+    "duration_s": STEADY.shape.duration_s,
+    "warmup_s": STEADY.shape.warmup_s,
+    "batch": STEADY.requests.batch,
+    "seconds": tuple(
+        {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0} for t in range(15)
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "parts, options, word",
+    [
+        ({"machine_noisy": True}, (), "disturbed"),
+        ({"seconds": EARLIER["seconds"][:4]}, (), "load for longer"),
+        ({"scenario": "ramp"}, (), "scenario (ramp and steady)"),
+        ({}, ("--duration", "60"), "duration (15.0 and 60.0)"),
+        ({}, ("--rate", "7"), "and 7.0)"),
+    ],
+)
+def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
+    capsys, tmp_path, parts, options, word
+):
+    """Status 4, the reason and the remedy; no folder of a new run."""
+    (tmp_path / "old").mkdir()
+    with JournalWriter(tmp_path / "old" / "journal.ndjson") as writer:
+        writer.write(read_journal(factory.journal(tmp_path / "any").path).header)
+        writer.write(LoadResult(**(EARLIER | parts)))
+        writer.finish(finished_at="2025-04-01T12:01:00Z", exit_status=0)
+    runs = tmp_path / "runs"
+    code, said = status(capsys, "--compare", str(tmp_path / "old"), "--runs", str(runs), *options)
+    assert code == 4
+    assert word in said
+    assert not runs.exists()
