@@ -37,7 +37,7 @@ TEXT_KEPT: Final = 2_000
 RETRIES_429: Final = 6
 WAIT_MOST_S: Final = 60.0
 """Longest `Retry-After` that is waited for; a longer one is taken for a refusal for good."""
-KEPT_HEADERS: Final = frozenset({"retry-after", "allow", "www-authenticate", "server"})
+KEPT_HEADERS: Final = frozenset({"location", "retry-after", "allow", "www-authenticate", "server"})
 _NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
@@ -148,7 +148,7 @@ class ReadClient:
                 status = response.status
                 content_type = response.content_type
                 headers = {
-                    name.lower(): value
+                    name.lower(): str(self._recorder.strike(value))
                     for name, value in response.headers.items()
                     if name.lower() in KEPT_HEADERS
                 }

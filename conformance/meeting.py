@@ -5,6 +5,7 @@ A target that cannot be judged is met with a letter, not with a verdict.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -96,6 +97,8 @@ class Meeting:
                 f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
                 f"200; check the environment variables that {self._target.path} names"
             )
+        if first.status != 200:
+            raise NotAnApi(_not_ok(where, first, self._target))
         if not isinstance(first.body, dict):
             raise NotAnApi(
                 f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
@@ -132,3 +135,17 @@ class Meeting:
             "  expected: a clock that can be moved forward to the present; check [clock], or run "
             "with --level 2"
         )
+
+
+def _not_ok(where: str, first: Exchange, target: Target) -> str:
+    """The letter about a first question that was answered with anything but 200."""
+    begins = first.body_text or ("" if first.body is None else json.dumps(first.body))
+    location = first.headers.get("location", "")
+    if location:
+        said, remedy = f", which sends us to {location}", "the address that answers itself"
+    else:
+        said, remedy = "", "status 200"
+    return (
+        f"{where}: status {first.status}{said}\n  it begins: {begins[:80]!r}\n"
+        f"  expected: {remedy}; check base_url in {target.path}, and the target's own log"
+    )

@@ -14,7 +14,7 @@ from conformance.errors import BudgetExhausted, NotAnApi, TargetUnreachable, Wro
 from conformance.model import Ask
 from conformance.pacing import Pacer
 from conformance.recorder import STRUCK, Recorder, strike
-from conformance.runner import run_checks
+from conformance.runner import probe_readings, run_checks
 from conformance.target_values import Budget, Target, Tenant
 from conformance.wall_clock import WallClock
 from reports.facts import ExitStatus
@@ -195,3 +195,30 @@ async def test_a_429_is_waited_out_as_told(
     statuses = [r.status for r in recorder.records if isinstance(r, Exchange)]
     assert statuses == [429, 200]
     assert clock.t == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        (500, {}, 'status 500\n  it begins: \'{"message": "broken"}\''),
+        (404, {}, "status 404"),
+        (302, {"Location": "https://elsewhere.example/"}, "sends us to https://elsewhere.example/"),
+    ],
+)
+async def test_a_first_answer_that_is_not_200_is_trouble(
+    serve: Callable[[Handler], Awaitable[str]],
+    tmp_path: Path,
+    status: int,
+    headers: dict[str, str],
+    said: str,
+) -> None:
+    """A target that answers everything with an error is not one that answers."""
+
+    async def broken(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"message": "broken"}, status=status, headers=headers)
+
+    url = await serve(broken)
+    with journal_in(tmp_path) as writer, pytest.raises(NotAnApi) as caught:
+        await probe_readings(target_at(url), writer=writer)
+    assert said in str(caught.value)
+    assert caught.value.exit_status is ExitStatus.COULD_NOT_TELL
