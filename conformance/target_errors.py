@@ -108,7 +108,9 @@ def _unknown_key(error: ValidationError, key: str) -> Problem:
 def _missing_key(error: ValidationError, key: str, schema: Mapping[str, Any]) -> Problem:
     required: Any = error.validator_value
     instance: Any = error.instance
-    missing = next(name for name in required if name not in instance)
+    # jsonschema reports each missing key by itself, and names it only in its message.
+    absent = [name for name in required if name not in instance]
+    missing = next((n for n in absent if error.message.startswith(repr(n))), absent[0])
     wanted = _part(_part(error.schema, "properties"), missing)
     return Problem(
         key=f"{key}.{missing}" if key else missing,
