@@ -221,6 +221,9 @@ def _load(load: LoadFigures, *, width: int) -> Text:
     if result.generator_cpu_share is not None:
         own.append(f"busy {result.generator_cpu_share:.0%}")
     text.append(f"\n      {one_line(' · '.join(own), room)}", style="dim")
+    if result.null_sink_rps is not None:
+        sink = f"null sink {rate(result.null_sink_rps)} requests/s: this generator's own limit here"
+        text.append(f"\n      {one_line(sink, room)}", style="dim")
     for doubt in load.doubts:
         text.append(f"\n      {one_line(doubt, room)}", style="yellow")
     for threshold in result.thresholds:
