@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
+from reports.facts import Json
 from reports.model import CheckRow, RunReport
 from reports.records import Exchange, Header
 from reports.text import one_line
@@ -63,22 +64,30 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
 
 
 def _events(row: CheckRow) -> Iterator[str]:
-    """The events first, where they are known; sent only if INGEST_URL says where to."""
+    """The events first, delivered as they were; sent only if INGEST_URL says where to."""
     example = row.result.counterexample
     if example is None or not example.events:
         return
     yield ""
     yield _comment("The events that show it. An id counts once: use a fresh target, or new ids.")
     yield 'if [ -n "${INGEST_URL:-}" ]; then'
+    left = _MAX_EVENTS
+    for batch in row.deliveries or (example.events,):
+        if left > 0:
+            yield from _delivery(batch[:left])
+        left -= len(batch)
+    yield "fi"
+    if left < 0:
+        yield _comment(f"{-left} more events stand in the journal.")
+
+
+def _delivery(events: Sequence[dict[str, Json]]) -> Iterator[str]:
     yield "  printf '%s\\n' \\"
-    for event in example.events[:_MAX_EVENTS]:
+    for event in events:
         yield f"    {shlex.quote(json.dumps(event, separators=(',', ':')))} \\"
     yield "  | curl -sS -X POST -H 'Content-Type: application/x-ndjson' --data-binary @- \\"
     yield '    "$INGEST_URL"'
     yield "  echo"
-    yield "fi"
-    if len(example.events) > _MAX_EVENTS:
-        yield _comment(f"{len(example.events) - _MAX_EVENTS} more events stand in the journal.")
 
 
 def _curl(exchange: Exchange) -> str:

@@ -18,6 +18,7 @@ from reports.facts import (
     EXIT_STATUS,
     CheckResult,
     ExitStatus,
+    Json,
     Outcome,
     Reading,
     Verdict,
@@ -52,6 +53,8 @@ class CheckRow:
     """Checks that were blocked by this one; they fold under it."""
     exchanges: tuple[Exchange, ...] = ()
     """Requests and answers of the counter-example, in its order."""
+    deliveries: tuple[tuple[dict[str, Json], ...], ...] = ()
+    """The counter-example's events as they were delivered: again, where they were sent again."""
     elapsed_s: float = 0.0
     """Time spent waiting for answers to questions that this check asked alone."""
 
@@ -140,7 +143,7 @@ def build_report(journal: Journal) -> RunReport:
         header=header,
         status=_status(journal, results, load, missing, ended_early=ended_early),
         tally=tally(results, missing=len(missing)),
-        rows=_rows(results, exchanges),
+        rows=_rows(results, exchanges, [r for r in journal.records if isinstance(r, Delivered)]),
         missing=missing,
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
@@ -183,7 +186,11 @@ def _status(
     return status
 
 
-def _rows(results: Sequence[CheckResult], exchanges: Sequence[Exchange]) -> tuple[CheckRow, ...]:
+def _rows(
+    results: Sequence[CheckResult],
+    exchanges: Sequence[Exchange],
+    delivered: Sequence[Delivered],
+) -> tuple[CheckRow, ...]:
     """Worst first; a blocked check goes under its root if the root is there and not blocked."""
     by_number = {exchange.n: exchange for exchange in exchanges}
     waited: defaultdict[str, float] = defaultdict(float)
@@ -200,6 +207,7 @@ def _rows(results: Sequence[CheckResult], exchanges: Sequence[Exchange]) -> tupl
             result=result,
             dependants=tuple(sorted(folded.pop(result.check, ()), key=by_weight)),
             exchanges=_evidence(result, by_number),
+            deliveries=_as_delivered(result, delivered),
             elapsed_s=waited.get(result.check, 0.0),
         )
         for result in sorted(standing, key=by_weight)
@@ -210,6 +218,19 @@ def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[E
     if result.counterexample is None:
         return ()
     return tuple(by_number[n] for n in result.counterexample.exchanges if n in by_number)
+
+
+def _as_delivered(
+    result: CheckResult, delivered: Sequence[Delivered]
+) -> tuple[tuple[dict[str, Json], ...], ...]:
+    """Every delivery of an event of the counter-example, in order, with those events alone."""
+    if result.counterexample is None:
+        return ()
+    wanted = {event.get("log_id") for event in result.counterexample.events}
+    batches = (
+        tuple(event for event in one.events if event.get("log_id") in wanted) for one in delivered
+    )
+    return tuple(batch for batch in batches if batch)
 
 
 def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:

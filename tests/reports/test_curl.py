@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -124,3 +123,14 @@ def test_nothing_that_a_target_said_becomes_a_command(
     assert (status, error) == (0, "")
     assert len(calls) == 3
     assert not (folder / "owned").exists()
+
+
+def test_events_that_were_delivered_again_are_sent_again(failing: RunReport) -> None:
+    """One POST for each delivery, in the order in which they were made."""
+    row = failing.rows[0]
+    assert row.result.counterexample is not None
+    (event, *_) = row.result.counterexample.events
+    script = curl_script(
+        failing, dataclasses.replace(row, deliveries=((event,), (event,), (event,)))
+    )
+    assert script.count('"$INGEST_URL"') == 3
