@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
