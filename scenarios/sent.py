@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from simulator.fleet import Fleet
-from simulator.totals import Totals, totals
-
 from reports.facts import CellKey, Counts, HourKey, Json, Outcome
 from reports.journal import Journal
 from reports.records import Delivered, FleetDeclared, OutcomeRange
+from simulator.fleet import Fleet
+from simulator.totals import Totals, totals
 
 __all__ = ["FleetTraffic", "traffic_of"]
 
