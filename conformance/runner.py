@@ -54,6 +54,8 @@ POLL_MOST_S: Final = 1.0
 SIGHTS: Final = 4
 """Times in a row that the marker must be seen, so that lagging replicas have all been met."""
 QUIET_TRIES: Final = 6
+FENCE_PAUSE_MOST_S: Final = 0.4
+"""Longest pause between two tries to read account figures while nobody moves them."""
 LAG_MOST_S: Final = 4.0
 """Longest pause before a second look, however long the marker took; none where it never settled."""
 LOOKS: Final = 2
@@ -82,6 +84,13 @@ class RunOutcome:
     readings: tuple[Reading, ...]
     exit_status: ExitStatus
     requests: int
+
+
+def _worth_a_look(check: Check, verdict: Verdict) -> bool:
+    """Whether asking again may show more: a view may lag, and others may have been at work."""
+    if check.fenced and verdict is Verdict.INCONCLUSIVE:
+        return True
+    return check.eventual and verdict in (Verdict.FAIL, Verdict.BLOCKED)
 
 
 def _no_progress(_event: ProgressEvent) -> None:
@@ -464,7 +473,7 @@ class _Run:
                 await self._client.ask(ask, stage=stage, attempt=attempt)
             if quiet(self.facts, stage, pool):
                 return
-            await self._clock.sleep(POLL_S)
+            await self._clock.sleep(min(POLL_S * 2 ** (attempt - since - 1), FENCE_PAUSE_MOST_S))
 
     async def _look_again(self, stage: str) -> None:
         """Ask again what failed, after a pause: what only lagged is then in order."""
@@ -477,7 +486,7 @@ class _Run:
                 for check, result in zip(
                     self._checks, judge_records(self._recorder.records, self._checks), strict=True
                 )
-                if result.verdict in (Verdict.FAIL, Verdict.BLOCKED) and check.eventual
+                if _worth_a_look(check, result.verdict)
             ]
             again = [ask for c in failed for ask in c.asks(facts.scene, stage)]
             again += [ask for c in failed for ask in c.follow(facts, stage)]
