@@ -157,8 +157,8 @@ def engines(seconds: float) -> dict[str, Any]:
                 "reactor_to_wrk": reactor / c_tool,
                 "wrk_cpu_to_reactor_cpu": statistics.median(cpu_theirs)
                 / statistics.median(cpu_ours),
-                "reactor_to_fasthttpuser": reactor / fast,
-                "reactor_to_httpuser": reactor / plain,
+                "reactor_to_fasthttpuser": reactor / fast if fast else None,
+                "reactor_to_httpuser": reactor / plain if plain else None,
             }
     return found
 
