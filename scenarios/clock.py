@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from conformance.recorder import stamp
 from conformance.wall_clock import WallClock
 from reports.journal import JournalWriter, read_journal
 from reports.records import Hook
 
-__all__ = ["TargetClock", "target_now"]
+__all__ = ["TargetClock", "our_stamp", "target_now"]
+
+
+def our_stamp() -> str:
+    """Our time now, as records carry it."""
+    return stamp(datetime.now(UTC))
 
 
 def target_now(writer: JournalWriter) -> datetime:

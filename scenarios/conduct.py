@@ -21,6 +21,7 @@ from typing import Final
 from conformance.errors import ConformanceError
 from conformance.history_judge import CHECK as HISTORIES
 from conformance.reconcile import traffic_checks
+from conformance.recorder import stamp
 from conformance.runner import checks_for
 from conformance.target import levels, load_target, outside_hosts
 from conformance.target_values import Target
@@ -33,6 +34,7 @@ from reports.secrets import spellings, strike_out
 from reports.verdicts import overall
 from reports.writer import write_all
 from scenarios.cli.errors import exit_status_of
+from scenarios.clock import our_stamp
 from scenarios.embedded import EmbeddedReference, embedded_reference
 from scenarios.embedded_target import key_environment, target_file
 from scenarios.errors import UsageProblem
@@ -138,7 +140,7 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             status = EXIT_STATUS[overall(so_far.results, so_far.load, missing=so_far.missing)]
         try:
             writer.finish(
-                finished_at=_stamp(),
+                finished_at=our_stamp(),
                 exit_status=status,
                 interrupted=interrupted,
                 stopped_by="" if error is None else _in_words(error),
@@ -204,7 +206,7 @@ def _header(order: Order, target: Target, folder: Path, now: datetime) -> Header
         schema=SCHEMA,
         run=folder.name,
         seed=order.seed,
-        started_at=_stamp(now),
+        started_at=stamp(now),
         scenario=order.scenario.name,
         target=target.name,
         base_url=target.base_url,
@@ -249,7 +251,3 @@ def _work(scenario: Scenario, bench: Bench) -> BaseException | None:
     except Exception as error:
         return error
     return None
-
-
-def _stamp(now: datetime | None = None) -> str:
-    return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

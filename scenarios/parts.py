@@ -25,7 +25,7 @@ from conformance.wall_clock import WallClock
 from reports.facts import ExitStatus
 from reports.journal import JournalWriter
 from reports.records import Delivered, LoadResult, OutcomeRange, Phase
-from scenarios.clock import TargetClock, target_now
+from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
 from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, carry_out, closed
@@ -66,11 +66,7 @@ class Bench:
     """Kills and restarts the target, where this run can."""
 
     def phase(self, name: str, state: str) -> None:
-        self.writer.write(Phase(name=name, state=state, at=_stamp()))
-
-
-def _stamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.writer.write(Phase(name=name, state=state, at=our_stamp()))
 
 
 async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
@@ -138,7 +134,7 @@ async def _send(
             source="fleet",
             fleet=FLEET_NAME,
             outcomes=tuple(ranges),
-            at=_stamp(),
+            at=our_stamp(),
             attempts=outcome.attempts,
             elapsed_ms=round(outcome.elapsed_ms, 3),
         )
@@ -168,7 +164,9 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
 
     def keep(result: LoadResult, ranges: tuple[OutcomeRange, ...]) -> None:
-        bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=_stamp()))
+        bench.writer.write(
+            Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=our_stamp())
+        )
         bench.writer.write(result)
 
     tenant = bench.target.tenants["a"]
@@ -177,9 +175,9 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
     )
     driver = driver_of(bench.target)
-    marker = SummaryMarker(
-        bench.target, driver, seed=bench.seed, now=lambda: target_now(bench.writer)
-    )
+    # The clock stands still against ours while the target is loaded: the journal is read once.
+    clock = TargetClock(target_now(bench.writer))
+    marker = SummaryMarker(bench.target, driver, seed=bench.seed, now=clock.now)
     errand = Errand(
         plan=plan,
         ingest=load_form(bench.target),
@@ -203,9 +201,9 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     finally:
         await marker.close()
         await driver.close()
-        bench.writer.write(marker.delivered(at=_stamp()))
+        bench.writer.write(marker.delivered(at=our_stamp()))
     bench.watch.end(_outcomes(ranges))
-    bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=_stamp()))
+    bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=our_stamp()))
     since = time.monotonic()
     outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_NAME)
     bench.writer.write(
