@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scenarios.cli.shared import command_line, finish, run_options
+from scenarios.cli.shared import command_line, finish, run_options, target_option
 from scenarios.conduct import Order
 from scenarios.scenario import ChecksPart, Scenario
 
@@ -14,12 +14,7 @@ __all__ = ["command"]
 
 
 @click.command(short_help="Hold a target to the laws.")
-@click.option(
-    "--target",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Target file; the embedded reference if none is given.",
-)
+@target_option
 @click.option(
     "--level",
     type=click.IntRange(0, 4),

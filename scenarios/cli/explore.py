@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scenarios.cli.shared import command_line, finish, run_options
+from scenarios.cli.shared import command_line, finish, run_options, target_option
 from scenarios.conduct import Order
 from scenarios.scenario import HistoriesPart, Scenario
 
@@ -14,12 +14,7 @@ __all__ = ["command"]
 
 
 @click.command(short_help="Act out random histories; shrink one that goes wrong.")
-@click.option(
-    "--target",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Target file; the embedded reference if none is given.",
-)
+@target_option
 @click.option(
     "--examples",
     type=click.IntRange(1, 10_000),

@@ -16,8 +16,21 @@ from reports.terminal import render_terminal
 from scenarios.conduct import Conducted, Order, conduct
 from scenarios.watch import watch_for
 
-__all__ = ["allow_host_option", "command_line", "finish", "run_options", "seed_option"]
+__all__ = [
+    "allow_host_option",
+    "command_line",
+    "finish",
+    "run_options",
+    "seed_option",
+    "target_option",
+]
 
+target_option = click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Target file; the embedded reference if none is given.",
+)
 F = TypeVar("F", bound=Callable[..., object])
 
 seed_option = click.option(
