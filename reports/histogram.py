@@ -80,10 +80,22 @@ class Histogram:
         """Add the counts of another histogram; exact, in any order."""
         self._counts += other._counts
 
+    def minus(self, earlier: Histogram) -> Histogram:
+        """What came in since `earlier`, a copy of this histogram as it was then."""
+        left = Histogram()
+        np.subtract(self._counts, earlier._counts, out=left._counts)
+        return left
+
     def sparse(self) -> dict[str, int]:
         """{bucket: count} of the buckets that hold anything, ascending, keys as text."""
         held = np.flatnonzero(self._counts)
-        return {str(int(bucket)): int(self._counts[bucket]) for bucket in held}
+        return dict(zip(map(str, held.tolist()), self._counts[held].tolist(), strict=True))
+
+    def middles(self) -> tuple[npt.NDArray[np.float64], IntArray]:
+        """(middle, count) of the buckets that hold anything, ascending: two arrays."""
+        held = np.flatnonzero(self._counts)
+        exponent, step = np.divmod(held, _SUB)
+        return (_SUB + step + 0.5) * np.exp2(exponent) / _SUB, self._counts[held]
 
     @property
     def count(self) -> int:
@@ -101,8 +113,5 @@ class Histogram:
 
     def mean(self) -> float | None:
         """Mean of the bucket middles; None while nothing was added."""
-        held = np.flatnonzero(self._counts)
-        if len(held) == 0:
-            return None
-        middles = np.array([sum(bucket_bounds(int(bucket))) / 2 for bucket in held])
-        return float(np.dot(middles, self._counts[held]) / self._counts[held].sum())
+        middles, counts = self.middles()
+        return float(np.dot(middles, counts) / counts.sum()) if len(counts) else None

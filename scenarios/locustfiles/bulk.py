@@ -1,8 +1,8 @@
 """Statistics in bulk: many requests at once into Locust's own entries.
 
 Locust's event for each request costs as much as the request itself at the reactor's rates.
-Here blocks of response times are added some ten times a second, with two significant digits
-also below 10 ms, which Locust itself rounds to whole milliseconds.
+Here what came in is added from the reactor's histogram some ten times a second, with two
+significant digits also below 10 ms, which Locust itself rounds to whole milliseconds.
 """
 
 from __future__ import annotations
@@ -15,48 +15,51 @@ import numpy as np
 import numpy.typing as npt
 from locust.stats import RequestStats, StatsError
 
+from reports.histogram import Histogram
+
 __all__ = ["add_failures", "add_requests"]
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
-def _rounded(milliseconds: npt.NDArray[np.float64]) -> dict[float, int]:
-    """{response time with two significant digits: count}."""
+
+def _rounded(milliseconds: Floats, counts: Ints) -> list[tuple[float, int]]:
+    """(response time with two significant digits, count), ascending."""
     safe = np.maximum(milliseconds, 1e-3)
     scale = 10.0 ** (np.floor(np.log10(safe)) - 1)
-    values, counts = np.unique(np.round(np.round(safe / scale) * scale, 6), return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    values, place = np.unique(np.round(np.round(safe / scale) * scale, 6), return_inverse=True)
+    summed = np.bincount(place, weights=counts).astype(np.int64)
+    return list(zip(values.tolist(), summed.tolist(), strict=True))
 
 
-def _add(entry: Any, milliseconds: npt.NDArray[np.float64]) -> None:
+def _add(entry: Any, rows: list[tuple[float, int]], count: int, total_ms: float) -> None:
     """`entry` is a StatsEntry; its annotations say whole milliseconds, its code takes any."""
     now = time.time()
     second = int(now)
     if entry.use_response_times_cache and second > int(entry.last_request_timestamp or now):
         entry._cache_response_times(second - 1)
-    count = len(milliseconds)
-    least, most = float(milliseconds.min()), float(milliseconds.max())
+    least, most = rows[0][0], rows[-1][0]
     entry.num_requests += count
     entry.num_reqs_per_sec[second] += count
     entry.last_request_timestamp = now
-    entry.total_response_time += float(milliseconds.sum())
+    entry.total_response_time += total_ms
     known = entry.min_response_time
     entry.min_response_time = least if known is None else min(known, least)
     entry.max_response_time = max(entry.max_response_time, most)
-    for value, number in _rounded(milliseconds).items():
+    for value, number in rows:
         entry.response_times[value] += number
 
 
-def add_requests(
-    stats: RequestStats,
-    method: str,
-    name: str,
-    response_ns: npt.NDArray[np.int64],
-) -> None:
-    """Add a block of answered requests (response times in nanoseconds)."""
-    if len(response_ns) == 0:
+def add_requests(stats: RequestStats, method: str, name: str, response_ns: Histogram) -> None:
+    """Add answered requests by their response times."""
+    middles, counts = response_ns.middles()
+    if len(counts) == 0:
         return
-    milliseconds = response_ns / 1e6
+    milliseconds = middles / 1e6
+    rows = _rounded(milliseconds, counts)
+    count, total_ms = int(counts.sum()), float(np.dot(milliseconds, counts))
     for entry in (stats.total, stats.entries[(name, method)]):
-        _add(entry, milliseconds)
+        _add(entry, rows, count, total_ms)
 
 
 def add_failures(stats: RequestStats, method: str, name: str, failed: Mapping[str, int]) -> None:

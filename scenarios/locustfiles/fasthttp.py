@@ -34,7 +34,7 @@ PLAN: Final[ChildPlan] = decode_plan(Path(os.environ["TRUEUP_PLAN"]).read_bytes(
 OUT: Final = os.open(
     os.environ.get("TRUEUP_OUT", "load.ndjson"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
 )
-RECORDER: Final = Recorder()
+RECORDER: Final = Recorder(closed_loop=True)
 _ATTEMPTS: Final = 10
 
 
@@ -104,7 +104,7 @@ class ProxyUser(FastHttpUser):
 
 
 def _on_stop(**kwargs: Any) -> None:
-    RECORDER.close_second(0, closed_loop=True)
+    RECORDER.close_second(0)
     seconds, ranges = RECORDER.take()
     final = FinalWord(busy_share=0.0, cpu_s=time.process_time(), elapsed_s=0.0)
     _report(

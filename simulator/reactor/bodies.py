@@ -13,6 +13,7 @@ from itertools import islice, pairwise
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 
 from reports.records import OutcomeRange
@@ -29,29 +30,32 @@ _POISON: Final = b'{"log_id": "broken\n'
 """A line that no JSON reader takes."""
 
 
-class Batch:
+class Batch(msgspec.Struct, gc=False):
     """One request's worth of events and where its delivery stands. Mutable: the engine's own.
 
-    What seldom changes stands in the class, so that making one costs little.
+    A struct that the garbage collector does not follow: making one is the dearest thing that
+    the loop does for a request besides sending it.
     """
 
-    attempt = 0
-    copies = 1
+    head: bytes
+    body: Buffer
+    first: int
+    count: int
+    size: int
+    """Bytes of head and body."""
+    attempt: int = 0
+    copies: int = 1
     """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
-    lost = False
+    lost: bool = False
     """An attempt ended without an answer: the events may be stored."""
-    poisoned = False
+    poisoned: bool = False
     """A broken line stands after the events."""
-    plain = True
+    plain: bool = True
     """Neither poisoned nor ever a twin: one answer settles it."""
     settled: tuple[OutcomeRange, ...] | None = None
     """What an earlier copy of a twin came to."""
-    planned = 0
-    first_sent = 0
-
-    def __init__(self, head: bytes, body: Buffer, first: int, count: int) -> None:
-        self.head, self.body = head, body
-        self.first, self.count = first, count
+    planned: int = 0
+    first_sent: int = 0
 
 
 class BodySource(Protocol):
@@ -90,11 +94,12 @@ class FixedBodies:
     def __init__(self, head: bytes, body: bytes, *, count: int = 1) -> None:
         self._head = head + str(len(body)).encode() + b"\r\n\r\n"
         self._body, self._count, self._next = body, count, 0
+        self._size = len(self._head) + len(body)
 
     def take(self) -> Batch:
-        batch = Batch(self._head, self._body, self._next, self._count)
-        self._next += self._count
-        return batch
+        first = self._next
+        self._next = first + self._count
+        return Batch(self._head, self._body, first, self._count, self._size)
 
     def prepare(self) -> None:
         """Everything is ready always."""
@@ -110,7 +115,7 @@ class Reads:
     def take(self) -> Batch:
         request = self._requests[self._next % len(self._requests)]
         self._next += 1
-        return Batch(request, b"", 0, 0)
+        return Batch(request, b"", 0, 0, len(request))
 
     def prepare(self) -> None:
         """Everything is ready always."""
@@ -148,9 +153,11 @@ class FleetBodies:
         self._poison_every, self._limit = poison_every, limit
         self._lease: list[tuple[int, int]] = []
         self._blocks = self._numbers()
-        self._ready: Iterator[tuple[Buffer, int, int]] = iter(())
-        self._ahead: list[tuple[Buffer, int, int]] = []
-        self._taken = 0
+        self._ready: Iterator[Batch] = iter(())
+        self._ahead: list[Batch] = []
+        self._cut_so_far = 0
+        self._last_head = (-1, b"")
+        """The head of the last batch and the length of the body that it tells of."""
         # A block goes out as it is where a slice of it is already a body.
         self._sliced = not form.fields and not form.gzip and form.body is not BodyForm.JSON_ARRAY
 
@@ -172,18 +179,7 @@ class FleetBodies:
             self.prepare()
             self._ready, self._ahead = iter(self._ahead), []
             found = next(self._ready, None)
-            if found is None:
-                return None
-        body, first, count = found
-        self._taken += 1
-        poisoned = bool(self._poison_every) and self._taken % self._poison_every == 0
-        if poisoned:
-            body = bytes(body) + _POISON
-        head = self._head + b"%d\r\n\r\n" % len(body)
-        batch = Batch(head, body, first, count)
-        if poisoned:
-            batch.poisoned, batch.plain = True, False
-        return batch
+        return found
 
     def prepare(self) -> None:
         if self._ahead:
@@ -198,18 +194,29 @@ class FleetBodies:
         first, count = self._lease.pop()
         self._ahead = list(self._cut(first, count))
 
-    def _cut(self, first: int, count: int) -> Iterator[tuple[Buffer, int, int]]:
+    def _cut(self, first: int, count: int) -> Iterator[Batch]:
         block = self._ndjson(first, count)
         marks = _marks(block, count, self._batch)
         view = memoryview(block)
         tail = 1 if self.form.body is BodyForm.JSON_OBJECT else 0
         for number, (start, stop) in enumerate(pairwise(marks)):
             at = number * self._batch
-            events = min(self._batch, count - at)
-            if self._sliced:
-                yield view[start : stop - tail], first + at, events
-            else:
-                yield encode_ndjson(self.form, bytes(view[start:stop])), first + at, events
+            body: Buffer = view[start : stop - tail]
+            if not self._sliced:
+                body = encode_ndjson(self.form, bytes(view[start:stop]))
+            yield self._batch_of(body, first + at, min(self._batch, count - at))
+
+    def _batch_of(self, body: Buffer, first: int, count: int) -> Batch:
+        self._cut_so_far += 1
+        poisoned = bool(self._poison_every) and self._cut_so_far % self._poison_every == 0
+        if poisoned:
+            body = bytes(body) + _POISON
+        length, head = self._last_head
+        if length != len(body):
+            head = self._head + b"%d\r\n\r\n" % len(body)
+            self._last_head = (len(body), head)
+        size = len(head) + len(body)
+        return Batch(head, body, first, count, size, poisoned=poisoned, plain=not poisoned)
 
 
 def _marks(block: Buffer, count: int, batch: int) -> list[int]:

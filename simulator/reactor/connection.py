@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket as sockets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Final, NoReturn
 
@@ -38,7 +38,7 @@ class Connection:
 
     __slots__ = (
         "batch",
-        "deadline",
+        "expects",
         "failures",
         "fd",
         "free_at",
@@ -49,6 +49,7 @@ class Connection:
         "rest",
         "retry_at",
         "send",
+        "sendmsg",
         "sent",
         "sock",
         "state",
@@ -60,13 +61,15 @@ class Connection:
         self.fd = -1
         self.recv: Callable[[int], bytes] = _unconnected
         self.send: Callable[[bytes], int] = _unconnected
-        """The socket's own two methods, looked up once a dial and not twice a request."""
+        self.sendmsg: Callable[[Iterable[Buffer]], int] = _unconnected
+        """The socket's own methods, looked up once a dial and not twice a request."""
         self.parser = ResponseParser()
         self.state = State.CLOSED
         self.batch: Batch | None = None
+        self.expects: bytes | None = None
+        """The bytes that would settle the batch without another look; None: there are none."""
         self.sent = 0
-        """When the first byte of this attempt went out."""
-        self.deadline = 0
+        """When the dial or the first byte of this attempt went out."""
         self.free_at = 0
         """Since when it waits for a request."""
         self.rest: list[Buffer] = []
@@ -88,7 +91,7 @@ class Connection:
             sock.close()
             return False
         self.sock, self.fd = sock, sock.fileno()
-        self.recv, self.send = sock.recv, sock.send
+        self.recv, self.send, self.sendmsg = sock.recv, sock.send, sock.sendmsg
         self.parser, self.state = ResponseParser(), State.DIALING
         return True
 
@@ -102,29 +105,26 @@ class Connection:
 
         Raises OSError when the connection is broken.
         """
-        head, body = batch.head, batch.body
-        whole = len(head) + len(body)
         try:
-            if whole <= _SMALL:
-                sent = self.send(head + body)
+            if batch.size <= _SMALL:
+                sent = self.send(batch.head + batch.body)
             else:
-                assert self.sock is not None
-                sent = self.sock.sendmsg((head, body))
+                sent = self.sendmsg((batch.head, batch.body))
         except BlockingIOError:
             sent = 0
-        if sent == whole:
+        if sent == batch.size:
             self.state = _WAITING
             return True
-        return self._keep([head, body], sent)
+        self.expects = None
+        return self._keep([batch.head, batch.body], sent)
 
     def go_on(self) -> bool:
         """Write what is left of a request; True when all of it went.
 
         Raises OSError when the connection is broken.
         """
-        assert self.sock is not None
         try:
-            sent = self.sock.sendmsg(self.rest)
+            sent = self.sendmsg(self.rest)
         except BlockingIOError:
             sent = 0
         return self._keep(self.rest, sent)
@@ -147,7 +147,7 @@ class Connection:
         if self.sock is not None:
             self.sock.close()
         self.sock, self.fd, self.state, self.rest = None, -1, State.CLOSED, []
-        self.recv = self.send = _unconnected
+        self.recv = self.send = self.sendmsg = _unconnected
 
 
 def _unconnected(_: object) -> NoReturn:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.reactor.connection import Connection, State
-from simulator.reactor.http1 import HttpProtocolError
+from simulator.reactor.http1 import HttpProtocolError, Response
 from simulator.reactor.lane import Lane
 
 __all__ = ["Engine", "Lane", "Limits", "System"]
@@ -29,9 +29,12 @@ _CHORES_NS: Final = 10_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
 _DIAL_LIMIT_NS: Final = 5_000_000_000
+_READ_SIZE: Final = 65_536
+"""Bytes received at once of an answer that is longer than the lane's answers usually are."""
 _DIALING: Final = State.DIALING
 _IDLE: Final = State.IDLE
 _SENDING: Final = State.SENDING
+_WAITING: Final = State.WAITING
 # Names of the module: reading a member off an enumeration costs as much as a system call's tenth.
 
 
@@ -82,7 +85,6 @@ class Engine:
         self._poller = self.system.epoll()
         self._by_fd: dict[int, Connection] = {}
         self._closed: list[Connection] = []
-        self._busy = 0
         self._draining = False
         self._start = self._end = self._next_chores = self._next_timeouts = 0
         self._second = 0
@@ -100,7 +102,7 @@ class Engine:
             (c for c in mine if not c.leaving), None
         )
         if chosen is not None:
-            chosen.leaving = True
+            chosen.leaving, chosen.expects = True, None
             if chosen.batch is None:
                 self._drop(chosen)
 
@@ -119,11 +121,15 @@ class Engine:
         """Share of the time in which the loop was not waiting, 0 … 1."""
         return 1 - self.idle_ns / self.elapsed_ns if self.elapsed_ns else 0.0
 
+    @property
+    def _busy(self) -> bool:
+        return any(connection.batch is not None for connection in self._by_fd.values())
+
     # The loop
 
     def run(self) -> None:
         """Send, read and settle until the time is over and everything is answered."""
-        clock = self.system.clock_ns
+        clock, by_fd = self._clock_ns, self._by_fd
         self._start = clock()
         self._end = self._start + int(self.limits.duration_s * 1e9)
         self._next_chores = self._start
@@ -142,10 +148,10 @@ class Engine:
                         self._send_next(free, now, max(lane.next_due, free.free_at))
                         now = clock()
                 for fd, mask in self._wait(now):
-                    connection = self._by_fd.get(fd)
+                    connection = by_fd.get(fd)
                     if connection is None:
                         continue
-                    if mask == _IN and connection.state is not _DIALING:
+                    if mask == _IN and connection.state is _WAITING:
                         self._read(connection)
                     else:
                         self._ready(connection, mask)
@@ -192,19 +198,20 @@ class Engine:
         for lane in self.lanes:
             if lane.backlog(now) > self.limits.most_backlog:
                 self.stop(f"more than {self.limits.most_backlog} requests waited to be sent")
-        if not self._draining and (
-            now >= self._end or (not self._busy and all(lane.exhausted for lane in self.lanes))
-        ):
+            lane.recorder.absorb()
+        over = all(lane.exhausted for lane in self.lanes) and not self._busy
+        if not self._draining and (now >= self._end or over):
             self.stop()
+            over = all(lane.exhausted for lane in self.lanes) and not self._busy
         if not self._draining:
             return True
-        if self._busy == 0 and all(lane.exhausted for lane in self.lanes):
+        if over:
             return False
         return now < self._end + int(self.limits.drain_s * 1e9)
 
     def _close_second(self, now: int) -> None:
         for lane in self.lanes:
-            lane.recorder.close_second(self._second, closed_loop=lane.schedule is None)
+            lane.recorder.close_second(self._second)
         self._on_second(self._second)
         self._second = (now - self._start) // _SECOND_NS
 
@@ -217,7 +224,6 @@ class Engine:
                 connection.lane.give_up(batch, "the run ended before an answer")
             connection.hang_up()
         self._by_fd.clear()
-        self._busy = 0
         for lane in self.lanes:
             lane.give_up_retries()
             lane.idle.clear()
@@ -241,7 +247,7 @@ class Engine:
         host, port = connection.lane.address
         family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
         if connection.dial(self.system.socket, (host, port), family):
-            connection.deadline = now + _DIAL_LIMIT_NS
+            connection.sent = now
             self._by_fd[connection.fd] = connection
             self._poller.register(connection.fd, _IN | _OUT)
         else:
@@ -268,7 +274,6 @@ class Engine:
         batch, connection.batch = connection.batch, None
         self._drop(connection)
         if batch is not None:
-            self._busy -= 1
             connection.lane.failed(batch, reason, now)
         elif dialing and count:
             connection.lane.recorder.error(reason)
@@ -281,9 +286,11 @@ class Engine:
 
     def _time_out(self, now: int) -> None:
         for connection in list(self._by_fd.values()):
-            if connection.state is _IDLE or connection.deadline > now:
+            dialing = connection.state is _DIALING
+            limit_ns = _DIAL_LIMIT_NS if dialing else connection.lane.timeout_ns
+            if connection.state is _IDLE or connection.sent + limit_ns > now:
                 continue
-            what = "a connection" if connection.state is _DIALING else "an answer"
+            what = "a connection" if dialing else "an answer"
             self._broken(connection, f"time-out: {what} took too long")
 
     # Requests
@@ -293,18 +300,17 @@ class Engine:
         lane = connection.lane
         batch = lane.take(now)
         if batch is None:
+            connection.batch = connection.expects = None
             connection.state = _IDLE
             lane.idle.append(connection)
             return
-        connection.batch = batch
-        self._busy += 1
-        batch.attempt += 1
-        connection.sent = now
-        if batch.attempt == 1:
+        connection.batch, connection.sent = batch, now
+        connection.expects = lane.usual if batch.plain and batch.count == lane.usual_count else None
+        if batch.attempt == 0:
             batch.first_sent = now
             if lane.schedule is not None:
                 lane.recorder.lateness.append(now - late_from)
-        connection.deadline = now + lane.timeout_ns
+        batch.attempt += 1
         try:
             whole = connection.begin(batch)
         except OSError as error:
@@ -339,33 +345,72 @@ class Engine:
         connection.lane.idle.append(connection)
 
     def _read(self, connection: Connection) -> None:
-        lane, parser = connection.lane, connection.parser
+        """Read what came. The hottest lines of all: the usual answer, and the next request."""
+        lane = connection.lane
         try:
             data = connection.recv(lane.read_size)
-            response = parser.feed(data) if data else parser.eof()
-        except BlockingIOError:
+        except OSError as error:
+            self._unreadable(connection, error)
             return
-        except (OSError, HttpProtocolError) as error:
-            self._broken(connection, f"the connection broke: {_say(error)}")
+        if data != connection.expects:
+            self._parse(connection, data)
             return
-        if response is None:
-            if not data:
-                self._broken(connection, "the target closed the connection", count=False)
-            return
-        now = self._clock_ns()
-        batch = connection.batch
-        if batch is None:
-            self._broken(connection, "an answer that nobody asked for")
-            return
-        connection.batch = None
-        self._busy -= 1
+        batch, now = connection.batch, self._clock_ns()
+        assert batch is not None
         recorder = lane.recorder
         recorder.service.append(now - connection.sent)
         if lane.schedule is not None:
             recorder.response.append(now - batch.planned)
         recorder.bytes += len(batch.body)
-        lane.answered(batch, response, now)
-        if connection.state is _SENDING or not response.keep_alive or not data:
+        if batch.count:
+            recorder.accepted_first.append(batch.first)
+            recorder.accepted_count.append(batch.count)
+        if lane.next_due <= now:
+            self._send_next(connection, now, now)
+        else:
+            connection.batch = connection.expects = None
+            connection.state, connection.free_at = _IDLE, now
+            lane.idle.append(connection)
+
+    def _unreadable(self, connection: Connection, error: OSError | HttpProtocolError) -> None:
+        if not isinstance(error, BlockingIOError):
+            self._broken(connection, f"the connection broke: {_say(error)}")
+
+    def _parse(self, connection: Connection, data: bytes) -> None:
+        """Take in bytes that may be a part of an answer, an answer, or an end of file."""
+        parser, piece = connection.parser, data
+        connection.expects = None
+        whole = data if parser.idle else b""
+        try:
+            response = parser.feed(piece) if piece else parser.eof()
+            while response is None and piece:
+                whole = b""
+                piece = connection.recv(_READ_SIZE)
+                response = parser.feed(piece) if piece else parser.eof()
+        except (OSError, HttpProtocolError) as error:
+            self._unreadable(connection, error)
+            return
+        if response is None:
+            self._broken(connection, "the target closed the connection", count=False)
+            return
+        self._answered(connection, response, whole, ended=not piece)
+
+    def _answered(
+        self, connection: Connection, response: Response, whole: bytes, *, ended: bool
+    ) -> None:
+        """Settle the request of a connection by its answer, and go on with the next."""
+        lane, now = connection.lane, self._clock_ns()
+        batch, connection.batch = connection.batch, None
+        if batch is None:
+            self._broken(connection, "an answer that nobody asked for")
+            return
+        recorder = lane.recorder
+        recorder.service.append(now - connection.sent)
+        if lane.schedule is not None:
+            recorder.response.append(now - batch.planned)
+        recorder.bytes += len(batch.body)
+        lane.answered(batch, response, now, whole)
+        if connection.state is _SENDING or not response.keep_alive or ended:
             self._broken(connection, "")
         elif connection.leaving:
             self._drop(connection)

@@ -28,9 +28,11 @@ __all__ = ["NEVER", "Lane"]
 
 NEVER: Final = 1 << 62
 """A moment that does not come (nanoseconds)."""
-_ANSWER_SIZE: Final = 4_096
+_ANSWER_SIZE: Final = 479
 _READ_SIZE: Final = 65_536
-"""Bytes received at once. Room for them is made each time, so small answers take little."""
+"""Bytes received at once. Room for them is made each time: for an answer to a delivery as much as
+Python's own allocator hands out (512 bytes with the object's head), so that the system's is not
+asked. What does not fit comes with the next turn of the loop."""
 _MOST_ANSWERS: Final = 4_096
 _ACCEPTED: Final = Answer(Kind.SETTLED)
 """Stands for `every event of the batch was accepted`, told by identity in the hot path."""
@@ -60,7 +62,7 @@ class Lane:
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _ANSWER_SIZE
-        self.recorder = Recorder()
+        self.recorder = Recorder(closed_loop=schedule is None)
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
         """When the next fresh batch or retry may go (engine's clock); 0: at once."""
@@ -75,8 +77,11 @@ class Lane:
         self._due: list[int] = []
         self._at = 0
         self._answers: dict[tuple[int, int, bytes], Answer] = {}
-        self._good: tuple[Response | None, int] = (None, 0)
-        """The last answer that accepted a whole batch of so many events."""
+        self.usual: bytes | None = None
+        """The last answer that accepted a whole plain batch, byte for byte: another one of
+        `usual_count` events that gets it is settled by comparing alone."""
+        self.usual_count = 0
+        self._take = source.take
         self._reader: Callable[[Response, Batch], Answer] = (
             self._read_reply if rule is None else self._read_ingest
         )
@@ -112,26 +117,23 @@ class Lane:
     def take(self, now: int) -> Batch | None:
         """The batch that is due, retries first; None when the source has run dry."""
         if self._retries and self._retries[0][0] <= now:
-            batch = heapq.heappop(self._retries)[2]
+            again = heapq.heappop(self._retries)[2]
             self._plan_next()
-            return batch
-        batch_or_none = self.source.take()
-        if batch_or_none is None:
+            return again
+        batch = self._take()
+        if batch is None:
             self._issuing = False
             self._plan_next()
             return None
-        batch = batch_or_none
-        if self.schedule is None:
-            batch.planned = now
-            if self._retries:
-                self._plan_next()
-        else:
+        if self.schedule is not None:
             batch.planned = self._due[self._at]
             self._at += 1
             if self._at < len(self._due) and not self._retries:
                 self.next_due = self._due[self._at]
             else:
                 self._plan_next()
+        elif self._retries:
+            self._plan_next()
         if self._twin_every:
             self._fresh += 1
             if self._fresh % self._twin_every == 0:
@@ -166,14 +168,11 @@ class Lane:
 
     # What an answer means
 
-    def answered(self, batch: Batch, response: Response, now: int) -> None:
-        """Settle a batch by a whole response, or put it up for another attempt."""
-        if batch.plain and response is self._good[0] and batch.count == self._good[1]:
-            # The parser hands out the very same object for the same bytes.
-            if batch.count:
-                self.recorder.accepted_first.append(batch.first)
-                self.recorder.accepted_count.append(batch.count)
-            return
+    def answered(self, batch: Batch, response: Response, now: int, data: bytes) -> None:
+        """Settle a batch by a whole response, or put it up for another attempt.
+
+        `data` is the response as it came, where it came in one piece; else empty.
+        """
         key = (response.status, batch.count, response.body)
         answer = None if batch.poisoned else self._answers.get(key)
         if answer is None:
@@ -183,10 +182,9 @@ class Lane:
             if len(response.body) < 512 and not batch.poisoned and answer.retry_after_s is None:
                 self._answers[key] = answer
         if answer is _ACCEPTED and batch.plain:
-            self._good = (response, batch.count)
-            if batch.count:
-                self.recorder.accepted_first.append(batch.first)
-                self.recorder.accepted_count.append(batch.count)
+            if response.keep_alive and data:
+                self.usual, self.usual_count = data, batch.count
+            self.accepted(batch)
         elif answer.kind is Kind.SETTLED:
             ranges = whole(batch.count, Outcome.ACCEPTED) if answer is _ACCEPTED else answer.ranges
             if answer.reason:
@@ -194,6 +192,12 @@ class Lane:
             self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges)
         else:
             self.failed(batch, answer.reason, now, answer.retry_after_s, answer.kind is Kind.LOST)
+
+    def accepted(self, batch: Batch) -> None:
+        """Note a batch that was accepted whole."""
+        if batch.count:
+            self.recorder.accepted_first.append(batch.first)
+            self.recorder.accepted_count.append(batch.count)
 
     def failed(
         self,

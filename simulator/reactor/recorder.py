@@ -1,8 +1,9 @@
 """What was measured, second by second, and what became of the events. No sockets, no clock.
 
-Values are appended as they come and put into histograms a second at a time; outcomes are kept
-as ranges, neighbours merged. `take` hands over what is finished, so that it can travel in
-small pieces to whoever collects it.
+Values are appended as they come and put into histograms some hundred at a time (`absorb`): all of
+a second at once would hold up the loop for milliseconds, and be seen as lateness of its own.
+Outcomes are kept as ranges, neighbours merged. `take` hands over what is finished, so that it can
+travel in small pieces to whoever collects it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from reports.facts import Outcome
 from reports.histogram import Histogram
 from reports.records import OutcomeRange
 
 __all__ = ["Recorder", "Second", "merge_ranges"]
+
+Ints = npt.NDArray[np.int64]
 
 
 class Second(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -46,23 +50,40 @@ _OTHER: Final = "other"
 
 
 class Recorder:
-    """Collects for one lane. The appended arrays are open to the engine: its hottest lines."""
+    """Collects for one lane. The appended arrays are open to the engine: its hottest lines.
 
-    def __init__(self) -> None:
+    In a closed loop a request is planned when it is sent: response time is service time and
+    there is no lateness.
+    """
+
+    def __init__(self, *, closed_loop: bool) -> None:
         self.response: array[int] = array("q")
         self.service: array[int] = array("q")
         self.lateness: array[int] = array("q")
         self.accepted_first: array[int] = array("q")
         self.accepted_count: array[int] = array("q")
         self.bytes = 0
+        self._closed_loop = closed_loop
+        self._arrays = (
+            self.response,
+            self.service,
+            self.lateness,
+            self.accepted_first,
+            self.accepted_count,
+        )
+        self._response, self._service, self._lateness = Histogram(), Histogram(), Histogram()
+        """Of the second that is not closed yet."""
+        self._earlier = Histogram()
+        """Response times of all closed seconds."""
+        self._shown = Histogram()
+        """What `recent` has handed out so far."""
+        self._requests = self._events = 0
+        self._accepted: list[tuple[int, int]] = []
         self._others: list[OutcomeRange] = []
         self._errors: Counter[str] = Counter()
         self._refused = 0
         self._unknown = 0
         self._fresh_errors: Counter[str] = Counter()
-        self._watched = False
-        self._seen = 0
-        self._unseen: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
         self._seconds: list[Second] = []
         self._ranges: list[OutcomeRange] = []
 
@@ -84,63 +105,64 @@ class Recorder:
         else:
             self._unknown += part.count
 
-    def close_second(self, t: int, *, closed_loop: bool) -> Second | None:
-        """Turn what came in since the last call into second `t`; None where nothing came.
+    def absorb(self) -> None:
+        """Put what was appended into histograms and ranges: tens of microseconds for hundreds."""
+        if self.service:
+            service = _values(self.service)
+            self._requests += len(service)
+            self._service.add(service)
+            (self._service if self._closed_loop else self._response).add(_values(self.response))
+            self._lateness.add(_values(self.lateness))
+        elif self.lateness:
+            self._lateness.add(_values(self.lateness))
+        if self.accepted_first:
+            count = _values(self.accepted_count)
+            self._events += int(count.sum())
+            self._accepted += _merged(_values(self.accepted_first), count)
+        for held in self._arrays:
+            del held[:]
 
-        In a closed loop a request is planned when it is sent: response time is service time
-        and there is no lateness.
-        """
-        requests, self.bytes, sent_bytes = len(self.service), 0, self.bytes
-        if not (requests or self._others or self._errors or self.accepted_first):
+    def close_second(self, t: int) -> Second | None:
+        """Turn what came in since the last call into second `t`; None where nothing came."""
+        self.absorb()
+        sent_bytes, self.bytes = self.bytes, 0
+        if not (self._requests or self._others or self._errors or self._accepted):
             return None
-        if self._watched:
-            self._unseen.append(self._tail())
-            self._seen = 0
-        service = _sparse(self.service)
+        service = self._service.sparse()
         second = Second(
             t=t,
-            requests=requests,
-            events=int(np.sum(np.frombuffer(self.accepted_count, dtype=np.int64)))
-            if self.accepted_count
-            else 0,
+            requests=self._requests,
+            events=self._events,
             refused=self._refused,
             unknown=self._unknown,
             bytes=sent_bytes,
             errors=dict(self._errors),
-            response_ns=service if closed_loop else _sparse(self.response),
+            response_ns=service if self._closed_loop else self._response.sparse(),
             service_ns=service,
-            lateness_ns={} if closed_loop else _sparse(self.lateness),
+            lateness_ns={} if self._closed_loop else self._lateness.sparse(),
         )
-        accepted = _merge_arrays(self.accepted_first, self.accepted_count)
-        self._ranges += [
-            OutcomeRange(first=first, count=count, outcome=Outcome.ACCEPTED)
-            for first, count in accepted
-        ]
+        self._earlier.merge(self._service if self._closed_loop else self._response)
+        if self._accepted:
+            first, count = np.array(self._accepted, dtype=np.int64).T
+            self._ranges += [
+                OutcomeRange(first=first, count=count, outcome=Outcome.ACCEPTED)
+                for first, count in _merged(first, count)
+            ]
         self._ranges += self._others
         self._seconds.append(second)
-        self._others, self._errors = [], Counter()
-        self._refused = self._unknown = 0
-        for held in (
-            self.response,
-            self.service,
-            self.lateness,
-            self.accepted_first,
-            self.accepted_count,
-        ):
-            del held[:]
+        self._response, self._service, self._lateness = Histogram(), Histogram(), Histogram()
+        self._accepted, self._others, self._errors = [], [], Counter()
+        self._requests = self._events = self._refused = self._unknown = 0
         return second
 
-    def recent(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], dict[str, int]]:
+    def recent(self) -> tuple[Histogram, dict[str, int]]:
         """Response times (ns) and failed attempts by reason since the last call."""
-        self._watched = True
-        parts, self._unseen = [*self._unseen, self._tail()], []
+        whole = Histogram()
+        whole.merge(self._earlier)
+        whole.merge(self._service if self._closed_loop else self._response)
+        fresh, self._shown = whole.minus(self._shown), whole
         failed, self._fresh_errors = dict(self._fresh_errors), Counter()
-        return np.concatenate(parts), failed
-
-    def _tail(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        times = self.response or self.service
-        found, self._seen = np.array(times[self._seen :], dtype=np.int64), len(times)
-        return found
+        return fresh, failed
 
     def take(self) -> tuple[list[Second], list[OutcomeRange]]:
         """Finished seconds and ranges since the last call."""
@@ -149,24 +171,19 @@ class Recorder:
         return taken
 
 
-def _sparse(values: array[int]) -> dict[str, int]:
-    histogram = Histogram()
+def _values(values: array[int]) -> Ints:
     # A copy: the array could not be emptied while a view of it lives.
-    histogram.add(np.array(values, dtype=np.int64))
-    return histogram.sparse()
+    return np.array(values, dtype=np.int64)
 
 
-def _merge_arrays(firsts: array[int], counts: array[int]) -> list[tuple[int, int]]:
+def _merged(first: Ints, count: Ints) -> list[tuple[int, int]]:
     """Contiguous ranges merged; the arrays hold disjoint ranges in any order."""
-    if not firsts:
-        return []
-    first = np.array(firsts, dtype=np.int64)
-    count = np.array(counts, dtype=np.int64)
     order = np.argsort(first, kind="stable")
     first, stop = first[order], (first + count)[order]
     begins = np.concatenate(([True], first[1:] != stop[:-1]))
     ends = np.concatenate((begins[1:], [True]))
-    return [(int(a), int(b - a)) for a, b in zip(first[begins], stop[ends], strict=True)]
+    first = first[begins]
+    return list(zip(first.tolist(), (stop[ends] - first).tolist(), strict=True))
 
 
 def merge_ranges(ranges: list[OutcomeRange]) -> tuple[OutcomeRange, ...]:
