@@ -29,8 +29,9 @@ from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
 from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, carry_out, closed
-from scenarios.load.plan import LoadPlan, load_plan, with_changes
+from scenarios.load.plan import load_plan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom
+from scenarios.load.traffic import LOAD_FLEET, load_fleet
 from scenarios.load.verdict import judged
 from scenarios.marker import SummaryMarker
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
@@ -43,14 +44,7 @@ from simulator.profile import load_profile
 __all__ = ["Bench", "run_checks_part", "run_fleet_part", "run_load_part"]
 
 FLEET_NAME: Final = "fleet"
-LOAD_NAME: Final = "load"
-LOAD_SPAN_S: Final = 3000.0
-"""The load's events are spread over so many seconds of the target's time, ending in its past."""
-LOAD_REACH_S: Final = 3600.0
-LOAD_SPARE: Final = 1.25
 SEARCH_S: Final = 60.0
-FREE_RATE_EVENTS: Final = 400_000
-"""Events a second that a run as fast as possible is given numbers for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,9 +149,13 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=bench.seed
     )
     # A search tries rates that nobody knows yet; it is given numbers as a free run is.
-    fleet = _load_fleet(bench, closed(plan, SEARCH_S) if part.find_limit else plan)
-    bench.writer.write(fleet.identity(LOAD_NAME))
-    bench.phase(LOAD_NAME, "begin")
+    fleet = load_fleet(
+        closed(plan, SEARCH_S) if part.find_limit else plan,
+        customers=_customers(bench.target),
+        now=target_now(bench.writer),
+    )
+    bench.writer.write(fleet.identity(LOAD_FLEET))
+    bench.phase(LOAD_FLEET, "begin")
     bench.watch.begin("load", round(plan.shape.duration_s))
 
     def progress(now: Progress) -> None:
@@ -165,7 +163,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
 
     def keep(result: LoadResult, ranges: tuple[OutcomeRange, ...]) -> None:
         bench.writer.write(
-            Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=our_stamp())
+            Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
         )
         bench.writer.write(result)
 
@@ -181,7 +179,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     errand = Errand(
         plan=plan,
         ingest=load_form(bench.target),
-        fleet=fleet.identity(LOAD_NAME),
+        fleet=fleet.identity(LOAD_FLEET),
         out_dir=bench.folder,
         progress=progress,
         reads=reads,
@@ -203,9 +201,9 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         await driver.close()
         bench.writer.write(marker.delivered(at=our_stamp()))
     bench.watch.end(_outcomes(ranges))
-    bench.writer.write(Delivered(source="load", fleet=LOAD_NAME, outcomes=ranges, at=our_stamp()))
+    bench.writer.write(Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp()))
     since = time.monotonic()
-    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_NAME)
+    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_FLEET)
     bench.writer.write(
         judged(
             replace(
@@ -216,7 +214,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
             plan.thresholds,
         )
     )
-    bench.phase(LOAD_NAME, "end")
+    bench.phase(LOAD_FLEET, "end")
 
 
 def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
@@ -235,28 +233,11 @@ def _levers(bench: Bench) -> dict[str, Callable[[], object]]:
     levers = Levers(bench.target, recorder, WallClock())
 
     def lever(name: str) -> Callable[[], object]:
-        return lambda: levers.pull(name, {}, stage=LOAD_NAME)
+        return lambda: levers.pull(name, {}, stage=LOAD_FLEET)
 
     forms = {"restart": bench.target.restart, "maintenance": bench.target.maintenance}
     found = {name: lever(name) for name, form in forms.items() if form is not None}
     return found if bench.restart is None else {**found, "restart": bench.restart}
-
-
-def _load_fleet(bench: Bench, plan: LoadPlan) -> Fleet:
-    """The load's fleet, placed so that all its events lie in the target's recent past."""
-    rate = plan.shape.rate * plan.requests.batch if plan.open_loop else FREE_RATE_EVENTS
-    events = max(rate * plan.shape.duration_s * LOAD_SPARE, 1000.0)
-    start = target_now(bench.writer) - timedelta(seconds=LOAD_REACH_S)
-    if plan.fleet.start == "before-midnight":
-        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        start = midnight - timedelta(seconds=LOAD_SPAN_S / LOAD_SPARE / 2)
-    return Fleet(
-        load_profile(plan.fleet.profile, plan.fleet.overrides),
-        seed=plan.seed,
-        start=start,
-        customers=_customers(bench.target),
-        events_per_s=events / LOAD_SPAN_S,
-    )
 
 
 async def run_checks_part(bench: Bench, part: ChecksPart) -> None:

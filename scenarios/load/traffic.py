@@ -17,8 +17,15 @@ __all__ = ["LOAD_FLEET", "arrivals_per_second", "load_fleet"]
 
 LOAD_FLEET: Final = "load"
 """Name of the fleet of a load run in the journal."""
-_CLOSED_EVENTS_PER_S: Final = 1_000_000.0
-"""Faster than any target: as fast as possible never outruns the fleet's clock."""
+SPAN_S: Final = 3000.0
+"""The events of a plan are spread over so many seconds of the target's time …"""
+REACH_S: Final = 3600.0
+"""… which begin so long before its present: a run that outgrows its plan by a fifth still sends
+nothing from the target's future."""
+_SPARE: Final = 1.25
+"""Room for so many times the planned events: a worker that is ahead of the others skips theirs."""
+_FREE_EVENTS_PER_S: Final = 1_000_000
+"""Events a second that a run as fast as possible is given room for."""
 _BLOCK: Final = 200_000
 _MOST_DRAWN: Final = 20_000_000
 
@@ -26,27 +33,27 @@ _MOST_DRAWN: Final = 20_000_000
 def load_fleet(plan: LoadPlan, *, customers: tuple[int, ...], now: datetime) -> Fleet:
     """The fleet whose events a plan sends to a target whose clock shows `now` (UTC).
 
-    Its events keep pace with the plan, so none lies in the target's future; a plan that crosses
-    midnight begins half a run before the target's last one.
+    All its events lie in the target's recent past, however fast the plan sends them; a plan that
+    crosses midnight has the target's last one in the middle of its events.
     Raises FleetError, ProfileError where the plan's overrides do not fit the profile.
     """
-    profile = load_profile(plan.fleet.profile, plan.fleet.overrides or None)
-    start = now.astimezone(UTC)
+    rate = _events_per_s(plan) if plan.open_loop else _FREE_EVENTS_PER_S
+    events = max(rate * plan.shape.duration_s * _SPARE, 1000.0)
+    start = now.astimezone(UTC) - timedelta(seconds=REACH_S)
     if plan.fleet.start == "before-midnight":
         midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        start = midnight - timedelta(seconds=plan.shape.duration_s / 2)
+        start = midnight - timedelta(seconds=SPAN_S / _SPARE / 2)
     return Fleet(
-        profile,
+        load_profile(plan.fleet.profile, plan.fleet.overrides or None),
         seed=plan.seed,
         start=start,
         customers=customers,
-        events_per_s=_events_per_s(plan),
+        events_per_s=events / SPAN_S,
     )
 
 
 def _events_per_s(plan: LoadPlan) -> float:
-    if not plan.open_loop:
-        return _CLOSED_EVENTS_PER_S
+    """Mean over the run of the events that an open plan sends."""
     requests = Schedule(plan.curve()).total * (1 - plan.reads.share)
     return max(requests * plan.requests.batch / plan.shape.duration_s, 0.01)
 
