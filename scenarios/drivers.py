@@ -92,9 +92,4 @@ def load_form(target: Target) -> HttpForm:
             f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
             f'{"a command" if target.ingest else "missing"}. Give it `via = "http"` and a `url`.'
         )
-    if not target.ingest.url.startswith("http://"):
-        raise UsageProblem(
-            f"{target.path}: the reactor speaks plain HTTP, but the way in is {target.ingest.url}. "
-            "Load it through its address behind TLS, or through a local TLS proxy."
-        )
     return http_form(target.ingest, timeout_s=target.timeout_s)

@@ -27,6 +27,7 @@ from simulator.reactor import (
     Schedule,
     Shape,
     System,
+    address_of,
     request_head,
 )
 
@@ -159,10 +160,9 @@ class Station:
 
     def _ingest_lane(self) -> Lane:
         child, plan = self.child, self.child.plan
-        address, _ = request_head(child.form.method, child.form.url, child.form.head_fields())
         return Lane(
             INGEST,
-            address=address,
+            address=address_of(child.form.url),
             source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
             schedule=self._schedule(1 - plan.reads.share),
             rule=child.form.answer,

@@ -5,6 +5,7 @@ for every event whether it was accepted, refused or left unknown. It imports nei
 nor gevent: whoever embeds it hands in the sockets, the poller and a way to yield.
 """
 
+from simulator.reactor.address import Address, address_of
 from simulator.reactor.bodies import (
     Batch,
     BodySource,
@@ -21,6 +22,7 @@ from simulator.reactor.schedule import AS_FAST_AS_POSSIBLE, SHAPES, Schedule, Sh
 __all__ = [
     "AS_FAST_AS_POSSIBLE",
     "SHAPES",
+    "Address",
     "Batch",
     "BodySource",
     "Engine",
@@ -38,6 +40,7 @@ __all__ = [
     "Shape",
     "ShapeError",
     "System",
+    "address_of",
     "merge_ranges",
     "request_head",
 ]

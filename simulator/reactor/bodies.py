@@ -18,6 +18,7 @@ import numpy as np
 
 from reports.records import OutcomeRange
 from simulator.delivery.forms import BodyForm, HttpForm, encode_ndjson
+from simulator.reactor.address import Address, address_of
 
 __all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "request_head"]
 
@@ -70,22 +71,19 @@ class BodySource(Protocol):
         ...
 
 
-def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[tuple[str, int], bytes]:
-    """Address (host, port) of a URL and the request's head up to the value of Content-Length.
+def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[Address, bytes]:
+    """Address of a URL and the request's head up to the value of Content-Length.
 
-    Raises ValueError for a scheme other than http or a field that would break the head.
+    Raises ValueError for a scheme other than http and https or a field that would break the head.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"{url}: expected an http:// URL with a host")
+    address, parts = address_of(url), urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     rows = {"Host": parts.netloc.rpartition("@")[2], **fields}
     for name, value in rows.items():
         if any(c in f"{name}{value}" for c in "\r\n\0"):
             raise ValueError(f"header field `{name}` holds a line break")
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in rows.items())]
-    head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
-    return (parts.hostname, parts.port or 80), head
+    return address, "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
 
 class FixedBodies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket as sockets
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -11,6 +12,7 @@ from typing import Final, NoReturn
 from simulator.reactor.bodies import Batch, Buffer
 from simulator.reactor.http1 import ResponseParser
 from simulator.reactor.lane import Lane
+from simulator.reactor.tls import TlsSocket
 
 __all__ = ["Connection", "State"]
 
@@ -53,11 +55,14 @@ class Connection:
         "sent",
         "sock",
         "state",
+        "tls",
     )
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.sock: sockets.socket | None = None
+        self.tls: TlsSocket | None = None
+        """Over the socket, where the lane's address asks for it."""
         self.fd = -1
         self.recv: Callable[[int], bytes] = _unconnected
         self.send: Callable[[bytes], int] = _unconnected
@@ -81,12 +86,12 @@ class Connection:
         self.leaving = False
         """To be closed once its request is answered."""
 
-    def dial(self, make: SocketFactory, address: tuple[str, int], family: int) -> bool:
+    def dial(self, make: SocketFactory, family: int) -> bool:
         """Begin to connect; False when that failed at once."""
         sock = make(family, sockets.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        code = sock.connect_ex(address)
+        code = sock.connect_ex(self.lane.address[:2])
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             return False
@@ -96,9 +101,19 @@ class Connection:
         return True
 
     def connected(self) -> bool:
-        """Whether the dial came through; asked when the socket became writable."""
+        """Go on with the dial; True once requests may be sent, False while it must wait.
+
+        Raises OSError when it came to nothing.
+        """
         assert self.sock is not None
-        return self.sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR) == 0
+        if self.tls is None:
+            if code := self.sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
+                raise OSError(code, os.strerror(code))
+            if not self.lane.address.tls:
+                return True
+            tls = self.tls = TlsSocket(self.sock, self.lane.address)
+            self.recv, self.send, self.sendmsg = tls.recv, tls.send, tls.sendmsg
+        return self.tls.shake()
 
     def begin(self, batch: Batch) -> bool:
         """Write a request as far as the network takes it; True when all of it went.
@@ -146,7 +161,8 @@ class Connection:
         """Close the socket; the batch, if any, stays for the engine to settle."""
         if self.sock is not None:
             self.sock.close()
-        self.sock, self.fd, self.state, self.rest = None, -1, State.CLOSED, []
+        self.sock, self.tls, self.fd = None, None, -1
+        self.state, self.rest = State.CLOSED, []
         self.recv = self.send = self.sendmsg = _unconnected
 
 

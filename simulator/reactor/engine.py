@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select as selects
 import socket as sockets
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -244,9 +245,8 @@ class Engine:
                 self._dial(connection, now)
 
     def _dial(self, connection: Connection, now: int) -> None:
-        host, port = connection.lane.address
-        family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
-        if connection.dial(self.system.socket, (host, port), family):
+        family = sockets.AF_INET6 if ":" in connection.lane.address.host else sockets.AF_INET
+        if connection.dial(self.system.socket, family):
             connection.sent = now
             self._by_fd[connection.fd] = connection
             self._poller.register(connection.fd, _IN | _OUT)
@@ -335,8 +335,14 @@ class Engine:
             self._read(connection)
 
     def _dialed(self, connection: Connection) -> None:
-        if not connection.connected():
-            self._broken(connection, "the target refused the connection")
+        try:
+            if not connection.connected():
+                # Nothing but TLS waits here, mostly to read: to write would always be possible.
+                owes = connection.tls is not None and connection.tls.owes
+                self._poller.modify(connection.fd, _IN | _OUT if owes else _IN)
+                return
+        except OSError as error:
+            self._broken(connection, _undialed(error))
             return
         connection.failures = 0
         connection.free_at = self.system.clock_ns()
@@ -419,6 +425,14 @@ class Engine:
         else:
             connection.state, connection.free_at = _IDLE, now
             lane.idle.append(connection)
+
+
+def _undialed(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the target's certificate was not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS with the target: {error.reason or error}"
+    return "the target refused the connection"
 
 
 def _say(error: Exception) -> str:

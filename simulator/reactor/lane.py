@@ -16,6 +16,7 @@ from reports.records import OutcomeRange
 from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
 from simulator.delivery.outcomes import settle_after_loss, whole
 from simulator.delivery.retry import RetryPolicy
+from simulator.reactor.address import Address
 from simulator.reactor.bodies import Batch, BodySource
 from simulator.reactor.http1 import Response
 from simulator.reactor.recorder import Recorder
@@ -45,7 +46,7 @@ class Lane:
         self,
         name: str,
         *,
-        address: tuple[str, int],
+        address: Address,
         source: BodySource,
         schedule: Schedule | None,
         rule: AnswerRule | None,

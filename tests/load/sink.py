@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +18,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @contextlib.contextmanager
-def serving(handler: Handler, port: int = 0) -> Iterator[int]:
+def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve connections on the loopback from a thread of its own; gives the port."""
     loop = asyncio.new_event_loop()
     started = threading.Event()
@@ -36,7 +37,7 @@ def serving(handler: Handler, port: int = 0) -> Iterator[int]:
             writer.close()
 
     async def main(stop: asyncio.Event) -> None:
-        server = await asyncio.start_server(one, "127.0.0.1", port)
+        server = await asyncio.start_server(one, "127.0.0.1", port, ssl=tls)
         bound.append(server.sockets[0].getsockname()[1])
         started.set()
         await stop.wait()

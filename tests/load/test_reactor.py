@@ -16,6 +16,7 @@ from simulator.reactor import (
     Reads,
     Schedule,
     Shape,
+    address_of,
     merge_ranges,
     request_head,
 )
@@ -39,16 +40,17 @@ def loaded(
     twin_every: int = 0,
     poison_every: int = 0,
     most_backlog: int = 100_000,
+    scheme: str = "http",
     **form_parts,
 ):
     """Run an engine over `events` events; gives (engine, lane, seconds, ranges)."""
-    form = HttpForm(url=f"http://127.0.0.1:{port}/ingest?a=b", **form_parts)
+    form = HttpForm(url=f"{scheme}://localhost:{port}/ingest?a=b", **form_parts)
     source = FleetBodies(
         form, ndjson, batch_events=batch, block_events=50, limit=events, poison_every=poison_every
     )
     lane = Lane(
         "ingest",
-        address=("127.0.0.1", port),
+        address=address_of(form.url),
         source=source,
         schedule=schedule,
         rule=AnswerRule(accepted="accepted"),

@@ -1,0 +1,29 @@
+"""Where requests go: host, port, and whether TLS is spoken there. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+__all__ = ["Address", "address_of"]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Address(NamedTuple):
+    """One end of a connection."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+
+def address_of(url: str) -> Address:
+    """The address that a URL stands at.
+
+    Raises ValueError for a scheme other than http and https, or a URL without a host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"{url}: expected an http:// or https:// URL with a host")
+    return Address(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https")
