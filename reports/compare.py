@@ -21,6 +21,7 @@ from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.records import LoadResult
 from reports.text import figure
+from reports.window import series
 
 __all__ = [
     "FLOOR",
@@ -157,7 +158,7 @@ def unfit(load: LoadResult) -> str:
         (load.machine_noisy, "the machine was disturbed"),
         (bool(load.stopped_by), f"the run ended early ({load.stopped_by})"),
         (
-            len(_series(load, "events")) < _LEAST_SECONDS,
+            len(series(load, "events")) < _LEAST_SECONDS,
             f"fewer than {_LEAST_SECONDS} seconds count after the warm-up: load for longer",
         ),
     )
@@ -182,7 +183,7 @@ def _changes(before: RunReport, after: RunReport) -> Iterator[Change]:
 def _load_change(
     old: LoadResult, new: LoadResult, key: str, name: str, unit: str, more_is_better: bool
 ) -> LoadChange:
-    first, second = _series(old, key), _series(new, key)
+    first, second = series(old, key), series(new, key)
     before, after = (float(np.mean(x)) if x else 0.0 for x in (first, second))
     low, high = bootstrap_difference(first, second)
     trend = Trend.SAME
@@ -200,12 +201,6 @@ def _load_change(
         high=high,
         trend=trend,
     )
-
-
-def _series(load: LoadResult, key: str) -> list[float]:
-    """The figure second by second; warm-up, drain and unmeasured seconds are left out."""
-    kept = (s for s in load.seconds if load.warmup_s <= s.get("t", 0.0) < load.duration_s)
-    return [second[key] for second in kept if key in second and np.isfinite(second[key])]
 
 
 def bootstrap_difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:

@@ -13,25 +13,40 @@ from typing import Final
 from reports.figures import QUANTILES, LoadFigures
 from reports.model import RunReport
 from reports.text import visible
+from reports.window import every_second, window
 
 __all__ = ["CSV_COLUMNS", "render_csv", "render_prometheus"]
 
-CSV_COLUMNS: Final = ("run", "scenario", "t", "requests", "events", "errors", "p50_ms", "p99_ms")
-"""Columns of the CSV; `t` counts seconds from the start of the load."""
+CSV_COLUMNS: Final = (
+    "run",
+    "scenario",
+    "t",
+    "requests",
+    "events",
+    "errors",
+    "p50_ms",
+    "p99_ms",
+    "counted",
+)
+"""Columns of the CSV; `t` counts seconds from the start of the load, and `counted` is 1 where the
+second counts for rates: neither warm-up nor what came after the end."""
 
 
 def render_csv(report: RunReport) -> str:
     """One line a second and load run, under one line of names; RFC 4180, lines end with LF.
 
-    A figure that was not measured in a second is empty, never 0.
+    A second in which nothing came has its line. A figure that was not measured in a second is
+    empty, never 0.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for load in (made.result for made in report.figures):
-        for second in load.seconds:
-            values = (second.get(column, "") for column in CSV_COLUMNS[2:])
-            writer.writerow((report.header.run, load.scenario, *values))
+        counted = window(load)
+        for second in every_second(load):
+            values = (second.get(column, "") for column in CSV_COLUMNS[2:-1])
+            counts = int(counted.holds(second.get("t", 0.0)))
+            writer.writerow((report.header.run, load.scenario, *values, counts))
     return out.getvalue()
 
 
@@ -66,7 +81,11 @@ def _run_samples(report: RunReport) -> Iterator[_Sample]:
 def _load_samples(made: LoadFigures) -> Iterator[_Sample]:
     load = made.result
     name = {"scenario": load.scenario}
-    yield "trueup_load_requests_per_second", "Requests per second.", name, made.requests_per_s
+    if made.requests_per_s is not None:
+        yield "trueup_load_requests_per_second", "Requests per second.", name, made.requests_per_s
+    if made.accepted_eps is not None:
+        accepted = "Accepted events per second."
+        yield "trueup_load_accepted_events_per_second", accepted, name, made.accepted_eps
     for outcome, count in (
         ("accepted", load.events_accepted),
         ("refused", load.events_refused),

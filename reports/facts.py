@@ -211,3 +211,6 @@ class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     value: float | None
     unit: str
     ok: bool
+    timed: bool = True
+    """A time or a rate, which a disturbed machine makes worse: missed under noise, it says nothing.
+    (Older journals, which do not tell, excused all.)"""

@@ -1,7 +1,8 @@
 """The figures of one load run that people quote, derived from what was measured.
 
-The headline is *correct* events per second: accepted events whose every view ties out. A rate
-that was not reconciled is called accepted, never correct.
+The headline is *correct* events per second: accepted events whose every view ties out, over the
+seconds that count (`reports.window`), as thresholds and comparisons have it. A rate that was not
+reconciled is called accepted, never correct.
 Percentiles follow `reports.histogram.PERCENTILE_RULE`.
 """
 
@@ -14,6 +15,7 @@ from typing import Final
 from reports.errors import JournalError
 from reports.histogram import Histogram
 from reports.records import LoadResult
+from reports.window import per_second, window
 
 __all__ = ["CURVE", "QUANTILES", "Latency", "LoadFigures", "error_share", "figures"]
 
@@ -48,16 +50,18 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFigures:
-    """What one load run achieved; rates are per second over the whole run, warm-up included.
+    """What one load run achieved; rates are per second over the window of `reports.window`.
 
-    A run that was stopped early is divided by the seconds that it lasted.
+    A rate is None where the window holds no whole second.
     """
 
     result: LoadResult
-    accepted_eps: float
+    counted_s: tuple[int, int]
+    """The window: its first second, and the one after its last."""
+    accepted_eps: float | None
     correct_eps: float | None
-    """None: the run was not reconciled, so nobody knows how many events are right."""
-    requests_per_s: float
+    """None also: the run was not reconciled, so nobody knows how many events are right."""
+    requests_per_s: float | None
     error_share: float
     """Failed attempts of all attempts, reads included; 0 … 1: see `error_share`."""
     response: Latency
@@ -84,19 +88,22 @@ class LoadFigures:
             (bool(load.stopped_by), f"The run ended early: {load.stopped_by}."),
             (load.correct_events is None, "The events were not reconciled with what it reports."),
             (load.unsent > 0, f"{load.unsent:,} planned requests were never sent."),
+            (
+                self.accepted_eps is None,
+                "No whole second counts after the warm-up: there is no rate. Load for longer.",
+            ),
         )
         return tuple(sentence for holds, sentence in sentences if holds)
 
     @property
-    def headline_eps(self) -> float:
+    def headline_eps(self) -> float | None:
         """Correct events per second where they are known, else accepted ones."""
         return self.accepted_eps if self.correct_eps is None else self.correct_eps
 
     @property
     def headline_word(self) -> str:
-        return (
-            "accepted events/s, not reconciled" if self.correct_eps is None else "correct events/s"
-        )
+        known = self.result.correct_events is not None
+        return "correct events/s" if known else "accepted events/s, not reconciled"
 
 
 def error_share(load: LoadResult) -> float | None:
@@ -110,21 +117,18 @@ def error_share(load: LoadResult) -> float | None:
 
 
 def figures(load: LoadResult) -> LoadFigures:
-    """Derive the quoted figures of a load run; a duration of 0 gives rates of 0.
+    """Derive the quoted figures of a load run.
 
-    Raises JournalError when a histogram does not fit the layout of `reports.histogram`.
+    Raises JournalError when a histogram does not fit the layout of `reports.histogram`, or when
+    the run's length is impossible.
     """
-    early = bool(load.stopped_by) and bool(load.seconds)
-    seconds = min(len(load.seconds), load.duration_s) if early else load.duration_s
-
-    def per_second(count: int) -> float:
-        return count / seconds if seconds > 0 else 0.0
-
+    counted, accepted = window(load), per_second(load, "events")
     return LoadFigures(
         result=load,
-        accepted_eps=per_second(load.events_accepted),
-        correct_eps=None if load.correct_events is None else per_second(load.correct_events),
-        requests_per_s=per_second(load.requests),
+        counted_s=(counted.first, counted.end),
+        accepted_eps=accepted,
+        correct_eps=_correct_eps(load, accepted),
+        requests_per_s=per_second(load, "requests"),
         error_share=error_share(load) or 0.0,
         response=_latency("response", "from the planned time to the answer", load.response_ns),
         service=_latency("service", "from the first byte sent to the answer", load.service_ns),
@@ -140,6 +144,13 @@ def figures(load: LoadResult) -> LoadFigures:
             "reads", "queries mixed in, from the planned time to the answer", load.reads_ns
         ),
     )
+
+
+def _correct_eps(load: LoadResult, accepted_eps: float | None) -> float | None:
+    """The accepted rate, by the share of accepted events that every view confirms."""
+    if accepted_eps is None or load.correct_events is None:
+        return None
+    return accepted_eps * load.correct_events / max(load.events_accepted, 1)
 
 
 def _latency(name: str, meaning: str, sparse: Mapping[str, int]) -> Latency:

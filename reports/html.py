@@ -37,6 +37,7 @@ from reports.text import (
     visible,
 )
 from reports.tieout import COLUMNS, TieOutRow, pivot
+from reports.window import every_second
 
 __all__ = ["LIMITS", "Limits", "render_html"]
 
@@ -200,12 +201,12 @@ class _Load:
 
 
 def _load(made: LoadFigures) -> _Load:
-    load = made.result
+    seconds = every_second(made.result)
     return _Load(
         made=made,
         percentiles=percentile_plot([made.response, made.service, made.lateness]),
-        throughput=seconds_plot(load.seconds, ["events"], label="Events sent per second"),
+        throughput=seconds_plot(seconds, ["events"], label="Events accepted per second"),
         latency=seconds_plot(
-            load.seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=axis_ms
+            seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=axis_ms
         ),
     )

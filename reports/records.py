@@ -218,7 +218,8 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     freshness_ns: dict[str, int] = {}
     """From the acknowledgement to visibility in a summary."""
     seconds: tuple[dict[str, float], ...] = ()
-    """Per second: t, requests, events, errors, p50_ms, p99_ms."""
+    """Per second in which anything came: t, requests, events, errors, p50_ms, p99_ms. What the
+    seconds without a row amount to: `reports.window`."""
     generator_cpu_share: float | None = None
     """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
     generator_cpu_s: float | None = None
@@ -229,6 +230,9 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     machine_noisy: bool = False
     stopped_by: str = ""
     """Why the run ended before its time; empty when it did not."""
+    ended_s: float | None = None
+    """Where a run that was cut short stopped to send, in seconds from its start; None where it was
+    not cut, or where nobody said."""
     unsent: int = 0
     """Planned requests that were never sent: the run's rate was not reached."""
     workers: int = 1

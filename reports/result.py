@@ -120,6 +120,7 @@ def _load(made: LoadFigures) -> dict[str, Json]:
         "shape": load.shape,
         "duration_s": load.duration_s,
         "warmup_s": load.warmup_s,
+        "counted_s": list(made.counted_s),
         "planned_rps": load.planned_rps,
         "requests": load.requests,
         "requests_per_s": made.requests_per_s,

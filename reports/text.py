@@ -87,8 +87,10 @@ def signed(number: int) -> str:
     return f"+{number:,}" if number > 0 else f"−{-number:,}" if number < 0 else "0"
 
 
-def rate(per_s: float) -> str:
-    """A rate with three significant digits at least: `12,345`, `12.3`, `0.25`."""
+def rate(per_s: float | None) -> str:
+    """A rate with three significant digits at least: `12,345`, `12.3`, `0.25`; None is a dash."""
+    if per_s is None:
+        return "–"
     if per_s >= 100 or per_s == 0:
         return amount(per_s)
     return f"{per_s:.1f}" if per_s >= 10 else f"{per_s:.2f}"

@@ -10,8 +10,9 @@ from reports.facts import LoadThreshold
 from reports.figures import error_share
 from reports.histogram import Histogram
 from reports.records import LoadResult
+from reports.window import per_second
 
-__all__ = ["THRESHOLDS", "check_thresholds", "events_per_s", "percentile_ms"]
+__all__ = ["THRESHOLDS", "check_thresholds", "percentile_ms"]
 
 Read = Callable[[LoadResult], float | None]
 
@@ -21,6 +22,8 @@ class _Row(NamedTuple):
     most: bool
     """True: the limit is the most allowed; False: the least."""
     read: Read
+    timed: bool = False
+    """A time or a rate: what a disturbed machine makes worse."""
 
 
 def percentile_ms(sparse: Mapping[str, int], share: float) -> float | None:
@@ -29,25 +32,8 @@ def percentile_ms(sparse: Mapping[str, int], share: float) -> float | None:
     return None if value is None else value / 1e6
 
 
-def _window(result: LoadResult) -> list[dict[str, float]]:
-    """The seconds that count: after the warm-up and before the end."""
-    return [
-        second
-        for second in result.seconds
-        if result.warmup_s <= second["t"] and second["t"] + 1 <= result.duration_s
-    ]
-
-
 def _per_s(name: str) -> Read:
-    def read(result: LoadResult) -> float | None:
-        seconds = _window(result)
-        return sum(second[name] for second in seconds) / len(seconds) if seconds else None
-
-    return read
-
-
-events_per_s: Final = _per_s("events")
-"""Accepted events per second over the seconds that count."""
+    return lambda result: per_second(result, name)
 
 
 def _correct_share(result: LoadResult) -> float | None:
@@ -62,25 +48,27 @@ def _of(histogram: str, share: float) -> Read:
 
 THRESHOLDS: Final[Mapping[str, _Row]] = MappingProxyType(
     {
-        "response_p50_ms": _Row("ms", True, _of("response_ns", 0.5)),
-        "response_p95_ms": _Row("ms", True, _of("response_ns", 0.95)),
-        "response_p99_ms": _Row("ms", True, _of("response_ns", 0.99)),
-        "response_p999_ms": _Row("ms", True, _of("response_ns", 0.999)),
-        "service_p50_ms": _Row("ms", True, _of("service_ns", 0.5)),
-        "service_p99_ms": _Row("ms", True, _of("service_ns", 0.99)),
-        "lateness_p99_ms": _Row("ms", True, _of("lateness_ns", 0.99)),
-        "freshness_p99_ms": _Row("ms", True, _of("freshness_ns", 0.99)),
-        "read_p99_ms": _Row("ms", True, _of("reads_ns", 0.99)),
+        "response_p50_ms": _Row("ms", True, _of("response_ns", 0.5), timed=True),
+        "response_p95_ms": _Row("ms", True, _of("response_ns", 0.95), timed=True),
+        "response_p99_ms": _Row("ms", True, _of("response_ns", 0.99), timed=True),
+        "response_p999_ms": _Row("ms", True, _of("response_ns", 0.999), timed=True),
+        "service_p50_ms": _Row("ms", True, _of("service_ns", 0.5), timed=True),
+        "service_p99_ms": _Row("ms", True, _of("service_ns", 0.99), timed=True),
+        "lateness_p99_ms": _Row("ms", True, _of("lateness_ns", 0.99), timed=True),
+        "freshness_p99_ms": _Row("ms", True, _of("freshness_ns", 0.99), timed=True),
+        "read_p99_ms": _Row("ms", True, _of("reads_ns", 0.99), timed=True),
         "error_share": _Row("share", True, error_share),
         "unknown_events": _Row("events", True, lambda result: result.events_unknown),
         "refused_events": _Row("events", True, lambda result: result.events_refused),
-        "unsent_requests": _Row("requests", True, lambda result: result.unsent),
-        "events_per_s": _Row("1/s", False, events_per_s),
-        "requests_per_s": _Row("1/s", False, _per_s("requests")),
+        "unsent_requests": _Row("requests", True, lambda result: result.unsent, timed=True),
+        "events_per_s": _Row("1/s", False, _per_s("events"), timed=True),
+        "requests_per_s": _Row("1/s", False, _per_s("requests"), timed=True),
         "correct_share": _Row("share", False, _correct_share),
     }
 )
-"""Name in a scenario → unit, side and reading. Percentiles leave the warm-up out."""
+"""Name in a scenario → unit, side and reading. Percentiles and rates leave the warm-up out.
+
+A request that was never sent is the rate that was not reached, hence `timed`."""
 
 
 def check_thresholds(result: LoadResult, limits: Mapping[str, float]) -> tuple[LoadThreshold, ...]:
@@ -90,5 +78,9 @@ def check_thresholds(result: LoadResult, limits: Mapping[str, float]) -> tuple[L
         kind = THRESHOLDS[name]
         value = kind.read(result)
         ok = value is not None and (value <= limit if kind.most else value >= limit)
-        rows.append(LoadThreshold(name=name, limit=limit, value=value, unit=kind.unit, ok=ok))
+        rows.append(
+            LoadThreshold(
+                name=name, limit=limit, value=value, unit=kind.unit, ok=ok, timed=kind.timed
+            )
+        )
     return tuple(rows)

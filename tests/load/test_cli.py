@@ -121,7 +121,7 @@ EARLIER = {
     "parts, options, word",
     [
         ({"machine_noisy": True}, (), "disturbed"),
-        ({"seconds": EARLIER["seconds"][:4]}, (), "load for longer"),
+        ({"duration_s": 4.0, "warmup_s": 1.0}, ("--duration", "4"), "load for longer"),
         ({"scenario": "ramp"}, (), "scenario (ramp and steady)"),
         ({}, ("--duration", "60"), "duration (15.0 and 60.0)"),
         ({}, ("--rate", "7"), "and 7.0)"),

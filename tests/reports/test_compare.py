@@ -86,7 +86,9 @@ def test_noise_is_not_taken_for_a_difference(tmp_path: Path) -> None:
 
 def test_too_few_seconds_say_nothing(tmp_path: Path) -> None:
     """Six seconds, of which two are warm-up."""
-    short = msgspec.structs.replace(load_result(), seconds=load_result().seconds[:6])
+    short = msgspec.structs.replace(
+        load_result(), seconds=load_result().seconds[:6], duration_s=6.0
+    )
     made = compare(run(tmp_path / "a", load=short), run(tmp_path / "b", load=short))
     assert {change.trend for change in made.load} == {Trend.UNKNOWN}
 
