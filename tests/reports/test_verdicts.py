@@ -44,6 +44,10 @@ def test_the_weightiest_fact_decides_how_a_run_ends(
 LOAD = load_result()
 
 
+def missed(*, timed: bool, value: float | None = 9.0) -> LoadThreshold:
+    return LoadThreshold(name="n", limit=1, value=value, unit="events", ok=False, timed=timed)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -62,6 +66,22 @@ LOAD = load_result()
             ExitStatus.COULD_NOT_TELL,
         ),
         (
+            {"thresholds": (missed(timed=False),), "machine_noisy": True},
+            ExitStatus.VIOLATES,
+        ),
+        (
+            {"thresholds": (missed(timed=True), missed(timed=False)), "machine_noisy": True},
+            ExitStatus.VIOLATES,
+        ),
+        (
+            {"thresholds": (missed(timed=False, value=None),), "machine_noisy": True},
+            ExitStatus.COULD_NOT_TELL,
+        ),
+        (
+            {"correct_events": 0, "machine_noisy": True},
+            ExitStatus.VIOLATES,
+        ),
+        (
             {"thresholds": (LoadThreshold(name="n", limit=1, value=None, unit="ms", ok=False),)},
             ExitStatus.COULD_NOT_TELL,
         ),
@@ -70,7 +90,7 @@ LOAD = load_result()
 def test_a_load_run_passes_only_on_figures_that_mean_something(
     changes: dict[str, object], expected: ExitStatus
 ) -> None:
-    """Wrong data convicts; a limited generator or a disturbed machine leaves it open."""
+    """Wrong data convicts; a limited generator leaves it open, a disturbed machine times alone."""
     load = msgspec.structs.replace(LOAD, **changes)
     assert load_status(load) is expected
     assert overall([], [load]) is expected
