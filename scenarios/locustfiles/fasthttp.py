@@ -34,7 +34,7 @@ PLAN: Final[ChildPlan] = decode_plan(Path(os.environ["TRUEUP_PLAN"]).read_bytes(
 OUT: Final = os.open(
     os.environ.get("TRUEUP_OUT", "load.ndjson"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
 )
-RECORDER: Final = Recorder(closed_loop=True)
+RECORDER: Final = Recorder()
 _ATTEMPTS: Final = 10
 
 

@@ -64,6 +64,10 @@ _BY_STATUS: Final[Mapping[int, Kind]] = {
 """Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding an answer may raise: no JSON, no text, or JSON nested a thousand deep."""
+
+
 def read_answer(
     rule: AnswerRule,
     status: int,
@@ -108,7 +112,7 @@ def was_answered(reason: str) -> bool:
 def _said(body: bytes) -> str:
     try:
         message = msgspec.json.decode(body, type=dict[str, object]).get("message")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         message = None
     return f": {message}" if isinstance(message, str) and message else ""
 
@@ -116,7 +120,7 @@ def _said(body: bytes) -> str:
 def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
     try:
         said = msgspec.json.decode(body, type=dict[str, object]) if body else {}
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         said = {}
     refused = _refused(rule, _at(said, rule.refused), count)
     if refused is None:

@@ -14,12 +14,14 @@ from simulator.reactor.http1 import ResponseParser
 from simulator.reactor.lane import Lane
 from simulator.reactor.tls import TlsSocket
 
-__all__ = ["Connection", "State"]
+__all__ = ["Connection", "Endpoint", "State"]
 
 _SMALL: Final = 4_096
 """Bytes up to which one copy is cheaper than handing two buffers to the kernel."""
 
 SocketFactory = Callable[[int, int], sockets.socket]
+Endpoint = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+"""A host's address as the socket module has it."""
 
 
 class State(IntEnum):
@@ -44,6 +46,7 @@ class Connection:
         "failures",
         "fd",
         "free_at",
+        "ideal",
         "lane",
         "leaving",
         "parser",
@@ -53,6 +56,7 @@ class Connection:
         "send",
         "sendmsg",
         "sent",
+        "since",
         "sock",
         "state",
         "tls",
@@ -75,8 +79,12 @@ class Connection:
         """The bytes that would settle the batch without another look; None: there are none."""
         self.sent = 0
         """When the dial or the first byte of this attempt went out."""
+        self.ideal = 0
+        """When this attempt could have gone, had we not been held up."""
         self.free_at = 0
-        """Since when it waits for a request."""
+        """Since when it waits for a request, or would, had we not been held up."""
+        self.since = 0
+        """When it came about."""
         self.rest: list[Buffer] = []
         """What of the request could not be written yet."""
         self.failures = 0
@@ -86,19 +94,21 @@ class Connection:
         self.leaving = False
         """To be closed once its request is answered."""
 
-    def dial(self, make: SocketFactory, family: int) -> bool:
-        """Begin to connect; False when that failed at once."""
+    def dial(self, make: SocketFactory, family: int, endpoint: Endpoint) -> None:
+        """Begin to connect. Raises OSError when that fails at once."""
         sock = make(family, sockets.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        code = sock.connect_ex(self.lane.address[:2])
-        if code not in (0, errno.EINPROGRESS):
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            code = sock.connect_ex(endpoint)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+        except OSError:
             sock.close()
-            return False
+            raise
         self.sock, self.fd = sock, sock.fileno()
         self.recv, self.send, self.sendmsg = sock.recv, sock.send, sock.sendmsg
         self.parser, self.state = ResponseParser(), State.DIALING
-        return True
 
     def connected(self) -> bool:
         """Go on with the dial; True once requests may be sent, False while it must wait.

@@ -13,9 +13,10 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from simulator.reactor.connection import Connection, State
+from simulator.reactor.address import Address
+from simulator.reactor.connection import Connection, Endpoint, State
 from simulator.reactor.http1 import HttpProtocolError, Response
 from simulator.reactor.lane import Lane
 
@@ -30,6 +31,11 @@ _CHORES_NS: Final = 10_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
 _DIAL_LIMIT_NS: Final = 5_000_000_000
+_SENDS_AT_ONCE: Final = 64
+"""Requests sent before answers are read again, where more are due."""
+_YOUNG_NS: Final = 1_000_000_000
+"""A connection that ends sooner than this, and not after an answer, is not dialled again at once:
+a target that hangs up on everybody would be dialled thousands of times a second."""
 _READ_SIZE: Final = 65_536
 """Bytes received at once of an answer that is longer than the lane's answers usually are."""
 _DIALING: Final = State.DIALING
@@ -47,6 +53,7 @@ class System:
     epoll: Callable[[], selects.epoll] = lambda: selects.epoll()
     """Looked up when called: gevent takes it out of the module."""
     select: Callable[[list[int], list[int], list[int], float], object] = selects.select
+    getaddrinfo: Callable[..., Any] = sockets.getaddrinfo
     breathe: Callable[[], None] = lambda: None
     """Called every 10 ms, so that whoever shares the thread gets a turn."""
     clock_ns: Callable[[], int] = time.perf_counter_ns
@@ -86,6 +93,8 @@ class Engine:
         self._poller = self.system.epoll()
         self._by_fd: dict[int, Connection] = {}
         self._closed: list[Connection] = []
+        self._found: dict[Address, list[tuple[int, Endpoint]]] = {}
+        """(family, endpoint) behind an address, until a dial fails."""
         self._draining = False
         self._start = self._end = self._next_chores = self._next_timeouts = 0
         self._second = 0
@@ -115,7 +124,7 @@ class Engine:
             self._draining = True
             self._end = min(self._end, now)
             for lane in self.lanes:
-                lane.stop(now)
+                lane.stop(self._end)
 
     @property
     def busy_share(self) -> float:
@@ -144,10 +153,8 @@ class Engine:
                 if now >= self._next_chores and not self._chores(now):
                     break
                 for lane in self.lanes:
-                    while lane.idle and lane.next_due <= now:
-                        free = lane.idle.pop()
-                        self._send_next(free, now, max(lane.next_due, free.free_at))
-                        now = clock()
+                    if lane.idle and lane.next_due <= now:
+                        now = self._send_due(lane, now, _SENDS_AT_ONCE)
                 for fd, mask in self._wait(now):
                     connection = by_fd.get(fd)
                     if connection is None:
@@ -158,6 +165,14 @@ class Engine:
                         self._ready(connection, mask)
         finally:
             self._finish()
+
+    def _send_due(self, lane: Lane, now: int, most: int) -> int:
+        """Send what is due on connections that are free, at most so many; gives the time then."""
+        while lane.idle and lane.next_due <= now and most:
+            since = max(lane.next_due, lane.idle[0].free_at)
+            self._send_next(lane.idle.pop(), now, since)
+            now, most = self._clock_ns(), most - 1
+        return now
 
     def _wait(self, now: int) -> list[tuple[int, int]]:
         """Events, at the latest when something is due; time spent waiting is added up."""
@@ -200,6 +215,11 @@ class Engine:
             if lane.backlog(now) > self.limits.most_backlog:
                 self.stop(f"more than {self.limits.most_backlog} requests waited to be sent")
             lane.recorder.absorb()
+        if not self._draining and now >= self._end:
+            # What fell due while others had their turn has connections to go on.
+            for lane in self.lanes:
+                if lane.schedule is not None:
+                    self._send_due(lane, now, len(lane.idle))
         over = all(lane.exhausted for lane in self.lanes) and not self._busy
         if not self._draining and (now >= self._end or over):
             self.stop()
@@ -222,11 +242,11 @@ class Engine:
             batch, connection.batch = connection.batch, None
             if batch is not None:
                 batch.lost = True
-                connection.lane.give_up(batch, "the run ended before an answer")
+                connection.lane.give_up(batch, "the run ended before an answer", now)
             connection.hang_up()
         self._by_fd.clear()
         for lane in self.lanes:
-            lane.give_up_retries()
+            lane.give_up_retries(now)
             lane.idle.clear()
         self._poller.close()
         self.elapsed_ns = now - self._start
@@ -245,16 +265,29 @@ class Engine:
                 self._dial(connection, now)
 
     def _dial(self, connection: Connection, now: int) -> None:
-        family = sockets.AF_INET6 if ":" in connection.lane.address.host else sockets.AF_INET
-        if connection.dial(self.system.socket, family):
-            connection.sent = now
-            self._by_fd[connection.fd] = connection
-            self._poller.register(connection.fd, _IN | _OUT)
-        else:
+        address = connection.lane.address
+        try:
+            known = self._found.get(address) or self._look_up(address)
+            family, endpoint = known[connection.failures % len(known)]
+            connection.dial(self.system.socket, family, endpoint)
+        except OSError as error:
+            connection.lane.recorder.error(f"no connection could be opened: {_say(error)}")
             self._back_off(connection, now)
+            return
+        connection.sent = now
+        self._by_fd[connection.fd] = connection
+        self._poller.register(connection.fd, _IN | _OUT)
+
+    def _look_up(self, address: Address) -> list[tuple[int, Endpoint]]:
+        """What stands behind a name, IPv4 first; it waits. Raises OSError where nothing does."""
+        rows = self.system.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)
+        rows.sort(key=lambda row: row[0] != sockets.AF_INET)
+        found = self._found[address] = [(row[0], row[4]) for row in rows]
+        return found
 
     def _back_off(self, connection: Connection, now: int) -> None:
         connection.failures += 1
+        self._found.pop(connection.lane.address, None)
         pause_s = connection.lane.retry.pause_s(connection.failures)
         connection.retry_at = now + int(pause_s * 1e9)
         self._closed.append(connection)
@@ -267,21 +300,26 @@ class Engine:
             connection.lane.idle.remove(connection)
         connection.hang_up()
 
-    def _broken(self, connection: Connection, reason: str, *, count: bool = True) -> None:
-        """A connection is of no use any more: settle what it carried, and dial again."""
+    def _broken(self, connection: Connection, reason: str) -> None:
+        """A connection is of no use any more: settle what it carried, and dial again.
+
+        `reason` is empty where it ended well, after a whole answer.
+        """
         now = self.system.clock_ns()
         dialing = connection.state is _DIALING
+        too_soon = bool(reason) and (dialing or now - connection.since < _YOUNG_NS)
         batch, connection.batch = connection.batch, None
         self._drop(connection)
         if batch is not None:
             connection.lane.failed(batch, reason, now)
-        elif dialing and count:
+        elif too_soon:
             connection.lane.recorder.error(reason)
         if connection.leaving:
             return
-        if dialing:
+        if too_soon:
             self._back_off(connection, now)
         else:
+            connection.failures = 0
             self._dial(connection, now)
 
     def _time_out(self, now: int) -> None:
@@ -295,8 +333,8 @@ class Engine:
 
     # Requests
 
-    def _send_next(self, connection: Connection, now: int, late_from: int) -> None:
-        """Send what is due on a free connection; `late_from`: since when it could have gone."""
+    def _send_next(self, connection: Connection, now: int, ideal: int) -> None:
+        """Send what is due on a free connection; `ideal`: when it could have gone."""
         lane = connection.lane
         batch = lane.take(now)
         if batch is None:
@@ -304,12 +342,16 @@ class Engine:
             connection.state = _IDLE
             lane.idle.append(connection)
             return
-        connection.batch, connection.sent = batch, now
+        # Drawing the batch may have taken a while, which is none of the target's.
+        sent = self._clock_ns()
+        connection.batch, connection.sent, connection.ideal = batch, sent, ideal
         connection.expects = lane.usual if batch.plain and batch.count == lane.usual_count else None
         if batch.attempt == 0:
-            batch.first_sent = now
-            if lane.schedule is not None:
-                lane.recorder.lateness.append(now - late_from)
+            batch.first_sent = sent
+            if lane.schedule is None:
+                batch.planned = sent
+            else:
+                lane.recorder.lateness.append(sent - ideal)
         batch.attempt += 1
         try:
             whole = connection.begin(batch)
@@ -344,8 +386,7 @@ class Engine:
         except OSError as error:
             self._broken(connection, _undialed(error))
             return
-        connection.failures = 0
-        connection.free_at = self.system.clock_ns()
+        connection.since = connection.free_at = self._clock_ns()
         self._poller.modify(connection.fd, _IN)
         connection.state = _IDLE
         connection.lane.idle.append(connection)
@@ -365,18 +406,31 @@ class Engine:
         assert batch is not None
         recorder = lane.recorder
         recorder.service.append(now - connection.sent)
-        if lane.schedule is not None:
-            recorder.response.append(now - batch.planned)
+        recorder.response.append(now - batch.planned)
         recorder.bytes += len(batch.body)
         if batch.count:
             recorder.accepted_first.append(batch.first)
             recorder.accepted_count.append(batch.count)
-        if lane.next_due <= now:
-            self._send_next(connection, now, now)
-        else:
-            connection.batch = connection.expects = None
-            connection.state, connection.free_at = _IDLE, now
+        connection.batch = None
+        self._go_on(connection, now)
+
+    def _go_on(self, connection: Connection, now: int) -> None:
+        """A connection is free: send the next request that is due, or have it wait for one.
+
+        Had its last request gone when it could, the connection would have been free that much
+        earlier: so one hold-up of ours counts for every request that it pushed back.
+        """
+        lane = connection.lane
+        free_at = connection.free_at = connection.ideal + now - connection.sent
+        if lane.next_due > now:
+            connection.expects = None
+            connection.state = _IDLE
             lane.idle.append(connection)
+        else:
+            if lane.idle and lane.idle[0].free_at < free_at:
+                free_at = lane.idle[0].free_at
+            due = lane.next_due
+            self._send_next(connection, now, due if due > free_at else free_at)
 
     def _unreadable(self, connection: Connection, error: OSError | HttpProtocolError) -> None:
         if not isinstance(error, BlockingIOError):
@@ -397,7 +451,7 @@ class Engine:
             self._unreadable(connection, error)
             return
         if response is None:
-            self._broken(connection, "the target closed the connection", count=False)
+            self._broken(connection, "the target closed the connection")
             return
         self._answered(connection, response, whole, ended=not piece)
 
@@ -410,21 +464,16 @@ class Engine:
         if batch is None:
             self._broken(connection, "an answer that nobody asked for")
             return
-        recorder = lane.recorder
-        recorder.service.append(now - connection.sent)
-        if lane.schedule is not None:
-            recorder.response.append(now - batch.planned)
-        recorder.bytes += len(batch.body)
+        connection.failures = 0
+        lane.recorder.service.append(now - connection.sent)
+        lane.recorder.bytes += len(batch.body)
         lane.answered(batch, response, now, whole)
         if connection.state is _SENDING or not response.keep_alive or ended:
             self._broken(connection, "")
         elif connection.leaving:
             self._drop(connection)
-        elif lane.next_due <= now:
-            self._send_next(connection, now, now)
         else:
-            connection.state, connection.free_at = _IDLE, now
-            lane.idle.append(connection)
+            self._go_on(connection, now)
 
 
 def _undialed(error: OSError) -> str:

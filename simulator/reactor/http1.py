@@ -21,6 +21,8 @@ MAX_BODY: Final = 64 << 20
 _MOST_KNOWN: Final = 256
 _SMALL: Final = 1_024
 """Bytes of an answer that is worth keeping whole."""
+_MOST_DIGITS: Final = 18
+"""Of a length: enough for 2^59 bytes, and few enough for Python to read."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CHUNKED: Final = -1
 _UNTIL_CLOSE: Final = -2
@@ -54,12 +56,14 @@ _whole: dict[bytes, Response] = {}
 class ResponseParser:
     """Feeds on received bytes, one response after the other. One per connection."""
 
-    __slots__ = ("_buffer", "_head", "_parts")
+    __slots__ = ("_buffer", "_head", "_length", "_parts")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._head: _Head | None = None
         self._parts: list[bytes] | None = None
+        self._length = 0
+        """Bytes of `_parts`."""
 
     @property
     def idle(self) -> bool:
@@ -118,29 +122,36 @@ class ResponseParser:
     def _chunks(self, head: _Head) -> Response | None:
         if self._parts is None:
             self._parts = []
-        while True:
-            line_end = self._buffer.find(b"\r\n")
-            if line_end < 0:
-                if len(self._buffer) > MAX_HEAD:
-                    raise HttpProtocolError("a chunk size line without an end")
-                return None
-            size = _chunk_size(self._buffer[:line_end])
-            if size == 0:
-                return self._trailers(head, line_end)
-            whole = line_end + 2 + size + 2
-            if len(self._buffer) < whole:
-                return None
-            if self._buffer[whole - 2 : whole] != b"\r\n":
-                raise HttpProtocolError("a chunk that does not end where its size says")
-            self._parts.append(self._buffer[line_end + 2 : whole - 2])
-            self._buffer = self._buffer[whole:]
-            if sum(map(len, self._parts)) > MAX_BODY:
-                raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
+        buffer, at = self._buffer, 0
+        try:
+            while True:
+                line_end = buffer.find(b"\r\n", at)
+                if line_end < 0:
+                    if len(buffer) - at > MAX_HEAD:
+                        raise HttpProtocolError("a chunk size line without an end")
+                    return None
+                size = _chunk_size(buffer[at:line_end])
+                if size == 0:
+                    return self._trailers(head, buffer[line_end:])
+                begin, end = line_end + 2, line_end + 2 + size
+                if self._length + size > MAX_BODY:
+                    raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
+                if len(buffer) < end + 2:
+                    return None
+                if buffer[end : end + 2] != b"\r\n":
+                    raise HttpProtocolError("a chunk that does not end where its size says")
+                self._parts.append(buffer[begin:end])
+                self._length += size
+                at = end + 2
+        finally:
+            if at and self._parts is not None:
+                self._buffer = buffer[at:]
 
-    def _trailers(self, head: _Head, line_end: int) -> Response | None:
-        rest = self._buffer[line_end:]
+    def _trailers(self, head: _Head, rest: bytes) -> Response | None:
         end = rest.find(_END_OF_HEAD)
         if end < 0:
+            if len(rest) > MAX_HEAD:
+                raise HttpProtocolError(f"trailers of more than {MAX_HEAD} bytes")
             return None
         return self._finish(head, b"".join(self._parts or ()), rest[end + 4 :])
 
@@ -151,13 +162,13 @@ class ResponseParser:
         return Response(head.status, body, head.keep_alive, head.retry_after)
 
     def _reset(self, buffer: bytes) -> None:
-        self._buffer, self._head, self._parts = buffer, None, None
+        self._buffer, self._head, self._parts, self._length = buffer, None, None, 0
 
 
 def _chunk_size(line: bytes) -> int:
     digits = line.split(b";", 1)[0].strip()
     try:
-        if not digits.isalnum():
+        if not digits.isalnum() or len(digits) > _MOST_DIGITS:
             raise ValueError
         return int(digits, 16)
     except ValueError:
@@ -201,6 +212,6 @@ def _length(status: int, fields: dict[bytes, bytes]) -> int:
     length = fields.get(b"content-length")
     if length is None:
         return _UNTIL_CLOSE
-    if not length.isdigit():
+    if not length.isdigit() or len(length) > _MOST_DIGITS:
         raise HttpProtocolError(f"a Content-Length of {length[:20]!r}")
     return int(length)

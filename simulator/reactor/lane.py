@@ -63,7 +63,7 @@ class Lane:
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _ANSWER_SIZE
-        self.recorder = Recorder(closed_loop=schedule is None)
+        self.recorder = Recorder()
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
         """When the next fresh batch or retry may go (engine's clock); 0: at once."""
@@ -77,7 +77,7 @@ class Lane:
         self._chunks: Iterator[list[int]] = iter(())
         self._due: list[int] = []
         self._at = 0
-        self._answers: dict[tuple[int, int, bytes], Answer] = {}
+        self._answers: dict[tuple[int, str | None, int, bytes], Answer] = {}
         self.usual: bytes | None = None
         """The last answer that accepted a whole plain batch, byte for byte: another one of
         `usual_count` events that gets it is settled by comparing alone."""
@@ -156,7 +156,7 @@ class Lane:
         return late
 
     def stop(self, now: int) -> None:
-        """Take no fresh batch any more; retries still run."""
+        """Take no fresh batch any more; retries still run. What was due by `now` is unsent."""
         if self._issuing:
             self.unsent += self.backlog(now)
             self._issuing = False
@@ -174,28 +174,29 @@ class Lane:
 
         `data` is the response as it came, where it came in one piece; else empty.
         """
-        key = (response.status, batch.count, response.body)
+        key = (response.status, response.retry_after, batch.count, response.body)
         answer = None if batch.poisoned else self._answers.get(key)
         if answer is None:
             answer = self._reader(response, batch)
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
-            if len(response.body) < 512 and not batch.poisoned and answer.retry_after_s is None:
+            if len(response.body) < 512 and not batch.poisoned:
                 self._answers[key] = answer
         if answer is _ACCEPTED and batch.plain:
             if response.keep_alive and data:
                 self.usual, self.usual_count = data, batch.count
-            self.accepted(batch)
+            self._accepted(batch, now)
         elif answer.kind is Kind.SETTLED:
             ranges = whole(batch.count, Outcome.ACCEPTED) if answer is _ACCEPTED else answer.ranges
             if answer.reason:
                 self.recorder.error(answer.reason)
-            self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges)
+            self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges, now)
         else:
             self.failed(batch, answer.reason, now, answer.retry_after_s, answer.kind is Kind.LOST)
 
-    def accepted(self, batch: Batch) -> None:
-        """Note a batch that was accepted whole."""
+    def _accepted(self, batch: Batch, now: int) -> None:
+        """Note a batch that was accepted whole, as the engine does for a usual answer."""
+        self.recorder.response.append(now - batch.planned)
         if batch.count:
             self.recorder.accepted_first.append(batch.first)
             self.recorder.accepted_count.append(batch.count)
@@ -214,19 +215,20 @@ class Lane:
         pause_s = self.retry.pause_s(batch.attempt, retry_after_s=retry_after)
         elapsed_s = (now - batch.first_sent) / 1e9
         if self.rule is None or self.retry.gives_up(batch.attempt, elapsed_s, pause_s):
-            self.give_up(batch, reason)
+            self.give_up(batch, reason, now)
         else:
             self._again_at(now + int(pause_s * 1e9), batch)
 
-    def give_up(self, batch: Batch, reason: str) -> None:
-        """Settle a batch that got no definite answer."""
+    def give_up(self, batch: Batch, reason: str, now: int) -> None:
+        """Settle a batch that got no definite answer; its age counts as its response time."""
         outcome = Outcome.UNKNOWN if batch.lost else Outcome.REFUSED
-        self._settle(batch, whole(batch.count, outcome, reason))
+        self._settle(batch, whole(batch.count, outcome, reason), now)
 
-    def give_up_retries(self) -> None:
+    def give_up_retries(self, now: int) -> None:
         """Settle everything that waits for another attempt; the run is over."""
         while self._retries:
-            self.give_up(heapq.heappop(self._retries)[2], "the run ended before another attempt")
+            batch = heapq.heappop(self._retries)[2]
+            self.give_up(batch, "the run ended before another attempt", now)
         self._plan_next()
 
     def _again_at(self, moment: int, batch: Batch) -> None:
@@ -234,13 +236,14 @@ class Lane:
         heapq.heappush(self._retries, (moment, self._retry_number, batch))
         self.next_due = min(self.next_due, moment)
 
-    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...]) -> None:
+    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...], now: int) -> None:
         batch.copies -= 1
         if batch.settled is not None:
             ranges = _stronger(batch.settled, ranges)
         if batch.copies > 0:
             batch.settled = ranges
             return
+        self.recorder.response.append(now - batch.planned)
         for part in ranges:
             self.recorder.outcome(
                 OutcomeRange(

@@ -50,20 +50,18 @@ _OTHER: Final = "other"
 
 
 class Recorder:
-    """Collects for one lane. The appended arrays are open to the engine: its hottest lines.
+    """Collects for one lane. The appended arrays are open to the engine: its hottest lines."""
 
-    In a closed loop a request is planned when it is sent: response time is service time and
-    there is no lateness.
-    """
-
-    def __init__(self, *, closed_loop: bool) -> None:
+    def __init__(self) -> None:
         self.response: array[int] = array("q")
+        """One a batch, with its last word: from the planned time, over all attempts."""
         self.service: array[int] = array("q")
+        """One an answer, whatever it says: from the first byte of that attempt."""
         self.lateness: array[int] = array("q")
+        """One a planned batch: how long it was sent after it could have been."""
         self.accepted_first: array[int] = array("q")
         self.accepted_count: array[int] = array("q")
         self.bytes = 0
-        self._closed_loop = closed_loop
         self._arrays = (
             self.response,
             self.service,
@@ -107,14 +105,10 @@ class Recorder:
 
     def absorb(self) -> None:
         """Put what was appended into histograms and ranges: tens of microseconds for hundreds."""
-        if self.service:
-            service = _values(self.service)
-            self._requests += len(service)
-            self._service.add(service)
-            (self._service if self._closed_loop else self._response).add(_values(self.response))
-            self._lateness.add(_values(self.lateness))
-        elif self.lateness:
-            self._lateness.add(_values(self.lateness))
+        self._requests += len(self.service)
+        self._service.add(_values(self.service))
+        self._response.add(_values(self.response))
+        self._lateness.add(_values(self.lateness))
         if self.accepted_first:
             count = _values(self.accepted_count)
             self._events += int(count.sum())
@@ -128,7 +122,6 @@ class Recorder:
         sent_bytes, self.bytes = self.bytes, 0
         if not (self._requests or self._others or self._errors or self._accepted):
             return None
-        service = self._service.sparse()
         second = Second(
             t=t,
             requests=self._requests,
@@ -137,11 +130,11 @@ class Recorder:
             unknown=self._unknown,
             bytes=sent_bytes,
             errors=dict(self._errors),
-            response_ns=service if self._closed_loop else self._response.sparse(),
-            service_ns=service,
-            lateness_ns={} if self._closed_loop else self._lateness.sparse(),
+            response_ns=self._response.sparse(),
+            service_ns=self._service.sparse(),
+            lateness_ns=self._lateness.sparse(),
         )
-        self._earlier.merge(self._service if self._closed_loop else self._response)
+        self._earlier.merge(self._response)
         if self._accepted:
             first, count = np.array(self._accepted, dtype=np.int64).T
             self._ranges += [
@@ -159,7 +152,7 @@ class Recorder:
         """Response times (ns) and failed attempts by reason since the last call."""
         whole = Histogram()
         whole.merge(self._earlier)
-        whole.merge(self._service if self._closed_loop else self._response)
+        whole.merge(self._response)
         fresh, self._shown = whole.minus(self._shown), whole
         failed, self._fresh_errors = dict(self._fresh_errors), Counter()
         return fresh, failed
