@@ -9,7 +9,7 @@ import pytest
 from reports.journal import JournalWriter, read_journal
 from reports.records import LoadResult
 from scenarios.cli import main
-from scenarios.cli.load import command
+from scenarios.cli.load import command, knee_text
 from scenarios.load.plan import LoadPlan, ShapePart, load_names, load_plan
 from scenarios.load.thresholds import THRESHOLDS
 from tests.reports import factory
@@ -76,6 +76,10 @@ def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
         (["--rate", "1e300"], "shape.rate"),
         (["--processes", "0"], "processes"),
         (["--compare", "/nowhere/at-all"], "/nowhere/at-all"),
+        (
+            ["--find-limit", "--master", "127.0.0.1", "--workers", "2"],
+            "Search with --processes N on this machine",
+        ),
     ],
 )
 def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_path, arguments, word):
@@ -141,3 +145,18 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert code == 4
     assert word in said
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    "low, high, said",
+    [
+        (40, 44, "40 to 44 requests/s of 100 events (4000 events/s and more); why."),
+        (40, None, "40 to ? requests/s"),
+        (None, 44, "Limit: below 44 requests/s; why."),
+        (None, None, "Limit: unknown; why."),
+    ],
+)
+def test_the_knee_is_said_in_one_line_whatever_was_found(low, high, said):
+    """Also where neither end is known: a machine that was disturbed from the first step on."""
+    found = LoadResult(**EARLIER, knee_low_rps=low, knee_high_rps=high, knee_why="why")
+    assert said in knee_text(found)
