@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from reports.journal import JournalWriter, read_journal
 from reports.records import LoadResult
 from scenarios.cli import main
-from scenarios.cli.load import command, knee_text
-from scenarios.load.plan import LoadPlan, ShapePart, load_names, load_plan
-from scenarios.load.thresholds import THRESHOLDS
+from scenarios.cli.load import knee_text
+from scenarios.load.plan import load_names, load_plan
 from tests.reports import factory
 
 TARGET = """
@@ -89,21 +86,6 @@ def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_pat
     assert code == 4
     assert word in said
     assert "Traceback" not in said
-
-
-def test_every_option_scenario_and_key_stands_on_the_page():
-    """Nothing can be given that docs/load.md does not name."""
-    plan = LoadPlan(name="x", what="", breaks="", shape=ShapePart(rate=1))
-    page = Path("docs/load.md").read_text(encoding="utf-8")
-    for option in command.params:
-        for name in option.opts:
-            assert name in page or name in ("scenario", "--allow-host"), name
-    for name in (*load_names(), *THRESHOLDS):
-        assert f"`{name}`" in page, name
-    for part in ("shape", "requests", "fleet", "reads", "faults"):
-        keys = type(getattr(plan, part))
-        for key in keys.__struct_fields__:
-            assert f"`{key}`" in page or f"{part}.{key}`" in page, f"{part}.{key}"
 
 
 STEADY = load_plan("steady")
