@@ -1,7 +1,8 @@
 """Freshness markers for a target: one event of a user of their own, looked for in the summaries.
 
 The user and hostname are nobody else's, so that a count of them is a count of markers, whatever
-else the tenant's traffic is.
+else the tenant's traffic is. The user is the run's own: a target that outlives the run would
+refuse an id that it knows with another time, and count the markers of an earlier run as these.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ class SummaryMarker:
     """Fills `scenarios.load.freshness.Marker` over a driver and the target's own search."""
 
     def __init__(
-        self, target: Target, driver: Driver, *, seed: int, now: Callable[[], datetime]
+        self, target: Target, driver: Driver, *, run: str, now: Callable[[], datetime]
     ) -> None:
-        """`now` gives the target's time. Tenant `a` must have its customer id."""
+        """`run` is the run's name: no other run's markers have the ids of these. `now` gives the
+        target's time. Tenant `a` must have its customer id."""
         tenant = target.tenants["a"]
         assert tenant.customer_id is not None
         self._customer = tenant.customer_id
-        self._driver, self._seed, self._now = driver, seed, now
-        self._user = f"trueup-freshness-{seed}"
+        self._driver, self._now = driver, now
+        self._user = f"trueup-freshness-{uuid.uuid5(uuid.NAMESPACE_URL, run).hex[:16]}"
         self._url = f"{target.base_url}{target.prefix}/log_summary/search"
         self._keys = {
             "X-API-Public-Key": tenant.public_key,
@@ -65,9 +67,9 @@ class SummaryMarker:
             "asn_id": 64496,
         }
 
-    async def plant(self, number: int) -> bool:
-        """Deliver marker `number`; True once it was acknowledged."""
-        event = self._event(number)
+    async def plant(self) -> bool:
+        """Deliver the next marker; True once it was acknowledged."""
+        event = self._event(len(self.events))
         (outcome,) = await self._driver.send([event])
         self.outcomes.append(
             OutcomeRange(
@@ -79,7 +81,7 @@ class SummaryMarker:
         self._acknowledged += accepted
         return accepted
 
-    async def visible(self, number: int) -> bool:
+    async def visible(self) -> bool:
         """Whether the summaries of the markers' user count all that were acknowledged.
 
         A target that does not answer shows nothing; the load itself says why.

@@ -161,11 +161,10 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     def progress(now: Progress) -> None:
         bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
 
-    def keep(result: LoadResult, ranges: tuple[OutcomeRange, ...]) -> None:
+    def sent(ranges: tuple[OutcomeRange, ...]) -> None:
         bench.writer.write(
             Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
         )
-        bench.writer.write(result)
 
     tenant = bench.target.tenants["a"]
     reads = ReadsFrom(
@@ -175,7 +174,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     driver = driver_of(bench.target)
     # The clock stands still against ours while the target is loaded: the journal is read once.
     clock = TargetClock(target_now(bench.writer))
-    marker = SummaryMarker(bench.target, driver, seed=bench.seed, now=clock.now)
+    marker = SummaryMarker(bench.target, driver, run=bench.folder.name, now=clock.now)
     errand = Errand(
         plan=plan,
         ingest=load_form(bench.target),
@@ -185,6 +184,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         reads=reads,
         levers=_levers(bench),
         marker=marker,
+        sent=sent,
         locust=Locust(
             processes=part.processes,
             web_port=part.web_port,
@@ -194,14 +194,16 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     )
     try:
         result, ranges = await carry_out(
-            errand, calibrated=part.calibrate, find_limit=part.find_limit, keep=keep
+            errand,
+            calibrated=part.calibrate,
+            find_limit=part.find_limit,
+            keep=bench.writer.write,
         )
     finally:
         await marker.close()
         await driver.close()
         bench.writer.write(marker.delivered(at=our_stamp()))
     bench.watch.end(_outcomes(ranges))
-    bench.writer.write(Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp()))
     since = time.monotonic()
     outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_FLEET)
     bench.writer.write(

@@ -65,6 +65,13 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     find_limit: bool = False
     """Search for the highest rate that keeps the thresholds, instead of one run."""
 
+    def __post_init__(self) -> None:
+        if self.find_limit and self.master_bind is not None:
+            raise ValueError(
+                "`load.find_limit` cannot be used with `load.master_bind`: workers on other hosts "
+                "end with the first step; leave one of the two out"
+            )
+
 
 class HistoriesPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Random histories."""

@@ -125,9 +125,7 @@ class Batch:
     def log_ids(self) -> list[str]:
         """The ids of the events, in order."""
         number = np.arange(self.first, self.first + self.count, dtype=np.uint64)
-        high, low = self.fleet.ids.words(number)
-        text = [f"{a:016x}{b:016x}" for a, b in zip(high.tolist(), low.tolist(), strict=True)]
-        return ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in text]
+        return self.fleet.ids.texts(number)
 
     def columns(self) -> Columns:
         """The events as arrays."""

@@ -46,11 +46,15 @@ class Ids:
         low = _U(1 << 63) | ((left & _U(1)) << _U(61)) | right
         return high, low
 
+    def texts(self, number: Words) -> list[str]:
+        """The id of each event number."""
+        high, low = self.words(number)
+        text = [f"{a:016x}{b:016x}" for a, b in zip(high.tolist(), low.tolist(), strict=True)]
+        return ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in text]
+
     def text(self, number: int) -> str:
         """The id of one event."""
-        high, low = self.words(np.array([number], dtype=np.uint64))
-        digits = f"{int(high[0]):016x}{int(low[0]):016x}"
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return self.texts(np.array([number], dtype=np.uint64))[0]
 
     def number(self, log_id: str) -> int | None:
         """The event number of an id, or None where the id is foreign."""

@@ -20,7 +20,7 @@ from scenarios.errors import CouldNotTell, UsageProblem
 from scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
 from scenarios.scenario import LoadPart, Scenario
 
-__all__ = ["command"]
+__all__ = ["command", "knee_text"]
 
 
 class _Finite(click.FloatRange):
@@ -114,6 +114,12 @@ def command(
         raise UsageProblem(
             "--master and --workers go together: the address, and how many to expect"
         )
+    if find_limit and master_bind is not None:
+        raise UsageProblem(
+            "--find-limit cannot be used with --master: workers on other hosts end with the first "
+            "step, and the second would wait for them in vain. Search with --processes N on this "
+            "machine, or load with --master at one --rate after another."
+        )
     plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
     before = _comparable(earlier, plan) if earlier is not None else None
     order = Order(
@@ -140,7 +146,7 @@ def command(
     )
     status = finish(order, as_json=as_json, quiet=quiet)
     if find_limit and not as_json:
-        click.echo(_knee(_load_of(runs / "latest")), err=True)
+        click.echo(knee_text(_load_of(runs / "latest")), err=True)
     if before is not None:
         comparison = compare(before, build_report(read_journal(runs / "latest")))
         click.echo(comparison_text(comparison), nl=False, err=True)
@@ -197,11 +203,12 @@ def _comparable(earlier: Path, plan: LoadPlan) -> RunReport:
     return build_report(read_journal(earlier))
 
 
-def _knee(load: LoadResult) -> str:
+def knee_text(load: LoadResult) -> str:
     """The knee in one line, as an interval and with what it rests on."""
     low, high = load.knee_low_rps, load.knee_high_rps
     if low is None:
-        return f"Limit: below {high:.4g} requests/s; {load.knee_why}."
+        below = "unknown" if high is None else f"below {high:.4g} requests/s"
+        return f"Limit: {below}; {load.knee_why}."
     top = "?" if high is None else f"{high:.4g}"
     events = low * load.batch
     return (

@@ -1,11 +1,12 @@
 """A load order carried out: calibrate first where asked, then one run or a search for the limit.
 
-It repeats `run_load` and decides with pure functions what comes next; it writes no journal.
+It repeats `run_load` and decides with pure functions what comes next. It writes no journal, but
+tells whoever does what became of the events of each run as soon as that run is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from reports.records import FleetDeclared, LoadResult, OutcomeRange
+from reports.window import per_second
 from scenarios.errors import CouldNotTell
 from scenarios.load.freshness import Marker
 from scenarios.load.limit import RESOLUTION, Knee, Seen, Step, knee, next_rate
@@ -22,12 +24,13 @@ from scenarios.load.run import Locust, Progress, ReadsFrom, run_load
 from simulator.delivery import AnswerRule, HttpForm
 from simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
-__all__ = ["Errand", "calibrate", "carry_out", "closed"]
+__all__ = ["Errand", "Measured", "at_knee", "calibrate", "carry_out", "closed", "seen"]
 
 CALIBRATE_S: Final = 4.0
 LIMIT_STEP_S: Final = 6.0
 
-Kept = Callable[[LoadResult, tuple[OutcomeRange, ...]], None]
+Ranges = tuple[OutcomeRange, ...]
+Kept = Callable[[LoadResult, Ranges], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Errand:
     """Relative width of the interval at which a search for the limit ends."""
     say: Callable[[str], None] = lambda words: None
     """Told in words what is done next."""
+    sent: Callable[[Ranges], None] = lambda ranges: None
+    """Told at the end of each run what became of its events, before anything else can go wrong."""
 
 
 def closed(plan: LoadPlan, duration_s: float) -> LoadPlan:
@@ -80,10 +85,10 @@ async def calibrate(errand: Errand) -> float:
             locust=Locust(processes=errand.locust.processes),
             canary=False,
         )
-    counted = [row["requests"] for row in result.seconds if row["t"] + 1 <= CALIBRATE_S]
-    if not counted:
+    answered = per_second(result, "requests")
+    if not answered:
         raise CouldNotTell("the null sink answered nothing; calibration is not possible here")
-    return sum(counted) / len(counted)
+    return answered
 
 
 def _into(form: HttpForm, url: str) -> HttpForm:
@@ -92,18 +97,28 @@ def _into(form: HttpForm, url: str) -> HttpForm:
 
 
 async def carry_out(
-    errand: Errand, *, calibrated: bool, find_limit: bool, keep: Kept
-) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
-    """One load run, or a search of many. `keep` is told what is known if it is cut short."""
+    errand: Errand, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
+) -> tuple[LoadResult, Ranges]:
+    """One load run, or a search of many; `errand.sent` has then been told of all ranges.
+
+    `keep` is told what is known where it is cut short or fails, before the error travels on.
+    """
     null_rps = await calibrate(errand) if calibrated else None
     if find_limit:
         return await _search(errand, null_rps, keep)
-    return await _once(errand, errand.plan, null_rps, keep)
+
+    def cut(result: LoadResult, ranges: Ranges) -> None:
+        errand.sent(ranges)
+        keep(result)
+
+    result, ranges = await _once(errand, errand.plan, null_rps, cut)
+    errand.sent(ranges)
+    return result, ranges
 
 
 async def _once(
-    errand: Errand, plan: LoadPlan, null_rps: float | None, keep: Kept, first_event: int = 0
-) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+    errand: Errand, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
+) -> tuple[LoadResult, Ranges]:
     return await run_load(
         plan,
         ingest=errand.ingest,
@@ -116,57 +131,111 @@ async def _once(
         null_sink_rps=null_rps,
         marker=errand.marker,
         levers=errand.levers,
-        keep=keep,
+        keep=cut,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One step of a search and what it measured."""
+
+    step: Step
+    result: LoadResult
+
+
 async def _search(
-    errand: Errand, null_rps: float | None, keep: Kept
-) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
-    """Measure rate after rate; the result of the highest kept one, and the events of all."""
-    plain = with_changes(
+    errand: Errand, null_rps: float | None, keep: Callable[[LoadResult], None]
+) -> tuple[LoadResult, Ranges]:
+    """Measure rate after rate; the result at the low end of the knee, and the events of all."""
+    plain = _step_plan(errand)
+    measured: list[Measured] = []
+    ranges: list[OutcomeRange] = []
+    unfinished: list[LoadResult] = []
+
+    def cut(result: LoadResult, found: Ranges) -> None:
+        errand.sent(found)
+        unfinished.append(result)
+
+    def steps() -> list[Step]:
+        return [one.step for one in measured]
+
+    while (
+        rate := next_rate(steps(), start=plain.shape.rate, resolution=errand.resolution)
+    ) is not None:
+        errand.say(f"step {len(measured) + 1}: {rate:.4g} requests/s")
+        first = max((part.first + part.count for part in ranges), default=0)
+        try:
+            result, found = await _once(
+                errand, with_changes(plain, rate=rate), null_rps, cut, first_event=first
+            )
+        except BaseException:
+            if measured:
+                keep(_unended(measured))
+            elif unfinished:
+                keep(unfinished[0])
+            raise
+        errand.sent(found)
+        ranges += found
+        measured.append(Measured(step=Step(rate=rate, seen=seen(result)), result=result))
+    return _with_knee(at_knee(measured), knee(steps())), merge_ranges(ranges)
+
+
+def _step_plan(errand: Errand) -> LoadPlan:
+    """The plan of one step, with those limits alone that a step can be held to.
+
+    Whether events are correct shows only when those of all steps are reconciled. A limit on what
+    nothing in this run measures would make each step a miss; it stays in the plan itself, and
+    leaves the run as a whole inconclusive.
+    """
+    plan = with_changes(
         errand.plan,
         duration_s=min(LIMIT_STEP_S, errand.plan.shape.duration_s),
         shape={"kind": "constant", "options": {}, "arrivals": "even"},
         faults={"restart_at_share": [], "maintenance_at_share": []},
     )
-    start = plain.shape.rate
-    steps: list[Step] = []
-    ranges: list[OutcomeRange] = []
-    best: LoadResult | None = None
-    last: LoadResult | None = None
-
-    def keep_all(result: LoadResult, found: tuple[OutcomeRange, ...]) -> None:
-        keep(result, merge_ranges([*ranges, *found]))
-
-    while (rate := next_rate(steps, start=start, resolution=errand.resolution)) is not None:
-        errand.say(f"step {len(steps) + 1}: {rate:.4g} requests/s")
-        first = max((part.first + part.count for part in ranges), default=0)
-        result, found = await _once(
-            errand, with_changes(plain, rate=rate), null_rps, keep_all, first_event=first
-        )
-        ranges += found
-        steps.append(Step(rate=rate, seen=seen(result)))
-        last = result
-        if steps[-1].seen is Seen.KEPT and (best is None or rate >= (best.planned_rps or 0)):
-            best = result
-    chosen = best or last
-    assert chosen is not None
-    return _with_knee(chosen, knee(steps)), merge_ranges(ranges)
+    blind = {"correct_share"}
+    blind |= {"freshness_p99_ms"} if errand.marker is None else set()
+    blind |= set() if plan.reads.share else {"read_p99_ms"}
+    limits = {name: limit for name, limit in plan.thresholds.items() if name not in blind}
+    return msgspec.structs.replace(plan, thresholds=limits)
 
 
 def seen(result: LoadResult) -> Seen:
-    """What one measurement says of its rate."""
+    """What one measurement says of its rate.
+
+    Noise excuses what it can have made worse: times and rates, requests that were not sent, a run
+    that stopped early. A limit on anything else is missed, whatever the machine did.
+    """
     if result.generator_limited:
         return Seen.LIMITED
-    fine = all(row.ok for row in result.thresholds) and not result.unsent and not result.stopped_by
-    if fine and result.events_accepted:
+    missed = [row for row in result.thresholds if not row.ok]
+    if not missed and not result.unsent and not result.stopped_by and result.events_accepted:
         return Seen.KEPT
-    return Seen.DISTURBED if result.machine_noisy else Seen.MISSED
+    certain = any(row.value is not None and not row.timed for row in missed)
+    return Seen.DISTURBED if result.machine_noisy and not certain else Seen.MISSED
+
+
+def at_knee(measured: Sequence[Measured]) -> LoadResult:
+    """The latest result that kept the limits at the low end of the knee.
+
+    A rate that was kept once and missed twice is not kept, however high it is. Where no rate was
+    kept, the latest result that kept nothing.
+    """
+    low = knee([one.step for one in measured]).low
+    kept = [one for one in measured if one.step.seen is Seen.KEPT]
+    at_low = [one for one in kept if one.step.rate == low]
+    others = [one for one in measured if one.step.seen is not Seen.KEPT]
+    return (at_low or others or kept)[-1].result
+
+
+def _unended(measured: Sequence[Measured]) -> LoadResult:
+    """What is known of a search that was cut short."""
+    found = knee([one.step for one in measured])
+    why = "the search was cut short; nothing more is known of either end"
+    return _with_knee(at_knee(measured), replace(found, why=why, verified=False))
 
 
 def _with_knee(result: LoadResult, found: Knee) -> LoadResult:
-    """The result of the highest rate that was kept, with the knee."""
     return msgspec.structs.replace(
         result, knee_low_rps=found.low, knee_high_rps=found.high, knee_why=found.why
     )

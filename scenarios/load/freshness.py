@@ -20,14 +20,17 @@ NEVER_SEEN: Final = "an acknowledged marker did not show in time"
 
 
 class Marker(Protocol):
-    """Plants markers and looks for them. Markers are numbered from 0."""
+    """Plants markers, each an event that never was before, and looks for the last one.
 
-    async def plant(self, number: int) -> bool:
-        """Deliver marker `number`; True once it was acknowledged."""
+    One marker may serve several watches: which event comes next is for it to know.
+    """
+
+    async def plant(self) -> bool:
+        """Deliver another marker; True once it was acknowledged."""
         ...
 
-    async def visible(self, number: int) -> bool:
-        """Whether the summary of the marker's user counts marker `number`."""
+    async def visible(self) -> bool:
+        """Whether the summary of the marker's user counts the marker planted last."""
         ...
 
 
@@ -44,20 +47,19 @@ async def watch_freshness(
     The figure is an upper bound: it ends with the first answer that shows the marker, so it
     includes that request and, on average, half a pause of `poll_s`.
     """
-    shown, missing, number = Histogram(), 0, 0
+    shown, missing = Histogram(), 0
     while not stop.is_set():
-        if await marker.plant(number):
+        if await marker.plant():
             began = time.perf_counter_ns()
             limit = began + int(limit_s * 1e9)
             # Only asking shows it: there is no event to wait for.
-            while not await marker.visible(number) and time.perf_counter_ns() < limit:  # noqa: ASYNC110
+            while not await marker.visible() and time.perf_counter_ns() < limit:  # noqa: ASYNC110
                 await asyncio.sleep(poll_s)
             now = time.perf_counter_ns()
             if now < limit:
                 shown.add(np.array([now - began], dtype=np.int64))
             else:
                 missing += 1
-        number += 1
         try:
             async with asyncio.timeout(every_s):
                 await stop.wait()

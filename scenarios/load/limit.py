@@ -30,7 +30,8 @@ class Seen(StrEnum):
     KEPT = "kept"
     MISSED = "missed"
     LIMITED = "generator limited"
-    """The generator did not reach the rate itself: nothing is known of the target there."""
+    """The generator did not reach the rate itself: nothing is known of the target there, and
+    measuring it again would tell no more."""
     DISTURBED = "disturbed"
     """Missed while the machine was noisy: measured again, a few times."""
 
@@ -50,7 +51,8 @@ class Knee:
     low: float | None
     """Highest rate known to be kept; None: not even the lowest one tried."""
     high: float | None
-    """Lowest rate above it known to be missed; None: the generator gave out first."""
+    """Lowest rate above it known to be missed; None: the generator gave out first. It may also
+    have given out between the two."""
     verified: bool
     """Both ends were measured at least twice and agreed."""
     why: str
@@ -84,8 +86,20 @@ def _disturbed(steps: Sequence[Step]) -> int:
     return next(quiet, len(steps))
 
 
+def _limited(steps: Sequence[Step]) -> set[float]:
+    """Rates that the generator once failed to reach."""
+    return {step.rate for step in steps if step.seen is Seen.LIMITED}
+
+
 def _ceiling(steps: Sequence[Step]) -> float | None:
-    return min((step.rate for step in steps if step.seen is Seen.LIMITED), default=None)
+    """The lowest rate above the low end, and below the high one, that was out of our reach."""
+    low, high = _ends(steps)
+    between = (
+        rate
+        for rate in _limited(steps)
+        if (low is None or rate > low) and (high is None or rate < high)
+    )
+    return min(between, default=None)
 
 
 def next_rate(
@@ -98,33 +112,26 @@ def next_rate(
         return None
     if _disturbed(steps):
         return steps[-1].rate if _disturbed(steps) < _PATIENCE else None
-    votes = _verdicts(steps)
+    votes, limited = _verdicts(steps), _limited(steps)
     for rate, (kept, missed) in votes.items():
-        if kept == missed:
+        if kept == missed and rate not in limited:
             return rate
     low, high = _ends(steps)
     ceiling = _ceiling(steps)
-    if high is None:
-        assert low is not None or ceiling is not None
-        if ceiling is not None:
-            return _between(low, ceiling, least, resolution)
+    top = high if ceiling is None else ceiling
+    if top is None:
         assert low is not None
         return low * 2
     if low is None:
-        return high / 2 if high / 2 >= least else None
-    if high / low > 1 + resolution:
-        return math.sqrt(low * high)
+        return top / 2 if top / 2 >= least else None
+    if top / low > 1 + resolution:
+        return math.sqrt(low * top)
+    if ceiling is not None or high is None:
+        return None
     for end in (low, high):
-        if abs(votes[end][0] - votes[end][1]) < _AGREE:
+        if end not in limited and abs(votes[end][0] - votes[end][1]) < _AGREE:
             return end
     return None
-
-
-def _between(low: float | None, ceiling: float, least: float, resolution: float) -> float | None:
-    """Below a rate that the generator could not reach: as near to it as is worth knowing."""
-    if low is None:
-        return ceiling / 2 if ceiling / 2 >= least else None
-    return math.sqrt(low * ceiling) if ceiling / low > 1 + resolution else None
 
 
 def knee(steps: Sequence[Step]) -> Knee:
@@ -134,12 +141,15 @@ def knee(steps: Sequence[Step]) -> Knee:
     if _disturbed(steps) >= _PATIENCE:
         why = "the machine was disturbed again and again; repeat the search when it is quiet"
         return Knee(low=low, high=high, verified=False, why=why)
-    if low is None:
+    if low is None and high is not None:
         return Knee(low=None, high=high, verified=False, why="no rate that was tried kept them")
-    if high is None:
+    if low is None or high is None:
         return Knee(
             low=low, high=None, verified=False, why="the generator was the limit, not the target"
         )
+    if _ceiling(steps) is not None:
+        why = "between the two the generator was the limit, not the target"
+        return Knee(low=low, high=high, verified=False, why=why)
     sure = all(abs(votes[end][0] - votes[end][1]) >= _AGREE for end in (low, high))
     why = "both ends measured again" if sure else "ended before both ends were measured again"
     return Knee(low=low, high=high, verified=sure, why=why)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from reports.journal import JournalWriter, read_journal
 from reports.records import LoadResult
 from scenarios.cli import main
-from scenarios.cli.load import command
-from scenarios.load.plan import LoadPlan, ShapePart, load_names, load_plan
-from scenarios.load.thresholds import THRESHOLDS
+from scenarios.cli.load import knee_text
+from scenarios.load.plan import load_names, load_plan
 from tests.reports import factory
 
 TARGET = """
@@ -76,6 +73,10 @@ def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
         (["--rate", "1e300"], "shape.rate"),
         (["--processes", "0"], "processes"),
         (["--compare", "/nowhere/at-all"], "/nowhere/at-all"),
+        (
+            ["--find-limit", "--master", "127.0.0.1", "--workers", "2"],
+            "Search with --processes N on this machine",
+        ),
     ],
 )
 def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_path, arguments, word):
@@ -85,21 +86,6 @@ def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_pat
     assert code == 4
     assert word in said
     assert "Traceback" not in said
-
-
-def test_every_option_scenario_and_key_stands_on_the_page():
-    """Nothing can be given that docs/load.md does not name."""
-    plan = LoadPlan(name="x", what="", breaks="", shape=ShapePart(rate=1))
-    page = Path("docs/load.md").read_text(encoding="utf-8")
-    for option in command.params:
-        for name in option.opts:
-            assert name in page or name in ("scenario", "--allow-host"), name
-    for name in (*load_names(), *THRESHOLDS):
-        assert f"`{name}`" in page, name
-    for part in ("shape", "requests", "fleet", "reads", "faults"):
-        keys = type(getattr(plan, part))
-        for key in keys.__struct_fields__:
-            assert f"`{key}`" in page or f"{part}.{key}`" in page, f"{part}.{key}"
 
 
 STEADY = load_plan("steady")
@@ -141,3 +127,18 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert code == 4
     assert word in said
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    "low, high, said",
+    [
+        (40, 44, "40 to 44 requests/s of 100 events (4000 events/s and more); why."),
+        (40, None, "40 to ? requests/s"),
+        (None, 44, "Limit: below 44 requests/s; why."),
+        (None, None, "Limit: unknown; why."),
+    ],
+)
+def test_the_knee_is_said_in_one_line_whatever_was_found(low, high, said):
+    """Also where neither end is known: a machine that was disturbed from the first step on."""
+    found = LoadResult(**EARLIER, knee_low_rps=low, knee_high_rps=high, knee_why="why")
+    assert said in knee_text(found)

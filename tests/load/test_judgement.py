@@ -161,10 +161,21 @@ def test_what_limited_or_disturbed_a_run_is_named(parts, limited, noisy):
         ({"machine_lost_share": 0.5}, {"response_p50_ms": 10}, Seen.KEPT),
         ({"machine_lost_share": 0.5}, {"response_p50_ms": 1}, Seen.DISTURBED),
         ({"generator_cpu_share": 0.99}, {"response_p50_ms": 10}, Seen.LIMITED),
+        ({"machine_lost_share": 0.5, "events_refused": 9}, {"refused_events": 0}, Seen.MISSED),
+        ({"machine_lost_share": 0.5, "events_unknown": 9}, {"unknown_events": 0}, Seen.MISSED),
+        ({"machine_lost_share": 0.5, "errors": {"HTTP 500": 9}}, {"error_share": 0}, Seen.MISSED),
+        ({"machine_lost_share": 0.5, "unsent": 9}, {"unsent_requests": 0}, Seen.DISTURBED),
+        ({"machine_lost_share": 0.5}, {"events_per_s": 9999}, Seen.DISTURBED),
+        (
+            {"machine_lost_share": 0.5, "events_refused": 9},
+            {"refused_events": 0, "response_p50_ms": 1},
+            Seen.MISSED,
+        ),
     ],
 )
 def test_what_a_measurement_says_of_its_rate(parts, limits, expected):
-    """Kept in spite of noise is kept; missed under noise is measured again."""
+    """Kept in spite of noise is kept; a time or a rate that was missed under noise is measured
+    again; an event that was refused or lost under noise was refused or lost."""
     assert seen(judged(result(**parts), limits)) is expected
 
 
@@ -222,6 +233,49 @@ def test_a_search_that_the_generator_ends_says_so():
     assert "generator" in found.why
 
 
+def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_end():
+    """The search goes on below it, ends, and says what lies in between."""
+    steps = [Step(rate=100, seen=Seen.KEPT), Step(rate=200, seen=Seen.MISSED)]
+    while (rate := next_rate(steps, start=100)) is not None:
+        steps.append(Step(rate=rate, seen=Seen.LIMITED if rate > 120 else Seen.KEPT))
+    rates = [step.rate for step in steps]
+    assert len(rates) == len(set(rates)) < 10
+    found = knee(steps)
+    assert found.low is not None
+    assert 100 < found.low <= 120
+    assert (found.high, found.verified) == (200, False)
+    assert "between the two the generator was the limit" in found.why
+
+
+def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified():
+    """Kept once, then out of reach: it is not measured over and over."""
+    steps = [
+        Step(rate=100, seen=Seen.KEPT),
+        Step(rate=109, seen=Seen.MISSED),
+        Step(rate=100, seen=Seen.LIMITED),
+        Step(rate=109, seen=Seen.LIMITED),
+    ]
+    assert next_rate(steps, start=100) is None
+    assert (knee(steps).low, knee(steps).high, knee(steps).verified) == (100, 109, False)
+
+
+@given(
+    limit=st.floats(10, 1e5),
+    start=st.floats(5, 1e4),
+    moods=st.lists(st.sampled_from([None, None, None, *Seen]), min_size=24, max_size=24),
+)
+def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(limit, start, moods):
+    """Truths and lies of every kind: it ends, and a rate out of reach is not asked for thrice."""
+    steps: list[Step] = []
+    while (rate := next_rate(steps, start=start)) is not None:
+        told = Seen.KEPT if rate <= limit else Seen.MISSED
+        steps.append(Step(rate=rate, seen=moods[len(steps)] or told))
+    found = knee(steps)
+    assert found.low is None or found.high is None or found.low < found.high
+    limited = Counter(step.rate for step in steps if step.seen is Seen.LIMITED)
+    assert max(limited.values(), default=0) <= 1
+
+
 def test_disturbed_measurements_are_repeated_and_then_given_up():
     """Three in a row are measured again; the fourth ends the search, which says why."""
     steps = [Step(rate=10, seen=Seen.KEPT)]
@@ -267,15 +321,17 @@ class Delayed:
     def __init__(self, stop: asyncio.Event) -> None:
         self.looks: Counter[int] = Counter()
         self.stop = stop
+        self.number = -1
 
-    async def plant(self, number: int) -> bool:
-        if number == 4:
+    async def plant(self) -> bool:
+        self.number += 1
+        if self.number == 4:
             self.stop.set()
-        return number != 1
+        return self.number != 1
 
-    async def visible(self, number: int) -> bool:
-        self.looks[number] += 1
-        return number != 2 and self.looks[number] > 3
+    async def visible(self) -> bool:
+        self.looks[self.number] += 1
+        return self.number != 2 and self.looks[self.number] > 3
 
 
 async def test_freshness_counts_shown_markers_and_names_those_that_never_showed():

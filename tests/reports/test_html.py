@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from reports.html import LIMITS, render_html
-from reports.model import RunReport
+from reports.model import RunReport, build_report
+from tests.reports.factory import PASSES, journal, load_result
 
 VOID = {"meta", "link", "br", "line", "polyline", "img", "input", "hr"}
 
@@ -93,6 +96,26 @@ def test_an_odd_level_or_time_does_not_break_the_page(cut_short: RunReport) -> N
     """A journal of a later version may hold what we do not know."""
     assert "never ended" not in render_html(cut_short)
     assert "Could not tell" in render_html(cut_short)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (40.0, 44.0, "40.0 to 44.0 requests/s; why"),
+        (40.0, None, "40.0 to more requests/s; why"),
+        (None, 44.0, "0 to 44.0 requests/s; why"),
+        (None, None, "unknown; why"),
+    ],
+)
+def test_the_limit_is_an_interval_or_unknown(
+    low: float | None, high: float | None, said: str, tmp_path: Path
+) -> None:
+    """A search of which nothing came does not read as an interval of everything."""
+    load = msgspec.structs.replace(
+        load_result(), knee_low_rps=low, knee_high_rps=high, knee_why="why"
+    )
+    page = Page(render_html(build_report(journal(tmp_path / "r", PASSES, load=(load,)))))
+    assert f"Limit{said}" in page.text
 
 
 def contrast(first: str, second: str) -> float:
