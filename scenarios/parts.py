@@ -24,7 +24,7 @@ from conformance.traffic import TrafficOutcome, reconcile_traffic
 from conformance.wall_clock import WallClock
 from reports.facts import ExitStatus
 from reports.journal import JournalWriter
-from reports.records import Delivered, LoadResult, OutcomeRange, Phase
+from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
 from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
 from scenarios.errors import UsageProblem
@@ -190,6 +190,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
             web_port=part.web_port,
             master_bind=part.master_bind,
             workers=part.workers,
+            locustfile=Path(part.locustfile) if part.locustfile else None,
         ),
     )
     try:
@@ -239,7 +240,21 @@ def _levers(bench: Bench) -> dict[str, Callable[[], object]]:
 
     forms = {"restart": bench.target.restart, "maintenance": bench.target.maintenance}
     found = {name: lever(name) for name, form in forms.items() if form is not None}
-    return found if bench.restart is None else {**found, "restart": bench.restart}
+    return found if bench.restart is None else {**found, "restart": _restart(bench)}
+
+
+def _restart(bench: Bench) -> Callable[[], Hook]:
+    """The embedded reference's own restart, recorded as a target's hook is."""
+    restart = bench.restart
+    assert restart is not None
+
+    def pull() -> Hook:
+        restart()
+        hook = Hook(hook="restart", at=our_stamp(), stage=LOAD_FLEET)
+        bench.writer.write(hook)
+        return hook
+
+    return pull
 
 
 async def run_checks_part(bench: Bench, part: ChecksPart) -> None:

@@ -60,6 +60,8 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     master_bind: str | None = None
     """Be Locust's master on this address for `workers` workers on other hosts."""
     workers: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    locustfile: str = ""
+    """A locustfile with users of your own, instead of the reactor; one process."""
     calibrate: bool = False
     """Measure the null sink of the machine first."""
     find_limit: bool = False

@@ -69,6 +69,12 @@ class _Finite(click.FloatRange):
     metavar="PORT",
     help="Show Locust's web page on this port of the loopback.",
 )
+@click.option(
+    "--locustfile",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Users of your own instead of the reactor.",
+)
 @click.option("--find-limit", is_flag=True, help="Search for the highest rate that keeps limits.")
 @click.option("--calibrate", is_flag=True, help="Measure the null sink of this machine first.")
 @click.option(
@@ -95,6 +101,7 @@ def command(
     master_bind: str | None,
     workers: int | None,
     web_port: int | None,
+    locustfile: Path | None,
     find_limit: bool,
     calibrate: bool,
     earlier: Path | None,
@@ -113,6 +120,11 @@ def command(
     if (master_bind is None) != (workers is None):
         raise UsageProblem(
             "--master and --workers go together: the address, and how many to expect"
+        )
+    if locustfile is not None and (processes > 1 or master_bind is not None):
+        raise UsageProblem(
+            "--locustfile runs in one process: its users number the fleet's events within it. "
+            "Leave --processes and --master out."
         )
     if find_limit and master_bind is not None:
         raise UsageProblem(
@@ -134,6 +146,7 @@ def command(
                 master_bind=master_bind,
                 workers=workers or 0,
                 web_port=web_port,
+                locustfile=str(locustfile) if locustfile else "",
                 calibrate=calibrate,
                 find_limit=find_limit,
             ),

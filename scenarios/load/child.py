@@ -43,6 +43,12 @@ class FinalWord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     busy_share: float
     cpu_s: float
     elapsed_s: float
+    events: int
+    """Events that its reports speak of, all together: fewer arrived if a report was lost."""
+    ended_s: float = 0.0
+    """When it stopped to send anything fresh, in seconds from its start."""
+    starved_share: float = 0.0
+    """Share of the time in which its loop had work and no processor."""
     backlog_most: int = 0
     unsent: int = 0
     stopped_by: str = ""

@@ -1,16 +1,18 @@
 """From generators' reports to one result: ranges joined, histograms merged, seconds added up.
 
-Pure. Where a generator fell silent, the announced events that it did not account for are
-unknown: it may have sent them.
+Pure. Where a generator fell silent, or one of its reports got lost, the announced events that are
+not accounted for are unknown: it may have sent them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,7 +27,8 @@ from simulator.reactor import Second, merge_ranges
 
 __all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines"]
 
-_SILENT = "the generator ended before it could say"
+_SILENT: Final = "the generator ended before it could say"
+_GAP: Final = "a report of the generator was lost"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,16 +38,25 @@ class Collected:
     ranges: tuple[OutcomeRange, ...] = ()
     seconds: dict[str, dict[int, list[Second]]] = field(default_factory=dict)
     finals: dict[int, FinalWord] = field(default_factory=dict)
+    gaps: frozenset[int] = frozenset()
+    """Workers that said more than arrived here."""
 
     def second_rows(self, lane: str) -> list[tuple[int, list[Second]]]:
         return sorted(self.seconds.get(lane, {}).items())
 
 
 def read_lines(path: Path) -> list[Line]:
-    """All whole lines of a generator's file; the last one may be cut short and is left out."""
+    """All whole lines of a generator's file; the last one may be cut short and is left out.
+
+    So is a line that a full disk cut and the next one was glued to: what it said is missed, and
+    found missing, when the events are counted.
+    """
     decoder = msgspec.json.Decoder(Line)
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    return [decoder.decode(line) for line in lines]
+    found: list[Line] = []
+    for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else []:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decoder.decode(line))
+    return found
 
 
 def collect(lines: Iterable[Line]) -> Collected:
@@ -63,26 +75,30 @@ def collect(lines: Iterable[Line]) -> Collected:
                 ranges[line.worker] += line.ranges
                 if line.final is not None:
                     finals[line.worker] = line.final
+    said = {worker: sum(part.count for part in parts) for worker, parts in ranges.items()}
+    gaps = {worker for worker, word in finals.items() if word.events != said.get(worker, 0)}
     for worker, parts in announced.items():
-        if worker not in finals:
-            ranges[worker] += _unsaid(parts, ranges[worker])
+        if worker not in finals or worker in gaps:
+            why = _GAP if worker in gaps else _SILENT
+            ranges[worker] += _unsaid(parts, ranges[worker], why)
     return Collected(
+        gaps=frozenset(gaps),
         ranges=merge_ranges([part for parts in ranges.values() for part in parts]),
         seconds={lane: dict(found) for lane, found in seconds.items()},
         finals=finals,
     )
 
 
-def _unsaid(announced: list[tuple[int, int]], said: list[OutcomeRange]) -> list[OutcomeRange]:
+def _unsaid(
+    announced: list[tuple[int, int]], said: list[OutcomeRange], why: str
+) -> list[OutcomeRange]:
     """Announced events that no outcome speaks of, as unknown."""
     open_parts: list[OutcomeRange] = []
 
     def unknown(first: int, stop: int) -> None:
         if stop > first:
             open_parts.append(
-                OutcomeRange(
-                    first=first, count=stop - first, outcome=Outcome.UNKNOWN, reason=_SILENT
-                )
+                OutcomeRange(first=first, count=stop - first, outcome=Outcome.UNKNOWN, reason=why)
             )
 
     known = sorted((part.first, part.first + part.count) for part in said)
@@ -113,28 +129,56 @@ def _second(t: int, seconds: list[Second]) -> dict[str, float]:
     response = Histogram()
     for second in seconds:
         response.merge(Histogram.from_sparse(second.response_ns))
-    sparse = response.sparse()
-    return {
+    row = {
         "t": float(t),
         "requests": float(sum(second.requests for second in seconds)),
         "events": float(sum(second.events for second in seconds)),
         "errors": float(sum(sum(second.errors.values()) for second in seconds)),
-        "p50_ms": percentile_ms(sparse, 0.5) or 0.0,
-        "p99_ms": percentile_ms(sparse, 0.99) or 0.0,
     }
+    sparse = response.sparse()
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+        value = percentile_ms(sparse, share)
+        if value is not None:
+            row[name] = value
+    return row
 
 
 def comparable_digest(child: ChildPlan) -> str:
     """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
     plan = msgspec.to_builtins(child.plan)
     plan.pop("seed")
-    form = (child.form.method, child.form.body, child.form.gzip, sorted(child.form.fields.rename))
+    fields = child.form.fields
+    named = (sorted(fields.rename.items()), sorted(fields.drop), sorted(fields.extras.items()))
+    form = (child.form.method, child.form.body, child.form.gzip, named)
     parts = (plan, form, child.fleet.profile_sha256 if child.fleet else "")
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 
-def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResult:
-    """The measured part of a result; judgement and reconciliation are added by others."""
+def _stopped(found: Collected, expected: int, trouble: str) -> str:
+    """Why the run is not whole, in words; empty when it is."""
+    words = {word.stopped_by for word in found.finals.values() if word.stopped_by}
+    silent = expected - len(found.finals)
+    if silent > 0:
+        words.add(f"{silent} of {expected} generators ended before they could say what they sent")
+    if found.gaps:
+        words.add(f"reports of {len(found.gaps)} of {expected} generators were lost")
+    return "; ".join([*sorted(words), *([trouble] if trouble else [])])
+
+
+def _ended_s(found: Collected, expected: int) -> float | None:
+    """When the first generator stopped to send; None where no one can say."""
+    if len(found.finals) < expected:
+        return None
+    return min((word.ended_s for word in found.finals.values()), default=None)
+
+
+def load_result(
+    child: ChildPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
+) -> LoadResult:
+    """The measured part of a result; judgement and reconciliation are added by others.
+
+    `expected`: how many generators there were to be. `trouble`: what else went wrong, in words.
+    """
     plan = child.plan
     rows, reads = found.second_rows(INGEST), found.second_rows(READS)
     every = [second for _, seconds in rows for second in seconds]
@@ -143,6 +187,7 @@ def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResul
         errors.update(second.errors)
     counts = _by_outcome(found.ranges)
     finals = found.finals.values()
+    stopped = _stopped(found, expected, trouble)
     warmup = plan.shape.warmup_s
     return LoadResult(
         scenario=plan.name,
@@ -165,7 +210,9 @@ def load_result(child: ChildPlan, found: Collected, *, engine: str) -> LoadResul
         seconds=tuple(_second(t, seconds) for t, seconds in rows),
         generator_cpu_share=max((word.busy_share for word in finals), default=None),
         generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
-        stopped_by="; ".join(sorted({word.stopped_by for word in finals if word.stopped_by})),
+        machine_lost_share=max((word.starved_share for word in finals), default=None),
+        stopped_by=stopped,
+        ended_s=_ended_s(found, expected) if stopped else None,
         unsent=sum(word.unsent for word in finals),
         workers=max(len(found.finals), 1),
         batch=plan.requests.batch,

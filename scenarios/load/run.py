@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from reports.records import FleetDeclared, LoadResult, OutcomeRange
+from reports.records import FleetDeclared, Hook, LoadResult, OutcomeRange
 from scenarios.embedded import die_with_parent
 from scenarios.errors import OwnError, UsageProblem
 from scenarios.load.child import ChildPlan, Line, Report, encode
@@ -33,7 +34,7 @@ from scenarios.load.machine import lost_share
 from scenarios.load.plan import LoadPlan
 from scenarios.load.station import INGEST
 from scenarios.load.verdict import judged
-from simulator.delivery import HttpForm
+from simulator.delivery import BodyForm, HttpForm
 
 __all__ = ["LOAD_FILE", "Locust", "Progress", "ReadsFrom", "run_load"]
 
@@ -81,10 +82,20 @@ class Locust:
     workers: int = 0
     cpu: int | None = None
     """Pin the generator to this core (one process only)."""
+    locustfile: Path | None = None
+    """Somebody's own users instead of the reactor; they keep `locustfiles.books`."""
 
-    def arguments(self, html: Path) -> list[str]:
-        """Locust's own flags."""
-        flags = ["-f", str(_LOCUSTFILE), "--html", str(html), "--only-summary"]
+    @property
+    def generators(self) -> int:
+        """How many processes send."""
+        return self.workers if self.master_bind is not None else self.processes
+
+    def arguments(self, html: Path, plan: LoadPlan) -> list[str]:
+        """Locust's own flags. The reactor's locustfile has a shape; others are told how long."""
+        flags = ["-f", str(self.locustfile or _LOCUSTFILE), "--html", str(html), "--only-summary"]
+        if self.locustfile is not None:
+            users = str(plan.requests.connections)
+            flags += ["-u", users, "-r", users, "-t", f"{math.ceil(plan.shape.duration_s)}s"]
         flags += (
             ["--headless"] if self.web_port is None else [*_WEB, "--web-port", str(self.web_port)]
         )
@@ -142,16 +153,26 @@ async def run_load(
         read_headers=dict(reads.headers) if reads else {},
         cpu=locust.cpu,
     )
-    _check_parts(plan, reads, levers or {})
+    _check_parts(plan, reads, levers or {}, locust)
+    if plan.requests.poison_every and ingest.body is BodyForm.JSON_OBJECT:
+        raise UsageProblem(
+            f"load scenario {plan.name} puts a broken line beside others, and this target takes "
+            "one event a request. Leave `requests.poison_every` out."
+        )
     fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if canary else []
     out = out_dir / LOAD_FILE
     out.unlink(missing_ok=True)
 
-    def settle() -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+    faults = _Faults(plan, levers or {})
+
+    def settle(status: int | None) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         found = collect(read_lines(out))
-        result = load_result(child, found, engine=_engine(locust))
-        share = max(lost, default=None)
+        trouble = "; ".join(filter(None, (_bad_end(status), faults.trouble())))
+        result = load_result(
+            child, found, engine=_engine(locust), expected=locust.generators, trouble=trouble
+        )
+        share = max([*lost, *filter(None, [result.machine_lost_share])], default=None)
         result = msgspec.structs.replace(
             result,
             null_sink_rps=null_sink_rps,
@@ -168,15 +189,15 @@ async def run_load(
             async with asyncio.TaskGroup() as group:
                 if marker is not None:
                     group.create_task(fresh.watch(marker, over))
-                await _follow(process, out, plan, progress, levers or {})
+                await _follow(process, out, plan, progress, faults)
                 over.set()
         if canary:
             lost.append(await asyncio.to_thread(lost_share))
     except BaseException:
         if keep is not None:
-            keep(*settle())
+            keep(*settle(None))
         raise
-    result, ranges = settle()
+    result, ranges = settle(process.returncode)
     if result.generator_cpu_share is None and not ranges:
         raise OwnError(
             f"Locust ended with status {process.returncode} and without a word of what it sent: "
@@ -185,10 +206,32 @@ async def run_load(
     return result, ranges
 
 
+def _bad_end(status: int | None) -> str:
+    """What Locust's exit status says, where it is not one of its own two (1: requests failed)."""
+    if status in (None, 0, 1):
+        return ""
+    how = f"was ended by signal {-status}" if status and status < 0 else f"ended with {status}"
+    return f"the load generator {how}"
+
+
 def _check_parts(
-    plan: LoadPlan, reads: ReadsFrom | None, levers: Mapping[str, Callable[[], object]]
+    plan: LoadPlan,
+    reads: ReadsFrom | None,
+    levers: Mapping[str, Callable[[], object]],
+    locust: Locust,
 ) -> None:
     """Raises UsageProblem where the plan asks for what this target or run does not offer."""
+    if plan.requests.connections < locust.generators:
+        raise UsageProblem(
+            f"load scenario {plan.name} has {plan.requests.connections} connections for "
+            f"{locust.generators} generators, and one without a connection sends nothing. Raise "
+            "`requests.connections`, or take fewer generators."
+        )
+    if locust.locustfile is not None and (plan.reads.share or plan.requests.twin_every):
+        raise UsageProblem(
+            f"load scenario {plan.name} mixes reads or repeated batches in, and a locustfile of "
+            "your own decides that itself. Take a scenario without, such as `steady`."
+        )
     if plan.reads.share and reads is None:
         raise UsageProblem(
             f"load scenario {plan.name} mixes reads in, but nobody said where to read"
@@ -212,6 +255,31 @@ def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
     )
 
 
+class _Faults:
+    """What the plan has done to the target, when, and whether it was done."""
+
+    def __init__(self, plan: LoadPlan, levers: Mapping[str, Callable[[], object]]) -> None:
+        self._moments, self._levers = _moments(plan), levers
+        self._failed: list[str] = []
+
+    def due(self, running_s: float) -> bool:
+        """Whether the next one is to be done, so long after the start."""
+        return bool(self._moments) and running_s >= self._moments[0][0]
+
+    async def pull(self) -> None:
+        """Do the next one, in this thread: a target started from another would end with it."""
+        moment, name = self._moments.pop(0)
+        pulled = self._levers[name]()
+        done = await pulled if inspect.isawaitable(pulled) else pulled
+        if isinstance(done, Hook) and not done.ok:
+            self._failed.append(f"{name} at {moment:g} s did not work: {done.error[:200]}")
+
+    def trouble(self) -> str:
+        """What was to be done and was not, in words; empty when all of it was."""
+        missed = [f"{name} at {moment:g} s was not reached" for moment, name in self._moments]
+        return "; ".join([*self._failed, *missed])
+
+
 class _Freshness:
     """What the freshness watch found, readable at any time."""
 
@@ -226,7 +294,8 @@ class _Freshness:
 def _engine(locust: Locust) -> str:
     from importlib.metadata import version
 
-    return f"locust {version('locust')}, reactor"
+    users = locust.locustfile.name if locust.locustfile else "reactor"
+    return f"locust {version('locust')}, {users}"
 
 
 @contextlib.asynccontextmanager
@@ -248,7 +317,7 @@ async def _locust(
                 sys.executable,
                 "-m",
                 "locust",
-                *locust.arguments(out_dir / "locust.html"),
+                *locust.arguments(out_dir / "locust.html", child.plan),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -279,24 +348,20 @@ async def _follow(
     out: Path,
     plan: LoadPlan,
     progress: Callable[[Progress], None] | None,
-    levers: Mapping[str, Callable[[], object]],
+    faults: _Faults,
 ) -> None:
-    """Wait for the child's end, tell how far it is, and pull the lever when it is time."""
+    """Wait for the child's end, tell how far it is, and do to the target what is due."""
     began = time.monotonic()
     limit_s = plan.shape.duration_s + plan.requests.drain_s + _START_S + _STOP_S
     tail = _Tail(out)
-    moments = _moments(plan)
     ended = asyncio.ensure_future(process.wait())
     try:
         while not ended.done() and time.monotonic() - began < limit_s:
             await asyncio.wait([ended], timeout=_POLL_S)
             if tail.read() and progress is not None:
                 progress(tail.progress(plan.shape.duration_s))
-            if moments and tail.running_s() >= moments[0][0] and not ended.done():
-                # In this thread: a target started from a helper thread would end with it.
-                pulled = levers[moments.pop(0)[1]]()
-                if inspect.isawaitable(pulled):
-                    await pulled
+            if faults.due(tail.running_s()) and not ended.done():
+                await faults.pull()
     finally:
         ended.cancel()
 

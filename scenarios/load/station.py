@@ -60,6 +60,8 @@ class Station:
         self.done = False
         self._report = report
         self._cpu_began = 0.0
+        self._events = 0
+        self._failed = ""
         self._fleet_rates: list[float] = []
         if child.fleet is not None and child.plan.shape.arrivals == "fleet":
             self._fleet_rates = arrivals_per_second(child.fleet, child.plan, child.first_event)
@@ -75,7 +77,7 @@ class Station:
                 most_backlog=requests.most_backlog,
             ),
             system=system,
-            on_second=lambda second: self._pass_on(None),
+            on_second=lambda second: self._pass_on(),
         )
         self.ingest = lanes[0]
         for lane in lanes[1:]:
@@ -95,15 +97,18 @@ class Station:
         self.engine.disconnect(self.ingest)
 
     def run(self) -> None:
-        """Carry the plan out. Everything sent is reported when this returns."""
+        """Carry the plan out. Everything sent is reported when this returns, or raises."""
         if self.child.cpu is not None:
             os.sched_setaffinity(0, {self.child.cpu})
         self._cpu_began = time.process_time()
         try:
             self.engine.run()
+        except BaseException as error:
+            self._failed = f"the generator failed: {type(error).__name__}: {error}"
+            raise
         finally:
             self.done = True
-            self._pass_on(self._final())
+            self._pass_on(last=True)
 
     def _final(self) -> FinalWord:
         engine, cpu_s = self.engine, time.process_time() - self._cpu_began
@@ -111,25 +116,30 @@ class Station:
         return FinalWord(
             # Time that the machine took from a busy loop is not the loop's own work.
             busy_share=min(engine.busy_share, cpu_s / elapsed_s),
+            starved_share=max(engine.busy_share - cpu_s / elapsed_s, 0.0),
             cpu_s=cpu_s,
             elapsed_s=elapsed_s,
+            events=self._events,
+            ended_s=engine.ended_ns / 1e9,
             backlog_most=max(lane.backlog_most for lane in engine.lanes),
-            unsent=self.ingest.unsent,
-            stopped_by=engine.stopped_by,
+            unsent=sum(lane.unsent for lane in engine.lanes),
+            stopped_by=self._failed or engine.stopped_by,
         )
 
-    def _pass_on(self, final: FinalWord | None) -> None:
-        for lane in self.engine.lanes:
+    def _pass_on(self, *, last: bool = False) -> None:
+        """Report what is finished; the ingestion lane goes last, as the final word is its."""
+        for lane in reversed(self.engine.lanes):
             seconds, ranges = lane.recorder.take()
-            last = final if lane is self.ingest else None
-            if seconds or ranges or last:
+            self._events += sum(part.count for part in ranges)
+            final = self._final() if last and lane is self.ingest else None
+            if seconds or ranges or final:
                 self._report(
                     Report(
                         worker=self.worker,
                         lane=lane.name,
                         seconds=tuple(seconds),
                         ranges=tuple(ranges),
-                        final=last,
+                        final=final,
                     )
                 )
 

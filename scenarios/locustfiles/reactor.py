@@ -58,6 +58,12 @@ def _unpatched() -> System:
     )
 
 
+def _write_all(out: int, data: bytes) -> None:
+    """Write all of it: a disk that is nearly full takes a part, and then none. Raises OSError."""
+    while data:
+        data = data[os.write(out, data) :]
+
+
 class _Run:
     """What this process does in the current run; one per process."""
 
@@ -71,6 +77,7 @@ class _Run:
         """Lines that wait for the next report to the master."""
         self.out: int | None = None
         self.finals: set[int] = set()
+        self.started = False
         self.expected = 1
 
     @property
@@ -82,7 +89,7 @@ class _Run:
     def keep(self, line: Line) -> None:
         """Write a line down (local, master) or have it travel (worker)."""
         if self.out is not None:
-            os.write(self.out, encode(line) + b"\n")
+            _write_all(self.out, encode(line) + b"\n")
             if isinstance(line, Report) and line.final is not None:
                 self.finals.add(line.worker)
         elif isinstance(line, Announced):
@@ -171,7 +178,7 @@ class PlannedShape(LoadTestShape):
         if time.perf_counter() - self.start_time > limit_s:
             return None
         connections = plan.plan.requests.connections
-        return connections, float(min(connections, 100))
+        return connections, float(connections)
 
 
 def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
@@ -200,7 +207,11 @@ def _on_start(environment: Environment, **kwargs: Any) -> None:
         if RUN.plan is not None:
             RUN.begin()
         return
-    RUN.finals.clear()
+    if RUN.started:
+        # From Locust's web page: the events of a second run would be those of the first again.
+        RUN.runner.quit()
+        return
+    RUN.started = True
     if isinstance(runner, runners.MasterRunner):
         clients = [*runner.clients.ready, *runner.clients.spawning, *runner.clients.running]
         RUN.expected = len(clients)

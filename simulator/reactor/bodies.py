@@ -9,6 +9,7 @@ of announced blocks without an outcome are unknown, not forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ import msgspec
 import numpy as np
 
 from reports.records import OutcomeRange
-from simulator.delivery.forms import BodyForm, HttpForm, encode_ndjson
+from simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
 from simulator.reactor.address import Address, address_of
 
 __all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "request_head"]
@@ -27,8 +28,10 @@ Buffer = bytes | memoryview
 _NEWLINE: Final = ord("\n")
 _LEASE: Final = 16
 """Blocks announced at once."""
-_POISON: Final = b'{"log_id": "broken\n'
-"""A line that no JSON reader takes."""
+_BROKEN_LINE: Final = b'{"log_id": "broken\n'
+"""A line that no JSON reader takes; for NDJSON, whose other lines stay readable."""
+_BROKEN_EVENT: Final = b'{"log_id":"broken"}\n'
+"""An event that lacks all but its id; for an array, which one broken element would break whole."""
 
 
 class Batch(msgspec.Struct, gc=False):
@@ -124,7 +127,8 @@ class FleetBodies:
 
     `ndjson(first, count)` draws and encodes events; `announce(ranges)` is called before any
     event of those ranges can be sent. Every `poison_every`-th batch gets a broken line at its
-    end, which the target must refuse and nothing else.
+    end, which the target must refuse and nothing else; a form of one event a request has no room
+    for one.
     """
 
     def __init__(
@@ -156,8 +160,12 @@ class FleetBodies:
         self._cut_so_far = 0
         self._last_head = (-1, b"")
         """The head of the last batch and the length of the body that it tells of."""
+        plain = not form.fields and not form.gzip
+        self._array = plain and form.body is BodyForm.JSON_ARRAY
         # A block goes out as it is where a slice of it is already a body.
-        self._sliced = not form.fields and not form.gzip and form.body is not BodyForm.JSON_ARRAY
+        self._sliced = plain and not self._array
+        # The bracket that opens an array stands at the end of the head.
+        self._head_end = b"\r\n\r\n[" if self._array else b"\r\n\r\n"
 
     def _numbers(self) -> Iterator[tuple[int, int]]:
         block = self._worker
@@ -195,26 +203,51 @@ class FleetBodies:
     def _cut(self, first: int, count: int) -> Iterator[Batch]:
         block = self._ndjson(first, count)
         marks = _marks(block, count, self._batch)
+        if self._array:
+            block = _as_arrays(block, marks)
         view = memoryview(block)
-        tail = 1 if self.form.body is BodyForm.JSON_OBJECT else 0
         for number, (start, stop) in enumerate(pairwise(marks)):
             at = number * self._batch
-            body: Buffer = view[start : stop - tail]
-            if not self._sliced:
-                body = encode_ndjson(self.form, bytes(view[start:stop]))
-            yield self._batch_of(body, first + at, min(self._batch, count - at))
+            events = min(self._batch, count - at)
+            self._cut_so_far += 1
+            if self._poison_every and self._cut_so_far % self._poison_every == 0:
+                # Of the lines as they were drawn, whatever has become of the block.
+                lines = self._ndjson(first + at, events) if self._array else view[start:stop]
+                yield self._batch_of(self._poisoned(bytes(lines)), first + at, events, True)
+            else:
+                yield self._batch_of(self._body(view, start, stop), first + at, events, False)
 
-    def _batch_of(self, body: Buffer, first: int, count: int) -> Batch:
-        self._cut_so_far += 1
-        poisoned = bool(self._poison_every) and self._cut_so_far % self._poison_every == 0
-        if poisoned:
-            body = bytes(body) + _POISON
+    def _body(self, view: memoryview, start: int, stop: int) -> Buffer:
+        if self._sliced or self._array:
+            return view[start : stop - (self.form.body is BodyForm.JSON_OBJECT)]
+        return encode_ndjson(self.form, bytes(view[start:stop]))
+
+    def _poisoned(self, lines: bytes) -> bytes:
+        """A body with a broken line behind its events."""
+        if self.form.body is not BodyForm.NDJSON:
+            body = encode_ndjson(self.form, lines + _BROKEN_EVENT)
+            return body.removeprefix(b"[") if self._array else body
+        body = encode_ndjson(replace(self.form, gzip=False), lines) + _BROKEN_LINE
+        return compress(body) if self.form.gzip else body
+
+    def _batch_of(self, body: Buffer, first: int, count: int, poisoned: bool) -> Batch:
         length, head = self._last_head
         if length != len(body):
-            head = self._head + b"%d\r\n\r\n" % len(body)
+            head = self._head + b"%d" % (len(body) + self._array) + self._head_end
             self._last_head = (len(body), head)
         size = len(head) + len(body)
         return Batch(head, body, first, count, size, poisoned=poisoned, plain=not poisoned)
+
+
+def _as_arrays(block: Buffer, marks: list[int]) -> Buffer:
+    """Lines as arrays but for the bracket that opens each: newlines become commas, the last of a
+    batch the bracket that closes it. In the block's own memory, where it may be written to."""
+    text = np.frombuffer(block, dtype=np.uint8)
+    if not text.flags.writeable:
+        text = text.copy()
+    text[text == _NEWLINE] = ord(",")
+    text[np.array(marks[1:]) - 1] = ord("]")
+    return text.data
 
 
 def _marks(block: Buffer, count: int, batch: int) -> list[int]:

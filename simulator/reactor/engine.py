@@ -127,6 +127,11 @@ class Engine:
                 lane.stop(self._end)
 
     @property
+    def ended_ns(self) -> int:
+        """When it stopped to send anything fresh, from the start of the run."""
+        return self._end - self._start
+
+    @property
     def busy_share(self) -> float:
         """Share of the time in which the loop was not waiting, 0 … 1."""
         return 1 - self.idle_ns / self.elapsed_ns if self.elapsed_ns else 0.0

@@ -88,17 +88,21 @@ class Sink:
         self.seen: Counter[str] = Counter()
         self.bodies: list[tuple[dict[str, str], bytes]] = []
         self.reads = 0
+        self.refused: list[int] = []
+        """Events refused, one entry a request."""
 
     def take(self, events: list) -> bytes:
         refused, accepted, duplicates = [], 0, 0
         for line, event in enumerate(events, start=1):
-            if not isinstance(event, dict) or event.get("log_total_bytes", 0) < 0:
+            broken = not isinstance(event, dict) or event["log_id"] == "broken"
+            if broken or event.get("log_total_bytes", 0) < 0:
                 refused.append({"line": line, "reason": "not an event"})
                 continue
             duplicates += event["log_id"] in self.stored
             accepted += 1
             self.seen[event["log_id"]] += 1
             self.stored[event["log_id"]] = event
+        self.refused.append(len(refused))
         said = {"accepted": accepted, "duplicates": duplicates, "refused": refused}
         return json.dumps(said).encode()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.facts import Outcome
+from reports.facts import ExitStatus, Outcome
+from reports.records import Hook
+from reports.verdicts import load_status
 from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, calibrate, carry_out
-from scenarios.load.child import ChildPlan, encode
-from scenarios.load.collect import collect, read_lines
 from scenarios.load.plan import load_plan, with_changes
 from scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
 from scenarios.load.traffic import load_fleet
@@ -155,10 +155,41 @@ async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(tmp
                 await asyncio.sleep(0.05)
             for pid in _locusts_of(tmp_path):
                 os.kill(pid, signal.SIGKILL)
-            _, ranges = await task
+            result, ranges = await task
     accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
     assert accepted <= set(sink.stored) <= accepted | unknown
     assert unknown
+    assert "ended by signal 9" in result.stopped_by
+    assert "1 of 1 generators" in result.stopped_by
+
+
+async def test_fewer_connections_than_generators_are_refused(tmp_path):
+    """One without a connection would send nothing, and the run would look whole."""
+    plan, fleet = planned(requests={"connections": 1})
+    with pytest.raises(UsageProblem, match="connections"):
+        await run_load(
+            plan,
+            ingest=form(9),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            locust=Locust(processes=2),
+        )
+
+
+async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_path):
+    """A restart that failed, and one that was not reached."""
+    plan, fleet = planned(duration_s=2, faults={"restart_at_share": [0.2, 1.0]})
+    failed = Hook(hook="restart", at="2026-05-04 13:00:00", ok=False, error="exit status 3: no")
+    with serving(Sink().handle) as port:
+        result, _ = await run_load(
+            plan,
+            ingest=form(port),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            levers={"restart": lambda: failed},
+        )
+    assert "restart at 0.4 s did not work: exit status 3: no" in result.stopped_by
+    assert load_status(result) is ExitStatus.COULD_NOT_TELL
 
 
 def _locusts_of(folder: Path) -> list[int]:
@@ -231,26 +262,43 @@ async def test_calibration_measures_the_generator_against_a_sink_that_stores_not
     assert await calibrate(errand) > 100
 
 
-def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(tmp_path):
-    """FastHttpUser with the fleet's own events: accepted is what the sink holds."""
-    plan, fleet = planned()
+async def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(tmp_path):
+    """FastHttpUser with the fleet's own events, killed where it stands when its time is over."""
+    plan, fleet = planned(duration_s=3, requests={"connections": 4})
     sink = Sink()
-    with serving(sink.handle) as port:
-        child = ChildPlan(plan=plan, form=form(port), fleet=fleet.identity("load"))
-        (tmp_path / "plan.json").write_bytes(encode(child))
-        environment = {
-            **os.environ,
-            "TRUEUP_PLAN": str(tmp_path / "plan.json"),
-            "TRUEUP_OUT": str(tmp_path / LOAD_FILE),
-        }
-        flags = ["--headless", "-u", "4", "-r", "4", "-t", "2s", "--stop-timeout", "5"]
-        subprocess.run(
-            [sys.executable, "-m", "locust", "-f", str(LOCUSTFILES / "fasthttp.py"), *flags],
-            env=environment,
-            check=True,
-            capture_output=True,
-            timeout=60,
+    plain = sink.handle
+
+    async def slow(reader, writer):
+        await asyncio.sleep(0)
+        await plain(reader, writer)
+
+    with serving(slow) as port:
+        result, ranges = await run_load(
+            plan,
+            ingest=form(port),
+            fleet=fleet.identity("load"),
+            out_dir=tmp_path,
+            locust=Locust(locustfile=LOCUSTFILES / "fasthttp.py"),
         )
-    ranges = collect(read_lines(tmp_path / LOAD_FILE)).ranges
-    assert ids(fleet, ranges) == set(sink.stored)
-    assert len(sink.stored) >= 400
+    accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
+    assert accepted <= set(sink.stored) <= accepted | unknown
+    assert len(accepted) >= 400
+    assert "fasthttp.py" in result.engine
+    assert not result.stopped_by
+    assert len(result.seconds) >= 3
+
+
+def test_a_locustfile_that_is_started_without_a_run_says_how(tmp_path):
+    """A newcomer's first try gets a sentence, not a traceback."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
+    said = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILES / "fasthttp.py"), "--headless"],
+        env=bare,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert said.returncode == 4
+    assert "trueup load SCENARIO --locustfile FILE" in said.stderr
+    assert "Traceback" not in said.stderr

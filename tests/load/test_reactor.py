@@ -182,6 +182,27 @@ def test_a_broken_line_is_refused_and_its_neighbours_are_not():
     assert not any(second.errors for second in seconds)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"gzip": True},
+        {"body": BodyForm.JSON_ARRAY},
+        {"body": BodyForm.JSON_ARRAY, "gzip": True},
+        {"fields": FieldMap(extras={"source": "trueup"})},
+    ],
+    ids=["gzip", "array", "array-gzip", "extras"],
+)
+def test_a_broken_line_breaks_no_form(parts):
+    """Compressed, in an array or with other names, it is one refused event among good ones."""
+    sink = Sink()
+    with serving(sink.handle) as port:
+        _, _, seconds, ranges = loaded(port, events=300, poison_every=3, **parts)
+    assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
+    assert len(sink.stored) == 300
+    assert sum(sink.refused) == 10
+    assert not any(second.errors for second in seconds)
+
+
 def test_refused_lines_are_told_apart_from_accepted_ones():
     """The answer's refused lines become ranges of their own."""
     sink = Sink()
