@@ -109,7 +109,8 @@ class Facts:
                 self._deliveries.append(record)
             case Hook():
                 self.hooks.append(record)
-            case ReadingSeen():
+            case ReadingSeen() if not self._part or record.reading.how == "declared":
+                # What the checks probe comes to be known before or after: traffic rests on neither.
                 self.readings[record.reading.name] = record.reading
             case Phase(state="begin") if record.name.startswith("judge "):
                 self.stages.append(record.name.removeprefix("judge "))

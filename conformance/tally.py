@@ -24,6 +24,11 @@ class Tally:
         self._exchanges: dict[int, None] = {}
         self._troubles: dict[str, int] = {}
 
+    @property
+    def differences(self) -> int:
+        """How many places were found where the law is broken."""
+        return len(self._differences)
+
     def saw(self, amount: int = 1) -> None:
         """Count something that could have refuted the law and did not, or did."""
         self._evidence += amount

@@ -1,33 +1,28 @@
 """Reads what a target reports of fleet or load traffic, and has it judged: one thin shell.
 
 Called once the traffic is sent. Polls until the graph shows as many requests as were sent, or the
-declared freshness is over; then reads each view once, and whatever differs once more.
+declared freshness is over; then reads each view once. Whatever differs is read again until the
+declared freshness is over: only then is a target convicted that may have been late.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from conformance.client import ReadClient
 from conformance.errors import one_error
 from conformance.facts import Facts
 from conformance.model import Ask
 from conformance.ports import SentTraffic
-from conformance.reconcile import Expected, judge_traffic
+from conformance.reconcile import judge_case, looks, to_ask_again
 from conformance.recorder import Recorder
 from conformance.rows import time_text
 from conformance.target_values import Target
-from conformance.traffic_asks import (
-    fence_asks,
-    graph_asks,
-    log_id_asks,
-    log_walk_asks,
-    stage_of,
-    summary_asks,
-)
+from conformance.traffic_asks import fence_asks, graph_asks, log_asks, stage_of
+from conformance.traffic_case import Case
 from conformance.verdicts import exit_status
 from conformance.wall_clock import OurClock, WallClock
 from reports.facts import CheckResult, ExitStatus, Reading, TieOut, Verdict
@@ -39,6 +34,12 @@ __all__ = ["TrafficOutcome", "reconcile_traffic"]
 UNDECLARED_FRESHNESS_S: Final = 35.0
 POLL_S: Final = 0.1
 POLL_MOST_S: Final = 2.0
+AGAIN_S: Final = 0.5
+"""First pause before what differs is read again; each is twice the one before."""
+SPARE_READS: Final = 4
+"""Reads that the budget must still allow for one to be made before the freshness is over."""
+
+_Judged: TypeAlias = tuple[list[CheckResult], list[TieOut]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +90,7 @@ async def reconcile_traffic(
                 "bytes": shape.bytes,
             },
             part=part,
+            requests=target.budget.requests,
         )
     )
     with one_error():
@@ -98,17 +100,13 @@ async def reconcile_traffic(
 async def _reconciled(
     target: Target, recorder: Recorder, clock: OurClock, sent: SentTraffic, part: str
 ) -> TrafficOutcome:
-    expected = Expected(sent)
+    limit_s = float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S))
     async with ReadClient(target, recorder, clock) as client:
-        shell = _Shell(client, recorder, clock, expected, part)
-        await shell.settle(
-            Expected.as_read(sent, target.readings),
-            float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S)),
-        )
-        results, rows = await shell.read(1)
-        if any(result.verdict is Verdict.FAIL for result in results):
-            await clock.sleep(0.5)
-            results, rows = await shell.read(2)
+        shell = _Shell(client, recorder, clock, sent, part, limit_s)
+        await shell.settle()
+        results, rows = await shell.read()
+        while shell.in_doubt(results):
+            results, rows = await shell.read_again(results)
         for row in rows:
             recorder.write(TieOutSeen(part=part, row=row))
         for result in results:
@@ -129,59 +127,102 @@ class _Shell:
         client: ReadClient,
         recorder: Recorder,
         clock: OurClock,
-        expected: Expected,
+        sent: SentTraffic,
         part: str,
+        limit_s: float,
     ) -> None:
+        """`limit_s` is how late a view may be after the traffic was sent, which is now."""
         self._client = client
         self._recorder = recorder
         self._clock = clock
-        self._expected = expected
         self._part = part
+        self._until = clock.monotonic() + limit_s
+        self._attempt = 0
+        self._late = False
+        self._pause = AGAIN_S
+        self._cost = 0
+        self._first = Case.of(self._facts, sent, part)
 
     @property
     def _facts(self) -> Facts:
         return Facts(self._recorder.records, part=self._part)
 
-    async def settle(self, expected: Expected, limit_s: float) -> None:
+    @property
+    def _case(self) -> Case:
+        """The case as it stands, from everything that was recorded so far."""
+        return self._first.anew(self._facts)
+
+    async def settle(self) -> None:
         """Poll the graphs until they show what was sent, three times in a row."""
-        cells, slack = self._expected.cells, self._expected.slack
-        started = self._clock.monotonic()
+        stage = f"{stage_of(self._part)} wait"
+        questions = graph_asks(self._facts, self._first.events, 9)
         pause, sights, attempt = POLL_S, 0, 0
-        while sights < 3 and self._clock.monotonic() - started < limit_s:
+        while sights < 3 and self._clock.monotonic() < self._until:
             attempt += 1
-            questions = graph_asks(self._facts, cells, slack, 9)
-            await self._ask([ask for ask, _ in questions], f"{stage_of(self._part)} wait", attempt)
-            sights = sights + 1 if self._all_there(expected, questions) else 0
+            await self._ask((ask for ask, _ in questions), stage, attempt)
+            sights = sights + 1 if self._all_there(questions, stage) else 0
             if not sights:
                 await self._clock.sleep(pause)
                 pause = min(pause * 1.5, POLL_MOST_S)
 
-    def _all_there(self, expected: Expected, questions: Sequence[tuple[Ask, str]]) -> bool:
-        facts = self._facts
+    def _all_there(self, questions: Sequence[tuple[Ask, str]], stage: str) -> bool:
+        """Whether the graphs show all of the traffic beside what is known to be there besides."""
+        facts, expected = self._facts, self._first.sums
         for ask, network in questions:
-            points, _, _ = facts.points(f"{stage_of(self._part)} wait", ask)
+            points, _, _ = facts.points(stage, ask)
             customer = facts.scene.customers[ask.tenant]
             sent = sum(
-                sure.requests
-                for (number, lane, _), (sure, _) in expected.days.items()
-                if (number, lane) == (customer, network)
+                span.sure.requests + expected.beside_lane(lane, own_users=False).sure.requests
+                for lane, span in expected.days.items()
+                if lane[:2] == (customer, network)
             )
             if sum(point.requests for point in points) < sent:
                 return False
         return True
 
-    async def read(self, attempt: int) -> tuple[list[CheckResult], list[TieOut]]:
+    async def read(self) -> _Judged:
         """Read every view once and judge."""
-        cells, slack = self._expected.cells, self._expected.slack
-        facts, stage = self._facts, stage_of(self._part)
-        await self._ask(fence_asks(facts, cells, slack, 1), stage, attempt)
-        await self._ask(summary_asks(facts, cells, slack), stage, attempt)
-        await self._ask(fence_asks(facts, cells, slack, 2), stage, attempt)
-        await self._ask(log_walk_asks(facts, cells, slack), stage, attempt)
-        await self._ask(log_id_asks(facts, self._expected.sent), stage, attempt)
-        return judge_traffic(self._recorder.records, self._expected.sent, self._part)
+        return await self._read([walk.ask for walk in self._case.walks], None)
 
-    async def _ask(self, questions: Sequence[Ask], stage: str, attempt: int) -> None:
+    async def _read(self, walks: Sequence[Ask], logs: Sequence[Ask] | None) -> _Judged:
+        """Read and judge. Of the logs, what was never asked, and `logs`; None: all of it."""
+        self._attempt += 1
+        before = self._client.pacer.made
+        expected, stage = self._first.events, self._first.stage
+        await self._now(fence_asks(self._facts, expected, 1))
+        await self._now(walks)
+        await self._now(fence_asks(self._facts, expected, 2))
+        facts = self._facts
+        every = log_asks(facts, expected, stage)
+        again = every if logs is None else logs
+        await self._now([*again, *(ask for ask in every if facts.answer(stage, ask) is None)])
+        case = self._case
+        places = looks(case)
+        if places:
+            await self._now(look.ask for look in places)
+            case = self._case
+        self._cost = self._client.pacer.made - before
+        return judge_case(case)
+
+    def in_doubt(self, results: Sequence[CheckResult]) -> bool:
+        """Whether something differs that may only be late: each is read twice at least."""
+        return not self._late and any(result.verdict is Verdict.FAIL for result in results)
+
+    async def read_again(self, results: Sequence[CheckResult]) -> _Judged:
+        """Wait, and read again what differs; for the last time when the freshness is over."""
+        left = self._until - self._clock.monotonic()
+        if self._client.pacer.left < SPARE_READS * self._cost:
+            self._pause = max(left, AGAIN_S)
+        await self._clock.sleep(max(AGAIN_S, min(self._pause, left)))
+        self._pause *= 2
+        self._late = self._clock.monotonic() >= self._until
+        failed = {result.check for result in results if result.verdict is Verdict.FAIL}
+        return await self._read(*to_ask_again(self._case, failed))
+
+    async def _now(self, questions: Iterable[Ask]) -> None:
+        await self._ask(questions, stage_of(self._part), self._attempt)
+
+    async def _ask(self, questions: Iterable[Ask], stage: str, attempt: int) -> None:
         async with asyncio.TaskGroup() as group:
             for ask in dict.fromkeys(questions):
                 group.create_task(self._client.ask(ask, stage=stage, attempt=attempt))

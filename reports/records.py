@@ -172,6 +172,8 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     """Where graph points sit in an answer: `points`, `time`, `requests`, `bytes`."""
     part: str = ""
     """Empty for the checks' own plantings; else the traffic that is reconciled: `fleet`, `load`."""
+    requests: int = 0
+    """Of traffic: requests that the target allows in all; samples are sized by it; 0: unknown."""
 
 
 class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):

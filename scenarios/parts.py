@@ -23,7 +23,7 @@ from conformance.target_values import Target
 from conformance.traffic import TrafficOutcome, reconcile_traffic
 from conformance.wall_clock import WallClock
 from reports.facts import ExitStatus
-from reports.journal import JournalWriter
+from reports.journal import JournalWriter, read_journal
 from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
 from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
@@ -35,7 +35,7 @@ from scenarios.load.traffic import LOAD_FLEET, load_fleet
 from scenarios.load.verdict import judged
 from scenarios.marker import SummaryMarker
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
-from scenarios.sent import FleetTraffic
+from scenarios.sent import FleetTraffic, beside
 from scenarios.watch import Watch
 from simulator.delivery import Driver
 from simulator.fleet import Fleet
@@ -206,7 +206,8 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         bench.writer.write(marker.delivered(at=our_stamp()))
     bench.watch.end(_outcomes(ranges))
     since = time.monotonic()
-    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges), LOAD_FLEET)
+    besides = beside(read_journal(bench.writer.path).records, LOAD_FLEET)
+    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges, besides), LOAD_FLEET)
     bench.writer.write(
         judged(
             replace(

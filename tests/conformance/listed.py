@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from conformance.ports import SentTraffic, Slice
 from reports.facts import CellKey, Counts, HourKey, Json, Outcome
 
 Event = Mapping[str, Json]
@@ -16,6 +18,7 @@ class ListedTraffic:
 
     events: Sequence[Event]
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    beside: Sequence[SentTraffic] = ()
 
     @property
     def customers(self) -> tuple[int, ...]:
@@ -44,15 +47,25 @@ class ListedTraffic:
         return self._cells(Outcome.UNKNOWN)
 
     def hours(self) -> Mapping[HourKey, Counts]:
+        return self._hours(Outcome.ACCEPTED)
+
+    def slack_hours(self) -> Mapping[HourKey, Counts]:
+        return self._hours(Outcome.UNKNOWN)
+
+    def _hours(self, outcome: Outcome) -> Mapping[HourKey, Counts]:
         hours: dict[HourKey, Counts] = {}
-        for event in self._of(Outcome.ACCEPTED):
+        for event in self._of(outcome):
             hour = str(event["log_request_datetime"])[:13]
             key = HourKey(int(str(event["customer_id"])), str(event["log_network"]), hour)
             hours[key] = _plus(hours.get(key), event)
         return hours
 
+    @cached_property
+    def _by_id(self) -> Mapping[str, Event]:
+        return {str(event["log_id"]): event for event in self.events}
+
     def event(self, log_id: str) -> Event | None:
-        return next((e for e in self.events if e["log_id"] == log_id), None)
+        return self._by_id.get(log_id)
 
     def outcome(self, log_id: str) -> Outcome | None:
         if self.event(log_id) is None:
@@ -61,6 +74,26 @@ class ListedTraffic:
 
     def log_ids(self, limit: int) -> Sequence[str]:
         return [str(event["log_id"]) for event in self._of(Outcome.ACCEPTED)][:limit]
+
+    def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
+        return [self._ids(each) for each in slices]
+
+    def _ids(self, wanted: Slice) -> dict[str, Outcome]:
+        customer, first, last, network, user, host = wanted
+        found = {}
+        for event in self.events:
+            outcome = self.outcome(str(event["log_id"]))
+            if (
+                outcome not in (None, Outcome.REFUSED)
+                and event["customer_id"] == customer
+                and first <= str(event["log_request_datetime"]) <= last
+                and network in ("", event["log_network"])
+                and user in ("", event["proxy_user_id"])
+                and host in ("", event["log_hostname"])
+            ):
+                assert outcome is not None
+                found[str(event["log_id"])] = outcome
+        return found
 
 
 def _plus(have: Counts | None, event: Event) -> Counts:

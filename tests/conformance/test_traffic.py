@@ -48,7 +48,7 @@ def events_of(customers: Sequence[int], count: int) -> list[dict[str, Json]]:
 async def reconciled(folder: Path, *options: str, unsent: int = 0) -> tuple[TrafficOutcome, Any]:
     """Send 200 events and reconcile; the last `unsent` are not sent and of unknown outcome."""
     with started(*options) as serving:
-        target = target_of(serving, folder)
+        target = target_of(serving, folder, readings={"freshness-s": "1"})
         events = events_of([tenant["customer_id"] for tenant in serving["tenants"]], 200)
         lost = {str(event["log_id"]): Outcome.UNKNOWN for event in events[200 - unsent :]}
         sent = ListedTraffic(events, lost)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.reconcile import Expected
+from conformance.traffic_expected import Expected
 from reports.facts import CellKey, Counts
 
 _CELL = CellKey(1001, "user-1", "isp", "apple.com", "2025-04-01")
