@@ -133,7 +133,22 @@ def _summaries(case: Case, rows: list[TieOut]) -> Finding:
         )
     for (customer, network), (sure, maybe, have) in sorted(sums.items()):
         rows.append(_tie("summaries", f"tenant {customer} · {network}", sure, maybe, have))
-    return tally.finding("every cell of every proxy user holds what was sent")
+    return tally.finding(
+        "every cell of every proxy user holds what was sent"
+        + (
+            "; the days beside the traffic's could not be looked at whole"
+            if _half_seen(case)
+            else ""
+        )
+    )
+
+
+def _half_seen(case: Case) -> bool:
+    """Whether some day on which a copy could stand was not read to its end."""
+    return any(
+        walk.beside and (walk.customer, walk.day, "", "") not in case.seen.walked
+        for walk in case.walks
+    )
 
 
 def _place(key: CellKey) -> str:

@@ -224,6 +224,19 @@ async def test_a_lost_and_a_doubled_log_do_not_cancel_in_the_count(
     assert f"doubled: {events[57]['log_id']}" in told(results[LOGS])
 
 
+async def test_slices_hold_about_as_many_logs_as_they_are_meant_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four logs a slice, eight slices a tenant: some thirty of each hundred are compared."""
+    monkeypatch.setattr(traffic_asks, "WALK_LOGS_MOST", 10)
+    monkeypatch.setattr(traffic_asks, "SLICE_LOGS", 4)
+    monkeypatch.setattr(traffic_asks, "SAMPLE_LOGS", 40)
+    results = await held(tmp_path)
+    fails(results)
+    listed = int(results[LOGS].reason.partition("; ")[2].split()[0])
+    assert 16 <= listed <= 100
+
+
 def double(answer: Answer, log_id: str) -> None:
     """Show a log twice wherever it is shown."""
     answer.body["data"] = [
