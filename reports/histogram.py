@@ -28,6 +28,9 @@ _SHIFT: Final = 52 - _SUB_BITS
 _BIAS: Final = 1023 << _SUB_BITS
 _BUCKETS: Final = 63 * _SUB
 
+_KEYS: Final = tuple(str(bucket) for bucket in range(_BUCKETS))
+"""Spelt once: a second's histograms have a thousand keys, and are written while others wait."""
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -89,7 +92,8 @@ class Histogram:
     def sparse(self) -> dict[str, int]:
         """{bucket: count} of the buckets that hold anything, ascending, keys as text."""
         held = np.flatnonzero(self._counts)
-        return dict(zip(map(str, held.tolist()), self._counts[held].tolist(), strict=True))
+        keys = [_KEYS[bucket] for bucket in held.tolist()]
+        return dict(zip(keys, self._counts[held].tolist(), strict=True))
 
     def middles(self) -> tuple[npt.NDArray[np.float64], IntArray]:
         """(middle, count) of the buckets that hold anything, ascending: two arrays."""

@@ -1,8 +1,8 @@
 """Statistics in bulk: many requests at once into Locust's own entries.
 
 Locust's event for each request costs as much as the request itself at the reactor's rates.
-Here what came in is added from the reactor's histogram some ten times a second, with two
-significant digits also below 10 ms, which Locust itself rounds to whole milliseconds.
+Here what came in is added from the reactor's histogram twice a second, with two significant
+digits also below 10 ms, which Locust itself rounds to whole milliseconds.
 """
 
 from __future__ import annotations

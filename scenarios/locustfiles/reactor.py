@@ -35,7 +35,8 @@ from simulator.reactor import System
 PLAN: Final = "trueup-plan"
 LINES: Final = "trueup-lines"
 STOP: Final = "trueup-stop"
-_STATS_EVERY_S: Final = 0.1
+_STATS_EVERY_S: Final = 0.5
+"""Each time holds the reactor up for about a millisecond."""
 _REPORT_EVERY_S: Final = 1.0
 _TURN_S: Final = 1e-9
 """Over at once, but a timer: gevent then asks for input and output too. After `sleep(0)` it does

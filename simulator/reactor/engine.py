@@ -27,7 +27,7 @@ _OUT: Final = selects.EPOLLOUT
 _SPIN_NS: Final = 80_000
 """Sleep ends this long before the next planned time: the kernel wakes us late by about 60 µs."""
 _MOST_SLEEP_NS: Final = 10_000_000
-_CHORES_NS: Final = 10_000_000
+_CHORES_NS: Final = 20_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
 _DIAL_LIMIT_NS: Final = 5_000_000_000
@@ -36,6 +36,8 @@ _SENDS_AT_ONCE: Final = 64
 _YOUNG_NS: Final = 1_000_000_000
 """A connection that ends sooner than this, and not after an answer, is not dialled again at once:
 a target that hangs up on everybody would be dialled thousands of times a second."""
+_ABSORB: Final = 2_048
+"""Answers that are put into histograms at once: fewer cost more each, more hold the loop up."""
 _READ_SIZE: Final = 65_536
 """Bytes received at once of an answer that is longer than the lane's answers usually are."""
 _DIALING: Final = State.DIALING
@@ -55,7 +57,7 @@ class System:
     select: Callable[[list[int], list[int], list[int], float], object] = selects.select
     getaddrinfo: Callable[..., Any] = sockets.getaddrinfo
     breathe: Callable[[], None] = lambda: None
-    """Called every 10 ms, so that whoever shares the thread gets a turn."""
+    """Called every 20 ms, so that whoever shares the thread gets a turn."""
     clock_ns: Callable[[], int] = time.perf_counter_ns
 
 
@@ -205,7 +207,7 @@ class Engine:
         return self._poller.poll(0)
 
     def _chores(self, now: int) -> bool:
-        """What is done every 10 ms. False: the run is over."""
+        """What is done every 20 ms. False: the run is over."""
         self._next_chores = now + _CHORES_NS
         self.system.breathe()
         now = self.system.clock_ns()
@@ -219,7 +221,7 @@ class Engine:
         for lane in self.lanes:
             if lane.backlog(now) > self.limits.most_backlog:
                 self.stop(f"more than {self.limits.most_backlog} requests waited to be sent")
-            lane.recorder.absorb()
+            lane.recorder.absorb(least=_ABSORB)
         if not self._draining and now >= self._end:
             # What fell due while others had their turn has connections to go on.
             for lane in self.lanes:

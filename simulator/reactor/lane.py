@@ -29,6 +29,8 @@ __all__ = ["NEVER", "Lane"]
 
 NEVER: Final = 1 << 62
 """A moment that does not come (nanoseconds)."""
+_FORGET: Final = 100_000
+"""Planned times that were used, before they are taken out of the list: all are moved for it."""
 _ANSWER_SIZE: Final = 479
 _READ_SIZE: Final = 65_536
 """Bytes received at once. Room for them is made each time: for an answer to a delivery as much as
@@ -150,7 +152,10 @@ class Lane:
             block = next(self._chunks, None)
             if block is None:
                 break
-            self._due, self._at = self._due[self._at :] + block, 0
+            if self._at > _FORGET:
+                del self._due[: self._at]
+                self._at = 0
+            self._due += block
         late = bisect_right(self._due, now, self._at) - self._at
         self.backlog_most = max(self.backlog_most, late)
         return late

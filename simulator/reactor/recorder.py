@@ -1,6 +1,6 @@
 """What was measured, second by second, and what became of the events. No sockets, no clock.
 
-Values are appended as they come and put into histograms some hundred at a time (`absorb`): all of
+Values are appended as they come and put into histograms some thousand at a time (`absorb`): all of
 a second at once would hold up the loop for milliseconds, and be seen as lateness of its own.
 Outcomes are kept as ranges, neighbours merged. `take` hands over what is finished, so that it can
 travel in small pieces to whoever collects it.
@@ -103,8 +103,10 @@ class Recorder:
         else:
             self._unknown += part.count
 
-    def absorb(self) -> None:
-        """Put what was appended into histograms and ranges: tens of microseconds for hundreds."""
+    def absorb(self, *, least: int = 0) -> None:
+        """Put what was appended into histograms and ranges, once so many answers have come."""
+        if len(self.service) < least:
+            return
         self._requests += len(self.service)
         self._service.add(_values(self.service))
         self._response.add(_values(self.response))

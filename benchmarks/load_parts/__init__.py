@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.load`, one file an idea."""

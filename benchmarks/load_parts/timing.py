@@ -1,0 +1,198 @@
+"""What journalling and planned times cost a generator, and how late it is at half of its rate.
+
+The costs are taken in processes of their own without Locust, pinned to core 0, the two kinds in
+turn: the same engine and events, with and without the one thing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from array import array
+from typing import Any
+
+import numpy as np
+
+from benchmarks.load_parts.shared import fleet_for, load, per_s, pinned, plan_of, ratio
+from scenarios.load.child import Announced, ChildPlan, Report, encode
+from scenarios.load.nullsink import null_sink
+from scenarios.load.station import body_source
+from scenarios.load.thresholds import percentile_ms
+from simulator.delivery import AnswerRule, HttpForm, RetryPolicy
+from simulator.reactor import (
+    Batch,
+    BodySource,
+    Engine,
+    FixedBodies,
+    Lane,
+    Limits,
+    Schedule,
+    Shape,
+    address_of,
+    request_head,
+)
+
+ROUNDS = 5
+
+
+class Uncounted:
+    """Batches of a source as if they held no events: nobody notes what becomes of them."""
+
+    def __init__(self, source: BodySource) -> None:
+        self._source = source
+        self.prepare = source.prepare
+
+    def take(self) -> Batch | None:
+        batch = self._source.take()
+        if batch is not None:
+            batch.count = 0
+        return batch
+
+
+def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dict[str, float]:
+    """One measurement in this process: `journal`, `bare`, `open` or `closed`."""
+    form = HttpForm(url=url, answer=AnswerRule(refused=""))
+    plan = plan_of(batch, seconds=seconds, connections=50)
+    with tempfile.TemporaryFile() as file:
+
+        def write(line: Announced | Report) -> None:
+            os.write(file.fileno(), encode(line) + b"\n")
+
+        source: BodySource
+        if kind in ("journal", "bare"):
+            child = ChildPlan(plan=plan, form=form, fleet=fleet_for(plan).identity("load"))
+            source = body_source(
+                child, lambda ranges: write(Announced(worker=0, ranges=tuple(ranges)))
+            )
+            source = Uncounted(source) if kind == "bare" else source
+        else:
+            _, head = request_head("POST", url, form.head_fields())
+            source = FixedBodies(head, b"x" * 280 * batch, count=batch)
+        lane = Lane(
+            "ingest",
+            address=address_of(url),
+            source=source,
+            schedule=Schedule(Shape(kind="constant", rate=rate, duration_s=seconds))
+            if kind == "open"
+            else None,
+            rule=form.answer,
+            retry=RetryPolicy(),
+        )
+
+        def pass_on(second: int) -> None:
+            seconds_, ranges = lane.recorder.take()
+            if kind != "bare":
+                write(Report(worker=0, lane="i", seconds=tuple(seconds_), ranges=tuple(ranges)))
+            counted.extend(one.requests for one in seconds_)
+
+        counted: list[int] = []
+        limits = Limits(duration_s=seconds, drain_s=1, most_backlog=10**9)
+        engine = Engine([lane], limits=limits, on_second=pass_on)
+        for _ in range(50):
+            engine.connect(lane)
+        began = time.process_time()
+        engine.run()
+        cpu_s = time.process_time() - began
+    requests = sum(counted)
+    return {"rps": requests / (engine.elapsed_ns / 1e9), "cpu_us": cpu_s / requests * 1e6}
+
+
+def _measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -> dict[str, float]:
+    code = (
+        "import sys, json; from benchmarks.load_parts.timing import one_run;"
+        "k, u, b, s, r = sys.argv[1:];"
+        "print(json.dumps(one_run(k, u, int(b), float(s), float(r))))"
+    )
+    command = [sys.executable, "-c", code, kind, url, str(batch), str(seconds), str(rate)]
+    said = subprocess.run(pinned(command), capture_output=True, text=True, check=True, timeout=120)
+    return dict(json.loads(said.stdout))
+
+
+def _cost(kinds: tuple[str, str], url: str, batch: int, seconds: float) -> dict[str, Any]:
+    """The first kind beside the second: share of its rate that it keeps, and of processor time."""
+    rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    rate = 0.0
+    for _ in range(ROUNDS):
+        for kind in reversed(kinds):
+            rows[kind].append(_measured(kind, url, batch, seconds, rate))
+            # Planned a little faster than it can: every request has a planned time, and waits.
+            rate = 1.15 * statistics.median(row["rps"] for row in rows[kinds[1]])
+    with_it, without = rows[kinds[0]], rows[kinds[1]]
+    return {
+        f"{kinds[0]}_rps": [row["rps"] for row in with_it],
+        f"{kinds[1]}_rps": [row["rps"] for row in without],
+        "rate_kept": ratio([r["rps"] for r in with_it], [r["rps"] for r in without]),
+        "cpu_without_to_with": ratio(
+            [r["cpu_us"] for r in without], [r["cpu_us"] for r in with_it]
+        ),
+    }
+
+
+def journal(seconds: float) -> dict[str, Any]:
+    """Outcomes noted as ranges, merged, encoded and written, beside none of it."""
+    with null_sink(cpu=1) as sink:
+        return {
+            f"batch_{batch}": _cost(("journal", "bare"), sink.url, batch, seconds)
+            for batch in (1, 100)
+        }
+
+
+def bare_lateness_ms(rate: float, seconds: float) -> float:
+    """p99 lateness of a loop that only looks at the clock until each planned time: the machine's
+    own, which no generator of this kind can go below."""
+    clock = time.perf_counter_ns
+    late = array("q")
+    began, number = clock(), 0
+    while number < rate * seconds:
+        due = began + int(number / rate * 1e9)
+        now = clock()
+        while now < due:
+            now = clock()
+        late.append(now - due)
+        number += 1
+    return float(np.percentile(np.array(late), 99)) / 1e6
+
+
+def timing(seconds: float) -> dict[str, Any]:
+    """The cost of planned times, and lateness at shares of the highest rate, within Locust."""
+    with null_sink(cpu=1) as sink:
+        cost = _cost(("open", "closed"), sink.url, 1, seconds)
+        highest = [per_s(load(plan_of(1, seconds=seconds), sink.url)[0]) for _ in range(3)]
+        most = statistics.median(highest)
+        found: dict[str, Any] = {"open_beside_closed": cost, "highest_rps": highest}
+        for share in (0.25, 0.5, 0.9):
+            rows = []
+            for _ in range(ROUNDS if share == 0.5 else 1):
+                plan = plan_of(1, seconds=seconds, rate=most * share, connections=100)
+                result = load(plan, sink.url)[0]
+                rows.append(
+                    {
+                        "reached": per_s(result) / (most * share),
+                        "lateness_p50_ms": percentile_ms(result.lateness_ns, 0.5),
+                        "lateness_p99_ms": percentile_ms(result.lateness_ns, 0.99),
+                        "starved_share": result.machine_lost_share,
+                        "bare_loop_lateness_p99_ms": _bare(most * share),
+                    }
+                )
+            found[f"at_{share}"] = rows
+    return found
+
+
+def _bare(rate: float) -> float:
+    code = (
+        "import sys; from benchmarks.load_parts.timing import bare_lateness_ms;"
+        "print(bare_lateness_ms(float(sys.argv[1]), 2.0))"
+    )
+    said = subprocess.run(
+        pinned([sys.executable, "-c", code, str(rate)]),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return float(said.stdout)
