@@ -1,13 +1,14 @@
 # make run    set up once, then run the main job on the embedded reference
 # make test   set up once, then everything that must pass before a change lands
 # make setup  only the set-up: a virtual environment in .venv with pinned versions
+# make tools  on Debian, as root: the browser and the null sink that some tests and benchmarks use
 # make docs   pages that are made from the code; make prove: the whole zoo, and its matrix
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run setup test lint fast slow screen docs prove lock clean
+.PHONY: run setup tools test lint fast slow screen docs prove lock clean
 
 run: setup
 	@$(BIN)/trueup run
@@ -22,6 +23,12 @@ $(READY): requirements.lock pyproject.toml
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --quiet --require-hashes -r requirements.lock
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+tools:
+	@command -v chromium nginx wrk >/dev/null && exit 0; \
+	  echo "Installing chromium, nginx and wrk"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	    --no-install-recommends chromium nginx wrk >/dev/null
 
 test: lint fast slow
 

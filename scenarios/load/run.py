@@ -46,6 +46,9 @@ _WEB: Final = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
 _POLL_S: Final = 0.2
 _STOP_S: Final = 25.0
 _START_S: Final = 60.0
+_QUIT_S: Final = 10.0
+"""After the last word of all generators: how long Locust may take to end. Stopped from its web page
+it never would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,15 +192,17 @@ async def run_load(
             async with asyncio.TaskGroup() as group:
                 if marker is not None:
                     group.create_task(fresh.watch(marker, over))
-                await _follow(process, out, plan, progress, faults)
+                await _follow(process, out, plan, progress, faults, locust.generators)
                 over.set()
+            # Still there: it is ended by us, and how is no news.
+            status = process.returncode
         if canary:
             lost.append(await asyncio.to_thread(lost_share))
     except BaseException:
         if keep is not None:
             keep(*settle(None))
         raise
-    result, ranges = settle(process.returncode)
+    result, ranges = settle(status)
     if result.generator_cpu_share is None and not ranges:
         raise OwnError(
             f"Locust ended with status {process.returncode} and without a word of what it sent: "
@@ -349,6 +354,7 @@ async def _follow(
     plan: LoadPlan,
     progress: Callable[[Progress], None] | None,
     faults: _Faults,
+    generators: int,
 ) -> None:
     """Wait for the child's end, tell how far it is, and do to the target what is due."""
     began = time.monotonic()
@@ -357,6 +363,8 @@ async def _follow(
     ended = asyncio.ensure_future(process.wait())
     try:
         while not ended.done() and time.monotonic() - began < limit_s:
+            if tail.silent_s(generators) > _QUIT_S:
+                return
             await asyncio.wait([ended], timeout=_POLL_S)
             if tail.read() and progress is not None:
                 progress(tail.progress(plan.shape.duration_s))
@@ -373,6 +381,8 @@ class _Tail:
         self._path, self._at = path, 0
         self._decoder = msgspec.json.Decoder(Line)
         self._began: float | None = None
+        self._finals: set[int] = set()
+        self._last_word: float | None = None
         self._t = self._requests = self._events = self._errors = 0
 
     def read(self) -> bool:
@@ -391,6 +401,9 @@ class _Tail:
             line = self._decoder.decode(text)
             if isinstance(line, Report) and line.lane == INGEST:
                 seen = True
+                if line.final is not None:
+                    self._finals.add(line.worker)
+                    self._last_word = time.monotonic()
                 for second in line.seconds:
                     self._t = max(self._t, second.t + 1)
                     self._requests += second.requests
@@ -401,6 +414,12 @@ class _Tail:
     def running_s(self) -> float:
         """Seconds since the first report was seen; 0 before."""
         return time.monotonic() - self._began if self._began is not None else 0.0
+
+    def silent_s(self, generators: int) -> float:
+        """Seconds since the last of so many generators said its last word; 0 before."""
+        if self._last_word is None or len(self._finals) < generators:
+            return 0.0
+        return time.monotonic() - self._last_word
 
     def progress(self, duration_s: float) -> Progress:
         return Progress(

@@ -196,6 +196,7 @@ def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
         sys.stderr.write("TRUEUP_PLAN must name the plan file; `trueup load` writes one.\n")
         raise SystemExit(4)
     RUN.plan = decode_plan(Path(path).read_bytes())
+    environment.host = "/".join(RUN.plan.form.url.split("/")[:3])
     out = os.environ.get("TRUEUP_OUT") or "load.ndjson"
     RUN.out = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     if isinstance(runner, runners.MasterRunner):

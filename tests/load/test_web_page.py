@@ -1,0 +1,122 @@
+"""Locust's own web page while a load run lasts: to look at, in a real browser, and to stop by."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from reports.facts import Outcome
+from scenarios.load.run import Locust, run_load
+from tests.load.sink import Sink, serving
+from tests.load.test_locust import form, ids, planned
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def asked(port: int, path: str, method: str = "GET") -> bytes:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", method=method)
+
+    def get() -> bytes:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read()
+
+    return await asyncio.to_thread(get)
+
+
+async def counted(port: int) -> int:
+    """Requests on the page's table, once there are any."""
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                stats = json.loads(await asked(port, "stats/requests"))
+            except OSError:
+                stats = {"stats": []}
+            rows = {row["name"]: row["num_requests"] for row in stats["stats"]}
+            if rows.get("ingest"):
+                return rows["ingest"]
+            await asyncio.sleep(0.1)
+
+
+async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path):
+    """The button's own request; what was sent is settled, and the run says why it is short."""
+    plan, fleet = planned(duration_s=60)
+    sink, port = Sink(), free_port()
+    with serving(sink.handle) as target:
+        task = asyncio.ensure_future(
+            run_load(
+                plan,
+                ingest=form(target),
+                fleet=fleet.identity("load"),
+                out_dir=tmp_path,
+                locust=Locust(web_port=port),
+            )
+        )
+        assert await counted(port) > 0
+        await asked(port, "stop", "POST")
+        async with asyncio.timeout(40):
+            result, ranges = await task
+    assert ids(fleet, ranges) == set(sink.stored)
+    assert not ids(fleet, ranges, Outcome.UNKNOWN)
+    assert result.stopped_by == "interrupted"
+    assert result.ended_s is not None
+    assert result.ended_s < 40
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: make tools")
+async def test_a_browser_shows_the_running_load(tmp_path):
+    """The page's table has our requests, and its head the target that they go to."""
+    plan, fleet = planned(duration_s=20)
+    sink, port = Sink(), free_port()
+    with serving(sink.handle) as target:
+        task = asyncio.ensure_future(
+            run_load(
+                plan,
+                ingest=form(target),
+                fleet=fleet.identity("load"),
+                out_dir=tmp_path,
+                locust=Locust(web_port=port),
+            )
+        )
+        await counted(port)
+        dom = await shown(f"http://127.0.0.1:{port}/", tmp_path)
+        await asked(port, "stop", "POST")
+        await task
+    assert "<td" in dom
+    assert "ingest" in dom
+    assert f"http://127.0.0.1:{target}" in dom
+
+
+async def shown(url: str, folder: Path) -> str:
+    """The document as the browser has it after its scripts ran."""
+    assert CHROMIUM is not None
+    process = await asyncio.create_subprocess_exec(
+        CHROMIUM,
+        *FLAGS,
+        f"--user-data-dir={folder / 'browser'}",
+        "--virtual-time-budget=4000",
+        "--dump-dom",
+        url,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    return out.decode()
