@@ -1,0 +1,49 @@
+"""A target that trueup did not start, killed and started again by a hook of its own under load."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from reports.journal import read_journal
+from reports.records import Hook, LoadResult
+from scenarios.conduct import Order, conduct
+from scenarios.embedded import embedded_reference
+from scenarios.embedded_target import key_environment, target_file
+from scenarios.restart import restart_door
+from scenarios.scenario import LoadPart, Scenario
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(tmp_path, monkeypatch):
+    """A shell script named in the target file; its two restarts stand in the journal, connections
+    broke on them, and every event is still counted once."""
+    with (
+        embedded_reference(data=tmp_path / "data", options=("--control",)) as reference,
+        restart_door(reference.restart) as door,
+    ):
+        script = f"exec {sys.executable} -m scenarios.restart {door}\n"
+        (tmp_path / "restart.sh").write_text(script)
+        target = tmp_path / "target.toml"
+        text = target_file(reference.serving, requests=5000)
+        target.write_text(f'{text}\n[restart]\nargv = ["sh", "{{dir}}/restart.sh"]\n')
+        for name, value in key_environment(reference.serving).items():
+            monkeypatch.setenv(name, value)
+        load = LoadPart(scenario="retry-storm", rate=15, duration_s=8)
+        done = conduct(
+            Order(
+                scenario=Scenario(name="foreign", what="restarted by its own hook", load=load),
+                seed=3,
+                runs=tmp_path / "runs",
+                target=target,
+            )
+        )
+    records = read_journal(done.folder).records
+    pulled = [one for one in records if isinstance(one, Hook) and one.hook == "restart"]
+    result = [one for one in records if isinstance(one, LoadResult)][-1]
+    assert [one.ok for one in pulled] == [True, True]
+    assert sum(result.errors.values()) > 0
+    assert result.correct_events == result.events_accepted > 3000
+    assert (done.exit_status, result.stopped_by) == (0, "")
