@@ -1,7 +1,7 @@
 """What travels between us and the generators: the plan down, reports up. Values and their JSON.
 
-The plan holds header values, which may be keys: it is written to a private file that is removed
-after the run, and to workers it goes over Locust's own connection.
+The plan holds header values, which may be keys: it is handed over in memory, never on a disk, and
+to workers it goes over Locust's own connection.
 """
 
 from __future__ import annotations

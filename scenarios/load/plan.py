@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from conformance.words import came, nearest
 from reports.facts import Json
 from scenarios.errors import UsageProblem
-from scenarios.load.mistakes import letter, mistakes
+from scenarios.load.mistakes import Mistake, letter, mistakes
 from scenarios.load.thresholds import THRESHOLDS
-from simulator.reactor import AS_FAST_AS_POSSIBLE, Shape, ShapeError
+from simulator.errors import ProfileError
+from simulator.profile import load_profile
+from simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
 
 __all__ = ["FaultsPart", "LoadPlan", "ReadsPart", "load_names", "load_plan", "with_changes"]
 
@@ -163,13 +167,43 @@ def load_plan(name_or_path: str) -> LoadPlan:
 
 def _convert(value: object, source: str, text: str = "") -> LoadPlan:
     """The plan; every mistake at once, then what several keys must fulfil together."""
-    if found := list(mistakes(value, LoadPlan)):
+    if found := [*mistakes(value, LoadPlan), *_unknown_names(value)]:
         raise UsageProblem(letter(source, text, found, "docs/load.md"))
     try:
         return msgspec.convert(value, LoadPlan)
     except (msgspec.ValidationError, ShapeError) as error:
         said = str(error).removesuffix(" - at `$`")
         raise UsageProblem(f"{source}: {said}. See docs/load.md for the keys.") from error
+
+
+def _unknown_names(value: object) -> Iterator[Mistake]:
+    """Names that the types cannot know: of shapes, their options, limits and profiles."""
+    if not isinstance(value, Mapping):
+        return
+    shape, limits, fleet = (
+        part if isinstance(part, Mapping) else {}
+        for part in (value.get(name) for name in ("shape", "thresholds", "fleet"))
+    )
+    kinds = (*SHAPES, AS_FAST_AS_POSSIBLE)
+    kind, options = shape.get("kind", "constant"), shape.get("options")
+    if isinstance(kind, str) and kind not in kinds:
+        expected = f"a known shape, choose one of: {', '.join(kinds)}"
+        yield Mistake("shape.kind", expected, came(kind), nearest(kind, kinds))
+    elif isinstance(kind, str) and isinstance(options, Mapping):
+        known = sorted(SHAPES[kind][1]) if kind in SHAPES else []
+        for name in [name for name in options if name not in known]:
+            expected = f'an option of the shape "{kind}": {", ".join(known) or "it has none"}'
+            yield Mistake(f"shape.options.{name}", expected, f'"{name}"', nearest(name, known))
+    for name in [name for name in limits if name not in THRESHOLDS]:
+        expected = f"a known limit: {', '.join(THRESHOLDS)}"
+        yield Mistake(f"thresholds.{name}", expected, f'"{name}"', nearest(name, THRESHOLDS))
+    profile, overrides = fleet.get("profile", "default"), fleet.get("overrides")
+    if isinstance(profile, str):
+        try:
+            load_profile(profile, overrides if isinstance(overrides, Mapping) else None)
+        except ProfileError as error:
+            key = "fleet.overrides" if overrides else "fleet.profile"
+            yield Mistake(key, "what fits a profile of the fleet", came(profile), str(error))
 
 
 def with_changes(

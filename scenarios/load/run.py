@@ -15,9 +15,8 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -308,32 +307,41 @@ async def _locust(
     child: ChildPlan, locust: Locust, out_dir: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The Locust child; ended politely, then for certain, however the block is left."""
-    with tempfile.TemporaryDirectory(prefix="trueup-") as private:
-        path = Path(private) / "plan.json"
-        path.touch(mode=0o600)
-        path.write_bytes(encode(child))
-        environment = {
-            **os.environ,
-            "TRUEUP_PLAN": str(path),
-            "TRUEUP_OUT": str(out_dir / LOAD_FILE),
-        }
-        with (out_dir / LOG_FILE).open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "locust",
-                *locust.arguments(out_dir / "locust.html", child.plan),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-            try:
-                yield process
-            finally:
-                await asyncio.shield(_end(process))
+    with _handed_over(encode(child)) as plan, (out_dir / LOG_FILE).open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "locust",
+            *locust.arguments(out_dir / "locust.html", child.plan),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={
+                **os.environ,
+                "TRUEUP_PLAN": f"/proc/self/fd/{plan}",
+                "TRUEUP_OUT": str(out_dir / LOAD_FILE),
+            },
+            pass_fds=(plan,),
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            yield process
+        finally:
+            await asyncio.shield(_end(process))
+
+
+@contextlib.contextmanager
+def _handed_over(data: bytes) -> Iterator[int]:
+    """A descriptor of a file in memory that holds the data. It may hold keys: no disk has them,
+    and nothing of it is left whatever ends this process."""
+    memory = os.memfd_create("trueup-plan")
+    try:
+        with os.fdopen(os.dup(memory), "wb") as file:
+            file.write(data)
+        yield memory
+    finally:
+        os.close(memory)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

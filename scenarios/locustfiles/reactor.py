@@ -5,8 +5,8 @@ stopping it takes one away; the requests themselves are the reactor's, on the pl
 Locust's master hands each worker its plan, its number and how many there are; workers report
 outcomes and histograms within Locust's own messages.
 
-    TRUEUP_PLAN=plan.json TRUEUP_OUT=load.ndjson locust -f …/reactor.py --headless
-    locust -f …/reactor.py --worker --master-host 192.0.2.1                # on other hosts
+    trueup load                                                # starts it, and hands it its plan
+    locust -f …/reactor.py --worker --master-host 192.0.2.1    # on other hosts
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
         return
     path = os.environ.get("TRUEUP_PLAN")
     if not path:
-        sys.stderr.write("TRUEUP_PLAN must name the plan file; `trueup load` writes one.\n")
+        sys.stderr.write("This locustfile gets its plan from `trueup load`: start that instead.\n")
         raise SystemExit(4)
     RUN.plan = decode_plan(Path(path).read_bytes())
     environment.host = "/".join(RUN.plan.form.url.split("/")[:3])

@@ -121,6 +121,36 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
     assert "`" not in said.replace("`what = …`", "")
 
 
+def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path):
+    """A shape, an option of it, a limit and a profile: four more in the same letter."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 'fast'\nkind = 'zigzag'\n"
+        "[thresholds]\nresponse_p97_ms = 5\n[fleet]\nprofile = 'nosuch'\n"
+    )
+    with pytest.raises(UsageProblem) as caught:
+        load_plan(str(path))
+    said = str(caught.value)
+    for part in (
+        "mine.toml: 4 problems",
+        "shape.rate (line 5)",
+        "shape.kind (line 6)",
+        "thresholds.response_p97_ms (line 8)",
+        "fleet.profile (line 10)",
+    ):
+        assert part in said, part
+    path.write_text(
+        "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 5\nkind = 'step'\n"
+        "[shape.options]\nstep = 4\n[fleet.overrides]\n'mix.nobody' = 4\n"
+    )
+    with pytest.raises(UsageProblem) as caught:
+        load_plan(str(path))
+    said = str(caught.value)
+    assert "2 problems" in said
+    assert 'did you mean "steps"?' in said
+    assert "mix.nobody" in said
+
+
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
 def test_no_plan_is_made_of_impossible_numbers(wrong):
     """Rate and length must be numbers that a run can have."""
