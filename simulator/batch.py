@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from reports.facts import Json
 from simulator.draws import Core, Rest, draw_core, draw_rest
+from simulator.field_map import FieldMap
 from simulator.words import Ints, words
 
 if TYPE_CHECKING:
@@ -97,10 +98,14 @@ class Batch:
             pieces += encoder.text(core, rest)
         return b"".join(pieces)
 
-    def lines(self) -> memoryview:
-        """What `ndjson()` gives, in memory of its own and without the copy that bytes need."""
-        encoder = self.fleet.encoder(compact=False)
-        covered = self._covered_lines()
+    def lines(self, names: FieldMap | None = None) -> memoryview:
+        """What `ndjson()` gives, in memory of its own and without the copy that bytes need.
+
+        `names`: a target's own, which must be ones that `can_lay_out`, and the same object from
+        one call to the next.
+        """
+        encoder = self.fleet.encoder(compact=False, names=names)
+        covered = self._covered_lines(names)
         first = max(self.first, self.fleet.coverage.count)
         rows = encoder.rows(max(self.first + self.count - first, 0))
         for core, rest in self._drawn():
@@ -109,8 +114,9 @@ class Batch:
         text = rows.data.cast("B") if len(rows) else memoryview(b"")
         return memoryview(covered + text) if covered else text
 
-    def _covered_lines(self) -> bytes:
-        return b"".join(msgspec.json.encode(row) + b"\n" for row in self._coverage())
+    def _covered_lines(self, names: FieldMap | None = None) -> bytes:
+        rows = (row if names is None else names.apply(row) for row in self._coverage())
+        return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
     def json_array(self) -> bytes:
         """The same events as one JSON array, compact."""

@@ -2,13 +2,14 @@
 
 Every row has the same width. JSON allows blanks between tokens, so a short value is followed, and
 a number led, by blanks; that is what makes a row a handful of copies. The compact form is the
-same text without those blanks. Keys stand in the same order in both.
+same text without those blanks. Keys stand in the same order in both. A target's own names for the
+keys are written into the tables, so they cost nothing an event.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -18,6 +19,7 @@ import numpy.typing as npt
 
 from reports.facts import Json
 from simulator.draws import Core, Rest
+from simulator.field_map import EVENT_KEYS, FieldMap
 from simulator.ids import Ids
 from simulator.outcomes import OUTCOMES, Outcome
 from simulator.population import CLIENTS
@@ -27,7 +29,7 @@ from simulator.words import Ints
 if TYPE_CHECKING:
     from simulator.fleet import World
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "can_lay_out"]
 
 Table: TypeAlias = npt.NDArray[np.uint64]
 
@@ -35,33 +37,62 @@ _ROWS: Final = 2048
 """Rows laid out at once: about what the second-level cache holds."""
 _DAY: Final = 86400
 _U = np.uint64
-_HEAD: Final = b'{     "log_id":"'
-_NO_SESSION: Final = b'"log_session_id":null,'
 _NUMBERS: Final = (
-    # key with what precedes it, padded width, groups of four digits
-    (b'  "log_total_bytes":', 20, 3),
-    (b',"log_total_elapsed_ms":', 24, 2),
-    (b',"log_handshake_elapsed_ms":', 32, 2),
-    (b',"log_tunnel_elapsed_ms":', 32, 2),
-    (b',"log_concurrency":', 20, 1),
+    # key, width to which it is padded with what precedes it, groups of four digits
+    ("log_total_bytes", 20, 3),
+    ("log_total_elapsed_ms", 24, 2),
+    ("log_handshake_elapsed_ms", 32, 2),
+    ("log_tunnel_elapsed_ms", 32, 2),
+    ("log_concurrency", 20, 1),
 )
+_FIXED: Final = ("log_id", "log_request_datetime", "log_session_id", "log_egress_ip_address")
+"""Keys whose value is a place in the row: they can be renamed, not left out."""
+_AS_THEY_ARE: Final = FieldMap()
 
 
-def _object(fields: dict[str, Json]) -> bytes:
-    """The inside of a JSON object, with a comma behind it."""
-    return json.dumps(fields, separators=(",", ":")).encode()[1:-1] + b","
+def can_lay_out(fields: FieldMap) -> bool:
+    """Whether rows can be laid out under these names; where not, events are mapped one by one."""
+    numbers = {key for key, _width, _groups in _NUMBERS}
+    names = [fields.rename.get(key, key) for key in EVENT_KEYS if key not in fields.drop]
+    names += fields.extras
+    return (
+        fields.drop.isdisjoint(_FIXED)
+        and not numbers <= fields.drop
+        and len(set(names)) == len(names)
+    )
+
+
+def _object(fields: Mapping[str, Json], names: FieldMap) -> bytes:
+    """The inside of a JSON object under a target's names, with a comma behind it; or nothing."""
+    named = {names.rename.get(key, key): v for key, v in fields.items() if key not in names.drop}
+    return json.dumps(named, separators=(",", ":")).encode()[1:-1] + b"," if named else b""
+
+
+def _quoted(name: str) -> bytes:
+    return json.dumps(name).encode()
+
+
+def _whole(size: int) -> int:
+    """The next number of bytes that is whole 64-bit words."""
+    return -(-size // 8) * 8
 
 
 class Encoder:
-    """The tables of one fleet and one pad character (a blank, or NUL for the compact form)."""
+    """The tables of one fleet, one pad character (a blank, or NUL for the compact form) and the
+    names that a target has for our keys, which must be ones that `can_lay_out`."""
 
-    def __init__(self, world: World, ids: Ids, pad: bytes) -> None:
+    def __init__(self, world: World, ids: Ids, pad: bytes, names: FieldMap = _AS_THEY_ARE) -> None:
         self._ids = ids
         self._pad = pad
-        self._lane = self._table(_lane_fragments(world))
-        self._outcome = self._table(_outcome_fragment(row) for row in OUTCOMES)
-        self._host = self._table(_object({"log_hostname": name}) for name in world.hosts.names)
-        self._exit = self._table(_exit_fragments(world), right=True)
+        self._names = names
+        hosts = ({"log_hostname": name} for name in world.hosts.names)
+        self._lane = self._table(b'",' + part for part in _lane_fragments(world, names))
+        self._outcome = self._table(_outcome_fragment(row, names) for row in OUTCOMES)
+        self._host = self._table(_object(host, names) for host in hosts)
+        self._exit = self._table(_exit_fragments(world, names), right=True)
+        self._numbers = tuple(row for row in _NUMBERS if row[0] not in names.drop)
+        self._session_key = self._key("log_session_id")
+        self._day_key = self._key("log_request_datetime")
         self._suffix = self._table(_suffixes())
         self._place_offset = len(world.lanes.proxies)
         octets = [row.free_octets for row in world.places.rows]
@@ -74,20 +105,46 @@ class Encoder:
     def _table(self, fragments: Iterable[bytes], right: bool = False) -> Table:
         """Fragments as rows of 64-bit words, padded on one side to one width."""
         rows = list(fragments)
-        width = -(-max(map(len, rows)) // 8) * 8
+        width = _whole(max(map(len, rows)))
         put = bytes.rjust if right else bytes.ljust
         padded = [put(row, width, self._pad) for row in rows]
-        return np.frombuffer(b"".join(padded), dtype=np.uint64).reshape(len(rows), -1)
+        return np.frombuffer(b"".join(padded), dtype=np.uint64).reshape(len(rows), width // 8)
+
+    def _key(self, key: str) -> bytes:
+        """A key under the target's name, with its colon."""
+        return _quoted(self._names.rename.get(key, key)) + b":"
+
+    def _id_head(self) -> bytes:
+        """What stands before an id: constants of the target's, and blanks that fill the words."""
+        extras = json.dumps(dict(self._names.extras), separators=(",", ":")).encode()[1:-1]
+        rest = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
+        whole = 1 + len(rest) + 38
+        return b"{" + self._pad * max(_whole(whole) - whole - 2, 0) + rest
+
+    def _number_heads(self) -> list[bytes]:
+        """What stands before each number, padded to a width of its own."""
+        heads = []
+        for place, (key, width, _groups) in enumerate(self._numbers):
+            text = (b"," if place else b"") + self._key(key)
+            heads.append(text.rjust(max(width, len(text)), self._pad))
+        return heads
 
     def _layout(self) -> None:
         """Where each part of a row begins, in bytes; every part is whole 64-bit words."""
-        parts = {"id": 56, "day": 40, "time": 8, "lane": 0, "outcome": 0, "host": 0, "exit": 0}
+        self._head, self._heads = self._id_head(), self._number_heads()
+        self._session = self._session_key + b'"------------",'
+        parts = {
+            "id": _whole(len(self._head) + 38),
+            "day": _whole(len(self._day_key) + 12),
+            "time": 8,
+        }
+        parts |= dict.fromkeys(("lane", "outcome", "host", "exit"), 0)
         tables = {"lane": self._lane, "outcome": self._outcome, "host": self._host}
         tables["exit"], tables["suffix"] = self._exit, self._suffix
         parts |= {name: table.shape[1] * 8 for name, table in tables.items()}
-        parts["session"] = 32
-        numbers = sum(width + 4 * groups for _key, width, groups in _NUMBERS)
-        parts["numbers"] = -(-(numbers + 2) // 8) * 8
+        parts["session"] = _whole(len(self._session))
+        numbers = sum(map(len, self._heads)) + sum(4 * groups for _, _, groups in self._numbers)
+        parts["numbers"] = _whole(numbers + 2)
         self._at: dict[str, int] = {}
         width = 0
         for name, size in parts.items():
@@ -123,12 +180,11 @@ class Encoder:
         """Rows with everything that never changes: keys, quotes, dashes, the newline."""
         row = bytearray(self._pad * self.width)
         numbers = b"".join(
-            key.replace(b"  ", self._pad * 2).rjust(width, self._pad) + b"0" * (4 * groups)
-            for key, width, groups in _NUMBERS
+            head + b"0" * (4 * groups)
+            for head, (_key, _width, groups) in zip(self._heads, self._numbers, strict=True)
         )
-        head = _HEAD.replace(b"     ", self._pad * 5)
         for at, part in (
-            (self._at["id"], head + b"-" * 36 + b'",'),
+            (self._at["id"], self._head + b"-" * 36 + b'",'),
             (self._at["numbers"], numbers),
         ):
             row[at : at + len(part)] = part
@@ -140,7 +196,9 @@ class Encoder:
         lane = (core.lane[here] * CLIENTS + rest.client[here]) * 2 + rest.routed[here]
         day, second = np.divmod(core.second[here], _DAY)
         low_day = int(day.min())
-        days = self._table([_day(d) for d in range(low_day, int(day.max()) + 1)], right=True)
+        days = self._table(
+            [self._day_key + _day(d) for d in range(low_day, int(day.max()) + 1)], right=True
+        )
         static = rest.static[here]
         exit_row = rest.exit[here] + self._place_offset * (1 - static)
         low = rest.low[here]
@@ -169,37 +227,40 @@ class Encoder:
         ):
             quarters = word.view(np.uint16).reshape(-1, 4)
             for k, place in enumerate(places):
-                self._column(block, len(_HEAD) + place)[...] = self._hex.take(quarters[:, 3 - k])
+                self._column(block, len(self._head) + place)[...] = self._hex.take(
+                    quarters[:, 3 - k]
+                )
         at = self._at["id"] // 8
         out[:, at : at + block.shape[1]] = block
 
     def _fill_session(self, out: Table, rest: Rest, here: slice) -> None:
-        at = self._at["session"]
-        out[:, at // 8 : at // 8 + 4] = np.frombuffer(_NO_SESSION.ljust(32, self._pad), np.uint64)
+        first, width = self._at["session"] // 8, _whole(len(self._session))
+        none = (self._session_key + b"null,").ljust(width, self._pad)
+        out[:, first : first + width // 8] = np.frombuffer(none, np.uint64)
         sticky = np.flatnonzero(rest.sticky[here])
         if not len(sticky):
             return
-        block = np.empty((len(sticky), 4), dtype=np.uint64)
-        block[...] = np.frombuffer(b'"log_session_id":"------------",', dtype=np.uint64)
-        mark = rest.session[here][sticky]
+        block = np.empty((len(sticky), width // 8), dtype=np.uint64)
+        block[...] = np.frombuffer(self._session.ljust(width, self._pad), dtype=np.uint64)
+        mark, begin = rest.session[here][sticky], len(self._session_key) + 1
         for k in range(3):
             part = ((mark >> _U(32 - 16 * k)) & _U(0xFFFF)).astype(np.int64)
-            self._column(block, 18 + 4 * k)[...] = self._hex.take(part)
-        out[sticky, at // 8 : at // 8 + 4] = block
+            self._column(block, begin + 4 * k)[...] = self._hex.take(part)
+        out[sticky, first : first + width // 8] = block
 
     def _fill_numbers(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
         block = self._numbers_block[: len(out)]
         at = 0
-        values = (
-            core.total_bytes,
-            rest.total_ms,
-            rest.handshake_ms,
-            rest.tunnel_ms,
-            rest.concurrency,
-        )
-        for (_key, width, groups), value in zip(_NUMBERS, values, strict=True):
-            at += width
-            self._fill_digits(block, at, groups, value[here])
+        values = {
+            "log_total_bytes": core.total_bytes,
+            "log_total_elapsed_ms": rest.total_ms,
+            "log_handshake_elapsed_ms": rest.handshake_ms,
+            "log_tunnel_elapsed_ms": rest.tunnel_ms,
+            "log_concurrency": rest.concurrency,
+        }
+        for head, (key, _width, groups) in zip(self._heads, self._numbers, strict=True):
+            at += len(head)
+            self._fill_digits(block, at, groups, values[key][here])
             at += 4 * groups
         out[:, self._at["numbers"] // 8 :] = block
 
@@ -223,12 +284,12 @@ class Encoder:
         )
 
 
-def _lane_fragments(world: World) -> Iterable[bytes]:
+def _lane_fragments(world: World, names: FieldMap) -> Iterable[bytes]:
     lanes = world.lanes
     for lane in range(len(lanes)):
         for client in lanes.clients[lane]:
             for routed in (False, True):
-                yield b'",' + _object(
+                yield _object(
                     {
                         "customer_id": world.customers[int(lanes.customer[lane])],
                         "proxy_user_id": lanes.users[int(lanes.user[lane])],
@@ -238,11 +299,12 @@ def _lane_fragments(world: World) -> Iterable[bytes]:
                         "log_authentication_type": int(lanes.authentication[lane]),
                         "log_smartpath_enabled": bool(lanes.smartpath[lane]),
                         "log_smartpath_routed": routed,
-                    }
+                    },
+                    names,
                 )
 
 
-def _outcome_fragment(outcome: Outcome) -> bytes:
+def _outcome_fragment(outcome: Outcome, names: FieldMap) -> bytes:
     socks = outcome.kind == "socks"
     return _object(
         {
@@ -254,13 +316,15 @@ def _outcome_fragment(outcome: Outcome) -> bytes:
             "log_status_code": outcome.status,
             "log_error_code": outcome.error,
             "log_local_port": 1080 if socks else 8080,
-        }
+        },
+        names,
     )
 
 
-def _exit_fragments(world: World) -> Iterable[bytes]:
+def _exit_fragments(world: World, names: FieldMap) -> Iterable[bytes]:
     """Fixed proxies, then places; each ends within the egress address, open for its last part."""
     places = world.places
+    last = _quoted(names.rename.get("log_egress_ip_address", "log_egress_ip_address")) + b':"'
     gateways = [k for k, row in enumerate(places.rows) if row.network == 0]
     known: list[tuple[int, str | None, str, str]] = [
         (proxy.place, proxy.proxy_id, address, address)
@@ -281,9 +345,10 @@ def _exit_fragments(world: World) -> Iterable[bytes]:
                     "country_id": place.country,
                     "city_alias": place.city,
                     "asn_id": place.asn,
-                }
+                },
+                names,
             )
-            + b'"log_egress_ip_address":"'
+            + last
             + egress.encode()
         )
 
@@ -297,9 +362,9 @@ def _suffixes() -> Iterable[bytes]:
 
 @lru_cache(maxsize=4096)
 def _day(day: int) -> bytes:
-    """Key and date of a day since 1970, closed by the blank before the time."""
+    """The date of a day since 1970, closed by the blank before the time."""
     moment = datetime.fromtimestamp(day * _DAY, UTC)
-    return f'"log_request_datetime":"{moment:%Y-%m-%d} '.encode()
+    return f'"{moment:%Y-%m-%d} '.encode()
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ from simulator.coverage import Coverage
 from simulator.cycles import FRAME_S, Clock
 from simulator.encode import Encoder
 from simulator.errors import FleetError
+from simulator.field_map import FieldMap
 from simulator.hosts import Hosts
 from simulator.ids import Ids
 from simulator.incidents import Incidents
@@ -112,7 +113,7 @@ class Fleet:
         self.arrivals = Arrivals(self.clock, self.world.channels, self.world.incidents)
         self.ids = Ids(seed, self._scope())
         self.coverage = Coverage.of(profile, seed, self.customers)
-        self._encoders: dict[bool, Encoder] = {}
+        self._encoders: dict[tuple[bool, int], Encoder] = {}
 
     def _scope(self) -> str:
         """What else tells two fleets of one seed apart: their ids must not meet."""
@@ -136,11 +137,13 @@ class Fleet:
                 f"{self.events_per_s} events a second: ask for an earlier one"
             )
 
-    def encoder(self, compact: bool) -> Encoder:
+    def encoder(self, compact: bool, names: FieldMap | None = None) -> Encoder:
         """The encoder of this fleet for one form; its tables are made when first asked for."""
-        if compact not in self._encoders:
-            self._encoders[compact] = Encoder(self.world, self.ids, b"\0" if compact else b" ")
-        return self._encoders[compact]
+        key = (compact, id(names))
+        if key not in self._encoders:
+            pad = b"\0" if compact else b" "
+            self._encoders[key] = Encoder(self.world, self.ids, pad, names or FieldMap())
+        return self._encoders[key]
 
     def row(self, position: int) -> dict[str, Json]:
         """One whole event."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from scenarios.load.child import Announced, ChildPlan, FinalWord, Report
 from scenarios.load.plan import LoadPlan
 from scenarios.load.traffic import arrivals_per_second
-from simulator.delivery import RetryPolicy
+from simulator.delivery import FieldMap, RetryPolicy
+from simulator.encode import can_lay_out
 from simulator.fleet import Fleet
 from simulator.reactor import (
     BodySource,
@@ -36,9 +38,9 @@ __all__ = ["INGEST", "READS", "Station", "body_source"]
 INGEST: Final = "ingest"
 READS: Final = "reads"
 _FIXED_LINE: Final = b'{"log_id":"00000000-0000-4000-8000-000000000000","log_total_bytes":1024}'
-_SMALL_BLOCK: Final = 500
+_BLOCKS: Final = ((100_000.0, 500), (250_000.0, 1_000))
+"""(events a second up to which, events drawn at once): the largest that leaves the loop free."""
 _LARGE_BLOCK: Final = 4_000
-_FAST_EVENTS_PER_S: Final = 100_000.0
 _FIXED_SIZE: Final = 280
 """Bytes of one ready-made event, as in the measurements that this is compared with."""
 
@@ -215,10 +217,12 @@ def body_source(
         _, head = request_head(form.method, form.url, form.head_fields())
         batch = plan.requests.batch
         return FixedBodies(head, _ready_body(batch), count=batch)
-    fleet = Fleet.from_identity(child.fleet)
+    fleet, names = Fleet.from_identity(child.fleet), None
+    if form.fields and can_lay_out(form.fields):
+        form, names = replace(form, fields=FieldMap()), form.fields
     return FleetBodies(
         form,
-        lambda first, count: fleet.batch(first, count).lines(),
+        lambda first, count: fleet.batch(first, count).lines(names),
         batch_events=plan.requests.batch,
         block_events=_block_events(plan),
         first=child.first_event,
@@ -231,9 +235,11 @@ def body_source(
 
 def _block_events(plan: LoadPlan) -> int:
     """Events drawn at once. Large blocks are cheaper an event, but while one is drawn (about a
-    microsecond an event) nothing is sent: a slow open loop takes small ones."""
-    fast = not plan.open_loop or plan.shape.rate * plan.requests.batch > _FAST_EVENTS_PER_S
-    return max(_LARGE_BLOCK if fast else _SMALL_BLOCK, plan.requests.batch)
+    microsecond an event) nothing is sent: an open loop takes the smallest that it can afford."""
+    rate = plan.shape.rate * plan.requests.batch
+    small = (block for most, block in _BLOCKS if rate <= most)
+    block = next(small, _LARGE_BLOCK) if plan.open_loop else _LARGE_BLOCK
+    return max(block, plan.requests.batch)
 
 
 def _ready_body(batch: int) -> bytes:

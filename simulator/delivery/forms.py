@@ -17,6 +17,7 @@ import msgspec
 from reports.facts import Json
 from simulator.delivery.answers import AnswerRule
 from simulator.delivery.retry import RetryPolicy
+from simulator.field_map import FieldMap
 
 __all__ = ["CONTENT_TYPE", "BodyForm", "FieldMap", "HttpForm", "encode_events", "encode_ndjson"]
 
@@ -45,26 +46,6 @@ _FRAME: Final[Mapping[BodyForm, tuple[bytes, bytes, bytes]]] = {
     BodyForm.JSON_OBJECT: (b"", b"", b""),
 }
 """Before the events, between them, after them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldMap:
-    """From our event to theirs: renamed keys, dropped keys, keys with a fixed value."""
-
-    rename: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    drop: frozenset[str] = frozenset()
-    extras: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
-
-    def __bool__(self) -> bool:
-        return bool(self.rename or self.drop or self.extras)
-
-    def apply(self, event: Mapping[str, Json]) -> dict[str, Json]:
-        """The event under the target's names."""
-        mapped = {
-            self.rename.get(key, key): value for key, value in event.items() if key not in self.drop
-        }
-        mapped.update(self.extras)
-        return mapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

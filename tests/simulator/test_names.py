@@ -1,0 +1,71 @@
+"""A target's own names for keys: laid out in rows, they say what mapping event by event says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.encode import can_lay_out
+from simulator.field_map import EVENT_KEYS, FieldMap
+from tests.simulator.fleets import common
+
+FLEET = common()
+BEGIN = FLEET.coverage.count - 5
+"""Five of the events that walk rare values, and drawn ones after them."""
+
+
+def test_the_list_of_keys_is_that_of_the_events():
+    """Whoever adds a key to the events adds it there."""
+    for row in FLEET.batch(BEGIN, 10).rows():
+        assert set(row) == set(EVENT_KEYS)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        FieldMap(),
+        FieldMap(rename={"log_id": "uid", "log_request_datetime": "at", "log_session_id": "s"}),
+        FieldMap(rename={"log_total_bytes": "octets", "log_egress_ip_address": "exit_address"}),
+        FieldMap(rename={"log_hostname": 'a "quoted" nämé'}, extras={"v": [1, None]}),
+        FieldMap(drop=frozenset({"log_hostname", "log_concurrency", "asn_id"})),
+        FieldMap(rename={key: f"their_{key}_of_a_length" for key in EVENT_KEYS}),
+        FieldMap(drop=frozenset(EVENT_KEYS[1:9])),
+    ],
+)
+def test_rows_under_other_names_are_the_mapped_events(names):
+    """Renamed, left out, added: the lines of a block read as the events mapped one by one."""
+    assert can_lay_out(names)
+    lines = bytes(FLEET.batch(BEGIN, 300).lines(names)).splitlines()
+    assert [json.loads(line) for line in lines] == [
+        names.apply(row) for row in FLEET.batch(BEGIN, 300).rows()
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(EVENT_KEYS), st.text(min_size=1, max_size=40), max_size=6),
+    st.frozensets(st.sampled_from(EVENT_KEYS), max_size=6),
+)
+def test_whatever_can_be_laid_out_is_laid_out_right(rename, drop):
+    """Any names and any keys left out, of those that the layout says it can do."""
+    names = FieldMap(rename=rename, drop=drop, extras={"source": "trueup"})
+    if can_lay_out(names):
+        lines = bytes(FLEET.batch(BEGIN, 12).lines(names)).splitlines()
+        mapped = [names.apply(row) for row in FLEET.batch(BEGIN, 12).rows()]
+        assert [json.loads(line) for line in lines] == mapped
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        FieldMap(drop=frozenset({"log_id"})),
+        FieldMap(rename={"asn_id": "country_id"}),
+        FieldMap(extras={"log_hostname": "always.example"}),
+    ],
+)
+def test_what_cannot_be_laid_out_says_so(names):
+    """A place without a key, and one name for two: these are mapped event by event."""
+    assert not can_lay_out(names)
