@@ -18,10 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from conformance.approach import approach
 from conformance.errors import ConformanceError
 from conformance.history_judge import CHECK as HISTORIES
 from conformance.reconcile import traffic_checks
-from conformance.recorder import stamp
+from conformance.recorder import Recorder, stamp
 from conformance.runner import checks_for
 from conformance.target import levels, load_target, outside_hosts
 from conformance.target_values import Target
@@ -131,7 +132,7 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             restart=reference.restart if reference is not None else None,
         )
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
-        error = _work(order.scenario, bench)
+        error = _work(order.scenario, bench, strange=order.target is not None)
         error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -235,9 +236,14 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         yield from traffic_checks("load")
 
 
-def _work(scenario: Scenario, bench: Bench) -> BaseException | None:
-    """Do the parts in their order; what cut them short, if anything did."""
+def _work(scenario: Scenario, bench: Bench, *, strange: bool) -> BaseException | None:
+    """Do the parts in their order; what cut them short, if anything did. A target that is not ours
+    is asked once before traffic goes there: the checks meet it themselves."""
+    sends = scenario.fleet is not None or scenario.load is not None
     try:
+        if strange and sends and bench.target.ingest is not None:
+            recorder = Recorder(bench.writer, secrets=bench.target.secrets)
+            asyncio.run(approach(bench.target, recorder))
         if scenario.fleet is not None and bench.target.ingest is not None:
             asyncio.run(run_fleet_part(bench, scenario.fleet))
         if scenario.checks is not None:
