@@ -26,6 +26,7 @@ from reports.plots import axis_ms, percentile_plot, seconds_plot
 from reports.records import Exchange
 from reports.text import (
     amount,
+    between,
     cut,
     duration,
     figure,
@@ -83,6 +84,7 @@ def render_html(report: RunReport) -> str:
         findings=findings,
         tie_outs=rows,
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
+        unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
         mixes=_mixes(rows),
         loads=[_load(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
@@ -113,6 +115,7 @@ def _environment() -> Environment:
         "request": request_line,
     }
     environment.globals |= {
+        "between": between,
         "curl_script": curl_script,
         "event_columns": _event_columns,
         "plural": plural,

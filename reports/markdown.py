@@ -107,7 +107,7 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
         if not row.whole and row.ok:
             continue
         cells = (row.cells.get(column) for column in columns)
-        shown = ("" if c is None else c.seen if c.ok else f"**✗ {c.seen}**" for c in cells)
+        shown = ("" if c is None else c.seen or "✓" if c.ok else f"**✗ {c.seen}**" for c in cells)
         scope = markdown_text(row.name)
         yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
 

@@ -32,6 +32,8 @@ _STYLE: Final[Mapping[str, str]] = {
 }
 _MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
+_NAME_MOST: Final = 36
+_NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
     {look.mark: look.ascii_mark for look in VERDICTS.values()}
     | {"…": "~", "–": "-", "−": "-", "µ": "u"}
@@ -94,7 +96,7 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
         yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
     if report.tie_outs:
         yield ""
-        yield _tie_outs(report)
+        yield _tie_outs(report, width=width)
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
@@ -178,18 +180,31 @@ def _why(worst: CheckResult) -> str:
     return f"{word}: {worst.reason}"
 
 
-def _tie_outs(report: RunReport) -> RenderableType:
+def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
+    """The table; names give way before numbers do."""
     rows = pivot(report.tie_outs)
-    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
-    table.add_column("TIE-OUT", no_wrap=True, max_width=36)
-    table.add_column("expected", justify="right", no_wrap=True)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
     shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
-    for row in shown:
-        cells = (_cell(row.cells.get(column)) for column in columns)
-        table.add_row(one_line(row.name, 36), row.expected, *cells)
+    lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
+    heads = ["expected", *columns]
+    beside = sum(
+        2 + max(len(head), *(len(text) for text in texts))
+        for head, *texts in zip(
+            heads,
+            *(
+                [row.expected, *(cell.plain for cell in line)]
+                for row, line in zip(shown, lines, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    names = min(_NAME_MOST, max(_NAME_LEAST, width - beside))
+    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
+    table.add_column("TIE-OUT", no_wrap=True, max_width=names)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for row, line in zip(shown, lines, strict=True):
+        table.add_row(one_line(row.name, names), row.expected, *line)
     parts: list[RenderableType] = [table]
     if len(rows) > len(shown):
         rest = len(rows) - len(shown)
@@ -203,7 +218,7 @@ def _cell(cell: Cell | None) -> Text:
     if cell is None:
         return Text("·", style="dim")
     if cell.ok:
-        return Text(cell.seen, style="green")
+        return Text(cell.seen or "✓", style="green")
     return Text(f"✗ {cell.seen}", style="bold red")
 
 
