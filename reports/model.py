@@ -30,6 +30,7 @@ from reports.records import (
     Exchange,
     FleetDeclared,
     Header,
+    Hook,
     LoadResult,
     Phase,
     ReadingSeen,
@@ -40,6 +41,8 @@ from reports.verdicts import Tally, by_weight, overall, tally
 
 __all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
 
+_LOAD: Final = "load"
+"""Stage of the levers that are pulled while the target is loaded."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
 """Footers of runs that stopped because the target, or the request, could not be dealt with."""
 
@@ -148,7 +151,7 @@ def build_report(journal: Journal) -> RunReport:
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
         load=tuple(load),
-        figures=_figures(journal.path, load),
+        figures=_figures(journal, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
         sent=_sent([r for r in journal.records if isinstance(r, Delivered)]),
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
@@ -161,11 +164,12 @@ def build_report(journal: Journal) -> RunReport:
     )
 
 
-def _figures(path: Path, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
+def _figures(journal: Journal, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
+    pulled = [r for r in journal.records if isinstance(r, Hook) and r.stage == _LOAD]
     try:
-        return tuple(figures(one) for one in load)
+        return tuple(figures(one, pulled) for one in load)
     except JournalError as error:
-        raise JournalError(f"{path}: {error}") from error
+        raise JournalError(f"{journal.path}: {error}") from error
 
 
 def _status(

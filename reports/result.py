@@ -16,7 +16,7 @@ import msgspec
 from reports.facts import CheckResult, Json
 from reports.figures import Latency, LoadFigures
 from reports.model import RunReport
-from reports.verdicts import load_status
+from reports.verdicts import held, load_status
 
 __all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
 
@@ -144,9 +144,23 @@ def _load(made: LoadFigures) -> dict[str, Json]:
         "status": str(load_status(load)),
         "null_sink_rps": load.null_sink_rps,
         "knee_rps": [load.knee_low_rps, load.knee_high_rps] if load.knee_why else None,
+        "knee_why": load.knee_why or None,
+        "unsent": load.unsent,
+        "batch": load.batch,
+        "faults": [
+            {"what": one.what, "at": one.at, "t_s": one.t_s, "error": one.error or None}
+            for one in made.faults
+        ],
         "reconcile_s": load.reconcile_s,
         "thresholds": [
-            {"name": t.name, "limit": t.limit, "value": t.value, "unit": t.unit, "ok": t.ok}
+            {
+                "name": t.name,
+                "limit": t.limit,
+                "value": t.value,
+                "unit": t.unit,
+                "ok": t.ok,
+                "says": str(held(t, load)),
+            }
             for t in load.thresholds
         ],
     }

@@ -15,12 +15,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports.advice import next_step
 from reports.facts import CheckResult, ExitStatus, Verdict
-from reports.figures import Latency, LoadFigures
+from reports.figures import LoadFigures
 from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
-from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
+from reports.telling import kept_text, sent_text, story, threshold_text
+from reports.text import amount, duration, one_line, plural, rate
 from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
+from reports.verdicts import Held, held
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
 
@@ -32,11 +35,12 @@ _STYLE: Final[Mapping[str, str]] = {
 }
 _MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
+_INDENT: Final = " " * 6
 _NAME_MOST: Final = 36
 _NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
     {look.mark: look.ascii_mark for look in VERDICTS.values()}
-    | {"…": "~", "–": "-", "−": "-", "µ": "u"}
+    | {"…": "~", "–": "-", "−": "-", "µ": "u", "×": "x"}
 )
 
 
@@ -106,16 +110,17 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
 
 def _title(report: RunReport, width: int) -> Text:
     header = report.header
-    sent = sum(one.accepted + one.refused + one.unknown for one in report.sent)
     facts = [
         f"level {header.level}",
         f"seed {header.seed}",
-        plural(report.requests, "request"),
-        *([plural(sent, "event") + " sent"] if sent else []),
         *([duration(report.duration_s)] if report.duration_s is not None else []),
+        f"judge {plural(report.requests, 'request')}",
+        *(sent_text(sent) for sent in report.sent),
     ]
     title = one_line(f"{header.scenario} on {header.target} ({header.base_url})", width - 8)
-    return Text.assemble(("trueup", "bold"), f" {title}\n", (" · ".join(facts), "dim"))
+    text = Text.assemble(("trueup", "bold"), f" {title}")
+    _lay(text, "", facts, width, "dim", indent="")
+    return text
 
 
 def _laws(report: RunReport, *, width: int) -> RenderableType:
@@ -223,38 +228,44 @@ def _cell(cell: Cell | None) -> Text:
 
 
 def _load(load: LoadFigures, *, width: int) -> Text:
-    """The headline figure first; then latency, then whether the generator itself kept up."""
-    result, room = load.result, width - 6
+    """The headline figure first; then what happened, and every threshold."""
+    result, room = load.result, width - len(_INDENT)
     text = Text.assemble(
         ("LOAD  ", "dim"), (f"{rate(load.headline_eps)} {load.headline_word}", "bold")
     )
     what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
     what = one_line(what, max(0, room - len(text.plain) + 4))
     text.append(f"  {what}", style="dim")
-    text.append(f"\n      {one_line(f'latency {_quantiles(load.response)}', room)}")
-    own = [f"generator lateness p99 {milliseconds(load.lateness.quantiles.get('p99'))}"]
-    if result.generator_cpu_share is not None:
-        own.append(f"busy {result.generator_cpu_share:.0%}")
-    text.append(f"\n      {one_line(' · '.join(own), room)}", style="dim")
-    if result.null_sink_rps is not None:
-        sink = f"null sink {rate(result.null_sink_rps)} requests/s: this generator's own limit here"
-        text.append(f"\n      {one_line(sink, room)}", style="dim")
+    for label, facts in story(load):
+        style = {"generator": "dim", "errors": "yellow"}.get(label, "")
+        _lay(text, label, facts, room, style)
     for doubt in load.doubts:
-        text.append(f"\n      {one_line(doubt, room)}", style="yellow")
+        _lay(text, "", (doubt,), room, "yellow")
+    kept = kept_text(result)
+    if kept:
+        _lay(text, "✓ kept:", kept, room, "green")
     for threshold in result.thresholds:
-        if not threshold.ok:
-            value = "not measured" if threshold.value is None else figure(threshold.value)
-            missed = (
-                f"✗ {threshold.name}: {value}, limit {figure(threshold.limit)} {threshold.unit}"
-            )
-            text.append(f"\n      {one_line(missed, room)}", style="bold red")
+        says = held(threshold, result)
+        if says is not Held.KEPT:
+            mark, style = ("✗", "bold red") if says is Held.MISSED else ("?", "yellow")
+            _lay(text, mark, (threshold_text(threshold, result),), room, style)
     return text
 
 
-def _quantiles(latency: Latency) -> str:
-    if not latency.quantiles:
-        return "not measured"
-    return " · ".join(f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items())
+def _lay(
+    text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
+) -> None:
+    """Facts on as few lines as they need; what is longer than a line is cut."""
+    line = f"{label} " if label else ""
+    for number, fact in enumerate(facts):
+        piece = f" · {fact}" if number and line.strip() else fact
+        if len(line) + len(piece) > room and line.strip() and number:
+            text.append(f"\n{indent}{line.rstrip()}", style=style)
+            line, piece = "  ", fact
+        line += one_line(piece, room - len(line)) if not number else piece
+        if len(line) > room:
+            line = line[: room - 1] + "…"
+    text.append(f"\n{indent}{line.rstrip()}", style=style)
 
 
 def _end(report: RunReport, *, html: str, width: int) -> Text:
@@ -267,7 +278,7 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
     if report.stopped_by:
         text.append(f"\n  Stopped: {one_line(report.stopped_by, width - 11)}")
     elif report.status is not ExitStatus.CONFORMS:
-        text.append(f"\n  {one_line(look.next_step, width - 2)}")
+        text.append(f"\n  {one_line(next_step(report), width - 2)}")
     if html:
         text.append(f"\n  Report: {html}")
     return text

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from conformance.hooks import Levers
-from conformance.recorder import Recorder
+from conformance.recorder import Recorder, stamp
 from conformance.runner import ProgressEvent, run_checks
 from conformance.target_values import Target
 from conformance.traffic import TrafficOutcome, reconcile_traffic
@@ -158,7 +158,12 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
     bench.phase(LOAD_FLEET, "begin")
     bench.watch.begin("load", round(plan.shape.duration_s))
 
+    began: list[datetime] = []
+
     def progress(now: Progress) -> None:
+        # A report lags behind its second: the earliest start that one tells is the nearest.
+        begin = datetime.now(UTC) - timedelta(seconds=now.t_s)
+        began[:] = [min([begin, *began])]
         bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
 
     def sent(ranges: tuple[OutcomeRange, ...]) -> None:
@@ -212,6 +217,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
                 result,
                 correct_events=_correct(result, outcome),
                 reconcile_s=round(time.monotonic() - since, 3),
+                began_at=stamp(began[0]) if began else "",
             ),
             plan.thresholds,
         )

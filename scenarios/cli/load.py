@@ -20,7 +20,7 @@ from scenarios.errors import CouldNotTell, UsageProblem
 from scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
 from scenarios.scenario import LoadPart, Scenario
 
-__all__ = ["command", "knee_text"]
+__all__ = ["command"]
 
 
 class _Finite(click.FloatRange):
@@ -145,8 +145,6 @@ def command(
         command=command_line(),
     )
     status = finish(order, as_json=as_json, quiet=quiet)
-    if find_limit and not as_json:
-        click.echo(knee_text(_load_of(runs / "latest")), err=True)
     if before is not None:
         comparison = compare(before, build_report(read_journal(runs / "latest")))
         click.echo(comparison_text(comparison), nl=False, err=True)
@@ -201,17 +199,3 @@ def _comparable(earlier: Path, plan: LoadPlan) -> RunReport:
     if why := unfit(before):
         raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
     return build_report(read_journal(earlier))
-
-
-def knee_text(load: LoadResult) -> str:
-    """The knee in one line, as an interval and with what it rests on."""
-    low, high = load.knee_low_rps, load.knee_high_rps
-    if low is None:
-        below = "unknown" if high is None else f"below {high:.4g} requests/s"
-        return f"Limit: {below}; {load.knee_why}."
-    top = "?" if high is None else f"{high:.4g}"
-    events = low * load.batch
-    return (
-        f"Limit: {low:.4g} to {top} requests/s of {load.batch} events "
-        f"({events:.4g} events/s and more); {load.knee_why}."
-    )

@@ -7,7 +7,6 @@ import pytest
 from reports.journal import JournalWriter, read_journal
 from reports.records import LoadResult
 from scenarios.cli import main
-from scenarios.cli.load import knee_text
 from scenarios.load.plan import load_names, load_plan
 from tests.reports import factory
 
@@ -127,18 +126,3 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert code == 4
     assert word in said
     assert not runs.exists()
-
-
-@pytest.mark.parametrize(
-    "low, high, said",
-    [
-        (40, 44, "40 to 44 requests/s of 100 events (4000 events/s and more); why."),
-        (40, None, "40 to ? requests/s"),
-        (None, 44, "Limit: below 44 requests/s; why."),
-        (None, None, "Limit: unknown; why."),
-    ],
-)
-def test_the_knee_is_said_in_one_line_whatever_was_found(low, high, said):
-    """Also where neither end is known: a machine that was disturbed from the first step on."""
-    found = LoadResult(**EARLIER, knee_low_rps=low, knee_high_rps=high, knee_why="why")
-    assert said in knee_text(found)

@@ -190,6 +190,7 @@ def load_result(*, limited: bool = False, missed: bool = False) -> LoadResult:
         events_unknown=300,
         correct_events=2395700,
         bytes_sent=702028000,
+        batch=100,
         errors={"timed out": 3},
         response_ns=_histogram(420_000, spread=0.9),
         service_ns=_histogram(390_000, spread=0.8),
@@ -323,6 +324,7 @@ def journal(
     results: tuple[CheckResult, ...] = (*RESULTS, *PASSES),
     *,
     load: tuple[LoadResult, ...] = (),
+    extra: tuple[Record, ...] = (),
     declared: tuple[str, ...] = (),
     finish: bool = True,
     interrupted: bool = False,
@@ -348,7 +350,7 @@ def journal(
                 checks=(*(result.check for result in results), *declared),
             )
         )
-        for record in (*records(results), *load):
+        for record in (*records(results), *extra, *load):
             writer.write(record)
         if finish:
             writer.finish(
