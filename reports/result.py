@@ -8,7 +8,9 @@ a person would read.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -30,9 +32,11 @@ def result_schema() -> dict[str, Json]:
     return schema
 
 
-def render_result(report: RunReport) -> str:
-    """The document as JSON text, keys in a fixed order, ended by a line end."""
-    return json.dumps(result_document(report), indent=2, ensure_ascii=False) + "\n"
+def render_result(report: RunReport, besides: Mapping[str, Json] = MappingProxyType({})) -> str:
+    """The document as JSON text, keys in a fixed order, ended by a line end. `besides` are further
+    keys that the schema knows, of what was found out after the run."""
+    document = {**result_document(report), **besides}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def result_document(report: RunReport) -> dict[str, Json]:

@@ -27,13 +27,12 @@ from reports.journal import JournalWriter
 from reports.records import Delivered, LoadResult, OutcomeRange, Phase
 from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
-from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, carry_out, closed
-from scenarios.load.plan import load_plan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom
 from scenarios.load.traffic import LOAD_FLEET, load_fleet
 from scenarios.load.verdict import judged
 from scenarios.marker import SummaryMarker
+from scenarios.ready import customers_of, plan_of
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from scenarios.sent import FleetTraffic
 from scenarios.watch import Watch
@@ -65,7 +64,7 @@ class Bench:
 
 async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
     """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
-    customers = _customers(bench.target)
+    customers = customers_of(bench.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
         load_profile(part.profile),
@@ -107,17 +106,6 @@ async def _reconcile(bench: Bench, sent: FleetTraffic, part: str) -> TrafficOutc
     return outcome
 
 
-def _customers(target: Target) -> tuple[int, ...]:
-    known = [tenant.customer_id for tenant in target.tenants.values()]
-    customers = tuple(number for number in known if number is not None)
-    if len(customers) < len(known):
-        raise UsageProblem(
-            f"{target.path}: fleet traffic needs the customer_id of each tenant. "
-            "Add customer_id below [tenants.a] and [tenants.b]."
-        )
-    return customers
-
-
 async def _send(
     bench: Bench, driver: Driver, fleet: Fleet, first: int, count: int
 ) -> list[OutcomeRange]:
@@ -145,13 +133,11 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
 
 async def run_load_part(bench: Bench, part: LoadPart) -> None:
     """Load the way in through Locust, then account for every event that was accepted."""
-    plan = with_changes(
-        load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=bench.seed
-    )
+    plan = plan_of(part, seed=bench.seed)
     # A search tries rates that nobody knows yet; it is given numbers as a free run is.
     fleet = load_fleet(
         closed(plan, SEARCH_S) if part.find_limit else plan,
-        customers=_customers(bench.target),
+        customers=customers_of(bench.target),
         now=target_now(bench.writer),
     )
     bench.writer.write(fleet.identity(LOAD_FLEET))
@@ -190,6 +176,8 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         levers=_levers(bench),
         marker=marker,
         sent=sent,
+        say=bench.watch.say,
+        tell=bench.watch.tell,
         locust=Locust(
             processes=part.processes,
             web_port=part.web_port,
