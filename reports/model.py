@@ -43,6 +43,8 @@ __all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
 
 _LOAD: Final = "load"
 """Stage of the levers that are pulled while the target is loaded."""
+_FRESHNESS: Final = "freshness"
+"""Stage of the markers that are planted beside a load, and their source where it is counted."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
 """Footers of runs that stopped because the target, or the request, could not be dealt with."""
 
@@ -74,7 +76,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """Events of one source (`probe`, `fleet`, `load`) by what became of them."""
+    """Events of one source (`probe`, `fleet`, `load`, `freshness`) by what became of them."""
 
     source: str
     accepted: int
@@ -241,7 +243,9 @@ def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
     counts: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
     for delivery in deliveries:
         for outcome in delivery.outcomes:
-            counts[delivery.source][outcome.outcome] += outcome.count
+            marks = delivery.source == _LOAD and delivery.stage == _FRESHNESS
+            source = _FRESHNESS if marks else delivery.source
+            counts[source][outcome.outcome] += outcome.count
     return tuple(
         Sent(
             source=source,

@@ -29,8 +29,6 @@ __all__ = [
 
 Facts = tuple[str, tuple[str, ...]]
 """A label and the facts below it."""
-_SOURCES: Final = {"probe": "planted"}
-"""What the events of a source are called, where not by its name."""
 _MOST_ERRORS: Final = 3
 _REASON: Final = 60
 
@@ -56,8 +54,15 @@ def sent_text(sent: Sent) -> str:
     count = sent.accepted + sent.refused + sent.unknown
     parts = ((sent.refused, "refused"), (sent.unknown, "unknown"))
     but = ", ".join(f"{amount(number)} {word}" for number, word in parts if number)
-    source = _SOURCES.get(sent.source, sent.source)
-    return f"{source} {plural(count, 'event')}" + (f" ({but})" if but else "")
+    told = plural(count, "event")
+    match sent.source:
+        case "probe":
+            told = f"planted {told}"
+        case "freshness":
+            told = plural(count, "marker")
+        case _:
+            told = f"{sent.source} {told}"
+    return f"{told} ({but})" if but else told
 
 
 def errors_of(load: LoadResult) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ terminal has none; nothing is said by colour alone.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,7 @@ from reports.figures import LoadFigures
 from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.telling import kept_text, sent_text, story, threshold_text
-from reports.text import amount, duration, one_line, plural, rate
+from reports.text import amount, duration, one_line, plural, rate, visible
 from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
 from reports.verdicts import Held, held
 
@@ -36,6 +37,7 @@ _STYLE: Final[Mapping[str, str]] = {
 _MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
 _INDENT: Final = " " * 6
+_LETTER_MOST: Final = 8
 _NAME_MOST: Final = 36
 _NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
@@ -92,7 +94,8 @@ def plain_text(text: str, encoding: str) -> str:
 def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
     yield _title(report, width)
     yield ""
-    yield _laws(report, width=width)
+    if report.results:
+        yield _laws(report, width=width)
     for name in report.missing[:5]:
         why = "not reached" if report.ended_early else "declared, but reported nothing"
         yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
@@ -268,6 +271,18 @@ def _lay(
     text.append(f"\n{indent}{line.rstrip()}", style=style)
 
 
+def _letter(said: str, width: int) -> Iterator[str]:
+    """What stopped a run, on a few lines; a longer one is in the report."""
+    lines = [
+        line
+        for paragraph in visible(said).splitlines()
+        for line in textwrap.wrap(" ".join(paragraph.split()), max(20, width - 11))
+    ]
+    yield from (f"  {line}" if number else line for number, line in enumerate(lines[:_LETTER_MOST]))
+    if len(lines) > _LETTER_MOST:
+        yield "  …"
+
+
 def _end(report: RunReport, *, html: str, width: int) -> Text:
     look = STATUSES[report.status]
     mark = {"good": "✓", "bad": "✗"}.get(look.tone, "?")
@@ -276,7 +291,8 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
     line = f"{mark} {look.headline}{cut_short}: {report.tally}"
     text.append(line, style=f"bold {_STYLE[look.tone]}")
     if report.stopped_by:
-        text.append(f"\n  Stopped: {one_line(report.stopped_by, width - 11)}")
+        for number, line in enumerate(_letter(report.stopped_by, width)):
+            text.append(f"\n  {'' if number else 'Stopped: '}{line}")
     elif report.status is not ExitStatus.CONFORMS:
         text.append(f"\n  {one_line(next_step(report), width - 2)}")
     if html:

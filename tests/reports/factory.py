@@ -329,6 +329,7 @@ def journal(
     finish: bool = True,
     interrupted: bool = False,
     exit_status: int = 0,
+    stopped_by: str = "",
     seed: int = 7,
     scenario: str = "everything",
 ) -> Journal:
@@ -357,5 +358,6 @@ def journal(
                 finished_at="2025-04-01T12:00:52Z",
                 exit_status=exit_status,
                 interrupted=interrupted,
+                stopped_by=stopped_by,
             )
     return read_journal(path)

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from reports.facts import LoadThreshold, TieOut
+from reports.facts import LoadThreshold, Outcome, TieOut
 from reports.markdown import render_markdown
 from reports.model import RunReport, build_report
-from reports.records import Hook, TieOutSeen
+from reports.records import Delivered, Hook, OutcomeRange, TieOutSeen
 from reports.terminal import law_lines, render_terminal
 from tests.reports.factory import PASSES, RESULTS, journal, load_result
 from tests.reports.golden import check_golden
@@ -126,6 +126,27 @@ def test_unknown_and_refused_events_are_on_the_screen_whose_ever_they_are(
     top = " ".join(screen(failing).split("\n\n")[0].split())
     assert "judge 3 requests · fleet 20,000 events" in top
     assert "planted 21 events (1 unknown)" in top
+
+
+def test_markers_are_not_taken_for_events_of_the_load(tmp_path: Path) -> None:
+    """They are planted beside it and reconciled with nothing."""
+    outcomes = (OutcomeRange(first=0, count=7, outcome=Outcome.ACCEPTED),)
+    at = "2025-04-01T12:00:30Z"
+    sent = (
+        Delivered(source="load", fleet="load", at=at, outcomes=outcomes),
+        Delivered(source="load", stage="freshness", at=at, outcomes=outcomes),
+    )
+    text = " ".join(screen(build_report(journal(tmp_path / "r", PASSES, extra=sent))).split())
+    assert "load 7 events · 7 markers" in text
+
+
+def test_what_stopped_a_run_is_told_whole(tmp_path: Path) -> None:
+    """A letter of several lines, within the width; the terminal may be all that is kept."""
+    said = "http://127.0.0.1:9: nobody\n  tried:  to connect\n  remedy: " + "start the target " * 9
+    stopped = journal(tmp_path / "r", PASSES, exit_status=2, stopped_by=said)
+    text = screen(build_report(stopped))
+    assert max(map(len, text.splitlines())) <= 80
+    assert " ".join(said.split()) in " ".join(text.split())
 
 
 @pytest.mark.parametrize(
