@@ -120,6 +120,7 @@ def _sent(made: LoadFigures) -> Iterator[str]:
     load = made.result
     per_s = f", {rate(made.requests_per_s)}/s" if made.requests_per_s is not None else ""
     planned = f" of {rate(load.planned_rps)} planned" if load.planned_rps is not None else ""
+    planned += " with reads" if planned and load.reads else ""
     yield f"{plural(load.requests, 'request')} × {plural(load.batch, 'event')}{per_s}{planned}"
     yield f"{amount(load.events_accepted)} events accepted"
     if load.events_refused:

@@ -23,7 +23,7 @@ from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
 from reports.telling import kept_text, sent_text, story, threshold_text
 from reports.text import amount, duration, one_line, plural, rate, visible
-from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
+from reports.tieout import COLUMNS, Cell, TieOutRow, pivot, worth_a_line
 from reports.verdicts import Held, held
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
@@ -189,31 +189,29 @@ def _why(worst: CheckResult) -> str:
 
 
 def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
-    """The table; names give way before numbers do."""
+    """The table. Where room is short, bytes go below it and names are cut before numbers are."""
     rows = pivot(report.tie_outs)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
     shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
     lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
-    heads = ["expected", *columns]
-    beside = sum(
-        2 + max(len(head), *(len(text) for text in texts))
-        for head, *texts in zip(
-            heads,
-            *(
-                [row.expected, *(cell.plain for cell in line)]
-                for row, line in zip(shown, lines, strict=True)
-            ),
-            strict=True,
-        )
-    )
-    names = min(_NAME_MOST, max(_NAME_LEAST, width - beside))
+    notes: list[str] = []
+    if _beside(columns, shown, lines) + _NAME_MOST > width:
+        lines = [[_without_bytes(row.cells.get(column)) for column in columns] for row in shown]
+        notes = [
+            f"{row.name}, {column}: {cell.seen}"
+            for row in shown
+            for column, cell in row.cells.items()
+            if _in_bytes(cell)
+        ]
+    names = min(_NAME_MOST, max(_NAME_LEAST, width - _beside(columns, shown, lines)))
     table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
     table.add_column("TIE-OUT", no_wrap=True, max_width=names)
-    for head in heads:
+    for head in ("expected", *columns):
         table.add_column(head, justify="right", no_wrap=True)
     for row, line in zip(shown, lines, strict=True):
         table.add_row(one_line(row.name, names), row.expected, *line)
     parts: list[RenderableType] = [table]
+    parts += [Text(one_line(note, width), "bold red") for note in notes]
     if len(rows) > len(shown):
         rest = len(rows) - len(shown)
         bad = sum(not row.ok for row in rows) - sum(not row.ok for row in shown)
@@ -222,12 +220,33 @@ def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
     return Group(*parts)
 
 
+def _beside(
+    columns: Sequence[str], rows: Sequence[TieOutRow], lines: Sequence[Sequence[Text]]
+) -> int:
+    """Room that the table takes beside the names."""
+    expected = max(len("expected"), *(len(row.expected) for row in rows))
+    widths = (
+        max(len(column), *(len(line[number]) for line in lines))
+        for number, column in enumerate(columns)
+    )
+    return sum(2 + wide for wide in (expected, *widths))
+
+
 def _cell(cell: Cell | None) -> Text:
     if cell is None:
         return Text("·", style="dim")
     if cell.ok:
         return Text(cell.seen or "✓", style="green")
     return Text(f"✗ {cell.seen}", style="bold red")
+
+
+def _in_bytes(cell: Cell | None) -> bool:
+    """Whether a cell is off by bytes alone."""
+    return cell is not None and not cell.ok and cell.seen.endswith(" B")
+
+
+def _without_bytes(cell: Cell | None) -> Text:
+    return Text("✗ bytes", style="bold red") if _in_bytes(cell) else _cell(cell)
 
 
 def _load(load: LoadFigures, *, width: int) -> Text:

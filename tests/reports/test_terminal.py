@@ -185,6 +185,23 @@ def test_numbers_of_the_tie_out_stay_whole_where_room_is_short(tmp_path: Path) -
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_bytes_that_are_off_by_many_digits_stand_below_the_table(tmp_path: Path) -> None:
+    """A ledger that is off by petabytes does not tear the columns of the counts."""
+    rows = [
+        TieOut(view=view, scope="tenant 1", expected_requests=258_600, seen_requests=258_600)
+        for view in ("logs", "summaries", "graph")
+    ]
+    rows += [
+        TieOut(view="mobile_ledger", scope="tenant 1", expected_bytes=0, seen_bytes=2**60, ok=False)
+    ]
+    extra = tuple(TieOutSeen(part="load", row=row) for row in rows)
+    text = screen(build_report(journal(tmp_path / "r", PASSES, extra=extra)))
+    assert "✗ bytes" in text
+    assert "load tenant 1, ledgers: +1,152,921,504,606,846,976 B" in text
+    assert text.count("258,600") == 4
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_a_law_shows_its_worst_check(failing: RunReport) -> None:
     """Evidence adds up over its checks."""
     line = law_lines(failing.results)[0]
