@@ -39,8 +39,11 @@ def ready_here(part: LoadPart) -> None:
         remedy = f"Choose another for --web, or see who listens on {part.web_port}"
         _free(_LOOPBACK, part.web_port, "Locust's web page cannot be shown", remedy)
     if part.master_bind is not None:
-        remedy = "Give --master an address of this machine that the workers reach"
         port = Locust().master_port
+        remedy = (
+            "Give --master an address of this machine that the workers reach, and see that nothing "
+            f"else listens on port {port}"
+        )
         _free(part.master_bind, port, "workers could not connect", remedy)
 
 
