@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
+import tempfile
 from collections.abc import Mapping
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 import msgspec
@@ -25,6 +28,9 @@ __all__ = ["Levers"]
 
 ANSWER_KEPT: Final = 4096
 """Characters of a hook's answer that are kept where it is not JSON."""
+
+_MOST_PRINTED: Final = 1 << 20
+"""Bytes of what a program prints that are read."""
 
 
 class Levers:
@@ -103,25 +109,34 @@ def _cut(answer: Json) -> Json:
 
 
 async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json, str]:
+    """Run the program and read what it printed. Raises TimeoutError.
+
+    It prints into files, not pipes: what it leaves running (a restarted target) may keep them open
+    for as long as it likes. If it does not end in time, it ends with all that it started.
+    """
     argv = [fill_text(word, values) for word in form.argv]
-    child = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(form.timeout_s):
+                await child.wait()
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
+        printed, complaint = _start_of(out), _start_of(err)
     try:
-        async with asyncio.timeout(form.timeout_s):
-            out, err = await child.communicate()
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    try:
-        answer: Json = msgspec.json.decode(out)
+        answer: Json = msgspec.json.decode(printed)
     except msgspec.DecodeError:
-        answer = out.decode("utf-8", "replace")
+        answer = printed.decode("utf-8", "replace")
     if child.returncode == 0:
         return answer, ""
-    return answer, f"exit status {child.returncode}: {err.decode('utf-8', 'replace')}"
+    return answer, f"exit status {child.returncode}: {complaint.decode('utf-8', 'replace')}"
+
+
+def _start_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(_MOST_PRINTED)

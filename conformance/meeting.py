@@ -13,7 +13,7 @@ from conformance import asks
 from conformance.answers import data_of, latest_time
 from conformance.client import ReadClient
 from conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
-from conformance.facts import Facts
+from conformance.facts import Facts, part_of
 from conformance.hooks import Levers
 from conformance.model import Ask
 from conformance.recorder import Recorder
@@ -23,7 +23,7 @@ from conformance.wall_clock import OurClock
 from reports.facts import Json, Reading
 from reports.records import Exchange, JudgePlan, ReadingSeen
 
-__all__ = ["Meeting"]
+__all__ = ["Meeting", "first_question"]
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the present that we know of."""
@@ -81,30 +81,8 @@ class Meeting:
         )
 
     async def _meet(self, tenant: str) -> Exchange:
-        """The first question to a tenant; a letter where it cannot be the last."""
-        ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
-        await self._client.ask(ask, stage="meet")
-        first = Facts(self._recorder.records).answer("meet", ask)
-        assert first is not None, "it was just asked"
-        where = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
-        if first.status is None:
-            raise TargetUnreachable(
-                f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
-                f"{self._target.path}, and that the target runs"
-            )
-        if first.status in (401, 403):
-            raise WrongKeys(
-                f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
-                f"200; check the environment variables that {self._target.path} names"
-            )
-        if first.status != 200:
-            raise NotAnApi(_not_ok(where, first, self._target))
-        if not isinstance(first.body, dict):
-            raise NotAnApi(
-                f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
-                f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
-                f"check base_url in {self._target.path}"
-            )
+        """The first questions to a tenant; a letter where they cannot be the last."""
+        await first_question(self._target, self._recorder, self._client, tenant, stage="meet")
         ask = asks.customer(tenant=tenant)
         await self._client.ask(ask, stage="meet")
         met = Facts(self._recorder.records).answer("meet", ask)
@@ -134,6 +112,36 @@ class Meeting:
             f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
             "  expected: a clock that can be moved forward to the present; check [clock], or run "
             "with --level 2"
+        )
+
+
+async def first_question(
+    target: Target, recorder: Recorder, client: ReadClient, tenant: str, *, stage: str
+) -> None:
+    """Ask the API for one summary row. Raises TargetTrouble, a letter, where that cannot be done:
+    nobody answers, the keys are refused, or it is another API."""
+    ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
+    await client.ask(ask, stage=stage)
+    first = Facts(recorder.records, part=part_of(stage)).answer(stage, ask)
+    assert first is not None, "it was just asked"
+    where = f"{target.base_url}{target.prefix}/{ask.path}"
+    if first.status is None:
+        raise TargetUnreachable(
+            f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
+            f"{target.path}, and that the target runs"
+        )
+    if first.status in (401, 403):
+        raise WrongKeys(
+            f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
+            f"200; check the environment variables that {target.path} names"
+        )
+    if first.status != 200:
+        raise NotAnApi(_not_ok(where, first, target))
+    if not isinstance(first.body, dict):
+        raise NotAnApi(
+            f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
+            f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
+            f"check base_url in {target.path}"
         )
 
 

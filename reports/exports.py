@@ -13,6 +13,7 @@ from typing import Final
 from reports.figures import QUANTILES, LoadFigures
 from reports.model import RunReport
 from reports.text import visible
+from reports.verdicts import Held, held
 from reports.window import every_second, window
 
 __all__ = ["CSV_COLUMNS", "render_csv", "render_prometheus"]
@@ -23,13 +24,20 @@ CSV_COLUMNS: Final = (
     "t",
     "requests",
     "events",
-    "errors",
+    "ingest_errors",
     "p50_ms",
     "p99_ms",
     "counted",
+    "reads",
+    "read_errors",
+    "knee_low_rps",
+    "knee_high_rps",
 )
 """Columns of the CSV; `t` counts seconds from the start of the load, and `counted` is 1 where the
-second counts for rates: neither warm-up nor what came after the end."""
+second counts for rates: neither warm-up nor what came after the end. `ingest_errors` are failed
+attempts on the way in and `read_errors` those of reads; the two last are the run's, in each row."""
+_KEY: Final = {"ingest_errors": "errors"}
+"""Column → key of a second in the journal, where they differ."""
 
 
 def render_csv(report: RunReport) -> str:
@@ -44,9 +52,15 @@ def render_csv(report: RunReport) -> str:
     for load in (made.result for made in report.figures):
         counted = window(load)
         for second in every_second(load):
-            values = (second.get(column, "") for column in CSV_COLUMNS[2:-1])
-            counts = int(counted.holds(second.get("t", 0.0)))
-            writer.writerow((report.header.run, load.scenario, *values, counts))
+            row = {column: second.get(_KEY.get(column, column), "") for column in CSV_COLUMNS}
+            row |= {
+                "run": report.header.run,
+                "scenario": load.scenario,
+                "counted": int(counted.holds(second.get("t", 0.0))),
+                "knee_low_rps": "" if load.knee_low_rps is None else load.knee_low_rps,
+                "knee_high_rps": "" if load.knee_high_rps is None else load.knee_high_rps,
+            }
+            writer.writerow(row.values())
     return out.getvalue()
 
 
@@ -54,7 +68,7 @@ def render_prometheus(report: RunReport) -> str:
     """The run in the Prometheus text format 0.0.4: gauges, base units, one sample a line."""
     samples = [*_run_samples(report)]
     for load in report.figures:
-        samples += _load_samples(load)
+        samples += _load_samples(report, load)
     lines: list[str] = []
     told: set[str] = set()
     for name, help_text, labels, value in sorted(samples, key=lambda sample: sample[0]):
@@ -62,7 +76,7 @@ def render_prometheus(report: RunReport) -> str:
             told.add(name)
             lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
         said = ",".join(f'{key}="{_label(text)}"' for key, text in labels.items())
-        lines.append(f"{name}{{{said}}} {value:.12g}" if said else f"{name} {value:.12g}")
+        lines.append(f"{name}{{{said}}} {_number(value)}" if said else f"{name} {_number(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -78,26 +92,18 @@ def _run_samples(report: RunReport) -> Iterator[_Sample]:
     yield "trueup_checks_missing", "Declared checks without a report.", target, report.tally.missing
 
 
-def _load_samples(made: LoadFigures) -> Iterator[_Sample]:
+def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
     load = made.result
-    name = {"scenario": load.scenario}
-    if made.requests_per_s is not None:
-        yield "trueup_load_requests_per_second", "Requests per second.", name, made.requests_per_s
-    if made.accepted_eps is not None:
-        accepted = "Accepted events per second."
-        yield "trueup_load_accepted_events_per_second", accepted, name, made.accepted_eps
+    name = {"target": report.header.target, "scenario": load.scenario}
     for outcome, count in (
         ("accepted", load.events_accepted),
         ("refused", load.events_refused),
         ("unknown", load.events_unknown),
     ):
         yield "trueup_load_events", "Events by outcome.", name | {"outcome": outcome}, count
-    if made.correct_eps is not None:
-        correct = "Accepted events per second that every view confirms."
-        yield "trueup_load_correct_events_per_second", correct, name, made.correct_eps
-    yield "trueup_load_error_ratio", "Requests that ended in an error.", name, made.error_share
-    limited = "1 where the generator itself was the limit."
-    yield "trueup_load_generator_limited", limited, name, int(load.generator_limited)
+    for what, help_text, value in _plain(made):
+        if value is not None:
+            yield f"trueup_load_{what}", help_text, name, value
     for one in made.latencies:
         for word, share in QUANTILES:
             if word in one.quantiles:
@@ -106,7 +112,41 @@ def _load_samples(made: LoadFigures) -> Iterator[_Sample]:
                 yield "trueup_load_latency_seconds", "Latency quantiles.", labels, seconds
     for threshold in load.thresholds:
         labels = name | {"threshold": threshold.name}
-        yield "trueup_load_threshold_ok", "1 where the threshold held.", labels, int(threshold.ok)
+        says = held(threshold, load)
+        if says is not Held.OPEN:
+            told = "1 where the threshold was kept, 0 where it was missed; absent: nobody can tell."
+            yield "trueup_load_threshold_ok", told, labels, int(says is Held.KEPT)
+
+
+def _plain(made: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
+    """(name, help, value) of every figure that has no labels of its own; None: not measured."""
+    load = made.result
+    yield "requests", "Requests that were answered.", load.requests
+    yield "reads", "Read requests mixed in that were answered.", load.reads
+    yield "failed_attempts", "Failed attempts, reads included.", sum(load.errors.values())
+    yield "unsent_requests", "Planned requests that were never sent.", load.unsent
+    yield "batch_events", "Events in a request.", load.batch
+    yield "planned_requests_per_second", "Requests per second, as planned.", load.planned_rps
+    yield "requests_per_second", "Requests per second.", made.requests_per_s
+    yield "accepted_events_per_second", "Accepted events per second.", made.accepted_eps
+    correct = "Accepted events per second that every view confirms."
+    yield "correct_events_per_second", correct, made.correct_eps
+    yield "error_ratio", "Failed attempts of all attempts.", made.error_share
+    busy = "Share of the time in which the generator's loop was not waiting."
+    yield "generator_busy_ratio", busy, load.generator_cpu_share
+    limited = "1 where the generator itself was the limit."
+    yield "generator_limited", limited, int(load.generator_limited)
+    yield "machine_noisy", "1 where the machine was disturbed.", int(load.machine_noisy)
+    sink = "Requests per second of this generator into a sink that does nothing."
+    yield "null_sink_requests_per_second", sink, load.null_sink_rps
+    low = "Highest rate known to keep the limits, requests per second, after a search."
+    yield "knee_low_requests_per_second", low, load.knee_low_rps
+    high = "Lowest rate above it known to miss one, requests per second, after a search."
+    yield "knee_high_requests_per_second", high, load.knee_high_rps
+
+
+def _number(value: float) -> str:
+    return f"{value:d}" if isinstance(value, int) else f"{value:.12g}"
 
 
 def _label(text: str) -> str:

@@ -8,16 +8,18 @@ Percentiles follow `reports.histogram.PERCENTILE_RULE`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from reports.errors import JournalError
 from reports.histogram import Histogram
-from reports.records import LoadResult
+from reports.records import Hook, LoadResult
+from reports.verdicts import nothing_sent
 from reports.window import per_second, window
 
-__all__ = ["CURVE", "QUANTILES", "Latency", "LoadFigures", "error_share", "figures"]
+__all__ = ["CURVE", "QUANTILES", "Fault", "Latency", "LoadFigures", "error_share", "figures"]
 
 QUANTILES: Final[tuple[tuple[str, float], ...]] = (
     ("p50", 0.50),
@@ -49,6 +51,20 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that was done to the target while it was loaded."""
+
+    what: str
+    """`restart`, `maintenance`."""
+    at: str
+    """When it was done, UTC, ISO 8601."""
+    t_s: float | None
+    """Seconds from the start of the load; None where that is not known."""
+    error: str
+    """Why it failed; empty where it did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFigures:
     """What one load run achieved; rates are per second over the window of `reports.window`.
 
@@ -69,6 +85,8 @@ class LoadFigures:
     lateness: Latency
     freshness: Latency
     reads: Latency
+    faults: tuple[Fault, ...] = ()
+    """In order of time."""
 
     @property
     def latencies(self) -> tuple[Latency, ...]:
@@ -80,6 +98,7 @@ class LoadFigures:
         """What takes weight from these figures, one sentence each; empty where nothing does."""
         load = self.result
         sentences = (
+            (nothing_sent(load), "Nothing was sent: this says nothing of the target."),
             (
                 load.generator_limited,
                 "The generator was the limit: this says nothing of the target.",
@@ -116,8 +135,16 @@ def error_share(load: LoadResult) -> float | None:
     return min(sum(load.errors.values()) / attempts, 1.0) if attempts else None
 
 
-def figures(load: LoadResult) -> LoadFigures:
-    """Derive the quoted figures of a load run.
+def _seconds_since(began: str, at: str) -> float | None:
+    try:
+        since = datetime.fromisoformat(at) - datetime.fromisoformat(began)
+    except (ValueError, TypeError):
+        return None
+    return since.total_seconds()
+
+
+def figures(load: LoadResult, pulled: Sequence[Hook] = ()) -> LoadFigures:
+    """Derive the quoted figures of a load run; `pulled` are the levers of its time.
 
     Raises JournalError when a histogram does not fit the layout of `reports.histogram`, or when
     the run's length is impossible.
@@ -142,6 +169,15 @@ def figures(load: LoadResult) -> LoadFigures:
         ),
         reads=_latency(
             "reads", "queries mixed in, from the planned time to the answer", load.reads_ns
+        ),
+        faults=tuple(
+            Fault(
+                what=hook.hook,
+                at=hook.at,
+                t_s=_seconds_since(load.began_at, hook.at),
+                error="" if hook.ok else hook.error or "failed",
+            )
+            for hook in pulled
         ),
     )
 

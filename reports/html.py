@@ -16,16 +16,19 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports.advice import next_step
 from reports.curl import curl_script, request_line
-from reports.facts import Json
+from reports.facts import Json, LoadThreshold
 from reports.figures import LoadFigures
 from reports.histogram import PERCENTILE_RULE
 from reports.looks import IMPACTS, STATUSES, VERDICTS
 from reports.model import CheckRow, RunReport
 from reports.plots import axis_ms, percentile_plot, seconds_plot
 from reports.records import Exchange
+from reports.telling import errors_of, knee_text, threshold_text
 from reports.text import (
     amount,
+    between,
     cut,
     duration,
     figure,
@@ -37,6 +40,7 @@ from reports.text import (
     visible,
 )
 from reports.tieout import COLUMNS, TieOutRow, pivot
+from reports.verdicts import Held, held, why_open
 from reports.window import every_second
 
 __all__ = ["LIMITS", "Limits", "render_html"]
@@ -77,12 +81,14 @@ def render_html(report: RunReport) -> str:
         report=report,
         header=report.header,
         status=STATUSES[report.status],
+        next_step=next_step(report),
         verdicts=VERDICTS,
         impacts=IMPACTS,
         limits=LIMITS,
         findings=findings,
         tie_outs=rows,
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
+        unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
         mixes=_mixes(rows),
         loads=[_load(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
@@ -113,6 +119,7 @@ def _environment() -> Environment:
         "request": request_line,
     }
     environment.globals |= {
+        "between": between,
         "curl_script": curl_script,
         "event_columns": _event_columns,
         "plural": plural,
@@ -191,22 +198,57 @@ def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """A threshold with what it says of the target."""
+
+    threshold: LoadThreshold
+    says: str
+    """`kept`, `missed`, or why neither can be told."""
+    why: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
     """A load run with its plots."""
 
     made: LoadFigures
+    knee: str
+    errors: list[tuple[str, int]]
+    thresholds: list[_Said]
+    marks: list[tuple[float, str]]
+    """(second, what was done to the target)."""
     percentiles: Markup
     throughput: Markup
     latency: Markup
 
 
 def _load(made: LoadFigures) -> _Load:
-    seconds = every_second(made.result)
+    load, seconds = made.result, every_second(made.result)
+    marks = [(fault.t_s, fault.what) for fault in made.faults if fault.t_s is not None]
     return _Load(
         made=made,
+        knee=knee_text(load),
+        errors=errors_of(load),
+        thresholds=[
+            _Said(
+                threshold=one,
+                says=str(held(one, load)),
+                why=why_open(one, load) if held(one, load) is Held.OPEN else "",
+                text=threshold_text(one, load),
+            )
+            for one in load.thresholds
+        ],
+        marks=marks,
         percentiles=percentile_plot([made.response, made.service, made.lateness]),
-        throughput=seconds_plot(seconds, ["events"], label="Events accepted per second"),
+        throughput=seconds_plot(
+            seconds, ["events"], label="Events accepted per second", marks=marks
+        ),
         latency=seconds_plot(
-            seconds, ["p99_ms", "p50_ms"], label="p99 and p50 per second", show=axis_ms
+            seconds,
+            ["p99_ms", "p50_ms"],
+            label="p99 and p50 per second",
+            show=axis_ms,
+            marks=marks,
         ),
     )

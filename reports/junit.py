@@ -17,6 +17,7 @@ from reports.facts import CheckResult, LoadThreshold, Verdict
 from reports.model import CheckRow, RunReport
 from reports.records import LoadResult
 from reports.text import figure, one_line, visible
+from reports.verdicts import why_open
 
 __all__ = ["render_junit"]
 
@@ -104,7 +105,11 @@ def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:
         message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
-        Xml.SubElement(case, "failure", message=visible(message), type="threshold")
+        if why := why_open(threshold, load):
+            message = f"could not be told, {why}: {message}"
+            Xml.SubElement(case, "error", message=visible(message), type="not-told")
+        else:
+            Xml.SubElement(case, "failure", message=visible(message), type="threshold")
     return case
 
 

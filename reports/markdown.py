@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reports.advice import next_step
 from reports.facts import CheckResult, ExitStatus, Verdict
 from reports.looks import IMPACTS, STATUSES, VERDICTS
 from reports.model import RunReport
-from reports.text import amount, duration, figure, milliseconds, one_line, rate
+from reports.telling import kept_text, sent_text, story, threshold_text
+from reports.text import amount, duration, one_line, plural, rate
 from reports.tieout import COLUMNS, pivot
+from reports.verdicts import Held, held
 
 __all__ = ["markdown_text", "render_markdown"]
 
@@ -36,12 +39,14 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield f"**{report.tally}**"
     if report.status is not ExitStatus.CONFORMS:
         yield ""
-        yield look.next_step
+        yield next_step(report)
     yield ""
     facts = [
         f"scenario {markdown_text(header.scenario)}",
         f"level {header.level}",
         f"seed {header.seed}",
+        f"judge {plural(report.requests, 'request')}",
+        *(markdown_text(sent_text(sent)) for sent in report.sent),
         duration(report.duration_s) if report.duration_s is not None else "cut short",
         f"trueup {markdown_text(header.trueup)}",
     ]
@@ -107,7 +112,7 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
         if not row.whole and row.ok:
             continue
         cells = (row.cells.get(column) for column in columns)
-        shown = ("" if c is None else c.seen if c.ok else f"**✗ {c.seen}**" for c in cells)
+        shown = ("" if c is None else c.seen or "✓" if c.ok else f"**✗ {c.seen}**" for c in cells)
         scope = markdown_text(row.name)
         yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
 
@@ -115,19 +120,22 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
 def _load(report: RunReport) -> Iterator[str]:
     for made in report.figures:
         load = made.result
-        latency = ", ".join(f"{n} {milliseconds(ms)}" for n, ms in made.response.quantiles.items())
         yield ""
         yield (
             f"**Load {markdown_text(load.scenario)}: {rate(made.headline_eps)} "
             f"{made.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
-            + (f"; latency {latency}" if latency else "")
         )
+        yield ""
+        for label, facts in story(made):
+            told = " · ".join(markdown_text(fact) for fact in facts)
+            yield f"- {label} {told}" if label else f"- {told}"
         for doubt in made.doubts:
             yield ""
             yield markdown_text(doubt)
         yield ""
+        yield from (f"- ✓ {markdown_text(kept)}" for kept in kept_text(load))
         for threshold in load.thresholds:
-            mark = "✓" if threshold.ok else "✗"
-            value = "unknown" if threshold.value is None else figure(threshold.value)
-            name = markdown_text(threshold.name)
-            yield f"- {mark} {name}: {value} (limit {figure(threshold.limit)}) {threshold.unit}"
+            says = held(threshold, load)
+            if says is not Held.KEPT:
+                mark = "✗" if says is Held.MISSED else "?"
+                yield f"- {mark} {markdown_text(threshold_text(threshold, load))}"

@@ -30,6 +30,7 @@ from reports.records import (
     Exchange,
     FleetDeclared,
     Header,
+    Hook,
     LoadResult,
     Phase,
     ReadingSeen,
@@ -40,6 +41,10 @@ from reports.verdicts import Tally, by_weight, overall, tally
 
 __all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
 
+_LOAD: Final = "load"
+"""Stage of the levers that are pulled while the target is loaded."""
+_FRESHNESS: Final = "freshness"
+"""Stage of the markers that are planted beside a load, and their source where it is counted."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
 """Footers of runs that stopped because the target, or the request, could not be dealt with."""
 
@@ -71,7 +76,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """Events of one source (`probe`, `fleet`, `load`) by what became of them."""
+    """Events of one source (`probe`, `fleet`, `load`, `freshness`) by what became of them."""
 
     source: str
     accepted: int
@@ -148,7 +153,7 @@ def build_report(journal: Journal) -> RunReport:
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
         load=tuple(load),
-        figures=_figures(journal.path, load),
+        figures=_figures(journal, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
         sent=_sent([r for r in journal.records if isinstance(r, Delivered)]),
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
@@ -161,11 +166,12 @@ def build_report(journal: Journal) -> RunReport:
     )
 
 
-def _figures(path: Path, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
+def _figures(journal: Journal, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
+    pulled = [r for r in journal.records if isinstance(r, Hook) and r.stage == _LOAD]
     try:
-        return tuple(figures(one) for one in load)
+        return tuple(figures(one, pulled) for one in load)
     except JournalError as error:
-        raise JournalError(f"{path}: {error}") from error
+        raise JournalError(f"{journal.path}: {error}") from error
 
 
 def _status(
@@ -237,7 +243,9 @@ def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
     counts: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
     for delivery in deliveries:
         for outcome in delivery.outcomes:
-            counts[delivery.source][outcome.outcome] += outcome.count
+            marks = delivery.source == _LOAD and delivery.stage == _FRESHNESS
+            source = _FRESHNESS if marks else delivery.source
+            counts[source][outcome.outcome] += outcome.count
     return tuple(
         Sent(
             source=source,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.figures import Latency
 from reports.text import milliseconds
@@ -105,13 +105,14 @@ def seconds_plot(
     *,
     label: str,
     show: Callable[[float], str] = axis_count,
+    marks: Sequence[tuple[float, str]] = (),
     height: int = 150,
 ) -> Markup:
     """Values of one or more series, second by second, from 0; `label` says what they are.
 
     A long run is drawn in as many stretches as the picture has points; of each, the highest value
     is shown, so that no bad second is smoothed away. Empty where no second was measured. A value
-    that is not finite leaves a gap.
+    that is not finite leaves a gap. `marks` are moments (second, fixed word) that get a line each.
     """
     seconds = _stretches(seconds, names)
     kept = [name for name in names if any(name in second for second in seconds)]
@@ -123,12 +124,14 @@ def seconds_plot(
         (s[name] for s in seconds for name in kept if name in s and math.isfinite(s[name])),
         default=0.0,
     )
-    marks = ticks(highest, 3)
-    frame = _Frame(height=height, x_max=max(end - start, 1.0), y_min=0.0, y_max=marks[-1])
-    body = _grid(frame, [(mark, show(mark)) for mark in marks])
-    for mark in ticks(frame.x_max, 5):
-        if mark <= frame.x_max:
-            body += _label_x(frame, mark, f"{mark:g} s")
+    steps = ticks(highest, 3)
+    frame = _Frame(height=height, x_max=max(end - start, 1.0), y_min=0.0, y_max=steps[-1])
+    body = _grid(frame, [(step, show(step)) for step in steps])
+    for step in ticks(frame.x_max, 5):
+        if step <= frame.x_max:
+            body += _label_x(frame, step, f"{step:g} s")
+    shown = [(at - start, word) for at, word in marks if 0 <= at - start <= frame.x_max]
+    body += "".join(_mark(frame, at, word, n) for n, (at, word) in enumerate(shown))
     for number, name in enumerate(kept):
         points = [
             (second.get("t", 0.0) - start, second[name])
@@ -136,7 +139,8 @@ def seconds_plot(
             if name in second and math.isfinite(second[name])
         ]
         body += _line(frame, points, f"series s{number}")
-    return _svg(frame, body, f"{label}; highest {show(highest)}")
+    words = "".join(f"; {escape(word)} at {at:.0f} s" for at, word in shown)
+    return _svg(frame, body, f"{label}; highest {show(highest)}{words}")
 
 
 def _stretches(
@@ -177,6 +181,17 @@ def _label_x(frame: _Frame, value: float, text: str) -> str:
     x = frame.x(value)
     anchor = "end" if x > _WIDTH - 40 else "middle"
     return f'<text x="{x:.1f}" y="{frame.height - 8}" text-anchor="{anchor}">{text}</text>'
+
+
+def _mark(frame: _Frame, at: float, word: str, number: int) -> str:
+    """An upright line at a second, with its word beside it, no two neighbours at one height."""
+    x, right = frame.x(at), frame.x(at) > _WIDTH - 90
+    y = _TOP + 10 + 13 * (number % 3)
+    return (
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{frame.height - _BOTTOM}"/>'
+        f'<text class="mark" x="{x + (-4 if right else 4):.1f}" y="{y}" '
+        f'text-anchor="{"end" if right else "start"}">{escape(word)}</text>'
+    )
 
 
 def _line(frame: _Frame, points: Sequence[tuple[float, float]], style: str) -> str:

@@ -255,6 +255,12 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     """What this generator reaches against a sink that does nothing, where calibrated."""
     thresholds: tuple[LoadThreshold, ...] = ()
     reconcile_s: float | None = None
+    began_at: str = ""
+    """Moment of the run's first second, UTC, ISO 8601, to about a second; empty where unknown."""
+    poison_every: int = 0
+    """Every so many batches one had a broken line at its end; 0: none."""
+    twin_every: int = 0
+    """Every so many batches one was sent twice at the same time; 0: none."""
 
 
 class Result(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="result"):

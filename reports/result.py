@@ -8,7 +8,9 @@ a person would read.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -16,7 +18,7 @@ import msgspec
 from reports.facts import CheckResult, Json
 from reports.figures import Latency, LoadFigures
 from reports.model import RunReport
-from reports.verdicts import load_status
+from reports.verdicts import held, load_status
 
 __all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
 
@@ -30,9 +32,11 @@ def result_schema() -> dict[str, Json]:
     return schema
 
 
-def render_result(report: RunReport) -> str:
-    """The document as JSON text, keys in a fixed order, ended by a line end."""
-    return json.dumps(result_document(report), indent=2, ensure_ascii=False) + "\n"
+def render_result(report: RunReport, besides: Mapping[str, Json] = MappingProxyType({})) -> str:
+    """The document as JSON text, keys in a fixed order, ended by a line end. `besides` are further
+    keys that the schema knows, of what was found out after the run."""
+    document = {**result_document(report), **besides}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def result_document(report: RunReport) -> dict[str, Json]:
@@ -144,9 +148,23 @@ def _load(made: LoadFigures) -> dict[str, Json]:
         "status": str(load_status(load)),
         "null_sink_rps": load.null_sink_rps,
         "knee_rps": [load.knee_low_rps, load.knee_high_rps] if load.knee_why else None,
+        "knee_why": load.knee_why or None,
+        "unsent": load.unsent,
+        "batch": load.batch,
+        "faults": [
+            {"what": one.what, "at": one.at, "t_s": one.t_s, "error": one.error or None}
+            for one in made.faults
+        ],
         "reconcile_s": load.reconcile_s,
         "thresholds": [
-            {"name": t.name, "limit": t.limit, "value": t.value, "unit": t.unit, "ok": t.ok}
+            {
+                "name": t.name,
+                "limit": t.limit,
+                "value": t.value,
+                "unit": t.unit,
+                "ok": t.ok,
+                "says": str(held(t, load)),
+            }
             for t in load.thresholds
         ],
     }

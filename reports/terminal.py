@@ -7,6 +7,7 @@ terminal has none; nothing is said by colour alone.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +16,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reports.advice import next_step
 from reports.facts import CheckResult, ExitStatus, Verdict
-from reports.figures import Latency, LoadFigures
+from reports.figures import LoadFigures
 from reports.looks import STATUSES, VERDICTS
 from reports.model import RunReport
-from reports.text import amount, duration, figure, milliseconds, one_line, plural, rate
-from reports.tieout import COLUMNS, Cell, pivot, worth_a_line
+from reports.telling import kept_text, sent_text, story, threshold_text
+from reports.text import amount, duration, one_line, plural, rate, visible
+from reports.tieout import COLUMNS, Cell, TieOutRow, pivot, worth_a_line
+from reports.verdicts import Held, held
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
 
@@ -32,9 +36,13 @@ _STYLE: Final[Mapping[str, str]] = {
 }
 _MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
+_INDENT: Final = " " * 6
+_LETTER_MOST: Final = 8
+_NAME_MOST: Final = 36
+_NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
     {look.mark: look.ascii_mark for look in VERDICTS.values()}
-    | {"…": "~", "–": "-", "−": "-", "µ": "u"}
+    | {"…": "~", "–": "-", "−": "-", "µ": "u", "×": "x"}
 )
 
 
@@ -86,7 +94,8 @@ def plain_text(text: str, encoding: str) -> str:
 def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
     yield _title(report, width)
     yield ""
-    yield _laws(report, width=width)
+    if report.results:
+        yield _laws(report, width=width)
     for name in report.missing[:5]:
         why = "not reached" if report.ended_early else "declared, but reported nothing"
         yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
@@ -94,7 +103,7 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
         yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
     if report.tie_outs:
         yield ""
-        yield _tie_outs(report)
+        yield _tie_outs(report, width=width)
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
@@ -104,16 +113,17 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
 
 def _title(report: RunReport, width: int) -> Text:
     header = report.header
-    sent = sum(one.accepted + one.refused + one.unknown for one in report.sent)
     facts = [
         f"level {header.level}",
         f"seed {header.seed}",
-        plural(report.requests, "request"),
-        *([plural(sent, "event") + " sent"] if sent else []),
         *([duration(report.duration_s)] if report.duration_s is not None else []),
+        f"judge {plural(report.requests, 'request')}",
+        *(sent_text(sent) for sent in report.sent),
     ]
     title = one_line(f"{header.scenario} on {header.target} ({header.base_url})", width - 8)
-    return Text.assemble(("trueup", "bold"), f" {title}\n", (" · ".join(facts), "dim"))
+    text = Text.assemble(("trueup", "bold"), f" {title}")
+    _lay(text, "", facts, width, "dim", indent="")
+    return text
 
 
 def _laws(report: RunReport, *, width: int) -> RenderableType:
@@ -178,19 +188,30 @@ def _why(worst: CheckResult) -> str:
     return f"{word}: {worst.reason}"
 
 
-def _tie_outs(report: RunReport) -> RenderableType:
+def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
+    """The table. Where room is short, bytes go below it and names are cut before numbers are."""
     rows = pivot(report.tie_outs)
-    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
-    table.add_column("TIE-OUT", no_wrap=True, max_width=36)
-    table.add_column("expected", justify="right", no_wrap=True)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
     shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
-    for row in shown:
-        cells = (_cell(row.cells.get(column)) for column in columns)
-        table.add_row(one_line(row.name, 36), row.expected, *cells)
+    lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
+    notes: list[str] = []
+    if _beside(columns, shown, lines) + _NAME_MOST > width:
+        lines = [[_without_bytes(row.cells.get(column)) for column in columns] for row in shown]
+        notes = [
+            f"{row.name}, {column}: {cell.seen}"
+            for row in shown
+            for column, cell in row.cells.items()
+            if _in_bytes(cell)
+        ]
+    names = min(_NAME_MOST, max(_NAME_LEAST, width - _beside(columns, shown, lines)))
+    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
+    table.add_column("TIE-OUT", no_wrap=True, max_width=names)
+    for head in ("expected", *columns):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row, line in zip(shown, lines, strict=True):
+        table.add_row(one_line(row.name, names), row.expected, *line)
     parts: list[RenderableType] = [table]
+    parts += [Text(one_line(note, width), "bold red") for note in notes]
     if len(rows) > len(shown):
         rest = len(rows) - len(shown)
         bad = sum(not row.ok for row in rows) - sum(not row.ok for row in shown)
@@ -199,47 +220,86 @@ def _tie_outs(report: RunReport) -> RenderableType:
     return Group(*parts)
 
 
+def _beside(
+    columns: Sequence[str], rows: Sequence[TieOutRow], lines: Sequence[Sequence[Text]]
+) -> int:
+    """Room that the table takes beside the names."""
+    expected = max(len("expected"), *(len(row.expected) for row in rows))
+    widths = (
+        max(len(column), *(len(line[number]) for line in lines))
+        for number, column in enumerate(columns)
+    )
+    return sum(2 + wide for wide in (expected, *widths))
+
+
 def _cell(cell: Cell | None) -> Text:
     if cell is None:
         return Text("·", style="dim")
     if cell.ok:
-        return Text(cell.seen, style="green")
+        return Text(cell.seen or "✓", style="green")
     return Text(f"✗ {cell.seen}", style="bold red")
 
 
+def _in_bytes(cell: Cell | None) -> bool:
+    """Whether a cell is off by bytes alone."""
+    return cell is not None and not cell.ok and cell.seen.endswith(" B")
+
+
+def _without_bytes(cell: Cell | None) -> Text:
+    return Text("✗ bytes", style="bold red") if _in_bytes(cell) else _cell(cell)
+
+
 def _load(load: LoadFigures, *, width: int) -> Text:
-    """The headline figure first; then latency, then whether the generator itself kept up."""
-    result, room = load.result, width - 6
+    """The headline figure first; then what happened, and every threshold."""
+    result, room = load.result, width - len(_INDENT)
     text = Text.assemble(
         ("LOAD  ", "dim"), (f"{rate(load.headline_eps)} {load.headline_word}", "bold")
     )
     what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
     what = one_line(what, max(0, room - len(text.plain) + 4))
     text.append(f"  {what}", style="dim")
-    text.append(f"\n      {one_line(f'latency {_quantiles(load.response)}', room)}")
-    own = [f"generator lateness p99 {milliseconds(load.lateness.quantiles.get('p99'))}"]
-    if result.generator_cpu_share is not None:
-        own.append(f"busy {result.generator_cpu_share:.0%}")
-    text.append(f"\n      {one_line(' · '.join(own), room)}", style="dim")
-    if result.null_sink_rps is not None:
-        sink = f"null sink {rate(result.null_sink_rps)} requests/s: this generator's own limit here"
-        text.append(f"\n      {one_line(sink, room)}", style="dim")
+    for label, facts in story(load):
+        style = {"generator": "dim", "errors": "yellow"}.get(label, "")
+        _lay(text, label, facts, room, style)
     for doubt in load.doubts:
-        text.append(f"\n      {one_line(doubt, room)}", style="yellow")
+        _lay(text, "", (doubt,), room, "yellow")
+    kept = kept_text(result)
+    if kept:
+        _lay(text, "✓ kept:", kept, room, "green")
     for threshold in result.thresholds:
-        if not threshold.ok:
-            value = "not measured" if threshold.value is None else figure(threshold.value)
-            missed = (
-                f"✗ {threshold.name}: {value}, limit {figure(threshold.limit)} {threshold.unit}"
-            )
-            text.append(f"\n      {one_line(missed, room)}", style="bold red")
+        says = held(threshold, result)
+        if says is not Held.KEPT:
+            mark, style = ("✗", "bold red") if says is Held.MISSED else ("?", "yellow")
+            _lay(text, mark, (threshold_text(threshold, result),), room, style)
     return text
 
 
-def _quantiles(latency: Latency) -> str:
-    if not latency.quantiles:
-        return "not measured"
-    return " · ".join(f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items())
+def _lay(
+    text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
+) -> None:
+    """Facts on as few lines as they need; what is longer than a line is cut."""
+    line = f"{label} " if label else ""
+    for number, fact in enumerate(facts):
+        piece = f" · {fact}" if number and line.strip() else fact
+        if len(line) + len(piece) > room and line.strip() and number:
+            text.append(f"\n{indent}{line.rstrip()}", style=style)
+            line, piece = "  ", fact
+        line += one_line(piece, room - len(line)) if not number else piece
+        if len(line) > room:
+            line = line[: room - 1] + "…"
+    text.append(f"\n{indent}{line.rstrip()}", style=style)
+
+
+def _letter(said: str, width: int) -> Iterator[str]:
+    """What stopped a run, on a few lines; a longer one is in the report."""
+    lines = [
+        line
+        for paragraph in visible(said).splitlines()
+        for line in textwrap.wrap(" ".join(paragraph.split()), max(20, width - 11))
+    ]
+    yield from (f"  {line}" if number else line for number, line in enumerate(lines[:_LETTER_MOST]))
+    if len(lines) > _LETTER_MOST:
+        yield "  …"
 
 
 def _end(report: RunReport, *, html: str, width: int) -> Text:
@@ -250,9 +310,10 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
     line = f"{mark} {look.headline}{cut_short}: {report.tally}"
     text.append(line, style=f"bold {_STYLE[look.tone]}")
     if report.stopped_by:
-        text.append(f"\n  Stopped: {one_line(report.stopped_by, width - 11)}")
+        for number, line in enumerate(_letter(report.stopped_by, width)):
+            text.append(f"\n  {'' if number else 'Stopped: '}{line}")
     elif report.status is not ExitStatus.CONFORMS:
-        text.append(f"\n  {one_line(look.next_step, width - 2)}")
+        text.append(f"\n  {one_line(next_step(report), width - 2)}")
     if html:
         text.append(f"\n  Report: {html}")
     return text

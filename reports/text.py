@@ -12,12 +12,12 @@ from typing import Final
 
 __all__ = [
     "amount",
+    "between",
     "cut",
     "duration",
     "figure",
     "milliseconds",
     "moment",
-    "octets",
     "one_line",
     "plural",
     "rate",
@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
 _KEEP: Final = frozenset("\t\n")
 _BIDI: Final = frozenset(
     "\N{LEFT-TO-RIGHT EMBEDDING}\N{RIGHT-TO-LEFT EMBEDDING}\N{POP DIRECTIONAL FORMATTING}"
@@ -68,18 +67,13 @@ def one_line(text: str, limit: int) -> str:
 
 
 def amount(number: float) -> str:
-    """An exact whole number with separators; 1234567 → `1,234,567`."""
-    return f"{number:,.0f}"
+    """A whole number with separators, exact whatever its size; 1234567 → `1,234,567`."""
+    return f"{number:,d}" if isinstance(number, int) else f"{number:,.0f}"
 
 
-def octets(count: int) -> str:
-    """An amount of bytes in binary units, three digits: `512 B`, `1.50 KiB`, `24.0 PiB`."""
-    if abs(count) < 1024:
-        return f"{count} B"
-    power = min((abs(count).bit_length() - 1) // 10, len(_UNITS) - 1)
-    size = count / 1024**power
-    digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
-    return f"{size:,.{digits}f} {_UNITS[power]}"
+def between(low: int, high: int) -> str:
+    """A whole number, or the range that it lies in: `6,154`, `6,154 … 13,154`."""
+    return amount(low) if low == high else f"{amount(low)} … {amount(high)}"
 
 
 def signed(number: int) -> str:

@@ -2,7 +2,8 @@
 
 Each row is a scope (a tenant, a network, a day); each column a view. A scope `a · b` is a part of
 `a`: where a view gives only the parts, the row of the whole shows their sum. A cell gives what the
-view shows, or by how much it is off; widening by deliveries of unknown outcome is already in `ok`.
+view shows, or by how much it is off. Deliveries of unknown outcome make the expectation a range.
+Counts and bytes are never mixed in a row: a view that knows bytes only ties out or is off by bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 from reports.facts import TieOut
 from reports.records import TieOutSeen
-from reports.text import amount, octets, signed
+from reports.text import amount, between, signed
 
 __all__ = ["COLUMNS", "Cell", "TieOutRow", "pivot", "worth_a_line"]
 
@@ -27,16 +28,18 @@ _PART_OF: Final = " · "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One view of one scope. `seen` is what it shows, or the signed difference where it is off."""
+    """One view of one scope."""
 
     ok: bool
     seen: str
+    """What it shows, or the signed difference where it is off. Empty where it ties out and knows
+    bytes only, which would say nothing beside counts."""
     rows: tuple[TieOut, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TieOutRow:
-    """One scope over all views; `expected` in requests where requests are counted, else bytes."""
+    """One scope over all views."""
 
     part: str
     """Which traffic: `fleet`, `load`."""
@@ -44,6 +47,7 @@ class TieOutRow:
     whole: bool
     """False for a scope that is a part of the nearest whole above it."""
     expected: str
+    """Requests where requests are counted, else bytes; a range where outcomes are unknown."""
     cells: Mapping[str, Cell]
 
     @property
@@ -57,6 +61,7 @@ class TieOutRow:
 
 
 _Columns = dict[str, list[TieOut]]
+_Range = tuple[int, int]
 
 
 def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
@@ -94,22 +99,35 @@ def _with_sums(whole: str, scopes: Mapping[str, _Columns]) -> _Columns:
 
 
 def _row(part: str, scope: str, columns: _Columns, *, whole: bool) -> TieOutRow:
+    ranges = [found for rows in columns.values() if (found := _range(rows, "requests"))]
+    all_of_it = _whole_range(ranges)
     return TieOutRow(
         part=part,
         scope=scope,
         whole=whole,
-        expected=_expected(list(columns.values())),
-        cells={column: _cell(rows) for column, rows in columns.items()},
+        expected=_expected(all_of_it, list(columns.values())),
+        cells={column: _cell(rows, all_of_it) for column, rows in columns.items()},
     )
 
 
-def _expected(columns: Sequence[Sequence[TieOut]]) -> str:
-    """The largest expectation of any view: a view may see only a part, none sees more."""
-    requests = [total for rows in columns if (total := _sum(rows, "expected_requests")) is not None]
-    if requests:
-        return amount(max(requests))
-    sizes = [total for rows in columns if (total := _sum(rows, "expected_bytes")) is not None]
-    return octets(max(sizes)) if sizes else "–"
+def _expected(requests: _Range | None, columns: Sequence[Sequence[TieOut]]) -> str:
+    if requests is not None:
+        return between(*requests)
+    sizes = _whole_range([found for rows in columns if (found := _range(rows, "bytes"))])
+    return "–" if sizes is None else f"{between(*sizes)} B"
+
+
+def _whole_range(ranges: Sequence[_Range]) -> _Range | None:
+    """What is expected of the views that see all of it: some see only a part, none sees more."""
+    most = max((high for _, high in ranges), default=None)
+    return None if most is None else (min(low for low, high in ranges if high == most), most)
+
+
+def _range(rows: Sequence[TieOut], unit: str) -> _Range | None:
+    """Least and most that rows may show, `unit` being `requests` or `bytes`; None: not counted."""
+    least = _sum(rows, f"expected_{unit}")
+    slack = sum(getattr(row, f"slack_{unit}") for row in rows)
+    return None if least is None else (least, least + slack)
 
 
 def _sum(rows: Sequence[TieOut], field: str) -> int | None:
@@ -118,16 +136,20 @@ def _sum(rows: Sequence[TieOut], field: str) -> int | None:
     return sum(values) if values else None
 
 
-def _cell(rows: Sequence[TieOut]) -> Cell:
+def _cell(rows: Sequence[TieOut], all_of_it: _Range | None) -> Cell:
     ok = all(row.ok for row in rows)
-    return Cell(ok=ok, seen=_seen(rows) if ok else _off(rows), rows=tuple(rows))
+    return Cell(ok=ok, seen=_seen(rows, all_of_it) if ok else _off(rows), rows=tuple(rows))
 
 
-def _seen(rows: Sequence[TieOut]) -> str:
-    requests, size = _sum(rows, "seen_requests"), _sum(rows, "seen_bytes")
-    if requests is not None:
-        return amount(requests)
-    return "–" if size is None else octets(size)
+def _seen(rows: Sequence[TieOut], all_of_it: _Range | None) -> str:
+    """What the view shows; with its own expectation, where that is not the row's."""
+    seen = _sum(rows, "seen_requests")
+    if seen is None:
+        return ""
+    own = _range(rows, "requests")
+    if own is None or all_of_it is None or all_of_it[0] <= seen <= all_of_it[1]:
+        return amount(seen)
+    return f"{amount(seen)} of {between(*own)}"
 
 
 def _off(rows: Sequence[TieOut]) -> str:
@@ -136,19 +158,20 @@ def _off(rows: Sequence[TieOut]) -> str:
     Differences of opposite sign do not cancel out: the largest of them is shown.
     """
     bad = [row for row in rows if not row.ok]
-    requests = [
-        row.seen_requests - row.expected_requests
-        for row in bad
-        if row.seen_requests is not None and row.expected_requests is not None
-    ]
-    sizes = [
-        row.seen_bytes - row.expected_bytes
-        for row in bad
-        if row.seen_bytes is not None and row.expected_bytes is not None
-    ]
+    requests = [found for row in bad if (found := _beyond(row, "requests")) is not None]
+    sizes = [found for row in bad if (found := _beyond(row, "bytes")) is not None]
     for differences, unit in ((requests, ""), (sizes, " B")):
         if any(differences):
             one_way = len({difference > 0 for difference in differences if difference}) == 1
             shown = sum(differences) if one_way else max(differences, key=abs)
             return f"{signed(shown)}{unit}"
     return "off" if requests or sizes else "not seen"
+
+
+def _beyond(row: TieOut, unit: str) -> int | None:
+    """How far a row is beyond the nearer end of its range; None where it cannot be said."""
+    seen: int | None = getattr(row, f"seen_{unit}")
+    own = _range([row], unit)
+    if seen is None or own is None:
+        return None
+    return seen - min(max(seen, own[0]), own[1])

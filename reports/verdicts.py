@@ -8,18 +8,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from reports.facts import CheckResult, ExitStatus, Verdict
+from reports.facts import CheckResult, ExitStatus, LoadThreshold, Verdict
 from reports.looks import IMPACTS, VERDICTS
 from reports.records import LoadResult
 
 __all__ = [
+    "Held",
     "Tally",
     "by_weight",
+    "held",
     "load_status",
+    "nothing_sent",
     "overall",
     "tally",
+    "why_open",
 ]
+
+
+class Held(StrEnum):
+    """What a threshold says of the target."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    OPEN = "could not be told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,26 +112,46 @@ def overall(
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)
 
 
+def nothing_sent(load: LoadResult) -> bool:
+    """Whether not one request came to anything: there is nothing to judge by."""
+    return not (load.requests or load.reads or load.events_sent)
+
+
+def why_open(threshold: LoadThreshold, load: LoadResult) -> str:
+    """Why a threshold that is not kept says nothing of the target; empty where it was missed.
+
+    A disturbed machine makes times and rates worse and nothing else: it excuses those alone.
+    """
+    reasons = (
+        (nothing_sent(load), "nothing was sent"),
+        (threshold.value is None, "not measured"),
+        (load.generator_limited, "the generator was the limit"),
+        (threshold.timed and load.machine_noisy, "the machine was disturbed"),
+    )
+    return next((why for holds, why in reasons if holds), "")
+
+
+def held(threshold: LoadThreshold, load: LoadResult) -> Held:
+    """What a threshold of a load run says of the target."""
+    if threshold.ok:
+        return Held.KEPT
+    return Held.OPEN if why_open(threshold, load) else Held.MISSED
+
+
 def load_status(load: LoadResult) -> ExitStatus:
     """What a load run amounts to; the first rule that holds decides.
 
-    Wrong data outranks everything. Where the generator was the limit, the figures say nothing
-    about the target. A disturbed machine makes times and rates worse and nothing else: it excuses
-    those alone. A threshold without a value was not measured, and events that were not reconciled
-    are not known to be right.
+    Wrong data outranks everything. Where nothing was sent, or the generator was the limit, the
+    figures say nothing about the target. A threshold may say nothing by itself, and events that
+    were not reconciled are not known to be right.
     """
     wrong = load.correct_events is not None and load.correct_events < load.events_accepted
-    missed = [threshold for threshold in load.thresholds if not threshold.ok]
-    told = [
-        threshold
-        for threshold in missed
-        if threshold.value is not None and not (threshold.timed and load.machine_noisy)
-    ]
+    said = {held(threshold, load) for threshold in load.thresholds}
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (wrong, ExitStatus.VIOLATES),
-        (load.generator_limited, ExitStatus.COULD_NOT_TELL),
-        (bool(told), ExitStatus.VIOLATES),
-        (bool(missed or load.stopped_by), ExitStatus.COULD_NOT_TELL),
+        (nothing_sent(load) or load.generator_limited, ExitStatus.COULD_NOT_TELL),
+        (Held.MISSED in said, ExitStatus.VIOLATES),
+        (Held.OPEN in said or bool(load.stopped_by), ExitStatus.COULD_NOT_TELL),
         (load.correct_events is None, ExitStatus.COULD_NOT_TELL),
     )
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)

@@ -52,7 +52,8 @@ def _cut_s(load: LoadResult) -> float:
     if load.ended_s is not None:
         return load.ended_s
     if load.stopped_by:
-        return max((row.get("t", 0.0) for row in load.seconds), default=0.0)
+        sent = (row for row in load.seconds if row.get("requests", 1.0) or row.get("errors"))
+        return max((row.get("t", 0.0) for row in sent), default=0.0)
     return load.duration_s
 
 
@@ -64,8 +65,10 @@ def every_second(load: LoadResult) -> tuple[dict[str, float], ...]:
     if not load.seconds:
         return ()
     there = {row.get("t", 0.0) for row in load.seconds}
+    reads = any("reads" in row for row in load.seconds)
+    nothing = {"reads": 0.0, "read_errors": 0.0} if reads else {}
     silent = (
-        {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0}
+        {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0, **nothing}
         for t in range(window(load).end)
         if t not in there
     )

@@ -18,10 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from conformance.approach import approach
 from conformance.errors import ConformanceError
 from conformance.history_judge import CHECK as HISTORIES
 from conformance.reconcile import traffic_checks
-from conformance.recorder import stamp
+from conformance.recorder import Recorder, stamp
 from conformance.runner import checks_for
 from conformance.target import levels, load_target, outside_hosts
 from conformance.target_values import Target
@@ -41,14 +42,17 @@ from scenarios.errors import UsageProblem
 from scenarios.folder import make_run_folder
 from scenarios.histories import run_histories_part
 from scenarios.parts import Bench, run_checks_part, run_fleet_part, run_load_part
+from scenarios.ready import customers_of, ready_here, ready_there
 from scenarios.restart import restart_door
 from scenarios.scenario import Scenario
 from scenarios.watch import SilentWatch, Watch
 from scenarios.zoo import NO_TRAITS, Traits
 
-__all__ = ["Conducted", "Order", "conduct", "confirm_host"]
+__all__ = ["LOAD_LEVEL", "Conducted", "Order", "conduct", "confirm_host", "level_of"]
 
 TARGET_NAME: Final = "target.toml"
+LOAD_LEVEL: Final = 2
+"""Level of a run that only sends events and reads them back."""
 REFERENCE_REQUESTS: Final = 20_000
 """Budget of requests for the embedded reference: a run that needs more has gone astray."""
 
@@ -107,6 +111,8 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
     a folder exists; after that whatever goes wrong is in `Conducted.error`, and in the journal.
     """
     now = datetime.now(UTC)
+    if order.scenario.load is not None:
+        ready_here(order.scenario.load)
     with contextlib.ExitStack() as stack:
         reference: EmbeddedReference | None = None
         if order.target is None:
@@ -131,7 +137,7 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             restart=reference.restart if reference is not None else None,
         )
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
-        error = _work(order.scenario, bench)
+        error = _work(order.scenario, bench, strange=order.target is not None)
         error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -182,6 +188,10 @@ def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
             f"{path}: {order.scenario.name} sends events, but the target has no way in. "
             "Add an [ingest] part: see docs/targets.md."
         )
+    if order.scenario.load is not None and target.ingest is not None:
+        ready_there(order.scenario.load, target)
+    if order.scenario.fleet is not None and target.ingest is not None:
+        customers_of(target)
     return target
 
 
@@ -210,14 +220,15 @@ def _header(order: Order, target: Target, folder: Path, now: datetime) -> Header
         scenario=order.scenario.name,
         target=target.name,
         base_url=target.base_url,
-        level=_level(order.scenario, target),
+        level=level_of(order.scenario, target),
         checks=tuple(_declared(order.scenario, target)),
         command=order.command,
     )
 
 
-def _level(scenario: Scenario, target: Target) -> int:
-    wanted = scenario.checks.level if scenario.checks is not None else 2
+def level_of(scenario: Scenario, target: Target) -> int:
+    """The level that a run of a scenario reaches with a target."""
+    wanted = scenario.checks.level if scenario.checks is not None else LOAD_LEVEL
     return max(level for level in levels(target) if level <= wanted)
 
 
@@ -235,9 +246,14 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         yield from traffic_checks("load")
 
 
-def _work(scenario: Scenario, bench: Bench) -> BaseException | None:
-    """Do the parts in their order; what cut them short, if anything did."""
+def _work(scenario: Scenario, bench: Bench, *, strange: bool) -> BaseException | None:
+    """Do the parts in their order; what cut them short, if anything did. A target that is not ours
+    is asked once before traffic goes there: the checks meet it themselves."""
+    sends = scenario.fleet is not None or scenario.load is not None
     try:
+        if strange and sends and bench.target.ingest is not None:
+            recorder = Recorder(bench.writer, secrets=bench.target.secrets)
+            asyncio.run(approach(bench.target, recorder))
         if scenario.fleet is not None and bench.target.ingest is not None:
             asyncio.run(run_fleet_part(bench, scenario.fleet))
         if scenario.checks is not None:

@@ -14,8 +14,10 @@ from typing import Final
 from scenarios.embedded import Serving
 from scenarios.zoo import Traits
 
-__all__ = ["key_environment", "target_file"]
+__all__ = ["EMBEDDED", "key_environment", "target_file"]
 
+EMBEDDED: Final = "reference"
+"""Name of the embedded reference as a target."""
 _CONTROL = "TRUEUP_CONTROL_KEY"
 _INGEST = "TRUEUP_INGEST_KEY"
 _CLAIMS: Final = (
@@ -54,7 +56,7 @@ def target_file(
     traits = traits or Traits()
     parts = [
         "# The embedded reference, as this run started it.",
-        'name = "reference"',
+        f'name = "{EMBEDDED}"',
         f'base_url = "{serving.url}"',
         f"claims = {_claims(traits)}",
     ]

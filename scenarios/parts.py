@@ -17,7 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from conformance.hooks import Levers
-from conformance.recorder import Recorder
+from conformance.recorder import Recorder, stamp
 from conformance.runner import ProgressEvent, run_checks
 from conformance.target_values import Target
 from conformance.traffic import TrafficOutcome, reconcile_traffic
@@ -27,13 +27,12 @@ from reports.journal import JournalWriter, read_journal
 from reports.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
 from scenarios.clock import TargetClock, our_stamp, target_now
 from scenarios.drivers import driver_of, load_form
-from scenarios.errors import UsageProblem
 from scenarios.load.carry import Errand, carry_out, closed
-from scenarios.load.plan import load_plan, with_changes
 from scenarios.load.run import Locust, Progress, ReadsFrom
 from scenarios.load.traffic import LOAD_FLEET, load_fleet
 from scenarios.load.verdict import judged
 from scenarios.marker import SummaryMarker
+from scenarios.ready import customers_of, plan_of
 from scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from scenarios.sent import FleetTraffic, beside
 from scenarios.watch import Watch
@@ -65,7 +64,7 @@ class Bench:
 
 async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
     """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
-    customers = _customers(bench.target)
+    customers = customers_of(bench.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
         load_profile(part.profile),
@@ -107,17 +106,6 @@ async def _reconcile(bench: Bench, sent: FleetTraffic, part: str) -> TrafficOutc
     return outcome
 
 
-def _customers(target: Target) -> tuple[int, ...]:
-    known = [tenant.customer_id for tenant in target.tenants.values()]
-    customers = tuple(number for number in known if number is not None)
-    if len(customers) < len(known):
-        raise UsageProblem(
-            f"{target.path}: fleet traffic needs the customer_id of each tenant. "
-            "Add customer_id below [tenants.a] and [tenants.b]."
-        )
-    return customers
-
-
 async def _send(
     bench: Bench, driver: Driver, fleet: Fleet, first: int, count: int
 ) -> list[OutcomeRange]:
@@ -145,20 +133,23 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
 
 async def run_load_part(bench: Bench, part: LoadPart) -> None:
     """Load the way in through Locust, then account for every event that was accepted."""
-    plan = with_changes(
-        load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=bench.seed
-    )
+    plan = plan_of(part, seed=bench.seed)
     # A search tries rates that nobody knows yet; it is given numbers as a free run is.
     fleet = load_fleet(
         closed(plan, SEARCH_S) if part.find_limit else plan,
-        customers=_customers(bench.target),
+        customers=customers_of(bench.target),
         now=target_now(bench.writer),
     )
     bench.writer.write(fleet.identity(LOAD_FLEET))
     bench.phase(LOAD_FLEET, "begin")
     bench.watch.begin("load", round(plan.shape.duration_s))
 
+    began: list[datetime] = []
+
     def progress(now: Progress) -> None:
+        # A report lags behind its second: the earliest start that one tells is the nearest.
+        begin = datetime.now(UTC) - timedelta(seconds=now.t_s)
+        began[:] = [min([begin, *began])]
         bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
 
     def sent(ranges: tuple[OutcomeRange, ...]) -> None:
@@ -185,6 +176,8 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         levers=_levers(bench),
         marker=marker,
         sent=sent,
+        say=bench.watch.say,
+        tell=bench.watch.tell,
         locust=Locust(
             processes=part.processes,
             web_port=part.web_port,
@@ -214,6 +207,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
                 result,
                 correct_events=_correct(result, outcome),
                 reconcile_s=round(time.monotonic() - since, 3),
+                began_at=stamp(began[0]) if began else "",
             ),
             plan.thresholds,
         )

@@ -1,15 +1,15 @@
 """What a person sees while a run works: the phase, how far it is, and nothing else.
 
-On a terminal one live line a phase; elsewhere one plain line when a phase begins and one when it
-ends. Everything goes to the standard error, so that output can be piped.
+On a terminal one live line a phase; elsewhere plain lines: when a phase begins, every few seconds
+while it lasts, and when it ends. All of it goes to the standard error, so that output can be piped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -25,16 +25,30 @@ from rich.progress import (
 __all__ = ["LineWatch", "LiveWatch", "SilentWatch", "Watch", "watch_for"]
 
 
+EVERY_S: Final = 5.0
+"""Pause between two lines of a phase where there is no terminal."""
+
+
 class Watch(Protocol):
     """Told of progress; never asked."""
 
     def begin(self, phase: str, total: int | None = None) -> None: ...
     def step(self, done: int, note: str = "") -> None: ...
     def end(self, note: str = "") -> None: ...
+    def say(self, words: str) -> None:
+        """Something worth a line of its own."""
+        ...
+
+    def tell(self, words: str) -> None:
+        """Something that a person must know for the run to go on: shown in any case."""
+        ...
 
 
 class SilentWatch:
-    """Shows nothing."""
+    """Shows nothing but what a person must know."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
 
     def begin(self, phase: str, total: int | None = None) -> None:
         del phase, total
@@ -45,29 +59,46 @@ class SilentWatch:
     def end(self, note: str = "") -> None:
         del note
 
+    def say(self, words: str) -> None:
+        del words
+
+    def tell(self, words: str) -> None:
+        _line(self._console, words)
+
+
+def _line(console: Console, words: str) -> None:
+    console.print(words, highlight=False, soft_wrap=True, markup=False)
+
 
 class LineWatch:
-    """One line when a phase ends; for logs and pipes."""
+    """A line when a phase begins and ends, and every few seconds between; for logs and pipes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._phase = ""
-        self._since = 0.0
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._phase, self._total = "", 0
+        self._since = self._told = 0.0
 
     def begin(self, phase: str, total: int | None = None) -> None:
-        del total
-        self._phase = phase
-        self._since = time.monotonic()
-        self._console.print(f"{phase} …", highlight=False, soft_wrap=True)
+        self._phase, self._total = phase, total or 0
+        self._since = self._told = self._clock()
+        _line(self._console, f"{phase} …")
 
     def step(self, done: int, note: str = "") -> None:
-        del done, note
+        if self._clock() - self._told < EVERY_S:
+            return
+        self._told = self._clock()
+        far = f"{done:,} of {self._total:,}" if self._total else f"{done:,}"
+        _line(self._console, f"{self._phase}: {far}{f', {note}' if note else ''}")
 
     def end(self, note: str = "") -> None:
-        took = time.monotonic() - self._since
-        self._console.print(
-            f"{self._phase}: {note or 'done'} ({took:.1f} s)", highlight=False, soft_wrap=True
-        )
+        took = self._clock() - self._since
+        _line(self._console, f"{self._phase}: {note or 'done'} ({took:.1f} s)")
+
+    def say(self, words: str) -> None:
+        _line(self._console, words)
+
+    def tell(self, words: str) -> None:
+        _line(self._console, words)
 
 
 class LiveWatch:
@@ -92,12 +123,18 @@ class LiveWatch:
             self._progress.update(self._task, total=total, completed=total, note=note or "done")
             self._progress.stop_task(self._task)
 
+    def say(self, words: str) -> None:
+        _line(self._progress.console, words)
+
+    def tell(self, words: str) -> None:
+        _line(self._progress.console, words)
+
 
 @contextlib.contextmanager
 def watch_for(console: Console, *, quiet: bool = False) -> Iterator[Watch]:
     """The right watch for a console, for the length of a `with` block."""
     if quiet:
-        yield SilentWatch()
+        yield SilentWatch(console)
     elif not console.is_terminal:
         yield LineWatch(console)
     else:

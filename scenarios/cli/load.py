@@ -10,17 +10,19 @@ from typing import Any
 import click
 
 from conformance.target import load_target, outside_hosts
-from reports.compare import compare, comparison_text, unfit
+from reports.compare import compare, comparison_document, comparison_text, unfit
+from reports.errors import NotComparable
 from reports.journal import read_journal
 from reports.model import RunReport, build_report
 from reports.records import LoadResult
-from scenarios.cli.shared import command_line, finish, run_options
-from scenarios.conduct import Order
+from scenarios.cli.shared import command_line, run_options, show, watched
+from scenarios.conduct import LOAD_LEVEL, Order, level_of
+from scenarios.embedded_target import EMBEDDED
 from scenarios.errors import CouldNotTell, UsageProblem
 from scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
 from scenarios.scenario import LoadPart, Scenario
 
-__all__ = ["command", "knee_text"]
+__all__ = ["command"]
 
 
 class _Finite(click.FloatRange):
@@ -132,8 +134,12 @@ def command(
             "step, and the second would wait for them in vain. Search with --processes N on this "
             "machine, or load with --master at one --rate after another."
         )
+    if find_limit and earlier is not None:
+        raise UsageProblem(
+            "--find-limit cannot be used with --compare: a search ends at a rate of its own, and "
+            "runs at two rates cannot be compared. Compare the limits, or load at one --rate."
+        )
     plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
-    before = _comparable(earlier, plan) if earlier is not None else None
     order = Order(
         scenario=Scenario(
             name=f"load-{plan.name}"[:41],
@@ -157,11 +163,20 @@ def command(
         allow_hosts=_hosts(target, allow_hosts, may_load),
         command=command_line(),
     )
-    status = finish(order, as_json=as_json, quiet=quiet)
-    if find_limit and not as_json:
-        click.echo(knee_text(_load_of(runs / "latest")), err=True)
-    if before is not None:
-        comparison = compare(before, build_report(read_journal(runs / "latest")))
+    before = _comparable(earlier, plan, order) if earlier is not None else None
+    conducted = watched(order, quiet=quiet)
+    if before is None or conducted.error is not None:
+        return show(conducted, as_json=as_json)
+    try:
+        comparison = compare(before, conducted.report)
+    except NotComparable as refused:
+        # What the run itself found is not lost over it.
+        status = show(conducted, as_json=as_json, besides={"comparison": None})
+        click.echo(f"Not compared: {refused}", err=True)
+        return status
+    document = comparison_document(comparison)
+    status = show(conducted, as_json=as_json, besides={"comparison": document})
+    if not as_json:
         click.echo(comparison_text(comparison), nl=False, err=True)
     return status
 
@@ -191,40 +206,39 @@ def _load_of(folder: Path | None) -> LoadResult:
     return found[-1]
 
 
-def _comparable(earlier: Path, plan: LoadPlan) -> RunReport:
+def _comparable(earlier: Path, plan: LoadPlan, order: Order) -> RunReport:
     """The earlier run, read before anything is loaded.
 
     Raises UsageProblem where a run of this plan could not be compared with it, CouldNotTell where
     it loaded nothing.
     """
-    before = _load_of(earlier)
+    load, before = _load_of(earlier), build_report(read_journal(earlier))
+    name, level = _whom(order)
     asked = (
-        ("scenario", before.scenario, plan.name),
-        ("shape", before.shape, plan.shape.kind),
-        ("rate", before.planned_rps, plan.shape.rate if plan.open_loop else None),
-        ("duration", before.duration_s, plan.shape.duration_s),
-        ("warm-up", before.warmup_s, plan.shape.warmup_s),
-        ("events in a request", before.batch, plan.requests.batch),
+        ("run's scenario", before.header.scenario, order.scenario.name),
+        ("target", before.header.target, name),
+        ("level", before.header.level, level),
+        ("seed", before.header.seed, order.seed),
+        ("scenario", load.scenario, plan.name),
+        ("shape", load.shape, plan.shape.kind),
+        ("rate", load.planned_rps, plan.shape.rate if plan.open_loop else None),
+        ("duration", load.duration_s, plan.shape.duration_s),
+        ("warm-up", load.warmup_s, plan.shape.warmup_s),
+        ("events in a request", load.batch, plan.requests.batch),
     )
     if differ := [f"{what} ({was} and {now})" for what, was, now in asked if was != now]:
         raise UsageProblem(
             f"{earlier}: this run could not be compared with it: they would differ in "
             f"{', '.join(differ)}. Load with what the earlier run had."
         )
-    if why := unfit(before):
+    if why := unfit(load):
         raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
-    return build_report(read_journal(earlier))
+    return before
 
 
-def knee_text(load: LoadResult) -> str:
-    """The knee in one line, as an interval and with what it rests on."""
-    low, high = load.knee_low_rps, load.knee_high_rps
-    if low is None:
-        below = "unknown" if high is None else f"below {high:.4g} requests/s"
-        return f"Limit: {below}; {load.knee_why}."
-    top = "?" if high is None else f"{high:.4g}"
-    events = low * load.batch
-    return (
-        f"Limit: {low:.4g} to {top} requests/s of {load.batch} events "
-        f"({events:.4g} events/s and more); {load.knee_why}."
-    )
+def _whom(order: Order) -> tuple[str, int]:
+    """Name of the target of an order, and the level that the header of its run will give."""
+    if order.target is None:
+        return EMBEDDED, LOAD_LEVEL
+    target = load_target(order.target, os.environ)
+    return target.name, level_of(order.scenario, target)

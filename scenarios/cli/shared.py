@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import click
 from rich.console import Console
 
+from reports.facts import Json
 from reports.result import render_result
 from reports.terminal import render_terminal
 from scenarios.conduct import Conducted, Order, conduct
@@ -22,7 +24,9 @@ __all__ = [
     "finish",
     "run_options",
     "seed_option",
+    "show",
     "target_option",
+    "watched",
 ]
 
 target_option = click.option(
@@ -74,18 +78,27 @@ def command_line() -> str:
 
 def finish(order: Order, *, as_json: bool, quiet: bool) -> int:
     """Conduct a run, show its screen, and give its exit status. What cut it short is raised."""
-    errors = Console(stderr=True)
-    with watch_for(errors, quiet=quiet or as_json) as watch:
-        conducted = conduct(order, watch)
-    _show(conducted, as_json=as_json)
+    return show(watched(order, quiet=quiet), as_json=as_json)
+
+
+def watched(order: Order, *, quiet: bool) -> Conducted:
+    """Conduct a run and show on the standard error how far it is."""
+    with watch_for(Console(stderr=True), quiet=quiet) as watch:
+        return conduct(order, watch)
+
+
+def show(
+    conducted: Conducted, *, as_json: bool, besides: Mapping[str, Json] = MappingProxyType({})
+) -> int:
+    """Show a run's screen, or its JSON with what is said besides, and give its exit status.
+
+    Raises what cut the run short.
+    """
+    if as_json:
+        click.echo(render_result(conducted.report, besides))
+    else:
+        html = conducted.folder / "report.html"
+        render_terminal(conducted.report, Console(), html=str(html) if html.is_file() else "")
     if conducted.error is not None:
         raise conducted.error
     return conducted.exit_status
-
-
-def _show(conducted: Conducted, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(render_result(conducted.report))
-        return
-    html = conducted.folder / "report.html"
-    render_terminal(conducted.report, Console(), html=str(html) if html.is_file() else "")

@@ -6,7 +6,9 @@ tells whoever does what became of the events of each run as soon as that run is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,20 +16,36 @@ from typing import Final
 import msgspec
 
 from reports.records import FleetDeclared, LoadResult, OutcomeRange
+from reports.telling import threshold_text
+from reports.text import figure, milliseconds, plural
+from reports.text import rate as rate_text
 from reports.window import per_second
 from scenarios.errors import CouldNotTell
+from scenarios.load.collect import collect, read_lines
 from scenarios.load.freshness import Marker
 from scenarios.load.limit import RESOLUTION, Knee, Seen, Step, knee, next_rate
 from scenarios.load.nullsink import null_sink
 from scenarios.load.plan import LoadPlan, with_changes
-from scenarios.load.run import Locust, Progress, ReadsFrom, run_load
+from scenarios.load.run import LOAD_FILE, WORKERS_S, Locust, Progress, ReadsFrom, run_load
+from scenarios.load.station import READS
+from scenarios.load.thresholds import percentile_ms
 from simulator.delivery import AnswerRule, HttpForm
-from simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
+from simulator.reactor import AS_FAST_AS_POSSIBLE, Second, merge_ranges
 
-__all__ = ["Errand", "Measured", "at_knee", "calibrate", "carry_out", "closed", "seen"]
+__all__ = [
+    "Errand",
+    "Measured",
+    "at_knee",
+    "calibrate",
+    "carry_out",
+    "closed",
+    "seen",
+    "with_reads",
+]
 
 CALIBRATE_S: Final = 4.0
 LIMIT_STEP_S: Final = 6.0
+_LOOK_S: Final = 0.2
 
 Ranges = tuple[OutcomeRange, ...]
 Kept = Callable[[LoadResult, Ranges], None]
@@ -49,7 +67,9 @@ class Errand:
     resolution: float = RESOLUTION
     """Relative width of the interval at which a search for the limit ends."""
     say: Callable[[str], None] = lambda words: None
-    """Told in words what is done next."""
+    """Told in words what is done next, and what it found."""
+    tell: Callable[[str], None] = lambda words: None
+    """Told what a person must know for the run to go on."""
     sent: Callable[[Ranges], None] = lambda ranges: None
     """Told at the end of each run what became of its events, before anything else can go wrong."""
 
@@ -73,7 +93,8 @@ async def calibrate(errand: Errand) -> float:
     The events are drawn and encoded as in the run itself. Raises CouldNotTell when nothing was
     answered.
     """
-    errand.say("measuring the null sink of this machine")
+    batch = plural(errand.plan.requests.batch, "event")
+    errand.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
     folder = errand.out_dir / "calibration"
     folder.mkdir(exist_ok=True)
     with null_sink() as sink:
@@ -88,6 +109,7 @@ async def calibrate(errand: Errand) -> float:
     answered = per_second(result, "requests")
     if not answered:
         raise CouldNotTell("the null sink answered nothing; calibration is not possible here")
+    errand.say(f"null sink: {rate_text(answered)} requests/s of {batch}")
     return answered
 
 
@@ -104,22 +126,66 @@ async def carry_out(
     `keep` is told what is known where it is cut short or fails, before the error travels on.
     """
     null_rps = await calibrate(errand) if calibrated else None
-    if find_limit:
-        return await _search(errand, null_rps, keep)
+    async with _announced(errand):
+        if find_limit:
+            return await _search(errand, null_rps, keep)
 
-    def cut(result: LoadResult, ranges: Ranges) -> None:
+        def cut(result: LoadResult, ranges: Ranges) -> None:
+            errand.sent(ranges)
+            keep(result)
+
+        result, ranges = await _once(errand, errand.plan, null_rps, cut)
         errand.sent(ranges)
-        keep(result)
+        return result, ranges
 
-    result, ranges = await _once(errand, errand.plan, null_rps, cut)
-    errand.sent(ranges)
-    return result, ranges
+
+@contextlib.asynccontextmanager
+async def _announced(errand: Errand) -> AsyncIterator[None]:
+    """Tell what people have to do, or can look at, while Locust runs."""
+    locust = errand.locust
+    if locust.master_bind is not None:
+        errand.tell(workers_text(locust))
+    if locust.web_port is None:
+        yield
+        return
+    page = asyncio.create_task(_page_is_up(locust.web_port, errand.tell))
+    try:
+        yield
+    finally:
+        page.cancel()
+
+
+async def _page_is_up(port: int, tell: Callable[[str], None]) -> None:
+    """Tell the address of Locust's page as soon as somebody listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(_LOOK_S)
+            continue
+        writer.close()
+        tell(f"Locust's web page: http://127.0.0.1:{port}")
+        return
+
+
+def workers_text(locust: Locust) -> str:
+    """What a person does so that workers come to a master."""
+    anywhere = locust.master_bind in ("*", "0.0.0.0", "::")  # noqa: S104
+    host = "ADDRESS-OF-THIS-MACHINE" if anywhere else locust.master_bind
+    workers = "1 worker" if locust.workers == 1 else f"{locust.workers} workers"
+    return (
+        f"waiting {WORKERS_S:.0f} s for {workers}; on each of their hosts, in trueup's folder, "
+        f"start\n  locust -f scenarios/locustfiles/reactor.py --worker --master-host {host}"
+    )
 
 
 async def _once(
     errand: Errand, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
 ) -> tuple[LoadResult, Ranges]:
-    return await run_load(
+    def kept(result: LoadResult, ranges: Ranges) -> None:
+        cut(_as_planned(result, plan, errand.out_dir), ranges)
+
+    result, ranges = await run_load(
         plan,
         ingest=errand.ingest,
         fleet=errand.fleet,
@@ -131,8 +197,40 @@ async def _once(
         null_sink_rps=null_rps,
         marker=errand.marker,
         levers=errand.levers,
-        keep=cut,
+        keep=kept,
     )
+    return _as_planned(result, plan, errand.out_dir), ranges
+
+
+def _as_planned(result: LoadResult, plan: LoadPlan, out_dir: Path) -> LoadResult:
+    """The result with what the plan did to the target, and with its reads second by second."""
+    seconds = result.seconds
+    if plan.reads.share:
+        reads = collect(read_lines(out_dir / LOAD_FILE)).second_rows(READS)
+        seconds = with_reads(seconds, reads)
+    return msgspec.structs.replace(
+        result,
+        seconds=seconds,
+        poison_every=plan.requests.poison_every,
+        twin_every=plan.requests.twin_every,
+    )
+
+
+def with_reads(
+    seconds: Sequence[dict[str, float]], reads: Sequence[tuple[int, Sequence[Second]]]
+) -> tuple[dict[str, float], ...]:
+    """Rows of seconds with the reads that were answered in each, and the failed attempts of reads.
+
+    A second in which only reads were answered gets its row.
+    """
+    rows = {row["t"]: row | {"reads": 0.0, "read_errors": 0.0} for row in seconds}
+    for t, found in reads:
+        silent = {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0}
+        rows[float(t)] = rows.get(float(t), silent) | {
+            "reads": float(sum(second.requests for second in found)),
+            "read_errors": float(sum(sum(second.errors.values()) for second in found)),
+        }
+    return tuple(rows[t] for t in sorted(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +260,7 @@ async def _search(
     while (
         rate := next_rate(steps(), start=plain.shape.rate, resolution=errand.resolution)
     ) is not None:
-        errand.say(f"step {len(measured) + 1}: {rate:.4g} requests/s")
+        errand.say(f"step {len(measured) + 1}: {figure(rate)} requests/s …")
         first = max((part.first + part.count for part in ranges), default=0)
         try:
             result, found = await _once(
@@ -177,7 +275,22 @@ async def _search(
         errand.sent(found)
         ranges += found
         measured.append(Measured(step=Step(rate=rate, seen=seen(result)), result=result))
+        errand.say(_step_text(len(measured), measured[-1]))
     return _with_knee(at_knee(measured), knee(steps())), merge_ranges(ranges)
+
+
+def _step_text(number: int, found: Measured) -> str:
+    """A step of a search and what it measured, in a line."""
+    result = found.result
+    facts = [
+        f"{rate_text(per_second(result, 'events'))} events/s accepted",
+        f"p99 {milliseconds(percentile_ms(result.response_ns, 0.99))}",
+        *([plural(sum(result.errors.values()), "error")] if result.errors else []),
+        *(threshold_text(one, result) for one in result.thresholds if not one.ok),
+    ]
+    return f"step {number}: {figure(found.step.rate)} requests/s {found.step.seen}: " + ", ".join(
+        facts
+    )
 
 
 def _step_plan(errand: Errand) -> LoadPlan:

@@ -25,7 +25,7 @@ import msgspec
 
 from reports.records import FleetDeclared, Hook, LoadResult, OutcomeRange
 from scenarios.embedded import die_with_parent
-from scenarios.errors import OwnError, UsageProblem
+from scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from scenarios.load.child import ChildPlan, Line, Report, encode
 from scenarios.load.collect import collect, load_result, read_lines
 from scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
@@ -48,6 +48,8 @@ _START_S: Final = 60.0
 _QUIT_S: Final = 10.0
 """After the last word of all generators: how long Locust may take to end. Stopped from its web page
 it never would."""
+WORKERS_S: Final = 60.0
+"""How long a master waits for workers on other hosts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,8 @@ class Locust:
         if self.master_bind is not None:
             flags += ["--master", "--master-bind-host", self.master_bind]
             flags += ["--master-bind-port", str(self.master_port)]
-            flags += ["--expect-workers", str(self.workers), "--expect-workers-max-wait", "60"]
+            flags += ["--expect-workers", str(self.workers)]
+            flags += ["--expect-workers-max-wait", f"{WORKERS_S:.0f}"]
         elif self.processes > 1:
             port = str(_free_port())
             flags += ["--processes", str(self.processes), "--master-bind-host", "127.0.0.1"]
@@ -203,6 +206,12 @@ async def run_load(
         raise
     result, ranges = settle(status)
     if result.generator_cpu_share is None and not ranges:
+        if locust.master_bind is not None and _gave_up(out_dir / LOG_FILE):
+            raise CouldNotTell(
+                f"{locust.workers} workers were expected at {locust.master_bind}, and within "
+                f"{WORKERS_S:.0f} s not all came: nothing was loaded. Start them while the master "
+                "waits, and see that nothing on the way stops them."
+            )
         raise OwnError(
             f"Locust ended with status {process.returncode} and without a word of what it sent: "
             f"{_last_line(out_dir / LOG_FILE)}"
@@ -437,6 +446,11 @@ class _Tail:
             events=self._events,
             errors=self._errors,
         )
+
+
+def _gave_up(log: Path) -> bool:
+    """Whether Locust waited for workers in vain."""
+    return "Gave up waiting for workers" in log.read_text(encoding="utf-8", errors="replace")
 
 
 def _last_line(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,10 @@ from reports.facts import Outcome
 from reports.records import FleetDeclared, LoadResult, OutcomeRange
 from scenarios.errors import OwnError, UsageProblem
 from scenarios.load import carry
-from scenarios.load.carry import Errand, Measured, at_knee, carry_out
+from scenarios.load.carry import Errand, Measured, at_knee, carry_out, workers_text
 from scenarios.load.limit import Seen, Step
 from scenarios.load.plan import LoadPlan, load_plan, with_changes
+from scenarios.load.run import Locust
 from scenarios.load.verdict import judged
 from scenarios.scenario import load_scenario
 from simulator.delivery import HttpForm
@@ -39,6 +41,7 @@ class Told:
         self.plans: list[LoadPlan] = []
         self.sent: list[tuple[int, int]] = []
         self.kept: list[LoadResult] = []
+        self.said: list[str] = []
         self.fails = fails
         monkeypatch.setattr(carry, "run_load", self.run_load)
 
@@ -66,6 +69,7 @@ class Told:
             fleet=FLEET,
             out_dir=Path(),
             marker=marker,
+            say=self.said.append,
             sent=lambda ranges: self.sent.extend((one.first, one.count) for one in ranges),
         )
         return await carry_out(errand, calibrated=False, find_limit=True, keep=self.kept.append)
@@ -99,6 +103,61 @@ async def test_the_events_of_each_step_are_told_at_its_end_and_once(monkeypatch)
     assert told.sent == [(step * PER_STEP, PER_STEP) for step in range(len(told.plans))]
     assert sum(one.count for one in ranges) == PER_STEP * len(told.plans)
     assert told.kept == []
+
+
+async def test_a_search_says_what_each_step_measured(monkeypatch):
+    """The rate before, what came of it after: kept, or the limit that was missed."""
+    told = Told(monkeypatch)
+    await told.search({"response_p99_ms": 50})
+    assert told.said[:4] == [
+        "step 1: 100 requests/s …",
+        "step 1: 100 requests/s kept: 1,000 events/s accepted, p99 1.0 ms",
+        "step 2: 200 requests/s …",
+        "step 2: 200 requests/s missed: 1,000 events/s accepted, p99 99.9 ms, "
+        "response_p99_ms: 99.9, limit 50 ms",
+    ]
+
+
+def test_workers_are_told_how_to_come():
+    """The command for their hosts, how many, and how long the master waits."""
+    said = workers_text(Locust(master_bind="192.0.2.1", workers=3))
+    assert "waiting 60 s for 3 workers" in said
+    assert "locust -f scenarios/locustfiles/reactor.py --worker --master-host 192.0.2.1" in said
+    everywhere = workers_text(Locust(master_bind="0.0.0.0", workers=1))
+    assert "0.0.0.0" not in everywhere
+    assert "1 worker;" in everywhere
+
+
+async def test_the_address_of_the_web_page_is_told_once_it_is_up(monkeypatch):
+    """Not before: whoever follows it finds the page."""
+    told: list[str] = []
+    up = asyncio.Event()
+
+    async def run_load(plan, **rest):
+        assert not told
+        with socket.create_server(("127.0.0.1", port)):
+            async with asyncio.timeout(5):
+                await up.wait()
+        return result(), ()
+
+    def tell(words: str) -> None:
+        told.append(words)
+        up.set()
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(carry, "run_load", run_load)
+    errand = Errand(
+        plan=load_plan("steady"),
+        ingest=HttpForm(url="http://127.0.0.1:9/i"),
+        fleet=FLEET,
+        out_dir=Path(),
+        locust=Locust(web_port=port),
+        tell=tell,
+    )
+    await carry_out(errand, calibrated=False, find_limit=False, keep=lambda _: None)
+    assert told == [f"Locust's web page: http://127.0.0.1:{port}"]
 
 
 async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(monkeypatch):

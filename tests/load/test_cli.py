@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import jsonschema
+import msgspec
 import pytest
 
 from reports.journal import JournalWriter, read_journal
+from reports.model import build_report
 from reports.records import LoadResult
+from reports.result import result_schema
 from scenarios.cli import main
-from scenarios.cli.load import knee_text
+from scenarios.conduct import Conducted
 from scenarios.load.plan import load_names, load_plan
 from tests.reports import factory
 
@@ -88,6 +97,48 @@ def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_pat
     assert "Traceback" not in said
 
 
+def test_a_port_that_is_taken_is_refused_before_anything_starts(capsys, tmp_path):
+    """Locust's page would not come up, and the run would end as a fault of ours."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, said = status(capsys, "--web", port, "--runs", str(tmp_path / "r"))
+    assert code == 4
+    assert f"127.0.0.1 port {port} cannot be listened on" in said
+    assert "Choose another for --web" in said
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.77", "no such host"])
+def test_an_address_that_is_not_this_machines_cannot_be_a_masters(capsys, tmp_path, address):
+    """Workers would wait for nobody."""
+    runs = tmp_path / "r"
+    code, said = status(capsys, "--master", address, "--workers", "2", "--runs", str(runs))
+    assert code == 4
+    assert "an address of this machine" in said
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    "scenario, changes, word",
+    [
+        ("steady", ("customer_id = 1", ""), "Add customer_id"),
+        ("steady", ('via = "http"\nurl', 'via = "command"\nargv = ["true"]\n#'), "via = "),
+        ("retry-storm", ("", ""), "Give it a [restart] part"),
+    ],
+)
+def test_a_target_file_that_lacks_what_the_load_needs_leaves_no_folder(
+    capsys, tmp_path, monkeypatch, scenario, changes, word
+):
+    """Told at once with the remedy, and the latest run stays the latest."""
+    monkeypatch.setenv("FAR_KEY", "a-key-that-is-none")
+    path = tmp_path / "near.toml"
+    path.write_text(TARGET.replace("192.0.2.9", "127.0.0.1").replace(*changes))
+    code, said = status(capsys, scenario, "--target", str(path), "--runs", str(tmp_path / "r"))
+    assert code == 4
+    assert word in said
+    assert not (tmp_path / "r").exists()
+
+
 STEADY = load_plan("steady")
 EARLIER = {
     "scenario": "steady",
@@ -101,6 +152,41 @@ EARLIER = {
         {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0} for t in range(15)
     ),
 }
+
+
+def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts: object) -> Path:
+    """The folder of an earlier run of `steady` on the embedded reference."""
+    folder.mkdir()
+    mould = read_journal(factory.journal(folder.with_name(f"{folder.name}-mould")).path).header
+    like_ours = {"scenario": "load-steady", "level": 2, "seed": 7, "checks": ()}
+    with JournalWriter(folder / "journal.ndjson") as writer:
+        writer.write(msgspec.structs.replace(mould, **(like_ours | dict(header or {}))))
+        writer.write(LoadResult(**(EARLIER | parts)))
+        writer.finish(finished_at="2025-04-01T12:01:00Z", exit_status=0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "header, options, word",
+    [
+        ({"seed": 8}, (), "seed (8 and 7)"),
+        ({}, ("--seed", "9"), "seed (7 and 9)"),
+        ({"target": "another"}, (), "target (another and reference)"),
+        ({"scenario": "main"}, (), "run's scenario (main and load-steady)"),
+        ({"level": 3}, (), "level (3 and 2)"),
+        ({}, ("--find-limit",), "a search ends at a rate of its own"),
+    ],
+)
+def test_a_run_of_another_question_is_refused_before_anything_is_loaded(
+    capsys, tmp_path, header, options, word
+):
+    """Seed, target, level and scenario are known before; nobody waits for a load in vain."""
+    old = earlier(tmp_path / "old", header=header)
+    runs = tmp_path / "runs"
+    code, said = status(capsys, "--compare", str(old), "--runs", str(runs), *options)
+    assert code == 4
+    assert word in said
+    assert not runs.exists()
 
 
 @pytest.mark.parametrize(
@@ -117,11 +203,7 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     capsys, tmp_path, parts, options, word
 ):
     """Status 4, the reason and the remedy; no folder of a new run."""
-    (tmp_path / "old").mkdir()
-    with JournalWriter(tmp_path / "old" / "journal.ndjson") as writer:
-        writer.write(read_journal(factory.journal(tmp_path / "any").path).header)
-        writer.write(LoadResult(**(EARLIER | parts)))
-        writer.finish(finished_at="2025-04-01T12:01:00Z", exit_status=0)
+    earlier(tmp_path / "old", **parts)
     runs = tmp_path / "runs"
     code, said = status(capsys, "--compare", str(tmp_path / "old"), "--runs", str(runs), *options)
     assert code == 4
@@ -129,16 +211,36 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert not runs.exists()
 
 
-@pytest.mark.parametrize(
-    "low, high, said",
-    [
-        (40, 44, "40 to 44 requests/s of 100 events (4000 events/s and more); why."),
-        (40, None, "40 to ? requests/s"),
-        (None, 44, "Limit: below 44 requests/s; why."),
-        (None, None, "Limit: unknown; why."),
-    ],
-)
-def test_the_knee_is_said_in_one_line_whatever_was_found(low, high, said):
-    """Also where neither end is known: a machine that was disturbed from the first step on."""
-    found = LoadResult(**EARLIER, knee_low_rps=low, knee_high_rps=high, knee_why="why")
-    assert said in knee_text(found)
+def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: object) -> None:
+    """Let the load be one that was made before."""
+    report = build_report(read_journal(earlier(folder, **parts)))
+    done = Conducted(folder=folder, report=report)
+    monkeypatch.setattr("scenarios.cli.load.watched", lambda order, quiet: done)
+
+
+def test_the_comparison_is_in_the_json(capsys, tmp_path, monkeypatch):
+    """One object, that keeps to the schema; the status is the run's own."""
+    old = earlier(tmp_path / "old")
+    conducted_as(monkeypatch, tmp_path / "new")
+    with pytest.raises(SystemExit) as ended:
+        main(["load", "--compare", str(old), "--json"])
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(result_schema()).validate(document)
+    assert document["comparison"]["worse"] is False
+    assert [one["figure"] for one in document["comparison"]["load"]] == ["events per second"]
+    assert ended.value.code == document["exit_status"]
+
+
+def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
+    capsys, tmp_path, monkeypatch
+):
+    """What the load found is shown and decides; that it was not compared is said."""
+    old = earlier(tmp_path / "old", comparable="feed")
+    conducted_as(monkeypatch, tmp_path / "new")
+    with pytest.raises(SystemExit) as ended:
+        main(["load", "--compare", str(old)])
+    said = capsys.readouterr()
+    assert "Could not tell" in said.out
+    assert "Not compared:" in said.err
+    assert "digest of the plan" in said.err
+    assert ended.value.code == 2

@@ -9,7 +9,10 @@ import click
 import msgspec
 
 from scenarios.cli.load import command
+from scenarios.load.carry import LIMIT_STEP_S
+from scenarios.load.limit import MOST_STEPS, RESOLUTION
 from scenarios.load.plan import LoadPlan, load_names, load_plan
+from scenarios.load.run import WORKERS_S
 from scenarios.load.thresholds import THRESHOLDS
 from simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES
 
@@ -93,6 +96,16 @@ def test_every_option_of_the_command_has_its_row_and_every_row_its_option() -> N
         for one in command.params
     }
     assert named == offered
+
+
+def test_how_a_search_goes_is_that_of_the_code() -> None:
+    """Length of a step, width at the end, most steps."""
+    flat = " ".join(PAGE.split())
+    assert "steps of at most six seconds" in flat
+    assert LIMIT_STEP_S == 6
+    assert f"within {RESOLUTION * 100:.0f} % of each other" in flat
+    assert f"at most {MOST_STEPS} steps" in flat
+    assert f"waits {WORKERS_S:.0f} s for its workers" in flat
 
 
 def test_every_scenario_stands_with_the_line_of_what_it_breaks() -> None:

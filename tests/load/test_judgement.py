@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.compare import unfit
@@ -197,6 +197,7 @@ def searched(limit: float, start: float, *, generator: float = 1e12, flaky=()) -
     return steps
 
 
+@settings(deadline=None)
 @given(limit=st.floats(10, 1e5), start=st.floats(5, 1e4))
 def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(limit, start):
     """Whatever the limit and the start: an interval of the promised width around it."""

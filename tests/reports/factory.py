@@ -190,6 +190,7 @@ def load_result(*, limited: bool = False, missed: bool = False) -> LoadResult:
         events_unknown=300,
         correct_events=2395700,
         bytes_sent=702028000,
+        batch=100,
         errors={"timed out": 3},
         response_ns=_histogram(420_000, spread=0.9),
         service_ns=_histogram(390_000, spread=0.8),
@@ -323,10 +324,12 @@ def journal(
     results: tuple[CheckResult, ...] = (*RESULTS, *PASSES),
     *,
     load: tuple[LoadResult, ...] = (),
+    extra: tuple[Record, ...] = (),
     declared: tuple[str, ...] = (),
     finish: bool = True,
     interrupted: bool = False,
     exit_status: int = 0,
+    stopped_by: str = "",
     seed: int = 7,
     scenario: str = "everything",
 ) -> Journal:
@@ -348,12 +351,13 @@ def journal(
                 checks=(*(result.check for result in results), *declared),
             )
         )
-        for record in (*records(results), *load):
+        for record in (*records(results), *extra, *load):
             writer.write(record)
         if finish:
             writer.finish(
                 finished_at="2025-04-01T12:00:52Z",
                 exit_status=exit_status,
                 interrupted=interrupted,
+                stopped_by=stopped_by,
             )
     return read_journal(path)

@@ -6,17 +6,21 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
 from reports.badge import render_badge
 from reports.ctrf import render_ctrf
 from reports.exports import CSV_COLUMNS, render_csv, render_prometheus
 from reports.markdown import markdown_text, render_markdown
-from reports.model import RunReport
+from reports.model import RunReport, build_report
 from reports.result import render_result, result_schema
-from tests.reports.factory import HOSTILE
+from scenarios.load.carry import with_reads
+from simulator.reactor import Second
+from tests.reports.factory import HOSTILE, PASSES, journal, load_result
 from tests.reports.golden import check_golden
 
 KINDS = ["failing", "passing", "cut_short"]
@@ -114,6 +118,71 @@ def test_prometheus_text_is_well_formed(failing: RunReport) -> None:
             seen.add(line.rsplit(" ", 1)[0])
     assert len(names) == len(set(names))
     assert (
-        'trueup_load_latency_seconds{scenario="load-steady",kind="response",quantile="0.99"}'
-        in text
+        'trueup_load_latency_seconds{target="reference",scenario="load-steady",'
+        'kind="response",quantile="0.99"}' in text
+    )
+
+
+def figures_of(folder: Path, **parts: object) -> tuple[RunReport, dict[str, str]]:
+    """A run with such a load, and its Prometheus samples by name where they have no more labels."""
+    load = msgspec.structs.replace(load_result(), **parts)
+    report = build_report(journal(folder / "r", PASSES, load=(load,)))
+    lines = (line.rpartition(" ") for line in render_prometheus(report).splitlines())
+    plain = '{target="reference",scenario="load-steady"}'
+    return report, {name.removesuffix(plain): value for name, _, value in lines}
+
+
+def test_what_a_search_for_the_limit_found_is_in_every_format_for_programs(tmp_path: Path) -> None:
+    """Both ends and what they rest on; nothing where nothing was searched for."""
+    found = {"knee_low_rps": 120.0, "knee_high_rps": 131.5, "knee_why": "both ends measured again"}
+    report, samples = figures_of(tmp_path / "a", **found)
+    load = json.loads(render_result(report))["load"][0]
+    assert (load["knee_rps"], load["knee_why"]) == ([120.0, 131.5], "both ends measured again")
+    assert samples["trueup_load_knee_low_requests_per_second"] == "120"
+    assert samples["trueup_load_knee_high_requests_per_second"] == "131.5"
+    row = next(csv.DictReader(io.StringIO(render_csv(report))))
+    assert (row["knee_low_rps"], row["knee_high_rps"]) == ("120.0", "131.5")
+    assert "120 to 132 requests/s" in render_markdown(report)
+    plain, samples = figures_of(tmp_path / "b")
+    assert json.loads(render_result(plain))["load"][0]["knee_why"] is None
+    assert not [name for name in samples if "knee" in name]
+
+
+def test_load_samples_hold_what_a_dashboard_watches(tmp_path: Path) -> None:
+    """Counts exact, shares between 0 and 1, flags 0 or 1; what was not measured has no sample."""
+    _, samples = figures_of(
+        tmp_path,
+        unsent=12,
+        reads=7,
+        machine_noisy=True,
+        events_accepted=2**60 + 1,
+        correct_events=2**60 + 1,
+        null_sink_rps=None,
+    )
+    told = {name.removeprefix("trueup_load_"): value for name, value in samples.items()}
+    assert (told["unsent_requests"], told["reads"], told["machine_noisy"]) == ("12", "7", "1")
+    assert (told["planned_requests_per_second"], told["generator_busy_ratio"]) == ("2000", "0.41")
+    accepted = 'events{target="reference",scenario="load-steady",outcome="accepted"}'
+    assert told[accepted] == str(2**60 + 1)
+    assert "null_sink_requests_per_second" not in told
+
+
+def test_the_errors_of_a_run_are_those_of_its_lines_on_the_way_in_and_of_reads(
+    tmp_path: Path,
+) -> None:
+    """A line names the lane of its errors; together they are the whole run's."""
+    seconds = with_reads(
+        ({"t": 0.0, "requests": 5.0, "events": 500.0, "errors": 1.0, "p50_ms": 1.0},),
+        [(0, [Second(t=0, requests=3)]), (2, [Second(t=2, errors={"refused": 4})])],
+    )
+    report, _ = figures_of(tmp_path, seconds=seconds, errors={"HTTP 500": 1, "refused": 4})
+    rows = list(csv.DictReader(io.StringIO(render_csv(report))))
+    assert [(row["ingest_errors"], row["reads"], row["read_errors"]) for row in rows[:3]] == [
+        ("1.0", "3.0", "0.0"),
+        ("0.0", "0.0", "0.0"),
+        ("0.0", "0.0", "4.0"),
+    ]
+    lanes = ("ingest_errors", "read_errors")
+    assert sum(float(row[lane]) for row in rows for lane in lanes) == sum(
+        report.load[0].errors.values()
     )

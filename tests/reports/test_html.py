@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from reports.facts import TieOut
 from reports.html import LIMITS, render_html
 from reports.model import RunReport, build_report
-from tests.reports.factory import PASSES, journal, load_result
+from reports.records import Hook, TieOutSeen
+from tests.reports.factory import HOSTILE, PASSES, journal, load_result
 
 VOID = {"meta", "link", "br", "line", "polyline", "img", "input", "hr"}
 
@@ -101,9 +103,9 @@ def test_an_odd_level_or_time_does_not_break_the_page(cut_short: RunReport) -> N
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (40.0, 44.0, "40.0 to 44.0 requests/s; why"),
-        (40.0, None, "40.0 to more requests/s; why"),
-        (None, 44.0, "0 to 44.0 requests/s; why"),
+        (40.0, 44.0, "40 to 44 requests/s of 100 events (4,000 events/s and more); why"),
+        (40.0, None, "40 to ? requests/s"),
+        (None, 44.0, "below 44 requests/s; why"),
         (None, None, "unknown; why"),
     ],
 )
@@ -116,6 +118,66 @@ def test_the_limit_is_an_interval_or_unknown(
     )
     page = Page(render_html(build_report(journal(tmp_path / "r", PASSES, load=(load,)))))
     assert f"Limit{said}" in page.text
+
+
+def test_whole_numbers_are_exact_whatever_their_size(tmp_path: Path) -> None:
+    """Sums of bytes beyond 2^53 keep their last digits, ranges too."""
+    row = TieOut(
+        view="mobile_ledger",
+        scope="tenant 1",
+        expected_bytes=2**60 + 82,
+        seen_bytes=2**60 + 83,
+        slack_bytes=1,
+    )
+    seen = (TieOutSeen(part="load", row=row),)
+    page = Page(render_html(build_report(journal(tmp_path / "r", PASSES, extra=seen))))
+    assert "1,152,921,504,606,847,058 … 1,152,921,504,606,847,059" in page.text
+    assert "the expectation is a range" in page.text
+
+
+@pytest.mark.parametrize(
+    ("parts", "said", "unsaid"),
+    [
+        ({}, "Keep this run as the baseline", "Not a baseline"),
+        ({"machine_noisy": True}, "Not a baseline for comparisons of load", "Keep this run"),
+    ],
+)
+def test_a_run_that_could_not_be_compared_is_not_recommended_as_a_baseline(
+    parts: dict[str, bool], said: str, unsaid: str, tmp_path: Path
+) -> None:
+    """It conforms, but its figures say nothing of the target."""
+    load = msgspec.structs.replace(load_result(), **parts)
+    report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
+    assert report.exit_status == 0
+    text = Page(render_html(report)).text
+    assert said in text
+    assert unsaid not in text
+
+
+def test_moments_at_which_something_was_done_to_the_target_stand_in_the_charts(
+    tmp_path: Path,
+) -> None:
+    """Each chart by second has a line and a word for each; a table lists them, failed ones too."""
+    load = msgspec.structs.replace(load_result(), began_at="2025-04-01T12:00:22.000Z")
+    pulled = (
+        Hook(hook="restart", at="2025-04-01T12:00:26.500Z", stage="load"),
+        Hook(hook="maintenance", at="2025-04-01T12:00:30Z", stage="load", ok=False, error=HOSTILE),
+    )
+    html = render_html(build_report(journal(tmp_path / "r", PASSES, load=(load,), extra=pulled)))
+    page = Page(html)
+    assert html.count('<text class="mark"') == 4
+    assert "restart at 4 s; maintenance at 8 s" in html
+    assert "Done to the target while it was loaded" in page.text
+    assert "failed: </script>" in page.text
+
+
+def test_without_the_moment_of_the_start_charts_have_no_marks(tmp_path: Path) -> None:
+    """An older journal: what was done is listed with its time of day."""
+    pulled = (Hook(hook="restart", at="2025-04-01T12:00:26.500Z", stage="load"),)
+    load = (load_result(),)
+    html = render_html(build_report(journal(tmp_path / "r", PASSES, load=load, extra=pulled)))
+    assert '<text class="mark"' not in html
+    assert "2025-04-01T12:00:26.500Z" in html
 
 
 def contrast(first: str, second: str) -> float:

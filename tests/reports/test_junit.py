@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import msgspec
 import pytest
 
+from reports.facts import LoadThreshold
 from reports.junit import render_junit
-from reports.model import RunReport
+from reports.model import RunReport, build_report
+from tests.reports.factory import PASSES, journal, load_result
 from tests.reports.golden import check_golden
 
 SUITE = "id package name hostname timestamp tests failures errors skipped time"
@@ -70,6 +74,34 @@ def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: R
     assert elements["charged-counters"] == [("skipped", "not-applicable")]
     assert elements["rate-limit-recovers"] == []
     assert elements["keys-required"] == []
+
+
+@pytest.mark.parametrize(
+    "parts, element",
+    [
+        ({}, "failure"),
+        ({"machine_noisy": True}, "error"),
+        ({"generator_limited": True}, "error"),
+    ],
+)
+def test_a_threshold_that_could_not_be_told_is_an_error_not_a_failure(
+    tmp_path: Path, parts: dict[str, bool], element: str
+) -> None:
+    """A rate that was missed on a disturbed machine convicts nobody."""
+    load = msgspec.structs.replace(load_result(missed=True), **parts)
+    report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
+    root = Xml.fromstring(render_junit(report))
+    case = next(c for c in root.iter("testcase") if "correct events" in c.attrib["name"])
+    assert [child.tag for child in case] == [element]
+
+
+def test_a_threshold_that_was_not_measured_is_an_error(tmp_path: Path) -> None:
+    """No value, no failure."""
+    rows = (LoadThreshold(name="freshness_p99_ms", limit=1, value=None, unit="ms", ok=False),)
+    load = msgspec.structs.replace(load_result(), thresholds=rows)
+    report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
+    suite = Xml.fromstring(render_junit(report))[1]
+    assert (suite.attrib["errors"], suite.attrib["failures"]) == ("1", "0")
 
 
 def test_a_check_that_never_reported_is_an_error(cut_short: RunReport) -> None:

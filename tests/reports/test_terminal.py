@@ -9,7 +9,10 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from reports.facts import LoadThreshold, Outcome, TieOut
+from reports.markdown import render_markdown
 from reports.model import RunReport, build_report
+from reports.records import Delivered, Hook, OutcomeRange, TieOutSeen
 from reports.terminal import law_lines, render_terminal
 from tests.reports.factory import PASSES, RESULTS, journal, load_result
 from tests.reports.golden import check_golden
@@ -38,13 +41,13 @@ def test_the_screen_of_a_run_that_was_cut_short(cut_short: RunReport) -> None:
 
 
 def test_a_screen_is_one_screen_however_many_the_laws(tmp_path: Path) -> None:
-    """Forty laws and a load run still fit 42 lines of 80 columns; each law is named."""
+    """Forty laws and a load run still fit 46 lines of 80 columns; each law is named."""
     laws = [f"LAW={number}" for number in range(40)]
     results = tuple(msgspec.structs.replace(PASSES[0], law=law, check=law) for law in laws)
     load = load_result(missed=True)
     report = build_report(journal(tmp_path / "r", (*RESULTS, *results), load=(load,)))
     lines = screen(report).splitlines()
-    assert len(lines) <= 42
+    assert len(lines) <= 46
     assert max(map(len, lines)) <= 80
     assert all(law in screen(report) for law in laws)
 
@@ -71,6 +74,132 @@ def test_hostile_text_cannot_drive_the_terminal(failing: RunReport) -> None:
     render_terminal(failing, console)
     assert "\x1b[31mred" not in raw.getvalue()
     assert "\x00" not in raw.getvalue()
+
+
+def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
+    """Leading errors with counts, refused, unknown, reads, faults, the limit: at 80 columns."""
+    load = msgspec.structs.replace(
+        load_result(),
+        errors={"HTTP 404": 12_345, "time-out: an answer took too long": 3, "c": 2, "d": 1},
+        events_refused=1_234_500,
+        reads=777,
+        reads_ns=load_result().freshness_ns,
+        unsent=41,
+        knee_low_rps=120.0,
+        knee_high_rps=132.0,
+        knee_why="both ends measured again",
+        began_at="2025-04-01T12:00:22.000Z",
+        poison_every=10,
+    )
+    pulled = (
+        Hook(hook="restart", at="2025-04-01T12:00:26.000Z", stage="load"),
+        Hook(hook="restart", at="2025-04-01T12:00:30.000Z", stage="load", ok=False, error="x"),
+        Hook(hook="maintenance", at="2025-04-01T12:00:30.000Z", stage="load"),
+        Hook(hook="clock", at="2025-04-01T12:00:30.000Z", stage="week"),
+    )
+    text = screen(build_report(journal(tmp_path / "r", PASSES, load=(load,), extra=pulled)))
+    assert max(map(len, text.splitlines())) <= 80
+    flat = " ".join(text.split())
+    for said in (
+        "1,234,500 refused",
+        "300 of unknown outcome",
+        "777 reads, p50 37.9 ms, p99 75.2 ms",
+        "fresh after p50 37.9 ms",
+        "12,345 × HTTP 404",
+        "3 × time-out: an answer took too long",
+        "1 more kind",
+        "2 restarts (1 failed) · 1 × maintenance",
+        "about 2,396 broken lines (in 1 of 10 batches)",
+        "limit 120 to 132 requests/s of 100 events",
+        "both ends measured again",
+        "✓ kept: response p99 6.1, limit 25 ms",
+        "41 planned requests were never sent",
+    ):
+        assert said in flat, said
+    assert "clock" not in text
+
+
+def test_unknown_and_refused_events_are_on_the_screen_whose_ever_they_are(
+    failing: RunReport,
+) -> None:
+    """Planted ones too; the judge's requests are told apart from what the load sent."""
+    top = " ".join(screen(failing).split("\n\n")[0].split())
+    assert "judge 3 requests · fleet 20,000 events" in top
+    assert "planted 21 events (1 unknown)" in top
+
+
+def test_markers_are_not_taken_for_events_of_the_load(tmp_path: Path) -> None:
+    """They are planted beside it and reconciled with nothing."""
+    outcomes = (OutcomeRange(first=0, count=7, outcome=Outcome.ACCEPTED),)
+    at = "2025-04-01T12:00:30Z"
+    sent = (
+        Delivered(source="load", fleet="load", at=at, outcomes=outcomes),
+        Delivered(source="load", stage="freshness", at=at, outcomes=outcomes),
+    )
+    text = " ".join(screen(build_report(journal(tmp_path / "r", PASSES, extra=sent))).split())
+    assert "load 7 events · 7 markers" in text
+
+
+def test_what_stopped_a_run_is_told_whole(tmp_path: Path) -> None:
+    """A letter of several lines, within the width; the terminal may be all that is kept."""
+    said = "http://127.0.0.1:9: nobody\n  tried:  to connect\n  remedy: " + "start the target " * 9
+    stopped = journal(tmp_path / "r", PASSES, exit_status=2, stopped_by=said)
+    text = screen(build_report(stopped))
+    assert max(map(len, text.splitlines())) <= 80
+    assert " ".join(said.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "value, noisy, shown",
+    [(None, False, "? n: not measured"), (9.0, True, "? n: 9"), (9.0, False, "✗ n: 9")],
+)
+def test_a_threshold_of_which_nothing_could_be_told_is_not_drawn_as_a_failure(
+    tmp_path: Path, value: float | None, noisy: bool, shown: str
+) -> None:
+    """Not measured, or missed on a disturbed machine: a question mark and the reason."""
+    rows = (LoadThreshold(name="n", limit=1, value=value, unit="ms", ok=False),)
+    load = msgspec.structs.replace(load_result(), thresholds=rows, machine_noisy=noisy)
+    report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
+    assert shown in screen(report)
+    assert f"- {shown}" in render_markdown(report)
+
+
+def test_numbers_of_the_tie_out_stay_whole_where_room_is_short(tmp_path: Path) -> None:
+    """Ranges of millions over five views: names give way, figures do not."""
+    rows = tuple(
+        TieOutSeen(
+            part="load",
+            row=TieOut(
+                view=view,
+                scope="tenant 1002 of a very long name indeed",
+                expected_requests=6_154_000,
+                seen_requests=7_792_000,
+                slack_requests=7_000_000,
+            ),
+        )
+        for view in ("logs", "summaries", "graph")
+    )
+    text = screen(build_report(journal(tmp_path / "r", PASSES, extra=rows)))
+    assert "6,154,000 … 13,154,000" in text
+    assert text.count("7,792,000") == 3
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_bytes_that_are_off_by_many_digits_stand_below_the_table(tmp_path: Path) -> None:
+    """A ledger that is off by petabytes does not tear the columns of the counts."""
+    rows = [
+        TieOut(view=view, scope="tenant 1", expected_requests=258_600, seen_requests=258_600)
+        for view in ("logs", "summaries", "graph")
+    ]
+    rows += [
+        TieOut(view="mobile_ledger", scope="tenant 1", expected_bytes=0, seen_bytes=2**60, ok=False)
+    ]
+    extra = tuple(TieOutSeen(part="load", row=row) for row in rows)
+    text = screen(build_report(journal(tmp_path / "r", PASSES, extra=extra)))
+    assert "✗ bytes" in text
+    assert "load tenant 1, ledgers: +1,152,921,504,606,846,976 B" in text
+    assert text.count("258,600") == 4
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_law_shows_its_worst_check(failing: RunReport) -> None:

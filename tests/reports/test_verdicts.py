@@ -78,6 +78,16 @@ def missed(*, timed: bool, value: float | None = 9.0) -> LoadThreshold:
             ExitStatus.COULD_NOT_TELL,
         ),
         (
+            {
+                "thresholds": (missed(timed=False),),
+                "requests": 0,
+                "events_sent": 0,
+                "events_accepted": 0,
+                "correct_events": 0,
+            },
+            ExitStatus.COULD_NOT_TELL,
+        ),
+        (
             {"correct_events": 0, "machine_noisy": True},
             ExitStatus.VIOLATES,
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from scenarios.conduct import Order, conduct
 from scenarios.errors import UsageProblem
-from scenarios.scenario import ChecksPart, LoadPart, Scenario
+from scenarios.scenario import ChecksPart, FleetPart, LoadPart, Scenario
 
 TARGET = """
 name = "x"
@@ -54,6 +54,20 @@ def test_load_without_a_way_in_is_refused(folder: Path) -> None:
     """A load that would send nothing is not called done."""
     with pytest.raises(UsageProblem, match=r"no way in"):
         conduct(order(folder, LOAD, "127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("part", ["load", "fleet"])
+def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) -> None:
+    """Status 2 in seconds, and a report that names the address instead of convicting anybody."""
+    parts = {"load": LoadPart(scenario="steady"), "fleet": FleetPart(events=10)}
+    wanted = order(folder, Scenario(name="l", what="-", **{part: parts[part]}), "127.0.0.1:9")
+    way_in = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:9/in"\n'
+    (folder / "t.toml").write_text(TARGET.format(host="127.0.0.1:9") + "customer_id = 1\n" + way_in)
+    conducted = conduct(wanted)
+    assert conducted.exit_status == 2
+    assert "connection refused" in conducted.report.stopped_by
+    assert not conducted.report.sent
+    assert (conducted.folder / "junit.xml").exists()
 
 
 def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
