@@ -25,6 +25,8 @@ _TOP: Final = 10
 _BOTTOM: Final = 26
 _LEAST_MS: Final = 0.001
 """A latency below a microsecond is drawn as one: it says nothing more."""
+_MOST_WORDS: Final = 8
+"""Marks that get a word each; more of them get their lines alone."""
 _NINES: Final = ((0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"))
 
 
@@ -130,8 +132,13 @@ def seconds_plot(
     for step in ticks(frame.x_max, 5):
         if step <= frame.x_max:
             body += _label_x(frame, step, f"{step:g} s")
-    shown = [(at - start, word) for at, word in marks if 0 <= at - start <= frame.x_max]
-    body += "".join(_mark(frame, at, word, n) for n, (at, word) in enumerate(shown))
+    # A second is drawn where it begins; what was done within the last one stands at the end.
+    shown = [(at - start, word) for at, word in marks if 0 <= at - start < frame.x_max + 1]
+    crowded = len(shown) > _MOST_WORDS
+    body += "".join(
+        _mark(frame, min(at, frame.x_max), "" if crowded else word, number)
+        for number, (at, word) in enumerate(shown)
+    )
     for number, name in enumerate(kept):
         points = [
             (second.get("t", 0.0) - start, second[name])

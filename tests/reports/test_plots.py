@@ -63,3 +63,15 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, last: float) -> N
     made = ticks(highest)
     assert made[0] == 0
     assert made[-1] == pytest.approx(last)
+
+
+def test_marks_stay_within_the_picture_and_lose_their_words_where_they_are_many() -> None:
+    """One in the last second stands at its end, one after it nowhere; the label names each."""
+    seconds = [{"t": float(t), "events": 1.0} for t in range(10)]
+    drawn = str(seconds_plot(seconds, ["events"], label="E", marks=[(9.7, "a<b"), (11.0, "c")]))
+    assert drawn.count('<line class="mark"') == 1
+    assert 'x1="468.0"' in drawn
+    assert "E; highest 1; a&lt;b at 10 s" in drawn
+    many = str(seconds_plot(seconds, ["events"], label="E", marks=[(1.0, "m")] * 9))
+    assert many.count('<line class="mark"') == 9
+    assert ">m</text>" not in many
