@@ -72,6 +72,7 @@ async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
         start=datetime.now(UTC) - timedelta(days=part.days),
         customers=customers,
         events_per_s=events_per_s,
+        mark=bench.folder.name,
     )
     bench.writer.write(fleet.identity(FLEET_NAME))
     bench.phase(FLEET_NAME, "begin")
@@ -139,6 +140,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         closed(plan, SEARCH_S) if part.find_limit else plan,
         customers=customers_of(bench.target),
         now=target_now(bench.writer),
+        mark=bench.folder.name,
     )
     bench.writer.write(fleet.identity(LOAD_FLEET))
     bench.phase(LOAD_FLEET, "begin")

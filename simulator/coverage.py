@@ -19,7 +19,6 @@ from reports.facts import Json
 from simulator.places import places
 from simulator.profile import Profile
 from simulator.sizes import NETWORKS
-from simulator.words import stream_key
 
 __all__ = ["BOUNDARY_BYTES", "FACTORS", "Coverage", "pairwise_rows"]
 
@@ -96,11 +95,10 @@ class Coverage:
     tag: str
 
     @classmethod
-    def of(cls, profile: Profile, seed: int, customers: tuple[int, ...]) -> Coverage:
+    def of(cls, profile: Profile, customers: tuple[int, ...], tag: str) -> Coverage:
+        """`tag` ends users' names."""
         rows = pairwise_rows() if profile["coverage.enabled"] else ()
-        return cls(
-            customers=customers, rows=rows, tag=f"{stream_key(seed, 'user.tag') & 0xFFFFF:05x}"
-        )
+        return cls(customers=customers, rows=rows, tag=tag)
 
     @property
     def count(self) -> int:

@@ -30,7 +30,7 @@ from simulator.ids import Ids
 from simulator.incidents import Incidents
 from simulator.outcomes import Outcomes
 from simulator.places import Places
-from simulator.population import Lanes, build_lanes
+from simulator.population import Lanes, build_lanes, user_tag
 from simulator.profile import Profile, load_profile
 from simulator.sizes import Sizes
 from simulator.words import MODEL_VERSION, stream_key
@@ -84,7 +84,10 @@ class Fleet:
         start: datetime,
         customers: tuple[int, ...],
         events_per_s: float,
+        mark: str = "",
     ) -> None:
+        """`mark`, any text, gives the fleet's users names that fleets of other marks do not have;
+        nothing else of an event hangs on it, but its id."""
         if start.tzinfo is None:
             raise FleetError("the fleet's start needs a time zone: use datetime(…, tzinfo=UTC)")
         if not _EARLIEST <= start < _LATEST:
@@ -109,15 +112,18 @@ class Fleet:
         self.events_per_s = float(events_per_s)
         begin = int((self.start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
         self.clock = Clock.of(profile, begin, Fraction(self.events_per_s))
-        self.world = _world(profile, seed, self.customers)
+        self.mark = mark
+        tag = user_tag(seed, mark)
+        self.world = _world(profile, seed, self.customers, tag)
         self.arrivals = Arrivals(self.clock, self.world.channels, self.world.incidents)
         self.ids = Ids(seed, self._scope())
-        self.coverage = Coverage.of(profile, seed, self.customers)
+        self.coverage = Coverage.of(profile, self.customers, tag)
         self._encoders: dict[tuple[bool, int], Encoder] = {}
 
     def _scope(self) -> str:
         """What else tells two fleets of one seed apart: their ids must not meet."""
         parts = f"{self.profile.sha256}/{self.clock.start}/{self.customers}/{self.events_per_s!r}"
+        parts += f"/{self.mark}" if self.mark else ""
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def batch(self, first: int, count: int) -> Batch:
@@ -186,6 +192,7 @@ class Fleet:
             parameters={
                 "events_per_s": self.events_per_s,
                 "overrides": dict(self.profile.overrides),
+                "mark": self.mark,
             },
         )
 
@@ -197,7 +204,10 @@ class Fleet:
         """
         overrides = declared.parameters.get("overrides")
         rate = declared.parameters.get("events_per_s")
-        if not isinstance(overrides, dict) or not isinstance(rate, int | float):
+        mark = declared.parameters.get("mark", "")
+        if not (
+            isinstance(overrides, dict) and isinstance(rate, int | float) and isinstance(mark, str)
+        ):
             raise FleetError(f"fleet {declared.fleet!r}: its parameters are not those of a fleet")
         if declared.model_version != MODEL_VERSION:
             raise FleetError(
@@ -216,6 +226,7 @@ class Fleet:
             start=start,
             customers=declared.customers,
             events_per_s=float(rate),
+            mark=mark,
         )
 
 
@@ -225,10 +236,10 @@ def _seconds(moment: datetime) -> int:
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1))
 
 
-def _world(profile: Profile, seed: int, customers: tuple[int, ...]) -> World:
+def _world(profile: Profile, seed: int, customers: tuple[int, ...], tag: str) -> World:
     hosts = Hosts.of(profile, seed)
     places = Places.of(profile)
-    lanes = build_lanes(profile, seed, len(customers), places, hosts)
+    lanes = build_lanes(profile, seed, len(customers), places, hosts, tag)
     assert len(lanes) < np.iinfo(np.int32).max
     return World(
         customers=customers,

@@ -22,7 +22,16 @@ from simulator.profile import Profile
 from simulator.sizes import NETWORKS, TIME_CELLS
 from simulator.words import Ints, Words, hash64, stream_key, words
 
-__all__ = ["CLIENTS", "HOST_SLOTS", "PLACE_SLOTS", "WIDE", "Lanes", "Proxy", "build_lanes"]
+__all__ = [
+    "CLIENTS",
+    "HOST_SLOTS",
+    "PLACE_SLOTS",
+    "WIDE",
+    "Lanes",
+    "Proxy",
+    "build_lanes",
+    "user_tag",
+]
 
 HOST_SLOTS: Final = 256
 PLACE_SLOTS: Final = 256
@@ -77,15 +86,27 @@ class Lanes:
         return len(self.network)
 
 
-def build_lanes(profile: Profile, seed: int, customers: int, places: Places, hosts: Hosts) -> Lanes:
-    """Draw the population for `customers` customers, numbered from 0."""
+def user_tag(seed: int, mark: str) -> str:
+    """What the names of a fleet's users end with, and no other fleet's do.
+
+    `mark` tells apart fleets of one seed that go to one target one after the other: a target keeps
+    what the first one sent, under the names of its users.
+    """
+    key = stream_key(seed, f"user.tag/{mark}" if mark else "user.tag")
+    return f"{key & 0xFFFFFFFFFF:010x}" if mark else f"{key & 0xFFFFF:05x}"
+
+
+def build_lanes(
+    profile: Profile, seed: int, customers: int, places: Places, hosts: Hosts, tag: str
+) -> Lanes:
+    """Draw the population for `customers` customers, numbered from 0; `tag` ends users' names."""
     user_customer, user_weight = _users(profile, seed, customers)
     user, network = _memberships(profile, seed, len(user_customer))
     number = np.arange(len(user), dtype=np.uint64)
     mark = hash64(stream_key(seed, "lane"), number)
     customer = user_customer.take(user)
     weight = np.maximum(1, user_weight.take(user) * (1 + (mark & _U(3)).astype(np.int64)) // 2)
-    names = _user_names(seed, len(user_customer))
+    names = _user_names(seed, len(user_customer), tag)
     user_mark = hash64(stream_key(seed, "user"), np.arange(len(names), dtype=np.uint64))
     codes = profile.weights("auth")
     auth_slots = apportion([w for _c, w in codes], 1024)
@@ -146,11 +167,10 @@ def _pareto(rank: int, count: int, alpha: Decimal) -> int:
         return min(1000 * _CUSTOMER_SPREAD, int(1000 * (-over.ln() / max(alpha, _TINY)).exp()))
 
 
-def _user_names(seed: int, count: int) -> tuple[str, ...]:
-    """Log-in names that other fleets' users do not have: a name, a number, a mark of the seed."""
+def _user_names(seed: int, count: int, tag: str) -> tuple[str, ...]:
+    """Log-in names that other fleets' users do not have: a name, a number, the fleet's tag."""
     frozen = json.loads(data_bytes("names.json"))["proxy_users"]
     marks = words(stream_key(seed, "user.name"), 0, count).tolist()
-    tag = f"{stream_key(seed, 'user.tag') & 0xFFFFF:05x}"
     return tuple(
         f"{frozen[mark % len(frozen)]}-{number}-{tag}" for number, mark in enumerate(marks)
     )

@@ -68,7 +68,8 @@ def test_the_reference_agrees_with_the_oracle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["A2", "D5"])
 def test_a_fault_is_found_and_shrunk(tmp_path: Path, fault: str) -> None:
     """The shortest history is short, fails again, and the journal alone shows it."""
-    outcome, again = explored(tmp_path, "--fault", fault, examples=40)
+    # Of six seeds every one finds either within two hundred, and not every one within a hundred.
+    outcome, again = explored(tmp_path, "--fault", fault, examples=200)
     assert outcome.shortest is not None
     assert len(outcome.shortest) <= 3
     assert again
