@@ -22,7 +22,7 @@ from simulator.delivery import AnswerRule, HttpForm
 from simulator.fleet import Fleet
 from simulator.reactor import AS_FAST_AS_POSSIBLE
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ONE_EVENT, HUNDRED = 280, 28_000
 """Bytes of a ready body: one event, and a hundred."""
 PIN = shutil.which("taskset") is not None
