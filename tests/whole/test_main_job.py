@@ -95,6 +95,8 @@ def test_ctrl_c_leaves_a_readable_journal_and_no_process(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **dict([marker.split("=")])},
+        # A shell that runs the tests in its background has them, and us, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     journal = tmp_path / "runs" / "latest" / "journal.ndjson"
     begun = f'"name":"{phase}'
