@@ -21,16 +21,14 @@ from reports.text import figure, milliseconds, plural
 from reports.text import rate as rate_text
 from reports.window import per_second
 from scenarios.errors import CouldNotTell
-from scenarios.load.collect import collect, read_lines
 from scenarios.load.freshness import Marker
 from scenarios.load.limit import RESOLUTION, Knee, Seen, Step, knee, next_rate
 from scenarios.load.nullsink import null_sink
 from scenarios.load.plan import LoadPlan, with_changes
-from scenarios.load.run import LOAD_FILE, WORKERS_S, Locust, Progress, ReadsFrom, run_load
-from scenarios.load.station import READS
+from scenarios.load.run import WORKERS_S, Locust, Progress, ReadsFrom, run_load
 from scenarios.load.thresholds import percentile_ms
 from simulator.delivery import AnswerRule, HttpForm
-from simulator.reactor import AS_FAST_AS_POSSIBLE, Second, merge_ranges
+from simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
 __all__ = [
     "Errand",
@@ -40,7 +38,6 @@ __all__ = [
     "carry_out",
     "closed",
     "seen",
-    "with_reads",
 ]
 
 CALIBRATE_S: Final = 4.0
@@ -182,10 +179,7 @@ def workers_text(locust: Locust) -> str:
 async def _once(
     errand: Errand, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
 ) -> tuple[LoadResult, Ranges]:
-    def kept(result: LoadResult, ranges: Ranges) -> None:
-        cut(_as_planned(result, plan, errand.out_dir), ranges)
-
-    result, ranges = await run_load(
+    return await run_load(
         plan,
         ingest=errand.ingest,
         fleet=errand.fleet,
@@ -197,40 +191,8 @@ async def _once(
         null_sink_rps=null_rps,
         marker=errand.marker,
         levers=errand.levers,
-        keep=kept,
+        keep=cut,
     )
-    return _as_planned(result, plan, errand.out_dir), ranges
-
-
-def _as_planned(result: LoadResult, plan: LoadPlan, out_dir: Path) -> LoadResult:
-    """The result with what the plan did to the target, and with its reads second by second."""
-    seconds = result.seconds
-    if plan.reads.share:
-        reads = collect(read_lines(out_dir / LOAD_FILE)).second_rows(READS)
-        seconds = with_reads(seconds, reads)
-    return msgspec.structs.replace(
-        result,
-        seconds=seconds,
-        poison_every=plan.requests.poison_every,
-        twin_every=plan.requests.twin_every,
-    )
-
-
-def with_reads(
-    seconds: Sequence[dict[str, float]], reads: Sequence[tuple[int, Sequence[Second]]]
-) -> tuple[dict[str, float], ...]:
-    """Rows of seconds with the reads that were answered in each, and the failed attempts of reads.
-
-    A second in which only reads were answered gets its row.
-    """
-    rows = {row["t"]: row | {"reads": 0.0, "read_errors": 0.0} for row in seconds}
-    for t, found in reads:
-        silent = {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0}
-        rows[float(t)] = rows.get(float(t), silent) | {
-            "reads": float(sum(second.requests for second in found)),
-            "read_errors": float(sum(sum(second.errors.values()) for second in found)),
-        }
-    return tuple(rows[t] for t in sorted(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ to workers it goes over Locust's own connection.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +17,16 @@ from scenarios.load.plan import LoadPlan
 from simulator.delivery import HttpForm
 from simulator.reactor import Second
 
-__all__ = ["Announced", "ChildPlan", "FinalWord", "Line", "Report", "decode_plan", "encode"]
+__all__ = [
+    "Announced",
+    "ChildPlan",
+    "FinalWord",
+    "Line",
+    "Report",
+    "decode_plan",
+    "encode",
+    "write_line",
+]
 
 
 class ChildPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +95,14 @@ def _refuse(value: object) -> Any:
 def encode(value: ChildPlan | Line) -> bytes:
     """One line of JSON without its end."""
     return _ENCODER.encode(value)
+
+
+def write_line(out: int, line: Line) -> None:
+    """Write a line to a file's descriptor, all of it: a disk that is nearly full takes a part, and
+    then none. Raises OSError."""
+    data = encode(line) + b"\n"
+    while data:
+        data = data[os.write(out, data) :]
 
 
 def decode_plan(data: bytes) -> ChildPlan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from scenarios.load.thresholds import percentile_ms
 from simulator.delivery.answers import was_answered
 from simulator.reactor import Second, merge_ranges
 
-__all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines"]
+__all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines", "with_reads"]
 
 _SILENT: Final = "the generator ended before it could say"
 _GAP: Final = "a report of the generator was lost"
@@ -143,6 +143,30 @@ def _second(t: int, seconds: list[Second]) -> dict[str, float]:
     return row
 
 
+def _all_seconds(
+    rows: Sequence[tuple[int, list[Second]]], reads: Sequence[tuple[int, list[Second]]] | None
+) -> tuple[dict[str, float], ...]:
+    seconds = tuple(_second(t, found) for t, found in rows)
+    return seconds if reads is None else with_reads(seconds, reads)
+
+
+def with_reads(
+    seconds: Sequence[dict[str, float]], reads: Sequence[tuple[int, Sequence[Second]]]
+) -> tuple[dict[str, float], ...]:
+    """Rows of seconds with the reads that were answered in each, and the failed attempts of reads.
+
+    A second in which only reads were answered gets its row.
+    """
+    rows = {row["t"]: row | {"reads": 0.0, "read_errors": 0.0} for row in seconds}
+    for t, found in reads:
+        silent = {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0}
+        rows[float(t)] = rows.get(float(t), silent) | {
+            "reads": float(sum(second.requests for second in found)),
+            "read_errors": float(sum(sum(second.errors.values()) for second in found)),
+        }
+    return tuple(rows[t] for t in sorted(rows))
+
+
 def comparable_digest(child: ChildPlan) -> str:
     """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
     plan = msgspec.to_builtins(child.plan)
@@ -207,7 +231,9 @@ def load_result(
         response_ns=_merged(rows, "response_ns", warmup),
         service_ns=_merged(rows, "service_ns", warmup),
         lateness_ns=_merged(rows, "lateness_ns", warmup),
-        seconds=tuple(_second(t, seconds) for t, seconds in rows),
+        seconds=_all_seconds(rows, reads if plan.reads.share else None),
+        poison_every=plan.requests.poison_every,
+        twin_every=plan.requests.twin_every,
         generator_cpu_share=max((word.busy_share for word in finals), default=None),
         generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
         machine_lost_share=max((word.starved_share for word in finals), default=None),

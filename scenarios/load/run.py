@@ -158,12 +158,7 @@ async def run_load(
         read_headers=dict(reads.headers) if reads else {},
         cpu=locust.cpu,
     )
-    _check_parts(plan, reads, levers or {}, locust)
-    if plan.requests.poison_every and ingest.body is BodyForm.JSON_OBJECT:
-        raise UsageProblem(
-            f"load scenario {plan.name} puts a broken line beside others, and this target takes "
-            "one event a request. Leave `requests.poison_every` out."
-        )
+    _check_parts(plan, ingest, reads, levers or {}, locust)
     fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if canary else []
     out = out_dir / LOAD_FILE
@@ -229,6 +224,7 @@ def _bad_end(status: int | None) -> str:
 
 def _check_parts(
     plan: LoadPlan,
+    ingest: HttpForm,
     reads: ReadsFrom | None,
     levers: Mapping[str, Callable[[], object]],
     locust: Locust,
@@ -239,6 +235,11 @@ def _check_parts(
             f"load scenario {plan.name} has {plan.requests.connections} connections for "
             f"{locust.generators} generators, and one without a connection sends nothing. Raise "
             "`requests.connections`, or take fewer generators."
+        )
+    if plan.requests.poison_every and ingest.body is BodyForm.JSON_OBJECT:
+        raise UsageProblem(
+            f"load scenario {plan.name} puts a broken line beside others, and this target takes "
+            "one event a request. Leave `requests.poison_every` out."
         )
     if locust.locustfile is not None and (plan.reads.share or plan.requests.twin_every):
         raise UsageProblem(

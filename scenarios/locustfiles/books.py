@@ -20,11 +20,19 @@ from locust.contrib.fasthttp import FastHttpSession
 
 from reports.facts import Outcome
 from reports.records import OutcomeRange
-from scenarios.load.child import Announced, ChildPlan, FinalWord, Line, Report, decode_plan, encode
+from scenarios.load.child import (
+    Announced,
+    ChildPlan,
+    FinalWord,
+    Line,
+    Report,
+    decode_plan,
+    write_line,
+)
 from scenarios.load.station import INGEST, body_source
 from simulator.delivery import Answer, Kind, read_answer
 from simulator.delivery.answers import retry_after_s
-from simulator.delivery.outcomes import settle_after_loss, whole
+from simulator.delivery.outcomes import settle_after_loss, shifted, whole
 from simulator.reactor import Batch, Recorder
 
 __all__ = ["Books"]
@@ -134,21 +142,14 @@ class Books:
     def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...]) -> None:
         if self._open.pop(batch.first, None) is None:
             return
-        for part in ranges:
-            first = batch.first + part.first
-            self._recorder.outcome(
-                OutcomeRange(
-                    first=first, count=part.count, outcome=part.outcome, reason=part.reason
-                )
-            )
+        for part in shifted(ranges, batch.first):
+            self._recorder.outcome(part)
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
         self._say(Announced(worker=0, ranges=tuple(ranges)))
 
     def _say(self, line: Line) -> None:
-        data = encode(line) + b"\n"
-        while data:
-            data = data[os.write(self._out, data) :]
+        write_line(self._out, line)
 
     def _report(self, *, last: bool = False) -> None:
         self._recorder.close_second(self._second)

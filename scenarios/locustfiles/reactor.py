@@ -27,7 +27,7 @@ import msgspec
 from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
-from scenarios.load.child import Announced, ChildPlan, Line, Report, decode_plan, encode
+from scenarios.load.child import Announced, ChildPlan, Line, Report, decode_plan, encode, write_line
 from scenarios.load.station import Station
 from scenarios.locustfiles.bulk import add_failures, add_requests
 from simulator.reactor import System
@@ -59,12 +59,6 @@ def _unpatched() -> System:
     )
 
 
-def _write_all(out: int, data: bytes) -> None:
-    """Write all of it: a disk that is nearly full takes a part, and then none. Raises OSError."""
-    while data:
-        data = data[os.write(out, data) :]
-
-
 class _Run:
     """What this process does in the current run; one per process."""
 
@@ -90,7 +84,7 @@ class _Run:
     def keep(self, line: Line) -> None:
         """Write a line down (local, master) or have it travel (worker)."""
         if self.out is not None:
-            _write_all(self.out, encode(line) + b"\n")
+            write_line(self.out, line)
             if isinstance(line, Report) and line.final is not None:
                 self.finals.add(line.worker)
         elif isinstance(line, Announced):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from reports.facts import EventOutcome, Json, Outcome
 from reports.records import OutcomeRange
 
-__all__ = ["BatchOutcome", "Driver", "settle_after_loss", "whole"]
+__all__ = ["BatchOutcome", "Driver", "settle_after_loss", "shifted", "whole"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,15 @@ class BatchOutcome:
 
     def shifted(self, first: int) -> Iterator[OutcomeRange]:
         """The ranges, numbered as events of a fleet that begin at `first`."""
-        for part in self.ranges:
-            yield OutcomeRange(
-                first=first + part.first,
-                count=part.count,
-                outcome=part.outcome,
-                reason=part.reason,
-            )
+        return shifted(self.ranges, first)
+
+
+def shifted(ranges: Iterable[OutcomeRange], first: int) -> Iterator[OutcomeRange]:
+    """Ranges of a batch's lines, numbered as events of a fleet that begin at `first`."""
+    for part in ranges:
+        yield OutcomeRange(
+            first=first + part.first, count=part.count, outcome=part.outcome, reason=part.reason
+        )
 
 
 def whole(count: int, outcome: Outcome, reason: str = "") -> tuple[OutcomeRange, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from reports.facts import Outcome
 from reports.records import OutcomeRange
 from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
-from simulator.delivery.outcomes import settle_after_loss, whole
+from simulator.delivery.outcomes import settle_after_loss, shifted, whole
 from simulator.delivery.retry import RetryPolicy
 from simulator.reactor.address import Address
 from simulator.reactor.bodies import Batch, BodySource
@@ -249,15 +249,8 @@ class Lane:
             batch.settled = ranges
             return
         self.recorder.response.append(now - batch.planned)
-        for part in ranges:
-            self.recorder.outcome(
-                OutcomeRange(
-                    first=batch.first + part.first,
-                    count=part.count,
-                    outcome=part.outcome,
-                    reason=part.reason,
-                )
-            )
+        for part in shifted(ranges, batch.first):
+            self.recorder.outcome(part)
 
     def _read_ingest(self, response: Response, batch: Batch) -> Answer:
         assert self.rule is not None

@@ -18,7 +18,7 @@ from reports.exports import CSV_COLUMNS, render_csv, render_prometheus
 from reports.markdown import markdown_text, render_markdown
 from reports.model import RunReport, build_report
 from reports.result import render_result, result_schema
-from scenarios.load.carry import with_reads
+from scenarios.load.collect import with_reads
 from simulator.reactor import Second
 from tests.reports.factory import HOSTILE, PASSES, journal, load_result
 from tests.reports.golden import check_golden
