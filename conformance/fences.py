@@ -5,6 +5,11 @@ with. Where nothing moved in between, the fence is *quiet* and its figures belon
 otherwise it is read again, a few times. Figures only ever grow while others use the tenant, so
 the two readings enclose what stood at any moment between them, and laws hold for intervals too.
 What ran before the run is taken off by the fence at stage `open`.
+
+A row that comes in while a walk is under way pushes the rows after it along, and the last of a
+page is then given again at the head of the next. In a walk that moved, such a row counts once, as
+it was seen last; a row that was not there yet had nothing. So the sum of a moving walk, too, lies
+between what stood at its start and what stood at its end.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from datetime import timedelta
 from typing import Final
 
 from conformance import asks
-from conformance.facts import Facts
+from conformance.facts import Facts, Walk
 from conformance.model import Ask, Scene
 from conformance.oracle import by_day, cells_of_summaries
 from conformance.rows import Row, day_of, dotted, text, whole
@@ -89,7 +94,19 @@ def _body(facts: Facts, stage: str, ask: Ask) -> Json:
 def entries(facts: Facts, stage: str, pool: str, again: int = 2) -> tuple[Row, ...]:
     """All ledger entries of a pool, as read first (1) or last (2) in the stage's fence."""
     walk = facts.walk(stage, asks.ledger(pool, again))
-    return () if walk is None else walk.rows
+    moving = not quiet(facts, stage, pool)
+    return () if walk is None else _rows_of(walk, f"{pool}_ledger_id", moving=moving)
+
+
+def _rows_of(walk: Walk, key: str, *, moving: bool) -> tuple[Row, ...]:
+    """The rows of a walk, and each but once, as seen last, where rows came in meanwhile.
+
+    A walk that nothing moved keeps what it gave twice: that is the target's doing.
+    """
+    totals = {str(dotted(exchange.body, "total_count")) for exchange in walk.exchanges}
+    if not moving and len(totals) == 1:
+        return walk.rows
+    return tuple({text(row, key) or f"no id {n}": row for n, row in enumerate(walk.rows)}.values())
 
 
 def is_usage(row: Row, pool: str) -> bool:
@@ -110,7 +127,10 @@ def summary_days(facts: Facts, stage: str, pool: str) -> Mapping[str, Counts]:
     """Requests and bytes of all of a network's summaries by UTC day, within the fence."""
     dates = facts.reading("summary-period-form") == "date"
     walk = facts.walk(stage, _summaries(facts.scene, pool, dates=dates))
-    cells = cells_of_summaries(() if walk is None else walk.rows)
+    moving = not quiet(facts, stage, pool)
+    cells = cells_of_summaries(
+        () if walk is None else _rows_of(walk, "log_summary_id", moving=moving)
+    )
     return by_day({cell: counts for cell, counts in cells.items() if cell.network == pool})
 
 

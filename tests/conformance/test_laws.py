@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from conformance import asks
+from conformance import asks, fences
 from conformance.laws import CHECKS
+from conformance.laws.ledgers import ledger_equals_summaries
 from conformance.laws.logs import logs_equal_sent
 from conformance.laws.retention import CHECKS as RETENTION
 from conformance.laws.summaries import CHECKS as SUMMARIES
 from conformance.laws.summaries import summaries_equal_logs
-from conformance.model import Check
+from conformance.model import Check, Finding
 from conformance.verdicts import exit_status, judge_all
-from reports.facts import CheckResult, ExitStatus, Outcome, Verdict
+from reports.facts import CheckResult, ExitStatus, Json, Outcome, Verdict
 from tests.conformance.facts_of import PREFIX, Story, event, summary, user
 
 LOGS = asks.logs(user("race"))
@@ -199,6 +202,69 @@ def test_every_check_is_named_once_and_can_be_refuted() -> None:
         assert check.needed >= 1
         assert check.clauses
         assert set(check.rests_on) <= laws
+
+
+def _page(rows: list[dict[str, Json]], total: int, page: int) -> dict[str, Json]:
+    return {
+        "data": list(rows),
+        "item_count": len(rows),
+        "total_count": total,
+        "page": page,
+        "per_page": 2,
+        "message": "-",
+    }
+
+
+def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
+    """A fence over two pages of summaries, the last row of one given again on the next.
+
+    The day's usage was 0 at the start; its summaries hold 10 + 20 + 30 bytes, and `ledger` is
+    what was used before and after they were read.
+    """
+    story = Story()
+    scene = story.facts.scene
+    usage = {
+        "residential_ledger_id": "l1",
+        "residential_ledger_reason": "usage",
+        "residential_ledger_period_date": "2025-04-10",
+    }
+    cells = [
+        summary("comb", 1, n, log_summary_id=f"s{n}", log_summary_network="residential")
+        for n in (10, 20, 20, 30)
+    ]
+    first, last = scene.now - timedelta(days=fences.DAYS), scene.now + timedelta(days=1)
+    summed = asks.pool_summaries("residential", first, last, dates=False)
+    for stage, used in (("open", (0, 0)), ("now", ledger)):
+        story.stage(stage)
+        for again, spent in zip((1, 2), used, strict=True):
+            row = {**usage, "residential_ledger_bytes": -spent}
+            story.told(asks.ledger("residential", again), row)
+        if stage == "now":
+            story.answered(summed, _page(cells[:2], totals[0], 1))
+            story.answered(summed, _page(cells[2:], totals[1], 2))
+        else:
+            story.told(summed)
+        for again in (1, 2):  # the other pool stands still and empty
+            story.told(asks.ledger("mobile", again))
+            story.answered(asks.account("residential", again), {"data": {}})
+    return ledger_equals_summaries("now")(story.facts)
+
+
+@pytest.mark.parametrize(
+    ("totals", "ledger", "verdict"),
+    [
+        pytest.param((4, 4), (60, 60), Verdict.FAIL, id="doubled-while-nothing-moved"),
+        pytest.param((2, 3), (60, 60), Verdict.PASS, id="pushed-along-by-a-new-row"),
+        pytest.param((-1, -1), (50, 60), Verdict.PASS, id="moving-and-not-counted"),
+        pytest.param((2, 3), (61, 61), Verdict.FAIL, id="a-byte-too-much-all-the-same"),
+        pytest.param((2, 3), (61, 70), Verdict.INCONCLUSIVE, id="others-at-work"),
+    ],
+)
+def test_a_row_that_a_moving_walk_gave_twice_counts_once(
+    totals: tuple[int, int], ledger: tuple[int, int], verdict: Verdict
+) -> None:
+    """Foreign rows push the rest along; what a walk at rest gives twice is the target's doing."""
+    assert _fenced(totals=totals, ledger=ledger).verdict is verdict
 
 
 def _refused(*worlds: str) -> Story:
