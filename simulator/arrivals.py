@@ -92,20 +92,16 @@ class Arrivals:
         """Cut events first … first+count-1 where frames and 2^20 events end, and to `most`."""
         cuts: list[tuple[int, int]] = []
         end = first + count
-        frame = self.clock.frame_of(first) if count else 0
         while first < end:
-            frame_end = self.clock.frame_first(frame + 1)
-            if frame_end <= first:
-                frame = self.clock.frame_of(first)
-                continue
-            stop = min(end, frame_end, first + most, (first // _CHUNK + 1) * _CHUNK)
+            chunk_end = (first // _CHUNK + 1) * _CHUNK
+            stop = min(end, self._frame_end(first), first + most, chunk_end)
             cuts.append((first, stop - first))
             first = stop
         return cuts
 
     def draw(self, first: int, count: int, word: Words) -> Stretch:
         """Arrivals of one stretch (see `stretches`); uses bits 0-31 of each word."""
-        frame = self._frame(self.clock.frame_of(first))
+        frame = self._known(first) or self._frame(self.clock.frame_of(first))
         number = np.arange(first - frame.first, first - frame.first + count, dtype=np.int64)
         jitter = (word & _U(0xFFFF)).astype(np.int64)
         place = (number - _JITTER_EVENTS // 2) * frame.step
@@ -132,6 +128,20 @@ class Arrivals:
         whole, rest = divmod(base, 1 << shift)
         offset = np.arange(first - anchor + 1, first - anchor + 1 + count, dtype=np.int64)
         return ((offset * step + rest) >> shift) + (whole + self.clock.start)
+
+    def _known(self, number: int) -> Frame | None:
+        """The frame of an event, where it is kept; the one that was used last most likely."""
+        for frame in reversed(self._frames.values()):
+            if 0 <= number - frame.first < frame.count:
+                return frame
+        return None
+
+    def _frame_end(self, number: int) -> int:
+        """Number of the first event behind the frame of an event."""
+        known = self._known(number)
+        if known is not None:
+            return known.first + known.count
+        return self.clock.frame_first(self.clock.frame_of(number) + 1)
 
     def _frame(self, frame: int) -> Frame:
         found = self._frames.pop(frame, None)

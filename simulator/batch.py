@@ -110,7 +110,7 @@ class Batch:
         rows = encoder.rows(max(self.first + self.count - first, 0))
         for core, rest in self._drawn():
             at = core.first - first
-            encoder.lay_out(rows[at : at + len(core.lane)], core, rest)
+            encoder.lay_out(rows[at : at + len(core.lane)], encoder.look_up(core, rest))
         text = rows.data.cast("B") if len(rows) else memoryview(b"")
         return memoryview(covered + text) if covered else text
 

@@ -33,6 +33,7 @@ _MS_MAX: Final = 10_000_000
 _WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)
 """Bytes that slow start has sent after 1, 2, … round trips of a fresh connection (RFC 6928)."""
 _CONNECT, _PLAIN, _SOCKS = range(3)
+_MASKS: Final = tuple(_U((1 << width) - 1) for width in range(64))
 
 
 class Core(NamedTuple):
@@ -74,7 +75,11 @@ class Rest:
 
 
 def _bits(word: Words, shift: int, width: int) -> Ints:
-    return ((word >> _U(shift)) & _U((1 << width) - 1)).astype(np.int64)
+    """`width` bits of each word, at most 63; in memory of its own."""
+    part = word >> _U(shift) if shift else word & _MASKS[width]
+    if shift and shift + width < 64:
+        part &= _MASKS[width]
+    return part.view(np.int64)
 
 
 def draw_core(fleet: Fleet, first: int, count: int) -> Core:

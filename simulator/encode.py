@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from simulator.ids import Ids
 from simulator.outcomes import OUTCOMES, Outcome
 from simulator.population import CLIENTS
 from simulator.sizes import NETWORKS
-from simulator.words import Ints
+from simulator.words import Ints, Words
 
 if TYPE_CHECKING:
     from simulator.fleet import World
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Encoder", "can_lay_out"]
 
 Table: TypeAlias = npt.NDArray[np.uint64]
+Fragments: TypeAlias = npt.NDArray[np.void]
 
 _ROWS: Final = 2048
 """Rows laid out at once: about what the second-level cache holds."""
@@ -48,6 +50,12 @@ _NUMBERS: Final = (
 _FIXED: Final = ("log_id", "log_request_datetime", "log_session_id", "log_egress_ip_address")
 """Keys whose value is a place in the row: they can be renamed, not left out."""
 _AS_THEY_ARE: Final = FieldMap()
+_ID_PARTS: Final = ((0, 8, 0), (8, 4, 9), (12, 4, 14), (16, 4, 19), (20, 12, 24))
+"""Hexadecimal digits of an id: where they begin, how many, and where they stand in its text."""
+_OCTETS: Final = (0, 0xFFFF)
+_OCTET: Final = (1 << 16, 0xFF)
+_NO_OCTET: Final = ((1 << 16) + (1 << 8), 0)
+"""Ways to close an egress address: first place in `_suffixes`, and the bits of its number."""
 
 
 def can_lay_out(fields: FieldMap) -> bool:
@@ -77,6 +85,27 @@ def _whole(size: int) -> int:
     return -(-size // 8) * 8
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Events on their way to lines: what is looked up for all of them at once, few bytes each."""
+
+    count: int
+    taken: tuple[tuple[str, Fragments, Ints], ...]
+    """Part of the row, its table, and the place in it for each event."""
+    first_day: int
+    """Days since 1970."""
+    day: Ints | None
+    """Days after the first; None where all events are of one day."""
+    time: Table
+    """Time of the day, as text."""
+    id_digits: npt.NDArray[np.uint32]
+    sticky: Ints
+    """Places of the events that have a session, and their marks' digits."""
+    session_digits: npt.NDArray[np.uint32]
+    digits: npt.NDArray[np.uint32]
+    """The numbers of a row, side by side."""
+
+
 class Encoder:
     """The tables of one fleet, one pad character (a blank, or NUL for the compact form) and the
     names that a target has for our keys, which must be ones that `can_lay_out`."""
@@ -86,29 +115,22 @@ class Encoder:
         self._pad = pad
         self._names = names
         hosts = ({"log_hostname": name} for name in world.hosts.names)
-        self._lane = self._table(b'",' + part for part in _lane_fragments(world, names))
-        self._outcome = self._table(_outcome_fragment(row, names) for row in OUTCOMES)
-        self._host = self._table(_object(host, names) for host in hosts)
-        self._exit = self._table(_exit_fragments(world, names), right=True)
+        self._lane = _table((b'",' + part for part in _lane_fragments(world, names)), pad)
+        self._outcome = _table((_outcome_fragment(row, names) for row in OUTCOMES), pad)
+        self._host = _table((_object(host, names) for host in hosts), pad)
+        self._exit = _table(_exit_fragments(world, names), pad, right=True)
         self._numbers = tuple(row for row in _NUMBERS if row[0] not in names.drop)
         self._session_key = self._key("log_session_id")
         self._day_key = self._key("log_request_datetime")
-        self._suffix = self._table(_suffixes())
+        self._suffix = _table(_suffixes(), pad)
         self._place_offset = len(world.lanes.proxies)
-        octets = [row.free_octets for row in world.places.rows]
-        self._wide_block = np.array([0] * self._place_offset + [o == 2 for o in octets])
+        spans = [_NO_OCTET] * self._place_offset
+        spans += [_OCTETS if row.free_octets == 2 else _OCTET for row in world.places.rows]
+        self._suffix_first, self._suffix_mask = np.array(spans, dtype=np.int64).T.copy()
         self._hex = _hex_table()
         self._digits = _digit_table(pad)
         self._time = _time_table()
         self._layout()
-
-    def _table(self, fragments: Iterable[bytes], right: bool = False) -> Table:
-        """Fragments as rows of 64-bit words, padded on one side to one width."""
-        rows = list(fragments)
-        width = _whole(max(map(len, rows)))
-        put = bytes.rjust if right else bytes.ljust
-        padded = [put(row, width, self._pad) for row in rows]
-        return np.frombuffer(b"".join(padded), dtype=np.uint64).reshape(len(rows), width // 8)
 
     def _key(self, key: str) -> bytes:
         """A key under the target's name, with its colon."""
@@ -141,7 +163,7 @@ class Encoder:
         parts |= dict.fromkeys(("lane", "outcome", "host", "exit"), 0)
         tables = {"lane": self._lane, "outcome": self._outcome, "host": self._host}
         tables["exit"], tables["suffix"] = self._exit, self._suffix
-        parts |= {name: table.shape[1] * 8 for name, table in tables.items()}
+        parts |= {name: table.itemsize for name, table in tables.items()}
         parts["session"] = _whole(len(self._session))
         numbers = sum(map(len, self._heads)) + sum(4 * groups for _, _, groups in self._numbers)
         parts["numbers"] = _whole(numbers + 2)
@@ -151,106 +173,114 @@ class Encoder:
             self._at[name] = width
             width += size
         self.width = width
-        self._grid = self._blank_grid()
-        first, last = self._at["id"] // 8, self._at["day"] // 8
-        self._ids_block = self._grid[:, first:last].copy()
-        self._numbers_block = self._grid[:, self._at["numbers"] // 8 :].copy()
+        places, at = [], self._at["numbers"]
+        for head, (key, _width, groups) in zip(self._heads, self._numbers, strict=True):
+            at += len(head)
+            places.append((key, at, groups))
+            at += 4 * groups
+        self._digit_places = sorted(places, key=lambda place: -place[2])
+        blank = self._blank_row()
+        self._front = blank[: self._at["lane"] // 8]
+        self._back = blank[self._at["session"] // 8 :]
 
     def rows(self, count: int) -> Table:
         """Room for the lines of so many events; what it holds before `lay_out` is undefined."""
         return np.empty((count, self.width // 8), dtype=np.uint64)
 
-    def lay_out(self, out: Table, core: Core, rest: Rest) -> None:
-        """Write the events as lines, each of `width` bytes, into the rows of `out`."""
+    def look_up(self, core: Core, rest: Rest) -> Rows:
+        """Everything about the lines of these events but the bytes that tables hold."""
+        lane = (core.lane * CLIENTS + rest.client) * 2 + rest.routed
+        exit_row = rest.exit + self._place_offset * (1 - rest.static)
+        suffix = self._suffix_mask.take(exit_row)
+        suffix &= rest.low
+        suffix += self._suffix_first.take(exit_row)
+        first_day, day, time = _days(core.second)
+        sticky = np.flatnonzero(rest.sticky)
+        return Rows(
+            count=len(lane),
+            taken=(
+                ("lane", self._lane, lane),
+                ("outcome", self._outcome, core.outcome),
+                ("host", self._host, core.host),
+                ("exit", self._exit, exit_row),
+                ("suffix", self._suffix, suffix),
+            ),
+            first_day=first_day,
+            day=day,
+            time=self._time.take(time),
+            id_digits=self._hex_of(*self._ids.words(_numbers(core))),
+            sticky=sticky,
+            session_digits=self._hex_of(rest.session[sticky] << _U(16)),
+            digits=self._digits_of(core, rest),
+        )
+
+    def lay_out(self, out: Table, rows: Rows, first: int = 0) -> None:
+        """Write events `first …` of those looked up as lines of `width` bytes into `out`."""
         for start in range(0, len(out), _ROWS):
-            stop = min(len(out), start + _ROWS)
-            self._fill(out[start:stop], core, rest, slice(start, stop))
+            part = out[start : start + _ROWS]
+            self._fill(part, rows, slice(first + start, first + start + len(part)))
 
     def text(self, core: Core, rest: Rest) -> list[bytes]:
         """The events as lines without the pads, some hundred to each piece, in order."""
-        count = len(core.lane)
-        pieces = []
-        for start in range(0, count, _ROWS):
-            grid = self._grid[: min(count - start, _ROWS)]
-            self._fill(grid, core, rest, slice(start, start + len(grid)))
-            pieces.append(grid.tobytes().translate(None, self._pad))
+        rows, pieces = self.look_up(core, rest), []
+        grid = self.rows(min(rows.count, _ROWS))
+        for start in range(0, rows.count, _ROWS):
+            part = grid[: rows.count - start]
+            self._fill(part, rows, slice(start, start + len(part)))
+            pieces.append(part.tobytes().translate(None, self._pad))
         return pieces
 
-    def _blank_grid(self) -> Table:
-        """Rows with everything that never changes: keys, quotes, dashes, the newline."""
+    def _blank_row(self) -> Table:
+        """A row with everything that never changes: keys, quotes, dashes, the newline; and no
+        session, which most rows lack."""
         row = bytearray(self._pad * self.width)
         numbers = b"".join(
             head + b"0" * (4 * groups)
             for head, (_key, _width, groups) in zip(self._heads, self._numbers, strict=True)
         )
-        for at, part in (
-            (self._at["id"], self._head + b"-" * 36 + b'",'),
-            (self._at["numbers"], numbers),
+        for name, part in (
+            ("id", self._head + b"-" * 36 + b'",'),
+            ("day", self._day_key.rjust(self._at["time"] - self._at["day"] - 12, self._pad)),
+            ("session", self._session_key + b"null,"),
+            ("numbers", numbers + b"}"),
         ):
-            row[at : at + len(part)] = part
-        row[self._at["numbers"] + len(numbers)] = ord("}")
+            row[self._at[name] : self._at[name] + len(part)] = part
         row[-1] = ord("\n")
-        return np.tile(np.frombuffer(bytes(row), dtype=np.uint64), (_ROWS, 1))
+        return np.frombuffer(bytes(row), dtype=np.uint64)
 
-    def _fill(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
-        lane = (core.lane[here] * CLIENTS + rest.client[here]) * 2 + rest.routed[here]
-        day, second = np.divmod(core.second[here], _DAY)
-        low_day = int(day.min())
-        days = self._table(
-            [self._day_key + _day(d) for d in range(low_day, int(day.max()) + 1)], right=True
-        )
-        static = rest.static[here]
-        exit_row = rest.exit[here] + self._place_offset * (1 - static)
-        low = rest.low[here]
-        suffix = np.where(self._wide_block.take(exit_row) == 1, low, 65536 + (low & 255))
-        suffix[static == 1] = 65792
-        for name, table, index in (
-            ("day", days, day - low_day),
-            ("lane", self._lane, lane),
-            ("outcome", self._outcome, core.outcome[here]),
-            ("host", self._host, core.host[here]),
-            ("exit", self._exit, exit_row),
-            ("suffix", self._suffix, suffix),
-        ):
-            at = self._at[name] // 8
-            out[:, at : at + table.shape[1]] = table.take(index, axis=0)
-        out[:, self._at["time"] // 8] = self._time.take(second)
-        self._fill_id(out, core.first + here.start)
-        self._fill_session(out, rest, here)
-        self._fill_numbers(out, core, rest, here)
+    def _fill(self, out: Table, rows: Rows, here: slice) -> None:
+        """Each copy goes over few enough rows for them to stay in cache until the last."""
+        out[:, : len(self._front)] = self._front
+        out[:, -len(self._back) :] = self._back
+        for name, table, index in rows.taken:
+            _spot(out, self._at[name], table.itemsize)[...] = table.take(index[here])
+        day = rows.day if rows.day is None else rows.day[here]
+        _spot(out, self._at["time"] - 12, 12)[...] = _day_text(rows.first_day, day)
+        out[:, self._at["time"] // 8] = rows.time[here]
+        at = self._at["id"] + len(self._head)
+        for digits, size, place in _ID_PARTS:
+            _spot(out, at + place, size)[...] = _spot(rows.id_digits, digits, size)[here]
+        begin = 0
+        for _key, at, groups in self._digit_places:
+            _spot(out, at, 4 * groups)[...] = _spot(rows.digits, begin, 4 * groups)[here]
+            begin += 4 * groups
+        low, high = np.searchsorted(rows.sticky, (here.start, here.stop))
+        if low < high:
+            where, at = rows.sticky[low:high] - here.start, self._at["session"]
+            _spot(out, at, len(self._session))[where] = np.void(self._session)
+            marks = _spot(rows.session_digits, 0, 12)[low:high]
+            _spot(out, at + len(self._session_key) + 1, 12)[where] = marks
 
-    def _fill_id(self, out: Table, first: int) -> None:
-        block = self._ids_block[: len(out)]
-        number = np.arange(first, first + len(out), dtype=np.uint64)
-        for word, places in zip(
-            self._ids.words(number), ((0, 4, 9, 14), (19, 24, 28, 32)), strict=True
-        ):
-            quarters = word.view(np.uint16).reshape(-1, 4)
-            for k, place in enumerate(places):
-                self._column(block, len(self._head) + place)[...] = self._hex.take(
-                    quarters[:, 3 - k]
-                )
-        at = self._at["id"] // 8
-        out[:, at : at + block.shape[1]] = block
+    def _hex_of(self, *words: Words) -> npt.NDArray[np.uint32]:
+        """Hexadecimal digits of words side by side: rows of four groups of four a word."""
+        whole = np.empty((len(words[0]), len(words)), dtype=">u8")
+        for column, word in enumerate(words):
+            whole[:, column] = word
+        return self._hex.take(whole.view("<u2"))
 
-    def _fill_session(self, out: Table, rest: Rest, here: slice) -> None:
-        first, width = self._at["session"] // 8, _whole(len(self._session))
-        none = (self._session_key + b"null,").ljust(width, self._pad)
-        out[:, first : first + width // 8] = np.frombuffer(none, np.uint64)
-        sticky = np.flatnonzero(rest.sticky[here])
-        if not len(sticky):
-            return
-        block = np.empty((len(sticky), width // 8), dtype=np.uint64)
-        block[...] = np.frombuffer(self._session.ljust(width, self._pad), dtype=np.uint64)
-        mark, begin = rest.session[here][sticky], len(self._session_key) + 1
-        for k in range(3):
-            part = ((mark >> _U(32 - 16 * k)) & _U(0xFFFF)).astype(np.int64)
-            self._column(block, begin + 4 * k)[...] = self._hex.take(part)
-        out[sticky, first : first + width // 8] = block
-
-    def _fill_numbers(self, out: Table, core: Core, rest: Rest, here: slice) -> None:
-        block = self._numbers_block[: len(out)]
-        at = 0
+    def _digits_of(self, core: Core, rest: Rest) -> npt.NDArray[np.uint32]:
+        """Right-aligned digits, led by pads: groups of four, the leading one without zeros; the
+        numbers of a row side by side."""
         values = {
             "log_total_bytes": core.total_bytes,
             "log_total_elapsed_ms": rest.total_ms,
@@ -258,30 +288,61 @@ class Encoder:
             "log_tunnel_elapsed_ms": rest.tunnel_ms,
             "log_concurrency": rest.concurrency,
         }
-        for head, (key, _width, groups) in zip(self._heads, self._numbers, strict=True):
-            at += len(head)
-            self._fill_digits(block, at, groups, values[key][here])
-            at += 4 * groups
-        out[:, self._at["numbers"] // 8 :] = block
+        places = self._digit_places
+        left = np.stack([values[key] for key, _at, _groups in places])
+        text = np.empty((left.shape[1], sum(groups for _, _, groups in places)), dtype=np.uint32)
+        level = 0
+        while len(left):
+            above = left // 10_000
+            digits = left - above * 10_000
+            digits += (above > 0) * 10_000
+            if level == 0:
+                digits += 20_000
+            shown = self._digits.take(digits)
+            end = 0
+            for row, (_key, _at, groups) in zip(shown, places, strict=False):
+                end += groups
+                text[:, end - 1 - level] = row
+            level += 1
+            left = above[: sum(groups > level for _, _, groups in places)]
+        return text
 
-    def _fill_digits(self, out: Table, at: int, groups: int, value: Ints) -> None:
-        """Right-aligned digits, led by pads: groups of four, the leading one without zeros."""
-        for group in reversed(range(groups)):
-            above = value // 10_000
-            digits = value - above * 10_000
-            if group:
-                digits += 10_000 * (above > 0)
-            last = group == groups - 1
-            shown = digits + 20_000 if last else digits
-            self._column(out, at + 4 * group)[...] = self._digits.take(shown)
-            value = above
 
-    @staticmethod
-    def _column(out: Table, at: int) -> npt.NDArray[np.uint32]:
-        """Four bytes of every row, as one strided column."""
-        return np.ndarray(
-            (len(out),), dtype=np.uint32, buffer=out.data, offset=at, strides=(out.strides[0],)
-        )
+def _numbers(core: Core) -> Words:
+    return np.arange(core.first, core.first + len(core.lane), dtype=np.uint64)
+
+
+def _days(second: Ints) -> tuple[int, Ints | None, Ints]:
+    """(first day, days after it of each event or None where there is but one, seconds of the day)
+    for Unix seconds."""
+    low, high = int(second.min()) // _DAY, int(second.max()) // _DAY
+    if low == high:
+        return low, None, second - low * _DAY
+    day, into = np.divmod(second, _DAY)
+    return low, day - low, into
+
+
+def _day_text(first: int, day: Ints | None) -> Fragments | np.void:
+    if day is None:
+        return np.void(_day(first))
+    return np.array([_day(first + k) for k in range(int(day.max()) + 1)], dtype="V12").take(day)
+
+
+def _table(fragments: Iterable[bytes], pad: bytes, right: bool = False) -> Fragments:
+    """Fragments as values of one width, a whole number of 64-bit words, padded on one side; where
+    a target wants nothing of a part, blanks are left of it, because no value has no bytes."""
+    rows = list(fragments)
+    width = _whole(max(1, *map(len, rows)))
+    put = bytes.rjust if right else bytes.ljust
+    return np.frombuffer(b"".join(put(row, width, pad) for row in rows), dtype=f"V{width}")
+
+
+def _spot(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
+    """`size` bytes of every row from byte `at` on, as one strided column of opaque values: numpy
+    copies those in half the time that it takes for rows of words."""
+    return np.ndarray(
+        (len(rows),), dtype=f"V{size}", buffer=rows.data, offset=at, strides=(rows.strides[0],)
+    )
 
 
 def _lane_fragments(world: World, names: FieldMap) -> Iterable[bytes]:
@@ -369,7 +430,8 @@ def _day(day: int) -> bytes:
 
 @lru_cache(maxsize=1)
 def _hex_table() -> npt.NDArray[np.uint32]:
-    text = "".join(f"{value:04x}" for value in range(65536))
+    """Two bytes in their order in memory, read as a little-endian number, to four digits."""
+    text = "".join(f"{value & 255:02x}{value >> 8:02x}" for value in range(65536))
     return np.frombuffer(text.encode(), dtype=np.uint32)
 
 
