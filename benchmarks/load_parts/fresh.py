@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load_parts.shared import fleet_for, load, per_s, plan_of
+from benchmarks.load_parts.shared import fleet_for, load, per_s, plan_of, ratio
+from benchmarks.load_parts.timing import measured
 from scenarios.load.nullsink import NullSink, null_sink
 from scenarios.load.run import Locust
 
@@ -25,11 +27,30 @@ def unique(seconds: float) -> dict[str, Any]:
                 for _ in range(ROUNDS)
             ]
             found[f"batch_{batch}_events_per_s"] = runs
+            found[f"batch_{batch}_beside_dictionaries"] = _beside_dictionaries(
+                sink.url, batch, seconds
+            )
     with null_sink(own=True) as sink:
         for batch in (100, 1_000):
             found[f"second_core_batch_{batch}"] = _second_core(batch, seconds, sink)
     found["generate_only_events_per_s"] = _generate_only(2.0)
     return found
+
+
+def _beside_dictionaries(url: str, batch: int, seconds: float) -> dict[str, Any]:
+    """The same loop with the fleet's events, with as few of their fields as the peer has, and with
+    the peer: dictionaries from pools, encoded by msgspec. In turn, without Locust."""
+    rates: dict[str, list[float]] = {"journal": [], "few": [], "dictionaries": []}
+    for _ in range(ROUNDS):
+        for kind, runs in rates.items():
+            runs.append(batch * measured(kind, url, batch, seconds)["rps"])
+    return {
+        "31_fields_events_per_s": rates["journal"],
+        "12_fields_events_per_s": rates["few"],
+        "dictionaries_12_fields_events_per_s": rates["dictionaries"],
+        "31_fields": ratio(rates["journal"], rates["dictionaries"]),
+        "12_fields": ratio(rates["few"], rates["dictionaries"]),
+    }
 
 
 def _second_core(batch: int, seconds: float, sink: NullSink) -> dict[str, Any]:
@@ -66,11 +87,11 @@ def _cpu_s(pid: int) -> float:
 
 
 def _generate_only(seconds: float) -> float:
-    """What the fleet alone reaches on this machine now, in blocks of 4,000: the ceiling."""
+    """What the fleet alone reaches on this machine now, drawn as a load draws: the ceiling."""
     fleet = fleet_for(plan_of(100, seconds=5))
-    fleet.batch(0, 4_000).ndjson()
+    fleet.batch(0, 8_000).lines()
     began, number = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
-        fleet.batch(number, 4_000).ndjson()
-        number += 4_000
+        deque(fleet.batch(number, 8_000).pieces(2_000), maxlen=0)
+        number += 8_000
     return number / (time.perf_counter() - began)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from array import array
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from benchmarks.load_parts.shared import fleet_for, load, per_s, pinned, plan_of, ratio
@@ -24,6 +27,7 @@ from scenarios.load.nullsink import null_sink
 from scenarios.load.station import body_source
 from scenarios.load.thresholds import percentile_ms
 from simulator.delivery import AnswerRule, HttpForm, RetryPolicy
+from simulator.field_map import EVENT_KEYS, FieldMap
 from simulator.reactor import (
     Batch,
     BodySource,
@@ -38,6 +42,56 @@ from simulator.reactor import (
 )
 
 ROUNDS = 5
+
+
+_FEW: Final = """
+    log_id customer_id proxy_user_id log_network log_protocol log_hostname log_client_ip_address
+    log_egress_ip_address log_total_bytes log_request_datetime log_session_id log_status_code
+"""
+FEW_FIELDS: Final = frozenset(_FEW.split())
+"""As many as an event has whose rate is quoted elsewhere: 12 of the 31 that the fleet draws."""
+
+
+class Dictionaries:
+    """What a load script does at its best: pools drawn once, a dictionary an event with an id of
+    its own, encoded by msgspec. The peer of the fleet, with `FEW_FIELDS`."""
+
+    def __init__(self, head: bytes, batch: int) -> None:
+        self._head, self._batch, self._next = head, batch, 0
+        draw = random.Random(7)
+        now = datetime.now(UTC)
+        self._pool = [
+            {
+                "customer_id": draw.choice((1001, 1002)),
+                "proxy_user_id": f"user-{draw.randrange(500)}",
+                "log_network": draw.choice(("datacenter", "isp", "residential", "mobile")),
+                "log_protocol": draw.choice(("http", "socks")),
+                "log_hostname": f"host{draw.randrange(5_000)}.example",
+                "log_client_ip_address": f"198.51.100.{draw.randrange(256)}",
+                "log_egress_ip_address": f"203.0.113.{draw.randrange(256)}",
+                "log_total_bytes": int(draw.lognormvariate(9, 2)),
+                "log_request_datetime": str(now - timedelta(seconds=draw.randrange(86_400)))[:19],
+                "log_session_id": f"{draw.getrandbits(48):012x}",
+                "log_status_code": draw.choice((200, 200, 200, 403, 502)),
+            }
+            for _ in range(20_000)
+        ]
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def take(self) -> Batch:
+        first, pool, size = self._next, self._pool, len(self._pool)
+        self._next = first + self._batch
+        body = self._encode(
+            [
+                {"log_id": f"00000000-0000-4000-8000-{n:012x}", **pool[n % size]}
+                for n in range(first, self._next)
+            ]
+        )
+        head = self._head + b"%d\r\n\r\n" % len(body)
+        return Batch(head, body, first, self._batch, len(head) + len(body))
+
+    def prepare(self) -> bool:
+        return False
 
 
 class Uncounted:
@@ -55,8 +109,10 @@ class Uncounted:
 
 
 def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dict[str, float]:
-    """One measurement in this process: `journal`, `bare`, `open` or `closed`."""
-    form = HttpForm(url=url, answer=AnswerRule(refused=""))
+    """One measurement in this process: `journal` or `few` (the fleet's events, all fields or
+    `FEW_FIELDS`), `bare`, `dictionaries`, `open` or `closed`."""
+    fields = FieldMap(drop=frozenset(EVENT_KEYS) - FEW_FIELDS) if kind == "few" else FieldMap()
+    form = HttpForm(url=url, answer=AnswerRule(refused=""), fields=fields)
     plan = plan_of(batch, seconds=seconds, connections=50)
     with tempfile.TemporaryFile() as file:
 
@@ -64,7 +120,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
             os.write(file.fileno(), encode(line) + b"\n")
 
         source: BodySource
-        if kind in ("journal", "bare"):
+        if kind in ("journal", "few", "bare"):
             child = ChildPlan(plan=plan, form=form, fleet=fleet_for(plan).identity("load"))
             source = body_source(
                 child, lambda ranges: write(Announced(worker=0, ranges=tuple(ranges)))
@@ -72,7 +128,11 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
             source = Uncounted(source) if kind == "bare" else source
         else:
             _, head = request_head("POST", url, form.head_fields())
-            source = FixedBodies(head, b"x" * 280 * batch, count=batch)
+            source = (
+                Dictionaries(head, batch)
+                if kind == "dictionaries"
+                else FixedBodies(head, b"x" * 280 * batch, count=batch)
+            )
         lane = Lane(
             "ingest",
             address=address_of(url),
@@ -102,7 +162,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
     return {"rps": requests / (engine.elapsed_ns / 1e9), "cpu_us": cpu_s / requests * 1e6}
 
 
-def _measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -> dict[str, float]:
+def measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -> dict[str, float]:
     code = (
         "import sys, json; from benchmarks.load_parts.timing import one_run;"
         "k, u, b, s, r = sys.argv[1:];"
@@ -119,7 +179,7 @@ def _cost(kinds: tuple[str, str], url: str, batch: int, seconds: float) -> dict[
     rate = 0.0
     for _ in range(ROUNDS):
         for kind in reversed(kinds):
-            rows[kind].append(_measured(kind, url, batch, seconds, rate))
+            rows[kind].append(measured(kind, url, batch, seconds, rate))
             # Planned a little faster than it can: every request has a planned time, and waits.
             rate = 1.15 * statistics.median(row["rps"] for row in rows[kinds[1]])
     with_it, without = rows[kinds[0]], rows[kinds[1]]

@@ -25,8 +25,14 @@ __all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "reques
 
 Buffer = bytes | memoryview
 
+Draw = Callable[[int, int, int], Iterator[tuple[int, Buffer] | None]]
+"""From (first event, events, events a piece) to pieces of lines in order, each with its number of
+events, whole pieces but for the last; and None after each step in between."""
+
 _NEWLINE: Final = ord("\n")
-_LEASE: Final = 16
+_OVER: Final = (0, b"")
+"""No more steps: known by what it is, not by what it says."""
+_LEASE: Final = 8
 """Blocks announced at once."""
 _BROKEN_LINE: Final = b'{"log_id": "broken\n'
 """A line that no JSON reader takes; for NDJSON, whose other lines stay readable."""
@@ -69,8 +75,9 @@ class BodySource(Protocol):
         """The next batch; None when there are no more."""
         ...
 
-    def prepare(self) -> None:
-        """Use idle time to have the next batches ready."""
+    def prepare(self) -> bool:
+        """Use idle time for one step (some tenths of a millisecond) towards the next batches.
+        False: there was nothing to do."""
         ...
 
 
@@ -102,8 +109,9 @@ class FixedBodies:
         self._next = first + self._count
         return Batch(self._head, self._body, first, self._count, self._size)
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Everything is ready always."""
+        return False
 
 
 class Reads:
@@ -118,26 +126,28 @@ class Reads:
         self._next += 1
         return Batch(request, b"", 0, 0, len(request))
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Everything is ready always."""
+        return False
 
 
 class FleetBodies:
     """A fleet's events as request bodies of a target's form, each event once.
 
-    `ndjson(first, count)` draws and encodes events; `announce(ranges)` is called before any
-    event of those ranges can be sent. Every `poison_every`-th batch gets a broken line at its
-    end, which the target must refuse and nothing else; a form of one event a request has no room
-    for one.
+    `draw(first, count, most)` draws and encodes events in steps: see `Draw`; `announce(ranges)` is
+    called before any event of those ranges can be sent. Every `poison_every`-th batch gets a
+    broken line at its end, which the target must refuse and nothing else; a form of one event a
+    request has no room for one.
     """
 
     def __init__(
         self,
         form: HttpForm,
-        ndjson: Callable[[int, int], Buffer],
+        draw: Draw,
         *,
         batch_events: int,
         block_events: int = 1_000,
+        piece_events: int = 1_000,
         first: int = 0,
         worker: int = 0,
         workers: int = 1,
@@ -145,18 +155,24 @@ class FleetBodies:
         poison_every: int = 0,
         limit: int | None = None,
     ) -> None:
-        """`limit`: most events over all workers, a multiple of the block is best."""
+        """`block_events` are drawn at once, `piece_events` of them encoded; both become whole
+        batches. `limit`: most events over all workers, a multiple of the block is best."""
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
-        self._ndjson, self._announce = ndjson, announce
+        self._draw, self._announce = draw, announce
         self._batch = 1 if form.body is BodyForm.JSON_OBJECT else batch_events
         self._block = max(block_events // self._batch, 1) * self._batch
+        self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers
         self._poison_every, self._limit = poison_every, limit
         self._lease: list[tuple[int, int]] = []
         self._blocks = self._numbers()
         self._ready: Iterator[Batch] = iter(())
-        self._ahead: list[Batch] = []
+        self._ahead: Iterator[Batch] | None = None
+        """Batches of the piece after the one that is being handed out."""
+        self._steps: Iterator[tuple[int, Buffer] | None] = iter(())
+        self._at = 0
+        """First event of the next piece of the block."""
         self._cut_so_far = 0
         self._last_head = (-1, b"")
         """The head of the last batch and the length of the body that it tells of."""
@@ -181,39 +197,65 @@ class FleetBodies:
 
     def take(self) -> Batch | None:
         found = next(self._ready, None)
-        if found is None:
-            self.prepare()
-            self._ready, self._ahead = iter(self._ahead), []
+        while found is None:
+            while self._ahead is None:
+                if not self.prepare():
+                    return None
+            self._ready, self._ahead = self._ahead, None
             found = next(self._ready, None)
         return found
 
-    def prepare(self) -> None:
-        if self._ahead:
-            return
+    def prepare(self) -> bool:
+        if self._ahead is not None:
+            return False
+        step = next(self._steps, _OVER)
+        if step is _OVER:
+            block = self._next_block()
+            if block is None:
+                return False
+            self._at, count = block
+            self._steps = self._draw(self._at, count, self._piece)
+        elif step is not None:
+            count, text = step
+            self._ahead = self._cut(self._at, count, text)
+            self._at += count
+        return True
+
+    def _next_block(self) -> tuple[int, int] | None:
+        """The next block of this worker, announced."""
         if not self._lease:
             self._lease = list(islice(self._blocks, _LEASE))
             if not self._lease:
-                return
+                return None
             if self._announce is not None:
                 self._announce(self._lease)
             self._lease.reverse()
-        first, count = self._lease.pop()
-        self._ahead = list(self._cut(first, count))
+        return self._lease.pop()
 
-    def _cut(self, first: int, count: int) -> Iterator[Batch]:
-        block = self._ndjson(first, count)
-        marks = _marks(block, count, self._batch)
+    def _cut(self, first: int, count: int, text: Buffer) -> Iterator[Batch]:
+        """Batches of a piece. What concerns all of it is done at once, the rest batch by batch."""
+        marks = _marks(text, count, self._batch)
+        poison = self._poison_every
+        before = self._cut_so_far
+        self._cut_so_far += len(marks) - 1
+        # Lines as they were drawn, for the batches that break: an array is made in their place.
+        broken = {
+            number: bytes(text[marks[number] : marks[number + 1]])
+            for number in range(len(marks) - 1)
+            if poison and (before + number + 1) % poison == 0
+        }
         if self._array:
-            block = _as_arrays(block, marks)
-        view = memoryview(block)
+            text = _as_arrays(text, marks)
+        return self._batches(first, count, memoryview(text), marks, broken)
+
+    def _batches(
+        self, first: int, count: int, view: memoryview, marks: list[int], broken: dict[int, bytes]
+    ) -> Iterator[Batch]:
         for number, (start, stop) in enumerate(pairwise(marks)):
             at = number * self._batch
             events = min(self._batch, count - at)
-            self._cut_so_far += 1
-            if self._poison_every and self._cut_so_far % self._poison_every == 0:
-                # Of the lines as they were drawn, whatever has become of the block.
-                lines = self._ndjson(first + at, events) if self._array else view[start:stop]
-                yield self._batch_of(self._poisoned(bytes(lines)), first + at, events, True)
+            if number in broken:
+                yield self._batch_of(self._poisoned(broken[number]), first + at, events, True)
             else:
                 yield self._batch_of(self._body(view, start, stop), first + at, events, False)
 

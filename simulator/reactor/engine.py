@@ -188,22 +188,22 @@ class Engine:
             if lane.idle and lane.next_due < due:
                 due = lane.next_due
         ahead = due - now
+        found = self._poller.poll(0)
+        if found:
+            return found
+        if ahead > 0 and any(lane.source.prepare() for lane in self.lanes):
+            return self._poller.poll(0)
         if ahead <= _SPIN_NS:
-            found = self._poller.poll(0)
-            if not found:
-                self.idle_ns += self.system.clock_ns() - now
+            self.idle_ns += self.system.clock_ns() - now
             return found
         if due == self._next_chores:
             # Nothing is planned before: the poller's own whole milliseconds are fine enough.
             found = self._poller.poll(ahead / 1e9)
             self.idle_ns += self.system.clock_ns() - now
             return found
-        for lane in self.lanes:
-            lane.source.prepare()
         wait = min(ahead - _SPIN_NS, _MOST_SLEEP_NS) / 1e9
-        began = self.system.clock_ns()
         self.system.select([self._poller.fileno()], [], [], wait)
-        self.idle_ns += self.system.clock_ns() - began
+        self.idle_ns += self.system.clock_ns() - now
         return self._poller.poll(0)
 
     def _chores(self, now: int) -> bool:

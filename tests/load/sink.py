@@ -137,3 +137,18 @@ def ndjson(first: int, count: int) -> bytes:
         b'{"log_id":"event-%d","log_total_bytes":%d}\n' % (n, n % 4096)
         for n in range(first, first + count)
     )
+
+
+def in_pieces(
+    ndjson: Callable[[int, int], bytes],
+) -> Callable[[int, int, int], Iterator[tuple[int, bytes] | None]]:
+    """Lines as a fleet draws them: piece by piece, and now and then a step that gives none."""
+
+    def draw(first: int, count: int, most: int) -> Iterator[tuple[int, bytes] | None]:
+        yield None
+        for start in range(first, first + count, most):
+            size = min(most, first + count - start)
+            yield size, ndjson(start, size)
+            yield None
+
+    return draw

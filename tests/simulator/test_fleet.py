@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from simulator.errors import FleetError
 from simulator.fleet import Fleet
-from simulator.words import MODEL_VERSION
+from simulator.words import MODEL_VERSION, words
 from tests.simulator.fleets import START, common, fleet
 
 LOG_FIELDS = {
@@ -35,6 +37,36 @@ def test_a_batch_is_the_same_however_it_is_cut() -> None:
     whole = common().batch(0, 500).ndjson()
     parts = [common().batch(first, 50).ndjson() for first in reversed(range(0, 500, 50))]
     assert b"".join(reversed(parts)) == whole
+
+
+@pytest.mark.parametrize("most", [1, 7, 100, 999, 5000])
+@pytest.mark.parametrize("first", [0, 30, 5_000])
+def test_pieces_are_the_lines_however_large(first: int, most: int) -> None:
+    """Over frames, days and the events that walk rare values: the same bytes, whole pieces but for
+    the last, and a pause before each, except where nothing was drawn for it."""
+    slow = fleet(rate=0.02)
+    steps = list(slow.batch(first, 2_000).pieces(most))
+    pieces = [step for step in steps if step is not None]
+    assert b"".join(text for _count, text in pieces) == slow.batch(first, 2_000).ndjson()
+    assert [bytes(text).count(b"\n") for _count, text in pieces] == [n for n, _text in pieces]
+    assert all(count % most == 0 for count, _text in pieces[:-1])
+    assert sum(count for count, _text in pieces) == 2_000
+    assert steps.count(None) >= len(pieces) - 1
+
+
+def test_the_words_of_a_stream_are_philox() -> None:
+    """Setting one generator gives what a fresh one gives, whatever was asked for before, in any
+    thread, and when more streams are used than are kept."""
+    keys = [(n << 64) + n * n + 1 for n in range(200)]
+
+    def fresh(key: int, first: int) -> list[int]:
+        block, skip = divmod(first, 4)
+        return np.random.Philox(key=key, counter=block).random_raw(9 + skip)[skip:].tolist()
+
+    asked = [(key, first) for key in keys for first in (0, 3, 1 << 48)]
+    with ThreadPoolExecutor(3) as threads:
+        seen = list(threads.map(lambda one: words(*one, 9).tolist(), asked))
+    assert seen == [fresh(*one) for one in asked]
 
 
 def test_a_fresh_fleet_far_into_its_events_agrees() -> None:
