@@ -36,7 +36,7 @@ Table: TypeAlias = npt.NDArray[np.uint64]
 Fragments: TypeAlias = npt.NDArray[np.void]
 
 _ROWS: Final = 2048
-"""Rows laid out at once: about what the second-level cache holds."""
+"""Most rows laid out at once, two megabytes: each copy goes over all of them."""
 _DAY: Final = 86400
 _U = np.uint64
 _NUMBERS: Final = (
