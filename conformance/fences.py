@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Final
 
 from conformance import asks
-from conformance.facts import Facts, Walk
+from conformance.facts import Facts
 from conformance.model import Ask, Scene
 from conformance.oracle import by_day, cells_of_summaries
 from conformance.rows import Row, day_of, dotted, text, whole
@@ -93,18 +93,19 @@ def _body(facts: Facts, stage: str, ask: Ask) -> Json:
 
 def entries(facts: Facts, stage: str, pool: str, again: int = 2) -> tuple[Row, ...]:
     """All ledger entries of a pool, as read first (1) or last (2) in the stage's fence."""
-    walk = facts.walk(stage, asks.ledger(pool, again))
-    moving = not quiet(facts, stage, pool)
-    return () if walk is None else _rows_of(walk, f"{pool}_ledger_id", moving=moving)
+    return _rows(facts, stage, pool, asks.ledger(pool, again), f"{pool}_ledger_id")
 
 
-def _rows_of(walk: Walk, key: str, *, moving: bool) -> tuple[Row, ...]:
-    """The rows of a walk, and each but once, as seen last, where rows came in meanwhile.
+def _rows(facts: Facts, stage: str, pool: str, ask: Ask, key: str) -> tuple[Row, ...]:
+    """The rows of a walk of a fence, and each but once, as seen last, where rows came in meanwhile.
 
     A walk that nothing moved keeps what it gave twice: that is the target's doing.
     """
+    walk = facts.walk(stage, ask)
+    if walk is None:
+        return ()
     totals = {str(dotted(exchange.body, "total_count")) for exchange in walk.exchanges}
-    if not moving and len(totals) == 1:
+    if len(totals) == 1 and quiet(facts, stage, pool):
         return walk.rows
     return tuple({text(row, key) or f"no id {n}": row for n, row in enumerate(walk.rows)}.values())
 
@@ -126,11 +127,8 @@ def usage_days(facts: Facts, stage: str, pool: str, again: int = 2) -> Mapping[s
 def summary_days(facts: Facts, stage: str, pool: str) -> Mapping[str, Counts]:
     """Requests and bytes of all of a network's summaries by UTC day, within the fence."""
     dates = facts.reading("summary-period-form") == "date"
-    walk = facts.walk(stage, _summaries(facts.scene, pool, dates=dates))
-    moving = not quiet(facts, stage, pool)
-    cells = cells_of_summaries(
-        () if walk is None else _rows_of(walk, "log_summary_id", moving=moving)
-    )
+    ask = _summaries(facts.scene, pool, dates=dates)
+    cells = cells_of_summaries(_rows(facts, stage, pool, ask, "log_summary_id"))
     return by_day({cell: counts for cell, counts in cells.items() if cell.network == pool})
 
 

@@ -92,10 +92,8 @@ class Rows:
     count: int
     taken: tuple[tuple[str, Fragments, Ints], ...]
     """Part of the row, its table, and the place in it for each event."""
-    first_day: int
-    """Days since 1970."""
-    day: Ints | None
-    """Days after the first; None where all events are of one day."""
+    day: Fragments
+    """Date, as text."""
     time: Table
     """Time of the day, as text."""
     id_digits: npt.NDArray[np.uint32]
@@ -194,7 +192,8 @@ class Encoder:
         suffix = self._suffix_mask.take(exit_row)
         suffix &= rest.low
         suffix += self._suffix_first.take(exit_row)
-        first_day, day, time = _days(core.second)
+        day, time = _days(core.second)
+        number = np.arange(core.first, core.first + len(lane), dtype=np.uint64)
         sticky = np.flatnonzero(rest.sticky)
         return Rows(
             count=len(lane),
@@ -205,10 +204,9 @@ class Encoder:
                 ("exit", self._exit, exit_row),
                 ("suffix", self._suffix, suffix),
             ),
-            first_day=first_day,
             day=day,
             time=self._time.take(time),
-            id_digits=self._hex_of(*self._ids.words(_numbers(core))),
+            id_digits=self._hex_of(*self._ids.words(number)),
             sticky=sticky,
             session_digits=self._hex_of(rest.session[sticky] << _U(16)),
             digits=self._digits_of(core, rest),
@@ -226,7 +224,7 @@ class Encoder:
         grid = self.rows(min(rows.count, _ROWS))
         for start in range(0, rows.count, _ROWS):
             part = grid[: rows.count - start]
-            self._fill(part, rows, slice(start, start + len(part)))
+            self.lay_out(part, rows, start)
             pieces.append(part.tobytes().translate(None, self._pad))
         return pieces
 
@@ -254,8 +252,7 @@ class Encoder:
         out[:, -len(self._back) :] = self._back
         for name, table, index in rows.taken:
             _spot(out, self._at[name], table.itemsize)[...] = table.take(index[here])
-        day = rows.day if rows.day is None else rows.day[here]
-        _spot(out, self._at["time"] - 12, 12)[...] = _day_text(rows.first_day, day)
+        _spot(out, self._at["time"] - 12, 12)[...] = rows.day[here]
         out[:, self._at["time"] // 8] = rows.time[here]
         at = self._at["id"] + len(self._head)
         for digits, size, place in _ID_PARTS:
@@ -308,24 +305,14 @@ class Encoder:
         return text
 
 
-def _numbers(core: Core) -> Words:
-    return np.arange(core.first, core.first + len(core.lane), dtype=np.uint64)
-
-
-def _days(second: Ints) -> tuple[int, Ints | None, Ints]:
-    """(first day, days after it of each event or None where there is but one, seconds of the day)
-    for Unix seconds."""
+def _days(second: Ints) -> tuple[Fragments, Ints]:
+    """(date as text, seconds of the day) for Unix seconds."""
     low, high = int(second.min()) // _DAY, int(second.max()) // _DAY
+    text = np.array([_day(day) for day in range(low, high + 1)], dtype="V12")
     if low == high:
-        return low, None, second - low * _DAY
+        return np.broadcast_to(text, second.shape), second - low * _DAY
     day, into = np.divmod(second, _DAY)
-    return low, day - low, into
-
-
-def _day_text(first: int, day: Ints | None) -> Fragments | np.void:
-    if day is None:
-        return np.void(_day(first))
-    return np.array([_day(first + k) for k in range(int(day.max()) + 1)], dtype="V12").take(day)
+    return text.take(day - low), into
 
 
 def _table(fragments: Iterable[bytes], pad: bytes, right: bool = False) -> Fragments:

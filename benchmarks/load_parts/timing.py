@@ -163,6 +163,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
 
 
 def measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -> dict[str, float]:
+    """`one_run` in a process of its own on core 0: requests/s, and processor time of each in µs."""
     code = (
         "import sys, json; from benchmarks.load_parts.timing import one_run;"
         "k, u, b, s, r = sys.argv[1:];"

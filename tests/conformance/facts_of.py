@@ -60,13 +60,13 @@ class Story:
         )
         return self
 
-    def told(self, ask: Ask, *rows: Row, status: int = 200) -> Story:
-        """One page of a search, with everything on it."""
+    def told(self, ask: Ask, *rows: Row, status: int = 200, total: int | None = None) -> Story:
+        """One page of a search, with everything on it; or of more, where `total` is given."""
         data: list[Json] = [dict(row) for row in rows]
         body: Json = {
             "data": data,
             "item_count": len(rows),
-            "total_count": len(rows),
+            "total_count": len(rows) if total is None else total,
             "page": 1,
             "per_page": 100,
             "message": "-",

@@ -15,7 +15,7 @@ from conformance.laws.summaries import CHECKS as SUMMARIES
 from conformance.laws.summaries import summaries_equal_logs
 from conformance.model import Check, Finding
 from conformance.verdicts import exit_status, judge_all
-from reports.facts import CheckResult, ExitStatus, Json, Outcome, Verdict
+from reports.facts import CheckResult, ExitStatus, Outcome, Verdict
 from tests.conformance.facts_of import PREFIX, Story, event, summary, user
 
 LOGS = asks.logs(user("race"))
@@ -204,17 +204,6 @@ def test_every_check_is_named_once_and_can_be_refuted() -> None:
         assert set(check.rests_on) <= laws
 
 
-def _page(rows: list[dict[str, Json]], total: int, page: int) -> dict[str, Json]:
-    return {
-        "data": list(rows),
-        "item_count": len(rows),
-        "total_count": total,
-        "page": page,
-        "per_page": 2,
-        "message": "-",
-    }
-
-
 def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
     """A fence over two pages of summaries, the last row of one given again on the next.
 
@@ -240,8 +229,8 @@ def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
             row = {**usage, "residential_ledger_bytes": -spent}
             story.told(asks.ledger("residential", again), row)
         if stage == "now":
-            story.answered(summed, _page(cells[:2], totals[0], 1))
-            story.answered(summed, _page(cells[2:], totals[1], 2))
+            story.told(summed, *cells[:2], total=totals[0])
+            story.told(summed, *cells[2:], total=totals[1])
         else:
             story.told(summed)
         for again in (1, 2):  # the other pool stands still and empty
