@@ -36,7 +36,7 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@PYTHONPATH=. $(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo
 
 fast: setup
 	@$(BIN)/python -m pytest -m "not slow"
@@ -46,11 +46,11 @@ slow: setup
 
 screen: setup
 	@$(BIN)/trueup run --quiet
-	@$(BIN)/python -m scenarios.screen README.md runs/latest
+	@$(BIN)/python -m trueup.scenarios.screen README.md runs/latest
 
 docs: setup
-	@$(BIN)/python -m conformance.checks_page scenarios/zoo.toml
-	@$(BIN)/python -m conformance.targets_page
+	@$(BIN)/python -m trueup.conformance.docgen.checks_page scenarios/mutation/register.toml
+	@$(BIN)/python -m trueup.conformance.docgen.targets_page
 
 prove: setup
 	@$(BIN)/trueup prove --write docs/kill-matrix.md

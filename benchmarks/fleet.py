@@ -20,16 +20,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import msgspec
 import numpy as np
 from faker import Faker
 
-from simulator.draws import draw_core, draw_rest
-from simulator.fleet import Fleet
-from simulator.profile import load_profile
-from simulator.totals import totals
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.draws import draw_core, draw_rest
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.totals import totals
 
 BATCH = 8192
 FIRST = 4_000_000

@@ -24,16 +24,16 @@ from typing import Any, Final
 
 import click
 
-from reports.facts import CheckResult, Verdict
-from reports.journal import read_journal
-from reports.records import Delivered, Exchange, Hook
-from scenarios.conduct import Conducted, Order, conduct
-from scenarios.scenario import ChecksPart, Scenario
-from scenarios.trial import Trial, TrialPlan
-from scenarios.trial import hold as try_one
-from scenarios.zoo import Difference, load_differences, load_zoo, quick_ids
-from tests.noise.gossip import gossip, occurrences
-from tests.noise.ground import audit_file, ground, hold, snapshot
+from tests.shared_tenant.environment import audit_file, ground, hold, snapshot
+from tests.shared_tenant.leaking_proxy import gossip, occurrences
+from trueup.reports.journal.records import Delivered, Exchange, Hook
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import CheckResult, Verdict
+from trueup.scenarios.mutation.register import Difference, load_differences, load_zoo, quick_ids
+from trueup.scenarios.mutation.trial import Trial, TrialPlan
+from trueup.scenarios.mutation.trial import hold as try_one
+from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.scenario import ChecksPart, Scenario
 
 Figures = dict[str, Any]
 PART_LIMIT_S: Final = 150.0
@@ -183,7 +183,7 @@ def agreement(runs: Path, _seeds: int) -> Figures:
         options = () if name == "clean" else ("--fault", name)
         done = _plain(runs / name, level=4, options=options)
         again = subprocess.run(
-            [sys.executable, "-m", "scenarios", "judge", str(done.folder)],
+            [sys.executable, "-m", "trueup", "judge", str(done.folder)],
             capture_output=True,
             text=True,
             timeout=60,

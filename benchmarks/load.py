@@ -21,7 +21,7 @@ from benchmarks.load_parts.faults import restarts
 from benchmarks.load_parts.fresh import unique
 from benchmarks.load_parts.oracle import oracle
 from benchmarks.load_parts.timing import journal, timing
-from scenarios.load.machine import lost_share
+from trueup.scenarios.load.noise import lost_share
 
 PARTS: dict[str, Callable[[float], dict[str, Any]]] = {
     "engines": engines,

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from reports.errors import JournalWriteError
-from reports.facts import ExitStatus
+from trueup.reports.errors import JournalWriteError
+from trueup.reports.results import ExitStatus
 
 __all__ = [
     "BadSelection",

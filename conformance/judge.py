@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from conformance.errors import JudgeBroken
-from conformance.facts import Facts
-from conformance.history_judge import CHECK as HISTORIES
-from conformance.history_judge import judge_histories
-from conformance.laws import CHECKS
-from conformance.model import Check
-from conformance.ports import SentTraffic
-from conformance.reconcile import PARTS, judge_traffic, traffic_checks
-from conformance.verdicts import judge_all
-from reports.facts import CheckResult
-from reports.journal import Journal
-from reports.records import JudgePlan, Record, Result
+from trueup.conformance.checks.check import Check
+from trueup.conformance.checks.evaluate import judge_all
+from trueup.conformance.checks.registry import CHECKS
+from trueup.conformance.errors import JudgeBroken
+from trueup.conformance.observed.observations import Facts
+from trueup.conformance.ports import SentTraffic
+from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
+from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
+from trueup.conformance.stateful.evaluate import judge_histories
+from trueup.reports.journal.records import JudgePlan, Record, Result
+from trueup.reports.journal.storage import Journal
+from trueup.reports.results import CheckResult
 
 __all__ = ["BY_NAME", "disagreements", "judge_journal", "judge_records"]
 

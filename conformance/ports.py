@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from reports.facts import CellKey, Counts, EventOutcome, HourKey, Json, Outcome
+from trueup.reports.results import CellKey, Counts, EventOutcome, HourKey, Json, Outcome
 
 __all__ = ["Ingest", "SentTraffic", "Slice"]
 

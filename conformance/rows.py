@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from reports.facts import Counts, Json
+from trueup.reports.results import Counts, Json
 
 __all__ = [
     "Row",

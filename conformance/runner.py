@@ -11,41 +11,37 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Final
 
-from conformance import asks
-from conformance.client import ReadClient
-from conformance.errors import BadSelection, TargetClockUnknown, one_error
-from conformance.facts import Facts
-from conformance.fences import FENCED_STAGES, fence, quiet
-from conformance.hooks import Levers
-from conformance.judge import judge_records
-from conformance.laws import CHECKS
-from conformance.marker import MARKER, marker_asks, seen_marker, settled
-from conformance.meeting import Meeting
-from conformance.model import Ask, Check, Scene
-from conformance.money import payments
-from conformance.planting import Planter
-from conformance.ports import Ingest
-from conformance.readings import LATE, reading_asks, readings_now
-from conformance.recorder import Recorder, stamp
-from conformance.rows import time_text
-from conformance.stages import Stage, stages_for
-from conformance.target import levels
-from conformance.target_values import HttpHook, Target
-from conformance.verdicts import exit_status
-from conformance.wall_clock import OurClock, WallClock, fresh_prefix
-from conformance.worlds import WORLDS
-from reports.facts import CheckResult, ExitStatus, Json, Reading, Verdict
-from reports.journal import JournalWriter
-from reports.records import (
-    Phase,
-    ReadingSeen,
-    Result,
-)
+from trueup.conformance import requests
+from trueup.conformance.checks.check import Check
+from trueup.conformance.checks.evaluate import exit_status
+from trueup.conformance.checks.snapshots import FENCED_STAGES, fence, quiet
+from trueup.conformance.client.clock import OurClock, WallClock, fresh_prefix
+from trueup.conformance.client.control import Levers
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.client.session import Meeting
+from trueup.conformance.datasets.datasets import WORLDS
+from trueup.conformance.datasets.freshness_probe import MARKER, marker_asks, seen_marker, settled
+from trueup.conformance.datasets.injector import Planter
+from trueup.conformance.datasets.interpretation_probes import LATE, reading_asks, readings_now
+from trueup.conformance.datasets.payments import payments
+from trueup.conformance.datasets.stages import Stage, stages_for
+from trueup.conformance.errors import TargetClockUnknown, one_error
+from trueup.conformance.judge import judge_records
+from trueup.conformance.model import Scene
+from trueup.conformance.observed.observations import Facts
+from trueup.conformance.ports import Ingest
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import time_text
+from trueup.conformance.selection import checks_for
+from trueup.conformance.target.model import HttpHook, Target
+from trueup.reports.journal.records import Phase, ReadingSeen, Result
+from trueup.reports.journal.storage import JournalWriter
+from trueup.reports.results import CheckResult, ExitStatus, Json, Reading, Verdict
 
-__all__ = ["ProgressEvent", "RunOutcome", "checks_for", "probe_readings", "run_checks"]
+__all__ = ["ProgressEvent", "RunOutcome", "probe_readings", "run_checks"]
 
 UNDECLARED_FRESHNESS_S: Final = 35.0
 """How long a marker is waited for where no freshness is declared."""
@@ -95,58 +91,6 @@ def _worth_a_look(check: Check, verdict: Verdict) -> bool:
 
 def _no_progress(_event: ProgressEvent) -> None:
     pass
-
-
-def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks that a run will hold the target to, in order: declare them in the header.
-
-    `level` bounds what may be done; what the target lets us do bounds it as well. `only` holds
-    names or laws of checks; empty stands for all. Raises BadSelection for a name that is neither,
-    and where the level leaves none of the checks that were asked for.
-    """
-    _hold_known(only)
-    reached = {each for each in levels(target) if each <= level}
-    top = max(reached)
-    found = tuple(
-        check
-        for check in CHECKS
-        if (check.level in reached or (check.level == 1 and top >= 2))
-        and (not check.audit or top == 0)
-        and (not only or check.name in only or check.law in only)
-    )
-    if only and not found:
-        wanted = [check for check in CHECKS if check.name in only or check.law in only]
-        raise BadSelection(_out_of_reach(only, wanted, top))
-    return found
-
-
-def _hold_known(only: Sequence[str]) -> None:
-    known = sorted({name for check in CHECKS for name in (check.name, check.law)})
-    unknown = [name for name in dict.fromkeys(only) if name not in known]
-    if unknown:
-        near = [close for name in unknown for close in _near(name, known)]
-        raise BadSelection(
-            f"no check or law is called {', '.join(unknown)}\n  "
-            + (f"did you mean {' or '.join(near)}? " if near else "")
-            + "docs/checks.md lists them all"
-        )
-
-
-def _near(name: str, known: Sequence[str]) -> list[str]:
-    """Names that look alike, whatever their case."""
-    folded = {each.casefold(): each for each in known}
-    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=3)]
-
-
-def _out_of_reach(only: Sequence[str], wanted: Sequence[Check], top: int) -> str:
-    names = ", ".join(only)
-    if all(check.audit for check in wanted):
-        return f"nothing is left to check: {names} audits at level 0; run with --level 0"
-    least = min(check.level for check in wanted if not check.audit)
-    return (
-        f"nothing is left to check: {names} needs level {least}; this run reaches {top}\n"
-        "  raise --level, or give the target file what that level needs (docs/targets.md)"
-    )
 
 
 async def run_checks(
@@ -447,7 +391,7 @@ class _Run:
             for step in dict.fromkeys(steps):
                 await self._client.ask(step, stage="steps")
         if stage in FENCED_STAGES and any(check.fenced for check in self._checks):
-            for pool in asks.POOLS:
+            for pool in requests.POOLS:
                 if pool in scene.claims:
                     await self._fence(stage, pool)
 
@@ -497,7 +441,7 @@ class _Run:
                 return
             await self._clock.sleep(max(0.2, self._lag_s))
             await self._ask_once(again, stage, look + 1)
-            for pool in asks.POOLS if fenced else ():
+            for pool in requests.POOLS if fenced else ():
                 if pool in facts.scene.claims:
                     await self._fence(stage, pool, look * QUIET_TRIES)
 

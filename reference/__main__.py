@@ -1,4 +1,4 @@
-"""`python -m reference`: serve the reference, or list its zoo."""
+"""`python -m trueup.reference`: serve the reference, or list its zoo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from reference.cli import main
+from trueup.reference.cli import main
 
 USAGE_STATUS = 4
 
@@ -14,7 +14,7 @@ USAGE_STATUS = 4
 def run() -> int:
     """Run the command line; usage errors exit with 4, as everywhere in trueup."""
     try:
-        status = main.main(prog_name="python -m reference", standalone_mode=False)
+        status = main.main(prog_name="python -m trueup.reference", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return USAGE_STATUS

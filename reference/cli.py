@@ -9,10 +9,10 @@ from typing import Any
 import click
 import msgspec
 
-from reference.errors import StartProblem
-from reference.seams import Seams
-from reference.server import Options, serve
-from reference.zoo import FAULTS, VARIANTS, Specimen
+from trueup.reference.behaviour import Seams
+from trueup.reference.errors import StartProblem
+from trueup.reference.mutants import FAULTS, VARIANTS, Specimen
+from trueup.reference.server import Options, serve
 
 __all__ = ["main"]
 
@@ -29,7 +29,7 @@ def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Seams:
         for name in wanted:
             if name not in by_id:
                 raise click.UsageError(
-                    f"There is no {kind} {name}; `python -m reference zoo` lists them all."
+                    f"There is no {kind} {name}; `python -m trueup.reference zoo` lists them all."
                 )
             seams = by_id[name].apply(seams)
     return seams

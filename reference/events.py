@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from reference.times import DAY_US, MINUTE_US, from_datetime
+from trueup.reference.times import DAY_US, MINUTE_US, from_datetime
 
 __all__ = ["FUTURE_LIMIT_US", "LOG_DAYS", "Log", "Refusal", "admit", "fold_hostname", "read_line"]
 

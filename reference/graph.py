@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from reference.errors import Problem
-from reference.times import (
+from trueup.reference.errors import Problem
+from trueup.reference.times import (
     DAY_US,
     HOUR_US,
     MINUTE_US,

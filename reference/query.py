@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from reference.amounts import LIMIT
-from reference.errors import Problem
-from reference.resources import Field, Kind, Resource
-from reference.times import DAY_US, parse_instant
+from trueup.reference.amounts import LIMIT
+from trueup.reference.errors import Problem
+from trueup.reference.resources import Field, Kind, Resource
+from trueup.reference.times import DAY_US, parse_instant
 
 __all__ = [
     "PER_PAGE_LIMIT",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from reference.networks import NETWORKS, POOLS
+from trueup.reference.networks import NETWORKS, POOLS
 
 __all__ = ["RESOURCES", "Field", "Kind", "Resource"]
 

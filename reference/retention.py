@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reference.events import LOG_DAYS
-from reference.times import DAY_US, ceil_day, day_of
+from trueup.reference.events import LOG_DAYS
+from trueup.reference.times import DAY_US, ceil_day, day_of
 
 __all__ = [
     "REMOVED",

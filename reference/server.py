@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from reference.api.app import BASE, CONTROL, INGEST, build_app
-from reference.api.context import Context
-from reference.api.limits import RateLimiter
-from reference.errors import StartProblem, StoreProblem
-from reference.seams import Seams
-from reference.store.store import Store
-from reference.store.upkeep import Upkeep, maintain
+from trueup.reference.api.app import BASE, CONTROL, INGEST, build_app
+from trueup.reference.api.context import Context
+from trueup.reference.api.limits import RateLimiter
+from trueup.reference.behaviour import Seams
+from trueup.reference.errors import StartProblem, StoreProblem
+from trueup.reference.store.maintenance import Upkeep, maintain
+from trueup.reference.store.store import Store
 
 __all__ = ["SWEEP_S", "Options", "serve"]
 

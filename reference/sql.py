@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias, assert_never
 
-from reference.amounts import split
-from reference.query import Between, Condition, Equal, HasKey, Like, Sort
-from reference.resources import Field, Kind, Resource
+from trueup.reference.amounts import split
+from trueup.reference.query import Between, Condition, Equal, HasKey, Like, Sort
+from trueup.reference.resources import Field, Kind, Resource
 
 __all__ = ["Clause", "columns", "order_by", "where"]
 

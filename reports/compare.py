@@ -15,13 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from reports.errors import NotComparable
-from reports.facts import ExitStatus, Json, Verdict
-from reports.looks import STATUSES, VERDICTS
-from reports.model import RunReport
-from reports.records import LoadResult
-from reports.text import figure
-from reports.window import series
+from trueup.reports.errors import NotComparable
+from trueup.reports.formatting import figure
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.metrics.measurement_window import series
+from trueup.reports.model import RunReport
+from trueup.reports.results import ExitStatus, Json, Verdict
+from trueup.reports.verdict_styles import STATUSES, VERDICTS
 
 __all__ = [
     "FLOOR",

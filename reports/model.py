@@ -13,19 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from reports.errors import JournalError
-from reports.facts import (
-    EXIT_STATUS,
-    CheckResult,
-    ExitStatus,
-    Json,
-    Outcome,
-    Reading,
-    Verdict,
-)
-from reports.figures import LoadFigures, figures
-from reports.journal import Journal
-from reports.records import (
+from trueup.reports.errors import JournalError
+from trueup.reports.journal.records import (
     Delivered,
     Exchange,
     FleetDeclared,
@@ -37,7 +26,18 @@ from reports.records import (
     Result,
     TieOutSeen,
 )
-from reports.verdicts import Tally, by_weight, overall, tally
+from trueup.reports.journal.storage import Journal
+from trueup.reports.metrics.load_metrics import LoadFigures, figures
+from trueup.reports.results import (
+    EXIT_STATUS,
+    CheckResult,
+    ExitStatus,
+    Json,
+    Outcome,
+    Reading,
+    Verdict,
+)
+from trueup.reports.verdicts import Tally, by_weight, overall, tally
 
 __all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reports.facts import CheckResult, ExitStatus, LoadThreshold, Verdict
-from reports.looks import IMPACTS, VERDICTS
-from reports.records import LoadResult
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdict
+from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 
 __all__ = [
     "Held",

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
-from conformance.target_values import CommandIngest, HttpIngest, IngestForm, RefusedShape, Target
-from reports.facts import Json
-from scenarios.errors import UsageProblem
-from simulator.delivery import (
+from trueup.conformance.target.model import (
+    CommandIngest,
+    HttpIngest,
+    IngestForm,
+    RefusedShape,
+    Target,
+)
+from trueup.reports.results import Json
+from trueup.scenarios.errors import UsageProblem
+from trueup.simulator.delivery import (
     AnswerRule,
     BodyForm,
     CommandDriver,

@@ -5,7 +5,7 @@
     ├── CouldNotTell        the target could not be judged: exit status 2
     └── OwnError            a fault of ours: exit status 3
 
-The rooms have trees of their own; `scenarios/cli/errors.py` maps all of them to exit statuses.
+The rooms have trees of their own; `scenarios/exit_status.py` maps all of them to exit statuses.
 """
 
 from __future__ import annotations

@@ -15,49 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reports.facts import CheckResult, Verdict
+from trueup.reports.results import CheckResult, Verdict
 
 if TYPE_CHECKING:
-    from conformance.model import Check
+    from trueup.conformance.checks.check import Check
 
-__all__ = ["pytest_addoption", "pytest_configure", "pytest_sessionfinish"]
+__all__ = ["pytest_configure", "pytest_sessionfinish"]
 
 _UNDECIDED: Final = (Verdict.INCONCLUSIVE, Verdict.BLOCKED)
 _RESULTS: Final = pytest.StashKey[dict[str, CheckResult]]()
 _FOLDER: Final = pytest.StashKey[Path]()
 _REACHED: Final = pytest.StashKey[frozenset[str]]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("trueup", "conformance checks of a usage-tracking API")
-    group.addoption(
-        "--trueup-target",
-        metavar="FILE",
-        help="target file of the implementation that the checks are run against",
-    )
-    group.addoption(
-        "--trueup-level",
-        metavar="N",
-        type=int,
-        default=4,
-        help="highest level to use, 0 (only read) to 4; the target may reach less",
-    )
-    group.addoption(
-        "--trueup-seed", metavar="N", type=int, default=7, help="seed of the run (default: 7)"
-    )
-    group.addoption(
-        "--trueup-runs",
-        metavar="DIR",
-        default="runs",
-        help="where the run's journal and report are kept (default: runs)",
-    )
-    group.addoption(
-        "--trueup-allow-host",
-        metavar="HOST",
-        action="append",
-        default=[],
-        help="confirm a target that is not on this machine's loopback",
-    )
 
 
 def _mark(kind: str, name: str) -> str:
@@ -66,12 +34,10 @@ def _mark(kind: str, name: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("trueup_target")
-    if given is None:
-        return
-    from conformance.errors import ConformanceError
-    from conformance.laws import CHECKS
-    from conformance.runner import checks_for
-    from conformance.target import load_target
+    from trueup.conformance.checks.registry import CHECKS
+    from trueup.conformance.errors import ConformanceError
+    from trueup.conformance.selection import checks_for
+    from trueup.conformance.target.load import load_target
 
     try:
         target = load_target(Path(given))
@@ -166,8 +132,8 @@ class CheckItem(pytest.Item):
 def _results(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the selected checks, once."""
     if _RESULTS not in session.stash:
-        from scenarios.checking import check_target_file
-        from scenarios.cli.errors import exit_status_of, letter
+        from trueup.scenarios.exit_status import exit_status_of, letter
+        from trueup.scenarios.run.check_target import check_target_file
 
         config = session.config
         reached = config.stash[_REACHED]

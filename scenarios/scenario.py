@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from scenarios.errors import UsageProblem
+from trueup.scenarios.errors import UsageProblem
 
 __all__ = [
     "ChecksPart",
@@ -21,7 +21,7 @@ __all__ = [
     "scenario_names",
 ]
 
-_CATALOGUE: Final = resources.files("scenarios").joinpath("catalogue")
+_CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _LOAD_PREFIX: Final = "load-"
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]

@@ -1,6 +1,7 @@
 """Remake the picture in the README: what a run ends with, as the latest run ended.
 
-`python -m scenarios.screen README.md runs/latest` puts the run's screen between the two marks.
+`python -m trueup.scenarios.screen README.md runs/latest` puts the run's screen between the two
+marks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from reports.journal import read_journal
-from reports.model import build_report
-from reports.terminal import render_terminal
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.model import build_report
+from trueup.reports.renderers.terminal import render_terminal
 
 __all__ = ["remake", "screen"]
 

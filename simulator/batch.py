@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from reports.facts import Json
-from simulator.draws import Core, Rest, draw_core, draw_rest
-from simulator.field_map import FieldMap
-from simulator.words import Ints, words
+from trueup.reports.results import Json
+from trueup.simulator.field_map import FieldMap
+from trueup.simulator.model.draws import Core, Rest, draw_core, draw_rest
+from trueup.simulator.random.random_words import Ints, words
 
 if TYPE_CHECKING:
-    from simulator.fleet import Fleet
+    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Batch", "Columns"]
 

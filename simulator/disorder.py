@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
-from reports.facts import CellKey, Counts, HourKey, Json
-from simulator.errors import FleetError
-from simulator.totals import add_row, totals
-from simulator.words import Ints, stream_key, words
+from trueup.reports.results import CellKey, Counts, HourKey, Json
+from trueup.simulator.errors import FleetError
+from trueup.simulator.random.random_words import Ints, stream_key, words
+from trueup.simulator.totals import add_row, totals
 
 if TYPE_CHECKING:
-    from simulator.fleet import Fleet
+    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Disorder", "Kind", "Line", "Plan", "expected", "plan"]
 

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from reports.facts import Json
-from simulator.draws import Core, Rest
-from simulator.field_map import EVENT_KEYS, FieldMap
-from simulator.ids import Ids
-from simulator.outcomes import OUTCOMES, Outcome
-from simulator.population import CLIENTS
-from simulator.sizes import NETWORKS
-from simulator.words import Ints, Words
+from trueup.reports.results import Json
+from trueup.simulator.field_map import EVENT_KEYS, FieldMap
+from trueup.simulator.model.draws import Core, Rest
+from trueup.simulator.model.ids import Ids
+from trueup.simulator.model.outcomes import OUTCOMES, Outcome
+from trueup.simulator.model.population import CLIENTS
+from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.random.random_words import Ints, Words
 
 if TYPE_CHECKING:
-    from simulator.fleet import World
+    from trueup.simulator.fleet import World
 
 __all__ = ["Encoder", "can_lay_out"]
 

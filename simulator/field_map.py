@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from reports.facts import Json
+from trueup.reports.results import Json
 
 __all__ = ["EVENT_KEYS", "FieldMap"]
 

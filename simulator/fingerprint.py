@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from reports.records import FleetDeclared
-    from simulator.fleet import Fleet
+    from trueup.reports.journal.records import FleetDeclared
+    from trueup.simulator.fleet import Fleet
 
 __all__ = ["BLOCK_EVENTS", "blocks", "combine", "digest", "fingerprint"]
 
@@ -97,7 +97,7 @@ def _deaf() -> Iterator[None]:
 
 
 def _set_up(declared: FleetDeclared) -> None:
-    from simulator.fleet import Fleet
+    from trueup.simulator.fleet import Fleet
 
     _FLEET[:] = [Fleet.from_identity(declared)]
 

@@ -15,25 +15,25 @@ from typing import Final, Self
 
 import numpy as np
 
-from reports.facts import Json
-from reports.records import FleetDeclared
-from simulator.arrivals import Arrivals
-from simulator.batch import Batch
-from simulator.channels import Channels
-from simulator.coverage import Coverage
-from simulator.cycles import FRAME_S, Clock
-from simulator.encode import Encoder
-from simulator.errors import FleetError
-from simulator.field_map import FieldMap
-from simulator.hosts import Hosts
-from simulator.ids import Ids
-from simulator.incidents import Incidents
-from simulator.outcomes import Outcomes
-from simulator.places import Places
-from simulator.population import Lanes, build_lanes, user_tag
-from simulator.profile import Profile, load_profile
-from simulator.sizes import Sizes
-from simulator.words import MODEL_VERSION, stream_key
+from trueup.reports.journal.records import FleetDeclared
+from trueup.reports.results import Json
+from trueup.simulator.batch import Batch
+from trueup.simulator.encode import Encoder
+from trueup.simulator.errors import FleetError
+from trueup.simulator.field_map import FieldMap
+from trueup.simulator.model.arrivals import Arrivals
+from trueup.simulator.model.coverage import Coverage
+from trueup.simulator.model.geography import Places
+from trueup.simulator.model.hostnames import Hosts
+from trueup.simulator.model.ids import Ids
+from trueup.simulator.model.incidents import Incidents
+from trueup.simulator.model.on_off_sources import Channels
+from trueup.simulator.model.outcomes import Outcomes
+from trueup.simulator.model.population import Lanes, build_lanes, user_tag
+from trueup.simulator.model.profile import Profile, load_profile
+from trueup.simulator.model.seasonality import FRAME_S, Clock
+from trueup.simulator.model.sizes import Sizes
+from trueup.simulator.random.random_words import MODEL_VERSION, stream_key
 
 __all__ = ["EVENTS_MAX", "Fleet", "World"]
 

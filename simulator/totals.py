@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from reports.facts import CellKey, Counts, HourKey, Json
-from simulator.draws import Core, draw_core
-from simulator.population import HOST_SLOTS
-from simulator.sizes import NETWORKS
-from simulator.words import Ints
+from trueup.reports.results import CellKey, Counts, HourKey, Json
+from trueup.simulator.model.draws import Core, draw_core
+from trueup.simulator.model.population import HOST_SLOTS
+from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.random.random_words import Ints
 
 if TYPE_CHECKING:
-    from simulator.fleet import Fleet
+    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Totals", "add_row", "totals"]
 

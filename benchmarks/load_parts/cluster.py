@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load_parts.shared import ROOT, plan_of
-from scenarios.embedded import embedded_reference
-from scenarios.load.child import ChildPlan
-from scenarios.load.run import Locust, run_load
-from scenarios.load.traffic import load_fleet
-from simulator.delivery import AnswerRule, HttpForm
+from trueup.scenarios.embedded.process import embedded_reference
+from trueup.scenarios.load.messages import ChildPlan
+from trueup.scenarios.load.run import Locust, run_load
+from trueup.scenarios.load.traffic import load_fleet
+from trueup.simulator.delivery import AnswerRule, HttpForm
 
 
 def counted(serving: Any) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from benchmarks.load_parts.shared import (
     plan_of,
     ratio,
 )
-from scenarios.load.nullsink import null_sink
+from trueup.scenarios.load.nullsink import null_sink
 
 ROUNDS = 5
 

@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reports.facts import Verdict
-from reports.journal import read_journal
-from reports.records import LoadResult
-from scenarios.conduct import Order, conduct
-from scenarios.scenario import LoadPart, Scenario
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import Verdict
+from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.scenario import LoadPart, Scenario
 
 RUNS = 10
 FAULTS = {"B1": "lost update", "A2": "double count"}

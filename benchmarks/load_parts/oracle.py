@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.load_parts.shared import pinned
-from simulator.fleet import Fleet
-from simulator.profile import load_profile
-from simulator.totals import totals
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.totals import totals
 
 
 def oracle(events: int = 10_000_000) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from reports.records import LoadResult, OutcomeRange
-from reports.window import per_second
-from scenarios.load.plan import LoadPlan, load_plan, with_changes
-from scenarios.load.run import Locust, run_load
-from scenarios.load.traffic import load_fleet
-from simulator.delivery import AnswerRule, HttpForm
-from simulator.fleet import Fleet
-from simulator.reactor import AS_FAST_AS_POSSIBLE
+from trueup.reports.journal.records import LoadResult, OutcomeRange
+from trueup.reports.metrics.measurement_window import per_second
+from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
+from trueup.scenarios.load.run import Locust, run_load
+from trueup.scenarios.load.traffic import load_fleet
+from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE
 
 ROOT = Path(__file__).parents[2]
 ONE_EVENT, HUNDRED = 280, 28_000

@@ -22,13 +22,13 @@ import msgspec
 import numpy as np
 
 from benchmarks.load_parts.shared import fleet_for, load, per_s, pinned, plan_of, ratio
-from scenarios.load.child import Announced, ChildPlan, Report, encode
-from scenarios.load.nullsink import null_sink
-from scenarios.load.station import body_source
-from scenarios.load.thresholds import percentile_ms
-from simulator.delivery import AnswerRule, HttpForm, RetryPolicy
-from simulator.field_map import EVENT_KEYS, FieldMap
-from simulator.reactor import (
+from trueup.scenarios.load.generator import body_source
+from trueup.scenarios.load.messages import Announced, ChildPlan, Report, encode
+from trueup.scenarios.load.nullsink import null_sink
+from trueup.scenarios.load.thresholds import percentile_ms
+from trueup.simulator.delivery import AnswerRule, HttpForm, RetryPolicy
+from trueup.simulator.field_map import EVENT_KEYS, FieldMap
+from trueup.simulator.reactor import (
     Batch,
     BodySource,
     Engine,

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from reference.api.context import Answer, Call, json_body, parameters
-from reference.errors import Problem
-from reference.ids import new_password
-from reference.networks import POOLS
-from reference.store.accounts import pool_figures, pool_users, used_bytes
+from trueup.reference.api.context import Answer, Call, json_body, parameters
+from trueup.reference.errors import Problem
+from trueup.reference.ids import new_password
+from trueup.reference.networks import POOLS
+from trueup.reference.store.accounts import pool_figures, pool_users, used_bytes
 
 __all__ = [
     "catalogue",

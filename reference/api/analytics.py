@@ -6,13 +6,13 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reference.api.context import Answer, Call, parameters
-from reference.errors import Problem
-from reference.graph import INTERVALS, Filters, Pieces, Point, points, preset_window
-from reference.networks import NETWORKS
-from reference.query import parse_flag
-from reference.store import reading
-from reference.times import DAY_US, format_instant, parse_instant
+from trueup.reference.api.context import Answer, Call, parameters
+from trueup.reference.errors import Problem
+from trueup.reference.graph import INTERVALS, Filters, Pieces, Point, points, preset_window
+from trueup.reference.networks import NETWORKS
+from trueup.reference.query import parse_flag
+from trueup.reference.store import reading
+from trueup.reference.times import DAY_US, format_instant, parse_instant
 
 __all__ = ["breakdown", "graph"]
 

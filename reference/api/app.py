@@ -13,11 +13,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from aiohttp import web
 
-from reference.api import accounts, analytics, control, ingestion, search
-from reference.api.context import Answer, Call, Context
-from reference.errors import Problem, StoreProblem
-from reference.networks import POOLS
-from reference.resources import RESOURCES
+from trueup.reference.api import accounts, analytics, control, ingestion, search
+from trueup.reference.api.context import Answer, Call, Context
+from trueup.reference.errors import Problem, StoreProblem
+from trueup.reference.networks import POOLS
+from trueup.reference.resources import RESOURCES
 
 __all__ = ["BASE", "CONTROL", "INGEST", "build_app"]
 

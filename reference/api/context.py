@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from reference.api.limits import RateLimiter
-from reference.clock import Clock
-from reference.errors import Problem
-from reference.query import Condition
-from reference.seams import Seams
-from reference.store.store import Store
+from trueup.reference.api.limits import RateLimiter
+from trueup.reference.behaviour import Seams
+from trueup.reference.clock import Clock
+from trueup.reference.errors import Problem
+from trueup.reference.query import Condition
+from trueup.reference.store.store import Store
 
 __all__ = ["BODY_LIMIT", "Answer", "Call", "Context", "json_body", "parameters"]
 

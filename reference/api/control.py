@@ -6,14 +6,14 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from reference.amounts import LIMIT
-from reference.api.context import Answer, Call, json_body
-from reference.errors import Problem
-from reference.networks import POOLS
-from reference.store.money import KINDS, Movement, move_money
-from reference.store.tenants import set_meta
-from reference.store.upkeep import Upkeep, maintain
-from reference.times import SECOND_US, format_instant, parse_instant
+from trueup.reference.amounts import LIMIT
+from trueup.reference.api.context import Answer, Call, json_body
+from trueup.reference.errors import Problem
+from trueup.reference.networks import POOLS
+from trueup.reference.store.maintenance import Upkeep, maintain
+from trueup.reference.store.money import KINDS, Movement, move_money
+from trueup.reference.store.tenants import set_meta
+from trueup.reference.times import SECOND_US, format_instant, parse_instant
 
 __all__ = ["get_clock", "money", "move_clock", "run_maintenance"]
 

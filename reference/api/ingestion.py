@@ -6,9 +6,9 @@ import asyncio
 import zlib
 from typing import Final
 
-from reference.api.context import Answer, Call
-from reference.errors import Problem
-from reference.store.record import record
+from trueup.reference.api.context import Answer, Call
+from trueup.reference.errors import Problem
+from trueup.reference.store.record import record
 
 __all__ = ["BODY_LIMIT", "DECODED_LIMIT", "ingest", "unpack"]
 

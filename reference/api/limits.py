@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from reference.clock import monotonic_s
+from trueup.reference.clock import monotonic_s
 
 __all__ = ["RateLimiter"]
 

@@ -6,13 +6,13 @@ import re
 import sqlite3
 from typing import Final
 
-from reference.api.context import Answer, Call
-from reference.errors import Problem
-from reference.query import Between, Condition, parse_query
-from reference.resources import RESOURCES, Resource
-from reference.seams import Row
-from reference.sql import order_by
-from reference.store import reading
+from trueup.reference.api.context import Answer, Call
+from trueup.reference.behaviour import Row
+from trueup.reference.errors import Problem
+from trueup.reference.query import Between, Condition, parse_query
+from trueup.reference.resources import RESOURCES, Resource
+from trueup.reference.sql import order_by
+from trueup.reference.store import reading
 
 __all__ = ["retrieve", "search"]
 

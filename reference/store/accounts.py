@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from reference.amounts import join
-from reference.networks import POOLS
+from trueup.reference.amounts import join
+from trueup.reference.networks import POOLS
 
 __all__ = ["balance", "pool_figures", "pool_users", "used_bytes"]
 

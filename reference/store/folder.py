@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from reference.errors import StartProblem
+from trueup.reference.errors import StartProblem
 
 __all__ = ["Folder"]
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
-from reference.amounts import split
-from reference.errors import Problem
-from reference.ids import new_uuid
-from reference.seams import Seams
-from reference.store.accounts import balance
-from reference.times import day_of
+from trueup.reference.amounts import split
+from trueup.reference.behaviour import Seams
+from trueup.reference.errors import Problem
+from trueup.reference.ids import new_uuid
+from trueup.reference.store.accounts import balance
+from trueup.reference.times import day_of
 
 __all__ = ["KINDS", "Movement", "move_money"]
 

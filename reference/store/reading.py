@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from reference.amounts import join
-from reference.graph import Filters, Pieces, Point
-from reference.query import Between, Condition, Equal, Sort
-from reference.resources import Kind, Resource
-from reference.seams import Row, Seams
-from reference.sql import Clause, columns, order_by, where
-from reference.store.accounts import used_bytes
-from reference.times import DAY_US, format_date, format_instant
+from trueup.reference.amounts import join
+from trueup.reference.behaviour import Row, Seams
+from trueup.reference.graph import Filters, Pieces, Point
+from trueup.reference.query import Between, Condition, Equal, Sort
+from trueup.reference.resources import Kind, Resource
+from trueup.reference.sql import Clause, columns, order_by, where
+from trueup.reference.store.accounts import used_bytes
+from trueup.reference.times import DAY_US, format_date, format_instant
 
 __all__ = ["breakdown", "find", "retrieve", "sums"]
 

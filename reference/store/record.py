@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import msgspec
 
-from reference.amounts import split
-from reference.events import Log, Refusal
-from reference.ids import new_password, new_uuid
-from reference.seams import Amounts, Cell, PoolDay, Seams
-from reference.store.schema import LOG_COLUMNS
-from reference.times import from_datetime
+from trueup.reference.amounts import split
+from trueup.reference.behaviour import Amounts, Cell, PoolDay, Seams
+from trueup.reference.events import Log, Refusal
+from trueup.reference.ids import new_password, new_uuid
+from trueup.reference.store.schema import LOG_COLUMNS
+from trueup.reference.times import from_datetime
 
 __all__ = ["Receipt", "record"]
 

@@ -1,7 +1,7 @@
 """The tables, and how a connection to them is opened.
 
 Days are numbers since the epoch, instants are microseconds, amounts are two limbs
-(`reference.amounts`). `seq` is the order of arrival; it breaks every tie.
+(`trueup.reference.amounts`). `seq` is the order of arrival; it breaks every tie.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from reference.errors import StartProblem
-from reference.events import Log
+from trueup.reference.errors import StartProblem
+from trueup.reference.events import Log
 
 __all__ = ["DATABASE", "LOG_COLUMNS", "SCHEMA_VERSION", "connect", "prepare"]
 

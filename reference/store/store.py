@@ -14,14 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from reference.clock import Clock, monotonic_s
-from reference.errors import StartProblem, StoreProblem
-from reference.ids import new_key
-from reference.seams import Seams
-from reference.store.folder import Folder
-from reference.store.schema import DATABASE, connect, prepare
-from reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
-from reference.store.writer import Writer
+from trueup.reference.behaviour import Seams
+from trueup.reference.clock import Clock, monotonic_s
+from trueup.reference.errors import StartProblem, StoreProblem
+from trueup.reference.ids import new_key
+from trueup.reference.store.folder import Folder
+from trueup.reference.store.schema import DATABASE, connect, prepare
+from trueup.reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
+from trueup.reference.store.writer import Writer
 
 __all__ = ["READERS", "Store"]
 

@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from reference.amounts import split
-from reference.ids import new_key, new_password, new_uuid
-from reference.networks import NETWORKS, POOLS
-from reference.times import DAY_US, day_of
+from trueup.reference.amounts import split
+from trueup.reference.ids import new_key, new_password, new_uuid
+from trueup.reference.networks import NETWORKS, POOLS
+from trueup.reference.times import DAY_US, day_of
 
 __all__ = ["FIRST_CUSTOMER", "STARTING_BYTES", "Tenant", "ensure_tenants", "get_meta", "set_meta"]
 

@@ -14,8 +14,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from reference.clock import monotonic_s
-from reference.errors import StoreProblem
+from trueup.reference.clock import monotonic_s
+from trueup.reference.errors import StoreProblem
 
 __all__ = ["GROUP_LIMIT", "Writer"]
 

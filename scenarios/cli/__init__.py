@@ -10,21 +10,21 @@ from typing import Final
 
 import click
 
-from scenarios.cli.errors import exit_status_of, letter
+from trueup.scenarios.exit_status import exit_status_of, letter
 
 __all__ = ["main"]
 
 COMMANDS: Final[dict[str, str]] = {
-    "run": "scenarios.cli.run",
-    "check": "scenarios.cli.check",
-    "explore": "scenarios.cli.explore",
-    "load": "scenarios.cli.load",
-    "fleet": "scenarios.cli.fleet",
-    "serve": "scenarios.cli.serve",
-    "report": "scenarios.cli.report",
-    "judge": "scenarios.cli.judge",
-    "prove": "scenarios.cli.prove",
-    "target": "scenarios.cli.target",
+    "run": "trueup.scenarios.cli.run",
+    "check": "trueup.scenarios.cli.check",
+    "explore": "trueup.scenarios.cli.explore",
+    "load": "trueup.scenarios.cli.load",
+    "fleet": "trueup.scenarios.cli.fleet",
+    "serve": "trueup.scenarios.cli.serve",
+    "report": "trueup.scenarios.cli.report",
+    "judge": "trueup.scenarios.cli.judge",
+    "prove": "trueup.scenarios.cli.prove",
+    "target": "trueup.scenarios.cli.target",
 }
 """Command → module that holds it as `command`; loaded when asked for, so that help is quick."""
 

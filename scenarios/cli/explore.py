@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from scenarios.cli.shared import command_line, finish, run_options, target_option
-from scenarios.conduct import Order
-from scenarios.scenario import HistoriesPart, Scenario
+from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
+from trueup.scenarios.run.orchestrator import Order
+from trueup.scenarios.scenario import HistoriesPart, Scenario
 
 __all__ = ["command"]
 

@@ -12,17 +12,17 @@ from typing import Any, Final
 
 import click
 
-from conformance.target import load_target
-from reports.facts import Json, Outcome
-from scenarios.cli.fleet_output import FORMATS, write_events
-from scenarios.cli.fleet_send import recent_naming, send_events
-from simulator.errors import DataError, SimulatorError
-from simulator.fingerprint import fingerprint
-from simulator.fit import fit_file
-from simulator.fleet import EVENTS_MAX, Fleet
-from simulator.profile import load_profile
-from simulator.realism import measure
-from simulator.realism.page import page, table
+from trueup.conformance.target.load import load_target
+from trueup.reports.results import Json, Outcome
+from trueup.scenarios.cli.fleet_output import FORMATS, write_events
+from trueup.scenarios.cli.fleet_send import recent_naming, send_events
+from trueup.simulator.errors import DataError, SimulatorError
+from trueup.simulator.fingerprint import fingerprint
+from trueup.simulator.fleet import EVENTS_MAX, Fleet
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.realism import measure
+from trueup.simulator.realism.fit import fit_file
+from trueup.simulator.realism.page import page, table
 
 __all__ = ["command"]
 

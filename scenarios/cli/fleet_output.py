@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 import click
 
-from simulator.fleet import Fleet
+from trueup.simulator.fleet import Fleet
 
 __all__ = ["FORMATS", "write_events"]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from conformance.target_values import Target
-from reports.facts import Outcome
-from reports.records import OutcomeRange
-from scenarios.drivers import driver_of
-from scenarios.errors import CouldNotTell, UsageProblem
-from simulator.fleet import Fleet
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import Outcome
+from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.errors import CouldNotTell, UsageProblem
+from trueup.simulator.fleet import Fleet
 
 __all__ = ["Sent", "recent_naming", "send_events"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from conformance.judge import disagreements
-from reports.facts import EXIT_STATUS, ExitStatus
-from reports.journal import Journal, read_journal
-from reports.model import build_report
-from reports.records import Result
-from scenarios.again import judge_again
+from trueup.conformance.judge import disagreements
+from trueup.reports.journal.records import Result
+from trueup.reports.journal.storage import Journal, read_journal
+from trueup.reports.model import build_report
+from trueup.reports.results import EXIT_STATUS, ExitStatus
+from trueup.scenarios.run.reevaluate import judge_again
 
 __all__ = ["command"]
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import click
 
-from conformance.target import load_target, outside_hosts
-from reports.compare import compare, comparison_document, comparison_text, unfit
-from reports.errors import NotComparable
-from reports.journal import read_journal
-from reports.model import RunReport, build_report
-from reports.records import LoadResult
-from scenarios.cli.shared import command_line, run_options, show, watched
-from scenarios.conduct import LOAD_LEVEL, Order, level_of
-from scenarios.embedded_target import EMBEDDED
-from scenarios.errors import CouldNotTell, UsageProblem
-from scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
-from scenarios.scenario import LoadPart, Scenario
+from trueup.conformance.target.load import load_target, outside_hosts
+from trueup.reports.compare import compare, comparison_document, comparison_text, unfit
+from trueup.reports.errors import NotComparable
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.model import RunReport, build_report
+from trueup.scenarios.cli.shared import command_line, run_options, show, watched
+from trueup.scenarios.embedded.target import EMBEDDED
+from trueup.scenarios.errors import CouldNotTell, UsageProblem
+from trueup.scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
+from trueup.scenarios.run.orchestrator import LOAD_LEVEL, Order, level_of
+from trueup.scenarios.scenario import LoadPart, Scenario
 
 __all__ = ["command"]
 

@@ -9,12 +9,18 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from reports.matrix import render_matrix_json, render_matrix_markdown
-from reports.writer import write_text
-from scenarios.errors import UsageProblem
-from scenarios.prove import exit_status_of_proof, prove
-from scenarios.watch import watch_for
-from scenarios.zoo import Zoo, load_charges, load_differences, load_zoo, quick_ids
+from trueup.reports.renderers.kill_matrix import render_matrix_json, render_matrix_markdown
+from trueup.reports.renderers.writer import write_text
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
+from trueup.scenarios.mutation.register import (
+    Zoo,
+    load_charges,
+    load_differences,
+    load_zoo,
+    quick_ids,
+)
+from trueup.scenarios.progress import watch_for
 
 __all__ = ["command"]
 

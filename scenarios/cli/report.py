@@ -13,20 +13,20 @@ from typing import Final
 import click
 from rich.console import Console
 
-from reports.badge import render_badge
-from reports.compare import compare, comparison_document, comparison_text
-from reports.ctrf import render_ctrf
-from reports.exports import render_csv, render_prometheus
-from reports.facts import EXIT_STATUS
-from reports.html import render_html
-from reports.journal import JOURNAL_NAME, read_journal
-from reports.junit import render_junit
-from reports.markdown import render_markdown
-from reports.model import RunReport, build_report
-from reports.result import render_result
-from reports.terminal import render_terminal
-from reports.writer import write_all, write_text
-from scenarios.errors import UsageProblem
+from trueup.reports.compare import compare, comparison_document, comparison_text
+from trueup.reports.journal.storage import JOURNAL_NAME, read_journal
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.badge import render_badge
+from trueup.reports.renderers.ctrf import render_ctrf
+from trueup.reports.renderers.exports import render_csv, render_prometheus
+from trueup.reports.renderers.html import render_html
+from trueup.reports.renderers.junit import render_junit
+from trueup.reports.renderers.markdown import render_markdown
+from trueup.reports.renderers.result import render_result
+from trueup.reports.renderers.terminal import render_terminal
+from trueup.reports.renderers.writer import write_all, write_text
+from trueup.reports.results import EXIT_STATUS
+from trueup.scenarios.errors import UsageProblem
 
 __all__ = ["FORMATS", "command"]
 

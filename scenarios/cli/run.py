@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from scenarios.cli.shared import command_line, finish, run_options
-from scenarios.conduct import Order
-from scenarios.scenario import load_scenario, scenario_names
+from trueup.scenarios.cli.shared import command_line, finish, run_options
+from trueup.scenarios.run.orchestrator import Order
+from trueup.scenarios.scenario import load_scenario, scenario_names
 
 __all__ = ["command"]
 

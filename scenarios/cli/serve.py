@@ -18,4 +18,4 @@ __all__ = ["command"]
 def command(options: tuple[str, ...]) -> None:
     """Start the reference alone; `trueup serve --help` prints its options."""
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "reference", "serve", *options])
+    os.execv(sys.executable, [sys.executable, "-m", "trueup.reference", "serve", *options])

@@ -12,11 +12,11 @@ from typing import TypeVar
 import click
 from rich.console import Console
 
-from reports.facts import Json
-from reports.result import render_result
-from reports.terminal import render_terminal
-from scenarios.conduct import Conducted, Order, conduct
-from scenarios.watch import watch_for
+from trueup.reports.renderers.result import render_result
+from trueup.reports.renderers.terminal import render_terminal
+from trueup.reports.results import Json
+from trueup.scenarios.progress import watch_for
+from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
 
 __all__ = [
     "allow_host_option",

@@ -13,13 +13,13 @@ from typing import Final
 
 import click
 
-from conformance.errors import BudgetExhausted, ConformanceError, TargetTrouble
-from conformance.runner import probe_readings
-from conformance.target import load_target
-from conformance.target_check import TargetCheck, look_at
-from conformance.target_values import Target
-from reports.facts import EXIT_STATUS, ExitStatus, Reading
-from reports.journal import JournalWriter
+from trueup.conformance.errors import BudgetExhausted, ConformanceError, TargetTrouble
+from trueup.conformance.runner import probe_readings
+from trueup.conformance.target.inspect import TargetCheck, look_at
+from trueup.conformance.target.load import load_target
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.storage import JournalWriter
+from trueup.reports.results import EXIT_STATUS, ExitStatus, Reading
 
 __all__ = ["command"]
 
@@ -67,7 +67,9 @@ def example(kind: str) -> None:
     KIND is audit (read only, the default), staging (events go in over HTTP) or laboratory (a
     program takes events, the clock moves, the system restarts).
     """
-    text = resources.files("scenarios").joinpath("targets", f"{kind}.toml").read_text("utf-8")
+    text = (
+        resources.files("trueup.scenarios").joinpath("targets", f"{kind}.toml").read_text("utf-8")
+    )
     click.echo(text, nl=False)
 
 

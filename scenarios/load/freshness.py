@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from reports.histogram import Histogram
+from trueup.reports.metrics.histogram import Histogram
 
 __all__ = ["NEVER_SEEN", "Marker", "watch_freshness"]
 

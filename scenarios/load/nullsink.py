@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scenarios.embedded import die_with_parent, stop
-from scenarios.errors import OwnError
+from trueup.scenarios.embedded.process import die_with_parent, stop
+from trueup.scenarios.errors import OwnError
 
 __all__ = ["NullSink", "null_sink"]
 
@@ -80,7 +80,7 @@ def null_sink(*, cpu: int | None = None, own: bool = False) -> Iterator[NullSink
             Path(folder).chmod(0o755)
             command = [nginx, "-e", f"{folder}/error.log", "-c", str(conf)]
         else:
-            command = [sys.executable, "-m", "scenarios.load.nullsink", str(port)]
+            command = [sys.executable, "-m", "trueup.scenarios.load.nullsink", str(port)]
 
         def before() -> None:
             die_with_parent()

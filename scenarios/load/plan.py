@@ -10,18 +10,18 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from conformance.words import came, nearest
-from reports.facts import Json
-from scenarios.errors import UsageProblem
-from scenarios.load.mistakes import Mistake, letter, mistakes
-from scenarios.load.thresholds import THRESHOLDS
-from simulator.errors import ProfileError
-from simulator.profile import load_profile
-from simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
+from trueup.conformance.error_text import came, nearest
+from trueup.reports.results import Json
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.thresholds import THRESHOLDS
+from trueup.scenarios.load.validation import Mistake, letter, mistakes
+from trueup.simulator.errors import ProfileError
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
 
 __all__ = ["FaultsPart", "LoadPlan", "ReadsPart", "load_names", "load_plan", "with_changes"]
 
-_CATALOGUE: Final = resources.files("scenarios").joinpath("catalogue")
+_CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _PREFIX: Final = "load-"
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]

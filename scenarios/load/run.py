@@ -23,17 +23,17 @@ from typing import Final
 
 import msgspec
 
-from reports.records import FleetDeclared, Hook, LoadResult, OutcomeRange
-from scenarios.embedded import die_with_parent
-from scenarios.errors import CouldNotTell, OwnError, UsageProblem
-from scenarios.load.child import ChildPlan, Line, Report, encode
-from scenarios.load.collect import collect, load_result, read_lines
-from scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
-from scenarios.load.machine import lost_share
-from scenarios.load.plan import LoadPlan
-from scenarios.load.station import INGEST
-from scenarios.load.verdict import judged
-from simulator.delivery import BodyForm, HttpForm
+from trueup.reports.journal.records import FleetDeclared, Hook, LoadResult, OutcomeRange
+from trueup.scenarios.embedded.process import die_with_parent
+from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
+from trueup.scenarios.load.aggregate import collect, load_result, read_lines
+from trueup.scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
+from trueup.scenarios.load.generator import INGEST
+from trueup.scenarios.load.messages import ChildPlan, Line, Report, encode
+from trueup.scenarios.load.noise import lost_share
+from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.load.verdict import judged
+from trueup.simulator.delivery import BodyForm, HttpForm
 
 __all__ = ["LOAD_FILE", "Locust", "Progress", "ReadsFrom", "run_load"]
 

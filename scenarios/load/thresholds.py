@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from reports.facts import LoadThreshold
-from reports.figures import error_share
-from reports.histogram import Histogram
-from reports.records import LoadResult
-from reports.window import per_second
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.metrics.histogram import Histogram
+from trueup.reports.metrics.load_metrics import error_share
+from trueup.reports.metrics.measurement_window import per_second
+from trueup.reports.results import LoadThreshold
 
 __all__ = ["THRESHOLDS", "check_thresholds", "percentile_ms"]
 

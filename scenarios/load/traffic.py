@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from reports.records import FleetDeclared
-from scenarios.load.plan import LoadPlan
-from simulator.fleet import Fleet
-from simulator.profile import load_profile
-from simulator.reactor import Schedule
+from trueup.reports.journal.records import FleetDeclared
+from trueup.scenarios.load.plan import LoadPlan
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.reactor import Schedule
 
 __all__ = ["LOAD_FLEET", "arrivals_per_second", "load_fleet"]
 

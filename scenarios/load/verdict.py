@@ -4,7 +4,7 @@ A generator whose loop had no time left has measured itself: such a run never pa
 that took the core away, or a loop that was late although it had time, makes a run noisy. Noise
 only ever makes times and rates worse: a run that kept its limits in spite of it kept them, one
 that missed a limit on a time or a rate could not be told, one that missed another missed it. The
-exit status that follows is `reports.verdicts.load_status`.
+exit status that follows is `trueup.reports.verdicts.load_status`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
-from reports.records import LoadResult
-from scenarios.load.machine import NOISY
-from scenarios.load.thresholds import check_thresholds, percentile_ms
+from trueup.reports.journal.records import LoadResult
+from trueup.scenarios.load.noise import NOISY
+from trueup.scenarios.load.thresholds import check_thresholds, percentile_ms
 
 __all__ = ["BUSY", "judged"]
 

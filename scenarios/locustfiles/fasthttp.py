@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from locust import FastHttpUser, task
 
-from scenarios.locustfiles.books import Books
+from trueup.scenarios.locustfiles.delivery_tracker import Books
 
 BOOKS = Books.of_this_run()
 

@@ -27,10 +27,18 @@ import msgspec
 from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
-from scenarios.load.child import Announced, ChildPlan, Line, Report, decode_plan, encode, write_line
-from scenarios.load.station import Station
-from scenarios.locustfiles.bulk import add_failures, add_requests
-from simulator.reactor import System
+from trueup.scenarios.load.generator import Station
+from trueup.scenarios.load.messages import (
+    Announced,
+    ChildPlan,
+    Line,
+    Report,
+    decode_plan,
+    encode,
+    write_line,
+)
+from trueup.scenarios.locustfiles.batched_stats import add_failures, add_requests
+from trueup.simulator.reactor import System
 
 PLAN: Final = "trueup-plan"
 LINES: Final = "trueup-lines"

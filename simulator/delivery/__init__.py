@@ -4,12 +4,12 @@ A driver answers for each event: accepted, refused, or unknown, where the answer
 It retries with the same bytes, so with the same ids; it never calls a lost answer a loss.
 """
 
-from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
-from simulator.delivery.command import CommandDriver, CommandForm
-from simulator.delivery.forms import BodyForm, FieldMap, HttpForm
-from simulator.delivery.http import HttpDriver
-from simulator.delivery.outcomes import BatchOutcome, Driver
-from simulator.delivery.retry import RetryPolicy
+from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from trueup.simulator.delivery.command import CommandDriver, CommandForm
+from trueup.simulator.delivery.forms import BodyForm, FieldMap, HttpForm
+from trueup.simulator.delivery.http import HttpDriver
+from trueup.simulator.delivery.outcomes import BatchOutcome, Driver
+from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = [
     "Answer",

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from reports.facts import Outcome
-from reports.records import OutcomeRange
-from simulator.delivery.outcomes import whole
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import Outcome
+from trueup.simulator.delivery.outcomes import whole
 
 __all__ = ["Answer", "AnswerRule", "Kind", "read_answer", "retry_after_s", "was_answered"]
 

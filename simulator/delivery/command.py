@@ -20,11 +20,11 @@ from typing import Final
 
 import msgspec
 
-from reports.facts import EventOutcome, Json, Outcome
-from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
-from simulator.delivery.forms import FieldMap
-from simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
-from simulator.delivery.retry import RetryPolicy
+from trueup.reports.results import EventOutcome, Json, Outcome
+from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from trueup.simulator.delivery.forms import FieldMap
+from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["CommandDriver", "CommandForm"]
 

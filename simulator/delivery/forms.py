@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
-from reports.facts import Json
-from simulator.delivery.answers import AnswerRule
-from simulator.delivery.retry import RetryPolicy
-from simulator.field_map import FieldMap
+from trueup.reports.results import Json
+from trueup.simulator.delivery.answers import AnswerRule
+from trueup.simulator.delivery.retry import RetryPolicy
+from trueup.simulator.field_map import FieldMap
 
 __all__ = ["CONTENT_TYPE", "BodyForm", "FieldMap", "HttpForm", "encode_events", "encode_ndjson"]
 

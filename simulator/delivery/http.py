@@ -13,12 +13,12 @@ from typing import Final
 
 import aiohttp
 
-from reports.facts import EventOutcome, Json, Outcome
-from reports.records import OutcomeRange
-from simulator.delivery.answers import Answer, Kind, read_answer, retry_after_s
-from simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
-from simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
-from simulator.delivery.retry import RetryPolicy
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import EventOutcome, Json, Outcome
+from trueup.simulator.delivery.answers import Answer, Kind, read_answer, retry_after_s
+from trueup.simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
+from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["HttpDriver"]
 

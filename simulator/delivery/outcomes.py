@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reports.facts import EventOutcome, Json, Outcome
-from reports.records import OutcomeRange
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import EventOutcome, Json, Outcome
 
 __all__ = ["BatchOutcome", "Driver", "settle_after_loss", "shifted", "whole"]
 

@@ -5,8 +5,8 @@ for every event whether it was accepted, refused or left unknown. It imports nei
 nor gevent: whoever embeds it hands in the sockets, the poller and a way to yield.
 """
 
-from simulator.reactor.address import Address, address_of
-from simulator.reactor.bodies import (
+from trueup.simulator.reactor.address import Address, address_of
+from trueup.simulator.reactor.bodies import (
     Batch,
     BodySource,
     FixedBodies,
@@ -14,10 +14,16 @@ from simulator.reactor.bodies import (
     Reads,
     request_head,
 )
-from simulator.reactor.engine import Engine, Lane, Limits, System
-from simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
-from simulator.reactor.recorder import Recorder, Second, merge_ranges
-from simulator.reactor.schedule import AS_FAST_AS_POSSIBLE, SHAPES, Schedule, Shape, ShapeError
+from trueup.simulator.reactor.engine import Engine, Lane, Limits, System
+from trueup.simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
+from trueup.simulator.reactor.recorder import Recorder, Second, merge_ranges
+from trueup.simulator.reactor.schedule import (
+    AS_FAST_AS_POSSIBLE,
+    SHAPES,
+    Schedule,
+    Shape,
+    ShapeError,
+)
 
 __all__ = [
     "AS_FAST_AS_POSSIBLE",

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 
-from reports.records import OutcomeRange
-from simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
-from simulator.reactor.address import Address, address_of
+from trueup.reports.journal.records import OutcomeRange
+from trueup.simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
+from trueup.simulator.reactor.address import Address, address_of
 
 __all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "request_head"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Final, NoReturn
 
-from simulator.reactor.bodies import Batch, Buffer
-from simulator.reactor.http1 import ResponseParser
-from simulator.reactor.lane import Lane
-from simulator.reactor.tls import TlsSocket
+from trueup.simulator.reactor.bodies import Batch, Buffer
+from trueup.simulator.reactor.http1 import ResponseParser
+from trueup.simulator.reactor.lane import Lane
+from trueup.simulator.reactor.tls import TlsSocket
 
 __all__ = ["Connection", "Endpoint", "State"]
 

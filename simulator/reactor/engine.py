@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from simulator.reactor.address import Address
-from simulator.reactor.connection import Connection, Endpoint, State
-from simulator.reactor.http1 import HttpProtocolError, Response
-from simulator.reactor.lane import Lane
+from trueup.simulator.reactor.address import Address
+from trueup.simulator.reactor.connection import Connection, Endpoint, State
+from trueup.simulator.reactor.http1 import HttpProtocolError, Response
+from trueup.simulator.reactor.lane import Lane
 
 __all__ = ["Engine", "Lane", "Limits", "System"]
 

@@ -11,19 +11,19 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from reports.facts import Outcome
-from reports.records import OutcomeRange
-from simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
-from simulator.delivery.outcomes import settle_after_loss, shifted, whole
-from simulator.delivery.retry import RetryPolicy
-from simulator.reactor.address import Address
-from simulator.reactor.bodies import Batch, BodySource
-from simulator.reactor.http1 import Response
-from simulator.reactor.recorder import Recorder
-from simulator.reactor.schedule import Schedule
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import Outcome
+from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
+from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
+from trueup.simulator.delivery.retry import RetryPolicy
+from trueup.simulator.reactor.address import Address
+from trueup.simulator.reactor.bodies import Batch, BodySource
+from trueup.simulator.reactor.http1 import Response
+from trueup.simulator.reactor.recorder import Recorder
+from trueup.simulator.reactor.schedule import Schedule
 
 if TYPE_CHECKING:
-    from simulator.reactor.connection import Connection
+    from trueup.simulator.reactor.connection import Connection
 
 __all__ = ["NEVER", "Lane"]
 

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from reports.facts import Outcome
-from reports.histogram import Histogram
-from reports.records import OutcomeRange
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.metrics.histogram import Histogram
+from trueup.reports.results import Outcome
 
 __all__ = ["Recorder", "Second", "merge_ranges"]
 

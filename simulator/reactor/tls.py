@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from simulator.reactor.address import Address
+from trueup.simulator.reactor.address import Address
 
 __all__ = ["TlsSocket", "context"]
 

@@ -4,6 +4,6 @@ It measures and shows; it changes nothing. Floats are welcome here: no figure of
 flows back into an event.
 """
 
-from simulator.realism.measures import Figure, Measured, measure
+from trueup.simulator.realism.measures import Figure, Measured, measure
 
 __all__ = ["Figure", "Measured", "measure"]

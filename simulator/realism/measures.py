@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from simulator.batch import Columns
-from simulator.channels import ARCHETYPES
-from simulator.realism.series import Floats, entropy, haar, hill, idc, jsd, ks, slope, top_share
-from simulator.sizes import NETWORKS
-from simulator.words import Ints
+from trueup.simulator.batch import Columns
+from trueup.simulator.model.on_off_sources import ARCHETYPES
+from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.random.random_words import Ints
+from trueup.simulator.realism.series import (
+    Floats,
+    entropy,
+    haar,
+    hill,
+    idc,
+    jsd,
+    ks,
+    slope,
+    top_share,
+)
 
 if TYPE_CHECKING:
-    from simulator.fleet import Fleet
+    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Figure", "Measured", "measure"]
 

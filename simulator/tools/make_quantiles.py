@@ -1,6 +1,6 @@
 """Make `simulator/data/quantiles.npz`: the integer tables of the default profile.
 
-    python -m simulator.tools.make_quantiles
+    python -m trueup.simulator.tools.make_quantiles
 
 The standard normal quantiles come from scipy; everything else follows from them with `decimal`.
 """
@@ -14,15 +14,15 @@ from unittest import mock
 import numpy as np
 from scipy.special import ndtri
 
-from simulator import exact
-from simulator.profile import load_profile
-from simulator.sizes import lognormal_laws, size_laws
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.model.sizes import lognormal_laws, size_laws
+from trueup.simulator.random import quantiles
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    cells = exact.BODY_CELLS
+    cells = quantiles.BODY_CELLS
     over = (cells - np.arange(cells + 1)) / cells
     half = 0.5 / cells / cells
     body = np.clip(over, half, 1 - half)
@@ -32,14 +32,14 @@ def main() -> None:
         for name, tail in (("normal-body", body), ("normal-top", top))
     }
     profile = load_profile("default")
-    with mock.patch.object(exact, "_committed", lambda: tables):
+    with mock.patch.object(quantiles, "_committed", lambda: tables):
         for law in size_laws(profile):
             name = "body-tail " + " ".join(str(v.normalize()) for v in law[:4]) + f" {law[4]}"
-            tables[name] = exact.body_tail(*law)
+            tables[name] = quantiles.body_tail(*law)
         for median, sigma, count in lognormal_laws(profile):
             name = f"lognormal {median.normalize()} {sigma.normalize()} {count}"
-            tables[name] = exact.lognormal(median, sigma, count)
-    with zipfile.ZipFile(exact.DATA / "quantiles.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            tables[name] = quantiles.lognormal(median, sigma, count)
+    with zipfile.ZipFile(quantiles.DATA / "quantiles.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, table in sorted(tables.items()):
             content = io.BytesIO()
             np.lib.format.write_array(content, table, allow_pickle=False)

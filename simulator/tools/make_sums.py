@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from simulator.exact import DATA
+from trueup.simulator.random.quantiles import DATA
 
 __all__ = ["main"]
 

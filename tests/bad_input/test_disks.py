@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from reports.errors import JournalWriteError
-from reports.journal import JournalWriter, read_journal
-from reports.records import Exchange, Header
-from scenarios.cli import main
-from scenarios.parts import Bench
 from tests.reports import factory
+from trueup.reports.errors import JournalWriteError
+from trueup.reports.journal.records import Exchange, Header
+from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.scenarios.cli import main
+from trueup.scenarios.run.phases import Bench
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_full_disk_ends_a_run_with_its_own_letter(
 ) -> None:
     """Status 4 and how far the journal reaches, though neither footer nor report fits any more;
     judging it again says that it was cut short, not that its verdicts differ."""
-    monkeypatch.setattr("scenarios.conduct.run_checks_part", FullDisk())
+    monkeypatch.setattr("trueup.scenarios.run.orchestrator.run_checks_part", FullDisk())
     monkeypatch.setenv("T_PUBLIC", "public-key")
     monkeypatch.setenv("T_PRIVATE", "private-key")
     file = tmp_path / "t.toml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.cli import main
+from trueup.scenarios.cli import main
 
 ROW = {
     "log_network": "isp",

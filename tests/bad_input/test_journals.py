@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from reports.facts import ExitStatus
-from reports.journal import read_journal
-from reports.model import build_report
-from scenarios.cli import main
-from scenarios.cli.report import FORMATS
 from tests.reports import factory
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.model import build_report
+from trueup.reports.results import ExitStatus
+from trueup.scenarios.cli import main
+from trueup.scenarios.cli.report import FORMATS
 
 LOAD = b'{"kind":"load","scenario":"s","engine":"e","shape":"c","duration_s":1.0'
 EXCHANGE = b'{"kind":"exchange","n":1,"method":"GET","path":"/","at":"","body":'

@@ -13,12 +13,13 @@ from typing import Any
 
 import aiohttp
 
-from conformance.runner import RunOutcome, checks_for, run_checks
-from conformance.target import load_target
-from conformance.target_values import Target
-from reports.facts import EXIT_STATUS, EventOutcome, Json, Outcome
-from reports.journal import JournalWriter
-from reports.records import SCHEMA, Header
+from trueup.conformance.runner import RunOutcome, run_checks
+from trueup.conformance.selection import checks_for
+from trueup.conformance.target.load import load_target
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.records import SCHEMA, Header
+from trueup.reports.journal.storage import JournalWriter
+from trueup.reports.results import EXIT_STATUS, EventOutcome, Json, Outcome
 
 CLAIMS = (
     "residential",
@@ -45,7 +46,16 @@ CLAIMS = (
 @contextlib.contextmanager
 def started(*options: str) -> Iterator[dict[str, Any]]:
     """Start the reference with control hooks; gives what it says of itself."""
-    command = [sys.executable, "-m", "reference", "serve", "--port", "0", "--json", "--control"]
+    command = [
+        sys.executable,
+        "-m",
+        "trueup.reference",
+        "serve",
+        "--port",
+        "0",
+        "--json",
+        "--control",
+    ]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout is not None

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from conformance.ports import SentTraffic, Slice
-from reports.facts import CellKey, Counts, HourKey, Json, Outcome
+from trueup.conformance.ports import SentTraffic, Slice
+from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
 
 Event = Mapping[str, Json]
 

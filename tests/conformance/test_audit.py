@@ -7,17 +7,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from conformance import asks
-from conformance.laws.audit import ANY_LOG, CHECKS, closed_summaries
-from conformance.model import Ask, Check
-from conformance.runner import RunOutcome
-from conformance.verdicts import judge_all
-from reports.facts import Verdict
-from reports.journal import read_journal
-from reports.records import Delivered, Exchange, Hook
 from tests.conformance.embedded import PlainIngest, judged, started, target_of
-from tests.conformance.facts_of import NOW, Story, summary, user
-from tests.conformance.test_traffic import events_of
+from tests.conformance.observations_of import NOW, Story, summary, user
+from tests.conformance.test_reconciliation import events_of
+from trueup.conformance import requests
+from trueup.conformance.checks.audit import ANY_LOG, CHECKS, closed_summaries
+from trueup.conformance.checks.check import Check
+from trueup.conformance.checks.evaluate import judge_all
+from trueup.conformance.requests import Ask
+from trueup.conformance.runner import RunOutcome
+from trueup.reports.journal.records import Delivered, Exchange, Hook
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import Verdict
 
 
 async def audited(folder: Path, *options: str) -> RunOutcome:
@@ -74,7 +75,7 @@ def looked(check: Check, *, logs: int, summaries_of: str = "2025-04-09 00:00:00"
                 pass
     story.told(closed_summaries(scene, user("comb")), row)
     for ask in check.follow(story.facts, "open"):
-        if ask.path == asks.logs(user("comb")).path:
+        if ask.path == requests.logs(user("comb")).path:
             story.told(ask)
     return story
 

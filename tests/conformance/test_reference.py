@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance.judge import disagreements, judge_journal
-from reports.facts import ExitStatus, Verdict
-from reports.journal import read_journal
 from tests.conformance.embedded import judged, started, target_of
+from trueup.conformance.judge import disagreements, judge_journal
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import ExitStatus, Verdict
 
 
 @pytest.mark.slow

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.errors import BadSelection
-from conformance.runner import checks_for
-from reports.facts import ExitStatus
-from tests.conformance.test_trouble import target_at
+from tests.conformance.test_unusable_responses import target_at
+from trueup.conformance.errors import BadSelection
+from trueup.conformance.selection import checks_for
+from trueup.reports.results import ExitStatus
 
 READ_ONLY = target_at("http://127.0.0.1:1/1.0")
 

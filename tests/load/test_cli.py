@@ -11,14 +11,14 @@ import jsonschema
 import msgspec
 import pytest
 
-from reports.journal import JournalWriter, read_journal
-from reports.model import build_report
-from reports.records import LoadResult
-from reports.result import result_schema
-from scenarios.cli import main
-from scenarios.conduct import Conducted
-from scenarios.load.plan import load_names, load_plan
 from tests.reports import factory
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.model import build_report
+from trueup.reports.renderers.result import result_schema
+from trueup.scenarios.cli import main
+from trueup.scenarios.load.plan import load_names, load_plan
+from trueup.scenarios.run.orchestrator import Conducted
 
 TARGET = """
 name = "far"
@@ -215,7 +215,7 @@ def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: object)
     """Let the load be one that was made before."""
     report = build_report(read_journal(earlier(folder, **parts)))
     done = Conducted(folder=folder, report=report)
-    monkeypatch.setattr("scenarios.cli.load.watched", lambda order, quiet: done)
+    monkeypatch.setattr("trueup.scenarios.cli.load.watched", lambda order, quiet: done)
 
 
 def test_the_comparison_is_in_the_json(capsys, tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.facts import Outcome
-from simulator.delivery import (
+from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
+from tests.load.sink import Sink, answer, ndjson, read_request, serving
+from trueup.reports.results import Outcome
+from trueup.simulator.delivery import (
     AnswerRule,
     BodyForm,
     CommandDriver,
@@ -22,8 +24,6 @@ from simulator.delivery import (
     RetryPolicy,
     read_answer,
 )
-from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
-from tests.load.sink import Sink, answer, ndjson, read_request, serving
 
 QUICK = RetryPolicy(first_s=0.001, most_s=0.01, attempts=12)
 EVENTS = [{"log_id": f"event-{n}", "log_total_bytes": n, "country_id": "gb"} for n in range(25)]

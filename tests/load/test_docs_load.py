@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from scenarios.cli.load import command
-from scenarios.load.carry import LIMIT_STEP_S
-from scenarios.load.limit import MOST_STEPS, RESOLUTION
-from scenarios.load.plan import LoadPlan, load_names, load_plan
-from scenarios.load.run import WORKERS_S
-from scenarios.load.thresholds import THRESHOLDS
-from simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES
+from trueup.scenarios.cli.load import command
+from trueup.scenarios.load.capacity_search import MOST_STEPS, RESOLUTION
+from trueup.scenarios.load.execute import LIMIT_STEP_S
+from trueup.scenarios.load.plan import LoadPlan, load_names, load_plan
+from trueup.scenarios.load.run import WORKERS_S
+from trueup.scenarios.load.thresholds import THRESHOLDS
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES
 
 PAGE = Path("docs/load.md").read_text(encoding="utf-8")
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from reports.journal import read_journal
-from reports.records import Hook, LoadResult
-from scenarios.conduct import Order, conduct
-from scenarios.embedded import embedded_reference
-from scenarios.embedded_target import key_environment, target_file
-from scenarios.restart import restart_door
-from scenarios.scenario import LoadPart, Scenario
+from trueup.reports.journal.records import Hook, LoadResult
+from trueup.reports.journal.storage import read_journal
+from trueup.scenarios.embedded.process import embedded_reference
+from trueup.scenarios.embedded.restart import restart_door
+from trueup.scenarios.embedded.target import key_environment, target_file
+from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.scenario import LoadPart, Scenario
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(tmp_pat
         embedded_reference(data=tmp_path / "data", options=("--control",)) as reference,
         restart_door(reference.restart) as door,
     ):
-        script = f"exec {sys.executable} -m scenarios.restart {door}\n"
+        script = f"exec {sys.executable} -m trueup.scenarios.embedded.restart {door}\n"
         (tmp_path / "restart.sh").write_text(script)
         target = tmp_path / "target.toml"
         text = target_file(reference.serving, requests=5000)

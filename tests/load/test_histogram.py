@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.histogram import Histogram, bucket_bounds, bucket_of
+from trueup.reports.metrics.histogram import Histogram, bucket_bounds, bucket_of
 
 values = st.lists(st.integers(1, 2**52), min_size=1, max_size=300)
 

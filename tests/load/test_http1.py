@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.reactor.http1 import HttpProtocolError, ResponseParser
+from trueup.simulator.reactor.http1 import HttpProtocolError, ResponseParser
 
 bodies = st.binary(max_size=200)
 

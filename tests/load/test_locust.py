@@ -14,17 +14,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.facts import ExitStatus, Outcome
-from reports.records import Hook
-from reports.verdicts import load_status
-from scenarios.errors import UsageProblem
-from scenarios.load.carry import Errand, calibrate, carry_out
-from scenarios.load.plan import load_plan, with_changes
-from scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
-from scenarios.load.traffic import load_fleet
-from simulator.delivery import AnswerRule, HttpForm
 from tests.load.chaos_proxy import FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, serving
+from trueup.reports.journal.records import Hook
+from trueup.reports.results import ExitStatus, Outcome
+from trueup.reports.verdicts import load_status
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.execute import Errand, calibrate, carry_out
+from trueup.scenarios.load.plan import load_plan, with_changes
+from trueup.scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
+from trueup.scenarios.load.traffic import load_fleet
+from trueup.simulator.delivery import AnswerRule, HttpForm
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from simulator.fleet import Fleet
-from simulator.profile import load_profile
-from simulator.totals import totals
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import load_profile
+from trueup.simulator.totals import totals
 
 
 def test_no_event_is_lost_where_two_entries_of_the_pool_share_a_name():

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scenarios.errors import UsageProblem
-from scenarios.load.plan import load_names, load_plan, with_changes
-from scenarios.load.traffic import arrivals_per_second, load_fleet
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.plan import load_names, load_plan, with_changes
+from trueup.scenarios.load.traffic import arrivals_per_second, load_fleet
 
 ASKED_FOR = {
     "steady",

@@ -7,10 +7,12 @@ import time
 
 import pytest
 
-from reports.facts import Outcome
-from reports.histogram import Histogram, bucket_bounds
-from simulator.delivery import AnswerRule, BodyForm, FieldMap, HttpForm, RetryPolicy
-from simulator.reactor import (
+from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
+from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
+from trueup.reports.metrics.histogram import Histogram, bucket_bounds
+from trueup.reports.results import Outcome
+from trueup.simulator.delivery import AnswerRule, BodyForm, FieldMap, HttpForm, RetryPolicy
+from trueup.simulator.reactor import (
     Address,
     Engine,
     FleetBodies,
@@ -24,8 +26,6 @@ from simulator.reactor import (
     merge_ranges,
     request_head,
 )
-from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
-from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
 
 QUICK = RetryPolicy(first_s=0.001, most_s=0.01, total_s=20)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Schedule, Shape, ShapeError
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Schedule, Shape, ShapeError
 
 
 def planned(shape: Shape, **parts) -> np.ndarray:

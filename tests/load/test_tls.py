@@ -7,11 +7,11 @@ import ssl
 import pytest
 import trustme
 
-from reports.facts import Outcome
-from simulator.reactor import tls
 from tests.load.chaos_proxy import FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, serving
 from tests.load.test_reactor import QUICK, by_outcome, loaded
+from trueup.reports.results import Outcome
+from trueup.simulator.reactor import tls
 
 
 @pytest.fixture

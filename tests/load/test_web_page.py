@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.facts import Outcome
-from scenarios.load.run import Locust, run_load
 from tests.load.sink import Sink, serving
 from tests.load.test_locust import form, ids, planned
+from trueup.reports.results import Outcome
+from trueup.scenarios.load.run import Locust, run_load
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from reference.api.app import build_app
-from reference.api.context import Context
-from reference.api.limits import RateLimiter
-from reference.seams import Seams
-from reference.store.store import Store
-from reference.times import format_instant
+from trueup.reference.api.app import build_app
+from trueup.reference.api.context import Context
+from trueup.reference.api.limits import RateLimiter
+from trueup.reference.behaviour import Seams
+from trueup.reference.store.store import Store
+from trueup.reference.times import format_instant
 
 Json = dict[str, Any]
 USER = "/1.0/public/user/"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from reference.api import ingestion
-from reference.api.app import build_app
-from reference.errors import StartProblem
-from reference.seams import Seams
-from reference.store.store import Store
-from reference.times import DAY_US, HOUR_US, SECOND_US, ceil_day, floor_day, format_instant
 from tests.reference.served import Served, event, ndjson, serving
+from trueup.reference.api import ingestion
+from trueup.reference.api.app import build_app
+from trueup.reference.behaviour import Seams
+from trueup.reference.errors import StartProblem
+from trueup.reference.store.store import Store
+from trueup.reference.times import DAY_US, HOUR_US, SECOND_US, ceil_day, floor_day, format_instant
 
 
 @pytest.fixture

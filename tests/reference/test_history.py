@@ -11,14 +11,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference.amounts import join
-from reference.seams import Seams
-from reference.store.record import record
-from reference.store.schema import prepare
-from reference.store.tenants import ensure_tenants
-from reference.store.upkeep import maintain
-from reference.times import DAY_US, HOUR_US, day_of, format_instant, parse_instant
 from tests.reference.served import event, ndjson
+from trueup.reference.amounts import join
+from trueup.reference.behaviour import Seams
+from trueup.reference.store.maintenance import maintain
+from trueup.reference.store.record import record
+from trueup.reference.store.schema import prepare
+from trueup.reference.store.tenants import ensure_tenants
+from trueup.reference.times import DAY_US, HOUR_US, day_of, format_instant, parse_instant
 
 START = 20_000 * DAY_US
 

@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from reference.graph import PRESETS
-from reference.store.money import KINDS
-from reference.zoo import FAULTS, VARIANTS
 from tests.reference.served import USER, event, ndjson
+from trueup.reference.graph import PRESETS
+from trueup.reference.mutants import FAULTS, VARIANTS
+from trueup.reference.store.money import KINDS
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "reference"]
+COMMAND = [sys.executable, "-m", "trueup.reference"]
 
 
 @contextmanager

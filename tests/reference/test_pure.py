@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.amounts import join, split
-from reference.errors import Problem
-from reference.events import FUTURE_LIMIT_US, Refusal, admit, fold_hostname, read_line
-from reference.graph import INTERVALS, Point, bucket_start, pieces, points, preset_window
-from reference.query import Between, Equal, Like, parse_flag, parse_query
-from reference.resources import RESOURCES
-from reference.retention import DayRow, consolidate_before, merge, purge_before, visible_from
-from reference.times import (
+from tests.reference.served import event, ndjson
+from trueup.reference.amounts import join, split
+from trueup.reference.errors import Problem
+from trueup.reference.events import FUTURE_LIMIT_US, Refusal, admit, fold_hostname, read_line
+from trueup.reference.graph import INTERVALS, Point, bucket_start, pieces, points, preset_window
+from trueup.reference.query import Between, Equal, Like, parse_flag, parse_query
+from trueup.reference.resources import RESOURCES
+from trueup.reference.retention import DayRow, consolidate_before, merge, purge_before, visible_from
+from trueup.reference.times import (
     DAY_US,
     HOUR_US,
     MINUTE_US,
@@ -27,7 +28,6 @@ from reference.times import (
     next_month,
     parse_instant,
 )
-from tests.reference.served import event, ndjson
 
 INSTANTS = st.integers(-62_000_000_000, 250_000_000_000).map(lambda seconds: seconds * SECOND_US)
 NOW = parse_instant("2026-03-15 10:30:00")[0]

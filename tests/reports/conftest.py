@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.model import RunReport, build_report
 from tests.reports import factory
+from trueup.reports.model import RunReport, build_report
 
 
 @pytest.fixture

@@ -9,20 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from reports.facts import (
-    CheckResult,
-    Counterexample,
-    Difference,
-    Impact,
-    LoadThreshold,
-    Outcome,
-    Reading,
-    TieOut,
-    Verdict,
-)
-from reports.histogram import Histogram
-from reports.journal import Journal, JournalWriter, read_journal
-from reports.records import (
+from trueup.reports.journal.records import (
     SCHEMA,
     Delivered,
     Exchange,
@@ -35,6 +22,19 @@ from reports.records import (
     Record,
     Result,
     TieOutSeen,
+)
+from trueup.reports.journal.storage import Journal, JournalWriter, read_journal
+from trueup.reports.metrics.histogram import Histogram
+from trueup.reports.results import (
+    CheckResult,
+    Counterexample,
+    Difference,
+    Impact,
+    LoadThreshold,
+    Outcome,
+    Reading,
+    TieOut,
+    Verdict,
 )
 
 __all__ = ["HOSTILE", "PASSES", "RESULTS", "journal", "load_result", "records"]

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.compare import Trend, bootstrap_difference, compare, comparison_text
-from reports.errors import NotComparable
-from reports.facts import CheckResult, ExitStatus, Verdict
-from reports.model import RunReport, build_report
-from reports.records import LoadResult
 from tests.reports.factory import PASSES, journal, load_result
+from trueup.reports.compare import Trend, bootstrap_difference, compare, comparison_text
+from trueup.reports.errors import NotComparable
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.results import CheckResult, ExitStatus, Verdict
 
 
 def run(

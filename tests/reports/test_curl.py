@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.curl import curl_script
-from reports.model import RunReport
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.curl import curl_script
 
 FAKE_CURL = """#!/bin/sh
 for argument in "$@"; do printf '%s\\n' "$argument" >> "$CALLS"; done

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reports.compare import FLOOR
-from reports.curl import KEY_VARIABLES
-from reports.exports import CSV_COLUMNS
-from reports.facts import Verdict
-from reports.html import LIMITS
-from reports.writer import RUN_FILES
-from scenarios.cli.report import FORMATS
+from trueup.reports.compare import FLOOR
+from trueup.reports.renderers.curl import KEY_VARIABLES
+from trueup.reports.renderers.exports import CSV_COLUMNS
+from trueup.reports.renderers.html import LIMITS
+from trueup.reports.renderers.writer import RUN_FILES
+from trueup.reports.results import Verdict
+from trueup.scenarios.cli.report import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
 

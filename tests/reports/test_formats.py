@@ -12,16 +12,16 @@ import jsonschema
 import msgspec
 import pytest
 
-from reports.badge import render_badge
-from reports.ctrf import render_ctrf
-from reports.exports import CSV_COLUMNS, render_csv, render_prometheus
-from reports.markdown import markdown_text, render_markdown
-from reports.model import RunReport, build_report
-from reports.result import render_result, result_schema
-from scenarios.load.collect import with_reads
-from simulator.reactor import Second
 from tests.reports.factory import HOSTILE, PASSES, journal, load_result
 from tests.reports.golden import check_golden
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.badge import render_badge
+from trueup.reports.renderers.ctrf import render_ctrf
+from trueup.reports.renderers.exports import CSV_COLUMNS, render_csv, render_prometheus
+from trueup.reports.renderers.markdown import markdown_text, render_markdown
+from trueup.reports.renderers.result import render_result, result_schema
+from trueup.scenarios.load.aggregate import with_reads
+from trueup.simulator.reactor import Second
 
 KINDS = ["failing", "passing", "cut_short"]
 

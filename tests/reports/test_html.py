@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.facts import TieOut
-from reports.html import LIMITS, render_html
-from reports.model import RunReport, build_report
-from reports.records import Hook, TieOutSeen
 from tests.reports.factory import HOSTILE, PASSES, journal, load_result
+from trueup.reports.journal.records import Hook, TieOutSeen
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.html import LIMITS, render_html
+from trueup.reports.results import TieOut
 
 VOID = {"meta", "link", "br", "line", "polyline", "img", "input", "hr"}
 
@@ -195,7 +195,7 @@ def contrast(first: str, second: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_every_text_colour_reads_on_every_ground(scheme: int) -> None:
     """WCAG AA: at least 4.5 for text, on the page, on cards and on the verdict's wash."""
-    css = files("reports").joinpath("templates/style.css").read_text(encoding="utf-8")
+    css = files("trueup.reports").joinpath("templates/style.css").read_text(encoding="utf-8")
     block = re.findall(r":root \{(.*?)\}", css, flags=re.S)[scheme]
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
     for text in ("text", "soft", "good", "bad", "doubt", "quiet", "link"):

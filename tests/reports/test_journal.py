@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from reports.errors import JournalError
-from reports.facts import Outcome
-from reports.journal import JournalWriter, read_journal
-from reports.records import SCHEMA, Delivered, Exchange, Header, OutcomeRange
+from trueup.reports.errors import JournalError
+from trueup.reports.journal.records import SCHEMA, Delivered, Exchange, Header, OutcomeRange
+from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.results import Outcome
 
 HEADER = Header(
     trueup="0",

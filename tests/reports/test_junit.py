@@ -9,11 +9,11 @@ from xml.etree import ElementTree as Xml
 import msgspec
 import pytest
 
-from reports.facts import LoadThreshold
-from reports.junit import render_junit
-from reports.model import RunReport, build_report
 from tests.reports.factory import PASSES, journal, load_result
 from tests.reports.golden import check_golden
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.junit import render_junit
+from trueup.reports.results import LoadThreshold
 
 SUITE = "id package name hostname timestamp tests failures errors skipped time"
 ALLOWED: dict[str, tuple[set[str], list[str]]] = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reports.facts import ExitStatus, Verdict
-from reports.model import RunReport, Stage, build_report
 from tests.reports import factory
+from trueup.reports.model import RunReport, Stage, build_report
+from trueup.reports.results import ExitStatus, Verdict
 
 
 def test_failures_come_first_and_dependants_fold_under_their_root(failing: RunReport) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.figures import figures
-from reports.plots import percentile_plot, seconds_plot, ticks
 from tests.reports.factory import load_result
+from trueup.reports.metrics.load_metrics import figures
+from trueup.reports.renderers.plots import percentile_plot, seconds_plot, ticks
 
 
 def points(svg: str) -> list[tuple[float, float]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from reports.model import RunReport
-from reports.writer import RUN_FILES
-from scenarios.cli import main
-from scenarios.cli.report import FORMATS
 from tests.reports import factory
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.writer import RUN_FILES
+from trueup.scenarios.cli import main
+from trueup.scenarios.cli.report import FORMATS
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -137,7 +137,7 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_reader_that_leaves_early_is_no_fault_of_ours(failing: RunReport) -> None:
     """`trueup report … | head -1`: no traceback."""
-    command = [sys.executable, "-c", "from scenarios.cli import main; main()", "report"]
+    command = [sys.executable, "-c", "from trueup.scenarios.cli import main; main()", "report"]
     for form in ("html", "terminal"):
         with subprocess.Popen(
             [*command, str(failing.journal.parent), "--format", form],

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from reports.facts import LoadThreshold, Outcome, TieOut
-from reports.markdown import render_markdown
-from reports.model import RunReport, build_report
-from reports.records import Delivered, Hook, OutcomeRange, TieOutSeen
-from reports.terminal import law_lines, render_terminal
 from tests.reports.factory import PASSES, RESULTS, journal, load_result
 from tests.reports.golden import check_golden
+from trueup.reports.journal.records import Delivered, Hook, OutcomeRange, TieOutSeen
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.markdown import render_markdown
+from trueup.reports.renderers.terminal import law_lines, render_terminal
+from trueup.reports.results import LoadThreshold, Outcome, TieOut
 
 
 def screen(report: RunReport, *, encoding: str = "utf-8", width: int = 80) -> str:

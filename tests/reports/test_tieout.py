@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reports.facts import TieOut
-from reports.records import TieOutSeen
-from reports.tieout import pivot, worth_a_line
+from trueup.reports.journal.records import TieOutSeen
+from trueup.reports.metrics.tieout import pivot, worth_a_line
+from trueup.reports.results import TieOut
 
 
 def seen(

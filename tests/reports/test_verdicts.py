@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from reports.facts import CheckResult, ExitStatus, LoadThreshold, Verdict
-from reports.looks import VERDICTS
-from reports.verdicts import load_status, overall, tally
 from tests.reports.factory import load_result
+from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdict
+from trueup.reports.verdict_styles import VERDICTS
+from trueup.reports.verdicts import load_status, overall, tally
 
 
 def result(verdict: Verdict, check: str = "c") -> CheckResult:

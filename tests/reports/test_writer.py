@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.errors import ReportWriteError
-from reports.journal import read_journal
-from reports.model import RunReport
-from reports.writer import RUN_FILES, write_all, write_text
+from trueup.reports.errors import ReportWriteError
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.writer import RUN_FILES, write_all, write_text
 
 
 @pytest.fixture

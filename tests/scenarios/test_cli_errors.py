@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
-from conformance.errors import TargetFileError, TargetUnreachable
-from reports.errors import JournalError
-from scenarios.cli import main
-from scenarios.cli.errors import exit_status_of, letter
-from scenarios.errors import CouldNotTell, OwnError, UsageProblem
-from simulator.errors import SimulatorError
+from trueup.conformance.errors import TargetFileError, TargetUnreachable
+from trueup.reports.errors import JournalError
+from trueup.scenarios.cli import main
+from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
+from trueup.scenarios.exit_status import exit_status_of, letter
+from trueup.simulator.errors import SimulatorError
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_help_fits_an_80_column_terminal(
 def test_a_reader_that_leaves_early_is_no_verdict() -> None:
     """`trueup … | head`: no traceback, and never the status of a target that does not conform."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "scenarios", "fleet", "--events", "20000"],
+        [sys.executable, "-m", "trueup", "fleet", "--events", "20000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -95,7 +95,7 @@ def test_output_that_does_not_fit_is_told(arguments: list[str]) -> None:
     """A full disk behind the standard output: one line, status 4, no traceback."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "scenarios", *arguments],
+            [sys.executable, "-m", "trueup", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

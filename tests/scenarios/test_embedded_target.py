@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.target import load_target
-from scenarios.embedded import Serving, ServingTenant
-from scenarios.embedded_target import key_environment, target_file
+from trueup.conformance.target.load import load_target
+from trueup.scenarios.embedded.process import Serving, ServingTenant
+from trueup.scenarios.embedded.target import key_environment, target_file
 
 SERVING = Serving(
     url="http://127.0.0.1:4711/1.0",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reports.facts import CheckResult, Verdict
-from reports.matrix import FaultStatus
-from scenarios.prove import alarms, status_of
-from scenarios.trial import Trial
+from trueup.reports.renderers.kill_matrix import FaultStatus
+from trueup.reports.results import CheckResult, Verdict
+from trueup.scenarios.mutation.prove import alarms, status_of
+from trueup.scenarios.mutation.trial import Trial
 
 
 def result(law: str, verdict: Verdict) -> CheckResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scenarios.restart import knock, restart_door
+from trueup.scenarios.embedded.restart import knock, restart_door
 
 
 def test_a_knock_restarts_once_and_says_when_it_is_done() -> None:

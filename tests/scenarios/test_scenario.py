@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.errors import UsageProblem
-from scenarios.scenario import load_scenario, scenario_names
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.scenario import load_scenario, scenario_names
 
 
 @pytest.mark.parametrize("name", scenario_names())

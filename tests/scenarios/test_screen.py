@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.screen import remake
+from trueup.scenarios.screen import remake
 
 README = Path(__file__).parents[2] / "README.md"
 

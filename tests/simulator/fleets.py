@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from reports.facts import Json
-from simulator.fleet import Fleet
-from simulator.profile import load_profile
+from trueup.reports.results import Json
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import load_profile
 
 START = datetime(2025, 4, 1, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from scenarios.cli.fleet import command
 from tests.simulator.fleets import common
+from trueup.scenarios.cli.fleet import command
 
 
 def run(*arguments: str) -> Result:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from simulator.coverage import FACTORS, pairwise_rows
-from simulator.outcomes import OUTCOMES
-from simulator.places import places
-from simulator.sizes import NETWORKS
 from tests.simulator.fleets import common, fleet
+from trueup.simulator.model.coverage import FACTORS, pairwise_rows
+from trueup.simulator.model.geography import places
+from trueup.simulator.model.outcomes import OUTCOMES
+from trueup.simulator.model.sizes import NETWORKS
 
 PREFIXES = {(row.asn, row.prefix, row.country, row.city, NETWORKS[row.network]) for row in places()}
 ASN_TYPES = {(NETWORKS[row.network], row.asn): row.asn_type for row in places()}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reports.facts import CellKey, Counts, HourKey
-from simulator.disorder import Disorder, Kind, Plan, expected, plan
-from simulator.errors import FleetError
-from simulator.totals import add_row, totals
 from tests.simulator.fleets import fleet
+from trueup.reports.results import CellKey, Counts, HourKey
+from trueup.simulator.disorder import Disorder, Kind, Plan, expected, plan
+from trueup.simulator.errors import FleetError
+from trueup.simulator.totals import add_row, totals
 
 MUCH = Disorder(
     duplicates=20_000, late=50_000, skewed=60_000, malformed=20_000, late_by=300, skew_s=4000

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from simulator.errors import FleetError
-from simulator.fleet import Fleet
-from simulator.words import MODEL_VERSION, words
 from tests.simulator.fleets import START, common, fleet
+from trueup.simulator.errors import FleetError
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.random.random_words import MODEL_VERSION, words
 
 LOG_FIELDS = {
     "log_id", "customer_id", "proxy_user_id", "log_network", "log_protocol", "log_hostname",

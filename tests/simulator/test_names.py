@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.encode import can_lay_out
-from simulator.field_map import EVENT_KEYS, FieldMap
 from tests.simulator.fleets import common
+from trueup.simulator.encode import can_lay_out
+from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 
 FLEET = common()
 BEGIN = FLEET.coverage.count - 5

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator import exact
-from simulator.errors import DataError, ProfileError
-from simulator.fit import fit_file
-from simulator.fleet import Fleet
-from simulator.profile import GRADES, Profile, Value, load_profile
-from simulator.sizes import size_laws
-from simulator.tools.make_page import parameter_table
 from tests.simulator.fleets import START, fleet
+from trueup.simulator.errors import DataError, ProfileError
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import GRADES, Profile, Value, load_profile
+from trueup.simulator.model.sizes import size_laws
+from trueup.simulator.random import quantiles
+from trueup.simulator.realism.fit import fit_file
+from trueup.simulator.tools.make_page import parameter_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "fleet.md"
 
@@ -94,19 +94,19 @@ def _unique(path: Path, message: str) -> Path:
 def test_committed_tables_are_those_that_decimal_makes() -> None:
     """The tables are a cache, not a second truth; and the body is lognormal."""
     law = next(iter(size_laws(load_profile("default"))))
-    assert (exact.body_tail(*law) == exact._body_tail(*law)).all()
-    median = exact.lognormal(Decimal(60), Decimal("0.5"))
-    assert (median == exact._lognormal(Decimal(60), Decimal("0.5"), 1024)).all()
+    assert (quantiles.body_tail(*law) == quantiles._body_tail(*law)).all()
+    median = quantiles.lognormal(Decimal(60), Decimal("0.5"))
+    assert (median == quantiles._lognormal(Decimal(60), Decimal("0.5"), 1024)).all()
     assert 59 <= np.median(median) <= 61
 
 
 def test_a_changed_data_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet drawn from other data could not be drawn again."""
-    exact._sums()
+    quantiles._sums()
     (tmp_path / "hosts.csv").write_text("hostname,category\n")
-    monkeypatch.setattr(exact, "DATA", tmp_path)
+    monkeypatch.setattr(quantiles, "DATA", tmp_path)
     with pytest.raises(DataError, match="committed SHA-256"):
-        exact.data_bytes("hosts.csv")
+        quantiles.data_bytes("hosts.csv")
 
 
 def test_a_fit_finds_what_the_fleet_was_made_of(tmp_path: Path) -> None:

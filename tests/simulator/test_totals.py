@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.facts import CellKey, Counts, HourKey
-from simulator.fingerprint import blocks, combine, digest, fingerprint
-from simulator.totals import add_row, totals
 from tests.simulator.fleets import common, fleet
+from trueup.reports.results import CellKey, Counts, HourKey
+from trueup.simulator.fingerprint import blocks, combine, digest, fingerprint
+from trueup.simulator.totals import add_row, totals
 
 SPARSE = fleet(rate=200 / (6 * 86400), seed=3, customers=(5,))
 

@@ -6,8 +6,14 @@ import re
 
 import pytest
 
-from conformance.clauses import ClauseLevel, clause, clauses, load_clauses, read_clauses
-from conformance.errors import ConformanceError
+from trueup.conformance.contract.clauses import (
+    ClauseLevel,
+    clause,
+    clauses,
+    load_clauses,
+    read_clauses,
+)
+from trueup.conformance.errors import ConformanceError
 
 _GOOD = """
 [LOG-1]

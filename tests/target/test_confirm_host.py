@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.target import load_target
-from scenarios.conduct import confirm_host
-from scenarios.errors import UsageProblem
+from trueup.conformance.target.load import load_target
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.run.orchestrator import confirm_host
 
 _TEXT = """
 name = "mine"

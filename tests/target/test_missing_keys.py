@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.errors import TargetFileError
-from conformance.target import load_target
+from trueup.conformance.errors import TargetFileError
+from trueup.conformance.target.load import load_target
 
 
 def test_an_empty_file_names_each_missing_key_once(tmp_path: Path) -> None:

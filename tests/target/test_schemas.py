@@ -13,10 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from conformance import schemas
-from conformance.errors import ConformanceError
-from conformance.schema_check import compile_schema
-from conformance.schemas import ENDPOINTS, MOST_PROBLEMS, _fits, _validator, problems, schema
+from trueup.conformance.contract import schemas
+from trueup.conformance.contract.schema_check import compile_schema
+from trueup.conformance.contract.schemas import (
+    ENDPOINTS,
+    MOST_PROBLEMS,
+    _fits,
+    _validator,
+    problems,
+    schema,
+)
+from trueup.conformance.errors import ConformanceError
 
 _LOG: dict[str, Any] = {
     "log_id": "123e4567-e89b-12d3-a456-426614174000",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.traffic_expected import Expected
-from reports.facts import CellKey, Counts
+from trueup.conformance.reconciliation.expected import Expected
+from trueup.reports.results import CellKey, Counts
 
 _CELL = CellKey(1001, "user-1", "isp", "apple.com", "2025-04-01")
 _CLEAN = _CELL._replace(hostname="mozilla.org")

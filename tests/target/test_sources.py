@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conformance.claims import CLAIMS
-from conformance.clauses import load_clauses
-from conformance.reading_names import READINGS
-from conformance.readings import PROBES
+from trueup.conformance.contract.claims import CLAIMS
+from trueup.conformance.contract.clauses import load_clauses
+from trueup.conformance.contract.interpretations import READINGS
+from trueup.conformance.datasets.interpretation_probes import PROBES
 
 _ROOT = Path(__file__).parents[2]
 _OPEN_POINTS = (_ROOT / "docs" / "open-points.md").read_text("utf-8")
@@ -80,7 +80,7 @@ def test_readings_that_are_called_probed_have_a_probe() -> None:
 def test_no_claim_and_no_reading_is_without_effect() -> None:
     """What a target file may declare is looked at by a check, a probe or the runner."""
     folder = _ROOT / "conformance"
-    tables = {"claims.py", "reading_names.py", "targets_page.py", "target_check.py"}
+    tables = {"claims.py", "interpretations.py", "targets_page.py", "inspect.py"}
     files = [file for file in folder.rglob("*.py") if file.name not in tables]
     code = "\n".join(file.read_text("utf-8") for file in files)
     graphs = {f"{interval}-graph" for interval in ("minute", "hour", "month")}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.cli import main
-from scenarios.cli.target import EXAMPLES
+from trueup.scenarios.cli import main
+from trueup.scenarios.cli.target import EXAMPLES
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 _HANG_S = 30

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conformance.claims import GUIDE_CLAIMS
-from conformance.errors import TargetFileError
-from conformance.placeholders import fill
-from conformance.target import (
+from trueup.conformance.contract.claims import GUIDE_CLAIMS
+from trueup.conformance.errors import TargetFileError
+from trueup.conformance.target.load import (
     CommandIngest,
     HttpHook,
     HttpIngest,
@@ -22,6 +21,7 @@ from conformance.target import (
     load_target,
     outside_hosts,
 )
+from trueup.conformance.target.placeholders import fill
 
 _ENVIRON: Mapping[str, str] = MappingProxyType(
     {"A_PUBLIC": "pk-canary-1", "A_PRIVATE": "sk-canary-22", "INGEST": "ik-3", "PATH": "/bin"}

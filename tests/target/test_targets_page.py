@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.pages import put_between
-from conformance.target import levels, load_target
-from conformance.targets_page import PAGE, targets_reference
+from trueup.conformance.docgen.pages import put_between
+from trueup.conformance.docgen.targets_page import PAGE, targets_reference
+from trueup.conformance.target.load import levels, load_target
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = (_ROOT / PAGE).read_text("utf-8")
@@ -26,7 +26,7 @@ class _Everything(defaultdict[str, str]):
 
 
 def test_the_page_is_up_to_date() -> None:
-    """Otherwise: python -m conformance.targets_page"""
+    """Otherwise: python -m trueup.conformance.docgen.targets_page"""
     assert put_between(_PAGE, targets_reference()) == _PAGE
 
 

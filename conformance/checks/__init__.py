@@ -1,0 +1,1 @@
+"""The checks, one file a subject, and how their findings become verdicts."""

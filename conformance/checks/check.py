@@ -1,0 +1,67 @@
+"""What a check is: the requests that it makes and the function that evaluates their responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trueup.conformance.checks.finding import Finding
+from trueup.conformance.model import Scene
+from trueup.conformance.observed.observations import Facts
+from trueup.conformance.requests import Ask
+from trueup.reports.results import Impact
+
+__all__ = ["Check"]
+
+
+def _nothing(_scene: Scene, _stage: str) -> Sequence[Ask]:
+    return ()
+
+
+def _no_steps(_scene: Scene) -> Sequence[Ask]:
+    return ()
+
+
+def _no_more(_facts: Facts, _stage: str) -> Sequence[Ask]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """The code that tests one law in one way."""
+
+    name: str
+    law: str
+    title: str
+    """The law in one sentence."""
+    judge: Callable[[Facts], Finding]
+    """Pure: from what was done and seen to a finding."""
+    asks: Callable[[Scene, str], Sequence[Ask]] = _nothing
+    """What it wants to know at a stage; equal questions of several checks are asked once."""
+    follow: Callable[[Facts, str], Sequence[Ask]] = _no_more
+    """Questions that arise from the answers of the same stage (ids that only a search tells)."""
+    steps: Callable[[Scene], Sequence[Ask]] = _no_steps
+    """Requests made one after the other once stage `now` is read; recorded as stage `steps`."""
+    clauses: tuple[str, ...] = ()
+    level: int = 2
+    impact: Impact = Impact.COSMETIC
+    needed: int = 1
+    """Least evidence that could have refuted the law; below it the check says nothing."""
+    worlds: tuple[str, ...] = ()
+    refusable: bool = False
+    """Whether a target does right to refuse every event of the worlds."""
+    rests_on: tuple[str, ...] = ()
+    """Laws without which this check means nothing: where one fails, this is blocked by it."""
+    claim: str = ""
+    """Feature that must be claimed."""
+    lever: str = ""
+    """Hook that the check needs beside those of its level."""
+    fenced: bool = False
+    """Needs account figures that are read within a fence: see
+    `trueup.conformance.checks.snapshots`."""
+    timed: bool = False
+    """Whether the target's time plays a part; the evidence is then graded."""
+    eventual: bool = True
+    """A failure is looked at again after a pause, because views may lag."""
+    audit: bool = False
+    """Reads what is there already and plants nothing: for level 0."""

@@ -1,0 +1,142 @@
+"""The levers of a target: its clock, maintenance, money and restart, pulled as its file says.
+
+A hook that fails is a fact (`ok` false), not an exception: the caller decides what follows.
+Answers are recorded with keys struck out; the headers of a hook are never recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Mapping
+from typing import IO, Final
+
+import aiohttp
+import msgspec
+
+from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
+from trueup.conformance.target.placeholders import fill, fill_text
+from trueup.reports.journal.records import Hook
+from trueup.reports.results import Json
+
+__all__ = ["Levers"]
+
+ANSWER_KEPT: Final = 4096
+"""Characters of a hook's answer that are kept where it is not JSON."""
+
+_MOST_PRINTED: Final = 1 << 20
+"""Bytes of what a program prints that are read."""
+
+
+class Levers:
+    """Pulls the hooks of one target and records each pull."""
+
+    def __init__(self, target: Target, recorder: Recorder, clock: OurClock) -> None:
+        self._target = target
+        self._recorder = recorder
+        self._clock = clock
+
+    async def pull(
+        self,
+        name: str,
+        values: Mapping[str, Json],
+        *,
+        stage: str,
+        check: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Hook:
+        """Pull a lever with the given placeholders; `headers` replaces those of the file."""
+        form: HookForm | None = getattr(self._target, name)
+        assert form is not None, "callers look at the plan's levers first"
+        response: Json = None
+        error = ""
+        try:
+            if isinstance(form, HttpHook):
+                response, error = await self._http(form, values, headers)
+            else:
+                response, error = await _command(form, values)
+        except TimeoutError:
+            error = "no answer in time"
+        except (aiohttp.ClientError, OSError) as cause:
+            error = f"{type(cause).__name__}: {cause}"
+        struck = self._recorder.strike(error)
+        hook = Hook(
+            hook=name,
+            at=stamp(self._clock.now()),
+            request=dict(values),
+            response=_cut(self._recorder.strike(response)),
+            ok=not error,
+            error=str(struck)[:500],
+            check=check,
+            stage=stage,
+        )
+        self._recorder.write(hook)
+        return hook
+
+    async def _http(
+        self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
+    ) -> tuple[Json, str]:
+        own = {name: fill_text(value, values) for name, value in form.headers.items()}
+        body = fill(dict(form.body), values)
+        timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, 60.0))
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.request(
+                form.method,
+                fill_text(form.url, values),
+                headers=own if headers is None else dict(headers),
+                json=body,
+                allow_redirects=False,
+            ) as response,
+        ):
+            raw = await response.content.read(1 << 20)
+            status = response.status
+        try:
+            answer: Json = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            answer = raw.decode("utf-8", "replace")
+        return answer, "" if 200 <= status < 300 else f"status {status}"
+
+
+def _cut(answer: Json) -> Json:
+    """The start of an answer that is text; cut only once no key is left to be cut in two."""
+    return answer[:ANSWER_KEPT] if isinstance(answer, str) else answer
+
+
+async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json, str]:
+    """Run the program and read what it printed. Raises TimeoutError.
+
+    It prints into files, not pipes: what it leaves running (a restarted target) may keep them open
+    for as long as it likes. If it does not end in time, it ends with all that it started.
+    """
+    argv = [fill_text(word, values) for word in form.argv]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(form.timeout_s):
+                await child.wait()
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
+        printed, complaint = _start_of(out), _start_of(err)
+    try:
+        answer: Json = msgspec.json.decode(printed)
+    except msgspec.DecodeError:
+        answer = printed.decode("utf-8", "replace")
+    if child.returncode == 0:
+        return answer, ""
+    return answer, f"exit status {child.returncode}: {complaint.decode('utf-8', 'replace')}"
+
+
+def _start_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(_MOST_PRINTED)

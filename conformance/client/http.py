@@ -1,0 +1,232 @@
+"""The read client: asks one question, records what was asked and what came, judges nothing.
+
+HTML, half a body, a hang or a reset connection are facts like any other: an exchange without a
+usable body. 429 is waited out as `Retry-After` says (a second where it says nothing) and asked
+again, each attempt recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.rate_limiter import Pacer
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import whole
+from trueup.conformance.target.model import Target, Tenant
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Json
+
+__all__ = ["ReadClient"]
+
+CONCURRENT: Final = 8
+"""Questions in flight where the target file sets no rate."""
+BODY_MOST: Final = 16 << 20
+"""Bytes of an answer that are read; no page of 100 rows comes near."""
+TEXT_KEPT: Final = 2_000
+"""Characters kept of a body that is no JSON."""
+RETRIES_429: Final = 6
+WAIT_MOST_S: Final = 60.0
+"""Longest `Retry-After` that is waited for; a longer one is taken for a refusal for good."""
+KEPT_HEADERS: Final = frozenset({"location", "retry-after", "allow", "www-authenticate", "server"})
+_NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+
+class ReadClient:
+    """Asks a target over HTTP. Use as an async context manager."""
+
+    def __init__(self, target: Target, recorder: Recorder, clock: OurClock) -> None:
+        self._target = target
+        self._recorder = recorder
+        self._clock = clock
+        budget = target.budget
+        self.pacer = Pacer(clock, requests_per_s=budget.requests_per_s, requests=budget.requests)
+        self._places = asyncio.Semaphore(CONCURRENT)
+        self._session: aiohttp.ClientSession | None = None
+        self._stuck = False  # 429 did not pass: no more patience until something else comes
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
+            headers={"Accept": "application/json", "User-Agent": "trueup"},
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether 429 did not pass, so that waiting for anything is in vain."""
+        return self._stuck
+
+    async def ask(self, ask: Ask, *, stage: str, attempt: int = 1) -> None:
+        """Ask, and record every exchange that it took."""
+        if not ask.walk:
+            await self._exchange(ask, ask.query, stage, attempt)
+            return
+        rows = 0
+        before: Json = None
+        for page in range(1, ask.pages + 1):
+            query = (*ask.query, ("page", str(page)), ("per_page", str(ask.per_page)))
+            exchange = await self._exchange(ask, query, stage, attempt)
+            body = exchange.body if isinstance(exchange.body, dict) else {}
+            data = body.get("data")
+            if exchange.status != 200 or not isinstance(data, list) or data == before:
+                return
+            rows += len(data)
+            total = whole(body, "total_count")
+            short = len(data) < (whole(body, "per_page") or ask.per_page)
+            if not data or (short and (total is None or total < 0 or rows >= total)):
+                return
+            before = data
+
+    async def _exchange(
+        self, ask: Ask, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+    ) -> Exchange:
+        tries = 1 if self._stuck else RETRIES_429
+        async with self._places:
+            for _ in range(tries):
+                await self.pacer.turn()
+                exchange = await self._once(ask, query, stage, attempt)
+                self._recorder.write(exchange)
+                if exchange.status != 429:
+                    self._stuck = False
+                    return exchange
+                wait = _wait(exchange)
+                if tries == 1 or wait > WAIT_MOST_S:
+                    break
+                self.pacer.hold(wait)
+            self._stuck = True
+            return exchange
+
+    async def burst(self, asks: Sequence[Ask], *, stage: str) -> None:
+        """Ask many questions at the same moment, whatever the pace; for the law on rates."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._once(ask, ask.query, stage, 1)) for ask in asks]
+        self.pacer.made += len(tasks)
+        for task in tasks:
+            self._recorder.write(task.result())
+
+    async def _once(
+        self, ask: Ask, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+    ) -> Exchange:
+        assert self._session is not None, "used as a context manager"
+        url = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
+        if query:
+            url = f"{url}?{urlencode(query)}"
+        started = self._clock.monotonic()
+        at = stamp(self._clock.now())
+        status: int | None = None
+        error, content_type, raw = "", "", b""
+        headers: dict[str, str] = {}
+        try:
+            async with self._session.request(
+                ask.method,
+                URL(url, encoded=True),
+                headers=_keys(self._target, ask),
+                json=ask.body,
+                allow_redirects=False,
+            ) as response:
+                status = response.status
+                content_type = response.content_type
+                headers = {
+                    name.lower(): str(self._recorder.strike(value))
+                    for name, value in response.headers.items()
+                    if name.lower() in KEPT_HEADERS
+                }
+                raw = await response.content.read(BODY_MOST)
+                while not response.content.at_eof() and len(raw) < BODY_MOST:
+                    raw += await response.content.read(BODY_MOST - len(raw))
+        except _NO_ANSWER as cause:
+            status = None
+            error = _why(cause, self._target.timeout_s)
+        body, body_text = self._body(raw, error)
+        return Exchange(
+            n=self._recorder.next_exchange(),
+            method=ask.method,
+            path=f"{self._target.prefix}/{ask.path}",
+            at=at,
+            query=tuple(query),
+            tenant=ask.tenant if ask.keys == "own" else ask.keys,
+            stage=stage,
+            request_body=self._recorder.strike(ask.body),
+            status=status,
+            error=str(self._recorder.strike(error)),
+            content_type=content_type,
+            headers={name: str(self._recorder.strike(value)) for name, value in headers.items()},
+            body=body,
+            body_text=body_text,
+            elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            ask=ask.name,
+            attempt=attempt,
+        )
+
+    def _body(self, raw: bytes, error: str) -> tuple[Json, str]:
+        """The body as JSON, or else the start of it as text; keys struck out either way."""
+        if error:
+            return None, ""
+        try:
+            value: Json = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            struck = self._recorder.strike(raw.decode("utf-8", "replace"))
+            return None, str(struck)[:TEXT_KEPT]
+        if any(secret.encode() in raw for secret in self._recorder.secrets) or b"\\" in raw:
+            value = self._recorder.strike(value)
+        return value, ""
+
+
+def _wait(exchange: Exchange) -> float:
+    """Seconds to wait after a 429; 1 where the target names none."""
+    told = exchange.headers.get("retry-after", "")
+    return float(told) if told.isdigit() else 1.0
+
+
+def _why(cause: BaseException, timeout_s: float) -> str:
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {timeout_s:g} s"
+    return f"{type(cause).__name__}: {cause}"[:300]
+
+
+def _keys(target: Target, ask: Ask) -> Mapping[str, str]:
+    own = target.tenants.get(ask.tenant)
+    other = next((t for letter, t in target.tenants.items() if letter != ask.tenant), None)
+    match ask.keys:
+        case "none":
+            return {}
+        case "own" if own is not None:
+            return _pair(own.public_key, own.private_key)
+        case "crossed" if own is not None and other is not None:
+            return _pair(own.public_key, other.private_key)
+        case "no-private" if own is not None:
+            return {"X-API-Public-Key": own.public_key}
+        case "false-private" if own is not None:
+            return _pair(own.public_key, _false(own))
+        case _:
+            return _pair("no-such-public-key", "no-such-private-key")
+
+
+def _false(own: Tenant) -> str:
+    """The private key with its last character changed: as near to right as wrong can be."""
+    return own.private_key[:-1] + ("x" if own.private_key[-1:] != "x" else "y")
+
+
+def _pair(public: str, private: str) -> Mapping[str, str]:
+    return {"X-API-Public-Key": public, "X-API-Private-Key": private}

@@ -1,0 +1,54 @@
+"""How fast questions may be asked: a token bucket, and the requests that are left in all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trueup.conformance.client.clock import OurClock
+from trueup.conformance.errors import BudgetExhausted
+
+__all__ = ["Pacer"]
+
+BURST: Final = 1.0
+"""Requests that may be made at once after a pause; 1 keeps below any per-second count."""
+
+
+class Pacer:
+    """Lets requests through at a steady rate and counts them.
+
+    `requests_per_s` None lets them through as they come. Raises BudgetExhausted once `requests`
+    were made.
+    """
+
+    def __init__(self, clock: OurClock, *, requests_per_s: float | None, requests: int) -> None:
+        self._clock = clock
+        self._rate = requests_per_s
+        self._limit = requests
+        self._free_at = clock.monotonic()
+        self.made = 0
+
+    @property
+    def left(self) -> int:
+        return self._limit - self.made
+
+    async def turn(self) -> None:
+        """Wait for the next request's turn."""
+        if self.made >= self._limit:
+            raise BudgetExhausted(
+                f"all {self._limit} requests that the target file allows were made; "
+                "raise `budget.requests`, or run fewer checks with --only"
+            )
+        self.made += 1
+        if self._rate is None:
+            return
+        now = self._clock.monotonic()
+        wait = self._free_at - now
+        self._free_at = max(self._free_at, now) + 1 / self._rate
+        if wait > 0:
+            await self._clock.sleep(wait)
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for a while: the target asked for it."""
+        self._free_at = max(self._free_at, self._clock.monotonic() + seconds)
+        if self._rate is None:
+            self._rate = 10.0

@@ -1,0 +1,159 @@
+"""The first words with a target: who we are there, what time it is, and what it lets us do.
+
+A target that cannot be judged is met with a letter, not with a verdict.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance import requests
+from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.control import Levers
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
+from trueup.conformance.observed.observations import Facts, part_of
+from trueup.conformance.observed.responses import data_of, latest_time
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import time_text, whole
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
+from trueup.reports.results import Json, Reading
+
+__all__ = ["Meeting", "first_question"]
+
+CLOCK_LEAD: Final = timedelta(seconds=3)
+"""How far the first move of the clock goes beyond the present that we know of."""
+LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
+
+
+class Meeting:
+    """Opens a run: asks the first questions and records the plan."""
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        recorder: Recorder,
+        client: ReadClient,
+        levers: Levers,
+        clock: OurClock,
+    ) -> None:
+        self._target = target
+        self._recorder = recorder
+        self._client = client
+        self._levers = levers
+        self._clock = clock
+
+    async def open(self, prefix: str, level: int) -> None:
+        """Find out whom we speak to and what time it is there, and record the plan."""
+        for name, value in self._target.readings.items():
+            self._recorder.write(
+                ReadingSeen(reading=Reading(name=name, value=value, how="declared"))
+            )
+        customers: dict[str, int] = {}
+        for letter, tenant in self._target.tenants.items():
+            exchange = await self._meet(letter)
+            told = whole(data_of(exchange), "customer_id")
+            number = tenant.customer_id if tenant.customer_id is not None else told
+            if number is not None:
+                customers[letter] = number
+        now = await self._target_now(level)
+        shape = self._target.graph
+        self._recorder.write(
+            JudgePlan(
+                prefix=prefix,
+                now=time_text(now),
+                level=level,
+                customers=customers,
+                claims=tuple(sorted(self._target.claims)),
+                levers=tuple(n for n in LEVERS if getattr(self._target, n) is not None),
+                graph={
+                    "points": shape.points,
+                    "time": shape.time,
+                    "requests": shape.requests,
+                    "bytes": shape.bytes,
+                },
+            )
+        )
+
+    async def _meet(self, tenant: str) -> Exchange:
+        """The first questions to a tenant; a letter where they cannot be the last."""
+        await first_question(self._target, self._recorder, self._client, tenant, stage="meet")
+        ask = requests.customer(tenant=tenant)
+        await self._client.ask(ask, stage="meet")
+        met = Facts(self._recorder.records).answer("meet", ask)
+        assert met is not None, "it was just asked"
+        return met
+
+    async def _target_now(self, level: int) -> datetime:
+        """The target's time: told by its clock hook where we may move it, else taken for ours."""
+        ours = self._clock.now().replace(microsecond=0)
+        if level < 3 or self._target.clock is None:
+            return ours
+        goal = ours
+        for _ in range(3):
+            goal = max(goal, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
+            values: dict[str, Json] = {
+                "now": time_text(goal),
+                "advance_s": int(CLOCK_LEAD.total_seconds()),
+            }
+            hook = await self._levers.pull("clock", values, stage="meet")
+            told = latest_time(hook.response)
+            if hook.ok:
+                return told if told is not None and told > goal else goal
+            if told is None:
+                break
+            goal = max(goal, told)
+        raise TargetClockUnknown(
+            f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
+            "  expected: a clock that can be moved forward to the present; check [clock], or run "
+            "with --level 2"
+        )
+
+
+async def first_question(
+    target: Target, recorder: Recorder, client: ReadClient, tenant: str, *, stage: str
+) -> None:
+    """Ask the API for one summary row. Raises TargetTrouble, a letter, where that cannot be done:
+    nobody answers, the keys are refused, or it is another API."""
+    ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
+    await client.ask(ask, stage=stage)
+    first = Facts(recorder.records, part=part_of(stage)).answer(stage, ask)
+    assert first is not None, "it was just asked"
+    where = f"{target.base_url}{target.prefix}/{ask.path}"
+    if first.status is None:
+        raise TargetUnreachable(
+            f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
+            f"{target.path}, and that the target runs"
+        )
+    if first.status in (401, 403):
+        raise WrongKeys(
+            f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
+            f"200; check the environment variables that {target.path} names"
+        )
+    if first.status != 200:
+        raise NotAnApi(_not_ok(where, first, target))
+    if not isinstance(first.body, dict):
+        raise NotAnApi(
+            f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
+            f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
+            f"check base_url in {target.path}"
+        )
+
+
+def _not_ok(where: str, first: Exchange, target: Target) -> str:
+    """The letter about a first question that was answered with anything but 200."""
+    begins = first.body_text or ("" if first.body is None else json.dumps(first.body))
+    location = first.headers.get("location", "")
+    if location:
+        said, remedy = f", which sends us to {location}", "the address that answers itself"
+    else:
+        said, remedy = "", "status 200"
+    return (
+        f"{where}: status {first.status}{said}\n  it begins: {begins[:80]!r}\n"
+        f"  expected: {remedy}; check base_url in {target.path}, and the target's own log"
+    )

@@ -1,0 +1,1 @@
+"""The contract that a target is held to: clauses, schemas and open points."""

@@ -1,0 +1,1 @@
+"""Events that the checks inject, and the stages at which they do so."""

@@ -1,0 +1,1 @@
+"""Documentation pages that are generated from the code."""

@@ -1,0 +1,1 @@
+"""What a run recorded, read back from its journal."""

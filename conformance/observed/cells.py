@@ -1,0 +1,154 @@
+"""What must be there, worked out from what was planted, and who is to blame where it is not.
+
+The judge's own arithmetic: it shares nothing with the reference, nor with the fleet's totals.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from trueup.conformance.model import Event
+from trueup.conformance.rows import Row, day_of, moment, same_hostname, text, whole
+from trueup.reports.results import Counts, Json
+
+__all__ = [
+    "NOTHING",
+    "Cell",
+    "altered",
+    "by_day",
+    "cells_of_events",
+    "cells_of_logs",
+    "cells_of_summaries",
+    "culprits",
+]
+
+
+class Cell(NamedTuple):
+    """The key of a summary row within one proxy user."""
+
+    network: str
+    hostname: str
+    day: str
+
+    def __str__(self) -> str:
+        return f"{self.network} · {self.hostname or 'no hostname'} · {self.day}"
+
+
+NOTHING: Final = Counts(0, 0, 0, 0)
+_PLAIN_FIELDS: Final = (
+    "proxy_user_id",
+    "log_network",
+    "log_protocol",
+    "log_client_ip_address",
+    "log_total_bytes",
+    "city_alias",
+    "asn_id",
+)
+_OPTIONAL_FIELDS: Final = ("log_status_code", "log_error_code")
+"""Fields that a target may leave out; where they stand they must be right."""
+
+
+def _add(cells: dict[Cell, Counts], cell: Cell, requests: int, total: int) -> None:
+    have = cells.get(cell, NOTHING)
+    cells[cell] = have._replace(requests=have.requests + requests, bytes=have.bytes + total)
+
+
+def cells_of_logs(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
+    """Requests and bytes that log rows add up to, by network, hostname and UTC day."""
+    cells: dict[Cell, Counts] = {}
+    for row in rows:
+        cell = Cell(
+            text(row, "log_network") or "",
+            text(row, "log_hostname") or "",
+            day_of(row.get("log_request_datetime")) or "no day",
+        )
+        _add(cells, cell, 1, whole(row, "log_total_bytes") or 0)
+    return cells
+
+
+def cells_of_events(events: Iterable[Event]) -> Mapping[Cell, Counts]:
+    """The same of planted events; an event is shaped like its log."""
+    return cells_of_logs(events)
+
+
+def cells_of_summaries(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
+    """Requests and bytes of summary rows by network, hostname and UTC day."""
+    cells: dict[Cell, Counts] = {}
+    for row in rows:
+        cell = Cell(
+            text(row, "log_summary_network") or "",
+            text(row, "log_summary_hostname") or "",
+            day_of(row.get("log_summary_period")) or "no day",
+        )
+        requests = whole(row, "log_summary_requests") or 0
+        _add(cells, cell, requests, whole(row, "log_summary_bytes") or 0)
+    return cells
+
+
+def by_day(cells: Mapping[Cell, Counts]) -> Mapping[str, Counts]:
+    """Requests and bytes of cells by UTC day."""
+    days: dict[str, Counts] = defaultdict(lambda: NOTHING)
+    for cell, counts in cells.items():
+        have = days[cell.day]
+        days[cell.day] = have._replace(
+            requests=have.requests + counts.requests, bytes=have.bytes + counts.bytes
+        )
+    return dict(days)
+
+
+def altered(event: Event, row: Row) -> Sequence[tuple[str, Json, Json]]:
+    """Fields in which a log differs from its event: (field, sent, seen)."""
+    wrong: list[tuple[str, Json, Json]] = [
+        (field, event.get(field), row.get(field))
+        for field in _PLAIN_FIELDS
+        if field in event and row.get(field) != event[field]
+    ]
+    wrong += [
+        (field, event[field], row[field])
+        for field in _OPTIONAL_FIELDS
+        if event.get(field) is not None
+        and row.get(field) is not None
+        and row[field] != event[field]
+    ]
+    if (text(row, "country_id") or "").lower() != str(event.get("country_id")).lower():
+        wrong.append(("country_id", event.get("country_id"), row.get("country_id")))
+    sent = str(event["log_hostname"])
+    if not same_hostname(sent, text(row, "log_hostname") or ""):
+        wrong.append(("log_hostname", sent, row.get("log_hostname")))
+    at = moment(row.get("log_request_datetime"))
+    if at is None or at.replace(microsecond=0) != moment(event["log_request_datetime"]):
+        wrong.append(
+            (
+                "log_request_datetime",
+                event["log_request_datetime"],
+                row.get("log_request_datetime"),
+            )
+        )
+    return wrong
+
+
+def culprits(events: Sequence[Event], requests: int, total: int) -> tuple[Event, ...]:
+    """Events of a cell that explain what it shows: lost, or counted more than once.
+
+    Amounts are powers of four, each once, so the total in base 4 has a digit for each event:
+    0 is lost, 2 is counted twice. Where that does not explain the requests as well, all events
+    of the cell are named.
+    """
+    sizes = {whole(event, "log_total_bytes") or 0: event for event in events}
+    coded = len(sizes) == len(events) and all(_power_of_four(size) for size in sizes)
+    if not coded or total < 0:
+        return tuple(events)
+    found: list[Event] = []
+    counted = 0
+    for size, event in sizes.items():
+        digit = total // size % 4
+        counted += digit
+        if digit != 1:
+            found.append(event)
+    return tuple(found) if found and counted == requests else tuple(events)
+
+
+def _power_of_four(size: int) -> bool:
+    return size > 0 and size & (size - 1) == 0 and (size.bit_length() - 1) % 2 == 0

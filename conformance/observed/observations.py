@@ -1,0 +1,294 @@
+"""The facts of one run, rebuilt from its journal's records and from nothing else.
+
+Judges look things up here: what was planted and what became of it, what was asked and what came
+back, at which stage and at which time of the target. The live run and the offline judge build it
+by the same function from the same records, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from trueup.conformance.model import Event, Scene
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import Row, dotted, moment, whole
+from trueup.reports.journal.records import (
+    Delivered,
+    Exchange,
+    Hook,
+    JudgePlan,
+    Phase,
+    ReadingSeen,
+    Record,
+)
+from trueup.reports.results import Json, Outcome, Reading
+
+__all__ = ["Facts", "Planted", "Point", "Walk", "part_of", "said", "scene_of"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planted:
+    """One event as it was handed over once."""
+
+    event: Event
+    outcome: Outcome
+    reason: str
+    world: str
+    stage: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Walk:
+    """All pages of one question, in order."""
+
+    rows: tuple[Row, ...]
+    exchanges: tuple[Exchange, ...]
+    trouble: str = ""
+    """Why the answer cannot be used; empty where it can."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(exchange.n for exchange in self.exchanges)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One point of a graph."""
+
+    at: datetime | None
+    requests: int
+    bytes: int
+    successful: int | None = None
+    error: int | None = None
+    """None where the graph does not count outcomes beside its requests."""
+
+
+def scene_of(plan: JudgePlan, readings: Mapping[str, str]) -> Scene:
+    """The scene that a plan describes, under the readings found so far."""
+    now = moment(plan.now)
+    assert now is not None, "a plan is written by us and holds a time"
+    late = float(readings.get("late-events-days", "7"))
+    return Scene(
+        prefix=plan.prefix,
+        now=now,
+        level=plan.level,
+        customers=plan.customers,
+        claims=frozenset(plan.claims),
+        levers=frozenset(plan.levers),
+        late_days=late,
+        oldest_day=max(0, min(6, int(late) - (0 if late >= 7 else 1))),
+    )
+
+
+class Facts:
+    """An index over records; immutable once built.
+
+    `part` names the traffic whose reconciliation is looked at; left out, the checks' own facts.
+    """
+
+    def __init__(self, records: Iterable[Record], *, part: str = "") -> None:
+        self._part = part
+        self.plan: JudgePlan | None = None
+        self.exchanges: list[Exchange] = []
+        self.stages: list[str] = []
+        self.hooks: list[Hook] = []
+        self.readings: dict[str, Reading] = {}
+        self._deliveries: list[Delivered] = []
+        self._asked: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+        for record in records:
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
+        match record:
+            case JudgePlan(part=self._part):
+                self.plan = record
+            case Exchange() if part_of(record.stage) == self._part:
+                self.exchanges.append(record)
+                asked = self._asked[record.stage, record.ask]
+                if asked and asked[-1].attempt != record.attempt:
+                    asked.clear()
+                if asked and asked[-1].status == 429 and asked[-1].query == record.query:
+                    asked.pop()  # it was waited out; the law on rates looks at `exchanges`
+                asked.append(record)
+            case Delivered(source="probe"):
+                self._deliveries.append(record)
+            case Hook():
+                self.hooks.append(record)
+            case ReadingSeen() if not self._part or record.reading.how == "declared":
+                # What the checks probe comes to be known before or after: traffic rests on neither.
+                self.readings[record.reading.name] = record.reading
+            case Phase(state="begin") if record.name.startswith("judge "):
+                self.stages.append(record.name.removeprefix("judge "))
+            case _:
+                pass
+
+    @cached_property
+    def scene(self) -> Scene:
+        assert self.plan is not None, "the plan is written before anything is judged"
+        return scene_of(self.plan, {name: r.value for name, r in self.readings.items()})
+
+    def reading(self, name: str, default: str = "") -> str:
+        """How the target reads an open point: declared, else probed, else the default."""
+        found = self.readings.get(name)
+        return default if found is None else found.value
+
+    def declared(self, name: str) -> bool:
+        """Whether the target file itself says so."""
+        found = self.readings.get(name)
+        return found is not None and found.how == "declared"
+
+    def now(self, stage: str) -> datetime:
+        """The target's time at the start of a stage: the last clock move, else the run's start."""
+        assert self.plan is not None
+        at = moment(self.plan.now)
+        reached = self.stages.index(stage) if stage in self.stages else len(self.stages)
+        for hook in self.hooks:
+            known = hook.stage in self.stages and self.stages.index(hook.stage) <= reached
+            if hook.hook == "clock" and hook.ok and known and not hook.check:
+                at = moment(hook.request.get("now")) or at
+        assert at is not None
+        return at
+
+    # --- what was planted
+
+    @cached_property
+    def planted(self) -> tuple[Planted, ...]:
+        """Every planting in order; an event handed over twice stands here twice."""
+        return tuple(
+            Planted(
+                event=event,
+                outcome=outcome.outcome,
+                reason=outcome.reason,
+                world=delivery.check,
+                stage=delivery.stage,
+            )
+            for delivery in self._deliveries
+            for outcome in delivery.outcomes
+            for event in delivery.events[outcome.first : outcome.first + outcome.count]
+        )
+
+    def events(self, *worlds: str, outcome: Outcome = Outcome.ACCEPTED) -> tuple[Event, ...]:
+        """Events of the worlds whose best outcome is the one asked for, each once."""
+        best: dict[str, Outcome] = {}
+        found: dict[str, Event] = {}
+        rank = (Outcome.REFUSED, Outcome.UNKNOWN, Outcome.ACCEPTED)
+        for planted in self.planted:
+            if planted.world in worlds:
+                key = str(planted.event["log_id"])
+                found.setdefault(key, planted.event)
+                if key not in best or rank.index(planted.outcome) > rank.index(best[key]):
+                    best[key] = planted.outcome
+        return tuple(event for key, event in found.items() if best[key] is outcome)
+
+    def refusal(self, *worlds: str) -> str:
+        """Why nothing of the worlds was taken in; empty where something may have been."""
+        planted = [p for p in self.planted if p.world in worlds]
+        if not planted or any(p.outcome is not Outcome.REFUSED for p in planted):
+            return ""
+        reasons = list(dict.fromkeys(p.reason or "no reason given" for p in planted))
+        more = f", and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
+        return (
+            f"every event was refused: {'; '.join(reasons[:2])}{more}; "
+            "is the target's clock elsewhere?"
+        )
+
+    def users(self, *worlds: str) -> tuple[tuple[str, str], ...]:
+        """(tenant, proxy user) pairs that the worlds planted for, in order."""
+        tenant = {number: letter for letter, number in self.scene.customers.items()}
+        pairs = {
+            (tenant.get(whole(p.event, "customer_id") or -1, "a"), str(p.event["proxy_user_id"])): 0
+            for p in self.planted
+            if p.world in worlds
+        }
+        return tuple(pairs)
+
+    # --- what was asked
+
+    def answer(self, stage: str, ask: Ask) -> Exchange | None:
+        """The last answer to a single request; None where it was not asked."""
+        asked = self._asked.get((stage, ask.name))
+        return asked[-1] if asked else None
+
+    def walk(self, stage: str, ask: Ask) -> Walk | None:
+        """All rows of the last walk; None where it was not asked."""
+        asked = self._asked.get((stage, ask.name))
+        if not asked:
+            return None
+        rows: list[Row] = []
+        trouble = ""
+        for exchange in asked:
+            data = dotted(exchange.body, "data")
+            if exchange.status == 200 and isinstance(data, list):
+                rows += [row for row in data if isinstance(row, dict)]
+            else:
+                trouble = said(exchange)
+        last = asked[-1].body if isinstance(asked[-1].body, dict) else {}
+        if not trouble and len(asked) >= ask.pages > 1 and last.get("item_count"):
+            trouble = f"{ask.path}: more than {ask.pages} pages"
+        return Walk(rows=tuple(rows), exchanges=tuple(asked), trouble=trouble)
+
+    def points(self, stage: str, ask: Ask) -> tuple[tuple[Point, ...], Exchange | None, str]:
+        """Points of a graph, the exchange they came in, and why they cannot be used, if so."""
+        exchange = self.answer(stage, ask)
+        if exchange is None:
+            return (), None, "not asked"
+        assert self.plan is not None
+        shape = self.plan.graph
+        found = dotted(exchange.body, shape.get("points", "data.points"))
+        if exchange.status != 200:
+            return (), exchange, said(exchange)
+        if not isinstance(found, list):
+            return (), exchange, f"no list of points at `{shape.get('points')}`"
+        return tuple(_point(each, shape) for each in found), exchange, ""
+
+    def row(self, stage: str, ask: Ask) -> Row | None:
+        """The `data` object of a retrieve that was answered 200."""
+        exchange = self.answer(stage, ask)
+        if exchange is None or exchange.status != 200:
+            return None
+        data = dotted(exchange.body, "data")
+        return data if isinstance(data, dict) else None
+
+    def asked_in(self, stage: str) -> Sequence[Exchange]:
+        return [exchange for exchange in self.exchanges if exchange.stage == stage]
+
+    def age(self, stage: str, event: Row) -> timedelta:
+        """How old an event is at the start of a stage, by the target's clock."""
+        at = moment(event.get("log_request_datetime"))
+        assert at is not None, "planted events carry a time"
+        return self.now(stage) - at
+
+
+def part_of(stage: str) -> str:
+    """The traffic that a stage reconciles; empty for a stage of the checks."""
+    word, _, rest = stage.partition(" ")
+    return rest.split(" ")[0] if word == "traffic" else ""
+
+
+def _point(value: Json, shape: Mapping[str, str]) -> Point:
+    row = value if isinstance(value, dict) else {}
+    beside = shape.get("requests", "requests").rpartition(".")[0]
+    near = dotted(row, beside) if beside else row
+    outcomes = near if isinstance(near, dict) else {}
+    return Point(
+        successful=whole(outcomes, "successful"),
+        error=whole(outcomes, "error"),
+        at=moment(dotted(row, shape.get("time", "datetime"))),
+        requests=whole({"v": dotted(row, shape.get("requests", "requests"))}, "v") or 0,
+        bytes=whole({"v": dotted(row, shape.get("bytes", "bytes"))}, "v") or 0,
+    )
+
+
+def said(exchange: Exchange) -> str:
+    """What came instead of a usable answer, for a person."""
+    if exchange.status is None:
+        return f"{exchange.path}: {exchange.error or 'no answer'}"
+    message = dotted(exchange.body, "message")
+    kind = "" if exchange.body is not None else f" with {exchange.content_type or 'no body'}"
+    return f"{exchange.path}: status {exchange.status}{kind}" + (
+        f" ({message})" if isinstance(message, str) and exchange.status != 200 else ""
+    )

@@ -1,0 +1,1 @@
+"""Reconcile delivered fleet traffic with what the target reports."""

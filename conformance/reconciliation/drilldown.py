@@ -1,0 +1,229 @@
+"""Going to look: which events are lost, doubled, foreign or altered, by their ids.
+
+A sum that differs says that something is wrong, not what. The logs of the place are then listed
+and compared with the events that were sent there, id by id. Pure: from rows to names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from trueup.conformance.model import Event
+from trueup.conformance.observed.cells import altered
+from trueup.conformance.ports import SentTraffic, Slice
+from trueup.conformance.reconciliation.case import Case
+from trueup.conformance.reconciliation.plan import counted, day_slice, slice_ask
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import Row, moment, text, time_text, whole
+from trueup.reports.results import CellKey, Counts, Json, Outcome
+
+__all__ = [
+    "LOOK_MOST",
+    "Compared",
+    "Look",
+    "compared",
+    "explained",
+    "look_at",
+    "look_at_cell",
+    "second_of",
+]
+
+LOOK_MOST: Final = 8
+"""Places, of one kind and tenant, whose logs are looked at."""
+LOOK_LOGS: Final = 500
+"""Events of a place that are listed; where there are more, their logs are counted."""
+LOOK_PAGES: Final = 20
+NAMED: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Rows of logs beside the events that were sent: what became of which id."""
+
+    present: int = 0
+    """Events of the slice whose log is there."""
+    lost: tuple[str, ...] = ()
+    doubled: Mapping[str, int] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+    """Logs under our users' names of events that nobody here has sent, or another tenant's."""
+    unsent: Mapping[str, Outcome | None] = field(default_factory=dict)
+    """Logs of our events that were refused, or never delivered."""
+    changed: Mapping[str, Sequence[tuple[str, Json, Json]]] = field(default_factory=dict)
+
+    @property
+    def in_order(self) -> bool:
+        return not (self.lost or self.doubled or self.foreign or self.unsent or self.changed)
+
+
+def id_of(row: Row) -> str:
+    return (text(row, "log_id") or "").lower()
+
+
+def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
+    """What listed logs of a slice say of the events that were sent there.
+
+    Rows of others, and of what this run sent besides, are none of our business.
+    """
+    (ids,) = case.sent.ids_in([slice_])
+    times = Counter(map(id_of, rows))
+    foreign: dict[str, None] = {}
+    unsent: dict[str, Outcome | None] = {}
+    changed: dict[str, Sequence[tuple[str, Json, Json]]] = {}
+    for row in rows:
+        log_id = id_of(row)
+        event = case.sent.event(log_id)
+        if event is None or event.get("customer_id") != slice_.customer_id:
+            user = (slice_.customer_id, text(row, "proxy_user_id"))
+            if event or (user in case.events.users and not case.events.is_beside(log_id)):
+                foreign[log_id] = None
+            continue
+        outcome = case.sent.outcome(log_id)
+        if outcome in (None, Outcome.REFUSED):
+            unsent[log_id] = outcome
+        wrong = altered(dict(event), row)
+        if wrong:
+            changed[log_id] = wrong
+    return Compared(
+        present=sum(1 for log_id in ids if times[log_id]),
+        lost=tuple(i for i, became in ids.items() if became is Outcome.ACCEPTED and not times[i]),
+        doubled={i: n for i, n in times.items() if n > 1 and case.sent.event(i) is not None},
+        foreign=tuple(foreign),
+        unsent=unsent,
+        changed=changed,
+    )
+
+
+def second_of(sent: SentTraffic, log_id: str) -> Slice:
+    """The second and the user of an event: few logs, so that one page shows them all."""
+    event = sent.event(log_id)
+    assert event is not None, "an event of this traffic"
+    at, customer = moment(event["log_request_datetime"]), event["customer_id"]
+    assert at is not None and isinstance(customer, int), "events carry times and customers"
+    return Slice(customer, time_text(at), time_text(at), proxy_user_id=str(event["proxy_user_id"]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """A place that is looked at."""
+
+    slice: Slice
+    ask: Ask
+    events: int
+
+
+def look_at(case: Case, slices: Sequence[Slice]) -> list[Look]:
+    """Looks at the first few of the places; where one holds too many events, a count of them."""
+    chosen = slices[:LOOK_MOST]
+    found = []
+    for each, ids in zip(chosen, case.sent.ids_in(chosen), strict=True):
+        pages = LOOK_PAGES if len(ids) <= LOOK_LOGS else 0
+        ask = slice_ask(case.letters[each.customer_id], each, pages=pages)
+        found.append(Look(slice=each, ask=ask, events=len(ids)))
+    return found
+
+
+def look_at_cell(case: Case, key: CellKey) -> Look:
+    """The look at one cell."""
+    return look_at(case, [day_slice(key)])[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """What a look has shown, in words, with the events that show it."""
+
+    said: str
+    events: tuple[Event, ...] = ()
+    exchanges: tuple[int, ...] = ()
+
+
+def explained(case: Case, look: Look, more: Counts, *, exact: bool) -> Explained:
+    """Why a place shows `more` (or, below 0, less) than was sent, as far as its logs tell.
+
+    `exact`: no event of the place is of unknown outcome, so that amounts lead to events.
+    """
+    if not look.ask.walk:
+        number = counted(case.facts.answer(case.stage, look.ask))
+        there = "" if number is None else f", and {number} logs are there"
+        said = f"{look.events} events were sent there, too many to look at one by one{there}"
+        return Explained(said=said)
+    walk = case.facts.walk(case.stage, look.ask)
+    if walk is None:
+        return Explained(said="its logs were not looked at: too many places differ")
+    if walk.trouble:
+        return Explained(said=f"its logs could not be read: {walk.trouble}")
+    if look.events and not walk.rows and _old(case, look):
+        return Explained(said="its logs are no longer kept, so that no event can be named")
+    found = compared(case, look.slice, walk.rows)
+    if not found.in_order:
+        named = in_words(found)
+        ids = (*found.lost, *found.doubled, *found.unsent, *found.changed)
+    else:
+        named, ids = _by_amounts(case, look, more, found.present) if exact else ("", ())
+        named = f"each of its {found.present} logs is in order" + (f"; {named}" if named else "")
+    events = [case.sent.event(log_id) for log_id in ids[:NAMED]]
+    return Explained(
+        said=named,
+        events=tuple(dict(event) for event in events if event is not None),
+        exchanges=walk.numbers[-1:],
+    )
+
+
+def _old(case: Case, look: Look) -> bool:
+    """Whether the place is so old that its logs may rightly be gone."""
+    assert case.facts.plan is not None
+    now, last = moment(case.facts.plan.now), moment(look.slice.last)
+    return now is not None and last is not None and (now - last).days >= 6
+
+
+def listed(ids: Sequence[str]) -> str:
+    """A few ids, and how many more."""
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(ids[:NAMED]) + more
+
+
+def in_words(found: Compared) -> str:
+    """What is wrong with the logs, each kind by its name."""
+    kinds = (
+        ("lost", found.lost),
+        ("doubled", tuple(found.doubled)),
+        ("foreign", found.foreign),
+        ("refused, yet there", tuple(found.unsent)),
+        ("altered", tuple(found.changed)),
+    )
+    return "; ".join(f"{kind}: {listed(ids)}" for kind, ids in kinds if ids)
+
+
+def _by_amounts(case: Case, look: Look, more: Counts, present: int) -> tuple[str, tuple[str, ...]]:
+    """Which event a sum left out or took twice, where its bytes lead to one alone."""
+    (ids,) = case.sent.ids_in([look.slice])
+    sizes: dict[int, list[str]] = defaultdict(list)
+    for log_id in ids:
+        event = case.sent.event(log_id)
+        sizes[whole(event, "log_total_bytes") or 0 if event else 0].append(log_id)
+    match more.requests:
+        case -1:
+            (left_out,) = _one(sizes.get(-more.bytes, []))
+            return (f"not counted: {left_out}", (left_out,)) if left_out else ("", ())
+        case 1 if more.bytes not in sizes:
+            return f"counted besides: {more.bytes} bytes of no event that was sent there", ()
+        case 1:
+            (twice,) = _one(sizes[more.bytes])
+            return (f"counted twice: {twice}", (twice,)) if twice else ("", ())
+        case 0 if more.bytes and present > 1:
+            pairs = [
+                (small[0], sizes[size + more.bytes][0])
+                for size, small in sizes.items()
+                if size + more.bytes in sizes and len(small) == 1
+            ]
+            if len(pairs) == 1:
+                left_out, twice = pairs[0]
+                said = f"as if {left_out} were lost and {twice} doubled, or an amount altered"
+                return said, (left_out, twice)
+    return "", ()
+
+
+def _one(ids: Sequence[str]) -> tuple[str]:
+    return (ids[0] if len(ids) == 1 else "",)

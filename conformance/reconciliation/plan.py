@@ -1,0 +1,434 @@
+"""What a reconciliation asks: a pure function of what was sent, so that judges ask the same.
+
+How much is asked depends on the traffic's size and on `JudgePlan.requests`, which is the target's
+budget: what does not fit is asked of a sample, and the judges then say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance import requests
+from trueup.conformance.datasets.datasets import NETWORKS
+from trueup.conformance.observed.observations import Facts
+from trueup.conformance.ports import Slice
+from trueup.conformance.reconciliation.expected import Expected, Span, add
+from trueup.conformance.requests import Ask
+from trueup.conformance.rows import dotted, moment, time_text, whole
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import CellKey, HourKey
+
+__all__ = [
+    "LogCount",
+    "SummaryWalk",
+    "counted",
+    "day_slice",
+    "fence_asks",
+    "graph_asks",
+    "log_asks",
+    "log_count_ask",
+    "log_counts",
+    "log_id_asks",
+    "log_walks",
+    "slice_ask",
+    "stage_of",
+    "summary_walks",
+    "tenants",
+    "walked_whole",
+]
+
+PER_PAGE: Final = 100
+SPARE_PAGES: Final = 400
+"""Pages that a walk may have beyond its own rows: others' rows, and targets with small pages."""
+WALK_CELLS_MOST: Final = 150_000
+"""Cells of a tenant that are walked whole; above, those of a sample of proxy users are."""
+DAY_CELLS_MOST: Final = 5_000
+"""Cells of a day that are walked at once; above, network by network: late pages are slow."""
+SAMPLE_USERS: Final = 40
+BESIDE_PAGES: Final = 20
+"""Pages of a day beside the traffic's that are looked at."""
+WALK_LOGS_MOST: Final = 5_000
+"""Events of a tenant whose logs are all listed; above, they are counted and a sample is listed."""
+COUNTLESS_LOGS_MOST: Final = 60_000
+"""The same where the target does not count, so that nothing else tells what is missing."""
+SAMPLE_LOGS: Final = 200
+SAMPLE_SLICES: Final = 8
+SLICE_LOGS: Final = 250
+"""Logs that a slice of time is meant to hold; those with more than four times as many are left."""
+COUNTS_MOST: Final = 100
+"""Spans of time and networks of a tenant whose logs are counted, and as many proxy users."""
+
+SUMMARY_SHARE: Final = 1 / 2
+LOG_SHARE: Final = 1 / 8
+COUNT_SHARE: Final = 1 / 8
+RETRIEVE_SHARE: Final = 1 / 12
+"""Shares of the budget; the rest is for fences, for waiting, and for asking again."""
+
+
+def stage_of(part: str) -> str:
+    """Stage of a reconciliation: `traffic fleet`, `traffic load`."""
+    return f"traffic {part}"
+
+
+def tenants(facts: Facts) -> dict[str, int]:
+    """Tenant letter to customer number."""
+    assert facts.plan is not None
+    return facts.plan.customers
+
+
+def _room(facts: Facts, share: float) -> float:
+    """Requests that one kind of question may take."""
+    assert facts.plan is not None
+    return facts.plan.requests * share if facts.plan.requests else math.inf
+
+
+def _own(expected: Expected, customer: int) -> list[CellKey]:
+    return [key for key in expected.keys if key.customer_id == customer]
+
+
+def _at(day: str) -> datetime:
+    at = moment(day)
+    assert at is not None, "cells carry days"
+    return at
+
+
+def _pages(rows: int) -> int:
+    return -(-rows // PER_PAGE)
+
+
+# --- summaries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SummaryWalk:
+    """A walk over summaries, and what it would show: a day, of a network, or a user's all days."""
+
+    ask: Ask
+    customer: int
+    day: str = ""
+    network: str = ""
+    user: str = ""
+    beside: bool = False
+    """Whether the day is not one of the traffic's: only copies of its events would be there."""
+
+
+def summary_walks(facts: Facts, expected: Expected) -> list[SummaryWalk]:
+    """Walks over every day's summaries, or over a sample of users where there are too many."""
+    found: list[SummaryWalk] = []
+    room = _room(facts, SUMMARY_SHARE)
+    for letter, customer in tenants(facts).items():
+        keys = _own(expected, customer)
+        pages = _pages(len(keys))
+        if len(keys) <= WALK_CELLS_MOST and pages <= room:
+            room -= pages
+            found += _whole_walks(facts, letter, customer, keys)
+        else:
+            users = sorted({key.proxy_user_id for key in keys})
+            step = max(1, len(users) // SAMPLE_USERS)
+            found += [
+                SummaryWalk(ask=requests.summaries(user, letter), customer=customer, user=user)
+                for user in users[::step][:SAMPLE_USERS]
+            ]
+    return found
+
+
+def _whole_walks(
+    facts: Facts, letter: str, customer: int, keys: Sequence[CellKey]
+) -> list[SummaryWalk]:
+    sizes: dict[str, int] = defaultdict(int)
+    for key in keys:
+        sizes[key.day] += 1
+    found = []
+    for day in sorted(sizes):
+        for network in NETWORKS if sizes[day] > DAY_CELLS_MOST else ("",):
+            ask = _day_ask(facts, letter, day, network, SPARE_PAGES + 3 * _pages(sizes[day]))
+            found.append(SummaryWalk(ask=ask, customer=customer, day=day, network=network))
+    for day in _beside_days(facts, sorted(sizes)):
+        ask = _day_ask(facts, letter, day, "", BESIDE_PAGES)
+        found.append(SummaryWalk(ask=ask, customer=customer, day=day, beside=True))
+    return found
+
+
+def _day_ask(facts: Facts, letter: str, day: str, network: str, pages: int) -> Ask:
+    dates = facts.reading("summary-period-form") == "date"
+    period = day if dates else f"{day} 00:00:00"
+    query: tuple[tuple[str, str], ...] = (
+        ("min_log_summary_period", period),
+        ("max_log_summary_period", period),
+    )
+    if network:
+        query = (("log_summary_network", network), *query)
+    return Ask(path="log_summary/search", query=query, tenant=letter, walk=True, pages=pages)
+
+
+def _beside_days(facts: Facts, days: Sequence[str]) -> list[str]:
+    """Days on which a date gone wrong puts an event: before, after, and that of its arrival."""
+    if not days:
+        return []
+    assert facts.plan is not None
+    one = timedelta(days=1)
+    near = {f"{_at(days[0]) - one:%Y-%m-%d}", f"{_at(days[-1]) + one:%Y-%m-%d}"}
+    return sorted({*near, facts.plan.now[:10]} - set(days))
+
+
+# --- logs
+
+
+def _span(days: Sequence[str]) -> tuple[datetime, datetime]:
+    return _at(days[0]), _at(days[-1]) + timedelta(seconds=86_399)
+
+
+def _days(expected: Expected, customer: int) -> list[str]:
+    return sorted({lane.day for lane in expected.days if lane.customer_id == customer})
+
+
+def day_slice(key: CellKey) -> Slice:
+    """The events of a cell."""
+    return Slice(
+        key.customer_id,
+        f"{key.day} 00:00:00",
+        f"{key.day} 23:59:59",
+        key.network,
+        key.proxy_user_id,
+        key.hostname,
+    )
+
+
+def _whole_slice(expected: Expected, customer: int) -> Slice | None:
+    days = _days(expected, customer)
+    if not days:
+        return None
+    first, last = _span(days)
+    return Slice(customer, time_text(first), time_text(last))
+
+
+def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> Ask:
+    """A walk over the logs of a slice; with no pages, its first row, for its `total_count`."""
+    filters = (
+        ("proxy_user_id", slice_.proxy_user_id),
+        ("log_network", slice_.network),
+        ("log_hostname", slice_.hostname),
+    )
+    query = (
+        ("min_log_request_datetime", slice_.first),
+        ("max_log_request_datetime", slice_.last),
+        *((name, value) for name, value in filters if value),
+    )
+    if pages:
+        return Ask(path="log/search", query=query, tenant=letter, walk=True, pages=pages)
+    return Ask(path="log/search", query=(*query, ("per_page", "1")), tenant=letter, again=again)
+
+
+def log_count_ask(facts: Facts, expected: Expected, letter: str, again: int = 0) -> Ask | None:
+    """One row of the logs of the traffic's days; `total_count` is what is wanted of it."""
+    span = _whole_slice(expected, tenants(facts)[letter])
+    return None if span is None else slice_ask(letter, span, again=again)
+
+
+def counted(exchange: Exchange | None) -> int | None:
+    """What a search says is the number of its matches; None where it does not say."""
+    if exchange is None or exchange.status != 200:
+        return None
+    body = exchange.body if isinstance(exchange.body, dict) else {}
+    total = whole(body, "total_count")
+    listed = isinstance(dotted(exchange.body, "data"), list)
+    return total if listed and total is not None and total >= 0 else None
+
+
+def _counts(facts: Facts, expected: Expected, stage: str, letter: str) -> bool:
+    """Whether the target counts the tenant's logs; asked in the fence, before all below.
+
+    A target that declares that it does not always count is not relied upon.
+    """
+    ask = log_count_ask(facts, expected, letter, 2)
+    if facts.reading("total-count") == "unknown":
+        return False
+    return ask is not None and counted(facts.answer(stage, ask)) is not None
+
+
+def _events(expected: Expected, customer: int) -> int:
+    sure, maybe = expected.total(customer)
+    return sure.requests + maybe.requests
+
+
+def walked_whole(facts: Facts, expected: Expected, stage: str, letter: str) -> bool:
+    """Whether all logs of a tenant are listed; its total of `expected` counts every event."""
+    events = _events(expected, tenants(facts)[letter])
+    counts = _counts(facts, expected, stage, letter)
+    most = WALK_LOGS_MOST if counts else COUNTLESS_LOGS_MOST
+    share = LOG_SHARE / max(1, len(tenants(facts)))
+    # Without a count no other question needs its share.
+    room = _room(facts, share if counts else 2 * share)
+    return events <= most and _pages(events) <= room
+
+
+def log_walks(facts: Facts, expected: Expected, stage: str) -> list[tuple[Slice, Ask]]:
+    """Walks over all logs of the tenants that have few enough, and over slices of the others'."""
+    found: list[tuple[Slice, Ask]] = []
+    for letter, customer in tenants(facts).items():
+        span = _whole_slice(expected, customer)
+        if span is None:
+            continue
+        if walked_whole(facts, expected, stage, letter):
+            pages = SPARE_PAGES + 3 * _pages(_events(expected, customer))
+            found.append((span, slice_ask(letter, span, pages=pages)))
+        else:
+            found += [
+                (each, slice_ask(letter, each, pages=SPARE_PAGES))
+                for each in _sample_slices(facts, expected, customer)
+            ]
+    return found
+
+
+def _sample_slices(facts: Facts, expected: Expected, customer: int) -> list[Slice]:
+    """Slices of time about events that the seed chooses, each short enough to be listed whole."""
+    about = []
+    for log_id in expected.sent.log_ids(SAMPLE_LOGS):
+        event = expected.sent.event(log_id)
+        if event is not None and event.get("customer_id") == customer:
+            at = moment(event.get("log_request_datetime"))
+            assert at is not None, "events carry times"
+            about.append(int(at.timestamp()))
+    if not about:
+        return []
+    seconds = max(about) - min(about) + 1
+    length = max(1, seconds * SLICE_LOGS // _events(expected, customer))
+    starts = list(dict.fromkeys(second // length * length for second in about))
+    starts = starts[:: max(1, len(starts) // SAMPLE_SLICES)][:SAMPLE_SLICES]
+    slices = [_slice(customer, start, length) for start in starts]
+    room = _room(facts, LOG_SHARE / max(1, len(tenants(facts))))
+    kept = []
+    for each, ids in zip(slices, expected.sent.ids_in(slices), strict=True):
+        if len(ids) <= 4 * SLICE_LOGS and _pages(len(ids)) <= room:
+            room -= _pages(len(ids))
+            kept.append(each)
+    return kept
+
+
+def _slice(customer: int, second: int, length: int) -> Slice:
+    first = moment(second)
+    assert first is not None, "a time of this age"
+    return Slice(customer, time_text(first), time_text(first + timedelta(seconds=length - 1)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogCount:
+    """A part of a tenant's logs that is counted, and what was sent of it."""
+
+    slice: Slice
+    ask: Ask
+    span: Span
+
+
+def log_counts(facts: Facts, expected: Expected, stage: str) -> list[LogCount]:
+    """Counts by time and network and by proxy user, of tenants that are not listed whole.
+
+    A log that is lost and one that is there twice cancel only where time, network and user agree.
+    """
+    found: list[LogCount] = []
+    for letter, customer in tenants(facts).items():
+        span = _whole_slice(expected, customer)
+        counts = _counts(facts, expected, stage, letter)
+        if span is None or not counts or walked_whole(facts, expected, stage, letter):
+            continue
+        room = _room(facts, COUNT_SHARE / max(1, len(tenants(facts))))
+        most = int(min(COUNTS_MOST, room // 2))
+        hours = {key: each for key, each in expected.by_hour.items() if key[0] == customer}
+        parts = _by_time(hours, most)
+        users = {
+            user: each for (number, user), each in expected.by_user.items() if number == customer
+        }
+        names = sorted(users)[:: max(1, -(-len(users) // max(1, most)))]
+        parts += [(span._replace(proxy_user_id=name), users[name]) for name in names if most]
+        found += [
+            LogCount(slice=part, ask=slice_ask(letter, part), span=each) for part, each in parts
+        ]
+    return found
+
+
+def _by_time(hours: dict[HourKey, Span], most: int) -> list[tuple[Slice, Span]]:
+    """Hours by network, or longer times where those would be too many."""
+    if not hours or not most:
+        return []
+    numbers = {key: int(_at(f"{key.hour}:00:00").timestamp()) // 3600 for key in hours}
+    networks = len({key.network for key in hours})
+    length = 1
+    while len({number // length for number in numbers.values()}) * networks > max(most, networks):
+        length += 1
+    sums: dict[tuple[int, int, str], Span] = defaultdict(Span)
+    for key, span in hours.items():
+        place = (key.customer_id, numbers[key] // length, key.network)
+        sums[place] = Span(add(sums[place].sure, span.sure), add(sums[place].maybe, span.maybe))
+    return [
+        (_slice(customer, number * length * 3600, length * 3600)._replace(network=network), span)
+        for (customer, number, network), span in sorted(sums.items())
+    ]
+
+
+def log_id_asks(facts: Facts, expected: Expected) -> list[Ask]:
+    """Retrieves of a sample of accepted events."""
+    letters = {number: letter for letter, number in tenants(facts).items()}
+    found = []
+    for log_id in expected.sent.log_ids(int(min(SAMPLE_LOGS, _room(facts, RETRIEVE_SHARE)))):
+        event = expected.sent.event(log_id)
+        customer = None if event is None else event.get("customer_id")
+        letter = letters.get(customer) if isinstance(customer, int) else None
+        if letter is not None:
+            found.append(requests.log(log_id, letter))
+    return found
+
+
+def log_asks(facts: Facts, expected: Expected, stage: str) -> list[Ask]:
+    """All questions about logs but for the fences' own."""
+    return [
+        *(ask for _, ask in log_walks(facts, expected, stage)),
+        *(each.ask for each in log_counts(facts, expected, stage)),
+        *log_id_asks(facts, expected),
+    ]
+
+
+# --- fences
+
+
+def fence_asks(facts: Facts, expected: Expected, again: int) -> list[Ask]:
+    """Ledgers, graphs and numbers of logs: asked before (1) and after (2) the summaries."""
+    found = [ask for ask, _ in graph_asks(facts, expected, again)]
+    for letter in tenants(facts):
+        count = log_count_ask(facts, expected, letter, again)
+        found += [] if count is None else [count]
+        found += [
+            requests.ledger(pool, again, letter)
+            for pool in requests.POOLS
+            if pool in facts.scene.claims
+        ]
+    return found
+
+
+def graph_asks(facts: Facts, expected: Expected, again: int = 0) -> list[tuple[Ask, str]]:
+    """The graph by day of every tenant and network over the traffic's days; with the network."""
+    found = []
+    for letter, customer in tenants(facts).items():
+        lanes = [lane for lane in expected.days if lane.customer_id == customer]
+        for network in NETWORKS:
+            if not any(lane.network == network for lane in lanes):
+                continue
+            first, last = _span(sorted({lane.day for lane in lanes}))
+            found.append(
+                (
+                    requests.graph(
+                        first,
+                        last + timedelta(seconds=1),
+                        "day",
+                        tenant=letter,
+                        again=again,
+                        filters={"network": network},
+                    ),
+                    network,
+                )
+            )
+    return found

@@ -1,0 +1,168 @@
+"""The questions that several checks share, so that each is asked once a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlencode
+
+from trueup.conformance.rows import time_text
+from trueup.reports.results import Json
+
+__all__ = [
+    "POOLS",
+    "Ask",
+    "account",
+    "customer",
+    "edit_user",
+    "graph",
+    "graph_days",
+    "ledger",
+    "log",
+    "logs",
+    "pool_summaries",
+    "proxy_user",
+    "summaries",
+    "summary",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """One question to the target: a request, or a walk over all pages of a search."""
+
+    path: str
+    """Below the prefix: `log/search`."""
+    query: tuple[tuple[str, str], ...] = ()
+    tenant: str = "a"
+    keys: str = "own"
+    """`own`, `none`, `wrong` (both false) or `crossed` (the other tenant's private key)."""
+    walk: bool = False
+    per_page: int = 100
+    """Rows a page, of a walk."""
+    pages: int = 400
+    """Pages after which a walk is given up; its rows then cannot be used."""
+    again: int = 0
+    """Tells repetitions of one question apart."""
+    method: str = "GET"
+    body: Json = field(default=None, hash=False)
+
+    @property
+    def name(self) -> str:
+        """Names the question in the journal; equal questions have equal names."""
+        walk = f" walk {self.per_page}" if self.walk else ""
+        again = f" #{self.again}" if self.again else ""
+        verb = "" if self.method == "GET" else f"{self.method} "
+        query = urlencode(self.query)
+        return f"{verb}{self.tenant}:{self.keys} {self.path}?{query}{walk}{again}"
+
+
+_NO_FILTERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+POOLS: Final = ("residential", "mobile")
+"""Networks that are paid by the byte; each has a ledger and an account summary."""
+
+
+def logs(user: str, tenant: str = "a", **more: str) -> Ask:
+    """All logs of a proxy user."""
+    return Ask(
+        path="log/search", query=(("proxy_user_id", user), *more.items()), tenant=tenant, walk=True
+    )
+
+
+def summaries(user: str, tenant: str = "a", **more: str) -> Ask:
+    """All summaries of a proxy user."""
+    return Ask(
+        path="log_summary/search",
+        query=(("proxy_user_id", user), *more.items()),
+        tenant=tenant,
+        walk=True,
+    )
+
+
+def log(log_id: str, tenant: str = "a") -> Ask:
+    return Ask(path=f"log/retrieve/{log_id}", tenant=tenant)
+
+
+def summary(log_summary_id: str, tenant: str = "a") -> Ask:
+    return Ask(path=f"log_summary/retrieve/{log_summary_id}", tenant=tenant)
+
+
+def graph(
+    start: datetime,
+    end: datetime,
+    interval: str,
+    *,
+    tenant: str = "a",
+    again: int = 0,
+    filters: Mapping[str, str] = _NO_FILTERS,
+) -> Ask:
+    """A graph over [start, end), with plain filters: `proxy_user_id`, `network`, `hostname`."""
+    period = (
+        ("period_start", time_text(start)),
+        ("period_end", time_text(end)),
+        ("interval", interval),
+    )
+    return Ask(
+        path="analytics/graph", query=(*period, *filters.items()), tenant=tenant, again=again
+    )
+
+
+def graph_days(
+    user: str,
+    now: datetime,
+    days: int,
+    *,
+    tenant: str = "a",
+    filters: Mapping[str, str] = _NO_FILTERS,
+) -> Ask:
+    """A user's graph by day over the `days` days before `now` and the day of `now` itself."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return graph(
+        midnight - timedelta(days=days),
+        midnight + timedelta(days=1),
+        "day",
+        tenant=tenant,
+        filters={"proxy_user_id": user, **filters},
+    )
+
+
+def ledger(pool: str, again: int = 0, tenant: str = "a") -> Ask:
+    """Every entry of a pool's ledger."""
+    return Ask(path=f"{pool}_ledger/search", tenant=tenant, walk=True, again=again)
+
+
+def account(pool: str, again: int = 0, tenant: str = "a") -> Ask:
+    """The account summary of a pool."""
+    return Ask(path=f"{pool}/summary", tenant=tenant, again=again)
+
+
+def customer(again: int = 0, tenant: str = "a") -> Ask:
+    return Ask(path="customer/retrieve", tenant=tenant, again=again)
+
+
+def proxy_user(user: str, tenant: str = "a", again: int = 0) -> Ask:
+    return Ask(path=f"proxy_user/retrieve/{user}", tenant=tenant, again=again)
+
+
+def edit_user(user: str) -> Ask:
+    """Puts a note into a planted user's metadata; changes nothing else."""
+    body: dict[str, Json] = {"proxy_user_metadata": {"note": "conformance"}}
+    return Ask(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
+
+
+def pool_summaries(pool: str, first: datetime, last: datetime, *, dates: bool) -> Ask:
+    """All summaries of a network over whole days, both included; `dates`: periods are dates."""
+    form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
+    return Ask(
+        path="log_summary/search",
+        query=(
+            ("log_summary_network", pool),
+            ("min_log_summary_period", first.strftime(form)),
+            ("max_log_summary_period", last.strftime(form)),
+        ),
+        walk=True,
+    )

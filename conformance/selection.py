@@ -1,0 +1,66 @@
+"""Select the checks of a run by level, name and law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from trueup.conformance.checks.check import Check
+from trueup.conformance.checks.registry import CHECKS
+from trueup.conformance.errors import BadSelection
+from trueup.conformance.target.load import levels
+from trueup.conformance.target.model import Target
+
+__all__ = ["checks_for"]
+
+
+def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The checks that a run will hold the target to, in order: declare them in the header.
+
+    `level` bounds what may be done; what the target lets us do bounds it as well. `only` holds
+    names or laws of checks; empty stands for all. Raises BadSelection for a name that is neither,
+    and where the level leaves none of the checks that were asked for.
+    """
+    _hold_known(only)
+    reached = {each for each in levels(target) if each <= level}
+    top = max(reached)
+    found = tuple(
+        check
+        for check in CHECKS
+        if (check.level in reached or (check.level == 1 and top >= 2))
+        and (not check.audit or top == 0)
+        and (not only or check.name in only or check.law in only)
+    )
+    if only and not found:
+        wanted = [check for check in CHECKS if check.name in only or check.law in only]
+        raise BadSelection(_out_of_reach(only, wanted, top))
+    return found
+
+
+def _hold_known(only: Sequence[str]) -> None:
+    known = sorted({name for check in CHECKS for name in (check.name, check.law)})
+    unknown = [name for name in dict.fromkeys(only) if name not in known]
+    if unknown:
+        near = [close for name in unknown for close in _near(name, known)]
+        raise BadSelection(
+            f"no check or law is called {', '.join(unknown)}\n  "
+            + (f"did you mean {' or '.join(near)}? " if near else "")
+            + "docs/checks.md lists them all"
+        )
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Names that look alike, whatever their case."""
+    folded = {each.casefold(): each for each in known}
+    return [folded[each] for each in get_close_matches(name.casefold(), folded, n=3)]
+
+
+def _out_of_reach(only: Sequence[str], wanted: Sequence[Check], top: int) -> str:
+    names = ", ".join(only)
+    if all(check.audit for check in wanted):
+        return f"nothing is left to check: {names} audits at level 0; run with --level 0"
+    least = min(check.level for check in wanted if not check.audit)
+    return (
+        f"nothing is left to check: {names} needs level {least}; this run reaches {top}\n"
+        "  raise --level, or give the target file what that level needs (docs/targets.md)"
+    )

@@ -1,0 +1,1 @@
+"""Stateful property-based tests: generate, run and evaluate histories."""

@@ -1,0 +1,211 @@
+"""Judging a history: a pure walk over its records in order, with an oracle beside it.
+
+Every look compares what the target shows of the history's own users with what was accepted so
+far: logs while they must be there, summaries by host and day until they are consolidated and by
+network and day ever after, and each payment's one entry.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance.model import Event
+from trueup.conformance.observed.cells import (
+    NOTHING,
+    Cell,
+    altered,
+    cells_of_logs,
+    cells_of_summaries,
+)
+from trueup.conformance.observed.observations import part_of
+from trueup.conformance.requests import POOLS
+from trueup.conformance.rows import Row, dotted, moment, text, whole
+from trueup.reports.journal.records import Delivered, Exchange, Hook, Record
+from trueup.reports.results import CheckResult, Counts, Difference, Impact, Outcome, Verdict
+
+__all__ = ["PART", "judge_history", "stage_of_history"]
+
+PART: Final = "histories"
+CHECK: Final = "random-histories"
+LAW: Final = "HISTORY"
+TITLE: Final = "Whatever is done in whatever order, every view shows what was accepted."
+BEGUN: Final = "history"
+"""Hook record that begins a history and says the target's time then."""
+LOG_KEPT: Final = timedelta(days=7) - timedelta(minutes=10)
+LOG_GONE: Final = timedelta(days=9)
+HOST_KEPT: Final = timedelta(days=90)
+HOST_GONE: Final = timedelta(days=94)
+
+
+def stage_of_history(number: int) -> str:
+    """Name of the stage that holds a history's records."""
+    return f"traffic {PART} {number}"
+
+
+@dataclass
+class _Oracle:
+    """What must be so at this point of the history. Lives within one call of `judge_history`."""
+
+    now: datetime
+    sent: dict[str, Event] = field(default_factory=dict)
+    maybe: dict[str, Event] = field(default_factory=dict)
+    paid: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Idempotency key to (pool, bytes)."""
+    differences: list[Difference] = field(default_factory=list)
+    looks: int = 0
+    exchanges: list[int] = field(default_factory=list)
+
+    def differs(self, where: str, expected: object, seen: object, exchange: int) -> None:
+        self.differences.append(Difference(where=where, expected=str(expected), seen=str(seen)))
+        self.exchanges.append(exchange)
+
+
+def judge_history(
+    records: Iterable[Record], stage: str, now: datetime
+) -> tuple[list[Difference], list[int], int]:
+    """(differences, exchanges that show them, looks taken) of one history, from its records.
+
+    A question asked again, because views may lag, counts by its last answer.
+    """
+    oracle = _Oracle(now=now)
+    mine = [r for r in records if getattr(r, "stage", "") == stage and part_of(stage) == PART]
+    last = {(r.ask, r.attempt // 100): r.n for r in mine if isinstance(r, Exchange)}
+    for record in mine:
+        match record:
+            case Delivered():
+                _deliver(oracle, record)
+            case Hook(ok=True):
+                _pull(oracle, record)
+            case Exchange() if last[record.ask, record.attempt // 100] == record.n:
+                _look(oracle, record)
+            case _:
+                pass
+    return oracle.differences, oracle.exchanges, oracle.looks
+
+
+def judge_histories(records: Sequence[Record]) -> CheckResult:
+    """The verdict on all histories of a journal, recomputed from its records alone."""
+    begun = [r for r in records if isinstance(r, Hook) and r.hook == BEGUN]
+    found: list[Difference] = []
+    looks = 0
+    for start in begun:
+        now = moment(start.request.get("now"))
+        assert now is not None, "a history begins with the target's time"
+        differences, _, seen = judge_history(records, start.stage, now)
+        found = differences or found
+        looks += seen
+    return CheckResult(
+        check=CHECK,
+        law=LAW,
+        title=TITLE,
+        verdict=Verdict.FAIL if found else Verdict.PASS,
+        reason=f"{len(begun)} histories were acted out",
+        level=2,
+        impact=Impact.UNDER_CHARGE,
+        evidence=looks,
+    )
+
+
+def _deliver(oracle: _Oracle, record: Delivered) -> None:
+    for outcome in record.outcomes:
+        for event in record.events[outcome.first : outcome.first + outcome.count]:
+            key = str(event["log_id"])
+            if outcome.outcome is Outcome.ACCEPTED:
+                oracle.sent[key] = event
+                oracle.maybe.pop(key, None)
+            elif outcome.outcome is Outcome.UNKNOWN and key not in oracle.sent:
+                oracle.maybe[key] = event
+
+
+def _pull(oracle: _Oracle, hook: Hook) -> None:
+    if hook.hook == "clock":
+        oracle.now = moment(hook.request.get("now")) or oracle.now
+    elif hook.hook == "money":
+        key = str(hook.request["idempotency_key"])
+        pool = str(hook.request["network"])
+        oracle.paid[key] = (pool, whole(hook.request, "bytes") or 0)
+
+
+def _look(oracle: _Oracle, exchange: Exchange) -> None:
+    data = dotted(exchange.body, "data")
+    name = exchange.ask.split("?")[0]
+    if exchange.status != 200 or not isinstance(data, list):
+        oracle.differs(name, "an answer", f"status {exchange.status}", exchange.n)
+        return
+    rows = [row for row in data if isinstance(row, dict)]
+    oracle.looks += 1
+    user = dict(exchange.query).get("proxy_user_id", "")
+    own = [e for e in oracle.sent.values() if e["proxy_user_id"] == user]
+    if exchange.path.endswith("/log/search"):
+        _logs(oracle, user, own, rows, exchange.n)
+    elif exchange.path.endswith("/log_summary/search"):
+        _summaries(oracle, user, own, rows, exchange.n)
+    else:
+        _payments(oracle, rows, exchange)
+
+
+def _logs(oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int) -> None:
+    listed = Counter((text(row, "log_id") or "").lower() for row in rows)
+    found = {(text(row, "log_id") or "").lower(): row for row in rows}
+    for event in own:
+        key = str(event["log_id"])
+        at = moment(event["log_request_datetime"])
+        age = oracle.now - at if at is not None else timedelta()
+        if age < LOG_KEPT and listed[key] != 1:
+            oracle.differs(f"logs of {user} · {key}", "1 log", f"{listed[key]} logs", n)
+        elif age > LOG_GONE and listed[key]:
+            oracle.differs(f"logs of {user} · {key}", "gone", f"listed, {age.days} days old", n)
+        for name, was, is_now in altered(event, found[key]) if key in found else ():
+            oracle.differs(f"logs of {user} · {key} · {name}", was, is_now, n)
+    known = {str(event["log_id"]) for event in own} | {*oracle.maybe}
+    for key in listed.keys() - known:
+        oracle.differs(f"logs of {user} · {key}", "no such log", "a log", n)
+
+
+def _summaries(
+    oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int
+) -> None:
+    if any(event["proxy_user_id"] == user for event in oracle.maybe.values()):
+        return
+    today = oracle.now
+    kept = (today - HOST_KEPT).strftime("%Y-%m-%d")
+    gone = (today - HOST_GONE).strftime("%Y-%m-%d")
+    want, have = cells_of_logs(own), cells_of_summaries(rows)
+    for cell in sorted({*want, *have}):
+        if cell.day > kept and want.get(cell, NOTHING) != have.get(cell, NOTHING):
+            _cell(oracle, f"summaries of {user} · {cell}", want.get(cell), have.get(cell), n)
+        elif cell.day <= gone and cell in have and cell.hostname:
+            oracle.differs(f"summaries of {user} · {cell}", "no hostname", cell.hostname, n)
+    old_want, old_have = _without_hosts(want), _without_hosts(have)
+    for cell in sorted({*old_want, *old_have}):
+        if cell.day <= kept and old_want.get(cell, NOTHING) != old_have.get(cell, NOTHING):
+            where = f"summaries of {user} · {cell}"
+            _cell(oracle, where, old_want.get(cell), old_have.get(cell), n)
+
+
+def _cell(oracle: _Oracle, where: str, want: Counts | None, have: Counts | None, n: int) -> None:
+    one, two = want or NOTHING, have or NOTHING
+    expected = f"{one.requests} requests, {one.bytes} bytes"
+    oracle.differs(where, expected, f"{two.requests} requests, {two.bytes} bytes", n)
+
+
+def _without_hosts(cells: Mapping[Cell, Counts]) -> Mapping[Cell, Counts]:
+    sums: dict[Cell, Counts] = {}
+    for cell, counts in cells.items():
+        key = cell._replace(hostname="")
+        before = sums.get(key, NOTHING)
+        sums[key] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
+    return sums
+
+
+def _payments(oracle: _Oracle, rows: Sequence[Row], exchange: Exchange) -> None:
+    pool = next((pool for pool in POOLS if f"/{pool}_ledger/" in exchange.path), "")
+    amounts = Counter(whole(row, f"{pool}_ledger_bytes") for row in rows)
+    for key, (paid_for, amount) in oracle.paid.items():
+        if paid_for == pool and amounts[amount] != 1:
+            where = f"{pool} ledger · {key} of {amount} bytes"
+            oracle.differs(where, "1 entry", f"{amounts[amount]} entries", exchange.n)

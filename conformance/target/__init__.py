@@ -1,0 +1,1 @@
+"""The target file: load, check and describe the implementation under test."""

@@ -1,0 +1,231 @@
+"""From a checked TOML document to a `Target`: what the schema cannot say.
+
+Tenants, forms, placeholders, names of claims and readings; single values are the business of
+`trueup.conformance.target.fields`. Every problem is collected; none raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
+from trueup.conformance.contract.interpretations import READINGS, wrong_value
+from trueup.conformance.contract.schemas import schema
+from trueup.conformance.error_text import nearest
+from trueup.conformance.target.diagnostics import Problem
+from trueup.conformance.target.fields import Fields, Table
+from trueup.conformance.target.model import (
+    Budget,
+    CommandHook,
+    CommandIngest,
+    GraphShape,
+    HookForm,
+    HttpHook,
+    HttpIngest,
+    IngestForm,
+    RefusedShape,
+    Target,
+    Tenant,
+)
+from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
+
+__all__ = ["build"]
+
+
+def build(
+    document: Table, path: Path, environ: Mapping[str, str]
+) -> tuple[Target | None, list[Problem]]:
+    """The target, or None with every problem found. The document has passed the schema."""
+    fields = Fields(folder=path.parent, environ=environ)
+    hooks = {
+        name: _hook(fields, name, document[name])
+        for name in ("clock", "maintenance", "money", "restart")
+        if name in document
+    }
+    restart = hooks.pop("restart", None)
+    target = Target(
+        name=document["name"],
+        base_url=fields.base_url(document["base_url"]),
+        prefix=document.get("prefix", "/public/user"),
+        tenants=_tenants(fields, document["tenants"]),
+        ingest=_ingest(fields, document["ingest"]) if "ingest" in document else None,
+        **hooks,
+        restart=restart if isinstance(restart, CommandHook) else None,
+        graph=GraphShape(**document.get("graph", {})),
+        claims=_claims(fields, document.get("claims")),
+        readings=_readings(fields, document.get("readings", {})),
+        budget=_budget(document.get("budget", {})),
+        timeout_s=float(document.get("timeout_s", 10.0)),
+        secrets=tuple(sorted(fields.secrets, key=lambda key: (-len(key), key))),
+        path=path,
+    )
+    return (None if fields.problems else target), fields.problems
+
+
+def _tenants(fields: Fields, tables: Table) -> Mapping[str, Tenant]:
+    tenants = {name: _tenant(fields, f"tenants.{name}", table) for name, table in tables.items()}
+    a, b = tenants["a"], tenants.get("b")
+    if b is not None and b.public_key == a.public_key != "":
+        fields.note(
+            "tenants.b",
+            "the keys of another account than tenants.a",
+            "the same public key",
+            "leave [tenants.b] out if there is only one account",
+        )
+    return MappingProxyType(tenants)
+
+
+def _tenant(fields: Fields, key: str, table: Table) -> Tenant:
+    keys = {
+        name: fields.secret(f"{key}.{name}", table[name], example="the key")
+        for name in ("public_key", "private_key")
+    }
+    return Tenant(**keys, customer_id=fields.customer_id(key, table.get("customer_id")))
+
+
+def _ingest(fields: Fields, table: Table) -> IngestForm:
+    return _INGEST[table["via"]](fields, table)
+
+
+def _http_ingest(fields: Fields, table: Table) -> IngestForm:
+    refused = table.get("refused")
+    form = table.get("form", "ndjson")
+    return HttpIngest(
+        url=fields.url("ingest.url", table["url"]),
+        method=table.get("method", "POST"),
+        form=form,
+        gzip=table.get("gzip", False),
+        headers=fields.headers("ingest.headers", table.get("headers", {})),
+        field_map=_field_map(fields, table.get("field_map", {})),
+        extras=MappingProxyType(fields.json_value("ingest.extras", table.get("extras", {}))),
+        batch=1 if form == "json-object" else table.get("batch", 500),
+        accepted=table.get("accepted"),
+        refused=RefusedShape(**refused) if refused is not None else None,
+    )
+
+
+def _field_map(fields: Fields, names: Mapping[str, str]) -> Mapping[str, str]:
+    """Renames of fields that there are, no two to one name."""
+    ours = schema("log")["properties"]
+    theirs: dict[str, str] = {}
+    for our, their in names.items():
+        if our not in ours:
+            fields.note(
+                f"ingest.field_map.{our}", "a field of our event", f'"{our}"', nearest(our, ours)
+            )
+        if their and their in theirs:
+            expected = "a name of its own for every field"
+            fields.note(
+                f"ingest.field_map.{our}", expected, f'"{their}", as {theirs[their]} has it'
+            )
+        theirs[their] = our
+    return MappingProxyType(dict(names))
+
+
+def _command_ingest(fields: Fields, table: Table) -> IngestForm:
+    return CommandIngest(
+        argv=fields.argv("ingest.argv", table["argv"]),
+        timeout_s=float(table.get("timeout_s", 30.0)),
+        batch=table.get("batch", 500),
+    )
+
+
+def _hook(fields: Fields, name: str, table: Table) -> HookForm:
+    hook = _HOOKS[table.get("via", "command")](fields, name, table)
+    _placeholders(fields, name, hook)
+    return hook
+
+
+def _http_hook(fields: Fields, name: str, table: Table) -> HookForm:
+    return HttpHook(
+        url=fields.url(f"{name}.url", table["url"]),
+        method=table.get("method", "POST"),
+        headers=fields.headers(f"{name}.headers", table.get("headers", {})),
+        body=MappingProxyType(fields.json_value(f"{name}.body", table.get("body", {}))),
+    )
+
+
+def _command_hook(fields: Fields, name: str, table: Table) -> CommandHook:
+    return CommandHook(
+        argv=fields.argv(f"{name}.argv", table["argv"]),
+        timeout_s=float(table.get("timeout_s", 30.0)),
+    )
+
+
+_INGEST: Final[Mapping[str, Callable[[Fields, Table], IngestForm]]] = {
+    "http": _http_ingest,
+    "command": _command_ingest,
+}
+_HOOKS: Final[Mapping[str, Callable[[Fields, str, Table], HookForm]]] = {
+    "http": _http_hook,
+    "command": _command_hook,
+}
+
+
+def _placeholders(fields: Fields, name: str, hook: HookForm) -> None:
+    """Refuse unknown placeholders, and hooks that cannot say what is wanted of them."""
+    used: set[str] = set()
+    allowed = HOOK_PLACEHOLDERS[name]
+    parts: dict[str, Any] = (
+        {"url": hook.url, "headers": dict(hook.headers), "body": hook.body}
+        if isinstance(hook, HttpHook)
+        else {"argv": list(hook.argv)}
+    )
+    listed = ", ".join(f"{{{word}}}" for word in sorted(allowed)) or "none"
+    for part, template in parts.items():
+        found = set(names_in(template))
+        used |= found
+        for unknown in sorted(found - allowed):
+            expected = f"placeholders of this hook: {listed}"
+            fields.note(f"{name}.{part}", expected, f"{{{unknown}}}", nearest(unknown, allowed))
+    whole = isinstance(hook, CommandHook) or bool(hook.url)
+    for group in REQUIRED.get(name, ()) if whole else ():
+        if not group & used:
+            choice = " or ".join(f"{{{word}}}" for word in sorted(group))
+            fields.note(
+                name,
+                f"{choice} in its URL, headers, body or arguments",
+                "none of them",
+                "without it the target cannot know what is wanted",
+            )
+
+
+def _claims(fields: Fields, names: list[str] | None) -> frozenset[str]:
+    if names is None:
+        return GUIDE_CLAIMS
+    for number, name in enumerate(names):
+        if name not in CLAIMS and name != ALL_OF_GUIDE:
+            fields.note(
+                f"claims[{number}]",
+                "a feature of docs/targets.md",
+                f'"{name}"',
+                nearest(name, CLAIMS),
+            )
+    guide = GUIDE_CLAIMS if ALL_OF_GUIDE in names else frozenset()
+    return guide | (frozenset(names) - {ALL_OF_GUIDE})
+
+
+def _readings(fields: Fields, table: Table) -> Mapping[str, str]:
+    """Declared readings as text: `true` and `false` for switches, digits for numbers."""
+    declared: dict[str, str] = {}
+    for name, value in table.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        key = f"readings.{name}"
+        if name not in READINGS:
+            expected = "a reading of docs/targets.md"
+            fields.note(key, expected, f'"{name}"', nearest(name, READINGS))
+        elif (right := wrong_value(name, text)) is not None:
+            fields.note(key, right, f'"{text}"')
+        declared[name] = text
+    return MappingProxyType(declared)
+
+
+def _budget(table: Table) -> Budget:
+    rate = table.get("requests_per_s", 10.0)
+    return Budget(
+        requests_per_s=None if rate == "unlimited" else float(rate),
+        requests=table.get("requests", 1200),
+    )

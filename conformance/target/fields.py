@@ -1,0 +1,160 @@
+"""Single values of a target file: what comes from the environment, URLs, programs, JSON.
+
+Every problem is noted and none raises, so that one letter can name them all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from trueup.conformance.error_text import came
+from trueup.conformance.target.diagnostics import Problem
+
+__all__ = ["SHORTEST_SECRET", "Fields", "Table"]
+
+Table: TypeAlias = Mapping[str, Any]
+SHORTEST_SECRET: Final = 4
+"""Striking out anything shorter would make records unreadable."""
+
+
+@dataclass(kw_only=True)
+class Fields:
+    """Collects problems and secrets while the values are made."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    """Environment variables that were told to be missing: each is told once."""
+
+    def note(self, key: str, expected: str, came: str, remedy: str = "") -> None:
+        """One problem more."""
+        self.problems.append(Problem(key=key, expected=expected, came=came, remedy=remedy))
+
+    def from_env(self, key: str, name: str, *, example: str) -> str:
+        """The variable's value; empty, with a problem noted, where it cannot be used."""
+        value = self.environ.get(name, "")
+        expected = f"a value in the environment variable {name}"
+        if not value and name not in self.missing:
+            self.missing.add(name)
+            state = "it is empty" if name in self.environ else "it is not set"
+            self.note(key, expected, state, f"export {name}='{example}'")
+        elif not value.isascii() or not value.isprintable() or value != value.strip():
+            self.note(
+                key,
+                f"{expected}: printable ASCII, no blanks or line breaks at its ends",
+                f"{len(value)} characters with something else among them",
+                f"set {name} again; a line break often comes from a file",
+            )
+        return value
+
+    def secret(self, key: str, value: str | Table, *, example: str) -> str:
+        """A literal, or a value from the environment that is struck out of every record."""
+        if isinstance(value, str):
+            return value
+        found = self.from_env(key, value["env"], example=example)
+        if 0 < len(found) < SHORTEST_SECRET:
+            self.note(
+                key,
+                f"{SHORTEST_SECRET} characters or more in {value['env']}, because the value is "
+                "struck out wherever it occurs",
+                f"{len(found)}",
+                "a header that is no secret can be written as plain text",
+            )
+        elif found:
+            # `Bearer abc…` may be echoed without its first word.
+            parts = (found, *found.split()[-1:])
+            self.secrets.update(part for part in parts if len(part) >= SHORTEST_SECRET)
+        return found
+
+    def base_url(self, value: str | Table) -> str:
+        """Where the API is, without a slash at its end."""
+        url = self.url("base_url", value).rstrip("/")
+        if "?" in url or "#" in url:
+            self.note("base_url", "a URL that ends with its path", came(url))
+        return url
+
+    def url(self, key: str, value: str | Table) -> str:
+        """An absolute http or https URL, as it stands."""
+        if isinstance(value, str):
+            url = value
+        elif not (url := self.from_env(key, value["env"], example="http://127.0.0.1:8080/1.0")):
+            return url
+        try:
+            parts = urlsplit(url)
+            parts.port  # noqa: B018  reading it checks it
+        except ValueError as error:
+            self.note(key, "a URL", f"{came(url)}: {error}")
+            return url
+        if "@" in parts.netloc:
+            self.note(
+                key,
+                "a URL without a user name or password",
+                "one with something before the `@`",
+                'put it into a header: headers = { Authorization = { env = "NAME" } }',
+            )
+            return url
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            remedy = f'write "https://{url.lstrip("/")}"' if url and "://" not in url else ""
+            self.note(key, "a URL with scheme and host: http://… or https://…", came(url), remedy)
+        if not url.isprintable() or " " in url:
+            self.note(key, "a URL without blanks and control characters", came(url))
+        return url
+
+    def json_value(self, key: str, value: Any) -> Any:
+        """A value of the file that will be sent as JSON; dates and infinities cannot be."""
+        match value:
+            case dict():
+                return {name: self.json_value(f"{key}.{name}", one) for name, one in value.items()}
+            case list():
+                return [self.json_value(f"{key}[{n}]", one) for n, one in enumerate(value)]
+            case float() if not isfinite(value):
+                self.note(key, "a number that JSON has", f"{value}")
+            case None | bool() | int() | float() | str():
+                pass
+            case _:
+                self.note(key, "a value that JSON has", came(value), f'write "{value}", in quotes')
+        return value
+
+    def customer_id(self, key: str, value: int | Table | None) -> int | None:
+        if value is None or isinstance(value, int):
+            return value
+        found = self.from_env(f"{key}.customer_id", value["env"], example="1955")
+        if found and not found.isdecimal():
+            expected = f"a whole number in the environment variable {value['env']}"
+            self.note(f"{key}.customer_id", expected, came(found))
+        return int(found) if found.isdecimal() else None
+
+    def headers(self, key: str, table: Table) -> Mapping[str, str]:
+        return MappingProxyType(
+            {
+                name: self.secret(f"{key}.{name}", value, example="the value")
+                for name, value in table.items()
+            }
+        )
+
+    def argv(self, key: str, words: list[str]) -> tuple[str, ...]:
+        filled = [word.replace("{dir}", str(self.folder)) for word in words]
+        program = Path(filled[0])
+        if "/" in words[0] and not program.is_absolute():
+            program = self.folder / program
+            filled[0] = str(program)
+        if shutil.which(filled[0], path=self.environ.get("PATH")) is None:
+            there = "/" in filled[0] and program.exists()
+            self.note(
+                f"{key}[0]",
+                "a program that can be run",
+                f'"{words[0]}", which is {"not executable" if there else "not found"}',
+                f"chmod +x {program}"
+                if there
+                else "name it by a path relative to the target file, or put it on the PATH",
+            )
+        return tuple(filled)

@@ -1,0 +1,88 @@
+"""Words in braces that a target file's hooks may hold, and how they are filled in.
+
+A string that is exactly one placeholder takes the placeholder's own type: `"{bytes}"` becomes the
+integer. Within a longer string the value is written as text. Anything else in braces is refused
+when the file is read, so that a misspelt placeholder never reaches a target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from trueup.reports.results import Json
+
+__all__ = ["HOOK_PLACEHOLDERS", "PLACEHOLDERS", "REQUIRED", "fill", "fill_text", "names_in"]
+
+PLACEHOLDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "now": "The time to move to, UTC: `YYYY-MM-DD HH:MM:SS`.",
+        "advance_s": "Seconds to move forward, a whole number.",
+        "customer_id": "The tenant, a whole number.",
+        "network": "`residential` or `mobile`.",
+        "kind": "`purchase`, `top_up`, `refund` or `adjustment`.",
+        "bytes": "Bytes, a whole number; refunds and some adjustments are negative.",
+        "idempotency_key": "A text that stays the same when the same call is tried again.",
+        "service_id": "The service that is paid for; empty where none is meant.",
+    }
+)
+"""Placeholder → what it stands for."""
+
+HOOK_PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "clock": frozenset({"now", "advance_s"}),
+        "maintenance": frozenset(),
+        "money": frozenset(PLACEHOLDERS) - {"now", "advance_s"},
+        "restart": frozenset(),
+    }
+)
+"""Hook → placeholders that it may hold."""
+
+REQUIRED: Final[Mapping[str, tuple[frozenset[str], ...]]] = MappingProxyType(
+    {
+        "clock": (frozenset({"now", "advance_s"}),),
+        "money": (frozenset({"network"}), frozenset({"kind"}), frozenset({"bytes"})),
+    }
+)
+"""Hook → groups of placeholders; one of each group must be there or the hook cannot work."""
+
+_BRACES: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+def names_in(template: Json) -> Iterator[str]:
+    """Every placeholder name in a template, in order, known or not."""
+    match template:
+        case str():
+            yield from _BRACES.findall(template)
+        case Mapping():
+            for key, value in template.items():
+                yield from _BRACES.findall(str(key))
+                yield from names_in(value)
+        case list() | tuple():
+            for value in template:
+                yield from names_in(value)
+
+
+def fill_text(template: str, values: Mapping[str, Json]) -> str:
+    """The text with every placeholder of `values` written out; others stay as they are."""
+    return _BRACES.sub(
+        lambda found: str(values[found[1]]) if found[1] in values else found[0], template
+    )
+
+
+def fill(template: Json, values: Mapping[str, Json]) -> Json:
+    """The template with its placeholders replaced, at any depth, values keeping their type."""
+    match template:
+        case str():
+            whole = _BRACES.fullmatch(template)
+            if whole is not None and whole[1] in values:
+                return values[whole[1]]
+            return fill_text(template, values)
+        case Mapping():
+            return {fill_text(key, values): fill(value, values) for key, value in template.items()}
+        case list():
+            return [fill(value, values) for value in template]
+        case _:
+            return template

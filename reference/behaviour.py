@@ -1,0 +1,241 @@
+"""The named decisions of the reference, each with its one correct form as the default.
+
+Everything that the server decides and that an implementation could plausibly decide otherwise
+is a field here: a function over plain values, or a value. A normal start uses `Seams()`.
+The zoo (`reference/zoo`) replaces one or two fields by name; nothing else ever does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from trueup.reference import events, graph, query, retention
+from trueup.reference.events import Log
+from trueup.reference.ids import new_uuid
+from trueup.reference.networks import POOLS
+from trueup.reference.resources import Resource
+from trueup.reference.times import day_of
+
+__all__ = ["Amounts", "Cell", "PoolDay", "Row", "Seams"]
+
+Row: TypeAlias = dict[str, Any]
+"""A JSON object on its way out."""
+
+
+class Cell(NamedTuple):
+    """The key of a summary row."""
+
+    customer_id: int
+    proxy_user_id: str
+    network: str
+    hostname: str
+    day: int
+
+
+class Amounts(NamedTuple):
+    """What is added up in a cell: exact integers."""
+
+    requests: int
+    bytes: int
+    successful: int
+    error: int
+
+
+class PoolDay(NamedTuple):
+    """The key of a ledger's usage row."""
+
+    customer_id: int
+    network: str
+    day: int
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _cell(log: Log, _now_us: int) -> Cell:
+    """The day is that of the request, in UTC, whenever the event arrived."""
+    day = day_of(log.at_us)
+    return Cell(log.customer_id, log.proxy_user_id, log.log_network, log.log_hostname, day)
+
+
+def _amounts(log: Log) -> Amounts:
+    successful = log.successful
+    return Amounts(1, log.log_total_bytes, successful, not successful)
+
+
+def _pool_day(log: Log, _now_us: int) -> PoolDay | None:
+    """Residential and mobile traffic is charged to its own pool; other traffic to none."""
+    if log.log_network not in POOLS:
+        return None
+    return PoolDay(log.customer_id, log.log_network, day_of(log.at_us))
+
+
+def _charged_bytes(log: Log) -> int:
+    return log.log_total_bytes
+
+
+def _none_again(_repeated: Sequence[Log]) -> Sequence[Log]:
+    return ()
+
+
+def _window(page: int, per_page: int, _total: int) -> tuple[int, int]:
+    return (page - 1) * per_page, per_page
+
+
+def _total(total: int, _items: int) -> int:
+    return total
+
+
+def _present(_resource: str, _action: str, row: Row) -> Row:
+    return row
+
+
+def _own(
+    customer_id: int,
+    _everyone: Sequence[int],
+    _what: str,
+    _conditions: Sequence[query.Condition],
+) -> tuple[int, ...]:
+    return (customer_id,)
+
+
+def _keep_conditions(
+    _resource: Resource, conditions: tuple[query.Condition, ...]
+) -> tuple[query.Condition, ...]:
+    return conditions
+
+
+def _keep_sort(_resource: Resource, sort: query.Sort) -> query.Sort:
+    return sort
+
+
+def _nothing_more(_connection: sqlite3.Connection, _now_us: int) -> None:
+    return None
+
+
+def _leave_history(_connection: sqlite3.Connection, _customer_id: int, _user: str) -> None:
+    return None
+
+
+def _error(status: int, title: str, message: str) -> tuple[int, Row | str]:
+    return status, {"error": title, "message": message, "api_request_id": new_uuid()}
+
+
+def _figures(_view: str, _customer_id: int, figures: Mapping[str, int]) -> Mapping[str, int]:
+    return figures
+
+
+def _used(_customer_id: int, _user: str, pool: str, used: Mapping[str, int]) -> int:
+    return used.get(pool, 0)
+
+
+def _take(logs: list[Log], _now_us: int) -> list[Log]:
+    return logs
+
+
+def _no_lag(_view: str) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """The correct decisions. Times are in microseconds, days are numbers since the epoch."""
+
+    # Taking events in.
+    fold_hostname: Callable[[str], str] = events.fold_hostname
+    admit: Callable[[int, int], str | None] = events.admit
+    take: Callable[[list[Log], int], list[Log]] = _take
+    """(new events of one delivery, now) → those that are kept at all."""
+    stored: Callable[[list[Log]], list[Log]] = _same
+    """Kept events → the logs written for them."""
+    counted: Callable[[list[Log]], Sequence[Log]] = _same
+    """Kept events → those that the summaries count."""
+    charged: Callable[[list[Log]], Sequence[Log]] = _same
+    """Kept events → those that the ledgers count."""
+    counted_again: Callable[[Sequence[Log]], Sequence[Log]] = _none_again
+    """Repeated deliveries → those that the summaries count once more."""
+    charged_again: Callable[[Sequence[Log]], Sequence[Log]] = _none_again
+    """Repeated deliveries → those that the ledgers count once more."""
+    unique_log_ids: bool = True
+    read_line: Callable[[bytes, Callable[[str], str]], Log] = events.read_line
+    # Adding them up.
+    cell: Callable[[Log, int], Cell] = _cell
+    amounts: Callable[[Log], Amounts] = _amounts
+    pool_day: Callable[[Log, int], PoolDay | None] = _pool_day
+    charged_bytes: Callable[[Log], int] = _charged_bytes
+    settle: Callable[[dict[Cell, Amounts]], dict[Cell, Amounts]] = _same
+    """Increments of one delivery, just before they are added."""
+    summaries_add: bool = True
+    """Add to an existing row, rather than replace it."""
+    ledgers_add: bool = True
+    usage_sign: int = -1
+    hold_commit_s: float = 0.0
+    """How long an acknowledged delivery may stay uncommitted."""
+    # Growing old.
+    visible_from: Callable[[int, str], int] = retention.visible_from
+    """(now, view) → oldest request instant that the view still shows."""
+    purge_before: Callable[[int], int] = retention.purge_before
+    consolidate_before: Callable[[int], int] = retention.consolidate_before
+    merge: Callable[[Sequence[retention.DayRow]], Sequence[retention.DayRow]] = retention.merge
+    after_maintenance: Callable[[sqlite3.Connection, int], None] = _nothing_more
+    sweep_lag_s: float = 0.0
+    # Searching.
+    conditions: Callable[[Resource, tuple[query.Condition, ...]], tuple[query.Condition, ...]] = (
+        _keep_conditions
+    )
+    sort: Callable[[Resource, query.Sort], query.Sort] = _keep_sort
+    page_size: Callable[[int], int] = query.page_size
+    window: Callable[[int, int, int], tuple[int, int]] = _window
+    """(page, per_page, total) → (offset, limit)."""
+    total: Callable[[int, int], int] = _total
+    """(exact total, rows on this page) → what is said."""
+    present: Callable[[str, str, Row], Row] = _present
+    """(resource, action, row) → the row as shown."""
+    visible_to: Callable[[int, Sequence[int], str, Sequence[query.Condition]], tuple[int, ...]] = (
+        _own
+    )
+    """(caller, all tenants, what is read, conditions) → tenants whose rows are shown."""
+    ignore_unknown: bool = False
+    escape_like: bool = True
+    stable_ties: bool = True
+    lag_s: Callable[[str], float] = _no_lag
+    """How old the data behind a view may be, in seconds."""
+    # Graph and breakdown.
+    pieces: Callable[[int, int, int, str], graph.Pieces] = graph.pieces
+    new_filters: Callable[[graph.Filters], graph.Filters] = _same
+    """Filters as the half that reads logs applies them."""
+    old_filters: Callable[[graph.Filters], graph.Filters] = _same
+    """Filters as the half that reads summaries applies them."""
+    points: Callable[[list[graph.Point], int], list[graph.Point]] = graph.keep_points
+    shape_graph: Callable[[Row], Row] = _same
+    shape_breakdown: Callable[[Row], Row] = _same
+    # Accounts and money.
+    figures: Callable[[str, int, Mapping[str, int]], Mapping[str, int]] = _figures
+    """(view, customer, figures of a pool) → as shown there."""
+    used: Callable[[int, str, str, Mapping[str, int]], int] = _used
+    """(customer, proxy user, pool, bytes by network) → used bytes as shown."""
+    idempotent_money: bool = True
+    ledger_kinds: Mapping[str, str | None] | None = None
+    """Kind of money movement → reason of its ledger row; None for no row at all."""
+    money_bytes: Callable[[str, int], int] = lambda _kind, amount: amount
+    on_edit: Callable[[sqlite3.Connection, int, str], None] = _leave_history
+    on_delete: Callable[[sqlite3.Connection, int, str], None] = _leave_history
+    # Protocol.
+    error: Callable[[int, str, str], tuple[int, Row | str]] = _error
+    """(status, title, message) → status and body; a str is sent as HTML."""
+    reply: Callable[[Row], Row] = _same
+    not_found_status: int = 404
+    malformed_id_status: int = 404
+    gone_status: int = 404
+    """For a log that has aged out."""
+    check_keys: bool = True
+    check_control_key: bool = True
+    rate_limit: int | None = None
+    """Requests per second and customer where the start names no limit."""
+    rate_key: Callable[[int, str], object] = lambda customer_id, _peer: customer_id
+    rate_penalty_s: float = 0.0
+    """How long a caller stays refused after going over the limit."""

@@ -1,0 +1,1 @@
+"""The journal of a run: typed records, storage and redaction."""

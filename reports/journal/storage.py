@@ -1,0 +1,179 @@
+"""The journal: what was done and seen in one run, one JSON object a line.
+
+It is the only thing that travels between the stages of a run. A line is whole or absent:
+a killed process leaves a readable journal without a footer, never half a record in the middle.
+This module judges nothing and never rewrites a line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+import msgspec
+
+from trueup.reports.errors import JournalError, JournalWriteError
+from trueup.reports.journal.records import Footer, Header, Record
+from trueup.reports.journal.redaction import spellings, strike_out
+
+__all__ = ["JOURNAL_NAME", "Journal", "JournalWriter", "read_journal"]
+
+JOURNAL_NAME: Final = "journal.ndjson"
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_DECODER: Final[msgspec.json.Decoder[Record]] = msgspec.json.Decoder(Record)
+
+
+class JournalWriter:
+    """Appends records to a file; every record is handed to the operating system at once.
+
+    `secrets` are struck out of every line. Raises JournalWriteError when the file cannot be opened
+    or written. After a record that could not be written no other follows but the footer, because
+    a journal with a gap would be judged as if it had none.
+    """
+
+    failure: JournalWriteError | None = None
+    """Why the first record that could not be written could not."""
+
+    def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
+        self.path = path
+        self._forms = spellings(secrets)
+        self._digest = hashlib.sha256()
+        self._records = 0
+        self._exchanges = 0
+        try:
+            self._file: IO[bytes] = path.open("xb", buffering=0)
+        except OSError as error:
+            raise JournalWriteError(f"{path}: cannot start a journal: {error.strerror}") from error
+
+    def next_exchange(self) -> int:
+        """Number for the next exchange record, from 1."""
+        self._exchanges += 1
+        return self._exchanges
+
+    def write(self, record: Record) -> None:
+        if self.failure is not None and not isinstance(record, Footer):
+            raise self.failure
+        line = strike_out(_ENCODER.encode(record), self._forms) + b"\n"
+        self._write_whole(line)
+        self._digest.update(line)
+        self._records += 1
+
+    def _write_whole(self, line: bytes) -> None:
+        start = os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), start)
+            os.lseek(self._file.fileno(), start, os.SEEK_SET)
+            failed = JournalWriteError(
+                f"{self.path}: the journal could not be written after {self._records} records: "
+                f"{error.strerror}. What was written so far is readable: trueup report "
+                f"{self.path.parent}. Make room, or choose another place, and run again."
+            )
+            self.failure = self.failure or failed
+            raise failed from error
+
+    def finish(
+        self, *, finished_at: str, exit_status: int, interrupted: bool = False, stopped_by: str = ""
+    ) -> None:
+        """Write the footer and make the journal durable. Raises JournalWriteError."""
+        self.write(
+            Footer(
+                finished_at=finished_at,
+                records=self._records,
+                sha256=self._digest.hexdigest(),
+                exit_status=exit_status,
+                interrupted=interrupted,
+                stopped_by=stopped_by,
+            )
+        )
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalWriteError(
+                f"{self.path}: the journal is complete but may not be on disk: {error.strerror}"
+            ) from error
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal in memory, as read."""
+
+    path: Path
+    header: Header
+    records: tuple[Record, ...]
+    """All records in order, header and footer included."""
+    footer: Footer | None
+    """None: the run was cut short."""
+    cut_tail: bool = False
+    """The last line was incomplete and was left out."""
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        yield from enumerate(file, start=1)
+
+
+def read_journal(path: Path) -> Journal:
+    """Read a journal file, or the one in a run's folder.
+
+    Raises JournalError, naming the line, when a record cannot be understood, the header is
+    missing, or the footer's digest does not match what stands above it.
+    """
+    if path.is_dir():
+        path = path / JOURNAL_NAME
+    records: list[Record] = []
+    digest = hashlib.sha256()
+    footer: Footer | None = None
+    cut_tail = False
+    try:
+        for number, line in _lines(path):
+            if footer is not None:
+                raise JournalError(f"{path}:{number}: a line after the footer")
+            if not line.endswith(b"\n"):
+                cut_tail = True
+                break
+            record = _decode(path, number, line)
+            if isinstance(record, Footer):
+                footer = record
+                if record.records != len(records) or record.sha256 != digest.hexdigest():
+                    raise JournalError(
+                        f"{path}:{number}: the footer does not match the {len(records)} records "
+                        "above it; the journal was changed after it was written"
+                    )
+            records.append(record)
+            digest.update(line)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be read: {error.strerror}") from error
+    if not records or not isinstance(records[0], Header):
+        raise JournalError(f"{path}:1: expected the header of a trueup journal")
+    return Journal(
+        path=path, header=records[0], records=tuple(records), footer=footer, cut_tail=cut_tail
+    )
+
+
+def _decode(path: Path, number: int, line: bytes) -> Record:
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise JournalError(f"{path}:{number}: not a journal record: {error}") from error

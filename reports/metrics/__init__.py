@@ -1,0 +1,1 @@
+"""Figures that are computed from a run's records."""

@@ -1,0 +1,98 @@
+"""The seconds of a load run that count, and the rates over them. Pure.
+
+One rule for headline, thresholds and comparison: the whole seconds after the warm-up, up to the
+planned end or, where a run was cut short, up to the cut. What is answered later, while retries and
+open requests are waited for, counts for no rate. A second in which nothing came has no row in the
+record; it counts as 0, or a target that stands still would look as fast as one that answers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from trueup.reports.errors import JournalError
+from trueup.reports.journal.records import LoadResult
+
+__all__ = ["Window", "every_second", "per_second", "series", "window"]
+
+_MOST_S: Final = 7 * 86_400
+"""No plan is longer; a record that claims more would be filled up with seconds for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Whole seconds `first` … `end - 1` of a run; empty where `end` is not above `first`."""
+
+    first: int
+    end: int
+
+    @property
+    def seconds(self) -> int:
+        return max(self.end - self.first, 0)
+
+    def holds(self, t: float) -> bool:
+        """Whether the second that begins at `t` counts."""
+        return self.first <= t and t + 1 <= self.end
+
+
+def window(load: LoadResult) -> Window:
+    """The seconds that count. Raises JournalError where the record's length is impossible."""
+    lengths = (load.duration_s, load.warmup_s, load.ended_s or 0.0)
+    if not all(math.isfinite(length) and length <= _MOST_S for length in lengths):
+        raise JournalError(f"a load record claims a run of {load.duration_s:g} s")
+    end = min(load.duration_s, _cut_s(load))
+    return Window(first=max(math.ceil(load.warmup_s), 0), end=max(math.floor(end), 0))
+
+
+def _cut_s(load: LoadResult) -> float:
+    """Where a run was cut short. A record that does not say lasted until its last second, which
+    is not counted: it may be a piece of one."""
+    if load.ended_s is not None:
+        return load.ended_s
+    if load.stopped_by:
+        sent = (row for row in load.seconds if row.get("requests", 1.0) or row.get("errors"))
+        return max((row.get("t", 0.0) for row in sent), default=0.0)
+    return load.duration_s
+
+
+def every_second(load: LoadResult) -> tuple[dict[str, float], ...]:
+    """The rows in order, with one of nothing for each second up to the end that has none.
+
+    A second without an answer has no latency. Empty where nothing was measured at all.
+    """
+    if not load.seconds:
+        return ()
+    there = {row.get("t", 0.0) for row in load.seconds}
+    reads = any("reads" in row for row in load.seconds)
+    nothing = {"reads": 0.0, "read_errors": 0.0} if reads else {}
+    silent = (
+        {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0, **nothing}
+        for t in range(window(load).end)
+        if t not in there
+    )
+    rows = (*(_as_measured(row) for row in load.seconds), *silent)
+    return tuple(sorted(rows, key=lambda row: row.get("t", 0.0)))
+
+
+def _as_measured(row: dict[str, float]) -> dict[str, float]:
+    if row.get("requests", 1.0) > 0:
+        return row
+    return {name: value for name, value in row.items() if not name.endswith("_ms")}
+
+
+def series(load: LoadResult, name: str) -> list[float]:
+    """A figure second by second over the window; seconds in which it was not measured are out."""
+    counted = window(load)
+    rows = (row for row in every_second(load) if counted.holds(row.get("t", 0.0)))
+    return [row[name] for row in rows if name in row and math.isfinite(row[name])]
+
+
+def per_second(load: LoadResult, name: str) -> float | None:
+    """The sum of a count over the window, by the window's length.
+
+    None where no whole second counts, or where nothing was measured at all.
+    """
+    seconds = window(load).seconds
+    return sum(series(load, name)) / seconds if seconds and load.seconds else None

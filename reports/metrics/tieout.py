@@ -1,0 +1,177 @@
+"""The tie-out table: one truth, seen from every view, side by side.
+
+Each row is a scope (a tenant, a network, a day); each column a view. A scope `a · b` is a part of
+`a`: where a view gives only the parts, the row of the whole shows their sum. A cell gives what the
+view shows, or by how much it is off. Deliveries of unknown outcome make the expectation a range.
+Counts and bytes are never mixed in a row: a view that knows bytes only ties out or is off by bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from trueup.reports.formatting import amount, between, signed
+from trueup.reports.journal.records import TieOutSeen
+from trueup.reports.results import TieOut
+
+__all__ = ["COLUMNS", "Cell", "TieOutRow", "pivot", "worth_a_line"]
+
+COLUMNS: Final[tuple[str, ...]] = ("logs", "summaries", "ledgers", "graph", "account")
+_COLUMN_OF: Final[Mapping[str, str]] = {
+    "residential_ledger": "ledgers",
+    "mobile_ledger": "ledgers",
+}
+_PART_OF: Final = " · "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One view of one scope."""
+
+    ok: bool
+    seen: str
+    """What it shows, or the signed difference where it is off. Empty where it ties out and knows
+    bytes only, which would say nothing beside counts."""
+    rows: tuple[TieOut, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TieOutRow:
+    """One scope over all views."""
+
+    part: str
+    """Which traffic: `fleet`, `load`."""
+    scope: str
+    whole: bool
+    """False for a scope that is a part of the nearest whole above it."""
+    expected: str
+    """Requests where requests are counted, else bytes; a range where outcomes are unknown."""
+    cells: Mapping[str, Cell]
+
+    @property
+    def ok(self) -> bool:
+        return all(cell.ok for cell in self.cells.values())
+
+    @property
+    def name(self) -> str:
+        """What the row is of, for a person."""
+        return self.scope if self.part in ("", self.scope) else f"{self.part} {self.scope}"
+
+
+_Columns = dict[str, list[TieOut]]
+_Range = tuple[int, int]
+
+
+def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
+    """Arrange rows of the journal as scope × view: each whole, followed by its parts."""
+    wholes: dict[tuple[str, str], dict[str, _Columns]] = {}
+    for seen in tie_outs:
+        row = seen.row
+        scopes = wholes.setdefault((seen.part, row.scope.split(_PART_OF)[0]), {})
+        columns = scopes.setdefault(row.scope, {})
+        columns.setdefault(_COLUMN_OF.get(row.view, row.view), []).append(row)
+    rows: list[TieOutRow] = []
+    for (part, whole), scopes in wholes.items():
+        rows.append(_row(part, whole, _with_sums(whole, scopes), whole=True))
+        rows += [
+            _row(part, scope, columns, whole=False)
+            for scope, columns in scopes.items()
+            if scope != whole
+        ]
+    return tuple(rows)
+
+
+def worth_a_line(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
+    """Rows for a small screen: those that are off first, then wholes that tie out."""
+    return sorted((row for row in rows if row.whole or not row.ok), key=lambda row: row.ok)
+
+
+def _with_sums(whole: str, scopes: Mapping[str, _Columns]) -> _Columns:
+    """The columns of the whole; where it has none of its own, the rows of its parts."""
+    columns: _Columns = dict(scopes.get(whole, {}))
+    for scope, parts in scopes.items():
+        for column, rows in parts.items():
+            if scope != whole and column not in scopes.get(whole, {}):
+                columns[column] = [*columns.get(column, []), *rows]
+    return columns
+
+
+def _row(part: str, scope: str, columns: _Columns, *, whole: bool) -> TieOutRow:
+    ranges = [found for rows in columns.values() if (found := _range(rows, "requests"))]
+    all_of_it = _whole_range(ranges)
+    return TieOutRow(
+        part=part,
+        scope=scope,
+        whole=whole,
+        expected=_expected(all_of_it, list(columns.values())),
+        cells={column: _cell(rows, all_of_it) for column, rows in columns.items()},
+    )
+
+
+def _expected(requests: _Range | None, columns: Sequence[Sequence[TieOut]]) -> str:
+    if requests is not None:
+        return between(*requests)
+    sizes = _whole_range([found for rows in columns if (found := _range(rows, "bytes"))])
+    return "–" if sizes is None else f"{between(*sizes)} B"
+
+
+def _whole_range(ranges: Sequence[_Range]) -> _Range | None:
+    """What is expected of the views that see all of it: some see only a part, none sees more."""
+    most = max((high for _, high in ranges), default=None)
+    return None if most is None else (min(low for low, high in ranges if high == most), most)
+
+
+def _range(rows: Sequence[TieOut], unit: str) -> _Range | None:
+    """Least and most that rows may show, `unit` being `requests` or `bytes`; None: not counted."""
+    least = _sum(rows, f"expected_{unit}")
+    slack = sum(getattr(row, f"slack_{unit}") for row in rows)
+    return None if least is None else (least, least + slack)
+
+
+def _sum(rows: Sequence[TieOut], field: str) -> int | None:
+    """Sum of a field over the rows that have it; None where none has."""
+    values = [value for row in rows if (value := getattr(row, field)) is not None]
+    return sum(values) if values else None
+
+
+def _cell(rows: Sequence[TieOut], all_of_it: _Range | None) -> Cell:
+    ok = all(row.ok for row in rows)
+    return Cell(ok=ok, seen=_seen(rows, all_of_it) if ok else _off(rows), rows=tuple(rows))
+
+
+def _seen(rows: Sequence[TieOut], all_of_it: _Range | None) -> str:
+    """What the view shows; with its own expectation, where that is not the row's."""
+    seen = _sum(rows, "seen_requests")
+    if seen is None:
+        return ""
+    own = _range(rows, "requests")
+    if own is None or all_of_it is None or all_of_it[0] <= seen <= all_of_it[1]:
+        return amount(seen)
+    return f"{amount(seen)} of {between(*own)}"
+
+
+def _off(rows: Sequence[TieOut]) -> str:
+    """By how much the rows that do not tie out are off: in requests, or in bytes if only those.
+
+    Differences of opposite sign do not cancel out: the largest of them is shown.
+    """
+    bad = [row for row in rows if not row.ok]
+    requests = [found for row in bad if (found := _beyond(row, "requests")) is not None]
+    sizes = [found for row in bad if (found := _beyond(row, "bytes")) is not None]
+    for differences, unit in ((requests, ""), (sizes, " B")):
+        if any(differences):
+            one_way = len({difference > 0 for difference in differences if difference}) == 1
+            shown = sum(differences) if one_way else max(differences, key=abs)
+            return f"{signed(shown)}{unit}"
+    return "off" if requests or sizes else "not seen"
+
+
+def _beyond(row: TieOut, unit: str) -> int | None:
+    """How far a row is beyond the nearer end of its range; None where it cannot be said."""
+    seen: int | None = getattr(row, f"seen_{unit}")
+    own = _range([row], unit)
+    if seen is None or own is None:
+        return None
+    return seen - min(max(seen, own[0]), own[1])

@@ -1,0 +1,1 @@
+"""Report formats: terminal, HTML, Markdown, JUnit, CTRF, CSV and others."""

@@ -1,0 +1,154 @@
+"""Load results for other tools: CSV second by second, and Prometheus text.
+
+Figures only; whoever wants verdicts in full reads `result.json`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Final
+
+from trueup.reports.formatting import visible
+from trueup.reports.metrics.load_metrics import QUANTILES, LoadFigures
+from trueup.reports.metrics.measurement_window import every_second, window
+from trueup.reports.model import RunReport
+from trueup.reports.verdicts import Held, held
+
+__all__ = ["CSV_COLUMNS", "render_csv", "render_prometheus"]
+
+CSV_COLUMNS: Final = (
+    "run",
+    "scenario",
+    "t",
+    "requests",
+    "events",
+    "ingest_errors",
+    "p50_ms",
+    "p99_ms",
+    "counted",
+    "reads",
+    "read_errors",
+    "knee_low_rps",
+    "knee_high_rps",
+)
+"""Columns of the CSV; `t` counts seconds from the start of the load, and `counted` is 1 where the
+second counts for rates: neither warm-up nor what came after the end. `ingest_errors` are failed
+attempts on the way in and `read_errors` those of reads; the two last are the run's, in each row."""
+_KEY: Final = {"ingest_errors": "errors"}
+"""Column → key of a second in the journal, where they differ."""
+
+
+def render_csv(report: RunReport) -> str:
+    """One line a second and load run, under one line of names; RFC 4180, lines end with LF.
+
+    A second in which nothing came has its line. A figure that was not measured in a second is
+    empty, never 0.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for load in (made.result for made in report.figures):
+        counted = window(load)
+        for second in every_second(load):
+            row = {column: second.get(_KEY.get(column, column), "") for column in CSV_COLUMNS}
+            row |= {
+                "run": report.header.run,
+                "scenario": load.scenario,
+                "counted": int(counted.holds(second.get("t", 0.0))),
+                "knee_low_rps": "" if load.knee_low_rps is None else load.knee_low_rps,
+                "knee_high_rps": "" if load.knee_high_rps is None else load.knee_high_rps,
+            }
+            writer.writerow(row.values())
+    return out.getvalue()
+
+
+def render_prometheus(report: RunReport) -> str:
+    """The run in the Prometheus text format 0.0.4: gauges, base units, one sample a line."""
+    samples = [*_run_samples(report)]
+    for load in report.figures:
+        samples += _load_samples(report, load)
+    lines: list[str] = []
+    told: set[str] = set()
+    for name, help_text, labels, value in sorted(samples, key=lambda sample: sample[0]):
+        if name not in told:
+            told.add(name)
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
+        said = ",".join(f'{key}="{_label(text)}"' for key, text in labels.items())
+        lines.append(f"{name}{{{said}}} {_number(value)}" if said else f"{name} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+_Sample = tuple[str, str, dict[str, str], float]
+
+
+def _run_samples(report: RunReport) -> Iterator[_Sample]:
+    target = {"target": report.header.target, "scenario": report.header.scenario}
+    exit_help = "Exit status: 0 conforms, 1 does not, 2 could not tell, 3 our error, 4 usage."
+    yield "trueup_exit_status", exit_help, target, report.exit_status
+    for verdict, count in report.tally.counts:
+        yield "trueup_checks", "Checks by verdict.", target | {"verdict": str(verdict)}, count
+    yield "trueup_checks_missing", "Declared checks without a report.", target, report.tally.missing
+
+
+def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
+    load = made.result
+    name = {"target": report.header.target, "scenario": load.scenario}
+    for outcome, count in (
+        ("accepted", load.events_accepted),
+        ("refused", load.events_refused),
+        ("unknown", load.events_unknown),
+    ):
+        yield "trueup_load_events", "Events by outcome.", name | {"outcome": outcome}, count
+    for what, help_text, value in _plain(made):
+        if value is not None:
+            yield f"trueup_load_{what}", help_text, name, value
+    for one in made.latencies:
+        for word, share in QUANTILES:
+            if word in one.quantiles:
+                labels = name | {"kind": one.name, "quantile": f"{share:g}"}
+                seconds = one.quantiles[word] / 1000
+                yield "trueup_load_latency_seconds", "Latency quantiles.", labels, seconds
+    for threshold in load.thresholds:
+        labels = name | {"threshold": threshold.name}
+        says = held(threshold, load)
+        if says is not Held.OPEN:
+            told = "1 where the threshold was kept, 0 where it was missed; absent: nobody can tell."
+            yield "trueup_load_threshold_ok", told, labels, int(says is Held.KEPT)
+
+
+def _plain(made: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
+    """(name, help, value) of every figure that has no labels of its own; None: not measured."""
+    load = made.result
+    yield "requests", "Requests that were answered.", load.requests
+    yield "reads", "Read requests mixed in that were answered.", load.reads
+    yield "failed_attempts", "Failed attempts, reads included.", sum(load.errors.values())
+    yield "unsent_requests", "Planned requests that were never sent.", load.unsent
+    yield "batch_events", "Events in a request.", load.batch
+    yield "planned_requests_per_second", "Requests per second, as planned.", load.planned_rps
+    yield "requests_per_second", "Requests per second.", made.requests_per_s
+    yield "accepted_events_per_second", "Accepted events per second.", made.accepted_eps
+    correct = "Accepted events per second that every view confirms."
+    yield "correct_events_per_second", correct, made.correct_eps
+    yield "error_ratio", "Failed attempts of all attempts.", made.error_share
+    busy = "Share of the time in which the generator's loop was not waiting."
+    yield "generator_busy_ratio", busy, load.generator_cpu_share
+    limited = "1 where the generator itself was the limit."
+    yield "generator_limited", limited, int(load.generator_limited)
+    yield "machine_noisy", "1 where the machine was disturbed.", int(load.machine_noisy)
+    sink = "Requests per second of this generator into a sink that does nothing."
+    yield "null_sink_requests_per_second", sink, load.null_sink_rps
+    low = "Highest rate known to keep the limits, requests per second, after a search."
+    yield "knee_low_requests_per_second", low, load.knee_low_rps
+    high = "Lowest rate above it known to miss one, requests per second, after a search."
+    yield "knee_high_requests_per_second", high, load.knee_high_rps
+
+
+def _number(value: float) -> str:
+    return f"{value:d}" if isinstance(value, int) else f"{value:.12g}"
+
+
+def _label(text: str) -> str:
+    """A label value with the three escapes that the format knows."""
+    return visible(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

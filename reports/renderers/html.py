@@ -1,0 +1,254 @@
+"""One HTML file that opens from disk with no network, in light, dark and print.
+
+The page holds no script and forbids any (Content-Security-Policy), so that nothing a target said
+can act. Every value is made visible, cut and escaped on its way in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from trueup.reports.formatting import (
+    amount,
+    between,
+    cut,
+    duration,
+    figure,
+    milliseconds,
+    moment,
+    one_line,
+    plural,
+    rate,
+    visible,
+)
+from trueup.reports.journal.records import Exchange
+from trueup.reports.metrics.histogram import PERCENTILE_RULE
+from trueup.reports.metrics.load_metrics import LoadFigures
+from trueup.reports.metrics.measurement_window import every_second
+from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot
+from trueup.reports.model import CheckRow, RunReport
+from trueup.reports.renderers.curl import curl_script, request_line
+from trueup.reports.renderers.load_summary import errors_of, knee_text, threshold_text
+from trueup.reports.renderers.next_steps import next_step
+from trueup.reports.renderers.plots import axis_ms, percentile_plot, seconds_plot
+from trueup.reports.results import Json, LoadThreshold
+from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
+from trueup.reports.verdicts import Held, held, why_open
+
+__all__ = ["LIMITS", "Limits", "render_html"]
+
+_UNFOLDED: Final = 2
+_EVENT_KEYS: Final = (
+    "log_request_datetime",
+    "proxy_user_id",
+    "log_network",
+    "log_hostname",
+    "log_total_bytes",
+    "log_status_code",
+    "log_error_code",
+    "log_id",
+)
+_NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much evidence the page shows of one check; the journal holds all of it."""
+
+    body_characters: int = 4000
+    exchanges: int = 12
+    differences: int = 40
+    events: int = 20
+
+
+LIMITS: Final = Limits()
+
+
+def render_html(report: RunReport) -> str:
+    """The whole page as text."""
+    template = _environment().get_template("report.html.j2")
+    rows = pivot(report.tie_outs)
+    findings = [row for row in report.rows if _tone(row) in ("bad", "doubt")]
+    return template.render(
+        report=report,
+        header=report.header,
+        status=STATUSES[report.status],
+        next_step=next_step(report),
+        verdicts=VERDICTS,
+        impacts=IMPACTS,
+        limits=LIMITS,
+        findings=findings,
+        tie_outs=rows,
+        columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
+        unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
+        mixes=_mixes(rows),
+        loads=[_load(load) for load in report.figures],
+        percentile_rule=PERCENTILE_RULE,
+        command=_command(report),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("trueup.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {
+        "amount": amount,
+        "body": _body,
+        "cut": cut,
+        "duration": duration,
+        "figure": figure,
+        "line": one_line,
+        "moment": moment,
+        "ms": milliseconds,
+        "rate": rate,
+        "prose": _prose,
+        "request": request_line,
+    }
+    environment.globals |= {
+        "between": between,
+        "curl_script": curl_script,
+        "event_columns": _event_columns,
+        "plural": plural,
+        "pretty": _pretty,
+    }
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every printed text is made visible; markup of our own stays as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _prose(text: str, limit: int) -> Markup:
+    """A sentence of ours or of a check, cut and escaped; what stands in backticks is code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(cut(text, limit)))))  # noqa: S704
+
+
+def _tone(row: CheckRow) -> str:
+    return VERDICTS[row.result.verdict].tone
+
+
+def _command(report: RunReport) -> str:
+    """What to type to see it again; the target is named as the run knew it."""
+    header = report.header
+    return header.command or f"trueup run {header.scenario} --seed {header.seed}"
+
+
+def _pretty(value: Json, depth: int = 0) -> str:
+    """JSON text with one row a line: two levels are unfolded, what lies deeper stays together."""
+    pad = "  " * (depth + 1)
+    match value:
+        case dict() if value and depth < _UNFOLDED:
+            rows = [f"{pad}{_compact(key)}: {_pretty(v, depth + 1)}" for key, v in value.items()]
+            return "\n".join(("{", ",\n".join(rows), "  " * depth + "}"))
+        case list() if value and depth < _UNFOLDED:
+            rows = [f"{pad}{_pretty(v, depth + 1)}" for v in value]
+            return "\n".join(("[", ",\n".join(rows), "  " * depth + "]"))
+        case _:
+            return _compact(value)
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _event_columns(events: Sequence[Mapping[str, Json]]) -> list[str]:
+    """The keys of events that tell most, where any event has them."""
+    return [key for key in _EVENT_KEYS if any(key in event for event in events)]
+
+
+def _body(exchange: Exchange) -> str:
+    """The answer's body as text: JSON indented, anything else as it came, cut with a note."""
+    if exchange.body is not None:
+        return cut(_pretty(exchange.body), LIMITS.body_characters)
+    return cut(exchange.body_text, LIMITS.body_characters)
+
+
+def _mixes(rows: Sequence[TieOutRow]) -> list[tuple[str, list[tuple[str, int, float]]]]:
+    """Requests by network of each part of the traffic, as expected: (network, requests, share)."""
+    parts: dict[str, Counter[str]] = {}
+    for row in rows:
+        network = row.scope.rsplit(" · ")[-1]
+        if network in _NETWORKS:
+            counts = parts.setdefault(row.part, Counter())
+            counts[network] += max(
+                (one.expected_requests or 0 for cell in row.cells.values() for one in cell.rows),
+                default=0,
+            )
+    return [(part, _shares(counts)) for part, counts in parts.items() if sum(counts.values())]
+
+
+def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
+    total = sum(counts.values())
+    return [(name, counts[name], counts[name] / total) for name in _NETWORKS if name in counts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """A threshold with what it says of the target."""
+
+    threshold: LoadThreshold
+    says: str
+    """`kept`, `missed`, or why neither can be told."""
+    why: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """A load run with its plots."""
+
+    made: LoadFigures
+    knee: str
+    errors: list[tuple[str, int]]
+    thresholds: list[_Said]
+    marks: list[tuple[float, str]]
+    """(second, what was done to the target)."""
+    percentiles: Markup
+    throughput: Markup
+    latency: Markup
+
+
+def _load(made: LoadFigures) -> _Load:
+    load, seconds = made.result, every_second(made.result)
+    marks = [(fault.t_s, fault.what) for fault in made.faults if fault.t_s is not None]
+    return _Load(
+        made=made,
+        knee=knee_text(load),
+        errors=errors_of(load),
+        thresholds=[
+            _Said(
+                threshold=one,
+                says=str(held(one, load)),
+                why=why_open(one, load) if held(one, load) is Held.OPEN else "",
+                text=threshold_text(one, load),
+            )
+            for one in load.thresholds
+        ],
+        marks=marks,
+        percentiles=percentile_plot([made.response, made.service, made.lateness]),
+        throughput=seconds_plot(
+            seconds, ["events"], label="Events accepted per second", marks=marks
+        ),
+        latency=seconds_plot(
+            seconds,
+            ["p99_ms", "p50_ms"],
+            label="p99 and p50 per second",
+            show=axis_ms,
+            marks=marks,
+        ),
+    )

@@ -1,0 +1,171 @@
+"""JUnit XML: one test case a check, one suite for conformance and one a load run.
+
+A verdict becomes the element that makes a build server do the right thing: what counts against
+the target is a failure, what could not be told is an error, and only what rests on a failed root
+or is not claimed is skipped; the message of a skip says which verdict it stands for.
+The document keeps to what the Ant and the Jenkins schema both allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree import ElementTree as Xml
+
+from trueup.reports.formatting import figure, one_line, visible
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.model import CheckRow, RunReport
+from trueup.reports.results import CheckResult, LoadThreshold, Verdict
+from trueup.reports.verdicts import why_open
+
+__all__ = ["render_junit"]
+
+_ELEMENT: Final[Mapping[Verdict, str]] = {
+    Verdict.PASS: "",
+    Verdict.WARN: "",
+    Verdict.FAIL: "failure",
+    Verdict.NOT_TESTABLE: "failure",
+    Verdict.INCONCLUSIVE: "error",
+    Verdict.BLOCKED: "skipped",
+    Verdict.NOT_APPLICABLE: "skipped",
+}
+"""Verdict → element within the test case; empty: the case passes."""
+
+
+def render_junit(report: RunReport) -> str:
+    """The run as a JUnit XML document."""
+    root = Xml.Element("testsuites")
+    root.append(_conformance(report))
+    for number, made in enumerate(report.figures, start=1):
+        root.append(_load(report, made.result, number))
+    Xml.indent(root)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+    )
+
+
+def _conformance(report: RunReport) -> Xml.Element:
+    cases: list[Xml.Element] = []
+    for row in report.rows:
+        cases.append(_case(row.result, row))
+        cases.extend(_case(result, None) for result in row.dependants)
+    cases.extend(_missing(name, report) for name in report.missing)
+    return _suite(report, "conformance", 0, cases)
+
+
+def _case(result: CheckResult, row: CheckRow | None) -> Xml.Element:
+    seconds = row.elapsed_s if row else 0.0
+    case = _empty_case(f"trueup.{result.law}", result.check, seconds)
+    kind = _ELEMENT[result.verdict]
+    message = one_line(f"{result.verdict}: {result.reason}", 500)
+    if kind == "skipped":
+        root = f" {result.blocked_by}" if result.blocked_by else ""
+        message = one_line(f"{result.verdict}{root}: {result.reason}", 500)
+        Xml.SubElement(case, kind, message=message)
+    elif kind:
+        told = Xml.SubElement(case, kind, message=message, type=str(result.verdict))
+        told.text = _text(_letter(result))
+    return case
+
+
+def _letter(result: CheckResult) -> Iterable[str]:
+    """What a person needs who sees nothing but the build server."""
+    yield f"{result.law}: {result.title}"
+    yield result.reason
+    if result.clauses:
+        yield f"clauses: {', '.join(result.clauses)}"
+    yield f"impact: {result.impact}"
+    if result.expected or result.seen:
+        yield f"expected: {result.expected}"
+        yield f"seen: {result.seen}"
+    if result.counterexample:
+        for difference in result.counterexample.differences[:20]:
+            yield f"at {difference.where}: expected {difference.expected}, saw {difference.seen}"
+
+
+def _missing(name: str, report: RunReport) -> Xml.Element:
+    case = _empty_case("trueup.undelivered", name, 0.0)
+    why = "the run ended before it" if report.ended_early else "it reported nothing"
+    Xml.SubElement(case, "error", message=f"declared for this run, but {why}", type="missing")
+    return case
+
+
+def _load(report: RunReport, load: LoadResult, number: int) -> Xml.Element:
+    cases = [_threshold(threshold, load) for threshold in load.thresholds]
+    return _suite(report, f"load {load.scenario}", number, cases)
+
+
+def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
+    name = visible(f"{threshold.name} ({figure(threshold.limit)} {threshold.unit})")
+    case = _empty_case(f"trueup.load.{load.scenario}", name, 0.0)
+    seen = "nothing" if threshold.value is None else f"{figure(threshold.value)} {threshold.unit}"
+    if load.generator_limited:
+        message = f"the generator was the limit; measured {seen}"
+        Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
+    elif not threshold.ok:
+        message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
+        if why := why_open(threshold, load):
+            message = f"could not be told, {why}: {message}"
+            Xml.SubElement(case, "error", message=visible(message), type="not-told")
+        else:
+            Xml.SubElement(case, "failure", message=visible(message), type="threshold")
+    return case
+
+
+def _empty_case(classname: str, name: str, seconds: float) -> Xml.Element:
+    attributes = {"classname": visible(classname), "name": visible(name), "time": f"{seconds:.3f}"}
+    return Xml.Element("testcase", attributes)
+
+
+def _suite(report: RunReport, name: str, number: int, cases: Iterable[Xml.Element]) -> Xml.Element:
+    """A suite with its counts, in the element order that the Ant schema asks for."""
+    cases = list(cases)
+    counts = {
+        plural: sum(case.find(kind) is not None for case in cases)
+        for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
+    }
+    seconds = sum(float(case.get("time", "0")) for case in cases)
+    suite = Xml.Element(
+        "testsuite",
+        {
+            "id": str(number),
+            "package": "trueup",
+            "name": visible(name),
+            "hostname": "localhost",
+            "timestamp": _timestamp(report.header.started_at),
+            "tests": str(len(cases)),
+            **{key: str(count) for key, count in counts.items()},
+            "time": f"{seconds:.3f}",
+        },
+    )
+    properties = Xml.SubElement(suite, "properties")
+    for key, value in (
+        ("run", report.header.run),
+        ("target", report.header.target),
+        ("base_url", report.header.base_url),
+        ("scenario", report.header.scenario),
+        ("seed", str(report.header.seed)),
+        ("level", str(report.header.level)),
+        ("verdict", str(report.status)),
+        ("tally", str(report.tally)),
+    ):
+        Xml.SubElement(properties, "property", name=key, value=visible(value))
+    suite.extend(cases)
+    Xml.SubElement(suite, "system-out")
+    Xml.SubElement(suite, "system-err")
+    return suite
+
+
+def _timestamp(moment: str) -> str:
+    """ISO 8601 in UTC without zone and fraction, which is all that the Ant schema knows."""
+    try:
+        parsed = datetime.fromisoformat(moment)
+        at = parsed.astimezone(UTC) if parsed.tzinfo else parsed
+    except (ValueError, OverflowError):
+        return "1970-01-01T00:00:00"
+    return f"{at:%Y-%m-%dT%H:%M:%S}"
+
+
+def _text(lines: Iterable[str]) -> str:
+    return visible("\n".join(lines))

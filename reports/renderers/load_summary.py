@@ -1,0 +1,177 @@
+"""What happened in a load run, in short facts: each line has a label and stands where it applies.
+
+The screen and the Markdown summary say the same; how facts are laid out is theirs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from trueup.reports.formatting import amount, figure, milliseconds, one_line, plural, rate
+from trueup.reports.journal.records import LoadResult
+from trueup.reports.metrics.load_metrics import Fault, Latency, LoadFigures
+from trueup.reports.model import Sent
+from trueup.reports.results import LoadThreshold
+from trueup.reports.verdicts import Held, held, why_open
+
+__all__ = [
+    "Facts",
+    "errors_of",
+    "faults_text",
+    "kept_text",
+    "knee_text",
+    "sent_text",
+    "story",
+    "threshold_text",
+]
+
+Facts = tuple[str, tuple[str, ...]]
+"""A label and the facts below it."""
+_MOST_ERRORS: Final = 3
+_REASON: Final = 60
+
+
+def story(made: LoadFigures) -> Iterator[Facts]:
+    """What was sent, what came of it, what went wrong, what was done meanwhile, and the limit."""
+    load = made.result
+    yield "", tuple(_sent(made))
+    yield "latency", tuple(_quantiles(made.response)) or ("not measured",)
+    if beside := tuple(_beside(made)):
+        yield "", beside
+    if load.errors:
+        yield "errors", tuple(_errors(load))
+    if meanwhile := tuple(_meanwhile(made)):
+        yield "meanwhile", meanwhile
+    yield "generator", tuple(_own(made))
+    if knee := knee_text(load):
+        yield "limit", tuple(knee.split("; ", 1))
+
+
+def sent_text(sent: Sent) -> str:
+    """Events of one source, and how many of them are not known to be accepted."""
+    count = sent.accepted + sent.refused + sent.unknown
+    parts = ((sent.refused, "refused"), (sent.unknown, "unknown"))
+    but = ", ".join(f"{amount(number)} {word}" for number, word in parts if number)
+    told = plural(count, "event")
+    match sent.source:
+        case "probe":
+            told = f"planted {told}"
+        case "freshness":
+            told = plural(count, "marker")
+        case _:
+            told = f"{sent.source} {told}"
+    return f"{told} ({but})" if but else told
+
+
+def errors_of(load: LoadResult) -> list[tuple[str, int]]:
+    """Reasons of failed attempts and how often each, the most frequent first."""
+    return Counter(load.errors).most_common()
+
+
+def knee_text(load: LoadResult) -> str:
+    """Where the limits stop being kept, as an interval and with what it rests on; empty where it
+    was not searched for."""
+    low, high = load.knee_low_rps, load.knee_high_rps
+    if not load.knee_why:
+        return ""
+    if low is None:
+        below = "unknown" if high is None else f"below {figure(high)} requests/s"
+        return f"{below}; {load.knee_why}"
+    top = "?" if high is None else figure(high)
+    return (
+        f"{figure(low)} to {top} requests/s of {load.batch} events "
+        f"({figure(low * load.batch)} events/s and more); {load.knee_why}"
+    )
+
+
+def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
+    """A threshold that is not kept: what was measured, the limit, and why it may not count."""
+    unit = f" {threshold.unit}" if threshold.unit else ""
+    why = why_open(threshold, load)
+    if threshold.value is None:
+        return f"{threshold.name}: {why}, limit {figure(threshold.limit)}{unit}"
+    text = f"{threshold.name}: {figure(threshold.value)}, limit {figure(threshold.limit)}{unit}"
+    return f"{text} ({why})" if why else text
+
+
+def kept_text(load: LoadResult) -> tuple[str, ...]:
+    """Each threshold that was kept: name, measured, limit."""
+    return tuple(
+        f"{t.name} {figure(t.value or 0)}, limit {figure(t.limit)} {t.unit}".rstrip()
+        for t in load.thresholds
+        if held(t, load) is Held.KEPT
+    )
+
+
+def faults_text(faults: Sequence[Fault]) -> tuple[str, ...]:
+    """How often each was done, and how often that failed."""
+    counts = Counter(fault.what for fault in faults)
+    failed = Counter(fault.what for fault in faults if fault.error)
+    return tuple(
+        (plural(count, what) if what == "restart" else f"{amount(count)} × {what}")
+        + (f" ({amount(failed[what])} failed)" if failed[what] else "")
+        for what, count in counts.items()
+    )
+
+
+def _sent(made: LoadFigures) -> Iterator[str]:
+    load = made.result
+    per_s = f", {rate(made.requests_per_s)}/s" if made.requests_per_s is not None else ""
+    planned = f" of {rate(load.planned_rps)} planned" if load.planned_rps is not None else ""
+    planned += " with reads" if planned and load.reads else ""
+    yield f"{plural(load.requests, 'request')} × {plural(load.batch, 'event')}{per_s}{planned}"
+    yield f"{amount(load.events_accepted)} events accepted"
+    if load.events_refused:
+        yield f"{amount(load.events_refused)} refused"
+    if load.events_unknown:
+        yield f"{amount(load.events_unknown)} of unknown outcome"
+
+
+def _beside(made: LoadFigures) -> Iterator[str]:
+    for word, latency, count in (
+        ("read", made.reads, made.result.reads),
+        ("fresh after", made.freshness, 0),
+    ):
+        told = [f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items()]
+        said = ", ".join(told[0:3:2])
+        if count:
+            yield ", ".join((plural(count, word), *([said] if said else [])))
+        elif said:
+            yield f"{word} {said}"
+
+
+def _quantiles(latency: Latency) -> Iterator[str]:
+    for name, ms in latency.quantiles.items():
+        yield f"{name} {milliseconds(ms)}"
+
+
+def _errors(load: LoadResult) -> Iterator[str]:
+    found = errors_of(load)
+    attempts = load.requests + load.reads + load.unanswered
+    yield f"{amount(sum(load.errors.values()))} in {plural(attempts, 'attempt')}"
+    for reason, count in found[:_MOST_ERRORS]:
+        yield f"{amount(count)} × {one_line(reason, _REASON)}"
+    if len(found) > _MOST_ERRORS:
+        yield plural(len(found) - _MOST_ERRORS, "more kind")
+
+
+def _meanwhile(made: LoadFigures) -> Iterator[str]:
+    load = made.result
+    yield from faults_text(made.faults)
+    batches = -(-load.events_sent // max(load.batch, 1))
+    if load.poison_every:
+        lines = plural(batches // load.poison_every, "broken line")
+        yield f"about {lines} (in 1 of {load.poison_every} batches)"
+    if load.twin_every:
+        yield f"1 of {load.twin_every} batches sent twice at once"
+
+
+def _own(made: LoadFigures) -> Iterator[str]:
+    load = made.result
+    yield f"late p99 {milliseconds(made.lateness.quantiles.get('p99'))}"
+    if load.generator_cpu_share is not None:
+        yield f"busy {load.generator_cpu_share:.0%}"
+    if load.null_sink_rps is not None:
+        yield f"null sink {rate(load.null_sink_rps)}/s × {plural(load.batch, 'event')}"

@@ -1,0 +1,141 @@
+"""Markdown: a summary that fits a pull request or a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trueup.reports.formatting import amount, duration, one_line, plural, rate
+from trueup.reports.metrics.tieout import COLUMNS, pivot
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
+from trueup.reports.renderers.next_steps import next_step
+from trueup.reports.results import CheckResult, ExitStatus, Verdict
+from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
+from trueup.reports.verdicts import Held, held
+
+__all__ = ["markdown_text", "render_markdown"]
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
+
+
+def markdown_text(text: str, limit: int = 300) -> str:
+    """Outside text on one line, with everything that Markdown or HTML would act on escaped."""
+    return (
+        _SPECIAL.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    )
+
+
+def render_markdown(report: RunReport) -> str:
+    """The run as GitHub-flavoured Markdown: the end first, failures next, tables last."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: RunReport) -> Iterator[str]:
+    header, look = report.header, STATUSES[report.status]
+    mark = {"good": "✅", "bad": "❌"}.get(look.tone, "❔")
+    yield f"## {mark} {look.headline}: {markdown_text(header.target)}"
+    yield ""
+    yield f"**{report.tally}**"
+    if report.status is not ExitStatus.CONFORMS:
+        yield ""
+        yield next_step(report)
+    yield ""
+    facts = [
+        f"scenario {markdown_text(header.scenario)}",
+        f"level {header.level}",
+        f"seed {header.seed}",
+        f"judge {plural(report.requests, 'request')}",
+        *(markdown_text(sent_text(sent)) for sent in report.sent),
+        duration(report.duration_s) if report.duration_s is not None else "cut short",
+        f"trueup {markdown_text(header.trueup)}",
+    ]
+    yield " · ".join(facts)
+    yield from _findings(report)
+    yield from _checks(report)
+    yield from _tie_outs(report)
+    yield from _load(report)
+
+
+def _findings(report: RunReport) -> Iterator[str]:
+    for row in report.rows:
+        result = row.result
+        if VERDICTS[result.verdict].tone not in ("bad", "doubt"):
+            continue
+        yield ""
+        yield f"### {VERDICTS[result.verdict].mark} {markdown_text(result.law)}: {result.verdict}"
+        yield ""
+        yield f"{markdown_text(result.title)} {markdown_text(result.reason, 600)}"
+        if result.verdict is Verdict.FAIL:
+            yield ""
+            yield f"- impact: {IMPACTS[result.impact][1]}"
+        if result.expected or result.seen:
+            yield f"- expected: {markdown_text(result.expected)}"
+            yield f"- seen: {markdown_text(result.seen)}"
+        differences = result.counterexample.differences if result.counterexample else ()
+        for difference in differences[:5]:
+            yield (
+                f"- {markdown_text(difference.where)}: expected "
+                f"{markdown_text(difference.expected)}, saw {markdown_text(difference.seen)}"
+            )
+        if row.dependants:
+            yield f"- also blocked: {', '.join(markdown_text(r.law) for r in row.dependants)}"
+
+
+def _checks(report: RunReport) -> Iterator[str]:
+    yield ""
+    yield "| | law | check | verdict | evidence |"
+    yield "|---|---|---|---|---:|"
+    for result in report.results:
+        yield _check(result)
+    for name in report.missing:
+        yield f"| | | {markdown_text(name)} | no report | 0 |"
+
+
+def _check(result: CheckResult) -> str:
+    look = VERDICTS[result.verdict]
+    return (
+        f"| {look.mark} | {markdown_text(result.law)} | {markdown_text(result.check)} "
+        f"| {look.word} | {amount(result.evidence)} |"
+    )
+
+
+def _tie_outs(report: RunReport) -> Iterator[str]:
+    rows = pivot(report.tie_outs)
+    if not rows:
+        return
+    columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
+    yield ""
+    yield f"| traffic | expected | {' | '.join(columns)} |"
+    yield f"|---|---:|{'---:|' * len(columns)}"
+    for row in rows:
+        if not row.whole and row.ok:
+            continue
+        cells = (row.cells.get(column) for column in columns)
+        shown = ("" if c is None else c.seen or "✓" if c.ok else f"**✗ {c.seen}**" for c in cells)
+        scope = markdown_text(row.name)
+        yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
+
+
+def _load(report: RunReport) -> Iterator[str]:
+    for made in report.figures:
+        load = made.result
+        yield ""
+        yield (
+            f"**Load {markdown_text(load.scenario)}: {rate(made.headline_eps)} "
+            f"{made.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
+        )
+        yield ""
+        for label, facts in story(made):
+            told = " · ".join(markdown_text(fact) for fact in facts)
+            yield f"- {label} {told}" if label else f"- {told}"
+        for doubt in made.doubts:
+            yield ""
+            yield markdown_text(doubt)
+        yield ""
+        yield from (f"- ✓ {markdown_text(kept)}" for kept in kept_text(load))
+        for threshold in load.thresholds:
+            says = held(threshold, load)
+            if says is not Held.KEPT:
+                mark = "✗" if says is Held.MISSED else "?"
+                yield f"- {mark} {markdown_text(threshold_text(threshold, load))}"

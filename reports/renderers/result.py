@@ -1,0 +1,178 @@
+"""`result.json`: a run for machines; its form is `schemas/result.schema.json`.
+
+Names and meanings stay as they are once published; new ones may be added under the same
+`schema_version`. Anything that a program would want to branch on is here, and nothing that only
+a person would read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from trueup.reports.metrics.load_metrics import Latency, LoadFigures
+from trueup.reports.model import RunReport
+from trueup.reports.results import CheckResult, Json
+from trueup.reports.verdicts import held, load_status
+
+__all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
+
+RESULT_SCHEMA_VERSION: Final = 1
+
+
+def result_schema() -> dict[str, Json]:
+    """The JSON Schema (2020-12) that every `result.json` keeps to."""
+    text = (
+        files("trueup.reports").joinpath("schemas/result.schema.json").read_text(encoding="utf-8")
+    )
+    schema: dict[str, Json] = json.loads(text)
+    return schema
+
+
+def render_result(report: RunReport, besides: Mapping[str, Json] = MappingProxyType({})) -> str:
+    """The document as JSON text, keys in a fixed order, ended by a line end. `besides` are further
+    keys that the schema knows, of what was found out after the run."""
+    document = {**result_document(report), **besides}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def result_document(report: RunReport) -> dict[str, Json]:
+    """The run as plain JSON values."""
+    header, tally = report.header, report.tally
+    return {
+        "schema_version": RESULT_SCHEMA_VERSION,
+        "trueup": header.trueup,
+        "run": header.run,
+        "scenario": header.scenario,
+        "target": header.target,
+        "base_url": header.base_url,
+        "level": header.level,
+        "seed": header.seed,
+        "started_at": header.started_at,
+        "finished_at": report.finished_at or None,
+        "duration_s": report.duration_s,
+        "interrupted": report.interrupted,
+        "stopped_by": report.stopped_by or None,
+        "status": str(report.status),
+        "exit_status": report.exit_status,
+        "tally": {
+            "passed": tally.passed,
+            "tested": tally.tested,
+            "testable": tally.testable,
+            "total": tally.total,
+            "missing": tally.missing,
+            "verdicts": {str(verdict): count for verdict, count in tally.counts},
+        },
+        "checks": [_check(result) for result in report.results],
+        "missing": list(report.missing),
+        "readings": [msgspec.to_builtins(reading) for reading in report.readings],
+        "tie_outs": [
+            {"part": seen.part, **msgspec.to_builtins(seen.row), "ok": seen.row.ok}
+            for seen in report.tie_outs
+        ],
+        "events": [
+            {
+                "source": sent.source,
+                "accepted": sent.accepted,
+                "refused": sent.refused,
+                "unknown": sent.unknown,
+            }
+            for sent in report.sent
+        ],
+        "load": [_load(load) for load in report.figures],
+        "phases": [
+            {"name": stage.name, "state": stage.state, "duration_s": stage.duration_s}
+            for stage in report.stages
+        ],
+        "requests": report.requests,
+    }
+
+
+def _check(result: CheckResult) -> dict[str, Json]:
+    example = result.counterexample
+    return {
+        "check": result.check,
+        "law": result.law,
+        "title": result.title,
+        "verdict": str(result.verdict),
+        "reason": result.reason,
+        "clauses": list(result.clauses),
+        "level": result.level,
+        "impact": str(result.impact),
+        "grade": result.grade,
+        "evidence": result.evidence,
+        "evidence_needed": result.evidence_needed,
+        "expected": result.expected,
+        "seen": result.seen,
+        "blocked_by": result.blocked_by or None,
+        "differences": [
+            {"where": d.where, "expected": d.expected, "seen": d.seen}
+            for d in (example.differences if example else ())
+        ],
+        "exchanges": list(example.exchanges if example else ()),
+    }
+
+
+def _load(made: LoadFigures) -> dict[str, Json]:
+    load = made.result
+    return {
+        "scenario": load.scenario,
+        "engine": load.engine,
+        "shape": load.shape,
+        "duration_s": load.duration_s,
+        "warmup_s": load.warmup_s,
+        "counted_s": list(made.counted_s),
+        "planned_rps": load.planned_rps,
+        "requests": load.requests,
+        "requests_per_s": made.requests_per_s,
+        "error_share": made.error_share,
+        "errors": dict(load.errors),
+        "events": {
+            "sent": load.events_sent,
+            "accepted": load.events_accepted,
+            "refused": load.events_refused,
+            "unknown": load.events_unknown,
+            "correct": load.correct_events,
+        },
+        "accepted_events_per_s": made.accepted_eps,
+        "correct_events_per_s": made.correct_eps,
+        "latency_ms": {one.name: _latency(one) for one in made.latencies},
+        "generator_cpu_share": load.generator_cpu_share,
+        "generator_limited": load.generator_limited,
+        "machine_noisy": load.machine_noisy,
+        "stopped_by": load.stopped_by or None,
+        "reads": load.reads,
+        "status": str(load_status(load)),
+        "null_sink_rps": load.null_sink_rps,
+        "knee_rps": [load.knee_low_rps, load.knee_high_rps] if load.knee_why else None,
+        "knee_why": load.knee_why or None,
+        "unsent": load.unsent,
+        "batch": load.batch,
+        "faults": [
+            {"what": one.what, "at": one.at, "t_s": one.t_s, "error": one.error or None}
+            for one in made.faults
+        ],
+        "reconcile_s": load.reconcile_s,
+        "thresholds": [
+            {
+                "name": t.name,
+                "limit": t.limit,
+                "value": t.value,
+                "unit": t.unit,
+                "ok": t.ok,
+                "says": str(held(t, load)),
+            }
+            for t in load.thresholds
+        ],
+    }
+
+
+def _latency(latency: Latency) -> dict[str, Json] | None:
+    if not latency.count:
+        return None
+    return {"count": latency.count, **latency.quantiles, "max": latency.max_ms}

@@ -1,0 +1,319 @@
+"""One screen at the end of a run: a line a law, the tie-out, the load, how it ended, what next.
+
+Made for 80 columns and about 40 lines. Colour and typographic marks are left out where the
+terminal has none; nothing is said by colour alone.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trueup.reports.formatting import amount, duration, one_line, plural, rate, visible
+from trueup.reports.metrics.load_metrics import LoadFigures
+from trueup.reports.metrics.tieout import COLUMNS, Cell, TieOutRow, pivot, worth_a_line
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
+from trueup.reports.renderers.next_steps import next_step
+from trueup.reports.results import CheckResult, ExitStatus, Verdict
+from trueup.reports.verdict_styles import STATUSES, VERDICTS
+from trueup.reports.verdicts import Held, held
+
+__all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
+
+_STYLE: Final[Mapping[str, str]] = {
+    "bad": "bold red",
+    "doubt": "yellow",
+    "good": "green",
+    "quiet": "dim",
+}
+_MAX_LAW_LINES: Final = 22
+_MAX_TIE_OUTS: Final = 6
+_INDENT: Final = " " * 6
+_LETTER_MOST: Final = 8
+_NAME_MOST: Final = 36
+_NAME_LEAST: Final = 12
+_PLAIN: Final = str.maketrans(
+    {look.mark: look.ascii_mark for look in VERDICTS.values()}
+    | {"…": "~", "–": "-", "−": "-", "µ": "u", "×": "x"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawLine:
+    """One law over all its checks: its worst verdict, and the check that shows it."""
+
+    law: str
+    worst: CheckResult
+    evidence: int
+    """Pieces of evidence over all checks of the law."""
+    checks: int
+
+
+def law_lines(results: Sequence[CheckResult]) -> tuple[LawLine, ...]:
+    """Group results (worst first) by law, in the order of each law's worst check."""
+    laws: dict[str, list[CheckResult]] = {}
+    for result in results:
+        laws.setdefault(result.law, []).append(result)
+    return tuple(
+        LawLine(
+            law=law,
+            worst=group[0],
+            evidence=sum(result.evidence for result in group),
+            checks=len(group),
+        )
+        for law, group in laws.items()
+    )
+
+
+def render_terminal(report: RunReport, console: Console, *, html: str = "") -> None:
+    """Print one screen; `html` is where the full report lies, shown in the last line."""
+    if console.encoding.lower().replace("-", "").startswith("utf"):
+        for part in _screen(report, html=html, width=console.width):
+            console.print(part, highlight=False)
+        return
+    page = Console(file=io.StringIO(), width=console.width)
+    with page.capture() as captured:
+        for part in _screen(report, html=html, width=console.width):
+            page.print(part, highlight=False)
+    console.print(Text(plain_text(captured.get(), console.encoding)), end="")
+
+
+def plain_text(text: str, encoding: str) -> str:
+    """The text with typographic marks replaced, one for one, by what the encoding has."""
+    return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+
+
+def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
+    yield _title(report, width)
+    yield ""
+    if report.results:
+        yield _laws(report, width=width)
+    for name in report.missing[:5]:
+        why = "not reached" if report.ended_early else "declared, but reported nothing"
+        yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
+    if len(report.missing) > 5:
+        yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
+    if report.tie_outs:
+        yield ""
+        yield _tie_outs(report, width=width)
+    for load in report.figures:
+        yield ""
+        yield _load(load, width=width)
+    yield ""
+    yield _end(report, html=html, width=width)
+
+
+def _title(report: RunReport, width: int) -> Text:
+    header = report.header
+    facts = [
+        f"level {header.level}",
+        f"seed {header.seed}",
+        *([duration(report.duration_s)] if report.duration_s is not None else []),
+        f"judge {plural(report.requests, 'request')}",
+        *(sent_text(sent) for sent in report.sent),
+    ]
+    title = one_line(f"{header.scenario} on {header.target} ({header.base_url})", width - 8)
+    text = Text.assemble(("trueup", "bold"), f" {title}")
+    _lay(text, "", facts, width, "dim", indent="")
+    return text
+
+
+def _laws(report: RunReport, *, width: int) -> RenderableType:
+    """A line a law; laws that did not pass say why below, the unclaimed share one line.
+
+    Where the laws are so many that they would fill the screen, those that hold stand in columns.
+    """
+    lines = law_lines(report.results)
+    unclaimed = [x.law for x in lines if x.worst.verdict is Verdict.NOT_APPLICABLE]
+    shown = [x for x in lines if x.worst.verdict is not Verdict.NOT_APPLICABLE]
+    holding = [x for x in shown if x.worst.verdict is Verdict.PASS]
+    reasons = sum(VERDICTS[x.worst.verdict].tone in ("bad", "doubt") for x in shown)
+    crowded = len(shown) + reasons > _MAX_LAW_LINES
+    told = [x for x in shown if x not in holding] if crowded else shown
+    law_width = min(max((len(line.law) for line in shown), default=3), 16)
+    says = max(8, width - law_width - 16)
+    text = Text()
+    if told:
+        text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
+    for line in told:
+        look = VERDICTS[line.worst.verdict]
+        style = _STYLE[look.tone]
+        doubtful = look.tone in ("bad", "doubt")
+        blocked = line.worst.verdict is Verdict.BLOCKED
+        sentence = _why(line.worst) if blocked else line.worst.title
+        text.append(f"{look.mark}  ", style=style)
+        text.append(f"{one_line(line.law, law_width):<{law_width}}  ", style=style)
+        text.append(f"{one_line(sentence, says):<{says}} ", style=style if blocked else "")
+        text.append(f"{amount(line.evidence):>8}\n", style="dim")
+        if doubtful and not blocked:
+            text.append(f"   {one_line(_why(line.worst), width - 4)}\n", style=style)
+    if crowded and holding:
+        said = one_line("LAWS THAT HOLD, AND THE EVIDENCE FOR EACH", width - 3)
+        text.append(f"   {said}\n", "dim")
+        text.append(_columns(holding, law_width, width))
+    if unclaimed:
+        names = one_line(", ".join(unclaimed), width - 17)
+        text.append(f"·  not claimed: {names}\n", style="dim")
+    text.rstrip()
+    return text
+
+
+def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
+    """Laws that hold, several to a line: name and evidence."""
+    cell = law_width + 10
+    per_line = max(1, (width + 2) // cell)
+    text = Text()
+    for number, line in enumerate(lines, start=1):
+        text.append("✓  ", style=_STYLE["good"])
+        text.append(f"{one_line(line.law, law_width):<{law_width}}")
+        text.append(f"{amount(line.evidence):>5}", style="dim")
+        text.append("\n" if number % per_line == 0 or number == len(lines) else "  ")
+    return text
+
+
+def _why(worst: CheckResult) -> str:
+    word = VERDICTS[worst.verdict].word
+    if worst.verdict is Verdict.BLOCKED:
+        return f"{word}: rests on {worst.blocked_by}"
+    if worst.verdict is Verdict.FAIL and (worst.expected or worst.seen):
+        return f"{word}: expected {worst.expected}; saw {worst.seen}"
+    return f"{word}: {worst.reason}"
+
+
+def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
+    """The table. Where room is short, bytes go below it and names are cut before numbers are."""
+    rows = pivot(report.tie_outs)
+    columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
+    shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
+    lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
+    notes: list[str] = []
+    if _beside(columns, shown, lines) + _NAME_MOST > width:
+        lines = [[_without_bytes(row.cells.get(column)) for column in columns] for row in shown]
+        notes = [
+            f"{row.name}, {column}: {cell.seen}"
+            for row in shown
+            for column, cell in row.cells.items()
+            if _in_bytes(cell)
+        ]
+    names = min(_NAME_MOST, max(_NAME_LEAST, width - _beside(columns, shown, lines)))
+    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
+    table.add_column("TIE-OUT", no_wrap=True, max_width=names)
+    for head in ("expected", *columns):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row, line in zip(shown, lines, strict=True):
+        table.add_row(one_line(row.name, names), row.expected, *line)
+    parts: list[RenderableType] = [table]
+    parts += [Text(one_line(note, width), "bold red") for note in notes]
+    if len(rows) > len(shown):
+        rest = len(rows) - len(shown)
+        bad = sum(not row.ok for row in rows) - sum(not row.ok for row in shown)
+        word = f"{bad} of them off" if bad else "all of them tie out"
+        parts.append(Text(f"… and {plural(rest, 'more row')}, {word}", "dim"))
+    return Group(*parts)
+
+
+def _beside(
+    columns: Sequence[str], rows: Sequence[TieOutRow], lines: Sequence[Sequence[Text]]
+) -> int:
+    """Room that the table takes beside the names."""
+    expected = max(len("expected"), *(len(row.expected) for row in rows))
+    widths = (
+        max(len(column), *(len(line[number]) for line in lines))
+        for number, column in enumerate(columns)
+    )
+    return sum(2 + wide for wide in (expected, *widths))
+
+
+def _cell(cell: Cell | None) -> Text:
+    if cell is None:
+        return Text("·", style="dim")
+    if cell.ok:
+        return Text(cell.seen or "✓", style="green")
+    return Text(f"✗ {cell.seen}", style="bold red")
+
+
+def _in_bytes(cell: Cell | None) -> bool:
+    """Whether a cell is off by bytes alone."""
+    return cell is not None and not cell.ok and cell.seen.endswith(" B")
+
+
+def _without_bytes(cell: Cell | None) -> Text:
+    return Text("✗ bytes", style="bold red") if _in_bytes(cell) else _cell(cell)
+
+
+def _load(load: LoadFigures, *, width: int) -> Text:
+    """The headline figure first; then what happened, and every threshold."""
+    result, room = load.result, width - len(_INDENT)
+    text = Text.assemble(
+        ("LOAD  ", "dim"), (f"{rate(load.headline_eps)} {load.headline_word}", "bold")
+    )
+    what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
+    what = one_line(what, max(0, room - len(text.plain) + 4))
+    text.append(f"  {what}", style="dim")
+    for label, facts in story(load):
+        style = {"generator": "dim", "errors": "yellow"}.get(label, "")
+        _lay(text, label, facts, room, style)
+    for doubt in load.doubts:
+        _lay(text, "", (doubt,), room, "yellow")
+    kept = kept_text(result)
+    if kept:
+        _lay(text, "✓ kept:", kept, room, "green")
+    for threshold in result.thresholds:
+        says = held(threshold, result)
+        if says is not Held.KEPT:
+            mark, style = ("✗", "bold red") if says is Held.MISSED else ("?", "yellow")
+            _lay(text, mark, (threshold_text(threshold, result),), room, style)
+    return text
+
+
+def _lay(
+    text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
+) -> None:
+    """Facts on as few lines as they need; what is longer than a line is cut."""
+    line = f"{label} " if label else ""
+    for number, fact in enumerate(facts):
+        piece = f" · {fact}" if number and line.strip() else fact
+        if len(line) + len(piece) > room and line.strip() and number:
+            text.append(f"\n{indent}{line.rstrip()}", style=style)
+            line, piece = "  ", fact
+        line += one_line(piece, room - len(line)) if not number else piece
+        if len(line) > room:
+            line = line[: room - 1] + "…"
+    text.append(f"\n{indent}{line.rstrip()}", style=style)
+
+
+def _letter(said: str, width: int) -> Iterator[str]:
+    """What stopped a run, on a few lines; a longer one is in the report."""
+    lines = [
+        line
+        for paragraph in visible(said).splitlines()
+        for line in textwrap.wrap(" ".join(paragraph.split()), max(20, width - 11))
+    ]
+    yield from (f"  {line}" if number else line for number, line in enumerate(lines[:_LETTER_MOST]))
+    if len(lines) > _LETTER_MOST:
+        yield "  …"
+
+
+def _end(report: RunReport, *, html: str, width: int) -> Text:
+    look = STATUSES[report.status]
+    mark = {"good": "✓", "bad": "✗"}.get(look.tone, "?")
+    cut_short = " (cut short)" if report.interrupted else ""
+    text = Text()
+    line = f"{mark} {look.headline}{cut_short}: {report.tally}"
+    text.append(line, style=f"bold {_STYLE[look.tone]}")
+    if report.stopped_by:
+        for number, line in enumerate(_letter(report.stopped_by, width)):
+            text.append(f"\n  {'' if number else 'Stopped: '}{line}")
+    elif report.status is not ExitStatus.CONFORMS:
+        text.append(f"\n  {one_line(next_step(report), width - 2)}")
+    if html:
+        text.append(f"\n  Report: {html}")
+    return text

@@ -1,5 +1,0 @@
-"""`python -m scenarios` is `trueup`."""
-
-from scenarios.cli import main
-
-main()

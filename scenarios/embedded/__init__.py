@@ -1,0 +1,1 @@
+"""The embedded reference: start it, describe it as a target, restart it."""

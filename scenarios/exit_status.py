@@ -1,0 +1,69 @@
+"""Every error of every room, and the exit status that it ends the process with."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from typing import Final
+
+import click
+
+from trueup.conformance.errors import ConformanceError
+from trueup.reports.errors import ReportError
+from trueup.reports.results import EXIT_STATUS, ExitStatus
+from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
+from trueup.simulator.errors import DataError, SimulatorError
+
+__all__ = ["exit_status_of", "letter"]
+
+_STATUS: Final[dict[type[BaseException], ExitStatus]] = {
+    click.ClickException: ExitStatus.USAGE,
+    click.exceptions.Abort: ExitStatus.COULD_NOT_TELL,
+    KeyboardInterrupt: ExitStatus.COULD_NOT_TELL,
+    UsageProblem: ExitStatus.USAGE,
+    CouldNotTell: ExitStatus.COULD_NOT_TELL,
+    OwnError: ExitStatus.OUR_ERROR,
+    ReportError: ExitStatus.USAGE,
+    BrokenPipeError: ExitStatus.COULD_NOT_TELL,
+    DataError: ExitStatus.OUR_ERROR,
+    SimulatorError: ExitStatus.USAGE,
+}
+
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""The place that is written to is full or broken: not a fault of ours."""
+
+
+def _status_of(error: BaseException) -> ExitStatus | None:
+    if isinstance(error, ConformanceError):
+        return error.exit_status
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return ExitStatus.USAGE
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
+
+
+def exit_status_of(error: BaseException) -> int:
+    """The exit status for an error; an error that nobody named is our own."""
+    return EXIT_STATUS[_status_of(error) or ExitStatus.OUR_ERROR]
+
+
+def letter(error: BaseException) -> str:
+    """What the person at the terminal reads: no traceback unless the fault is ours."""
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+        return "Interrupted."
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    if isinstance(error, click.UsageError):
+        usage = error.ctx.get_usage() + "\n" if error.ctx else ""
+        return f"{usage}Error: {error.format_message()}"
+    if isinstance(error, click.ClickException):
+        return f"Error: {error.format_message()}"
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        place = error.filename or "standard output"
+        return f"Error: {place}: cannot be written: {error.strerror}. Make room, and try again."
+    if _status_of(error) is not None:
+        return f"Error: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return (
+        f"{trace}\nThis is a fault of trueup, not of yours. Please report it with the lines above."
+    )

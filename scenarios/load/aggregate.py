@@ -1,0 +1,255 @@
+"""From generators' reports to one result: ranges joined, histograms merged, seconds added up.
+
+Pure. Where a generator fell silent, or one of its reports got lost, the announced events that are
+not accounted for are unknown: it may have sent them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from trueup.reports.journal.records import LoadResult, OutcomeRange
+from trueup.reports.metrics.histogram import Histogram
+from trueup.reports.results import Outcome
+from trueup.scenarios.load.generator import INGEST, READS
+from trueup.scenarios.load.messages import Announced, ChildPlan, FinalWord, Line, Report
+from trueup.scenarios.load.thresholds import percentile_ms
+from trueup.simulator.delivery.answers import was_answered
+from trueup.simulator.reactor import Second, merge_ranges
+
+__all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines", "with_reads"]
+
+_SILENT: Final = "the generator ended before it could say"
+_GAP: Final = "a report of the generator was lost"
+
+
+@dataclass(slots=True, kw_only=True)
+class Collected:
+    """Reports, put together by lane and second."""
+
+    ranges: tuple[OutcomeRange, ...] = ()
+    seconds: dict[str, dict[int, list[Second]]] = field(default_factory=dict)
+    finals: dict[int, FinalWord] = field(default_factory=dict)
+    gaps: frozenset[int] = frozenset()
+    """Workers that said more than arrived here."""
+
+    def second_rows(self, lane: str) -> list[tuple[int, list[Second]]]:
+        return sorted(self.seconds.get(lane, {}).items())
+
+
+def read_lines(path: Path) -> list[Line]:
+    """All whole lines of a generator's file; the last one may be cut short and is left out.
+
+    So is a line that a full disk cut and the next one was glued to: what it said is missed, and
+    found missing, when the events are counted.
+    """
+    decoder = msgspec.json.Decoder(Line)
+    found: list[Line] = []
+    for line in path.read_bytes().split(b"\n")[:-1] if path.exists() else []:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decoder.decode(line))
+    return found
+
+
+def collect(lines: Iterable[Line]) -> Collected:
+    """Join reports; settle what silent workers left open."""
+    seconds: dict[str, dict[int, list[Second]]] = defaultdict(lambda: defaultdict(list))
+    ranges: dict[int, list[OutcomeRange]] = defaultdict(list)
+    announced: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    finals: dict[int, FinalWord] = {}
+    for line in lines:
+        match line:
+            case Announced():
+                announced[line.worker] += line.ranges
+            case Report():
+                for second in line.seconds:
+                    seconds[line.lane][second.t].append(second)
+                ranges[line.worker] += line.ranges
+                if line.final is not None:
+                    finals[line.worker] = line.final
+    said = {worker: sum(part.count for part in parts) for worker, parts in ranges.items()}
+    gaps = {worker for worker, word in finals.items() if word.events != said.get(worker, 0)}
+    for worker, parts in announced.items():
+        if worker not in finals or worker in gaps:
+            why = _GAP if worker in gaps else _SILENT
+            ranges[worker] += _unsaid(parts, ranges[worker], why)
+    return Collected(
+        gaps=frozenset(gaps),
+        ranges=merge_ranges([part for parts in ranges.values() for part in parts]),
+        seconds={lane: dict(found) for lane, found in seconds.items()},
+        finals=finals,
+    )
+
+
+def _unsaid(
+    announced: list[tuple[int, int]], said: list[OutcomeRange], why: str
+) -> list[OutcomeRange]:
+    """Announced events that no outcome speaks of, as unknown."""
+    open_parts: list[OutcomeRange] = []
+
+    def unknown(first: int, stop: int) -> None:
+        if stop > first:
+            open_parts.append(
+                OutcomeRange(first=first, count=stop - first, outcome=Outcome.UNKNOWN, reason=why)
+            )
+
+    known = sorted((part.first, part.first + part.count) for part in said)
+    at = 0
+    for first, count in sorted(announced):
+        cursor, stop = first, first + count
+        while at < len(known) and known[at][1] <= first:
+            at += 1
+        probe = at
+        while probe < len(known) and known[probe][0] < stop:
+            unknown(cursor, known[probe][0])
+            cursor = max(cursor, known[probe][1])
+            probe += 1
+        unknown(cursor, stop)
+    return open_parts
+
+
+def _merged(rows: list[tuple[int, list[Second]]], name: str, since: float) -> dict[str, int]:
+    histogram = Histogram()
+    for t, seconds in rows:
+        if t >= since:
+            for second in seconds:
+                histogram.merge(Histogram.from_sparse(getattr(second, name)))
+    return histogram.sparse()
+
+
+def _second(t: int, seconds: list[Second]) -> dict[str, float]:
+    response = Histogram()
+    for second in seconds:
+        response.merge(Histogram.from_sparse(second.response_ns))
+    row = {
+        "t": float(t),
+        "requests": float(sum(second.requests for second in seconds)),
+        "events": float(sum(second.events for second in seconds)),
+        "errors": float(sum(sum(second.errors.values()) for second in seconds)),
+    }
+    sparse = response.sparse()
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+        value = percentile_ms(sparse, share)
+        if value is not None:
+            row[name] = value
+    return row
+
+
+def _all_seconds(
+    rows: Sequence[tuple[int, list[Second]]], reads: Sequence[tuple[int, list[Second]]] | None
+) -> tuple[dict[str, float], ...]:
+    seconds = tuple(_second(t, found) for t, found in rows)
+    return seconds if reads is None else with_reads(seconds, reads)
+
+
+def with_reads(
+    seconds: Sequence[dict[str, float]], reads: Sequence[tuple[int, Sequence[Second]]]
+) -> tuple[dict[str, float], ...]:
+    """Rows of seconds with the reads that were answered in each, and the failed attempts of reads.
+
+    A second in which only reads were answered gets its row.
+    """
+    rows = {row["t"]: row | {"reads": 0.0, "read_errors": 0.0} for row in seconds}
+    for t, found in reads:
+        silent = {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0}
+        rows[float(t)] = rows.get(float(t), silent) | {
+            "reads": float(sum(second.requests for second in found)),
+            "read_errors": float(sum(sum(second.errors.values()) for second in found)),
+        }
+    return tuple(rows[t] for t in sorted(rows))
+
+
+def comparable_digest(child: ChildPlan) -> str:
+    """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
+    plan = msgspec.to_builtins(child.plan)
+    plan.pop("seed")
+    fields = child.form.fields
+    named = (sorted(fields.rename.items()), sorted(fields.drop), sorted(fields.extras.items()))
+    form = (child.form.method, child.form.body, child.form.gzip, named)
+    parts = (plan, form, child.fleet.profile_sha256 if child.fleet else "")
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+
+
+def _stopped(found: Collected, expected: int, trouble: str) -> str:
+    """Why the run is not whole, in words; empty when it is."""
+    words = {word.stopped_by for word in found.finals.values() if word.stopped_by}
+    silent = expected - len(found.finals)
+    if silent > 0:
+        words.add(f"{silent} of {expected} generators ended before they could say what they sent")
+    if found.gaps:
+        words.add(f"reports of {len(found.gaps)} of {expected} generators were lost")
+    return "; ".join([*sorted(words), *([trouble] if trouble else [])])
+
+
+def _ended_s(found: Collected, expected: int) -> float | None:
+    """When the first generator stopped to send; None where no one can say."""
+    if len(found.finals) < expected:
+        return None
+    return min((word.ended_s for word in found.finals.values()), default=None)
+
+
+def load_result(
+    child: ChildPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
+) -> LoadResult:
+    """The measured part of a result; judgement and reconciliation are added by others.
+
+    `expected`: how many generators there were to be. `trouble`: what else went wrong, in words.
+    """
+    plan = child.plan
+    rows, reads = found.second_rows(INGEST), found.second_rows(READS)
+    every = [second for _, seconds in rows for second in seconds]
+    errors: Counter[str] = Counter()
+    for second in (*every, *(one for _, seconds in reads for one in seconds)):
+        errors.update(second.errors)
+    counts = _by_outcome(found.ranges)
+    finals = found.finals.values()
+    stopped = _stopped(found, expected, trouble)
+    warmup = plan.shape.warmup_s
+    return LoadResult(
+        scenario=plan.name,
+        engine=engine,
+        shape=plan.shape.kind,
+        duration_s=plan.shape.duration_s,
+        warmup_s=warmup,
+        planned_rps=plan.shape.rate if plan.open_loop else None,
+        requests=sum(second.requests for second in every),
+        events_sent=sum(counts.values()),
+        events_accepted=counts[Outcome.ACCEPTED],
+        events_refused=counts[Outcome.REFUSED],
+        events_unknown=counts[Outcome.UNKNOWN],
+        bytes_sent=sum(second.bytes for second in every),
+        errors=dict(errors),
+        unanswered=sum(count for reason, count in errors.items() if not was_answered(reason)),
+        response_ns=_merged(rows, "response_ns", warmup),
+        service_ns=_merged(rows, "service_ns", warmup),
+        lateness_ns=_merged(rows, "lateness_ns", warmup),
+        seconds=_all_seconds(rows, reads if plan.reads.share else None),
+        poison_every=plan.requests.poison_every,
+        twin_every=plan.requests.twin_every,
+        generator_cpu_share=max((word.busy_share for word in finals), default=None),
+        generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
+        machine_lost_share=max((word.starved_share for word in finals), default=None),
+        stopped_by=stopped,
+        ended_s=_ended_s(found, expected) if stopped else None,
+        unsent=sum(word.unsent for word in finals),
+        workers=max(len(found.finals), 1),
+        batch=plan.requests.batch,
+        reads=sum(second.requests for _, seconds in reads for second in seconds),
+        reads_ns=_merged(reads, "response_ns", warmup),
+        comparable=comparable_digest(child),
+    )
+
+
+def _by_outcome(ranges: Iterable[OutcomeRange]) -> Mapping[Outcome, int]:
+    counts: Counter[Outcome] = Counter()
+    for part in ranges:
+        counts[part.outcome] += part.count
+    return counts

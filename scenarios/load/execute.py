@@ -1,0 +1,316 @@
+"""A load order carried out: calibrate first where asked, then one run or a search for the limit.
+
+It repeats `run_load` and decides with pure functions what comes next. It writes no journal, but
+tells whoever does what became of the events of each run as soon as that run is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from trueup.reports.formatting import figure, milliseconds, plural
+from trueup.reports.formatting import rate as rate_text
+from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRange
+from trueup.reports.metrics.measurement_window import per_second
+from trueup.reports.renderers.load_summary import threshold_text
+from trueup.scenarios.errors import CouldNotTell
+from trueup.scenarios.load.capacity_search import RESOLUTION, Knee, Seen, Step, knee, next_rate
+from trueup.scenarios.load.freshness import Marker
+from trueup.scenarios.load.nullsink import null_sink
+from trueup.scenarios.load.plan import LoadPlan, with_changes
+from trueup.scenarios.load.run import WORKERS_S, Locust, Progress, ReadsFrom, run_load
+from trueup.scenarios.load.thresholds import percentile_ms
+from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
+
+__all__ = [
+    "Errand",
+    "Measured",
+    "at_knee",
+    "calibrate",
+    "carry_out",
+    "closed",
+    "seen",
+]
+
+CALIBRATE_S: Final = 4.0
+LIMIT_STEP_S: Final = 6.0
+_LOOK_S: Final = 0.2
+
+Ranges = tuple[OutcomeRange, ...]
+Kept = Callable[[LoadResult, Ranges], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Everything that a load run needs from whoever composes it."""
+
+    plan: LoadPlan
+    ingest: HttpForm
+    fleet: FleetDeclared
+    out_dir: Path
+    reads: ReadsFrom | None = None
+    levers: Mapping[str, Callable[[], object]] | None = None
+    marker: Marker | None = None
+    locust: Locust = field(default_factory=Locust)
+    progress: Callable[[Progress], None] | None = None
+    resolution: float = RESOLUTION
+    """Relative width of the interval at which a search for the limit ends."""
+    say: Callable[[str], None] = lambda words: None
+    """Told in words what is done next, and what it found."""
+    tell: Callable[[str], None] = lambda words: None
+    """Told what a person must know for the run to go on."""
+    sent: Callable[[Ranges], None] = lambda ranges: None
+    """Told at the end of each run what became of its events, before anything else can go wrong."""
+
+
+def closed(plan: LoadPlan, duration_s: float) -> LoadPlan:
+    """The plan as fast as possible, without faults, reads or thresholds."""
+    plain = msgspec.structs.replace(plan, thresholds={})
+    return with_changes(
+        plain,
+        duration_s=duration_s,
+        shape={"kind": AS_FAST_AS_POSSIBLE, "options": {}, "arrivals": "even"},
+        reads={"share": 0.0, "paths": []},
+        faults={"restart_at_share": [], "maintenance_at_share": []},
+        requests={"twin_every": 0, "poison_every": 0},
+    )
+
+
+async def calibrate(errand: Errand) -> float:
+    """Requests per second of this generator, with this plan's batches, into a null sink.
+
+    The events are drawn and encoded as in the run itself. Raises CouldNotTell when nothing was
+    answered.
+    """
+    batch = plural(errand.plan.requests.batch, "event")
+    errand.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
+    folder = errand.out_dir / "calibration"
+    folder.mkdir(exist_ok=True)
+    with null_sink() as sink:
+        result, _ = await run_load(
+            closed(errand.plan, CALIBRATE_S),
+            ingest=_into(errand.ingest, sink.url),
+            fleet=errand.fleet,
+            out_dir=folder,
+            locust=Locust(processes=errand.locust.processes),
+            canary=False,
+        )
+    answered = per_second(result, "requests")
+    if not answered:
+        raise CouldNotTell("the null sink answered nothing; calibration is not possible here")
+    errand.say(f"null sink: {rate_text(answered)} requests/s of {batch}")
+    return answered
+
+
+def _into(form: HttpForm, url: str) -> HttpForm:
+    """The same bodies to another address, whose answers say nothing of events."""
+    return replace(form, url=url, headers={}, answer=AnswerRule(refused=""))
+
+
+async def carry_out(
+    errand: Errand, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
+) -> tuple[LoadResult, Ranges]:
+    """One load run, or a search of many; `errand.sent` has then been told of all ranges.
+
+    `keep` is told what is known where it is cut short or fails, before the error travels on.
+    """
+    null_rps = await calibrate(errand) if calibrated else None
+    async with _announced(errand):
+        if find_limit:
+            return await _search(errand, null_rps, keep)
+
+        def cut(result: LoadResult, ranges: Ranges) -> None:
+            errand.sent(ranges)
+            keep(result)
+
+        result, ranges = await _once(errand, errand.plan, null_rps, cut)
+        errand.sent(ranges)
+        return result, ranges
+
+
+@contextlib.asynccontextmanager
+async def _announced(errand: Errand) -> AsyncIterator[None]:
+    """Tell what people have to do, or can look at, while Locust runs."""
+    locust = errand.locust
+    if locust.master_bind is not None:
+        errand.tell(workers_text(locust))
+    if locust.web_port is None:
+        yield
+        return
+    page = asyncio.create_task(_page_is_up(locust.web_port, errand.tell))
+    try:
+        yield
+    finally:
+        page.cancel()
+
+
+async def _page_is_up(port: int, tell: Callable[[str], None]) -> None:
+    """Tell the address of Locust's page as soon as somebody listens there."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(_LOOK_S)
+            continue
+        writer.close()
+        tell(f"Locust's web page: http://127.0.0.1:{port}")
+        return
+
+
+def workers_text(locust: Locust) -> str:
+    """What a person does so that workers come to a master."""
+    anywhere = locust.master_bind in ("*", "0.0.0.0", "::")  # noqa: S104
+    host = "ADDRESS-OF-THIS-MACHINE" if anywhere else locust.master_bind
+    workers = "1 worker" if locust.workers == 1 else f"{locust.workers} workers"
+    return (
+        f"waiting {WORKERS_S:.0f} s for {workers}; on each of their hosts, in trueup's folder, "
+        f"start\n  locust -f scenarios/locustfiles/reactor.py --worker --master-host {host}"
+    )
+
+
+async def _once(
+    errand: Errand, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
+) -> tuple[LoadResult, Ranges]:
+    return await run_load(
+        plan,
+        ingest=errand.ingest,
+        fleet=errand.fleet,
+        out_dir=errand.out_dir,
+        progress=errand.progress,
+        reads=errand.reads,
+        locust=errand.locust,
+        first_event=first_event,
+        null_sink_rps=null_rps,
+        marker=errand.marker,
+        levers=errand.levers,
+        keep=cut,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One step of a search and what it measured."""
+
+    step: Step
+    result: LoadResult
+
+
+async def _search(
+    errand: Errand, null_rps: float | None, keep: Callable[[LoadResult], None]
+) -> tuple[LoadResult, Ranges]:
+    """Measure rate after rate; the result at the low end of the knee, and the events of all."""
+    plain = _step_plan(errand)
+    measured: list[Measured] = []
+    ranges: list[OutcomeRange] = []
+    unfinished: list[LoadResult] = []
+
+    def cut(result: LoadResult, found: Ranges) -> None:
+        errand.sent(found)
+        unfinished.append(result)
+
+    def steps() -> list[Step]:
+        return [one.step for one in measured]
+
+    while (
+        rate := next_rate(steps(), start=plain.shape.rate, resolution=errand.resolution)
+    ) is not None:
+        errand.say(f"step {len(measured) + 1}: {figure(rate)} requests/s …")
+        first = max((part.first + part.count for part in ranges), default=0)
+        try:
+            result, found = await _once(
+                errand, with_changes(plain, rate=rate), null_rps, cut, first_event=first
+            )
+        except BaseException:
+            if measured:
+                keep(_unended(measured))
+            elif unfinished:
+                keep(unfinished[0])
+            raise
+        errand.sent(found)
+        ranges += found
+        measured.append(Measured(step=Step(rate=rate, seen=seen(result)), result=result))
+        errand.say(_step_text(len(measured), measured[-1]))
+    return _with_knee(at_knee(measured), knee(steps())), merge_ranges(ranges)
+
+
+def _step_text(number: int, found: Measured) -> str:
+    """A step of a search and what it measured, in a line."""
+    result = found.result
+    facts = [
+        f"{rate_text(per_second(result, 'events'))} events/s accepted",
+        f"p99 {milliseconds(percentile_ms(result.response_ns, 0.99))}",
+        *([plural(sum(result.errors.values()), "error")] if result.errors else []),
+        *(threshold_text(one, result) for one in result.thresholds if not one.ok),
+    ]
+    return f"step {number}: {figure(found.step.rate)} requests/s {found.step.seen}: " + ", ".join(
+        facts
+    )
+
+
+def _step_plan(errand: Errand) -> LoadPlan:
+    """The plan of one step, with those limits alone that a step can be held to.
+
+    Whether events are correct shows only when those of all steps are reconciled. A limit on what
+    nothing in this run measures would make each step a miss; it stays in the plan itself, and
+    leaves the run as a whole inconclusive.
+    """
+    plan = with_changes(
+        errand.plan,
+        duration_s=min(LIMIT_STEP_S, errand.plan.shape.duration_s),
+        shape={"kind": "constant", "options": {}, "arrivals": "even"},
+        faults={"restart_at_share": [], "maintenance_at_share": []},
+    )
+    blind = {"correct_share"}
+    blind |= {"freshness_p99_ms"} if errand.marker is None else set()
+    blind |= set() if plan.reads.share else {"read_p99_ms"}
+    limits = {name: limit for name, limit in plan.thresholds.items() if name not in blind}
+    return msgspec.structs.replace(plan, thresholds=limits)
+
+
+def seen(result: LoadResult) -> Seen:
+    """What one measurement says of its rate.
+
+    Noise excuses what it can have made worse: times and rates, requests that were not sent, a run
+    that stopped early. A limit on anything else is missed, whatever the machine did.
+    """
+    if result.generator_limited:
+        return Seen.LIMITED
+    missed = [row for row in result.thresholds if not row.ok]
+    if not missed and not result.unsent and not result.stopped_by and result.events_accepted:
+        return Seen.KEPT
+    certain = any(row.value is not None and not row.timed for row in missed)
+    return Seen.DISTURBED if result.machine_noisy and not certain else Seen.MISSED
+
+
+def at_knee(measured: Sequence[Measured]) -> LoadResult:
+    """The latest result that kept the limits at the low end of the knee.
+
+    A rate that was kept once and missed twice is not kept, however high it is. Where no rate was
+    kept, the latest result that kept nothing.
+    """
+    low = knee([one.step for one in measured]).low
+    kept = [one for one in measured if one.step.seen is Seen.KEPT]
+    at_low = [one for one in kept if one.step.rate == low]
+    others = [one for one in measured if one.step.seen is not Seen.KEPT]
+    return (at_low or others or kept)[-1].result
+
+
+def _unended(measured: Sequence[Measured]) -> LoadResult:
+    """What is known of a search that was cut short."""
+    found = knee([one.step for one in measured])
+    why = "the search was cut short; nothing more is known of either end"
+    return _with_knee(at_knee(measured), replace(found, why=why, verified=False))
+
+
+def _with_knee(result: LoadResult, found: Knee) -> LoadResult:
+    return msgspec.structs.replace(
+        result, knee_low_rps=found.low, knee_high_rps=found.high, knee_why=found.why
+    )

@@ -1,0 +1,253 @@
+"""One generator: builds the lanes of a plan for worker k of W and runs the reactor on them.
+
+It knows nothing of Locust, which embeds it (`scenarios/locustfiles/reactor.py`), so that it can
+be tested and calibrated without.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from trueup.scenarios.load.messages import Announced, ChildPlan, FinalWord, Report
+from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.load.traffic import arrivals_per_second
+from trueup.simulator.delivery import FieldMap, RetryPolicy
+from trueup.simulator.encode import can_lay_out
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.reactor import (
+    BodySource,
+    Engine,
+    FixedBodies,
+    FleetBodies,
+    Lane,
+    Limits,
+    Reads,
+    Schedule,
+    Shape,
+    System,
+    address_of,
+    request_head,
+)
+
+__all__ = ["INGEST", "READS", "Station", "body_source"]
+
+INGEST: Final = "ingest"
+READS: Final = "reads"
+_FIXED_LINE: Final = b'{"log_id":"00000000-0000-4000-8000-000000000000","log_total_bytes":1024}'
+_BLOCKS: Final = ((100_000.0, 1_000), (400_000.0, 4_000))
+"""(events a second up to which, events drawn at once): as many as leave the loop free."""
+_LARGE_BLOCK: Final = 8_000
+_OPEN_PIECE, _CLOSED_PIECE = 500, 2_000
+"""Events encoded at once: 2 MB of lines, of which the cache keeps what is about to be sent."""
+_FIXED_SIZE: Final = 280
+"""Bytes of one ready-made event, as in the measurements that this is compared with."""
+
+
+class Station:
+    """The reactor of one process, and what it reports."""
+
+    def __init__(
+        self,
+        child: ChildPlan,
+        *,
+        worker: int,
+        workers: int,
+        report: Callable[[Announced | Report], None],
+        system: System | None = None,
+    ) -> None:
+        """`report` is called from within the loop: it must be quick."""
+        self.child, self.worker, self.workers = child, worker, workers
+        self.done = False
+        self._report = report
+        self._cpu_began = 0.0
+        self._events = 0
+        self._failed = ""
+        self._fleet_rates: list[float] = []
+        if child.fleet is not None and child.plan.shape.arrivals == "fleet":
+            self._fleet_rates = arrivals_per_second(child.fleet, child.plan, child.first_event)
+        lanes = [self._ingest_lane()]
+        if child.plan.reads.share:
+            lanes.append(self._reads_lane())
+        requests = child.plan.requests
+        self.engine = Engine(
+            lanes,
+            limits=Limits(
+                duration_s=child.plan.shape.duration_s,
+                drain_s=requests.drain_s,
+                most_backlog=requests.most_backlog,
+            ),
+            system=system,
+            on_second=lambda second: self._pass_on(),
+        )
+        self.ingest = lanes[0]
+        for lane in lanes[1:]:
+            for _ in range(self._share(child.plan.reads.connections)):
+                self.engine.connect(lane)
+
+    def _share(self, whole: int) -> int:
+        """This worker's part of a number of connections; never none."""
+        return max(whole // self.workers + (self.worker < whole % self.workers), 1)
+
+    def connect(self) -> None:
+        """Add one connection to the ingestion lane."""
+        self.engine.connect(self.ingest)
+
+    def disconnect(self) -> None:
+        """Take one connection from the ingestion lane."""
+        self.engine.disconnect(self.ingest)
+
+    def run(self) -> None:
+        """Carry the plan out. Everything sent is reported when this returns, or raises."""
+        if self.child.cpu is not None:
+            os.sched_setaffinity(0, {self.child.cpu})
+        self._cpu_began = time.process_time()
+        try:
+            self.engine.run()
+        except BaseException as error:
+            self._failed = f"the generator failed: {type(error).__name__}: {error}"
+            raise
+        finally:
+            self.done = True
+            self._pass_on(last=True)
+
+    def _final(self) -> FinalWord:
+        engine, cpu_s = self.engine, time.process_time() - self._cpu_began
+        elapsed_s = max(engine.elapsed_ns / 1e9, 1e-9)
+        return FinalWord(
+            # Time that the machine took from a busy loop is not the loop's own work.
+            busy_share=min(engine.busy_share, cpu_s / elapsed_s),
+            starved_share=max(engine.busy_share - cpu_s / elapsed_s, 0.0),
+            cpu_s=cpu_s,
+            elapsed_s=elapsed_s,
+            events=self._events,
+            ended_s=engine.ended_ns / 1e9,
+            backlog_most=max(lane.backlog_most for lane in engine.lanes),
+            unsent=sum(lane.unsent for lane in engine.lanes),
+            stopped_by=self._failed or engine.stopped_by,
+        )
+
+    def _pass_on(self, *, last: bool = False) -> None:
+        """Report what is finished; the ingestion lane goes last, as the final word is its."""
+        for lane in reversed(self.engine.lanes):
+            seconds, ranges = lane.recorder.take()
+            self._events += sum(part.count for part in ranges)
+            final = self._final() if last and lane is self.ingest else None
+            if seconds or ranges or final:
+                self._report(
+                    Report(
+                        worker=self.worker,
+                        lane=lane.name,
+                        seconds=tuple(seconds),
+                        ranges=tuple(ranges),
+                        final=final,
+                    )
+                )
+
+    # Lanes
+
+    def _retry(self) -> RetryPolicy:
+        requests = self.child.plan.requests
+        return RetryPolicy(first_s=requests.retry_first_s, most_s=requests.retry_most_s)
+
+    def _schedule(self, rate_share: float) -> Schedule | None:
+        plan = self.child.plan
+        if not plan.open_loop:
+            return None
+        curve = plan.curve()
+        return Schedule(
+            Shape(
+                kind=curve.kind,
+                rate=curve.rate * rate_share,
+                duration_s=curve.duration_s,
+                options=curve.options,
+            ),
+            poisson=plan.shape.arrivals == "poisson",
+            seed=plan.seed,
+            worker=self.worker,
+            workers=self.workers,
+            per_second=[rate * rate_share for rate in self._fleet_rates],
+        )
+
+    def _ingest_lane(self) -> Lane:
+        child, plan = self.child, self.child.plan
+        return Lane(
+            INGEST,
+            address=address_of(child.form.url),
+            source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
+            schedule=self._schedule(1 - plan.reads.share),
+            rule=child.form.answer,
+            retry=self._retry(),
+            timeout_s=plan.requests.timeout_s,
+            twin_every=plan.requests.twin_every,
+        )
+
+    def _announce(self, ranges: list[tuple[int, int]]) -> None:
+        self._report(Announced(worker=self.worker, ranges=tuple(ranges)))
+
+    def _reads_lane(self) -> Lane:
+        child, plan = self.child, self.child.plan
+        fields = {"Accept": "application/json", **child.read_headers}
+        requests = []
+        for path in plan.reads.paths:
+            address, head = request_head("GET", f"{child.reads_url}/{path}", fields)
+            requests.append(head + b"0\r\n\r\n")
+        return Lane(
+            READS,
+            address=address,
+            source=Reads(requests),
+            schedule=self._schedule(plan.reads.share),
+            rule=None,
+            retry=self._retry(),
+            timeout_s=plan.requests.timeout_s,
+        )
+
+
+def body_source(
+    child: ChildPlan,
+    announce: Callable[[list[tuple[int, int]]], None],
+    *,
+    worker: int = 0,
+    workers: int = 1,
+) -> BodySource:
+    """The batches of a plan, each event once: the fleet's, or ready ones where it has none."""
+    form, plan = child.form, child.plan
+    if child.fleet is None:
+        _, head = request_head(form.method, form.url, form.head_fields())
+        batch = plan.requests.batch
+        return FixedBodies(head, _ready_body(batch), count=batch)
+    fleet, names = Fleet.from_identity(child.fleet), None
+    if form.fields and can_lay_out(form.fields):
+        form, names = replace(form, fields=FieldMap()), form.fields
+    # Tables are made when first asked for, which takes half a second: before the clock runs.
+    fleet.batch(max(child.first_event, fleet.coverage.count), 1).lines(names)
+    return FleetBodies(
+        form,
+        lambda first, count, most: fleet.batch(first, count).pieces(most, names),
+        batch_events=plan.requests.batch,
+        block_events=_block_events(plan),
+        piece_events=_OPEN_PIECE if plan.open_loop else _CLOSED_PIECE,
+        first=child.first_event,
+        worker=worker,
+        workers=workers,
+        announce=announce,
+        poison_every=plan.requests.poison_every,
+    )
+
+
+def _block_events(plan: LoadPlan) -> int:
+    """Events drawn at once. Large blocks are cheaper an event, but nothing is sent during a step of
+    drawing (0.2 ms for 1,000 events, 1 ms for 8,000): an open loop takes the smallest that it can
+    afford."""
+    rate = plan.shape.rate * plan.requests.batch
+    small = (block for most, block in _BLOCKS if rate <= most)
+    block = next(small, _LARGE_BLOCK) if plan.open_loop else _LARGE_BLOCK
+    return max(block, plan.requests.batch)
+
+
+def _ready_body(batch: int) -> bytes:
+    line = _FIXED_LINE[:-1] + b',"pad":"' + b"x" * (_FIXED_SIZE - len(_FIXED_LINE) - 10) + b'"}\n'
+    return line * batch

@@ -1,0 +1,110 @@
+"""What travels between us and the generators: the plan down, reports up. Values and their JSON.
+
+The plan holds header values, which may be keys: it is handed over in memory, never on a disk, and
+to workers it goes over Locust's own connection.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from trueup.reports.journal.records import FleetDeclared, OutcomeRange
+from trueup.scenarios.load.plan import LoadPlan
+from trueup.simulator.delivery import HttpForm
+from trueup.simulator.reactor import Second
+
+__all__ = [
+    "Announced",
+    "ChildPlan",
+    "FinalWord",
+    "Line",
+    "Report",
+    "decode_plan",
+    "encode",
+    "write_line",
+]
+
+
+class ChildPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a generator needs."""
+
+    plan: LoadPlan
+    form: HttpForm
+    fleet: FleetDeclared | None
+    """None: ready bodies, for calibration; the target does not count them."""
+    first_event: int = 0
+    """Number of the fleet's first event in this run."""
+    reads_url: str = ""
+    """Base URL and prefix that the read paths stand below."""
+    read_headers: dict[str, str] = {}
+    cpu: int | None = None
+    """Pin the generator to this core."""
+    interval_s: float = 0.5
+    """How often a generator reports."""
+
+
+class FinalWord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a generator says once, at its end: everything it sent is now accounted for."""
+
+    busy_share: float
+    cpu_s: float
+    elapsed_s: float
+    events: int
+    """Events that its reports speak of, all together: fewer arrived if a report was lost."""
+    ended_s: float = 0.0
+    """When it stopped to send anything fresh, in seconds from its start."""
+    starved_share: float = 0.0
+    """Share of the time in which its loop had work and no processor."""
+    backlog_most: int = 0
+    unsent: int = 0
+    stopped_by: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="report"):
+    """Finished seconds and settled ranges of one lane of one worker."""
+
+    worker: int
+    lane: str
+    seconds: tuple[Second, ...] = ()
+    ranges: tuple[OutcomeRange, ...] = ()
+    final: FinalWord | None = None
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True, tag="announced"):
+    """Event ranges (first, count) that a worker may send from now on."""
+
+    worker: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+Line = Announced | Report
+
+_ENCODER: Final = msgspec.json.Encoder(
+    enc_hook=lambda value: dict(value) if isinstance(value, Mapping) else _refuse(value)
+)
+
+
+def _refuse(value: object) -> Any:
+    raise NotImplementedError(f"{type(value).__name__} has no JSON form")
+
+
+def encode(value: ChildPlan | Line) -> bytes:
+    """One line of JSON without its end."""
+    return _ENCODER.encode(value)
+
+
+def write_line(out: int, line: Line) -> None:
+    """Write a line to a file's descriptor, all of it: a disk that is nearly full takes a part, and
+    then none. Raises OSError."""
+    data = encode(line) + b"\n"
+    while data:
+        data = data[os.write(out, data) :]
+
+
+def decode_plan(data: bytes) -> ChildPlan:
+    """The plan as a generator reads it."""
+    return msgspec.json.decode(data, type=ChildPlan)

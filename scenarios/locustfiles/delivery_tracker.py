@@ -1,0 +1,189 @@
+"""The fleet's events for users that you write yourself, and the books on what became of them.
+
+A locustfile of your own takes batches here and has them delivered by its own client; everything
+else is as in any load run: each event once and under its own id, answers read by the target's own
+rule, a lost answer tried again with the same bytes, and outcomes that are reconciled afterwards.
+One process only: events are numbered within it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final, Self
+
+import gevent
+from locust import FastHttpUser, constant_throughput, events
+from locust.contrib.fasthttp import FastHttpSession
+
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import Outcome
+from trueup.scenarios.load.generator import INGEST, body_source
+from trueup.scenarios.load.messages import (
+    Announced,
+    ChildPlan,
+    FinalWord,
+    Line,
+    Report,
+    decode_plan,
+    write_line,
+)
+from trueup.simulator.delivery import Answer, Kind, read_answer
+from trueup.simulator.delivery.answers import retry_after_s
+from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
+from trueup.simulator.reactor import Batch, Recorder
+
+__all__ = ["Books"]
+
+_ATTEMPTS: Final = 10
+_CUT: Final = "the run ended before an answer"
+
+
+class Books:
+    """What the users of this process send, and what became of it."""
+
+    def __init__(self, plan: ChildPlan, out: int) -> None:
+        """`out`: descriptor of the file that reports go to."""
+        self.plan = plan
+        self.host = "/".join(plan.form.url.split("/")[:3])
+        """Scheme and host of the way in, as a Locust user wants it."""
+        self._out = out
+        self._recorder = Recorder()
+        self._source = body_source(plan, self._announce)
+        self._open: dict[int, Batch] = {}
+        """Batches whose delivery goes on, by their first event."""
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        self._events = self._second = 0
+
+    @classmethod
+    def of_this_run(cls) -> Self:
+        """The books of the run that started this process; ends it where none did."""
+        plan, out = os.environ.get("TRUEUP_PLAN"), os.environ.get("TRUEUP_OUT")
+        if not plan or not out:
+            sys.stderr.write(
+                "This locustfile takes its events from trueup: start it by\n"
+                "  trueup load SCENARIO --locustfile FILE\n"
+            )
+            raise SystemExit(4)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        made = cls(decode_plan(Path(plan).read_bytes()), os.open(out, flags, 0o644))
+        start: Any = events.test_start
+        stop: Any = events.test_stop
+        start.add_listener(made._start)
+        stop.add_listener(made._stop)
+        # The fleet took a while to build, which gevent's clock knows nothing of: Locust's timer for
+        # the length of the run would go off that much too soon.
+        gevent.get_hub().loop.update_now()
+        return made
+
+    @property
+    def wait_time(self) -> Any:
+        """Locust's pacing of one user, so that all of them keep the plan's rate together."""
+        plan = self.plan.plan
+        if not plan.open_loop:
+            return lambda user: 0
+        return constant_throughput(plan.shape.rate / plan.requests.connections)
+
+    def deliver(self, user: FastHttpUser) -> None:
+        """Deliver one batch through a user's client, until its outcome is known or given up."""
+        batch = self._source.take()
+        if batch is None:
+            user.environment.runner.quit()
+            return
+        began = time.perf_counter_ns()
+        self._open[batch.first] = batch
+        # Locust kills users where they stand, and a request that is out may have been taken.
+        ranges = whole(batch.count, Outcome.UNKNOWN, _CUT)
+        try:
+            ranges = self._attempts(user.client, batch)
+        finally:
+            self._settle(batch, ranges)
+            self._recorder.response.append(time.perf_counter_ns() - began)
+
+    def _attempts(self, client: FastHttpSession, batch: Batch) -> tuple[OutcomeRange, ...]:
+        lost, reason = False, ""
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self._post(client, batch)
+            if answer.kind is Kind.SETTLED:
+                return settle_after_loss(answer.ranges) if lost else answer.ranges
+            lost, reason = lost or answer.kind is Kind.LOST, answer.reason
+            pause_s = self.plan.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
+            gevent.sleep(pause_s)
+        return whole(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
+
+    def _post(self, client: FastHttpSession, batch: Batch) -> Answer:
+        form, began = self.plan.form, time.perf_counter_ns()
+        # Bytes go through as they are; Locust's annotation leaves them out.
+        body: Any = bytes(batch.body)
+        with client.post(
+            form.url, data=body, headers=form.head_fields(), name=INGEST, catch_response=True
+        ) as response:
+            self._recorder.service.append(time.perf_counter_ns() - began)
+            self._recorder.bytes += len(batch.body)
+            after = retry_after_s((response.headers or {}).get("Retry-After"))
+            answer = read_answer(
+                form.answer,
+                response.status_code or 500,  # no answer: as indefinite as a 500
+                response.content or b"",
+                batch.count,
+                retry_after_s=after,
+            )
+            if answer.kind is Kind.SETTLED and not answer.reason:
+                response.success()
+            else:
+                self._recorder.error(answer.reason)
+                response.failure(answer.reason)
+            return answer
+
+    # The books
+
+    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...]) -> None:
+        if self._open.pop(batch.first, None) is None:
+            return
+        for part in shifted(ranges, batch.first):
+            self._recorder.outcome(part)
+
+    def _announce(self, ranges: list[tuple[int, int]]) -> None:
+        self._say(Announced(worker=0, ranges=tuple(ranges)))
+
+    def _say(self, line: Line) -> None:
+        write_line(self._out, line)
+
+    def _report(self, *, last: bool = False) -> None:
+        self._recorder.close_second(self._second)
+        elapsed_s = time.perf_counter() - self._began
+        self._second = int(elapsed_s)
+        seconds, ranges = self._recorder.take()
+        self._events += sum(part.count for part in ranges)
+        final = self._final(elapsed_s) if last else None
+        if seconds or ranges or final:
+            report = Report(
+                worker=0, lane=INGEST, seconds=tuple(seconds), ranges=tuple(ranges), final=final
+            )
+            self._say(report)
+
+    def _final(self, elapsed_s: float) -> FinalWord:
+        cpu_s = time.process_time() - self._cpu_began
+        return FinalWord(
+            busy_share=min(cpu_s / max(elapsed_s, 1e-9), 1.0),
+            cpu_s=cpu_s,
+            elapsed_s=elapsed_s,
+            ended_s=elapsed_s,
+            events=self._events,
+        )
+
+    def _start(self, **kwargs: Any) -> None:
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        gevent.spawn(self._every_second)
+
+    def _every_second(self) -> None:
+        while True:
+            gevent.sleep(max(self._began + self._second + 1 - time.perf_counter(), 0.01))
+            self._report()
+
+    def _stop(self, **kwargs: Any) -> None:
+        for batch in list(self._open.values()):
+            self._settle(batch, whole(batch.count, Outcome.UNKNOWN, _CUT))
+        self._report(last=True)

@@ -1,0 +1,1 @@
+"""Mutation-test the checks against every known fault of the reference."""

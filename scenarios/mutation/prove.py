@@ -1,0 +1,157 @@
+"""`prove`: every fault of the zoo is tried, every variant too, and the judge is held to both.
+
+A fault is killed only where one of the laws that it is charged with fails; another failing law is
+a kill for another reason. A variant, and the reference itself, must raise nothing. Trials run in
+processes of their own, a bounded number at a time, so that one that hangs costs only its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from trueup.reports.renderers.kill_matrix import FaultRow, FaultStatus, KillMatrix, VariantRow
+from trueup.reports.results import EXIT_STATUS, ExitStatus, Verdict
+from trueup.scenarios.mutation.register import Charge, Difference, Zoo, ZooEntry
+from trueup.scenarios.mutation.trial import Trial, TrialPlan
+
+__all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
+
+CLEAN: Final = "reference"
+LIMITED: Final = "reference-limited"
+CORRECT: Final = {CLEAN: "the reference as it is", LIMITED: "the reference with its rate limit"}
+"""The reference without any fault, tried among the variants."""
+
+TRIAL_LIMIT_S: Final = 180.0
+
+
+def status_of(trial: Trial, laws: Sequence[str]) -> FaultStatus:
+    """The status that a trial gives a fault charged with `laws`."""
+    if trial.timed_out:
+        return FaultStatus.TIMEOUT
+    if trial.error or not trial.results:
+        return FaultStatus.VOID
+    failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
+    if failed & set(laws):
+        return FaultStatus.KILLED
+    return FaultStatus.KILLED_OTHER if failed else FaultStatus.SURVIVED
+
+
+def alarms(trial: Trial) -> list[str]:
+    """What a trial of something correct raised: failures, and a trial that could not be held."""
+    if trial.timed_out:
+        return ["the trial took too long"]
+    if trial.error or not trial.results:
+        why = trial.error.strip().splitlines()[-1:] or ["no check reported"]
+        return [f"the trial could not be held: {why[0]}"]
+    convicting = (Verdict.FAIL, Verdict.NOT_TESTABLE)
+    return [result.check for result in trial.results if result.verdict in convicting]
+
+
+def exit_status_of_proof(matrix: KillMatrix) -> int:
+    """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing."""
+    if matrix.false_alarms or matrix.ids(FaultStatus.SURVIVED, FaultStatus.KILLED_OTHER):
+        return EXIT_STATUS[ExitStatus.VIOLATES]
+    if matrix.ids(FaultStatus.VOID, FaultStatus.TIMEOUT):
+        return EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
+    return EXIT_STATUS[ExitStatus.CONFORMS]
+
+
+async def prove(
+    zoo: Zoo,
+    charges: Mapping[str, Charge],
+    differences: Mapping[str, Difference],
+    *,
+    only: frozenset[str] | None,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int, str], None],
+) -> KillMatrix:
+    """Try the zoo, or those of its ids in `only`, `workers` trials at a time.
+
+    The reference itself is always tried. `progress` is told (done, all, id).
+    """
+    since = time.monotonic()
+    faults = [entry for entry in zoo.faults if only is None or entry.id in only]
+    variants = [
+        *(ZooEntry(id=name, what=what) for name, what in CORRECT.items()),
+        *(entry for entry in zoo.variants if only is None or entry.id in only),
+    ]
+    plans = [
+        *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
+        *(_plan("--fault", f.id, charges[f.id], seed) for f in faults),
+    ]
+    trials = await _hold(plans, workers, progress)
+    return KillMatrix(
+        faults=tuple(_fault_row(f, charges[f.id].laws, trials[f.id]) for f in faults),
+        variants=tuple(
+            VariantRow(id=v.id, what=v.what, alarms=tuple(alarms(trials[v.id]))) for v in variants
+        ),
+        laws={result.check: result.law for result in trials[CLEAN].results},
+        wall_s=time.monotonic() - since,
+        seed=seed,
+    )
+
+
+def _plan(flag: str, name: str, difference: Difference | None, seed: int) -> TrialPlan:
+    difference = difference or Difference()
+    flags = () if name in CORRECT else (flag, name)
+    return TrialPlan(
+        id=name, options=(*flags, *difference.options), seed=seed, traits=difference.traits
+    )
+
+
+def _fault_row(entry: ZooEntry, laws: tuple[str, ...], trial: Trial) -> FaultRow:
+    return FaultRow(
+        id=entry.id,
+        what=entry.what,
+        laws=laws,
+        status=status_of(trial, laws),
+        verdicts={result.check: result.verdict for result in trial.results},
+        note=trial.error,
+    )
+
+
+async def _hold(
+    plans: Sequence[TrialPlan], workers: int, progress: Callable[[int, int, str], None]
+) -> dict[str, Trial]:
+    places = asyncio.Semaphore(workers)
+    trials: dict[str, Trial] = {}
+
+    async def one(plan: TrialPlan) -> None:
+        async with places:
+            trials[plan.id] = await _hold_one(plan)
+            progress(len(trials), len(plans), plan.id)
+
+    async with asyncio.TaskGroup() as group:
+        for plan in plans:
+            group.create_task(one(plan))
+    return trials
+
+
+async def _hold_one(plan: TrialPlan) -> Trial:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "trueup.scenarios.mutation.trial",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(TRIAL_LIMIT_S):
+            out, err = await child.communicate(msgspec.json.encode(plan))
+    except TimeoutError:
+        return Trial(timed_out=True)
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await child.wait()
+    if child.returncode != 0:
+        return Trial(error=err.decode(errors="replace").strip()[-2000:] or "no word")
+    return msgspec.json.decode(out, type=Trial)

@@ -1,0 +1,76 @@
+"""One trial: a reference of the zoo, started and judged in a process of its own.
+
+`python -m trueup.scenarios.mutation.trial` reads a plan on its standard input and prints the
+trial; `prove` starts
+many of these.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from trueup.conformance.errors import ConformanceError
+from trueup.reports.results import CheckResult
+from trueup.scenarios.embedded.process import die_with_parent, end_as_interrupted
+from trueup.scenarios.embedded.target import Traits
+from trueup.scenarios.errors import ScenarioError
+from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.scenario import ChecksPart, Scenario
+
+__all__ = ["Trial", "TrialPlan", "hold"]
+
+
+class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to start and judge."""
+
+    id: str
+    options: tuple[str, ...]
+    """Flags of the reference beside those that every trial gives."""
+    seed: int
+    level: int = 4
+    traits: Traits = Traits()
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a trial showed. Without results it proves nothing."""
+
+    results: tuple[CheckResult, ...] = ()
+    error: str = ""
+    timed_out: bool = False
+    requests: int = 0
+    wall_s: float = 0.0
+
+
+def hold(plan: TrialPlan, runs: Path) -> Trial:
+    """Start the plan's reference and hold it to every law. Raises nothing a fault can cause."""
+    order = Order(
+        scenario=Scenario(name="trial", what=plan.id, checks=ChecksPart(level=plan.level)),
+        seed=plan.seed,
+        runs=runs,
+        reference_options=plan.options,
+        traits=plan.traits,
+    )
+    since = time.monotonic()
+    try:
+        conducted = conduct(order)
+    except (ScenarioError, ConformanceError) as error:
+        return Trial(error=str(error))
+    wall_s = time.monotonic() - since
+    if conducted.error is not None and not conducted.report.results:
+        return Trial(error=f"{type(conducted.error).__name__}: {conducted.error}", wall_s=wall_s)
+    return Trial(
+        results=conducted.report.results, requests=conducted.report.requests, wall_s=wall_s
+    )
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    end_as_interrupted()
+    with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
+        held = hold(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
+    sys.stdout.buffer.write(msgspec.json.encode(held))

@@ -1,0 +1,1 @@
+"""Run one scenario: phases, traffic, run directory and re-evaluation."""

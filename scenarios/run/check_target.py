@@ -1,0 +1,46 @@
+"""The checks alone against a target file, for the pytest plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup.reports.results import CheckResult
+from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.scenario import ChecksPart, Scenario
+
+__all__ = ["Held", "check_target_file"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What the checks found, and where the run lies."""
+
+    folder: Path
+    results: tuple[CheckResult, ...]
+
+
+def check_target_file(
+    target: Path,
+    *,
+    runs: Path,
+    seed: int,
+    level: int,
+    only: Sequence[str],
+    allow_hosts: Sequence[str],
+) -> Held:
+    """Hold a target to the named checks. Raises what cut the run short."""
+    order = Order(
+        scenario=Scenario(
+            name="pytest", what="the laws", checks=ChecksPart(level=level, only=tuple(only))
+        ),
+        seed=seed,
+        runs=runs,
+        target=target,
+        allow_hosts=allow_hosts,
+    )
+    conducted = conduct(order)
+    if conducted.error is not None:
+        raise conducted.error
+    return Held(folder=conducted.folder, results=conducted.report.results)

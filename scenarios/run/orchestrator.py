@@ -1,0 +1,268 @@
+"""One run, from its folder to its report. Everything that `trueup` does to a target goes this way.
+
+It composes: it starts the embedded reference where no target is given, lets the fleet send, the
+judge ask, Locust load, and writes down what each says. It decides nothing itself. Whatever ends
+the run, the journal is sealed, the reports are written and no child is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from trueup.conformance.client.preflight import approach
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.errors import ConformanceError
+from trueup.conformance.reconciliation.evaluate import traffic_checks
+from trueup.conformance.selection import checks_for
+from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
+from trueup.conformance.target.load import levels, load_target, outside_hosts
+from trueup.conformance.target.model import Target
+from trueup.reports.errors import JournalWriteError, ReportError
+from trueup.reports.journal.records import SCHEMA, Header
+from trueup.reports.journal.redaction import spellings, strike_out
+from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
+from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.writer import write_all
+from trueup.reports.results import EXIT_STATUS
+from trueup.reports.verdicts import overall
+from trueup.scenarios.embedded.process import EmbeddedReference, embedded_reference
+from trueup.scenarios.embedded.restart import restart_door
+from trueup.scenarios.embedded.target import NO_TRAITS, Traits, key_environment, target_file
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.exit_status import exit_status_of
+from trueup.scenarios.progress import SilentWatch, Watch
+from trueup.scenarios.run.clock import our_stamp
+from trueup.scenarios.run.phases import Bench, run_checks_part, run_fleet_part, run_load_part
+from trueup.scenarios.run.preconditions import customers_of, ready_here, ready_there
+from trueup.scenarios.run.run_directory import make_run_folder
+from trueup.scenarios.run.stateful import run_histories_part
+from trueup.scenarios.scenario import Scenario
+
+__all__ = ["LOAD_LEVEL", "Conducted", "Order", "conduct", "confirm_host", "level_of"]
+
+TARGET_NAME: Final = "target.toml"
+LOAD_LEVEL: Final = 2
+"""Level of a run that only sends events and reads them back."""
+REFERENCE_REQUESTS: Final = 20_000
+"""Budget of requests for the embedded reference: a run that needs more has gone astray."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What to run, and where."""
+
+    scenario: Scenario
+    seed: int
+    runs: Path
+    target: Path | None = None
+    """None: the embedded reference."""
+    allow_hosts: Sequence[str] = ()
+    """Hosts off the loopback that the user confirmed."""
+    reference_options: Sequence[str] = ()
+    """Further flags of the embedded reference."""
+    traits: Traits = NO_TRAITS
+    """What the embedded reference's target file says besides."""
+    command: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conducted:
+    """How it ended."""
+
+    folder: Path
+    report: RunReport
+    error: BaseException | None = None
+    """What cut the run short, where anything did."""
+
+    @property
+    def exit_status(self) -> int:
+        return self.report.exit_status if self.error is None else exit_status_of(self.error)
+
+
+def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
+    """Refuse a target file that leads off the loopback to a host that was not named.
+
+    Every URL of the file counts, the way in and the hooks too. Raises UsageProblem.
+    """
+    unconfirmed = sorted(set(outside_hosts(target)) - set(allow_hosts))
+    if unconfirmed:
+        flags = " ".join(f"--allow-host {host}" for host in unconfirmed)
+        raise UsageProblem(
+            f"{target.path}: leads to {', '.join(unconfirmed)}, not this machine. trueup sends "
+            "traffic to this machine only, unless you confirm that you may test that host:\n"
+            f"  {flags}"
+        )
+
+
+def conduct(order: Order, watch: Watch | None = None) -> Conducted:
+    """Run a scenario against a target and leave its folder.
+
+    Raises UsageProblem, ConformanceError (a target file that cannot be used) and OwnError before
+    a folder exists; after that whatever goes wrong is in `Conducted.error`, and in the journal.
+    """
+    now = datetime.now(UTC)
+    if order.scenario.load is not None:
+        ready_here(order.scenario.load)
+    with contextlib.ExitStack() as stack:
+        reference: EmbeddedReference | None = None
+        if order.target is None:
+            reference, text, environment = _start_reference(stack, order)
+        else:
+            text, environment = "", os.environ
+            target = _load(order.target, environment, order)
+        folder = make_run_folder(order.runs, scenario=order.scenario.name, seed=order.seed, now=now)
+        if order.target is None:
+            (folder / TARGET_NAME).write_text(text, encoding="utf-8")
+            target = _load(folder / TARGET_NAME, environment, order)
+        else:
+            (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
+        writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME, secrets=target.secrets))
+        writer.write(_header(order, target, folder, now))
+        bench = Bench(
+            target=target,
+            writer=writer,
+            folder=folder,
+            seed=order.seed,
+            watch=watch or SilentWatch(),
+            restart=reference.restart if reference is not None else None,
+        )
+        # A disk that is full is the root of whatever went wrong after it, wrapped or not.
+        error = _work(order.scenario, bench, strange=order.target is not None)
+        error = writer.failure or error
+        status = 0 if error is None else exit_status_of(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if error is None:
+            so_far = build_report(read_journal(folder))
+            status = EXIT_STATUS[overall(so_far.results, so_far.load, missing=so_far.missing)]
+        try:
+            writer.finish(
+                finished_at=our_stamp(),
+                exit_status=status,
+                interrupted=interrupted,
+                stopped_by="" if error is None else _in_words(error),
+            )
+        except JournalWriteError as unsealed:
+            error = error or unsealed
+    report = build_report(read_journal(folder))
+    try:
+        write_all(report, folder)
+        _strike_files(folder, target)
+    except (ReportError, OSError):
+        if error is None:
+            raise
+    return Conducted(folder=folder, report=report, error=error)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) or type(error).__name__
+
+
+def _strike_files(folder: Path, target: Target) -> None:
+    """Strike keys out of what Locust and its workers left: they write down what a target says."""
+    forms = spellings(target.secrets)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in (JOURNAL_NAME, TARGET_NAME):
+            said = path.read_bytes()
+            struck = strike_out(said, forms)
+            if struck != said:
+                path.write_bytes(struck)
+
+
+def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
+    target = load_target(path, environment)
+    confirm_host(target, order.allow_hosts)
+    if target.ingest is None and order.scenario.checks is None:
+        raise UsageProblem(
+            f"{path}: {order.scenario.name} sends events, but the target has no way in. "
+            "Add an [ingest] part: see docs/targets.md."
+        )
+    if order.scenario.load is not None and target.ingest is not None:
+        ready_there(order.scenario.load, target)
+    if order.scenario.fleet is not None and target.ingest is not None:
+        customers_of(target)
+    return target
+
+
+def _start_reference(
+    stack: contextlib.ExitStack, order: Order
+) -> tuple[EmbeddedReference, str, Mapping[str, str]]:
+    """A reference with a data folder of its own, its target file, and the keys that go with it."""
+    data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
+    reference = stack.enter_context(
+        embedded_reference(data=data, options=("--control", *order.reference_options))
+    )
+    door = stack.enter_context(restart_door(reference.restart))
+    text = target_file(
+        reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, traits=order.traits
+    )
+    return reference, text, {**os.environ, **key_environment(reference.serving)}
+
+
+def _header(order: Order, target: Target, folder: Path, now: datetime) -> Header:
+    return Header(
+        trueup=version("trueup"),
+        schema=SCHEMA,
+        run=folder.name,
+        seed=order.seed,
+        started_at=stamp(now),
+        scenario=order.scenario.name,
+        target=target.name,
+        base_url=target.base_url,
+        level=level_of(order.scenario, target),
+        checks=tuple(_declared(order.scenario, target)),
+        command=order.command,
+    )
+
+
+def level_of(scenario: Scenario, target: Target) -> int:
+    """The level that a run of a scenario reaches with a target."""
+    wanted = scenario.checks.level if scenario.checks is not None else LOAD_LEVEL
+    return max(level for level in levels(target) if level <= wanted)
+
+
+def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
+    """Every check that must report, named before the run."""
+    if scenario.fleet is not None and target.ingest is not None:
+        yield from traffic_checks("fleet")
+    if scenario.checks is not None:
+        part = scenario.checks
+        for check in checks_for(target, level=part.level, only=part.only):
+            yield check.name
+    if scenario.histories is not None and target.ingest is not None:
+        yield HISTORIES
+    if scenario.load is not None and target.ingest is not None:
+        yield from traffic_checks("load")
+
+
+def _work(scenario: Scenario, bench: Bench, *, strange: bool) -> BaseException | None:
+    """Do the parts in their order; what cut them short, if anything did. A target that is not ours
+    is asked once before traffic goes there: the checks meet it themselves."""
+    sends = scenario.fleet is not None or scenario.load is not None
+    try:
+        if strange and sends and bench.target.ingest is not None:
+            recorder = Recorder(bench.writer, secrets=bench.target.secrets)
+            asyncio.run(approach(bench.target, recorder))
+        if scenario.fleet is not None and bench.target.ingest is not None:
+            asyncio.run(run_fleet_part(bench, scenario.fleet))
+        if scenario.checks is not None:
+            asyncio.run(run_checks_part(bench, scenario.checks))
+        if scenario.histories is not None and bench.target.ingest is not None:
+            run_histories_part(bench, scenario.histories)
+        if scenario.load is not None and bench.target.ingest is not None:
+            asyncio.run(run_load_part(bench, scenario.load))
+    except (KeyboardInterrupt, ConformanceError) as error:
+        return error
+    except Exception as error:
+        return error
+    return None

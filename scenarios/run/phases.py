@@ -1,0 +1,281 @@
+"""The parts of a run: the fleet's traffic, the judge's checks, the load. Each writes what it saw.
+
+A part composes two rooms that do not know each other: what the fleet sent reaches the judge as
+plain values, by way of the journal's records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.control import Levers
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
+from trueup.conformance.runner import ProgressEvent, run_checks
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
+from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.results import ExitStatus
+from trueup.scenarios.drivers import driver_of, load_form
+from trueup.scenarios.load.execute import Errand, carry_out, closed
+from trueup.scenarios.load.run import Locust, Progress, ReadsFrom
+from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
+from trueup.scenarios.load.verdict import judged
+from trueup.scenarios.progress import Watch
+from trueup.scenarios.run.clock import TargetClock, our_stamp, target_now
+from trueup.scenarios.run.freshness_probe import SummaryMarker
+from trueup.scenarios.run.preconditions import customers_of, plan_of
+from trueup.scenarios.run.traffic import FleetTraffic, beside
+from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
+from trueup.simulator.delivery import Driver
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.profile import load_profile
+
+__all__ = ["Bench", "run_checks_part", "run_fleet_part", "run_load_part"]
+
+FLEET_NAME: Final = "fleet"
+SEARCH_S: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """What every part of one run works with."""
+
+    target: Target
+    writer: JournalWriter
+    folder: Path
+    seed: int
+    watch: Watch
+    restart: Callable[[], None] | None = None
+    """Kills and restarts the target, where this run can."""
+
+    def phase(self, name: str, state: str) -> None:
+        self.writer.write(Phase(name=name, state=state, at=our_stamp()))
+
+
+async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
+    """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
+    customers = customers_of(bench.target)
+    events_per_s = part.events / (part.days * 86_400)
+    fleet = Fleet(
+        load_profile(part.profile),
+        seed=bench.seed,
+        start=datetime.now(UTC) - timedelta(days=part.days),
+        customers=customers,
+        events_per_s=events_per_s,
+        mark=bench.folder.name,
+    )
+    bench.writer.write(fleet.identity(FLEET_NAME))
+    bench.phase(FLEET_NAME, "begin")
+    bench.watch.begin("fleet traffic", part.events)
+    driver = driver_of(bench.target)
+    ranges: list[OutcomeRange] = []
+    try:
+        for first in range(0, part.events, part.batch):
+            count = min(part.batch, part.events - first)
+            ranges += await _send(bench, driver, fleet, first, count)
+            bench.watch.step(first + count)
+    finally:
+        await driver.close()
+    bench.watch.end(_outcomes(ranges))
+    await _reconcile(bench, FleetTraffic(fleet, ranges), FLEET_NAME)
+    bench.phase(FLEET_NAME, "end")
+
+
+async def _reconcile(bench: Bench, sent: FleetTraffic, part: str) -> TrafficOutcome:
+    """Hold every view of the target to what was sent."""
+    bench.watch.begin(f"{part} reconciliation")
+    outcome = await reconcile_traffic(
+        bench.target,
+        writer=bench.writer,
+        sent=sent,
+        part=part,
+        clock=TargetClock(target_now(bench.writer)),
+    )
+    verdicts = Counter(str(result.verdict) for result in outcome.results)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    bench.watch.end(f"{said}; {outcome.requests} requests")
+    return outcome
+
+
+async def _send(
+    bench: Bench, driver: Driver, fleet: Fleet, first: int, count: int
+) -> list[OutcomeRange]:
+    outcome = await driver.send_ndjson(fleet.batch(first, count).ndjson(), count)
+    ranges = list(outcome.shifted(first))
+    bench.writer.write(
+        Delivered(
+            source="fleet",
+            fleet=FLEET_NAME,
+            outcomes=tuple(ranges),
+            at=our_stamp(),
+            attempts=outcome.attempts,
+            elapsed_ms=round(outcome.elapsed_ms, 3),
+        )
+    )
+    return ranges
+
+
+def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
+    counts = Counter[str]()
+    for each in ranges:
+        counts[each.outcome] += each.count
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+async def run_load_part(bench: Bench, part: LoadPart) -> None:
+    """Load the way in through Locust, then account for every event that was accepted."""
+    plan = plan_of(part, seed=bench.seed)
+    # A search tries rates that nobody knows yet; it is given numbers as a free run is.
+    fleet = load_fleet(
+        closed(plan, SEARCH_S) if part.find_limit else plan,
+        customers=customers_of(bench.target),
+        now=target_now(bench.writer),
+        mark=bench.folder.name,
+    )
+    bench.writer.write(fleet.identity(LOAD_FLEET))
+    bench.phase(LOAD_FLEET, "begin")
+    bench.watch.begin("load", round(plan.shape.duration_s))
+
+    began: list[datetime] = []
+
+    def progress(now: Progress) -> None:
+        # A report lags behind its second: the earliest start that one tells is the nearest.
+        begin = datetime.now(UTC) - timedelta(seconds=now.t_s)
+        began[:] = [min([begin, *began])]
+        bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
+
+    def sent(ranges: tuple[OutcomeRange, ...]) -> None:
+        bench.writer.write(
+            Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
+        )
+
+    tenant = bench.target.tenants["a"]
+    reads = ReadsFrom(
+        url=bench.target.base_url + bench.target.prefix,
+        headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
+    )
+    driver = driver_of(bench.target)
+    # The clock stands still against ours while the target is loaded: the journal is read once.
+    clock = TargetClock(target_now(bench.writer))
+    marker = SummaryMarker(bench.target, driver, run=bench.folder.name, now=clock.now)
+    errand = Errand(
+        plan=plan,
+        ingest=load_form(bench.target),
+        fleet=fleet.identity(LOAD_FLEET),
+        out_dir=bench.folder,
+        progress=progress,
+        reads=reads,
+        levers=_levers(bench),
+        marker=marker,
+        sent=sent,
+        say=bench.watch.say,
+        tell=bench.watch.tell,
+        locust=Locust(
+            processes=part.processes,
+            web_port=part.web_port,
+            master_bind=part.master_bind,
+            workers=part.workers,
+            locustfile=Path(part.locustfile) if part.locustfile else None,
+        ),
+    )
+    try:
+        result, ranges = await carry_out(
+            errand,
+            calibrated=part.calibrate,
+            find_limit=part.find_limit,
+            keep=bench.writer.write,
+        )
+    finally:
+        await marker.close()
+        await driver.close()
+        bench.writer.write(marker.delivered(at=our_stamp()))
+    bench.watch.end(_outcomes(ranges))
+    since = time.monotonic()
+    besides = beside(read_journal(bench.writer.path).records, LOAD_FLEET)
+    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges, besides), LOAD_FLEET)
+    bench.writer.write(
+        judged(
+            replace(
+                result,
+                correct_events=_correct(result, outcome),
+                reconcile_s=round(time.monotonic() - since, 3),
+                began_at=stamp(began[0]) if began else "",
+            ),
+            plan.thresholds,
+        )
+    )
+    bench.phase(LOAD_FLEET, "end")
+
+
+def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
+    """Accepted events, if every view ties out; none, if any does not; None, if nobody can tell.
+
+    Throughput that loses or doubles events is not throughput: there is no partial credit.
+    """
+    if outcome.exit_status is ExitStatus.CONFORMS:
+        return result.events_accepted
+    return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
+
+
+def _levers(bench: Bench) -> dict[str, Callable[[], object]]:
+    """What can be done to the target while it is loaded; each pull is recorded."""
+    recorder = Recorder(bench.writer, secrets=bench.target.secrets)
+    levers = Levers(bench.target, recorder, WallClock())
+
+    def lever(name: str) -> Callable[[], object]:
+        return lambda: levers.pull(name, {}, stage=LOAD_FLEET)
+
+    forms = {"restart": bench.target.restart, "maintenance": bench.target.maintenance}
+    found = {name: lever(name) for name, form in forms.items() if form is not None}
+    return found if bench.restart is None else {**found, "restart": _restart(bench)}
+
+
+def _restart(bench: Bench) -> Callable[[], Hook]:
+    """The embedded reference's own restart, recorded as a target's hook is."""
+    restart = bench.restart
+    assert restart is not None
+
+    def pull() -> Hook:
+        restart()
+        hook = Hook(hook="restart", at=our_stamp(), stage=LOAD_FLEET)
+        bench.writer.write(hook)
+        return hook
+
+    return pull
+
+
+async def run_checks_part(bench: Bench, part: ChecksPart) -> None:
+    """Hold the target to the laws."""
+    bench.watch.begin("conformance", None)
+    driver = driver_of(bench.target) if bench.target.ingest is not None else None
+    last = ""
+
+    def progress(event: ProgressEvent) -> None:
+        nonlocal last
+        last = f"{event.requests} requests"
+        bench.watch.step(event.done, f"{event.what}; {last}")
+
+    try:
+        outcome = await run_checks(
+            bench.target,
+            writer=bench.writer,
+            ingest=driver,
+            seed=bench.seed,
+            level=part.level,
+            only=part.only,
+            progress=progress,
+        )
+    finally:
+        if driver is not None:
+            await driver.close()
+    bench.watch.end(f"{len(outcome.results)} checks, {outcome.requests} requests")

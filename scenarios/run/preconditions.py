@@ -1,0 +1,91 @@
+"""Whether a load can begin: what can be known before a run has a folder, and before anybody waits.
+
+Everything here is a usage error of status 4. Whether the target is there is asked later.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from trueup.conformance.target.model import Target
+from trueup.scenarios.drivers import load_form
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
+from trueup.scenarios.load.run import Locust
+from trueup.scenarios.scenario import LoadPart
+from trueup.simulator.model.profile import load_profile
+
+__all__ = ["customers_of", "plan_of", "ready_here", "ready_there"]
+
+_LOOPBACK: Final = "127.0.0.1"
+
+
+def plan_of(part: LoadPart, *, seed: int) -> LoadPlan:
+    """The load scenario with what the run changes of it. Raises UsageProblem."""
+    return with_changes(
+        load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=seed
+    )
+
+
+def ready_here(part: LoadPart) -> None:
+    """See that the plan can be read and that the ports which it needs on this machine are free.
+
+    Raises UsageProblem, or ProfileError where the fleet's overrides do not fit its profile.
+    """
+    plan = plan_of(part, seed=0)
+    load_profile(plan.fleet.profile, plan.fleet.overrides or None)
+    if part.web_port is not None:
+        remedy = f"Choose another for --web, or see who listens on {part.web_port}"
+        _free(_LOOPBACK, part.web_port, "Locust's web page cannot be shown", remedy)
+    if part.master_bind is not None:
+        port = Locust().master_port
+        remedy = (
+            "Give --master an address of this machine that the workers reach, and see that nothing "
+            f"else listens on port {port}"
+        )
+        _free(part.master_bind, port, "workers could not connect", remedy)
+
+
+def _free(host: str, port: int, what: str, remedy: str) -> None:
+    """Raises UsageProblem where nobody can listen at an address."""
+    try:
+        found = socket.getaddrinfo(host.removeprefix("*") or None, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise UsageProblem(
+            f"{host} port {port} cannot be listened on, so that {what}: {said}. {remedy}."
+        ) from error
+
+
+def ready_there(part: LoadPart, target: Target) -> None:
+    """See that the target file says all that the load needs of it. Raises UsageProblem."""
+    load_form(target)
+    customers_of(target)
+    faults = plan_of(part, seed=0).faults
+    for name, shares, form in (
+        ("restart", faults.restart_at_share, target.restart),
+        ("maintenance", faults.maintenance_at_share, target.maintenance),
+    ):
+        if shares and form is None:
+            raise UsageProblem(
+                f"load scenario {part.scenario} needs the lever `{name}` while it loads, and "
+                f"{target.path} does not say how to pull it. Give it a [{name}] part, or leave "
+                "--target out."
+            )
+
+
+def customers_of(target: Target) -> tuple[int, ...]:
+    """The customer number of each tenant. Raises UsageProblem where one is not known."""
+    known = [tenant.customer_id for tenant in target.tenants.values()]
+    customers = tuple(number for number in known if number is not None)
+    if len(customers) < len(known):
+        raise UsageProblem(
+            f"{target.path}: fleet traffic needs the customer_id of each tenant. "
+            "Add customer_id below [tenants.a] and [tenants.b]."
+        )
+    return customers

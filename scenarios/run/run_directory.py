@@ -1,0 +1,49 @@
+"""The folder of one run, and the link to the latest one."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from trueup.scenarios.errors import UsageProblem
+
+__all__ = ["LATEST", "make_run_folder"]
+
+LATEST: Final = "latest"
+
+
+def make_run_folder(root: Path, *, scenario: str, seed: int, now: datetime) -> Path:
+    """Make `root/<when>-<scenario>-<seed>/` and point `root/latest` at it.
+
+    A second run in the same second gets a number behind its name. Raises UsageProblem when the
+    folder cannot be made.
+    """
+    name = f"{now:%Y%m%d-%H%M%S}-{scenario}-{seed}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for attempt in itertools.count():
+            folder = root / (name if attempt == 0 else f"{name}-{attempt}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            _point(root / LATEST, folder.name)
+            return folder
+    except OSError as error:
+        raise UsageProblem(
+            f"{root}: cannot keep runs here: {error.strerror}. "
+            "Choose a writable folder with --runs."
+        ) from error
+    raise AssertionError("unreachable")
+
+
+def _point(link: Path, name: str) -> None:
+    fresh = link.with_name(f".{LATEST}-{name}")
+    fresh.symlink_to(name)
+    try:
+        fresh.replace(link)
+    except IsADirectoryError as error:
+        fresh.unlink()
+        raise UsageProblem(f"{link} is a folder, not a link; move it away") from error

@@ -1,0 +1,71 @@
+"""Random histories as a part of a run, and the file that the shortest failing one is kept in."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from trueup.conformance.stateful.run import explore, replay
+from trueup.conformance.stateful.steps import History
+from trueup.conformance.target.model import Target
+from trueup.reports.renderers.writer import write_text
+from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.run.phases import Bench
+from trueup.scenarios.scenario import HistoriesPart
+from trueup.simulator.delivery import Driver
+
+__all__ = ["HISTORY_FILE", "run_histories_part"]
+
+HISTORIES_NAME: Final = "histories"
+HISTORY_FILE: Final = "history.json"
+"""In the run's folder, where a history failed."""
+
+
+def run_histories_part(bench: Bench, part: HistoriesPart) -> None:
+    """Act out histories until one fails or enough have passed; keep the shortest that fails."""
+    bench.watch.begin("random histories", None)
+    bench.phase(HISTORIES_NAME, "begin")
+    way_in = partial(_way_in, bench.target)
+    if part.replay:
+        history = _history_of(Path(part.replay))
+        outcome = replay(bench.target, history, writer=bench.writer, way_in=way_in)
+    else:
+        outcome = explore(
+            bench.target,
+            writer=bench.writer,
+            way_in=way_in,
+            seed=bench.seed,
+            examples=part.examples,
+        )
+    if outcome.shortest is not None:
+        text = msgspec.json.format(msgspec.json.encode(outcome.shortest), indent=2).decode()
+        write_text(bench.folder / HISTORY_FILE, text + "\n")
+    bench.phase(HISTORIES_NAME, "end")
+    bench.watch.end(f"{outcome.examples} acted out, {outcome.requests} requests")
+
+
+@contextlib.asynccontextmanager
+async def _way_in(target: Target) -> AsyncIterator[Driver]:
+    driver = driver_of(target)
+    try:
+        yield driver
+    finally:
+        await driver.close()
+
+
+def _history_of(path: Path) -> History:
+    """A history as an earlier run kept it. Raises UsageProblem that names the file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=History)
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise UsageProblem(
+            f"{path}: not a history: {error}. A run that finds one leaves it as {HISTORY_FILE}."
+        ) from error

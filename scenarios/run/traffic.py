@@ -1,0 +1,344 @@
+"""Traffic as the judge sees it: what was delivered, known to the last byte.
+
+Of a fleet it keeps ranges of event numbers and their outcomes, never events: totals and rows are
+drawn again when they are asked for. The few events that a load plants beside its fleet, markers of
+freshness, are kept whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trueup.conformance.ports import SentTraffic, Slice
+from trueup.reports.journal.records import Delivered, FleetDeclared, JudgePlan, OutcomeRange, Record
+from trueup.reports.journal.storage import Journal
+from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.draws import Core, draw_core
+from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.totals import Totals, add_row, totals
+
+__all__ = ["FleetTraffic", "PlantedTraffic", "beside", "traffic_of"]
+
+_STRIDE: Final = 0x9E3779B97F4A7C15
+"""2^64 divided by the golden ratio, odd: multiples of it spread evenly over any range
+(Knuth, The Art of Computer Programming, vol. 3, 6.4)."""
+
+
+_STRENGTH: Final = (Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED)
+_BLOCK: Final = 64
+"""Events drawn together when one is asked for: whoever looks at one looks at its neighbours."""
+_BLOCKS: Final = 512
+
+
+class FleetTraffic:
+    """Delivered ranges of one fleet; fills the judge's `SentTraffic`.
+
+    A number that was delivered more than once has the strongest of its outcomes: an accepted event
+    does not become unsent by a failed repetition, and a refusal does not settle what became of an
+    earlier try whose answer was lost.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        ranges: Iterable[OutcomeRange],
+        beside: Sequence[SentTraffic] = (),
+    ) -> None:
+        """`beside` is what else the run has sent by the time at which this is reconciled."""
+        self.fleet = fleet
+        self.beside = tuple(beside)
+        self._spans = _settle(ranges)
+        self._starts = [first for first, _, _ in self._spans]
+        self._rows = lru_cache(_BLOCKS)(self._draw_rows)
+        self._found: dict[Slice, Mapping[str, Outcome]] = {}
+
+    @property
+    def customers(self) -> tuple[int, ...]:
+        return self.fleet.customers
+
+    def _ranges(self, outcome: Outcome) -> list[tuple[int, int]]:
+        return [(first, stop - first) for first, stop, kind in self._spans if kind is outcome]
+
+    @cached_property
+    def _accepted(self) -> Totals:
+        return totals(self.fleet, self._ranges(Outcome.ACCEPTED))
+
+    @cached_property
+    def _unknown(self) -> Totals:
+        return totals(self.fleet, self._ranges(Outcome.UNKNOWN))
+
+    def cells(self) -> Mapping[CellKey, Counts]:
+        """Accepted events by cell."""
+        return self._accepted.cells
+
+    def slack(self) -> Mapping[CellKey, Counts]:
+        """Events whose outcome is unknown, by cell: each may or may not be there."""
+        return self._unknown.cells
+
+    def hours(self) -> Mapping[HourKey, Counts]:
+        """Accepted events by tenant, network and hour."""
+        return self._accepted.hours
+
+    def slack_hours(self) -> Mapping[HourKey, Counts]:
+        """Events whose outcome is unknown, by tenant, network and hour."""
+        return self._unknown.hours
+
+    def event(self, log_id: str) -> Mapping[str, Json] | None:
+        """The whole event behind an id; None where this fleet never made the id."""
+        position = self.fleet.position(log_id)
+        if position is None:
+            return None
+        return self._rows(position // _BLOCK)[position % _BLOCK]
+
+    def _draw_rows(self, block: int) -> list[dict[str, Json]]:
+        return self.fleet.batch(block * _BLOCK, _BLOCK).rows()
+
+    def outcome(self, log_id: str) -> Outcome | None:
+        """What became of the event behind an id; None where it was never delivered."""
+        position = self.fleet.position(log_id)
+        if position is None:
+            return None
+        at = bisect_right(self._starts, position) - 1
+        if at < 0 or position >= self._spans[at][1]:
+            return None
+        return self._spans[at][2]
+
+    def log_ids(self, limit: int) -> Sequence[str]:
+        """At most `limit` ids of accepted events, spread evenly over all of them."""
+        ranges = self._ranges(Outcome.ACCEPTED)
+        total = sum(count for _, count in ranges)
+        wanted = range(total) if total <= limit else _spread(total, limit)
+        ends: list[int] = []
+        for _, count in ranges:
+            ends.append((ends[-1] if ends else 0) + count)
+        ids: list[str] = []
+        for nth in wanted:
+            at = bisect_right(ends, nth)
+            first, count = ranges[at]
+            ids.append(self.fleet.batch(first + nth - (ends[at] - count), 1).log_ids()[0])
+        return ids
+
+    def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
+        """Ids of the events of each slice that are accepted or unknown; drawn once a slice."""
+        wanted = [each for each in dict.fromkeys(slices) if each not in self._found]
+        if wanted:
+            sieves = [_Sieve(self.fleet, each) for each in wanted]
+            for first, stop, outcome in self._spans:
+                if outcome is not Outcome.REFUSED:
+                    for sieve in sieves:
+                        sieve.outcome = outcome
+                    self._sift(first, stop, sieves)
+            self._found |= {each: sieve.found for each, sieve in zip(wanted, sieves, strict=True)}
+        return [self._found[each] for each in slices]
+
+    def _sift(self, first: int, stop: int, sieves: Sequence[_Sieve]) -> None:
+        covered = min(stop, self.fleet.coverage.count)
+        if first < covered:
+            for row in self.fleet.batch(first, covered - first).coverage_rows():
+                for sieve in sieves:
+                    sieve.take_row(row)
+        first = max(first, covered)
+        for start, size in self.fleet.arrivals.stretches(first, stop - first):
+            core = draw_core(self.fleet, start, size)
+            for sieve in sieves:
+                sieve.take(core)
+
+
+class _Sieve:
+    """Keeps the ids of the events that fall into a slice."""
+
+    def __init__(self, fleet: Fleet, slice_: Slice) -> None:
+        self._fleet, self._slice = fleet, slice_
+        self.outcome = Outcome.ACCEPTED
+        self.found: dict[str, Outcome] = {}
+        world, lanes = fleet.world, fleet.world.lanes
+        customer, _, _, network, user, host = slice_
+        self._lanes = np.array(world.customers, dtype=np.int64).take(lanes.customer) == customer
+        if network:
+            code = NETWORKS.index(network) if network in NETWORKS else -1
+            self._lanes &= lanes.network == code
+        if user:
+            self._lanes &= np.array([lanes.users[n] == user for n in lanes.user.tolist()])
+        self._hosts: npt.NDArray[np.bool_] | None = None
+        if host:
+            self._hosts = np.array([name == host for name in world.hosts.names])
+        self._first, self._last = _second(slice_.first), _second(slice_.last)
+
+    def take(self, core: Core) -> None:
+        """Drawn events; numbers follow each other from `core.first`."""
+        here = self._lanes.take(core.lane)
+        here &= (core.second >= self._first) & (core.second <= self._last)
+        if self._hosts is not None:
+            here &= self._hosts.take(core.host)
+        numbers = (np.flatnonzero(here) + core.first).astype(np.uint64)
+        self.found |= dict.fromkeys(self._fleet.ids.texts(numbers), self.outcome)
+
+    def take_row(self, row: Mapping[str, Json]) -> None:
+        """A whole event."""
+        if _inside(row, self._slice):
+            self.found[str(row["log_id"])] = self.outcome
+
+
+def _second(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def _inside(row: Mapping[str, Json], slice_: Slice) -> bool:
+    customer, first, last, network, user, host = slice_
+    return (
+        row["customer_id"] == customer
+        and first <= str(row["log_request_datetime"])[:19] <= last
+        and network in ("", row["log_network"])
+        and user in ("", row["proxy_user_id"])
+        and host in ("", row["log_hostname"])
+    )
+
+
+@dataclass(frozen=True)
+class PlantedTraffic:
+    """A few events that are kept whole, such as markers of freshness; fills `SentTraffic`."""
+
+    events: Sequence[Mapping[str, Json]]
+    outcomes: Sequence[OutcomeRange]
+    beside: Sequence[SentTraffic] = ()
+
+    @property
+    def customers(self) -> tuple[int, ...]:
+        numbers = {event["customer_id"] for event in self.events}
+        return tuple(sorted(number for number in numbers if isinstance(number, int)))
+
+    @cached_property
+    def _known(self) -> Mapping[str, tuple[Mapping[str, Json], Outcome]]:
+        return {
+            str(event["log_id"]): (event, each.outcome)
+            for each in self.outcomes
+            for event in self.events[each.first : each.first + each.count]
+        }
+
+    def _sums(self, outcome: Outcome) -> tuple[dict[CellKey, Counts], dict[HourKey, Counts]]:
+        cells: dict[CellKey, Counts] = {}
+        hours: dict[HourKey, Counts] = {}
+        for event, became in self._known.values():
+            if became is outcome:
+                nulls: dict[str, Json] = {"log_error_code": None, "log_status_code": None}
+                add_row(cells, hours, {**nulls, **event})
+        return cells, hours
+
+    def cells(self) -> Mapping[CellKey, Counts]:
+        return self._sums(Outcome.ACCEPTED)[0]
+
+    def slack(self) -> Mapping[CellKey, Counts]:
+        return self._sums(Outcome.UNKNOWN)[0]
+
+    def hours(self) -> Mapping[HourKey, Counts]:
+        return self._sums(Outcome.ACCEPTED)[1]
+
+    def slack_hours(self) -> Mapping[HourKey, Counts]:
+        return self._sums(Outcome.UNKNOWN)[1]
+
+    def event(self, log_id: str) -> Mapping[str, Json] | None:
+        return self._known[log_id][0] if log_id in self._known else None
+
+    def outcome(self, log_id: str) -> Outcome | None:
+        return self._known[log_id][1] if log_id in self._known else None
+
+    def log_ids(self, limit: int) -> Sequence[str]:
+        kept = [log_id for log_id, (_, became) in self._known.items() if became is _STRENGTH[0]]
+        return kept[:limit]
+
+    def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
+        return [
+            {
+                log_id: became
+                for log_id, (event, became) in self._known.items()
+                if became is not Outcome.REFUSED and _inside(event, each)
+            }
+            for each in slices
+        ]
+
+
+def _spread(total: int, limit: int) -> list[int]:
+    return sorted({(k * _STRIDE % 2**64) * total >> 64 for k in range(1, limit + 1)})
+
+
+def _settle(ranges: Iterable[OutcomeRange]) -> list[tuple[int, int, Outcome]]:
+    """Disjoint spans (first, stop, outcome) in order; the strongest outcome of a number counts."""
+    edges: dict[int, Counter[Outcome]] = defaultdict(Counter)
+    for given in ranges:
+        if given.count > 0:
+            edges[given.first][given.outcome] += 1
+            edges[given.first + given.count][given.outcome] -= 1
+    spans: list[tuple[int, int, Outcome]] = []
+    open_now: Counter[Outcome] = Counter()
+    last = 0
+    for edge in sorted(edges):
+        strongest = next((kind for kind in _STRENGTH if open_now[kind] > 0), None)
+        if strongest is not None:
+            if spans and spans[-1][1:] == (last, strongest):
+                spans[-1] = (spans[-1][0], edge, strongest)
+            else:
+                spans.append((last, edge, strongest))
+        open_now.update(edges[edge])
+        last = edge
+    return spans
+
+
+def traffic_of(journal: Journal) -> dict[str, FleetTraffic]:
+    """Every fleet that a journal declares, with what was delivered of it; drawn anew.
+
+    Beside each stands what the run had sent by the time at which it was reconciled.
+    """
+    declared = _declared(journal.records)
+    fleets = {name: Fleet.from_identity(identity) for name, (identity, _) in declared.items()}
+    before: dict[str, tuple[Record, ...]] = {}
+    for number, record in enumerate(journal.records):
+        if isinstance(record, JudgePlan) and record.part:
+            before[record.part] = tuple(journal.records[:number])
+    return {
+        name: FleetTraffic(fleets[name], ranges, beside(before.get(name, ()), name, fleets))
+        for name, (_, ranges) in declared.items()
+    }
+
+
+def beside(
+    records: Iterable[Record], part: str, fleets: Mapping[str, Fleet] | None = None
+) -> tuple[SentTraffic, ...]:
+    """All that records say was sent but for a part's own fleet: other fleets, and markers.
+
+    `fleets` are those that are known already, so that they are not built again.
+    """
+    records, fleets = tuple(records), fleets or {}
+    others = [
+        FleetTraffic(fleets.get(name) or Fleet.from_identity(identity), ranges)
+        for name, (identity, ranges) in _declared(records).items()
+        if name != part
+    ]
+    planted = [
+        PlantedTraffic(record.events, record.outcomes)
+        for record in records
+        if isinstance(record, Delivered) and record.events and record.source == "load"
+    ]
+    return (*others, *planted)
+
+
+def _declared(
+    records: Iterable[Record],
+) -> dict[str, tuple[FleetDeclared, list[OutcomeRange]]]:
+    """Fleets by name, each with what became of its numbers."""
+    found: dict[str, tuple[FleetDeclared, list[OutcomeRange]]] = {}
+    for record in records:
+        if isinstance(record, FleetDeclared):
+            found[record.fleet] = (record, [])
+        elif isinstance(record, Delivered) and record.fleet:
+            found[record.fleet][1].extend(record.outcomes)
+    return found

@@ -1,0 +1,1 @@
+"""The traffic model of a fleet: population, arrivals, sizes and outcomes."""

@@ -1,0 +1,225 @@
+"""The fields of events as arrays: one word a field, one look-up a fact.
+
+`draw_core` draws what is counted (who, where to, how much, how it ended); `draw_rest` what else a
+row shows. The oracle needs the core alone. Nothing here knows of bytes on a wire.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from trueup.simulator.model.on_off_sources import ARCHETYPES
+from trueup.simulator.model.population import CLIENTS, HOST_SLOTS, PLACE_SLOTS, WIDE
+from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.random.random_words import Ints, Words, hash64, mix64, words
+
+if TYPE_CHECKING:
+    from trueup.simulator.fleet import Fleet
+
+__all__ = ["Core", "Rest", "draw_core", "draw_rest"]
+
+_U = np.uint64
+_PROBE: Final = ARCHETYPES.index("probe")
+_MISCONFIGURED: Final = ARCHETYPES.index("misconfigured")
+_TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
+"""Size law of each archetype: light, plain or heavy tail."""
+_RESIDENTIAL: Final = NETWORKS.index("residential")
+_TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
+_MS_MAX: Final = 10_000_000
+"""Longest handshake, and an eighth of the longest tunnel: rows have eight digits for times."""
+_WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)
+"""Bytes that slow start has sent after 1, 2, … round trips of a fresh connection (RFC 6928)."""
+_CONNECT, _PLAIN, _SOCKS = range(3)
+_MASKS: Final = tuple(_U((1 << width) - 1) for width in range(64))
+
+
+class Core(NamedTuple):
+    """What is counted of each event; one array entry an event."""
+
+    first: int
+    second: Ints
+    """Unix seconds."""
+    lane: Ints
+    slot: Ints
+    """Place of the hostname in the lanes' slots, or WIDE for one drawn from the whole law."""
+    host: Ints
+    outcome: Ints
+    total_bytes: Ints
+    job_word: Words
+    """Keyed word of the event's job, for what a job keeps."""
+    archetype: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What else a row shows."""
+
+    client: Ints
+    """Slot of the lane's client addresses."""
+    routed: Ints
+    exit: Ints
+    """Fixed proxy (static networks) or place (residential, mobile)."""
+    static: Ints
+    low: Ints
+    """Number of the egress address within its place; 0 for fixed proxies."""
+    session: Words
+    """48-bit session mark, where `sticky`."""
+    sticky: Ints
+    total_ms: Ints
+    handshake_ms: Ints
+    tunnel_ms: Ints
+    concurrency: Ints
+
+
+def _bits(word: Words, shift: int, width: int) -> Ints:
+    """`width` bits of each word, at most 63; in memory of its own."""
+    part = word >> _U(shift) if shift else word & _MASKS[width]
+    if shift and shift + width < 64:
+        part &= _MASKS[width]
+    return part.view(np.int64)
+
+
+def draw_core(fleet: Fleet, first: int, count: int) -> Core:
+    """The counted fields of one stretch of events (see `Arrivals.stretches`)."""
+    world, keys = fleet.world, fleet.world.keys
+    lanes, channels = world.lanes, world.channels
+    stretch = fleet.arrivals.draw(first, count, words(keys["arrival"], first, count))
+    frame = stretch.frame
+    lane = frame.lane.take(stretch.job)
+    mark = frame.word.take(stretch.job)
+    network = lanes.network.take(lane)
+    archetype = channels.archetype.take(stretch.channel)
+    slot, host = _hosts(fleet, first, lane, archetype)
+    word = words(keys["outcome"], first, count)
+    chosen = world.outcomes
+    leaf = (stretch.second - frame.begin) // frame.leaf_s
+    socks = (_bits(mark, 0, 10) < chosen.socks.take(network)).astype(np.int64)
+    plain = (_bits(word, 0, 10) >= chosen.https).astype(np.int64)
+    kind = np.where(socks == 1, _SOCKS, plain)
+    condition = chosen.condition(
+        (archetype == _MISCONFIGURED).astype(np.int64),
+        frame.bad.take(leaf * len(NETWORKS) + network).astype(np.int64),
+        network,
+        kind,
+        world.hosts.difficulty.take(host),
+    )
+    outcome = chosen.slots.take(condition * 4096 + _bits(word, 10, 12))
+    return Core(
+        first=first,
+        second=stretch.second,
+        lane=lane,
+        slot=slot,
+        host=host,
+        outcome=outcome,
+        total_bytes=_sizes(fleet, first, network * 3 + _TAIL.take(archetype), outcome),
+        job_word=mark,
+        archetype=archetype,
+    )
+
+
+def _hosts(fleet: Fleet, first: int, lane: Ints, archetype: Ints) -> tuple[Ints, Ints]:
+    """Slot and hostname of each event: the lane's targets, or the whole law."""
+    world = fleet.world
+    word = words(world.keys["host"], first, len(lane))
+    row = np.where(archetype == _PROBE, len(world.lanes), lane)
+    slot = row * HOST_SLOTS + _bits(word, 0, 8)
+    host = world.lanes.host_slots.take(slot)
+    wide = np.flatnonzero(host == WIDE)
+    if len(wide):
+        host[wide] = world.hosts.popular(mix64(word[wide]))
+        slot[wide] = WIDE
+    return slot, host
+
+
+def _sizes(fleet: Fleet, first: int, law: Ints, outcome: Ints) -> Ints:
+    """Total bytes of each event, both ways: payload and overhead, or the outcome's own few."""
+    sizes, outcomes = fleet.world.sizes, fleet.world.outcomes
+    word = words(fleet.world.keys["size"], first, len(law))
+    total = sizes.payload(law, word)
+    total += sizes.overhead(word)
+    low = outcomes.bytes_low.take(outcome)
+    own = np.flatnonzero(low >= 0)
+    if len(own):
+        span = outcomes.bytes_span.take(outcome[own])
+        total[own] = low[own] + ((_bits(word[own], 24, 16) * span) >> 16)
+    return total
+
+
+def draw_rest(fleet: Fleet, core: Core) -> Rest:
+    """Everything else of the events of `core`."""
+    world = fleet.world
+    lanes = world.lanes
+    first, count = core.first, len(core.lane)
+    word = words(world.keys["exit"], first, count)
+    ttl = lanes.ttl_s.take(core.lane)
+    sticky = ttl > 0
+    session = np.zeros(count, dtype=np.uint64)
+    here = np.flatnonzero(sticky)
+    if len(here):
+        session[here] = _sessions(fleet, core, here, ttl[here])
+        churn = lanes.churn.take(core.lane[here])
+        word[here] = _session_exit(churn, session[here], core, here, ttl)
+    static = lanes.proxy_count.take(core.lane)
+    place = lanes.place_slots.take(core.lane * PLACE_SLOTS + _bits(word, 0, 8))
+    proxy = lanes.proxy_first.take(core.lane) + ((_bits(word, 8, 24) * static) >> 24)
+    timing = words(world.keys["timing"], first, count)
+    total_ms, handshake_ms, tunnel_ms = _times(fleet, core, timing)
+    width = 1 + (_bits(core.job_word, 10, 4) * _bits(core.job_word, 14, 4) >> 2)
+    return Rest(
+        client=_bits(core.job_word, 18, 2) % CLIENTS,
+        routed=lanes.smartpath.take(core.lane) * (_bits(word, 48, 2) == 0),
+        exit=np.where(static > 0, proxy, place),
+        static=(static > 0).astype(np.int64),
+        low=np.where(static > 0, 0, _bits(word, 32, 16)),
+        session=session >> _U(16),
+        sticky=sticky.astype(np.int64),
+        total_ms=total_ms,
+        handshake_ms=handshake_ms,
+        tunnel_ms=tunnel_ms,
+        concurrency=1 + ((_bits(timing, 48, 16) * width) >> 16),
+    )
+
+
+def _sessions(fleet: Fleet, core: Core, here: Ints, ttl: Ints) -> Words:
+    """Mark of each sticky session: one of four slots of a lane, renewed every TTL."""
+    lane = core.lane[here]
+    slot = lane * 4 + _bits(core.job_word[here], 20, 2)
+    phase = (slot * 7919) % ttl
+    number = (core.second[here] + phase) // ttl
+    key = fleet.world.session_key
+    return hash64(key, (slot.astype(np.uint64) << _U(36)) + number.astype(np.uint64))
+
+
+def _session_exit(churn: Ints, session: Words, core: Core, here: Ints, ttl: Ints) -> Words:
+    """What a session's address hangs on: itself, and whether its peer is already lost."""
+    lane = core.lane[here]
+    slot = lane * 4 + _bits(core.job_word[here], 20, 2)
+    into = (core.second[here] + (slot * 7919) % ttl[here]) % ttl[here]
+    loses = _bits(session, 0, 10) * 1000 < churn * 1024
+    after = (_bits(session, 10, 16) * ttl[here]) >> 16
+    lost = loses & (into >= after)
+    return mix64(session + lost.astype(np.uint64))
+
+
+def _times(fleet: Fleet, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
+    """(total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
+    world = fleet.world
+    sizes = world.sizes
+    network = world.lanes.network.take(core.lane)
+    handshake = sizes.handshake.take(network * 1024 + _bits(word, 0, 10))
+    answer = sizes.answer.take(network * 1024 + _bits(word, 10, 10))
+    floor = (core.total_bytes >> 10) * sizes.ms_per_gib.take(network)
+    floor >>= 20
+    rounds = np.searchsorted(_WINDOWS, core.total_bytes)
+    tunnel = answer + floor + handshake * rounds
+    late = np.flatnonzero(world.outcomes.timeout.take(core.outcome))
+    if len(late):
+        tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))
+    np.minimum(handshake, _MS_MAX, out=handshake)
+    np.minimum(tunnel, 8 * _MS_MAX, out=tunnel)
+    total = handshake + tunnel
+    total += _bits(word, 22, 5)
+    return total, handshake, tunnel

@@ -1,0 +1,75 @@
+"""Levers that are programs: their time is kept, and what they start is their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.control import Levers
+from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.target.model import CommandHook, Target, Tenant
+from trueup.reports.journal.records import Hook
+from trueup.reports.journal.storage import JournalWriter
+
+
+async def pulled(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hook:
+    target = Target(
+        name="t",
+        base_url="http://127.0.0.1:9",
+        tenants={"a": Tenant(public_key="p", private_key="q")},
+        restart=CommandHook(argv=("sh", "-c", script), timeout_s=timeout_s),
+        path=Path("t.toml"),
+    )
+    with JournalWriter(tmp_path / "j.ndjson") as writer:
+        return await Levers(target, Recorder(writer), WallClock()).pull("restart", {}, stage="s")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and not merely waiting to be reaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started(tmp_path):
+    """Also where a child of its own keeps what it prints open."""
+    began = time.monotonic()
+    hook = await pulled(tmp_path, f"sleep 100 & echo $! > {tmp_path}/pid; wait", timeout_s=0.3)
+    assert time.monotonic() - began < 5
+    assert (hook.ok, hook.error) == (False, "no answer in time")
+    pid = int((tmp_path / "pid").read_text())
+    async with asyncio.timeout(5):
+        while alive(pid):  # noqa: ASYNC110 - killed, but the kernel may take a moment
+            await asyncio.sleep(0.01)
+
+
+async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(tmp_path):
+    """A restart leaves the target behind, which holds on to the program's output."""
+    began = time.monotonic()
+    hook = await pulled(tmp_path, "sleep 100 & echo $!")
+    assert time.monotonic() - began < 5
+    assert hook.ok
+    assert isinstance(hook.response, int)
+    assert alive(hook.response)
+    os.kill(hook.response, 9)
+
+
+@pytest.mark.parametrize(
+    "script, response, error",
+    [
+        ("echo '{\"now\": 1}'", {"now": 1}, ""),
+        ("echo fine", "fine\n", ""),
+        ("echo oh; echo why >&2; exit 3", "oh\n", "exit status 3: why\n"),
+    ],
+)
+async def test_what_a_program_prints_is_its_answer(tmp_path, script, response, error):
+    """JSON where it is JSON; what it complains of where it fails."""
+    hook = await pulled(tmp_path, script)
+    assert (hook.response, hook.error, hook.ok) == (response, error, not error)

@@ -1,0 +1,224 @@
+"""Targets that cannot be judged, and keys that must never be written down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.rate_limiter import Pacer
+from trueup.conformance.client.recorder import STRUCK, Recorder, strike
+from trueup.conformance.errors import BudgetExhausted, NotAnApi, TargetUnreachable, WrongKeys
+from trueup.conformance.requests import Ask
+from trueup.conformance.runner import probe_readings, run_checks
+from trueup.conformance.target.model import Budget, Target, Tenant
+from trueup.reports.journal.records import SCHEMA, Exchange, Header
+from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.results import ExitStatus
+
+CANARY = "sk_canary-0123456789"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def target_at(url: str, **more: object) -> Target:
+    values: dict[str, object] = {
+        "name": "t",
+        "base_url": url,
+        "tenants": {"a": Tenant(public_key="pk_a", private_key=CANARY, customer_id=1)},
+        "budget": Budget(requests_per_s=None, requests=50),
+        "timeout_s": 0.3,
+        "secrets": (CANARY, "pk_a"),
+        "path": Path("t.toml"),
+    }
+    return Target(**(values | more))  # type: ignore[arg-type]
+
+
+def journal_in(folder: Path) -> JournalWriter:
+    writer = JournalWriter(folder / "journal.ndjson")
+    writer.write(
+        Header(
+            trueup="t",
+            schema=SCHEMA,
+            run="t",
+            seed=1,
+            started_at="-",
+            scenario="t",
+            target="t",
+            base_url="-",
+            level=0,
+        )
+    )
+    return writer
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[str]]]:
+    """Start a server that answers everything alike; gives its base URL."""
+    servers: list[TestServer] = []
+
+    async def start(handler: Handler) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", handler)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        return str(server.make_url("/1.0"))
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def html(_request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<html>It works</html>", content_type="text/html")
+
+
+async def hang(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b'{"data": [')
+    request.transport.abort() if request.transport else None
+    return response
+
+
+async def refuse(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": "Unauthorized", "message": f"not {CANARY}"}, status=401)
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"), [(html, NotAnApi), (hang, TargetUnreachable), (refuse, WrongKeys)]
+)
+async def test_a_target_that_cannot_be_judged_gets_a_letter(
+    serve: Callable[[Handler], Awaitable[str]],
+    tmp_path: Path,
+    handler: Handler,
+    error: type[Exception],
+) -> None:
+    """Exit status 2, a message with the place and the remedy, and a journal that is readable."""
+    url = await serve(handler)
+    with journal_in(tmp_path) as writer, pytest.raises(error) as caught:
+        await run_checks(target_at(url), writer=writer, ingest=None, level=0)
+    assert getattr(caught.value, "exit_status", None) is ExitStatus.COULD_NOT_TELL
+    assert url in str(caught.value)
+    assert "check" in str(caught.value)
+    assert [r for r in read_journal(tmp_path).records if isinstance(r, Exchange)]
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    with journal_in(tmp_path) as writer, pytest.raises(TargetUnreachable, match="base_url"):
+        await run_checks(target_at("http://127.0.0.1:1/1.0"), writer=writer, ingest=None, level=0)
+
+
+async def test_keys_are_struck_out_even_where_the_target_echoes_them(
+    serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
+) -> None:
+    """In JSON, in JSON with escapes, in HTML: the canary is nowhere in the journal."""
+    bodies = iter(
+        (
+            f'{{"data": {{"{CANARY}": ["{CANARY}"]}}}}',
+            '{"data": "' + CANARY.replace("_", "\\u005f") + '"}',
+            f"<html>{CANARY}</html>",
+        )
+    )
+
+    async def echo(_request: web.Request) -> web.StreamResponse:
+        return web.Response(text=next(bodies), content_type="application/json")
+
+    url = await serve(echo)
+    with journal_in(tmp_path) as writer:
+        recorder = Recorder(writer, secrets=(CANARY,))
+        async with ReadClient(target_at(url), recorder, WallClock()) as client:
+            for n in range(3):
+                await client.ask(Ask(path="x", again=n), stage="s")
+    text = (tmp_path / "journal.ndjson").read_text()
+    assert CANARY not in text
+    assert text.count(STRUCK) == 4
+
+
+def test_secrets_are_struck_at_any_depth() -> None:
+    assert strike({"k": [{"SECRET": "a SECRET b"}]}, ("SECRET",)) == {
+        "k": [{STRUCK: f"a {STRUCK} b"}]
+    }
+
+
+class Tape:
+    """A clock that moves only when someone sleeps."""
+
+    def __init__(self) -> None:
+        self.t = 0.0
+
+    def monotonic(self) -> float:
+        return self.t
+
+    async def sleep(self, seconds: float) -> None:
+        self.t += seconds
+
+    now = WallClock.now
+
+
+async def test_requests_keep_their_pace_and_their_number() -> None:
+    """Ten a second: the eleventh comes a second after the first; the twelfth not at all."""
+    tape = Tape()
+    pacer = Pacer(tape, requests_per_s=10, requests=11)
+    for _ in range(11):
+        await pacer.turn()
+    assert tape.t == pytest.approx(1.0)
+    with pytest.raises(BudgetExhausted, match="11 requests"):
+        await pacer.turn()
+
+
+async def test_a_429_is_waited_out_as_told(
+    serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
+) -> None:
+    """Retry-After is honoured, both answers are recorded, and the second is the answer."""
+    answers = iter((429, 200))
+
+    async def busy(_request: web.Request) -> web.StreamResponse:
+        status = next(answers)
+        body = {"error": "Too Many Requests", "message": "-"} if status == 429 else {"data": {}}
+        return web.json_response(body, status=status, headers={"Retry-After": "7"})
+
+    class Clock(Tape):
+        pass
+
+    clock = Clock()
+    url = await serve(busy)
+    with journal_in(tmp_path) as writer:
+        recorder = Recorder(writer)
+        async with ReadClient(target_at(url), recorder, clock) as client:
+            await client.ask(Ask(path="x"), stage="s")
+    statuses = [r.status for r in recorder.records if isinstance(r, Exchange)]
+    assert statuses == [429, 200]
+    assert clock.t == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        (500, {}, 'status 500\n  it begins: \'{"message": "broken"}\''),
+        (404, {}, "status 404"),
+        (302, {"Location": "https://elsewhere.example/"}, "sends us to https://elsewhere.example/"),
+    ],
+)
+async def test_a_first_answer_that_is_not_200_is_trouble(
+    serve: Callable[[Handler], Awaitable[str]],
+    tmp_path: Path,
+    status: int,
+    headers: dict[str, str],
+    said: str,
+) -> None:
+    """A target that answers everything with an error is not one that answers."""
+
+    async def broken(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"message": "broken"}, status=status, headers=headers)
+
+    url = await serve(broken)
+    with journal_in(tmp_path) as writer, pytest.raises(NotAnApi) as caught:
+        await probe_readings(target_at(url), writer=writer)
+    assert said in str(caught.value)
+    assert caught.value.exit_status is ExitStatus.COULD_NOT_TELL

@@ -1,0 +1,52 @@
+"""Tasks that end together: callers meet one named error, never a group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.conformance.test_unusable_responses import Handler, journal_in, serve, target_at
+from trueup.conformance.errors import BudgetExhausted, TargetTrouble, one_error
+from trueup.conformance.runner import run_checks
+from trueup.conformance.target.model import Budget
+from trueup.reports.errors import JournalWriteError
+
+__all__ = ["serve"]
+
+
+@pytest.mark.parametrize("error", [BudgetExhausted, TargetTrouble, JournalWriteError])
+def test_the_named_error_comes_out_of_groups_in_groups(error: type[Exception]) -> None:
+    named = error("the letter")
+    group = ExceptionGroup("inner", [ValueError("beside"), ExceptionGroup("deep", [named])])
+    with pytest.raises(error) as caught, one_error():
+        raise ExceptionGroup("outer", [group])
+    assert caught.value is named
+
+
+def test_a_group_without_a_letter_passes() -> None:
+    """What nobody foresaw is ours, and is not hidden."""
+    with pytest.raises(ExceptionGroup), one_error():
+        raise ExceptionGroup("ours", [ValueError("bug")])
+
+
+def test_an_interruption_passes() -> None:
+    with pytest.raises(asyncio.CancelledError), one_error():
+        raise asyncio.CancelledError
+
+
+async def test_a_small_budget_ends_a_run_with_its_letter(
+    serve: Callable[[Handler], Awaitable[str]],
+    tmp_path: Path,
+) -> None:
+    """The questions of a stage are asked side by side; all of them run out at once."""
+
+    async def empty(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"data": [], "item_count": 0, "total_count": 0})
+
+    target = target_at(await serve(empty), budget=Budget(requests_per_s=None, requests=4))
+    with journal_in(tmp_path) as writer, pytest.raises(BudgetExhausted, match="4 requests"):
+        await run_checks(target, writer=writer, ingest=None, level=0)

@@ -1,0 +1,60 @@
+"""Random histories: silent on what is right, short and replayable on what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import Verdict
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.run.reevaluate import judge_again
+from trueup.scenarios.run.stateful import HISTORY_FILE
+from trueup.scenarios.scenario import HistoriesPart, Scenario
+
+pytestmark = pytest.mark.slow
+
+
+def explored(folder: Path, part: HistoriesPart, *options: str) -> Conducted:
+    scenario = Scenario(name="explore", what="-", histories=part)
+    order = Order(scenario=scenario, seed=5, runs=folder, reference_options=options)
+    conducted = conduct(order)
+    if conducted.error is not None:
+        raise conducted.error
+    return conducted
+
+
+def verdict_again(conducted: Conducted) -> Verdict:
+    (result,) = judge_again(read_journal(conducted.folder))
+    return result.verdict
+
+
+def test_the_reference_agrees_with_the_oracle_in_any_order(tmp_path: Path) -> None:
+    """A dozen histories, no failure, and the journal alone says the same."""
+    conducted = explored(tmp_path, HistoriesPart(examples=12))
+    assert conducted.exit_status == 0
+    assert verdict_again(conducted) is Verdict.PASS
+    assert not (conducted.folder / HISTORY_FILE).exists()
+
+
+def test_a_fault_is_shrunk_to_a_history_that_fails_again(tmp_path: Path) -> None:
+    """Summaries that are reset instead of added to: two deliveries are enough to show it."""
+    found = explored(tmp_path, HistoriesPart(examples=40), "--fault", "B2")
+    assert found.exit_status == 1
+    assert verdict_again(found) is Verdict.FAIL
+    kept = found.folder / HISTORY_FILE
+    assert len(msgspec.json.decode(kept.read_bytes())) <= 4
+    again = HistoriesPart(replay=str(kept))
+    assert explored(tmp_path, again, "--fault", "B2").exit_status == 1
+    assert explored(tmp_path, again).exit_status == 0
+
+
+def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
+    """The message names the file and says where histories come from."""
+    path = tmp_path / "h.json"
+    path.write_text('[{"step": "dance"}]')
+    with pytest.raises(UsageProblem, match=r"h\.json: not a history"):
+        explored(tmp_path / "runs", HistoriesPart(replay=str(path)))

@@ -1,0 +1,188 @@
+"""From reports to one result: nothing lost on the way, and nothing made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.results import ExitStatus, Outcome
+from trueup.reports.verdicts import load_status
+from trueup.scenarios.load.aggregate import collect, comparable_digest, load_result, read_lines
+from trueup.scenarios.load.messages import (
+    Announced,
+    ChildPlan,
+    FinalWord,
+    Report,
+    decode_plan,
+    encode,
+)
+from trueup.scenarios.load.plan import load_plan, with_changes
+from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm
+from trueup.simulator.reactor import Second, merge_ranges
+
+
+def final(events: int, **parts) -> FinalWord:
+    return FinalWord(busy_share=0.5, cpu_s=1.0, elapsed_s=2.0, unsent=3, events=events, **parts)
+
+
+def part(first: int, count: int, outcome: Outcome = Outcome.ACCEPTED) -> OutcomeRange:
+    return OutcomeRange(first=first, count=count, outcome=outcome)
+
+
+def child(**parts) -> ChildPlan:
+    form = HttpForm(
+        url="http://127.0.0.1:1/x",
+        body=BodyForm.JSON_ARRAY,
+        headers={"X-Ingest-Key": "secret"},
+        fields=FieldMap(rename={"log_id": "id"}, drop=frozenset({"asn_id"}), extras={"v": [1]}),
+    )
+    return ChildPlan(plan=load_plan("steady"), form=form, fleet=None, **parts)
+
+
+def test_a_plan_travels_whole():
+    """What a worker reads is what was meant, field map, headers and all."""
+    assert decode_plan(encode(child(first_event=7))) == child(first_event=7)
+
+
+def test_two_workers_seconds_and_ranges_are_joined():
+    """Same second, two workers: counts add, histograms merge, neighbouring ranges join."""
+    second = Second(t=3, requests=2, events=20, response_ns={"5": 2}, errors={"x": 1})
+    lines = [
+        Report(worker=0, lane="ingest", seconds=(second,), ranges=(part(0, 10),)),
+        Report(worker=1, lane="ingest", seconds=(second,), ranges=(part(10, 10),), final=final(10)),
+        Report(worker=0, lane="ingest", final=final(10)),
+    ]
+    found = load_result(child(), collect(lines), engine="e")
+    assert collect(lines).ranges == (part(0, 20),)
+    assert (found.requests, found.events_accepted, found.errors) == (4, 20, {"x": 2})
+    assert found.response_ns == {"5": 4}
+    assert (found.workers, found.unsent, found.generator_cpu_share) == (2, 6, 0.5)
+
+
+def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms():
+    """The first two seconds of `steady` warm up."""
+    seconds = tuple(Second(t=t, requests=1, response_ns={"5": 1}) for t in range(4))
+    found = load_result(
+        child(), collect([Report(worker=0, lane="ingest", seconds=seconds)]), engine="e"
+    )
+    assert len(found.seconds) == 4
+    assert found.response_ns == {"5": 2}
+
+
+def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown():
+    """Killed in the middle: its open events may have been sent."""
+    lines = [
+        Announced(worker=0, ranges=((0, 100), (200, 50))),
+        Report(worker=0, lane="ingest", ranges=(part(10, 20), part(90, 10))),
+        Announced(worker=1, ranges=((100, 100),)),
+        Report(worker=1, lane="ingest", ranges=(part(100, 30),), final=final(30)),
+    ]
+    unknown = [
+        (one.first, one.count) for one in collect(lines).ranges if one.outcome is Outcome.UNKNOWN
+    ]
+    assert unknown == [(0, 10), (30, 60), (200, 50)]
+
+
+def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told():
+    """The final word counts more events than arrived: the difference was accepted, or not."""
+    lines = [
+        Announced(worker=0, ranges=((0, 100),)),
+        Report(worker=0, lane="ingest", ranges=(part(0, 40),)),
+        Report(worker=0, lane="ingest", ranges=(part(60, 40),), final=final(100)),
+    ]
+    found = collect(lines)
+    assert [(one.first, one.count, one.outcome) for one in found.ranges] == [
+        (0, 40, Outcome.ACCEPTED),
+        (40, 20, Outcome.UNKNOWN),
+        (60, 40, Outcome.ACCEPTED),
+    ]
+    assert (
+        "reports of 1 of 1 generators were lost"
+        in load_result(child(), found, engine="e").stopped_by
+    )
+
+
+def test_a_generator_without_a_final_word_keeps_the_run_from_being_whole():
+    """One of two died: its events are unknown, and the run says so and when it can."""
+    lines = [Report(worker=0, lane="ingest", ranges=(part(0, 10),), final=final(10, ended_s=15))]
+    found = load_result(child(), collect(lines), engine="e", expected=2)
+    assert "1 of 2 generators" in found.stopped_by
+    assert load_status(found) is ExitStatus.COULD_NOT_TELL
+    assert not load_result(child(), collect(lines), engine="e").stopped_by
+
+
+def test_a_run_that_was_cut_short_says_when():
+    """The earliest moment at which a generator stopped to send."""
+    lines = [
+        Report(worker=n, lane="ingest", final=final(0, ended_s=at, stopped_by="interrupted"))
+        for n, at in enumerate((4.5, 3.5))
+    ]
+    found = load_result(child(), collect(lines), engine="e", expected=2)
+    assert (found.stopped_by, found.ended_s) == ("interrupted", 3.5)
+
+
+def test_a_second_without_a_response_has_no_latency():
+    """Only errors came: nothing was quick."""
+    second = Second(t=3, errors={"time-out": 4})
+    found = load_result(
+        child(), collect([Report(worker=0, lane="ingest", seconds=(second,))]), engine="e"
+    )
+    assert found.seconds == ({"t": 3.0, "requests": 0.0, "events": 0.0, "errors": 4.0},)
+
+
+def test_a_loop_that_had_no_processor_counts_as_a_machine_that_took_it():
+    """Busy all the time on half a core: the other half was the machine's."""
+    lines = [Report(worker=0, lane="ingest", final=final(0, starved_share=0.5))]
+    assert load_result(child(), collect(lines), engine="e").machine_lost_share == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(sorted(Outcome))), max_size=30))
+def test_merging_ranges_keeps_every_event_and_its_outcome(parts):
+    """Disjoint ranges in any order: the same events with the same outcomes, in order."""
+    ranges, at = [], 0
+    for count, outcome in parts:
+        ranges.append(part(at, count + 1, outcome))
+        at += count + 2
+    merged = merge_ranges(list(reversed(ranges)))
+
+    def flat(given_ranges):
+        return {
+            number: one.outcome
+            for one in given_ranges
+            for number in range(one.first, one.first + one.count)
+        }
+
+    assert flat(merged) == flat(ranges)
+    assert [one.first for one in merged] == sorted(one.first for one in merged)
+
+
+def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path):
+    """A killed generator leaves half a line; the rest stands."""
+    path = tmp_path / "load.ndjson"
+    whole = encode(Announced(worker=0, ranges=((0, 5),)))
+    path.write_bytes(whole + b"\n" + whole[:7])
+    assert read_lines(path) == [Announced(worker=0, ranges=((0, 5),))]
+    assert read_lines(tmp_path / "missing") == []
+    # A full disk cut a line, and the next one stands glued to it.
+    path.write_bytes(whole + b"\n" + whole[:7] + whole + b"\n" + whole + b"\n")
+    assert len(read_lines(path)) == 2
+
+
+def test_only_runs_of_one_plan_have_one_digest():
+    """Another seed or address may be compared, another rate may not."""
+    other = ChildPlan(
+        plan=with_changes(load_plan("steady"), seed=99), form=child().form, fleet=None
+    )
+    faster = ChildPlan(
+        plan=with_changes(load_plan("steady"), rate=9), form=child().form, fleet=None
+    )
+    renamed = msgspec.structs.replace(
+        child(), form=replace(child().form, fields=FieldMap(rename={"log_id": "uuid"}))
+    )
+    assert comparable_digest(child()) != comparable_digest(renamed)
+    assert comparable_digest(child()) == comparable_digest(other)
+    assert comparable_digest(child()) != comparable_digest(faster)

@@ -1,0 +1,72 @@
+"""The kill matrix: the score, its reasons, and what it must not hide."""
+
+from __future__ import annotations
+
+import json
+
+from tests.reports.golden import check_golden
+from trueup.reports.renderers.kill_matrix import (
+    FaultRow,
+    FaultStatus,
+    KillMatrix,
+    VariantRow,
+    render_matrix_json,
+    render_matrix_markdown,
+)
+from trueup.reports.results import Verdict
+
+LAWS = {"logs-equal-sent": "LOG=SENT", "sums": "SUM=LOG", "one-row": "KEY"}
+
+
+def fault(name: str, status: FaultStatus, *failed: str, law: str = "SUM=LOG") -> FaultRow:
+    verdicts = {c: Verdict.FAIL if c in failed else Verdict.PASS for c in LAWS}
+    void = status in (FaultStatus.VOID, FaultStatus.TIMEOUT)
+    return FaultRow(
+        id=name,
+        what=f"lie {name} | with <b>marks</b>",
+        laws=(law,),
+        status=status,
+        verdicts={} if void else verdicts,
+        note="did not start" if void else "",
+    )
+
+
+MATRIX = KillMatrix(
+    faults=(
+        fault("A1", FaultStatus.KILLED, "logs-equal-sent", law="LOG=SENT"),
+        fault("B1", FaultStatus.KILLED, "sums", "logs-equal-sent"),
+        fault("B2", FaultStatus.SURVIVED),
+        fault("B3", FaultStatus.KILLED_OTHER, "logs-equal-sent"),
+        fault("C1", FaultStatus.VOID),
+        fault("C2", FaultStatus.TIMEOUT),
+    ),
+    variants=(
+        VariantRow(id="reference", what="nothing", alarms=()),
+        VariantRow(id="V1", what="ISO times", alarms=("sums",)),
+    ),
+    laws=LAWS,
+    wall_s=12.3456,
+)
+
+
+def test_the_json_object_has_its_keys_and_adds_up() -> None:
+    """Numbers and lists of names; killed, survivors and void make up all faults."""
+    document = json.loads(render_matrix_json(MATRIX))
+    assert document == {
+        "faults": 6,
+        "killed": 2,
+        "survivors": ["B2", "B3"],
+        "void": ["C1", "C2"],
+        "variants": 2,
+        "false_alarms": ["V1: sums"],
+        "wall_s": 12.346,
+        "killed_other": ["B3"],
+    }
+    parts = document["killed"] + len(document["survivors"]) + len(document["void"])
+    assert parts == document["faults"]
+    assert render_matrix_json(MATRIX).count("\n") == 1
+
+
+def test_the_page() -> None:
+    """As it was looked at: survivors named, the declared law bold, alarms shown."""
+    check_golden("kill-matrix.md", render_matrix_markdown(MATRIX))

@@ -1,0 +1,37 @@
+"""What a person sees of a run's progress where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from trueup.scenarios.progress import LineWatch, SilentWatch
+
+
+def test_a_long_phase_gets_a_line_every_five_seconds() -> None:
+    """How far it is and what was counted; not a line for each report."""
+    out = io.StringIO()
+    now = [0.0]
+    watch = LineWatch(Console(file=out, width=80), clock=lambda: now[0])
+    watch.begin("load", 60)
+    for second in range(1, 13):
+        now[0] = float(second)
+        watch.step(second, f"{second * 1000} events, 2 errors")
+    watch.end("12000 accepted")
+    assert out.getvalue().splitlines() == [
+        "load …",
+        "load: 5 of 60, 5000 events, 2 errors",
+        "load: 10 of 60, 10000 events, 2 errors",
+        "load: 12000 accepted (12.0 s)",
+    ]
+
+
+def test_quiet_is_silent_but_for_what_a_person_must_know() -> None:
+    """Nobody could start workers for a master that does not say how."""
+    out = io.StringIO()
+    watch = SilentWatch(Console(file=out, width=80))
+    watch.begin("load", 60)
+    watch.say("step 1")
+    watch.tell("waiting for [2] workers")
+    assert out.getvalue() == "waiting for [2] workers\n"

@@ -1,0 +1,147 @@
+"""A served reference and the target files by which runs meet it. Nothing here judges.
+
+Runs that share one reference cannot each start their own, so it is started here and described by
+a target file with its keys in the environment, as anyone would describe a deployment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.request import Request, urlopen
+
+from trueup.reports.results import CheckResult
+from trueup.scenarios.embedded.process import Serving, embedded_reference
+from trueup.scenarios.embedded.target import key_environment, target_file
+from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.scenario import ChecksPart, FleetPart, Scenario
+
+__all__ = [
+    "Ground",
+    "ask",
+    "audit_file",
+    "describe",
+    "ground",
+    "hold",
+    "move_clock",
+    "snapshot",
+    "verdicts",
+]
+
+REQUESTS = 20_000
+"""Budget of one run: a run that needs more has gone astray."""
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """A reference that is up, and how to meet it."""
+
+    serving: Serving
+    target: Path
+    environment: Mapping[str, str]
+
+
+def describe(serving: Serving, path: Path) -> Ground:
+    """Write a target file for something that serves; every lever but the restart is in it."""
+    path.write_text(target_file(serving, requests=REQUESTS), encoding="utf-8")
+    return Ground(serving=serving, target=path, environment=key_environment(serving))
+
+
+@contextlib.contextmanager
+def ground(folder: Path, *options: str) -> Iterator[Ground]:
+    """A reference of its own for the length of a `with` block, with its control open."""
+    with tempfile.TemporaryDirectory(prefix="trueup-") as data:
+        options = ("--control", *options)
+        with embedded_reference(data=Path(data), options=options) as reference:
+            yield describe(reference.serving, folder / "target.toml")
+
+
+def audit_file(at: Ground, path: Path, *, budget: str = "") -> Path:
+    """A target file of read access alone: two pairs of keys, and the default budget."""
+    lines = ['name = "account"', f'base_url = "{at.serving.url}"']
+    for letter in "ab"[: len(at.serving.tenants)]:
+        lines += [f"[tenants.{letter}]"]
+        for kind in ("public", "private"):
+            variable = f"TRUEUP_{letter.upper()}_{kind.upper()}_KEY"
+            lines += [f'{kind}_key = {{ env = "{variable}" }}']
+    path.write_text("\n".join([*lines, budget, ""]), encoding="utf-8")
+    return path
+
+
+def hold(
+    at: Ground,
+    runs: Path,
+    *,
+    level: int,
+    target: Path | None = None,
+    fleet: int = 0,
+    only: Sequence[str] = (),
+    seed: int = 7,
+) -> Conducted:
+    """Hold what is served to the laws, after so many events of fleet traffic; -1: no laws."""
+    scenario = Scenario(
+        name="noise",
+        what="the laws among strangers",
+        fleet=FleetPart(events=fleet) if fleet else None,
+        checks=ChecksPart(level=level, only=tuple(only)) if level >= 0 else None,
+    )
+    with patch.dict(os.environ, at.environment):
+        return conduct(Order(scenario=scenario, seed=seed, runs=runs, target=target or at.target))
+
+
+def verdicts(results: Sequence[CheckResult]) -> dict[str, str]:
+    """Check to verdict."""
+    return {result.check: str(result.verdict) for result in results}
+
+
+def ask(at: Ground, path: str, tenant: int = 0) -> dict[str, Any]:
+    """One GET with a tenant's keys, below the public prefix."""
+    keys = at.serving.tenants[tenant]
+    headers = {"X-API-Public-Key": keys.public_key, "X-API-Private-Key": keys.private_key}
+    request = Request(f"{at.serving.url}/public/user/{path}", headers=headers)
+    with urlopen(request, timeout=20) as answer:
+        body = json.load(answer)
+    assert isinstance(body, dict)
+    return body
+
+
+def move_clock(at: Ground, now: str) -> None:
+    """Move the clock of what is served forward, to `YYYY-MM-DD HH:MM:SS`."""
+    serving = at.serving
+    assert serving.control_key is not None
+    request = Request(
+        f"{serving.control_url}/clock",
+        data=json.dumps({"now": now}).encode(),
+        headers={"X-Control-Key": serving.control_key, "Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=20) as answer:
+        assert answer.status == 200
+
+
+def snapshot(at: Ground) -> dict[str, Rows]:
+    """Everything that the API shows of every tenant: all rows of all searches, and the pools."""
+    seen: dict[str, Rows] = {}
+    for n in range(len(at.serving.tenants)):
+        for kind in ("log", "log_summary", "residential_ledger", "mobile_ledger", "proxy_user"):
+            seen[f"{n} {kind}"] = _walk(at, f"{kind}/search", n)
+        for pool in ("residential", "mobile"):
+            seen[f"{n} {pool}"] = [ask(at, f"{pool}/summary", n)["data"]]
+    return seen
+
+
+def _walk(at: Ground, path: str, tenant: int) -> Rows:
+    rows: Rows = []
+    for page in range(1, 1000):
+        found = ask(at, f"{path}?per_page=100&page={page}", tenant)["data"]
+        rows += found
+        if not found:
+            return sorted(rows, key=json.dumps)
+    raise AssertionError(f"{path} does not end")

@@ -1,0 +1,119 @@
+"""Foreign traffic and a second run on the same account change no verdict, and hide no fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shared_tenant.environment import Ground, ground, hold, verdicts
+from tests.shared_tenant.foreign import Foreign
+from trueup.reports.results import Verdict
+
+pytestmark = pytest.mark.slow
+
+ENOUGH = 10_000
+"""Foreign events that must have arrived by the end; half of them before the checks begin."""
+RATE, BATCH = 6000.0, 600
+"""Events a second, and in a delivery: bursts with a tenth of a second of quiet between them."""
+LEVEL = 3
+LIMIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]:
+    """Verdicts of a run that nobody disturbs, by level."""
+    found = {}
+    for level in (2, LEVEL):
+        folder = tmp_path_factory.mktemp(f"alone-{level}")
+        with ground(folder) as at:
+            conducted = hold(at, folder / "runs", level=level)
+        assert conducted.error is None
+        found[level] = verdicts(conducted.report.results)
+        assert set(found[level].values()) <= {"pass", "not-applicable"}
+    return found
+
+
+def test_ten_thousand_foreign_events_change_no_verdict(
+    tmp_path: Path, alone: dict[int, dict[str, str]]
+) -> None:
+    """They share the account, days, networks and hostnames of what is judged; nothing differs."""
+    with ground(tmp_path) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
+        foreign.wait_for(ENOUGH // 2)
+        conducted = hold(at, tmp_path / "runs", level=LEVEL)
+        arrived, days = foreign.events, len(foreign.accepted)
+    assert conducted.error is None
+    assert arrived >= ENOUGH
+    assert days >= 4, "they kept arriving while the clock moved"
+    assert foreign.on_the_judges_hosts >= arrived // 4
+    found = verdicts(conducted.report.results)
+    assert found.keys() == alone[LEVEL].keys()
+    differ = {check for check in found if found[check] != alone[LEVEL][check]}
+    assert differ == set()
+
+
+def test_a_steady_stream_changes_no_verdict(
+    tmp_path: Path, alone: dict[int, dict[str, str]]
+) -> None:
+    """Level 2 with no quiet moment: account figures are judged by what must lie between."""
+    with ground(tmp_path) as at, Foreign(at, rate=3000, batch=50) as foreign:
+        conducted = hold(at, tmp_path / "runs", level=2)
+        arrived = foreign.events
+    assert conducted.error is None
+    assert arrived >= ENOUGH // 10
+    assert verdicts(conducted.report.results) == alone[2]
+
+
+@pytest.mark.parametrize(("fault", "law"), [("A2", "SUM=LOG"), ("E1", "LEDGER=SUM")])
+def test_a_fault_is_convicted_among_foreign_events(tmp_path: Path, fault: str, law: str) -> None:
+    """Noise is no hiding place: the law that the fault is charged with still fails, and why."""
+    with ground(tmp_path, "--fault", fault) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
+        conducted = hold(at, tmp_path / "runs", level=2)
+        arrived = foreign.events
+    assert conducted.error is None
+    assert arrived >= ENOUGH // 4, "a run of level 2 is short"
+    failed = [r for r in conducted.report.results if r.verdict is Verdict.FAIL]
+    assert law in {result.law for result in failed}
+    assert all(result.counterexample for result in failed)
+
+
+def test_two_runs_at_once_judge_as_one_alone(
+    tmp_path: Path, alone: dict[int, dict[str, str]]
+) -> None:
+    """Level 2, where nobody moves the clock that both runs share."""
+    with ground(tmp_path) as at:
+        children = [_start(at, tmp_path / f"runs-{n}", seed=n) for n in (1, 2)]
+        ended = [child.communicate(timeout=LIMIT_S) for child in children]
+    for child, (said, complained) in zip(children, ended, strict=True):
+        assert child.returncode == 0, complained
+        found = {row["check"]: row["verdict"] for row in json.loads(said)["checks"]}
+        assert found == alone[2]
+
+
+def test_two_runs_that_move_one_clock_never_convict(tmp_path: Path) -> None:
+    """Level 3 twice at once: each conforms, or ends with a letter about the clock and status 2."""
+    with ground(tmp_path) as at:
+        children = [_start(at, tmp_path / f"runs-{n}", seed=n, level=3) for n in (1, 2)]
+        ended = [child.communicate(timeout=LIMIT_S) for child in children]
+    for child, (_, complained) in zip(children, ended, strict=True):
+        assert child.returncode in (0, 2), complained
+        assert child.returncode == 0 or "clock" in complained
+        assert "Traceback" not in complained
+
+
+def _start(at: Ground, runs: Path, *, seed: int, level: int = 2) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "trueup", "check", "--json", "--quiet"),
+            *("--target", str(at.target), "--level", str(level)),
+            *("--runs", str(runs), "--seed", str(seed)),
+        ],
+        env={**os.environ, **at.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
