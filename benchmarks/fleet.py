@@ -127,8 +127,8 @@ def main() -> None:
         return FIRST + (turn * size) % 40_000_000
 
     def draw(turn: int) -> int:
-        for first, count in fleet.arrivals.stretches(at(turn, BATCH), BATCH):
-            draw_rest(fleet, draw_core(fleet, first, count))
+        for first, count in fleet.model.arrivals.stretches(at(turn, BATCH), BATCH):
+            draw_rest(fleet.model, draw_core(fleet.model, first, count))
         return BATCH
 
     def adding(first: int, count: int) -> object:

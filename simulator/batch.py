@@ -7,26 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from trueup.reports.results import Json
+from trueup.simulator.encode import Encoders
 from trueup.simulator.field_map import FieldMap
 from trueup.simulator.model.draws import Core, Rest, draw_core, draw_rest
+from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.random.random_words import Ints, words
-
-if TYPE_CHECKING:
-    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Batch", "Columns"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Events as arrays of one entry each; codes are explained by the fleet's world."""
+    """Events as arrays of one entry each; codes are explained by the fleet's model."""
 
     number: Ints
     coverage: npt.NDArray[np.bool_]
@@ -54,8 +52,9 @@ class Columns:
 class Batch:
     """Events `first … first+count-1` of a fleet."""
 
-    def __init__(self, fleet: Fleet, first: int, count: int) -> None:
-        self.fleet = fleet
+    def __init__(self, model: FleetModel, encoders: Encoders, first: int, count: int) -> None:
+        self.model = model
+        self._encoders = encoders
         self.first = first
         self.count = count
 
@@ -64,25 +63,25 @@ class Batch:
 
     def _coverage(self) -> Iterator[dict[str, Json]]:
         """The coverage events in this batch, in order."""
-        fleet = self.fleet
-        stop = min(self.first + self.count, fleet.coverage.count)
+        model = self.model
+        stop = min(self.first + self.count, model.coverage.count)
         if stop <= self.first:
             return
         number = self.first
-        for first, count in fleet.arrivals.stretches(self.first, stop - self.first):
-            word = words(fleet.world.keys["arrival"], first, count)
-            for second in fleet.arrivals.draw(first, count, word).second.tolist():
-                yield fleet.coverage.event(number, fleet.ids.text(number), second)
+        for first, count in model.arrivals.stretches(self.first, stop - self.first):
+            word = words(model.keys["arrival"], first, count)
+            for second in model.arrivals.draw(first, count, word).second.tolist():
+                yield model.coverage.event(number, model.ids.text(number), second)
                 number += 1
 
     def _drawn(self) -> Iterator[tuple[Core, Rest]]:
         """The other events, stretch by stretch."""
-        first = max(self.first, self.fleet.coverage.count)
+        first = max(self.first, self.model.coverage.count)
         count = self.first + self.count - first
         if count > 0:
-            for start, size in self.fleet.arrivals.stretches(first, count):
-                core = draw_core(self.fleet, start, size)
-                yield core, draw_rest(self.fleet, core)
+            for start, size in self.model.arrivals.stretches(first, count):
+                core = draw_core(self.model, start, size)
+                yield core, draw_rest(self.model, core)
 
     def coverage_rows(self) -> list[dict[str, Json]]:
         """The coverage events of this batch alone."""
@@ -92,7 +91,7 @@ class Batch:
         """One JSON object a line, `\\n` after each. `compact` leaves out blanks, at some cost."""
         if not compact:
             return bytes(self.lines())
-        encoder = self.fleet.encoder(compact)
+        encoder = self._encoders.get(compact=compact)
         pieces = [self._covered_lines()]
         for core, rest in self._drawn():
             pieces += encoder.text(core, rest)
@@ -115,9 +114,9 @@ class Batch:
         last less), each with its number of events; in between, None after each step of drawing,
         so that a loop which draws beside other work can turn to that. A step takes some tenths
         of a millisecond for some thousand events."""
-        encoder = self.fleet.encoder(compact=False, names=names)
+        encoder = self._encoders.get(compact=False, names=names)
         stop = self.first + self.count
-        begin = min(max(self.first, self.fleet.coverage.count), stop)
+        begin = min(max(self.first, self.model.coverage.count), stop)
         covered = self._covered_lines(names)
         at = self.first
         end = min(stop, at + max(-(-(begin - at) // most), 1) * most)
@@ -128,10 +127,10 @@ class Batch:
             at, covered = end, b""
         if begin == stop:
             return
-        for first, size in self.fleet.arrivals.stretches(begin, stop - begin):
-            core = draw_core(self.fleet, first, size)
+        for first, size in self.model.arrivals.stretches(begin, stop - begin):
+            core = draw_core(self.model, first, size)
             yield None
-            rest = draw_rest(self.fleet, core)
+            rest = draw_rest(self.model, core)
             yield None
             looked_up = encoder.look_up(core, rest)
             done = 0
@@ -165,34 +164,34 @@ class Batch:
     def log_ids(self) -> list[str]:
         """The ids of the events, in order."""
         number = np.arange(self.first, self.first + self.count, dtype=np.uint64)
-        return self.fleet.ids.texts(number)
+        return self.model.ids.texts(number)
 
     def columns(self) -> Columns:
         """The events as arrays."""
         parts: list[dict[str, npt.NDArray[np.generic]]] = []
         covered = self.coverage_rows()
         if covered:
-            parts.append(_covered(self.fleet, self.first, len(covered)))
+            parts.append(_covered(self.model, self.first, len(covered)))
         for core, rest in self._drawn():
-            parts.append(_part(self.fleet, core, rest))
+            parts.append(_part(self.model, core, rest))
         if not parts:
-            parts.append(_covered(self.fleet, self.first, 0))
+            parts.append(_covered(self.model, self.first, 0))
         return Columns(
             **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         )
 
 
-def _part(fleet: Fleet, core: Core, rest: Rest) -> dict[str, npt.NDArray[np.generic]]:
+def _part(model: FleetModel, core: Core, rest: Rest) -> dict[str, npt.NDArray[np.generic]]:
     count = len(core.lane)
     return {
         "number": np.arange(core.first, core.first + count, dtype=np.int64),
         "coverage": np.zeros(count, dtype=np.bool_),
         "second": core.second,
         "lane": core.lane,
-        "network": fleet.world.lanes.network.take(core.lane),
+        "network": model.lanes.network.take(core.lane),
         "host": core.host,
         "outcome": core.outcome,
-        "failed": fleet.world.outcomes.failed.take(core.outcome),
+        "failed": model.outcomes.failed.take(core.outcome),
         "total_bytes": core.total_bytes,
         "archetype": core.archetype,
         "exit": rest.exit,
@@ -207,7 +206,7 @@ def _part(fleet: Fleet, core: Core, rest: Rest) -> dict[str, npt.NDArray[np.gene
     }
 
 
-def _covered(fleet: Fleet, first: int, count: int) -> dict[str, npt.NDArray[np.generic]]:
+def _covered(model: FleetModel, first: int, count: int) -> dict[str, npt.NDArray[np.generic]]:
     zero = np.zeros(count, dtype=np.int64)
     names = [name for name in Columns.__dataclass_fields__ if name not in ("number", "coverage")]
     part: dict[str, npt.NDArray[np.generic]] = dict.fromkeys(names, zero)
@@ -215,8 +214,8 @@ def _covered(fleet: Fleet, first: int, count: int) -> dict[str, npt.NDArray[np.g
     part["coverage"] = np.ones(count, dtype=np.bool_)
     part["session"] = zero.astype(np.uint64)
     seconds = [np.zeros(0, dtype=np.int64)]
-    for start, size in fleet.arrivals.stretches(first, count):
-        word = words(fleet.world.keys["arrival"], start, size)
-        seconds.append(fleet.arrivals.draw(start, size, word).second)
+    for start, size in model.arrivals.stretches(first, count):
+        word = words(model.keys["arrival"], start, size)
+        seconds.append(model.arrivals.draw(start, size, word).second)
     part["second"] = np.concatenate(seconds)
     return part

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,13 @@ import numpy.typing as npt
 from trueup.reports.results import Json
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 from trueup.simulator.model.draws import Core, Rest
-from trueup.simulator.model.ids import Ids
+from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.model.outcomes import OUTCOMES, Outcome
 from trueup.simulator.model.population import CLIENTS
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words
 
-if TYPE_CHECKING:
-    from trueup.simulator.fleet import World
-
-__all__ = ["Encoder", "can_lay_out"]
+__all__ = ["Encoder", "Encoders", "can_lay_out"]
 
 Table: TypeAlias = npt.NDArray[np.uint64]
 Fragments: TypeAlias = npt.NDArray[np.void]
@@ -108,22 +105,22 @@ class Encoder:
     """The tables of one fleet, one pad character (a blank, or NUL for the compact form) and the
     names that a target has for our keys, which must be ones that `can_lay_out`."""
 
-    def __init__(self, world: World, ids: Ids, pad: bytes, names: FieldMap = _AS_THEY_ARE) -> None:
-        self._ids = ids
+    def __init__(self, model: FleetModel, pad: bytes, names: FieldMap = _AS_THEY_ARE) -> None:
+        self._ids = model.ids
         self._pad = pad
         self._names = names
-        hosts = ({"log_hostname": name} for name in world.hosts.names)
-        self._lane = _table((b'",' + part for part in _lane_fragments(world, names)), pad)
+        hosts = ({"log_hostname": name} for name in model.hosts.names)
+        self._lane = _table((b'",' + part for part in _lane_fragments(model, names)), pad)
         self._outcome = _table((_outcome_fragment(row, names) for row in OUTCOMES), pad)
         self._host = _table((_object(host, names) for host in hosts), pad)
-        self._exit = _table(_exit_fragments(world, names), pad, right=True)
+        self._exit = _table(_exit_fragments(model, names), pad, right=True)
         self._numbers = tuple(row for row in _NUMBERS if row[0] not in names.drop)
         self._session_key = self._key("log_session_id")
         self._day_key = self._key("log_request_datetime")
         self._suffix = _table(_suffixes(), pad)
-        self._place_offset = len(world.lanes.proxies)
+        self._place_offset = len(model.lanes.proxies)
         spans = [_NO_OCTET] * self._place_offset
-        spans += [_OCTETS if row.free_octets == 2 else _OCTET for row in world.places.rows]
+        spans += [_OCTETS if row.free_octets == 2 else _OCTET for row in model.places.rows]
         self._suffix_first, self._suffix_mask = np.array(spans, dtype=np.int64).T.copy()
         self._hex = _hex_table()
         self._digits = _digit_table(pad)
@@ -305,6 +302,25 @@ class Encoder:
         return text
 
 
+class Encoders:
+    """The encoders of one fleet, one a form; the tables of each are made when first asked for."""
+
+    def __init__(self, model: FleetModel) -> None:
+        self._model = model
+        self._made: dict[tuple[bool, int], Encoder] = {}
+
+    def get(self, *, compact: bool, names: FieldMap | None = None) -> Encoder:
+        """Return the encoder for the compact or padded form under a target's names for the keys.
+
+        `names` must be the same object from one call to the next for an encoder to be used again.
+        """
+        key = (compact, id(names))
+        if key not in self._made:
+            pad = b"\0" if compact else b" "
+            self._made[key] = Encoder(self._model, pad, names or FieldMap())
+        return self._made[key]
+
+
 def _days(second: Ints) -> tuple[Fragments, Ints]:
     """(date as text, seconds of the day) for Unix seconds."""
     low, high = int(second.min()) // _DAY, int(second.max()) // _DAY
@@ -332,14 +348,14 @@ def _spot(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
     )
 
 
-def _lane_fragments(world: World, names: FieldMap) -> Iterable[bytes]:
-    lanes = world.lanes
+def _lane_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
+    lanes = model.lanes
     for lane in range(len(lanes)):
         for client in lanes.clients[lane]:
             for routed in (False, True):
                 yield _object(
                     {
-                        "customer_id": world.customers[int(lanes.customer[lane])],
+                        "customer_id": model.customers[int(lanes.customer[lane])],
                         "proxy_user_id": lanes.users[int(lanes.user[lane])],
                         "service_id": lanes.service[lane],
                         "log_network": NETWORKS[int(lanes.network[lane])],
@@ -369,14 +385,14 @@ def _outcome_fragment(outcome: Outcome, names: FieldMap) -> bytes:
     )
 
 
-def _exit_fragments(world: World, names: FieldMap) -> Iterable[bytes]:
+def _exit_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
     """Fixed proxies, then places; each ends within the egress address, open for its last part."""
-    places = world.places
+    places = model.places
     last = _quoted(names.rename.get("log_egress_ip_address", "log_egress_ip_address")) + b':"'
     gateways = [k for k, row in enumerate(places.rows) if row.network == 0]
     known: list[tuple[int, str | None, str, str]] = [
         (proxy.place, proxy.proxy_id, address, address)
-        for proxy in world.lanes.proxies
+        for proxy in model.lanes.proxies
         for address in (places.address(proxy.place, proxy.low),)
     ]
     known += [

@@ -7,35 +7,22 @@ It refuses to deliver anything, and to know what a target does with it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final, Self
 
-import numpy as np
-
 from trueup.reports.journal.records import FleetDeclared
 from trueup.reports.results import Json
 from trueup.simulator.batch import Batch
-from trueup.simulator.encode import Encoder
+from trueup.simulator.encode import Encoders
 from trueup.simulator.errors import FleetError
-from trueup.simulator.field_map import FieldMap
-from trueup.simulator.model.arrivals import Arrivals
-from trueup.simulator.model.coverage import Coverage
-from trueup.simulator.model.geography import Places
-from trueup.simulator.model.hostnames import Hosts
-from trueup.simulator.model.ids import Ids
-from trueup.simulator.model.incidents import Incidents
-from trueup.simulator.model.on_off_sources import Channels
-from trueup.simulator.model.outcomes import Outcomes
-from trueup.simulator.model.population import Lanes, build_lanes, user_tag
+from trueup.simulator.model.fleet_model import FleetModel
+from trueup.simulator.model.population import user_tag
 from trueup.simulator.model.profile import Profile, load_profile
 from trueup.simulator.model.seasonality import FRAME_S, Clock
-from trueup.simulator.model.sizes import Sizes
-from trueup.simulator.random.random_words import MODEL_VERSION, stream_key
+from trueup.simulator.random.random_words import MODEL_VERSION
 
-__all__ = ["EVENTS_MAX", "Fleet", "World"]
+__all__ = ["EVENTS_MAX", "Fleet"]
 
 EVENTS_MAX: Final = 1 << 48
 """Event numbers end here: at a million events a second, after nine years."""
@@ -44,24 +31,6 @@ _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 253_402_214_400
 """9999-12-31 in Unix seconds."""
 _CUSTOMER_MAX: Final = 2**63 - 1
-_STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """Everything about a fleet that does not hang on the event: drawn once, then looked up."""
-
-    customers: tuple[int, ...]
-    hosts: Hosts
-    places: Places
-    lanes: Lanes
-    channels: Channels
-    incidents: Incidents
-    outcomes: Outcomes
-    sizes: Sizes
-    keys: Mapping[str, int]
-    """Stream name → key, for the words of an event."""
-    session_key: int
 
 
 class Fleet:
@@ -113,12 +82,15 @@ class Fleet:
         begin = int((self.start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
         self.clock = Clock.of(profile, begin, Fraction(self.events_per_s))
         self.mark = mark
-        tag = user_tag(seed, mark)
-        self.world = _world(profile, seed, self.customers, tag)
-        self.arrivals = Arrivals(self.clock, self.world.channels, self.world.incidents)
-        self.ids = Ids(seed, self._scope())
-        self.coverage = Coverage.of(profile, self.customers, tag)
-        self._encoders: dict[tuple[bool, int], Encoder] = {}
+        self.model = FleetModel.of(
+            profile,
+            seed=seed,
+            customers=self.customers,
+            tag=user_tag(seed, mark),
+            clock=self.clock,
+            scope=self._scope(),
+        )
+        self._encoders = Encoders(self.model)
 
     def _scope(self) -> str:
         """What else tells two fleets of one seed apart: their ids must not meet."""
@@ -129,7 +101,7 @@ class Fleet:
     def batch(self, first: int, count: int) -> Batch:
         """Events first … first+count-1. Raises FleetError for numbers that no event has."""
         self.check(first, count)
-        return Batch(self, first, count)
+        return Batch(self.model, self._encoders, first, count)
 
     def check(self, first: int, count: int) -> None:
         """Raise FleetError where any of events first … first+count-1 cannot be. Costs nothing."""
@@ -143,25 +115,17 @@ class Fleet:
                 f"{self.events_per_s} events a second: ask for an earlier one"
             )
 
-    def encoder(self, compact: bool, names: FieldMap | None = None) -> Encoder:
-        """The encoder of this fleet for one form; its tables are made when first asked for."""
-        key = (compact, id(names))
-        if key not in self._encoders:
-            pad = b"\0" if compact else b" "
-            self._encoders[key] = Encoder(self.world, self.ids, pad, names or FieldMap())
-        return self._encoders[key]
-
     def row(self, position: int) -> dict[str, Json]:
         """One whole event."""
         return self.batch(position, 1).rows()[0]
 
     def log_id(self, position: int) -> str:
         """The id of one event."""
-        return self.ids.text(position)
+        return self.model.ids.text(position)
 
     def position(self, log_id: str) -> int | None:
         """Number of the event with this id; None where the id is not of this fleet."""
-        number = self.ids.number(log_id.lower())
+        number = self.model.ids.number(log_id.lower())
         return number if number is not None and number < EVENTS_MAX else None
 
     def window(self, t0: datetime, t1: datetime) -> tuple[int, int]:
@@ -234,22 +198,3 @@ def _seconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise FleetError("a window needs moments with a time zone")
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1))
-
-
-def _world(profile: Profile, seed: int, customers: tuple[int, ...], tag: str) -> World:
-    hosts = Hosts.of(profile, seed)
-    places = Places.of(profile)
-    lanes = build_lanes(profile, seed, len(customers), places, hosts, tag)
-    assert len(lanes) < np.iinfo(np.int32).max
-    return World(
-        customers=customers,
-        hosts=hosts,
-        places=places,
-        lanes=lanes,
-        channels=Channels.of(profile, seed, lanes),
-        incidents=Incidents.of(profile, seed),
-        outcomes=Outcomes.of(profile),
-        sizes=Sizes.of(profile),
-        keys={name: stream_key(seed, name) for name in _STREAMS},
-        session_key=stream_key(seed, "session"),
-    )

@@ -102,10 +102,10 @@ class _Adder:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        lanes = fleet.world.lanes
+        lanes = fleet.model.lanes
         self._slots = (len(lanes) + 1) * HOST_SLOTS + 1
         # The last slots are those of probes and, at the very end, of the wide law (WIDE is -1).
-        self._hosts = len(fleet.world.hosts.names)
+        self._hosts = len(fleet.model.hosts.names)
         self._dense: dict[int, Ints] = {}
         """Day since 1970 → (3 x lanes x slots): requests, errors, bytes. Probes by lane: sparse."""
         self._loose: list[Ints] = []
@@ -119,16 +119,16 @@ class _Adder:
     def add(self, first: int, count: int) -> None:
         """Add events first … first+count-1."""
         self.events += count
-        covered = min(first + count, self.fleet.coverage.count) - first
+        covered = min(first + count, self.fleet.model.coverage.count) - first
         if covered > 0:
             for row in self.fleet.batch(first, covered).coverage_rows():
                 add_row(self._cells, self._hours, row)
             first, count = first + covered, count - covered
-        for start, size in self.fleet.arrivals.stretches(first, count, _CHUNK):
-            self._add_core(draw_core(self.fleet, start, size))
+        for start, size in self.fleet.model.arrivals.stretches(first, count, _CHUNK):
+            self._add_core(draw_core(self.fleet.model, start, size))
 
     def _add_core(self, core: Core) -> None:
-        failed = self.fleet.world.outcomes.failed.take(core.outcome)
+        failed = self.fleet.model.outcomes.failed.take(core.outcome)
         hour = core.second // _HOUR
         for number, here in _split(hour):
             self._add_hour(number, core.lane[here], failed[here], core.total_bytes[here])
@@ -145,7 +145,7 @@ class _Adder:
     def _add_hour(self, hour: int, lane: Ints, failed: Ints, size: Ints) -> None:
         found = self._hour.get(hour)
         if found is None:
-            found = self._hour[hour] = np.zeros((3, len(self.fleet.world.lanes)), dtype=np.int64)
+            found = self._hour[hour] = np.zeros((3, len(self.fleet.model.lanes)), dtype=np.int64)
         _add_at(found, lane, failed, size)
 
     def _add_day(
@@ -157,7 +157,7 @@ class _Adder:
         _add_at(found, slot, failed, size)
         rest = np.flatnonzero((slot < 0) | (slot >= self._slots - 1 - HOST_SLOTS))
         if len(rest):
-            code = (day * len(self.fleet.world.lanes) + lane[rest]) * self._hosts + host[rest]
+            code = (day * len(self.fleet.model.lanes) + lane[rest]) * self._hosts + host[rest]
             self._loose.append(np.stack([code, np.ones_like(code), failed[rest], size[rest]]))
             self._loose_size += len(rest)
             if self._loose_size > _LOOSE_MAX:
@@ -196,7 +196,7 @@ class _Adder:
 
     def _loosen(self) -> None:
         """Turn the dense store into sparse entries: slots of one lane may share a hostname."""
-        lanes, most = self.fleet.world.lanes, self._slots - 1 - HOST_SLOTS
+        lanes, most = self.fleet.model.lanes, self._slots - 1 - HOST_SLOTS
         for day, sums in self._dense.items():
             slot = np.flatnonzero(sums[0, :most])
             host = lanes.host_slots.take(slot)
@@ -206,10 +206,10 @@ class _Adder:
 
     def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
         """Cells by name. Codes are distinct, names are not: the pool may hold a hostname twice."""
-        world = self.fleet.world
-        lanes, names = world.lanes, world.hosts.names
+        model = self.fleet.model
+        lanes, names = model.lanes, model.hosts.names
         senders = [
-            (world.customers[customer], lanes.users[user], NETWORKS[network])
+            (model.customers[customer], lanes.users[user], NETWORKS[network])
             for customer, user, network in zip(
                 lanes.customer.tolist(), lanes.user.tolist(), lanes.network.tolist(), strict=True
             )
@@ -224,12 +224,12 @@ class _Adder:
             yield key, Counts(requests, size, requests - errors, errors)
 
     def _name_hour(self, hours: dict[HourKey, Counts], hour: int, sums: Ints) -> None:
-        world = self.fleet.world
+        model = self.fleet.model
         text = datetime.fromtimestamp(hour * _HOUR, UTC).strftime("%Y-%m-%d %H")
         for lane in np.flatnonzero(sums[0]).tolist():
             key = HourKey(
-                customer_id=world.customers[int(world.lanes.customer[lane])],
-                network=NETWORKS[int(world.lanes.network[lane])],
+                customer_id=model.customers[int(model.lanes.customer[lane])],
+                network=NETWORKS[int(model.lanes.network[lane])],
                 hour=text,
             )
             requests, errors, size = sums[:, lane].tolist()

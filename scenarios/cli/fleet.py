@@ -263,7 +263,7 @@ def explain(log_id: str, **naming: Any) -> None:
             )
             raise click.exceptions.Exit(1)
         row = fleet.row(position)
-    shown = {"position": position, "coverage": position < fleet.coverage.count, "event": row}
+    shown = {"position": position, "coverage": position < fleet.model.coverage.count, "event": row}
     click.echo(json.dumps(shown, indent=2))
 
 

@@ -105,7 +105,7 @@ def _arrow() -> tuple[Any, Any]:
 
 def _parquet(file: IO[bytes], fleet: Fleet, pieces: Iterator[tuple[int, int]]) -> Iterator[int]:
     arrow, parquet = _arrow()
-    sample = fleet.row(fleet.coverage.count)
+    sample = fleet.row(fleet.model.coverage.count)
     kinds = {bool: arrow.bool_(), int: arrow.int64(), str: arrow.string()}
     numbers = {"log_status_code"}
     schema = arrow.schema(

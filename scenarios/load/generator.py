@@ -223,7 +223,7 @@ def body_source(
     if form.fields and can_lay_out(form.fields):
         form, names = replace(form, fields=FieldMap()), form.fields
     # Tables are made when first asked for, which takes half a second: before the clock runs.
-    fleet.batch(max(child.first_event, fleet.coverage.count), 1).lines(names)
+    fleet.batch(max(child.first_event, fleet.model.coverage.count), 1).lines(names)
     return FleetBodies(
         form,
         lambda first, count, most: fleet.batch(first, count).pieces(most, names),

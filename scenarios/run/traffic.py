@@ -142,14 +142,14 @@ class FleetTraffic:
         return [self._found[each] for each in slices]
 
     def _sift(self, first: int, stop: int, sieves: Sequence[_Sieve]) -> None:
-        covered = min(stop, self.fleet.coverage.count)
+        covered = min(stop, self.fleet.model.coverage.count)
         if first < covered:
             for row in self.fleet.batch(first, covered - first).coverage_rows():
                 for sieve in sieves:
                     sieve.take_row(row)
         first = max(first, covered)
-        for start, size in self.fleet.arrivals.stretches(first, stop - first):
-            core = draw_core(self.fleet, start, size)
+        for start, size in self.fleet.model.arrivals.stretches(first, stop - first):
+            core = draw_core(self.fleet.model, start, size)
             for sieve in sieves:
                 sieve.take(core)
 
@@ -161,9 +161,9 @@ class _Sieve:
         self._fleet, self._slice = fleet, slice_
         self.outcome = Outcome.ACCEPTED
         self.found: dict[str, Outcome] = {}
-        world, lanes = fleet.world, fleet.world.lanes
+        model, lanes = fleet.model, fleet.model.lanes
         customer, _, _, network, user, host = slice_
-        self._lanes = np.array(world.customers, dtype=np.int64).take(lanes.customer) == customer
+        self._lanes = np.array(model.customers, dtype=np.int64).take(lanes.customer) == customer
         if network:
             code = NETWORKS.index(network) if network in NETWORKS else -1
             self._lanes &= lanes.network == code
@@ -171,7 +171,7 @@ class _Sieve:
             self._lanes &= np.array([lanes.users[n] == user for n in lanes.user.tolist()])
         self._hosts: npt.NDArray[np.bool_] | None = None
         if host:
-            self._hosts = np.array([name == host for name in world.hosts.names])
+            self._hosts = np.array([name == host for name in model.hosts.names])
         self._first, self._last = _second(slice_.first), _second(slice_.last)
 
     def take(self, core: Core) -> None:
@@ -181,7 +181,7 @@ class _Sieve:
         if self._hosts is not None:
             here &= self._hosts.take(core.host)
         numbers = (np.flatnonzero(here) + core.first).astype(np.uint64)
-        self.found |= dict.fromkeys(self._fleet.ids.texts(numbers), self.outcome)
+        self.found |= dict.fromkeys(self._fleet.model.ids.texts(numbers), self.outcome)
 
     def take_row(self, row: Mapping[str, Json]) -> None:
         """A whole event."""

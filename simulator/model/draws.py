@@ -7,17 +7,15 @@ row shows. The oracle needs the core alone. Nothing here knows of bytes on a wir
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.model.on_off_sources import ARCHETYPES
 from trueup.simulator.model.population import CLIENTS, HOST_SLOTS, PLACE_SLOTS, WIDE
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, hash64, mix64, words
-
-if TYPE_CHECKING:
-    from trueup.simulator.fleet import Fleet
 
 __all__ = ["Core", "Rest", "draw_core", "draw_rest"]
 
@@ -82,19 +80,19 @@ def _bits(word: Words, shift: int, width: int) -> Ints:
     return part.view(np.int64)
 
 
-def draw_core(fleet: Fleet, first: int, count: int) -> Core:
+def draw_core(model: FleetModel, first: int, count: int) -> Core:
     """The counted fields of one stretch of events (see `Arrivals.stretches`)."""
-    world, keys = fleet.world, fleet.world.keys
-    lanes, channels = world.lanes, world.channels
-    stretch = fleet.arrivals.draw(first, count, words(keys["arrival"], first, count))
+    keys = model.keys
+    lanes, channels = model.lanes, model.channels
+    stretch = model.arrivals.draw(first, count, words(keys["arrival"], first, count))
     frame = stretch.frame
     lane = frame.lane.take(stretch.job)
     mark = frame.word.take(stretch.job)
     network = lanes.network.take(lane)
     archetype = channels.archetype.take(stretch.channel)
-    slot, host = _hosts(fleet, first, lane, archetype)
+    slot, host = _hosts(model, first, lane, archetype)
     word = words(keys["outcome"], first, count)
-    chosen = world.outcomes
+    chosen = model.outcomes
     leaf = (stretch.second - frame.begin) // frame.leaf_s
     socks = (_bits(mark, 0, 10) < chosen.socks.take(network)).astype(np.int64)
     plain = (_bits(word, 0, 10) >= chosen.https).astype(np.int64)
@@ -104,7 +102,7 @@ def draw_core(fleet: Fleet, first: int, count: int) -> Core:
         frame.bad.take(leaf * len(NETWORKS) + network).astype(np.int64),
         network,
         kind,
-        world.hosts.difficulty.take(host),
+        model.hosts.difficulty.take(host),
     )
     outcome = chosen.slots.take(condition * 4096 + _bits(word, 10, 12))
     return Core(
@@ -114,30 +112,29 @@ def draw_core(fleet: Fleet, first: int, count: int) -> Core:
         slot=slot,
         host=host,
         outcome=outcome,
-        total_bytes=_sizes(fleet, first, network * 3 + _TAIL.take(archetype), outcome),
+        total_bytes=_sizes(model, first, network * 3 + _TAIL.take(archetype), outcome),
         job_word=mark,
         archetype=archetype,
     )
 
 
-def _hosts(fleet: Fleet, first: int, lane: Ints, archetype: Ints) -> tuple[Ints, Ints]:
+def _hosts(model: FleetModel, first: int, lane: Ints, archetype: Ints) -> tuple[Ints, Ints]:
     """Slot and hostname of each event: the lane's targets, or the whole law."""
-    world = fleet.world
-    word = words(world.keys["host"], first, len(lane))
-    row = np.where(archetype == _PROBE, len(world.lanes), lane)
+    word = words(model.keys["host"], first, len(lane))
+    row = np.where(archetype == _PROBE, len(model.lanes), lane)
     slot = row * HOST_SLOTS + _bits(word, 0, 8)
-    host = world.lanes.host_slots.take(slot)
+    host = model.lanes.host_slots.take(slot)
     wide = np.flatnonzero(host == WIDE)
     if len(wide):
-        host[wide] = world.hosts.popular(mix64(word[wide]))
+        host[wide] = model.hosts.popular(mix64(word[wide]))
         slot[wide] = WIDE
     return slot, host
 
 
-def _sizes(fleet: Fleet, first: int, law: Ints, outcome: Ints) -> Ints:
+def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
     """Total bytes of each event, both ways: payload and overhead, or the outcome's own few."""
-    sizes, outcomes = fleet.world.sizes, fleet.world.outcomes
-    word = words(fleet.world.keys["size"], first, len(law))
+    sizes, outcomes = model.sizes, model.outcomes
+    word = words(model.keys["size"], first, len(law))
     total = sizes.payload(law, word)
     total += sizes.overhead(word)
     low = outcomes.bytes_low.take(outcome)
@@ -148,25 +145,24 @@ def _sizes(fleet: Fleet, first: int, law: Ints, outcome: Ints) -> Ints:
     return total
 
 
-def draw_rest(fleet: Fleet, core: Core) -> Rest:
+def draw_rest(model: FleetModel, core: Core) -> Rest:
     """Everything else of the events of `core`."""
-    world = fleet.world
-    lanes = world.lanes
+    lanes = model.lanes
     first, count = core.first, len(core.lane)
-    word = words(world.keys["exit"], first, count)
+    word = words(model.keys["exit"], first, count)
     ttl = lanes.ttl_s.take(core.lane)
     sticky = ttl > 0
     session = np.zeros(count, dtype=np.uint64)
     here = np.flatnonzero(sticky)
     if len(here):
-        session[here] = _sessions(fleet, core, here, ttl[here])
+        session[here] = _sessions(model, core, here, ttl[here])
         churn = lanes.churn.take(core.lane[here])
         word[here] = _session_exit(churn, session[here], core, here, ttl)
     static = lanes.proxy_count.take(core.lane)
     place = lanes.place_slots.take(core.lane * PLACE_SLOTS + _bits(word, 0, 8))
     proxy = lanes.proxy_first.take(core.lane) + ((_bits(word, 8, 24) * static) >> 24)
-    timing = words(world.keys["timing"], first, count)
-    total_ms, handshake_ms, tunnel_ms = _times(fleet, core, timing)
+    timing = words(model.keys["timing"], first, count)
+    total_ms, handshake_ms, tunnel_ms = _times(model, core, timing)
     width = 1 + (_bits(core.job_word, 10, 4) * _bits(core.job_word, 14, 4) >> 2)
     return Rest(
         client=_bits(core.job_word, 18, 2) % CLIENTS,
@@ -183,13 +179,13 @@ def draw_rest(fleet: Fleet, core: Core) -> Rest:
     )
 
 
-def _sessions(fleet: Fleet, core: Core, here: Ints, ttl: Ints) -> Words:
+def _sessions(model: FleetModel, core: Core, here: Ints, ttl: Ints) -> Words:
     """Mark of each sticky session: one of four slots of a lane, renewed every TTL."""
     lane = core.lane[here]
     slot = lane * 4 + _bits(core.job_word[here], 20, 2)
     phase = (slot * 7919) % ttl
     number = (core.second[here] + phase) // ttl
-    key = fleet.world.session_key
+    key = model.session_key
     return hash64(key, (slot.astype(np.uint64) << _U(36)) + number.astype(np.uint64))
 
 
@@ -204,18 +200,17 @@ def _session_exit(churn: Ints, session: Words, core: Core, here: Ints, ttl: Ints
     return mix64(session + lost.astype(np.uint64))
 
 
-def _times(fleet: Fleet, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
+def _times(model: FleetModel, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
     """(total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
-    world = fleet.world
-    sizes = world.sizes
-    network = world.lanes.network.take(core.lane)
+    sizes = model.sizes
+    network = model.lanes.network.take(core.lane)
     handshake = sizes.handshake.take(network * 1024 + _bits(word, 0, 10))
     answer = sizes.answer.take(network * 1024 + _bits(word, 10, 10))
     floor = (core.total_bytes >> 10) * sizes.ms_per_gib.take(network)
     floor >>= 20
     rounds = np.searchsorted(_WINDOWS, core.total_bytes)
     tunnel = answer + floor + handshake * rounds
-    late = np.flatnonzero(world.outcomes.timeout.take(core.outcome))
+    late = np.flatnonzero(model.outcomes.timeout.take(core.outcome))
     if len(late):
         tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))
     np.minimum(handshake, _MS_MAX, out=handshake)

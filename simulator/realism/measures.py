@@ -204,7 +204,7 @@ def _sizes(
     part: Columns,
     curves: dict[str, dict[str, list[tuple[float, float]]]],
 ) -> Iterator[Figure]:
-    drawn = (fleet.world.outcomes.bytes_low.take(part.outcome) < 0) & np.isin(
+    drawn = (fleet.model.outcomes.bytes_low.take(part.outcome) < 0) & np.isin(
         part.archetype, [ARCHETYPES.index("crawl"), ARCHETYPES.index("misconfigured")]
     )
     sizes = part.total_bytes[drawn]
@@ -236,7 +236,7 @@ def _sizes(
 
 def _law_sample(fleet: Fleet, number: int) -> Ints:
     """Evenly spread quantiles of the network's law with overhead: what the sizes should be."""
-    sizes = fleet.world.sizes
+    sizes = fleet.model.sizes
     cells = sizes.body.reshape(-1, 2, 4097)[number * 3 + 1]
     body = (cells[0][:-2] + cells[0][1:-1]) // 2
     spread = sizes.overhead_low + (np.arange(16) * sizes.overhead_span) // 16
@@ -261,7 +261,7 @@ def _hosts(
     part: Columns,
     curves: dict[str, dict[str, list[tuple[float, float]]]],
 ) -> Iterator[Figure]:
-    names = len(fleet.world.hosts.names)
+    names = len(fleet.model.hosts.names)
     counts = np.bincount(part.host, minlength=names)
     even = np.bincount(np.random.default_rng(3).integers(0, names, len(part.host)), minlength=names)
     yield _figure(name, "popularity", "slope, ranks 10-1000", slope(counts), "about 1", slope(even))
@@ -295,15 +295,15 @@ def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
     dice = np.random.default_rng(5)
     take = dice.permutation(len(columns.number))[:200_000]
     part = _select(columns, np.isin(np.arange(len(columns.number)), take))
-    places = fleet.world.places.rows
-    proxies = fleet.world.lanes.proxies
+    places = fleet.model.places.rows
+    proxies = fleet.model.lanes.proxies
     of_proxy = np.array([proxy.place for proxy in proxies] or [0])
     place = np.where(part.static == 1, of_proxy.take(part.exit * part.static), part.exit)
     asn = np.array([row.asn for row in places]).take(place)
     names = sorted({row.country for row in places})
     country = np.array([names.index(row.country) for row in places]).take(place)
     address = place * 65536 + np.where(part.static == 1, 0, part.low)
-    user = fleet.world.lanes.user.take(part.lane)
+    user = fleet.model.lanes.user.take(part.lane)
     pairs = {
         "U(country | asn)": (country, asn, "1"),
         "U(asn | egress address)": (asn, address, "1"),
@@ -350,7 +350,7 @@ def _sessions(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
     starts = np.flatnonzero(np.concatenate([[True], mark[1:] != mark[:-1]]))
     ends = np.append(starts[1:], len(mark)) - 1
     lengths = ends - starts + 1
-    ttl = fleet.world.lanes.ttl_s.take(columns.lane[sticky][order][starts])
+    ttl = fleet.model.lanes.ttl_s.take(columns.lane[sticky][order][starts])
     both = np.stack([mark.astype(np.int64), address])
     pairs = len(np.unique(both, axis=1).T)
     over = int((second[ends] - second[starts] >= ttl).sum())

@@ -61,7 +61,7 @@ def test_two_hundred_thousand_events_do_not_contradict_themselves_or_each_other(
     some = common()
     seen: dict[str, dict[Any, set[Any]]] = defaultdict(lambda: defaultdict(set))
     networks: Counter[str] = Counter()
-    for first in range(some.coverage.count, 200_000, 20_000):
+    for first in range(some.model.coverage.count, 200_000, 20_000):
         for row in some.batch(first, min(20_000, 200_000 - first)).rows():
             assert not list(contradictions(row)), (row, list(contradictions(row)))
             networks[str(row["log_network"])] += 1
@@ -93,7 +93,7 @@ def test_two_hundred_thousand_events_do_not_contradict_themselves_or_each_other(
 def test_coverage_events_come_first_and_hit_every_pair() -> None:
     """Every possible pair of two factors' values, in the first events of any fleet."""
     rows = pairwise_rows()
-    assert common().coverage.count == len(rows) < 60
+    assert common().model.coverage.count == len(rows) < 60
     names = list(FACTORS)
     for a in range(len(names)):
         for b in range(a + 1, len(names)):
@@ -131,7 +131,7 @@ def test_failures_come_in_incidents() -> None:
     """In an incident a network fails many times as often as outside, and only that network."""
     some = fleet(rate=50.0, mix='{"residential": 1, "mobile": 1}', host__difficulty='{"easy": 1}')
     columns = some.batch(100, 1_500_000).columns()
-    bad = some.world.incidents.bad(columns.network, columns.second)
+    bad = some.model.incidents.bad(columns.network, columns.second)
     proxy_side = [
         number for number, outcome in enumerate(OUTCOMES)
         if outcome.error is not None and outcome.status not in (400, 407, 429)

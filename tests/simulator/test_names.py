@@ -13,7 +13,7 @@ from trueup.simulator.encode import can_lay_out
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 
 FLEET = common()
-BEGIN = FLEET.coverage.count - 5
+BEGIN = FLEET.model.coverage.count - 5
 """Five of the events that walk rare values, and drawn ones after them."""
 
 

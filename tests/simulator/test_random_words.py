@@ -43,7 +43,7 @@ def test_hashes_are_those_of_the_twin(key: int, values: list[int]) -> None:
 @given(number=st.integers(0, 2**48 - 1))
 def test_ids_are_those_of_the_twin_and_valid_uuids(number: int) -> None:
     """Version 4, the RFC's variant, and back to the number."""
-    ids = common().ids
+    ids = common().model.ids
     text = ids.text(number)
     assert text == twin.uuid_of(ids.round_keys, number)
     assert uuid.UUID(text).version == 4 and uuid.UUID(text).variant == uuid.RFC_4122

@@ -1,0 +1,85 @@
+"""The model of one fleet: everything that its events are looked up in, drawn once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from trueup.simulator.model.arrivals import Arrivals
+from trueup.simulator.model.coverage import Coverage
+from trueup.simulator.model.geography import Places
+from trueup.simulator.model.hostnames import Hosts
+from trueup.simulator.model.ids import Ids
+from trueup.simulator.model.incidents import Incidents
+from trueup.simulator.model.on_off_sources import Channels
+from trueup.simulator.model.outcomes import Outcomes
+from trueup.simulator.model.population import Lanes, build_lanes
+from trueup.simulator.model.profile import Profile
+from trueup.simulator.model.seasonality import Clock
+from trueup.simulator.model.sizes import Sizes
+from trueup.simulator.random.random_words import stream_key
+
+__all__ = ["FleetModel"]
+
+_STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetModel:
+    """What a fleet's events are drawn from; the same for all events of the fleet."""
+
+    customers: tuple[int, ...]
+    hosts: Hosts
+    places: Places
+    lanes: Lanes
+    channels: Channels
+    incidents: Incidents
+    outcomes: Outcomes
+    sizes: Sizes
+    arrivals: Arrivals
+    ids: Ids
+    coverage: Coverage
+    keys: Mapping[str, int]
+    """Stream name → key, for the words of an event."""
+    session_key: int
+
+    @classmethod
+    def of(
+        cls,
+        profile: Profile,
+        *,
+        seed: int,
+        customers: tuple[int, ...],
+        tag: str,
+        clock: Clock,
+        scope: str,
+    ) -> Self:
+        """Draw the model of a fleet.
+
+        `tag` is part of the names of its users; `scope` is what tells its event ids from those of
+        another fleet with the same seed.
+        """
+        hosts = Hosts.of(profile, seed)
+        places = Places.of(profile)
+        lanes = build_lanes(profile, seed, len(customers), places, hosts, tag)
+        assert len(lanes) < np.iinfo(np.int32).max
+        channels = Channels.of(profile, seed, lanes)
+        incidents = Incidents.of(profile, seed)
+        return cls(
+            customers=customers,
+            hosts=hosts,
+            places=places,
+            lanes=lanes,
+            channels=channels,
+            incidents=incidents,
+            outcomes=Outcomes.of(profile),
+            sizes=Sizes.of(profile),
+            arrivals=Arrivals(clock, channels, incidents),
+            ids=Ids(seed, scope),
+            coverage=Coverage.of(profile, customers, tag),
+            keys={name: stream_key(seed, name) for name in _STREAMS},
+            session_key=stream_key(seed, "session"),
+        )
