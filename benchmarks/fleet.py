@@ -25,7 +25,7 @@ import numpy as np
 from faker import Faker
 
 from trueup.simulator.fleet import Fleet
-from trueup.simulator.model.draws import draw_core, draw_rest
+from trueup.simulator.model.draws import draw_billing, draw_details
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.totals import totals
 
@@ -128,7 +128,7 @@ def main() -> None:
 
     def draw(turn: int) -> int:
         for first, count in fleet.model.arrivals.stretches(at(turn, BATCH), BATCH):
-            draw_rest(fleet.model, draw_core(fleet.model, first, count))
+            draw_details(fleet.model, draw_billing(fleet.model, first, count))
         return BATCH
 
     def adding(first: int, count: int) -> object:

@@ -29,10 +29,15 @@ from tests.shared_tenant.leaking_proxy import gossip, occurrences
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import CheckResult, Verdict
-from trueup.scenarios.mutation.register import Difference, load_differences, load_zoo, quick_ids
+from trueup.scenarios.mutation.register import (
+    VariantSetup,
+    load_mutants,
+    load_variant_setups,
+    quick_ids,
+)
 from trueup.scenarios.mutation.trial import Trial, TrialPlan
-from trueup.scenarios.mutation.trial import hold as try_one
-from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.mutation.trial import run_trial as try_one
+from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
 Figures = dict[str, Any]
@@ -63,15 +68,17 @@ def check(runs: Path, _seeds: int) -> Figures:
     return {f"L{level}": _whole(_plain(runs, level=level)) for level in (3, 4)}
 
 
-def _plain(runs: Path, *, level: int = 3, options: Sequence[str] = (), seed: int = 7) -> Conducted:
+def _plain(runs: Path, *, level: int = 3, options: Sequence[str] = (), seed: int = 7) -> RunResult:
     scenario = Scenario(name="benchmark", what="the laws", checks=ChecksPart(level=level))
-    done = conduct(Order(scenario=scenario, seed=seed, runs=runs, reference_options=options))
+    done = run_scenario(
+        RunRequest(scenario=scenario, seed=seed, runs=runs, reference_options=options)
+    )
     if done.error is not None:
         raise done.error
     return done
 
 
-def _whole(done: Conducted) -> Figures:
+def _whole(done: RunResult) -> Figures:
     return {
         "requests": done.report.requests,
         "wall_s": done.report.duration_s,
@@ -136,15 +143,15 @@ def _trials(plans: Sequence[TrialPlan]) -> list[tuple[str, Trial]]:
 def _variant(name: str, seed: int = 7) -> TrialPlan:
     if name == "reference":
         return TrialPlan(id=name, options=(), seed=seed)
-    how = load_differences().get(name, Difference())
+    how = load_variant_setups().get(name, VariantSetup())
     return TrialPlan(
-        id=name, options=("--variant", name, *how.options), seed=seed, traits=how.traits
+        id=name, options=("--variant", name, *how.options), seed=seed, overrides=how.overrides
     )
 
 
 def slowest(_runs: Path, _seeds: int) -> Figures:
     """Wall time of one trial of every variant, the slowest first."""
-    trials = _trials([_variant(entry.id) for entry in load_zoo().variants])
+    trials = _trials([_variant(entry.id) for entry in load_mutants().variants])
     ranked = sorted(trials, key=lambda each: -each[1].wall_s)
     return {"wall_s": {name: round(trial.wall_s, 2) for name, trial in ranked}}
 
@@ -225,7 +232,7 @@ def secrets(runs: Path, _seeds: int) -> Figures:
 
 def examples(_runs: Path, _seeds: int) -> Figures:
     """Sizes of counter-examples over the quick zoo, and red checks before and after folding."""
-    names = [entry.id for entry in load_zoo().faults if entry.id in quick_ids()]
+    names = [entry.id for entry in load_mutants().faults if entry.id in quick_ids()]
     trials = _trials([TrialPlan(id=n, options=("--fault", n), seed=7) for n in names])
     shown = [r for _, trial in trials for r in trial.results if r.verdict is Verdict.FAIL]
     cases = [result.counterexample for result in shown if result.counterexample]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
-__all__ = ["TYPE_WORDS", "came", "dotted", "expected", "nearest"]
+__all__ = ["TYPE_WORDS", "describe_value", "dotted", "expected", "nearest"]
 
 TYPE_WORDS: Final[Mapping[str, str]] = {
     "string": "a string, in quotes",
@@ -46,7 +46,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(names)}" if names else "nothing may stand here"
 
 
-def came(value: object) -> str:
+def describe_value(value: object) -> str:
     """What stood there, short, for a person."""
     match value:
         case None:

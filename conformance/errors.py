@@ -34,7 +34,7 @@ __all__ = [
     "TargetTrouble",
     "TargetUnreachable",
     "WrongKeys",
-    "one_error",
+    "unwrap_group",
 ]
 
 
@@ -90,7 +90,7 @@ class JudgeBroken(ConformanceError):
 
 
 @contextmanager
-def one_error() -> Iterator[None]:
+def unwrap_group() -> Iterator[None]:
     """Let the one named error out of a group of tasks, so that callers meet no ExceptionGroup.
 
     Several tasks may meet the same end; the first that has a letter for a person speaks. A group

@@ -12,7 +12,7 @@ from trueup.conformance.checks.check import Check
 from trueup.conformance.checks.evaluate import judge_all
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.errors import JudgeBroken
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
 from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
@@ -28,7 +28,7 @@ BY_NAME = {check.name: check for check in CHECKS}
 
 def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
     """Verdicts of the checks over records; JudgeBroken where the run never began."""
-    return judge_all(Facts(records), checks)
+    return judge_all(Observations(records), checks)
 
 
 def judge_journal(

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     pass
 
 __all__ = [
-    "Batch",
+    "CheckContext",
+    "Dataset",
     "Event",
+    "EventBatch",
     "Payment",
-    "Scene",
-    "World",
 ]
 
 Event = dict[str, Json]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
+class EventBatch:
     """Events handed over in one delivery. Batches of one `together` are sent at the same time."""
 
     events: tuple[Event, ...]
@@ -45,7 +45,7 @@ class Payment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scene:
+class CheckContext:
     """Where one run of the judge plays: its names and its times."""
 
     prefix: str
@@ -56,25 +56,25 @@ class Scene:
     customers: Mapping[str, int]
     """Tenant letter to customer number."""
     claims: frozenset[str] = frozenset()
-    levers: frozenset[str] = frozenset()
+    hooks: frozenset[str] = frozenset()
     late_days: float = 7.0
     """Events older than this are refused by the target."""
     oldest_day: int = 6
     """How many whole days back the combs reach."""
 
-    def user(self, world: str, n: int = 1) -> str:
+    def user(self, dataset: str, n: int = 1) -> str:
         """Name of the n-th proxy user of a world; 10 to 32 characters, as the API wants."""
-        return f"{self.prefix}-{world}-{n}"
+        return f"{self.prefix}-{dataset}-{n}"
 
-    def host(self, world: str, n: int = 1) -> str:
+    def host(self, dataset: str, n: int = 1) -> str:
         """Name of the n-th host of a world, below a domain that nobody owns."""
-        return f"h{n}.{world}.{self.prefix}.conformance.test"
+        return f"h{n}.{dataset}.{self.prefix}.conformance.test"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class World:
+class Dataset:
     """Events that one or more checks plant together, under names of their own."""
 
     name: str
-    plant: Callable[[Scene], Sequence[Batch]]
-    stage: str = "now"
+    plant: Callable[[CheckContext], Sequence[EventBatch]]
+    stage: str = "inject"

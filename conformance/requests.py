@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
 
-from trueup.conformance.rows import time_text
+from trueup.conformance.rows import format_time
 from trueup.reports.results import Json
 
 __all__ = [
     "POOLS",
-    "Ask",
+    "ApiRequest",
     "account",
     "customer",
     "edit_user",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class ApiRequest:
     """One question to the target: a request, or a walk over all pages of a search."""
 
     path: str
@@ -40,7 +40,7 @@ class Ask:
     tenant: str = "a"
     keys: str = "own"
     """`own`, `none`, `wrong` (both false) or `crossed` (the other tenant's private key)."""
-    walk: bool = False
+    paged: bool = False
     per_page: int = 100
     """Rows a page, of a walk."""
     pages: int = 400
@@ -53,7 +53,7 @@ class Ask:
     @property
     def name(self) -> str:
         """Names the question in the journal; equal questions have equal names."""
-        walk = f" walk {self.per_page}" if self.walk else ""
+        walk = f" walk {self.per_page}" if self.paged else ""
         again = f" #{self.again}" if self.again else ""
         verb = "" if self.method == "GET" else f"{self.method} "
         query = urlencode(self.query)
@@ -66,29 +66,29 @@ POOLS: Final = ("residential", "mobile")
 """Networks that are paid by the byte; each has a ledger and an account summary."""
 
 
-def logs(user: str, tenant: str = "a", **more: str) -> Ask:
+def logs(user: str, tenant: str = "a", **more: str) -> ApiRequest:
     """All logs of a proxy user."""
-    return Ask(
-        path="log/search", query=(("proxy_user_id", user), *more.items()), tenant=tenant, walk=True
+    return ApiRequest(
+        path="log/search", query=(("proxy_user_id", user), *more.items()), tenant=tenant, paged=True
     )
 
 
-def summaries(user: str, tenant: str = "a", **more: str) -> Ask:
+def summaries(user: str, tenant: str = "a", **more: str) -> ApiRequest:
     """All summaries of a proxy user."""
-    return Ask(
+    return ApiRequest(
         path="log_summary/search",
         query=(("proxy_user_id", user), *more.items()),
         tenant=tenant,
-        walk=True,
+        paged=True,
     )
 
 
-def log(log_id: str, tenant: str = "a") -> Ask:
-    return Ask(path=f"log/retrieve/{log_id}", tenant=tenant)
+def log(log_id: str, tenant: str = "a") -> ApiRequest:
+    return ApiRequest(path=f"log/retrieve/{log_id}", tenant=tenant)
 
 
-def summary(log_summary_id: str, tenant: str = "a") -> Ask:
-    return Ask(path=f"log_summary/retrieve/{log_summary_id}", tenant=tenant)
+def summary(log_summary_id: str, tenant: str = "a") -> ApiRequest:
+    return ApiRequest(path=f"log_summary/retrieve/{log_summary_id}", tenant=tenant)
 
 
 def graph(
@@ -99,14 +99,14 @@ def graph(
     tenant: str = "a",
     again: int = 0,
     filters: Mapping[str, str] = _NO_FILTERS,
-) -> Ask:
+) -> ApiRequest:
     """A graph over [start, end), with plain filters: `proxy_user_id`, `network`, `hostname`."""
     period = (
-        ("period_start", time_text(start)),
-        ("period_end", time_text(end)),
+        ("period_start", format_time(start)),
+        ("period_end", format_time(end)),
         ("interval", interval),
     )
-    return Ask(
+    return ApiRequest(
         path="analytics/graph", query=(*period, *filters.items()), tenant=tenant, again=again
     )
 
@@ -118,7 +118,7 @@ def graph_days(
     *,
     tenant: str = "a",
     filters: Mapping[str, str] = _NO_FILTERS,
-) -> Ask:
+) -> ApiRequest:
     """A user's graph by day over the `days` days before `now` and the day of `now` itself."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return graph(
@@ -130,39 +130,39 @@ def graph_days(
     )
 
 
-def ledger(pool: str, again: int = 0, tenant: str = "a") -> Ask:
+def ledger(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
     """Every entry of a pool's ledger."""
-    return Ask(path=f"{pool}_ledger/search", tenant=tenant, walk=True, again=again)
+    return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again)
 
 
-def account(pool: str, again: int = 0, tenant: str = "a") -> Ask:
+def account(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
     """The account summary of a pool."""
-    return Ask(path=f"{pool}/summary", tenant=tenant, again=again)
+    return ApiRequest(path=f"{pool}/summary", tenant=tenant, again=again)
 
 
-def customer(again: int = 0, tenant: str = "a") -> Ask:
-    return Ask(path="customer/retrieve", tenant=tenant, again=again)
+def customer(again: int = 0, tenant: str = "a") -> ApiRequest:
+    return ApiRequest(path="customer/retrieve", tenant=tenant, again=again)
 
 
-def proxy_user(user: str, tenant: str = "a", again: int = 0) -> Ask:
-    return Ask(path=f"proxy_user/retrieve/{user}", tenant=tenant, again=again)
+def proxy_user(user: str, tenant: str = "a", again: int = 0) -> ApiRequest:
+    return ApiRequest(path=f"proxy_user/retrieve/{user}", tenant=tenant, again=again)
 
 
-def edit_user(user: str) -> Ask:
+def edit_user(user: str) -> ApiRequest:
     """Puts a note into a planted user's metadata; changes nothing else."""
     body: dict[str, Json] = {"proxy_user_metadata": {"note": "conformance"}}
-    return Ask(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
+    return ApiRequest(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
 
 
-def pool_summaries(pool: str, first: datetime, last: datetime, *, dates: bool) -> Ask:
+def pool_summaries(pool: str, first: datetime, last: datetime, *, dates: bool) -> ApiRequest:
     """All summaries of a network over whole days, both included; `dates`: periods are dates."""
     form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
-    return Ask(
+    return ApiRequest(
         path="log_summary/search",
         query=(
             ("log_summary_network", pool),
             ("min_log_summary_period", first.strftime(form)),
             ("max_log_summary_period", last.strftime(form)),
         ),
-        walk=True,
+        paged=True,
     )

@@ -14,26 +14,26 @@ from trueup.reports.results import Counts, Json
 
 __all__ = [
     "Row",
+    "as_int",
+    "as_str",
     "counts_of",
     "day_of",
-    "dotted",
-    "moment",
+    "format_time",
+    "get_path",
+    "parse_time",
     "same_hostname",
-    "text",
-    "time_text",
-    "whole",
 ]
 
 Row: TypeAlias = Mapping[str, Json]
 
 
-def text(row: Row, key: str) -> str | None:
+def as_str(row: Row, key: str) -> str | None:
     """The value where it is a text."""
     value = row.get(key)
     return value if isinstance(value, str) else None
 
 
-def whole(row: Row, key: str) -> int | None:
+def as_int(row: Row, key: str) -> int | None:
     """The value where it is an integer; a float that is whole counts, true and false do not."""
     value = row.get(key)
     if isinstance(value, bool):
@@ -45,7 +45,7 @@ def whole(row: Row, key: str) -> int | None:
     return None
 
 
-def moment(value: Json) -> datetime | None:
+def parse_time(value: Json) -> datetime | None:
     """A documented form of a date, month or date-time, as a moment in UTC; numbers are epochs."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
@@ -61,18 +61,18 @@ def moment(value: Json) -> datetime | None:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
-def time_text(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """A moment as the API writes it: `YYYY-MM-DD HH:MM:SS`, UTC, whole seconds."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def day_of(value: Json) -> str | None:
     """UTC day of a date or date-time, `YYYY-MM-DD`."""
-    at = moment(value)
+    at = parse_time(value)
     return None if at is None else at.strftime("%Y-%m-%d")
 
 
-def dotted(body: Json, path: str) -> Json:
+def get_path(body: Json, path: str) -> Json:
     """What stands at a dotted path of a JSON value; None where the path leads nowhere."""
     for key in path.split("."):
         if not isinstance(body, Mapping):
@@ -100,7 +100,7 @@ def counts_of(rows: Iterable[Row]) -> Counts:
     rows = tuple(rows)
     return Counts(
         *(
-            sum(whole(row, f"log_summary_{name}") or 0 for row in rows)
+            sum(as_int(row, f"log_summary_{name}") or 0 for row in rows)
             for name in ("requests", "bytes", "successful", "error")
         )
     )

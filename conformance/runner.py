@@ -16,25 +16,29 @@ from typing import Final
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
 from trueup.conformance.checks.evaluate import exit_status
-from trueup.conformance.checks.snapshots import FENCED_STAGES, fence, quiet
-from trueup.conformance.client.clock import OurClock, WallClock, fresh_prefix
-from trueup.conformance.client.control import Levers
+from trueup.conformance.checks.snapshots import SNAPSHOT_STAGES, is_stable, snapshot_requests
+from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.client.session import Meeting
-from trueup.conformance.datasets.datasets import WORLDS
-from trueup.conformance.datasets.freshness_probe import MARKER, marker_asks, seen_marker, settled
-from trueup.conformance.datasets.injector import Planter
-from trueup.conformance.datasets.interpretation_probes import LATE, reading_asks, readings_now
+from trueup.conformance.client.session import Session
+from trueup.conformance.datasets.datasets import DATASETS
+from trueup.conformance.datasets.freshness_probe import PROBE, is_visible, probe_requests, settled
+from trueup.conformance.datasets.injector import EventInjector
+from trueup.conformance.datasets.interpretation_probes import (
+    LATE,
+    interpretation_requests,
+    readings_now,
+)
 from trueup.conformance.datasets.payments import payments
 from trueup.conformance.datasets.stages import Stage, stages_for
-from trueup.conformance.errors import TargetClockUnknown, one_error
+from trueup.conformance.errors import TargetClockUnknown, unwrap_group
 from trueup.conformance.judge import judge_records
-from trueup.conformance.model import Scene
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.model import CheckContext
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import time_text
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import format_time
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target
 from trueup.reports.journal.records import Phase, ReadingSeen, Result
@@ -84,7 +88,7 @@ class RunOutcome:
 
 def _worth_a_look(check: Check, verdict: Verdict) -> bool:
     """Whether asking again may show more: a view may lag, and others may have been at work."""
-    if check.fenced and verdict is Verdict.INCONCLUSIVE:
+    if check.needs_snapshot and verdict is Verdict.INCONCLUSIVE:
         return True
     return check.eventual and verdict in (Verdict.FAIL, Verdict.BLOCKED)
 
@@ -102,7 +106,7 @@ async def run_checks(
     level: int = 4,
     only: Sequence[str] = (),
     progress: Callable[[ProgressEvent], None] = _no_progress,
-    clock: OurClock | None = None,
+    clock: Clock | None = None,
     prefix: str | None = None,
 ) -> RunOutcome:
     """Hold a target to every check of a level, or to those named in `only`.
@@ -130,11 +134,11 @@ async def _hold(
     writer: JournalWriter,
     ingest: Ingest | None,
     progress: Callable[[ProgressEvent], None],
-    clock: OurClock,
+    clock: Clock,
     prefix: str,
 ) -> RunOutcome:
     recorder = Recorder(writer, secrets=target.secrets)
-    with one_error():
+    with unwrap_group():
         return await _held(target, checks, recorder, ingest, progress, clock, prefix)
 
 
@@ -144,7 +148,7 @@ async def _held(
     recorder: Recorder,
     ingest: Ingest | None,
     progress: Callable[[ProgressEvent], None],
-    clock: OurClock,
+    clock: Clock,
     prefix: str,
 ) -> RunOutcome:
     async with ReadClient(target, recorder, clock) as client:
@@ -159,15 +163,15 @@ async def _held(
         )
         top = max((check.level for check in checks), default=0)
         await run.open(prefix, top)
-        await run.stages(stages_for(top, run.scene.levers))
+        await run.stages(stages_for(top, run.context.hooks))
         await run.burst()
         results = judge_records(recorder.records, checks)
         for result in results:
             recorder.write(Result(result=result))
-        facts = Facts(recorder.records)
+        observations = Observations(recorder.records)
         return RunOutcome(
             results=tuple(results),
-            readings=tuple(facts.readings.values()),
+            readings=tuple(observations.readings.values()),
             exit_status=exit_status(results),
             requests=client.pacer.made,
         )
@@ -199,7 +203,7 @@ class _Run:
         target: Target,
         recorder: Recorder,
         client: ReadClient,
-        clock: OurClock,
+        clock: Clock,
         ingest: Ingest | None,
         checks: Sequence[Check],
         progress: Callable[[ProgressEvent], None],
@@ -208,27 +212,27 @@ class _Run:
         self._recorder = recorder
         self._client = client
         self._clock = clock
-        self._planter = None if ingest is None else Planter(ingest, recorder, clock)
+        self._planter = None if ingest is None else EventInjector(ingest, recorder, clock)
         self._checks = checks
         self._progress = progress
-        self._levers = Levers(target, recorder, clock)
+        self._control = TargetControl(target, recorder, clock)
         self._lag_s = 0.0
 
     @property
-    def facts(self) -> Facts:
-        return Facts(self._recorder.records)
+    def observations(self) -> Observations:
+        return Observations(self._recorder.records)
 
     @property
-    def scene(self) -> Scene:
-        return self.facts.scene
+    def context(self) -> CheckContext:
+        return self.observations.context
 
     async def open(self, prefix: str, level: int) -> None:
         """Meet the target and record the plan. Raises TargetTrouble."""
-        meeting = Meeting(
+        meeting = Session(
             target=self._target,
             recorder=self._recorder,
             client=self._client,
-            levers=self._levers,
+            hooks=self._control,
             clock=self._clock,
         )
         await meeting.open(prefix, level)
@@ -257,9 +261,9 @@ class _Run:
     async def burst(self) -> None:
         """At the very end, ask more at once than the limit that the target claims."""
         wanted = any(check.law == "RATE" for check in self._checks)
-        if not wanted or "rate-limit" not in self.scene.claims:
+        if not wanted or "rate-limit" not in self.context.claims:
             return
-        one = Ask(path="log_summary/search", query=(("per_page", "1"),))
+        one = ApiRequest(path="log_summary/search", query=(("per_page", "1"),))
         many = [replace(one, again=n) for n in range(1, BURST + 1)]
         if "b" in self._target.tenants:
             many.append(replace(one, tenant="b"))
@@ -273,31 +277,31 @@ class _Run:
 
     async def _stage(self, stage: Stage) -> None:
         if stage.at is not None:
-            await self._move(stage.name, stage.at(self.scene))
-        for _ in range(stage.maintenance if "maintenance" in self.scene.levers else 0):
-            await self._levers.pull("maintenance", {}, stage=stage.name)
-        if stage.name == "open":
+            await self._move(stage.name, stage.at(self.context))
+        for _ in range(stage.maintenance if "maintenance" in self.context.hooks else 0):
+            await self._control.call("maintenance", {}, stage=stage.name)
+        if stage.name == "baseline":
             await self._open_stage()
         if stage.name == "money":
             await self._pay(stage.name)
         await self._plant_all(stage.name)
         if stage.name == "restart":
-            await self._levers.pull("restart", {}, stage=stage.name)
-        if stage.name == "now":
+            await self._control.call("restart", {}, stage=stage.name)
+        if stage.name == "inject":
             await self._settle(stage.name)
         await self._ask_all(stage.name)
         self._note_readings(stage.name)
         await self._look_again(stage.name)
 
     async def _open_stage(self) -> None:
-        await self._ask_once(reading_asks(self.scene), "open")
-        self._note_readings("open")
-        if self.scene.level >= 2:
-            await self._try_locks("open")
-        if self._planter is not None and self.scene.level >= 2:
-            await self._ask_once(marker_asks(self.scene), "open")
-            await self._planter.plant(LATE, "open", self.scene)
-            self._note_readings("open")
+        await self._ask_once(interpretation_requests(self.context), "baseline")
+        self._note_readings("baseline")
+        if self.context.level >= 2:
+            await self._try_locks("baseline")
+        if self._planter is not None and self.context.level >= 2:
+            await self._ask_once(probe_requests(self.context), "baseline")
+            await self._planter.plant(LATE, "baseline", self.context)
+            self._note_readings("baseline")
 
     async def _try_locks(self, stage: str) -> None:
         """Pull the harmless hooks with a customer's keys in place of their own."""
@@ -308,67 +312,72 @@ class _Run:
         for name in ("clock", "maintenance"):
             form = getattr(self._target, name)
             if isinstance(form, HttpHook) and form.headers:
-                values: dict[str, Json] = {"now": time_text(self.facts.now(stage)), "advance_s": 0}
-                await self._levers.pull(name, values, stage=stage, check="safety", headers=keys)
+                values: dict[str, Json] = {
+                    "now": format_time(self.observations.now(stage)),
+                    "advance_s": 0,
+                }
+                await self._control.call(name, values, stage=stage, check="safety", headers=keys)
 
     async def _move(self, stage: str, to: datetime) -> None:
-        now = self.facts.now(stage)
+        now = self.observations.now(stage)
         values: dict[str, Json] = {
-            "now": time_text(to),
+            "now": format_time(to),
             "advance_s": max(0, int((to - now).total_seconds())),
         }
-        hook = await self._levers.pull("clock", values, stage=stage)
+        hook = await self._control.call("clock", values, stage=stage)
         if not hook.ok:
             raise TargetClockUnknown(
-                f"the target's clock could not be moved to {time_text(to)}: {hook.error}\n"
+                f"the target's clock could not be moved to {format_time(to)}: {hook.error}\n"
                 f"  check [clock] in {self._target.path}, or run with --level 2"
             )
 
     async def _pay(self, stage: str) -> None:
-        if not any(check.lever == "money" for check in self._checks):
+        if not any(check.needs_hook == "money" for check in self._checks):
             return
-        scene = self.scene
-        for payment in payments(scene):
+        context = self.context
+        for payment in payments(context):
             values: dict[str, Json] = {
-                "customer_id": scene.customers.get("a", 0),
+                "customer_id": context.customers.get("a", 0),
                 "network": payment.network,
                 "kind": payment.kind,
                 "bytes": payment.bytes,
                 "idempotency_key": payment.key,
                 "service_id": "",
             }
-            await self._levers.pull("money", values, stage=stage)
+            await self._control.call("money", values, stage=stage)
 
     # --- waiting
 
     async def _plant_all(self, stage: str) -> None:
-        wanted = {world for check in self._checks for world in check.worlds}
-        here = [world for world in WORLDS if world.name in wanted and world.stage == stage]
-        marked = stage == "now" and bool(wanted)
+        wanted = {dataset for check in self._checks for dataset in check.datasets}
+        here = [
+            dataset for dataset in DATASETS if dataset.name in wanted and dataset.stage == stage
+        ]
+        marked = stage == "inject" and bool(wanted)
         if self._planter is None or not (here or marked):
             return
-        scene = self.scene
-        if stage != "now":
-            scene = replace(scene, now=self.facts.now(stage))
-        await self._planter.plant_all(here, stage, scene)
+        context = self.context
+        if stage != "inject":
+            context = replace(context, now=self.observations.now(stage))
+        await self._planter.plant_all(here, stage, context)
         if marked:
-            await self._planter.plant(MARKER, stage, scene)
+            await self._planter.plant(PROBE, stage, context)
 
     async def _settle(self, stage: str) -> None:
         """Poll the marker until every view shows it, several times in a row, or time is up.
 
         A marker that was refused is not waited for.
         """
-        if self.facts.refusal(MARKER.name):
+        if self.observations.refusal(PROBE.name):
             return
         declared = self._target.readings.get("freshness-s")
         limit = float(declared) if declared is not None else UNDECLARED_FRESHNESS_S
         started = self._clock.monotonic()
         sights, attempt, pause = 0, 1, POLL_S
         while True:
-            await self._ask_once(marker_asks(self.scene), "fresh", attempt)
+            await self._ask_once(probe_requests(self.context), "fresh", attempt)
             waited = self._clock.monotonic() - started
-            sights = sights + 1 if seen_marker(self.facts, "fresh") else 0
+            sights = sights + 1 if is_visible(self.observations, "fresh") else 0
             if sights == 1:
                 self._lag_s = waited
             if settled(sights, SIGHTS, waited, limit) or self._client.stuck:
@@ -382,30 +391,34 @@ class _Run:
     # --- asking
 
     async def _ask_all(self, stage: str) -> None:
-        scene = self.scene
-        await self._ask_once([ask for c in self._checks for ask in c.asks(scene, stage)], stage)
+        context = self.context
+        await self._ask_once(
+            [ask for c in self._checks for ask in c.requests(context, stage)], stage
+        )
         await self._follow(stage)
-        if stage == "now":
-            taken = [c for c in self._checks if not c.claim or c.claim in scene.claims]
-            steps = [step for check in taken for step in check.steps(scene)]
+        if stage == "inject":
+            taken = [c for c in self._checks if not c.claim or c.claim in context.claims]
+            steps = [step for check in taken for step in check.sequence(context)]
             for step in dict.fromkeys(steps):
-                await self._client.ask(step, stage="steps")
-        if stage in FENCED_STAGES and any(check.fenced for check in self._checks):
+                await self._client.ask(step, stage="sequence")
+        if stage in SNAPSHOT_STAGES and any(check.needs_snapshot for check in self._checks):
             for pool in requests.POOLS:
-                if pool in scene.claims:
+                if pool in context.claims:
                     await self._fence(stage, pool)
 
     async def _follow(self, stage: str) -> None:
         """Ask what the answers raise, and what the answers to that raise, a few times over."""
         for _ in range(FOLLOW_ROUNDS):
-            facts = self.facts
-            wanted = [ask for check in self._checks for ask in check.follow(facts, stage)]
-            fresh = [ask for ask in wanted if facts.answer(stage, ask) is None]
+            observations = self.observations
+            wanted = [
+                ask for check in self._checks for ask in check.follow_ups(observations, stage)
+            ]
+            fresh = [ask for ask in wanted if observations.answer(stage, ask) is None]
             if not fresh:
                 return
             await self._ask_once(fresh, stage)
 
-    async def _ask_once(self, wanted: Sequence[Ask], stage: str, attempt: int = 1) -> None:
+    async def _ask_once(self, wanted: Sequence[ApiRequest], stage: str, attempt: int = 1) -> None:
         async with asyncio.TaskGroup() as group:
             for ask in dict.fromkeys(wanted):
                 if ask.tenant in self._target.tenants:
@@ -413,18 +426,18 @@ class _Run:
 
     async def _fence(self, stage: str, pool: str, since: int = 0) -> None:
         for attempt in range(since + 1, since + QUIET_TRIES + 1):
-            for ask in fence(self.facts, pool):
+            for ask in snapshot_requests(self.observations, pool):
                 await self._client.ask(ask, stage=stage, attempt=attempt)
-            if quiet(self.facts, stage, pool):
+            if is_stable(self.observations, stage, pool):
                 return
             await self._clock.sleep(min(POLL_S * 2 ** (attempt - since - 1), FENCE_PAUSE_MOST_S))
 
     async def _look_again(self, stage: str) -> None:
         """Ask again what failed, after a pause: what only lagged is then in order."""
-        if stage == "open" or self._client.stuck:
+        if stage == "baseline" or self._client.stuck:
             return
         for look in range(1, LOOKS + 1):
-            facts = self.facts
+            observations = self.observations
             failed = [
                 check
                 for check, result in zip(
@@ -432,9 +445,9 @@ class _Run:
                 )
                 if _worth_a_look(check, result.verdict)
             ]
-            again = [ask for c in failed for ask in c.asks(facts.scene, stage)]
-            again += [ask for c in failed for ask in c.follow(facts, stage)]
-            fenced = stage in FENCED_STAGES and any(check.fenced for check in failed)
+            again = [ask for c in failed for ask in c.requests(observations.context, stage)]
+            again += [ask for c in failed for ask in c.follow_ups(observations, stage)]
+            fenced = stage in SNAPSHOT_STAGES and any(check.needs_snapshot for check in failed)
             if not again and not fenced:
                 return
             if look > 1 and self._lag_s < POLL_MOST_S:
@@ -442,11 +455,11 @@ class _Run:
             await self._clock.sleep(max(0.2, self._lag_s))
             await self._ask_once(again, stage, look + 1)
             for pool in requests.POOLS if fenced else ():
-                if pool in facts.scene.claims:
+                if pool in observations.context.claims:
                     await self._fence(stage, pool, look * QUIET_TRIES)
 
     def _note_readings(self, stage: str) -> None:
-        for reading in readings_now(self.facts, stage):
+        for reading in readings_now(self.observations, stage):
             self._read(reading)
 
     def _read(self, reading: Reading) -> None:

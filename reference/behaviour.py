@@ -1,7 +1,7 @@
 """The named decisions of the reference, each with its one correct form as the default.
 
 Everything that the server decides and that an implementation could plausibly decide otherwise
-is a field here: a function over plain values, or a value. A normal start uses `Seams()`.
+is a field here: a function over plain values, or a value. A normal start uses `Behaviour()`.
 The zoo (`reference/zoo`) replaces one or two fields by name; nothing else ever does.
 """
 
@@ -19,13 +19,13 @@ from trueup.reference.networks import POOLS
 from trueup.reference.resources import Resource
 from trueup.reference.times import day_of
 
-__all__ = ["Amounts", "Cell", "PoolDay", "Row", "Seams"]
+__all__ = ["Amounts", "Behaviour", "PoolDay", "Row", "SummaryCell"]
 
 Row: TypeAlias = dict[str, Any]
 """A JSON object on its way out."""
 
 
-class Cell(NamedTuple):
+class SummaryCell(NamedTuple):
     """The key of a summary row."""
 
     customer_id: int
@@ -56,10 +56,10 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _cell(log: Log, _now_us: int) -> Cell:
+def _cell(log: Log, _now_us: int) -> SummaryCell:
     """The day is that of the request, in UTC, whenever the event arrived."""
     day = day_of(log.at_us)
-    return Cell(log.customer_id, log.proxy_user_id, log.log_network, log.log_hostname, day)
+    return SummaryCell(log.customer_id, log.proxy_user_id, log.log_network, log.log_hostname, day)
 
 
 def _amounts(log: Log) -> Amounts:
@@ -142,7 +142,7 @@ def _no_lag(_view: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seams:
+class Behaviour:
     """The correct decisions. Times are in microseconds, days are numbers since the epoch."""
 
     # Taking events in.
@@ -163,11 +163,11 @@ class Seams:
     unique_log_ids: bool = True
     read_line: Callable[[bytes, Callable[[str], str]], Log] = events.read_line
     # Adding them up.
-    cell: Callable[[Log, int], Cell] = _cell
+    cell: Callable[[Log, int], SummaryCell] = _cell
     amounts: Callable[[Log], Amounts] = _amounts
     pool_day: Callable[[Log, int], PoolDay | None] = _pool_day
     charged_bytes: Callable[[Log], int] = _charged_bytes
-    settle: Callable[[dict[Cell, Amounts]], dict[Cell, Amounts]] = _same
+    settle: Callable[[dict[SummaryCell, Amounts]], dict[SummaryCell, Amounts]] = _same
     """Increments of one delivery, just before they are added."""
     summaries_add: bool = True
     """Add to an existing row, rather than replace it."""
@@ -210,7 +210,7 @@ class Seams:
     """Filters as the half that reads logs applies them."""
     old_filters: Callable[[graph.Filters], graph.Filters] = _same
     """Filters as the half that reads summaries applies them."""
-    points: Callable[[list[graph.Point], int], list[graph.Point]] = graph.keep_points
+    points: Callable[[list[graph.ChartPoint], int], list[graph.ChartPoint]] = graph.keep_points
     shape_graph: Callable[[Row], Row] = _same
     shape_breakdown: Callable[[Row], Row] = _same
     # Accounts and money.

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import msgspec
 
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem
-from trueup.reference.mutants import FAULTS, VARIANTS, Specimen
+from trueup.reference.mutants import FAULTS, VARIANTS, Mutant
 from trueup.reference.server import Options, serve
 
 __all__ = ["main"]
@@ -22,14 +22,15 @@ def main() -> None:
     """The reference implementation of the usage-tracking API, embedded."""
 
 
-def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Seams:
-    seams = Seams()
+def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
+    seams = Behaviour()
     for kind, known, wanted in (("fault", FAULTS, faults), ("variant", VARIANTS, variants)):
-        by_id = {specimen.id: specimen for specimen in known}
+        by_id = {mutant.id: mutant for mutant in known}
         for name in wanted:
             if name not in by_id:
                 raise click.UsageError(
-                    f"There is no {kind} {name}; `python -m trueup.reference zoo` lists them all."
+                    f"There is no {kind} {name}; "
+                    "`python -m trueup.reference mutants` lists them all."
                 )
             seams = by_id[name].apply(seams)
     return seams
@@ -124,9 +125,9 @@ def serve_command(
         raise SystemExit(problem.status) from None
 
 
-@main.command("zoo")
+@main.command("mutants")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a list.")
-def zoo_command(as_json: bool) -> None:
+def mutants_command(as_json: bool) -> None:
     """List the faults and the correct-but-different variants."""
     groups = {"faults": FAULTS, "variants": VARIANTS}
     if as_json:
@@ -142,10 +143,18 @@ def zoo_command(as_json: bool) -> None:
             _print_specimen(each)
 
 
-def _print_specimen(specimen: Specimen) -> None:
+@main.command("zoo", hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("rest", nargs=-1, type=click.UNPROCESSED)
+def renamed_command(rest: tuple[str, ...]) -> None:
+    """Say what this command of earlier versions is called now."""
+    del rest
+    raise click.UsageError("`zoo` is called `mutants` since trueup 0.2")
+
+
+def _print_specimen(mutant: Mutant) -> None:
     click.echo(
         click.wrap_text(
-            f"{specimen.id:<4} {specimen.what}",
+            f"{mutant.id:<4} {mutant.what}",
             width=79,
             initial_indent="  ",
             subsequent_indent="       ",

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from typing import Final
 
-__all__ = ["Clock", "monotonic_s"]
+__all__ = ["ServerClock", "monotonic_s"]
 
 _US_IN_NS: Final = 1000
 
 
-class Clock:
+class ServerClock:
     """Now, as the machine says, plus an offset in microseconds that only grows."""
 
     def __init__(self, offset_us: int = 0) -> None:

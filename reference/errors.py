@@ -10,14 +10,14 @@ Each message says what was expected, what came and what to do; none carries a ke
 
 from __future__ import annotations
 
-__all__ = ["Problem", "ReferenceProblem", "StartProblem", "StoreProblem"]
+__all__ = ["ApiProblem", "ReferenceProblem", "StartProblem", "StoreProblem"]
 
 
 class ReferenceProblem(Exception):
     """Base of every error that this room raises on purpose."""
 
 
-class Problem(ReferenceProblem):
+class ApiProblem(ReferenceProblem):
     """An answer other than success, decided while a request was being handled."""
 
     def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.times import (
     DAY_US,
     HOUR_US,
@@ -28,9 +28,9 @@ __all__ = [
     "INTERVALS",
     "POINT_LIMIT",
     "PRESETS",
+    "ChartPoint",
     "Filters",
     "Pieces",
-    "Point",
     "bucket_start",
     "keep_points",
     "pieces",
@@ -70,7 +70,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ChartPoint:
     """One bucket: its first instant and what happened in it."""
 
     at_us: int
@@ -88,7 +88,7 @@ def pieces(start_us: int, end_us: int, visible_from_us: int, interval: str) -> P
     if start_us >= visible_from_us or end_us <= start_us:
         return Pieces(days=nothing, logs=(start_us, end_us))
     if INTERVALS[interval] in (MINUTE_US, HOUR_US):
-        raise Problem(
+        raise ApiProblem(
             422,
             f"Points per {interval} exist while the logs do, 7 days: start at "
             f"{format_instant(visible_from_us)} or later, or ask for interval day or month.",
@@ -96,7 +96,7 @@ def pieces(start_us: int, end_us: int, visible_from_us: int, interval: str) -> P
     seam_us = ceil_day(visible_from_us)
     cut = start_us if start_us % DAY_US else end_us if end_us < seam_us else seam_us
     if cut % DAY_US:
-        raise Problem(
+        raise ApiProblem(
             422,
             f"Days older than the logs (7 days) cannot be cut at {format_instant(cut)}: "
             f"move that end of the period to a midnight, such as {format_instant(floor_day(cut))}.",
@@ -115,32 +115,34 @@ def _next_bucket(at_us: int, interval: str) -> int:
     return at_us + width if width else next_month(at_us)
 
 
-def points(start_us: int, end_us: int, interval: str, found: Iterable[Point]) -> list[Point]:
+def points(
+    start_us: int, end_us: int, interval: str, found: Iterable[ChartPoint]
+) -> list[ChartPoint]:
     """Every bucket that the window touches, in order, those without requests as zeros.
 
     Points found within the same bucket are added. Raises Problem (422) above POINT_LIMIT.
     """
     width = INTERVALS[interval] or 28 * DAY_US
     if end_us - start_us > POINT_LIMIT * width:
-        raise Problem(
+        raise ApiProblem(
             422,
             f"The period holds more than {POINT_LIMIT} points per {interval}: "
             f"shorten it or choose a longer interval.",
         )
-    buckets: dict[int, Point] = {}
+    buckets: dict[int, ChartPoint] = {}
     at_us = bucket_start(start_us, interval)
     while at_us < end_us and start_us < end_us:
-        buckets[at_us] = Point(at_us=at_us)
+        buckets[at_us] = ChartPoint(at_us=at_us)
         at_us = _next_bucket(at_us, interval)
     for point in found:
         key = bucket_start(point.at_us, interval)
-        buckets[key] = _add(buckets.get(key, Point(at_us=key)), point)
+        buckets[key] = _add(buckets.get(key, ChartPoint(at_us=key)), point)
     return [buckets[key] for key in sorted(buckets)]
 
 
-def _add(left: Point, right: Point) -> Point:
+def _add(left: ChartPoint, right: ChartPoint) -> ChartPoint:
     seen = [value for value in (left.concurrency, right.concurrency) if value is not None]
-    return Point(
+    return ChartPoint(
         at_us=left.at_us,
         requests=left.requests + right.requests,
         bytes=left.bytes + right.bytes,
@@ -150,7 +152,7 @@ def _add(left: Point, right: Point) -> Point:
     )
 
 
-def keep_points(found: list[Point], _now_us: int) -> list[Point]:
+def keep_points(found: list[ChartPoint], _now_us: int) -> list[ChartPoint]:
     return found
 
 
@@ -193,5 +195,5 @@ def preset_window(name: str, now_us: int) -> tuple[int, int]:
     """The window of a preset. Raises Problem (400) for an unknown name."""
     windows = _preset_windows(now_us)
     if name not in windows:
-        raise Problem(400, f"preset must be one of {', '.join(PRESETS)}, not {name!r}.")
+        raise ApiProblem(400, f"preset must be one of {', '.join(PRESETS)}, not {name!r}.")
     return windows[name]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trueup.reference.amounts import LIMIT
-from trueup.reference.errors import Problem
-from trueup.reference.resources import Field, Kind, Resource
+from trueup.reference.errors import ApiProblem
+from trueup.reference.resources import Field, Resource, ResourceKind
 from trueup.reference.times import DAY_US, parse_instant
 
 __all__ = [
@@ -99,7 +99,7 @@ class Query:
 def page_size(requested: int) -> int:
     """The page size to use: 1 to 100. Raises Problem (400) for any other."""
     if not 1 <= requested <= PER_PAGE_LIMIT:
-        raise Problem(400, f"per_page must be from 1 to {PER_PAGE_LIMIT}, not {requested}.")
+        raise ApiProblem(400, f"per_page must be from 1 to {PER_PAGE_LIMIT}, not {requested}.")
     return requested
 
 
@@ -114,18 +114,18 @@ def parse_query(
     given: dict[str, str] = {}
     for name, text in parameters:
         if name in given:
-            raise Problem(400, f"The parameter {name} was given more than once; give it once.")
+            raise ApiProblem(400, f"The parameter {name} was given more than once; give it once.")
         given[name] = text
     page = _integer("page", given.pop("page", "1"))
     if not 1 <= page <= PAGE_LIMIT:
-        raise Problem(400, f"page must be 1 or more, not {page}.")
+        raise ApiProblem(400, f"page must be 1 or more, not {page}.")
     size = per_page(_integer("per_page", given.pop("per_page", str(PER_PAGE_LIMIT))))
     sort = _sort(resource, given.pop("sort_by", ""))
     conditions = []
     for name, text in given.items():
         condition = _condition(resource, name, text)
         if condition is None and not ignore_unknown:
-            raise Problem(
+            raise ApiProblem(
                 400,
                 f"Unknown parameter {name}. {resource.title} search takes page, per_page, "
                 f"sort_by and its own fields, bare or with min_, max_, like_, not_.",
@@ -145,8 +145,8 @@ def _sort(resource: Resource, text: str) -> Sort:
         if resource.field(text) is None and text.endswith(suffix):
             name, descending = text.removesuffix(suffix), suffix == "_desc"
     field = resource.field(name)
-    if field is None or field.kind is Kind.DOCUMENT:
-        raise Problem(
+    if field is None or field.kind is ResourceKind.DOCUMENT:
+        raise ApiProblem(
             400,
             f"Cannot sort by {text}: expected a field of {resource.title}, alone or followed "
             f"by _asc or _desc, or random.",
@@ -161,12 +161,12 @@ def _condition(resource: Resource, name: str, text: str) -> Condition | None:
             field, prefix = resource.field(name.removeprefix(candidate)), candidate
     if field is None:
         return _document_condition(resource, name, text)
-    if field.kind is Kind.DOCUMENT:
+    if field.kind is ResourceKind.DOCUMENT:
         return None
-    if field.kind is Kind.TEXT:
+    if field.kind is ResourceKind.TEXT:
         return _text_condition(field, prefix, name, text)
     if prefix == "like_":
-        raise Problem(400, f"{name}: like_ works on text, and {field.name} is {field.kind}.")
+        raise ApiProblem(400, f"{name}: like_ works on text, and {field.name} is {field.kind}.")
     low, high = _READERS[field.kind](name, text)
     match prefix:
         case "min_":
@@ -179,13 +179,13 @@ def _condition(resource: Resource, name: str, text: str) -> Condition | None:
 
 def _text_condition(field: Field, prefix: str, name: str, text: str) -> Condition:
     if prefix in ("min_", "max_"):
-        raise Problem(
+        raise ApiProblem(
             400, f"{name}: {prefix} works on numbers and dates, and {field.name} is text."
         )
     if prefix == "like_":
         return Like(field=field, pattern=text if "%" in text else f"%{text}%")
     if field.values and text not in field.values:
-        raise Problem(400, f"{name} must be one of {', '.join(field.values)}, not {text!r}.")
+        raise ApiProblem(400, f"{name} must be one of {', '.join(field.values)}, not {text!r}.")
     return Equal(field=field, value=text, negated=prefix == "not_")
 
 
@@ -193,7 +193,7 @@ def _document_condition(resource: Resource, name: str, text: str) -> Condition |
     column, _, key = name.partition(".")
     negated = column.startswith("not_")
     field = resource.field(column.removeprefix("not_"))
-    if field is None or field.kind is not Kind.DOCUMENT or not key:
+    if field is None or field.kind is not ResourceKind.DOCUMENT or not key:
         return None
     if key.startswith("exists_"):
         wanted = parse_flag(name, text)
@@ -205,17 +205,17 @@ def parse_flag(name: str, text: str) -> bool:
     """`true`, `True`, `1` and their opposites. Raises Problem (400)."""
     flag = _FLAGS.get(text.lower())
     if flag is None:
-        raise Problem(400, f"{name} must be true or false, not {text!r}.")
+        raise ApiProblem(400, f"{name} must be true or false, not {text!r}.")
     return bool(flag)
 
 
 def _integer(name: str, text: str, limit: int = 2**63) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 40):
-        raise Problem(400, f"{name} must be an integer, not {text[:60]!r}.")
+        raise ApiProblem(400, f"{name} must be an integer, not {text[:60]!r}.")
     value = int(text)
     if not -limit <= value < limit:
-        raise Problem(400, f"{name} must lie in -{limit} … {limit - 1}, not {value}.")
+        raise ApiProblem(400, f"{name} must lie in -{limit} … {limit - 1}, not {value}.")
     return value
 
 
@@ -238,7 +238,7 @@ def _read_instant(name: str, text: str) -> tuple[int, int]:
     try:
         at_us, unit_us = parse_instant(text)
     except ValueError:
-        raise Problem(
+        raise ApiProblem(
             400, f"{name} must be YYYY-MM-DD HH:MM:SS (UTC) or YYYY-MM-DD, not {text[:60]!r}."
         ) from None
     return at_us, at_us + unit_us
@@ -249,12 +249,12 @@ def _read_day(name: str, text: str) -> tuple[int, int]:
     return -(-low // DAY_US), -(-high // DAY_US)
 
 
-_READERS: Final[dict[Kind, Callable[[str, str], tuple[int, int]]]] = {
-    Kind.INTEGER: _read_integer,
-    Kind.AMOUNT: _read_amount,
-    Kind.BOOLEAN: _read_boolean,
-    Kind.INSTANT: _read_instant,
-    Kind.MIDNIGHT: _read_day,
-    Kind.DATE: _read_day,
+_READERS: Final[dict[ResourceKind, Callable[[str, str], tuple[int, int]]]] = {
+    ResourceKind.INTEGER: _read_integer,
+    ResourceKind.AMOUNT: _read_amount,
+    ResourceKind.BOOLEAN: _read_boolean,
+    ResourceKind.INSTANT: _read_instant,
+    ResourceKind.MIDNIGHT: _read_day,
+    ResourceKind.DATE: _read_day,
 }
 """The integers [low, high) that a text stands for, by the kind of its field."""

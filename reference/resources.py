@@ -12,10 +12,10 @@ from typing import Final
 
 from trueup.reference.networks import NETWORKS, POOLS
 
-__all__ = ["RESOURCES", "Field", "Kind", "Resource"]
+__all__ = ["RESOURCES", "Field", "Resource", "ResourceKind"]
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """How a field is stored, compared and shown."""
 
     TEXT = "text"
@@ -38,7 +38,7 @@ class Field:
     """One field of a resource. `values` closes the set where the API has an enumeration."""
 
     name: str
-    kind: Kind
+    kind: ResourceKind
     column: str
     values: tuple[str, ...] = ()
 
@@ -62,12 +62,12 @@ class Resource:
         return next((field for field in self.fields if field.name == name), None)
 
 
-def _fields(kind: Kind, *names: str, prefix: str = "") -> tuple[Field, ...]:
+def _fields(kind: ResourceKind, *names: str, prefix: str = "") -> tuple[Field, ...]:
     return tuple(Field(name=prefix + name, kind=kind, column=name) for name in names)
 
 
 def _log() -> Resource:
-    text, integer, boolean = Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN
+    text, integer, boolean = ResourceKind.TEXT, ResourceKind.INTEGER, ResourceKind.BOOLEAN
     return Resource(
         name="log",
         title="Log",
@@ -99,7 +99,7 @@ def _log() -> Resource:
             *_fields(boolean, "log_is_tls_enabled", "log_smartpath_enabled"),
             *_fields(boolean, "log_smartpath_routed"),
             *_fields(integer, "log_authentication_type"),
-            *_fields(Kind.INSTANT, "log_request_datetime"),
+            *_fields(ResourceKind.INSTANT, "log_request_datetime"),
             *_fields(text, "country_id", "city_alias"),
             *_fields(integer, "asn_id"),
         ),
@@ -107,7 +107,7 @@ def _log() -> Resource:
 
 
 def _log_summary() -> Resource:
-    name, integer = "log_summary_", Kind.INTEGER
+    name, integer = "log_summary_", ResourceKind.INTEGER
     charged = "(CASE WHEN network IN ('residential', 'mobile') THEN {} ELSE 0 END)"
     return Resource(
         name="log_summary",
@@ -116,17 +116,19 @@ def _log_summary() -> Resource:
         key="log_summary_id",
         order="day",
         fields=(
-            *_fields(Kind.TEXT, "log_summary_id", "proxy_user_id"),
+            *_fields(ResourceKind.TEXT, "log_summary_id", "proxy_user_id"),
             *_fields(integer, "customer_id"),
-            Field(name=name + "network", kind=Kind.TEXT, column="network", values=NETWORKS),
-            Field(name=name + "hostname", kind=Kind.TEXT, column="NULLIF(hostname, '')"),
+            Field(name=name + "network", kind=ResourceKind.TEXT, column="network", values=NETWORKS),
+            Field(name=name + "hostname", kind=ResourceKind.TEXT, column="NULLIF(hostname, '')"),
             *_fields(integer, "requests", "successful", "error", prefix=name),
-            Field(name=name + "bytes", kind=Kind.AMOUNT, column="bytes"),
+            Field(name=name + "bytes", kind=ResourceKind.AMOUNT, column="bytes"),
             Field(name=name + "charged_requests", kind=integer, column=charged.format("requests")),
-            Field(name=name + "charged_bytes", kind=Kind.AMOUNT, column="charged"),
-            Field(name=name + "period", kind=Kind.MIDNIGHT, column="day"),
-            Field(name=name + "creation_datetime", kind=Kind.INSTANT, column="created_us"),
-            Field(name=name + "last_update_datetime", kind=Kind.INSTANT, column="updated_us"),
+            Field(name=name + "charged_bytes", kind=ResourceKind.AMOUNT, column="charged"),
+            Field(name=name + "period", kind=ResourceKind.MIDNIGHT, column="day"),
+            Field(name=name + "creation_datetime", kind=ResourceKind.INSTANT, column="created_us"),
+            Field(
+                name=name + "last_update_datetime", kind=ResourceKind.INSTANT, column="updated_us"
+            ),
         ),
     )
 
@@ -141,16 +143,18 @@ def _ledger(pool: str) -> Resource:
         order="day",
         where=f"network = '{pool}'",
         fields=(
-            Field(name=name + "id", kind=Kind.TEXT, column="ledger_id"),
-            *_fields(Kind.INTEGER, "customer_id"),
-            *_fields(Kind.TEXT, "service_id"),
-            *_fields(Kind.INTEGER, "service_adjustment_id"),
-            *_fields(Kind.TEXT, "reason", prefix=name),
-            *_fields(Kind.INTEGER, "requests", prefix=name),
-            *_fields(Kind.AMOUNT, "bytes", prefix=name),
-            Field(name=name + "period_date", kind=Kind.DATE, column="day"),
-            Field(name=name + "creation_datetime", kind=Kind.INSTANT, column="created_us"),
-            Field(name=name + "last_update_datetime", kind=Kind.INSTANT, column="updated_us"),
+            Field(name=name + "id", kind=ResourceKind.TEXT, column="ledger_id"),
+            *_fields(ResourceKind.INTEGER, "customer_id"),
+            *_fields(ResourceKind.TEXT, "service_id"),
+            *_fields(ResourceKind.INTEGER, "service_adjustment_id"),
+            *_fields(ResourceKind.TEXT, "reason", prefix=name),
+            *_fields(ResourceKind.INTEGER, "requests", prefix=name),
+            *_fields(ResourceKind.AMOUNT, "bytes", prefix=name),
+            Field(name=name + "period_date", kind=ResourceKind.DATE, column="day"),
+            Field(name=name + "creation_datetime", kind=ResourceKind.INSTANT, column="created_us"),
+            Field(
+                name=name + "last_update_datetime", kind=ResourceKind.INSTANT, column="updated_us"
+            ),
         ),
     )
 
@@ -163,22 +167,24 @@ def _proxy_user() -> Resource:
         key="proxy_user_id",
         order="seq",
         fields=(
-            *_fields(Kind.TEXT, "proxy_user_id", "proxy_user_password"),
-            *_fields(Kind.INTEGER, "customer_id"),
+            *_fields(ResourceKind.TEXT, "proxy_user_id", "proxy_user_password"),
+            *_fields(ResourceKind.INTEGER, "customer_id"),
             Field(
                 name="proxy_user_access_type",
-                kind=Kind.TEXT,
+                kind=ResourceKind.TEXT,
                 column="proxy_user_access_type",
                 values=("all", "service_restricted", "proxy_restricted"),
             ),
-            *_fields(Kind.BOOLEAN, "proxy_user_is_strict_security", "proxy_user_enforce_https"),
-            *_fields(Kind.BOOLEAN, "proxy_user_is_default", "proxy_user_is_deleted"),
-            *_fields(Kind.INTEGER, "proxy_user_ip_address_authentication_limit"),
-            *_fields(Kind.DOCUMENT, "ip_address_authentications", "proxy_user_metadata"),
-            *_fields(Kind.INTEGER, "proxy_user_residential_bytes_limit"),
-            *_fields(Kind.INTEGER, "proxy_user_mobile_bytes_limit"),
-            *_fields(Kind.INSTANT, "proxy_user_creation_datetime"),
-            *_fields(Kind.INSTANT, "proxy_user_last_update_datetime"),
+            *_fields(
+                ResourceKind.BOOLEAN, "proxy_user_is_strict_security", "proxy_user_enforce_https"
+            ),
+            *_fields(ResourceKind.BOOLEAN, "proxy_user_is_default", "proxy_user_is_deleted"),
+            *_fields(ResourceKind.INTEGER, "proxy_user_ip_address_authentication_limit"),
+            *_fields(ResourceKind.DOCUMENT, "ip_address_authentications", "proxy_user_metadata"),
+            *_fields(ResourceKind.INTEGER, "proxy_user_residential_bytes_limit"),
+            *_fields(ResourceKind.INTEGER, "proxy_user_mobile_bytes_limit"),
+            *_fields(ResourceKind.INSTANT, "proxy_user_creation_datetime"),
+            *_fields(ResourceKind.INSTANT, "proxy_user_last_update_datetime"),
         ),
     )
 
@@ -191,20 +197,24 @@ def _service() -> Resource:
         key="service_id",
         order="seq",
         fields=(
-            *_fields(Kind.TEXT, "service_id"),
-            *_fields(Kind.INTEGER, "customer_id"),
-            *_fields(Kind.TEXT, "service_name", "service_type", "service_status"),
-            *_fields(Kind.TEXT, "service_protocol", "service_cycle", "country_id"),
-            *_fields(Kind.TEXT, "payment_method_id", "service_subscription_id"),
-            *_fields(Kind.TEXT, "service_promotional_code", "service_image"),
-            *_fields(Kind.INTEGER, "service_quantity", "service_total"),
-            *_fields(Kind.BOOLEAN, "service_is_automatic_collection"),
-            *_fields(Kind.BOOLEAN, "service_is_pending_cancellation"),
-            *_fields(Kind.BOOLEAN, "service_subscription_is_paused"),
-            *_fields(Kind.DOCUMENT, "service_metadata"),
-            *_fields(Kind.INSTANT, "service_creation_datetime", "service_dispatch_datetime"),
-            *_fields(Kind.INSTANT, "service_earliest_cancellation_datetime"),
-            *_fields(Kind.INSTANT, "service_expiry_datetime", "service_last_update_datetime"),
+            *_fields(ResourceKind.TEXT, "service_id"),
+            *_fields(ResourceKind.INTEGER, "customer_id"),
+            *_fields(ResourceKind.TEXT, "service_name", "service_type", "service_status"),
+            *_fields(ResourceKind.TEXT, "service_protocol", "service_cycle", "country_id"),
+            *_fields(ResourceKind.TEXT, "payment_method_id", "service_subscription_id"),
+            *_fields(ResourceKind.TEXT, "service_promotional_code", "service_image"),
+            *_fields(ResourceKind.INTEGER, "service_quantity", "service_total"),
+            *_fields(ResourceKind.BOOLEAN, "service_is_automatic_collection"),
+            *_fields(ResourceKind.BOOLEAN, "service_is_pending_cancellation"),
+            *_fields(ResourceKind.BOOLEAN, "service_subscription_is_paused"),
+            *_fields(ResourceKind.DOCUMENT, "service_metadata"),
+            *_fields(
+                ResourceKind.INSTANT, "service_creation_datetime", "service_dispatch_datetime"
+            ),
+            *_fields(ResourceKind.INSTANT, "service_earliest_cancellation_datetime"),
+            *_fields(
+                ResourceKind.INSTANT, "service_expiry_datetime", "service_last_update_datetime"
+            ),
         ),
     )
 
@@ -218,16 +228,16 @@ def _service_adjustment() -> Resource:
         order="service_adjustment_id",
         tie="service_adjustment_id",
         fields=(
-            *_fields(Kind.INTEGER, "service_adjustment_id"),
-            *_fields(Kind.TEXT, "service_id", "invoice_id"),
-            *_fields(Kind.TEXT, "service_adjustment_type", "service_adjustment_status"),
-            *_fields(Kind.DOCUMENT, "service_adjustment_pre", "service_adjustment_post"),
-            *_fields(Kind.DOCUMENT, "service_adjustment_eval"),
-            *_fields(Kind.BOOLEAN, "service_adjustment_is_administrator"),
-            *_fields(Kind.BOOLEAN, "service_adjustment_is_automatic"),
-            *_fields(Kind.BOOLEAN, "service_adjustment_is_customer"),
-            *_fields(Kind.INSTANT, "service_adjustment_creation_datetime"),
-            *_fields(Kind.INSTANT, "service_adjustment_last_update_datetime"),
+            *_fields(ResourceKind.INTEGER, "service_adjustment_id"),
+            *_fields(ResourceKind.TEXT, "service_id", "invoice_id"),
+            *_fields(ResourceKind.TEXT, "service_adjustment_type", "service_adjustment_status"),
+            *_fields(ResourceKind.DOCUMENT, "service_adjustment_pre", "service_adjustment_post"),
+            *_fields(ResourceKind.DOCUMENT, "service_adjustment_eval"),
+            *_fields(ResourceKind.BOOLEAN, "service_adjustment_is_administrator"),
+            *_fields(ResourceKind.BOOLEAN, "service_adjustment_is_automatic"),
+            *_fields(ResourceKind.BOOLEAN, "service_adjustment_is_customer"),
+            *_fields(ResourceKind.INSTANT, "service_adjustment_creation_datetime"),
+            *_fields(ResourceKind.INSTANT, "service_adjustment_last_update_datetime"),
         ),
     )
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from trueup.reference.api.app import BASE, CONTROL, INGEST, build_app
 from trueup.reference.api.context import Context
 from trueup.reference.api.limits import RateLimiter
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.store.maintenance import Upkeep, maintain
 from trueup.reference.store.store import Store
@@ -53,7 +53,9 @@ def _ingest_key(options: Options) -> str | None:
     return os.environ[name]
 
 
-async def serve(options: Options, seams: Seams, announce: Callable[[dict[str, Any]], None]) -> None:
+async def serve(
+    options: Options, seams: Behaviour, announce: Callable[[dict[str, Any]], None]
+) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called once, when it listens.
 
     Raises StartProblem where it cannot start: 4 for usage and ports, 3 for the store.

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias, assert_never
 
 from trueup.reference.amounts import split
 from trueup.reference.query import Between, Condition, Equal, HasKey, Like, Sort
-from trueup.reference.resources import Field, Kind, Resource
+from trueup.reference.resources import Field, Resource, ResourceKind
 
 __all__ = ["Clause", "columns", "order_by", "where"]
 
@@ -22,7 +22,7 @@ def columns(resource: Resource) -> str:
     """The select list: one column a field, two for an amount, in the order of the fields."""
     parts: list[str] = []
     for field in resource.fields:
-        if field.kind is Kind.AMOUNT:
+        if field.kind is ResourceKind.AMOUNT:
             parts += [f"{field.column}_high", f"{field.column}_low"]
         else:
             parts.append(field.column)
@@ -58,7 +58,7 @@ def order_by(resource: Resource, sort: Sort, *, stable: bool = True) -> str:
         return "random()"
     direction = " DESC" if sort.descending else ""
     parts = [f"{resource.order}{direction}"]
-    if sort.field is not None and sort.field.kind is Kind.AMOUNT:
+    if sort.field is not None and sort.field.kind is ResourceKind.AMOUNT:
         parts = [f"{sort.field.column}_{limb}{direction}" for limb in ("high", "low")]
     elif sort.field is not None:
         parts = [f"{sort.field.column}{direction}"]
@@ -87,7 +87,7 @@ def _condition(condition: Condition, escape_like: bool) -> Clause:
 
 
 def _between(condition: Between) -> Clause:
-    compare = _compare_amount if condition.field.kind is Kind.AMOUNT else _compare_integer
+    compare = _compare_amount if condition.field.kind is ResourceKind.AMOUNT else _compare_integer
     texts: list[str] = []
     values: list[object] = []
     for sign, bound in ((">=", condition.low), ("<", condition.high)):

@@ -37,9 +37,9 @@ from trueup.reports.results import (
     Reading,
     Verdict,
 )
-from trueup.reports.verdicts import Tally, by_weight, overall, tally
+from trueup.reports.verdicts import VerdictCounts, by_weight, count_verdicts, overall
 
-__all__ = ["CheckRow", "RunReport", "Sent", "Stage", "build_report"]
+__all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
 
 _LOAD: Final = "load"
 """Stage of the levers that are pulled while the target is loaded."""
@@ -65,7 +65,7 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class RunStage:
     """A phase of the run; `duration_s` is None where its end was never written."""
 
     name: str
@@ -75,7 +75,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentEvents:
     """Events of one source (`probe`, `fleet`, `load`, `freshness`) by what became of them."""
 
     source: str
@@ -91,7 +91,7 @@ class RunReport:
     journal: Path
     header: Header
     status: ExitStatus
-    tally: Tally
+    tally: VerdictCounts
     rows: tuple[CheckRow, ...]
     """Worst first; blocked checks stand under their root."""
     missing: tuple[str, ...]
@@ -102,8 +102,8 @@ class RunReport:
     figures: tuple[LoadFigures, ...]
     """The same load runs with what is derived from them."""
     fleets: tuple[FleetDeclared, ...]
-    sent: tuple[Sent, ...]
-    stages: tuple[Stage, ...]
+    sent: tuple[SentEvents, ...]
+    stages: tuple[RunStage, ...]
     requests: int
     """Requests to the target that were written down."""
     interrupted: bool
@@ -147,7 +147,7 @@ def build_report(journal: Journal) -> RunReport:
         journal=journal.path,
         header=header,
         status=_status(journal, results, load, missing, ended_early=ended_early),
-        tally=tally(results, missing=len(missing)),
+        tally=count_verdicts(results, missing=len(missing)),
         rows=_rows(results, exchanges, [r for r in journal.records if isinstance(r, Delivered)]),
         missing=missing,
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
@@ -239,7 +239,7 @@ def _as_delivered(
     return tuple(batch for batch in batches if batch)
 
 
-def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
+def _sent(deliveries: Sequence[Delivered]) -> tuple[SentEvents, ...]:
     counts: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
     for delivery in deliveries:
         for outcome in delivery.outcomes:
@@ -247,7 +247,7 @@ def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
             source = _FRESHNESS if marks else delivery.source
             counts[source][outcome.outcome] += outcome.count
     return tuple(
-        Sent(
+        SentEvents(
             source=source,
             accepted=count[Outcome.ACCEPTED],
             refused=count[Outcome.REFUSED],
@@ -257,16 +257,16 @@ def _sent(deliveries: Sequence[Delivered]) -> tuple[Sent, ...]:
     )
 
 
-def _stages(phases: Sequence[Phase]) -> tuple[Stage, ...]:
+def _stages(phases: Sequence[Phase]) -> tuple[RunStage, ...]:
     began: dict[str, str] = {}
-    stages: dict[str, Stage] = {}
+    stages: dict[str, RunStage] = {}
     for phase in phases:
         if phase.state == "begin":
             began[phase.name] = phase.at
-            stages[phase.name] = Stage(name=phase.name, state="begin", duration_s=None)
+            stages[phase.name] = RunStage(name=phase.name, state="begin", duration_s=None)
         else:
             seconds = _seconds_between(began.get(phase.name, ""), phase.at)
-            stages[phase.name] = Stage(name=phase.name, state=phase.state, duration_s=seconds)
+            stages[phase.name] = RunStage(name=phase.name, state=phase.state, duration_s=seconds)
     return tuple(stages.values())
 
 

@@ -15,28 +15,28 @@ from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdi
 from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 
 __all__ = [
-    "Held",
-    "Tally",
+    "ThresholdOutcome",
+    "VerdictCounts",
     "by_weight",
-    "held",
+    "count_verdicts",
     "load_status",
     "nothing_sent",
     "overall",
-    "tally",
-    "why_open",
+    "threshold_outcome",
+    "why_undetermined",
 ]
 
 
-class Held(StrEnum):
+class ThresholdOutcome(StrEnum):
     """What a threshold says of the target."""
 
-    KEPT = "kept"
+    MET = "met"
     MISSED = "missed"
-    OPEN = "could not be told"
+    UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class VerdictCounts:
     """Counts that never stand without their denominators.
 
     `total` is every declared check; `testable` leaves out what is not claimed or cannot be
@@ -59,12 +59,12 @@ class Tally:
         )
 
 
-def tally(results: Iterable[CheckResult], *, missing: int = 0) -> Tally:
+def count_verdicts(results: Iterable[CheckResult], *, missing: int = 0) -> VerdictCounts:
     """Count results; `missing` is the number of declared checks that reported nothing."""
     seen = Counter(result.verdict for result in results)
     total = seen.total() + missing
     testable = total - seen[Verdict.NOT_APPLICABLE] - seen[Verdict.NOT_TESTABLE]
-    return Tally(
+    return VerdictCounts(
         passed=seen[Verdict.PASS],
         tested=seen[Verdict.PASS] + seen[Verdict.WARN] + seen[Verdict.FAIL],
         testable=testable,
@@ -117,7 +117,7 @@ def nothing_sent(load: LoadResult) -> bool:
     return not (load.requests or load.reads or load.events_sent)
 
 
-def why_open(threshold: LoadThreshold, load: LoadResult) -> str:
+def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
     """Why a threshold that is not kept says nothing of the target; empty where it was missed.
 
     A disturbed machine makes times and rates worse and nothing else: it excuses those alone.
@@ -131,11 +131,15 @@ def why_open(threshold: LoadThreshold, load: LoadResult) -> str:
     return next((why for holds, why in reasons if holds), "")
 
 
-def held(threshold: LoadThreshold, load: LoadResult) -> Held:
+def threshold_outcome(threshold: LoadThreshold, load: LoadResult) -> ThresholdOutcome:
     """What a threshold of a load run says of the target."""
     if threshold.ok:
-        return Held.KEPT
-    return Held.OPEN if why_open(threshold, load) else Held.MISSED
+        return ThresholdOutcome.MET
+    return (
+        ThresholdOutcome.UNDETERMINED
+        if why_undetermined(threshold, load)
+        else ThresholdOutcome.MISSED
+    )
 
 
 def load_status(load: LoadResult) -> ExitStatus:
@@ -146,12 +150,12 @@ def load_status(load: LoadResult) -> ExitStatus:
     were not reconciled are not known to be right.
     """
     wrong = load.correct_events is not None and load.correct_events < load.events_accepted
-    said = {held(threshold, load) for threshold in load.thresholds}
+    said = {threshold_outcome(threshold, load) for threshold in load.thresholds}
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (wrong, ExitStatus.VIOLATES),
         (nothing_sent(load) or load.generator_limited, ExitStatus.COULD_NOT_TELL),
-        (Held.MISSED in said, ExitStatus.VIOLATES),
-        (Held.OPEN in said or bool(load.stopped_by), ExitStatus.COULD_NOT_TELL),
+        (ThresholdOutcome.MISSED in said, ExitStatus.VIOLATES),
+        (ThresholdOutcome.UNDETERMINED in said or bool(load.stopped_by), ExitStatus.COULD_NOT_TELL),
         (load.correct_events is None, ExitStatus.COULD_NOT_TELL),
     )
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)

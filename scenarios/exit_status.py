@@ -14,7 +14,7 @@ from trueup.reports.results import EXIT_STATUS, ExitStatus
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.simulator.errors import DataError, SimulatorError
 
-__all__ = ["exit_status_of", "letter"]
+__all__ = ["exit_status_of", "format_error"]
 
 _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
     click.ClickException: ExitStatus.USAGE,
@@ -47,7 +47,7 @@ def exit_status_of(error: BaseException) -> int:
     return EXIT_STATUS[_status_of(error) or ExitStatus.OUR_ERROR]
 
 
-def letter(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """What the person at the terminal reads: no traceback unless the fault is ours."""
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return "Interrupted."

@@ -22,47 +22,47 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-__all__ = ["LineWatch", "LiveWatch", "SilentWatch", "Watch", "watch_for"]
+__all__ = ["LineReporter", "LiveReporter", "ProgressReporter", "SilentReporter", "reporter_for"]
 
 
 EVERY_S: Final = 5.0
 """Pause between two lines of a phase where there is no terminal."""
 
 
-class Watch(Protocol):
+class ProgressReporter(Protocol):
     """Told of progress; never asked."""
 
-    def begin(self, phase: str, total: int | None = None) -> None: ...
-    def step(self, done: int, note: str = "") -> None: ...
-    def end(self, note: str = "") -> None: ...
-    def say(self, words: str) -> None:
+    def start(self, phase: str, total: int | None = None) -> None: ...
+    def update(self, done: int, note: str = "") -> None: ...
+    def finish(self, note: str = "") -> None: ...
+    def info(self, words: str) -> None:
         """Something worth a line of its own."""
         ...
 
-    def tell(self, words: str) -> None:
+    def notice(self, words: str) -> None:
         """Something that a person must know for the run to go on: shown in any case."""
         ...
 
 
-class SilentWatch:
+class SilentReporter:
     """Shows nothing but what a person must know."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
 
-    def begin(self, phase: str, total: int | None = None) -> None:
+    def start(self, phase: str, total: int | None = None) -> None:
         del phase, total
 
-    def step(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "") -> None:
         del done, note
 
-    def end(self, note: str = "") -> None:
+    def finish(self, note: str = "") -> None:
         del note
 
-    def say(self, words: str) -> None:
+    def info(self, words: str) -> None:
         del words
 
-    def tell(self, words: str) -> None:
+    def notice(self, words: str) -> None:
         _line(self._console, words)
 
 
@@ -70,7 +70,7 @@ def _line(console: Console, words: str) -> None:
     console.print(words, highlight=False, soft_wrap=True, markup=False)
 
 
-class LineWatch:
+class LineReporter:
     """A line when a phase begins and ends, and every few seconds between; for logs and pipes."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,30 +78,30 @@ class LineWatch:
         self._phase, self._total = "", 0
         self._since = self._told = 0.0
 
-    def begin(self, phase: str, total: int | None = None) -> None:
+    def start(self, phase: str, total: int | None = None) -> None:
         self._phase, self._total = phase, total or 0
         self._since = self._told = self._clock()
         _line(self._console, f"{phase} …")
 
-    def step(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "") -> None:
         if self._clock() - self._told < EVERY_S:
             return
         self._told = self._clock()
         far = f"{done:,} of {self._total:,}" if self._total else f"{done:,}"
         _line(self._console, f"{self._phase}: {far}{f', {note}' if note else ''}")
 
-    def end(self, note: str = "") -> None:
+    def finish(self, note: str = "") -> None:
         took = self._clock() - self._since
         _line(self._console, f"{self._phase}: {note or 'done'} ({took:.1f} s)")
 
-    def say(self, words: str) -> None:
+    def info(self, words: str) -> None:
         _line(self._console, words)
 
-    def tell(self, words: str) -> None:
+    def notice(self, words: str) -> None:
         _line(self._console, words)
 
 
-class LiveWatch:
+class LiveReporter:
     """A live line a phase; the lines of ended phases stay."""
 
     def __init__(self, progress: Progress) -> None:
@@ -109,34 +109,34 @@ class LiveWatch:
         self._task: TaskID | None = None
         self._total: int | None = None
 
-    def begin(self, phase: str, total: int | None = None) -> None:
+    def start(self, phase: str, total: int | None = None) -> None:
         self._total = total
         self._task = self._progress.add_task(phase, total=total, note="")
 
-    def step(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "") -> None:
         if self._task is not None:
             self._progress.update(self._task, completed=done, note=note)
 
-    def end(self, note: str = "") -> None:
+    def finish(self, note: str = "") -> None:
         if self._task is not None:
             total = self._total or 1
             self._progress.update(self._task, total=total, completed=total, note=note or "done")
             self._progress.stop_task(self._task)
 
-    def say(self, words: str) -> None:
+    def info(self, words: str) -> None:
         _line(self._progress.console, words)
 
-    def tell(self, words: str) -> None:
+    def notice(self, words: str) -> None:
         _line(self._progress.console, words)
 
 
 @contextlib.contextmanager
-def watch_for(console: Console, *, quiet: bool = False) -> Iterator[Watch]:
+def reporter_for(console: Console, *, quiet: bool = False) -> Iterator[ProgressReporter]:
     """The right watch for a console, for the length of a `with` block."""
     if quiet:
-        yield SilentWatch(console)
+        yield SilentReporter(console)
     elif not console.is_terminal:
-        yield LineWatch(console)
+        yield LineReporter(console)
     else:
         columns = (
             SpinnerColumn(finished_text="·"),
@@ -147,4 +147,4 @@ def watch_for(console: Console, *, quiet: bool = False) -> Iterator[Watch]:
             TextColumn("{task.fields[note]}", markup=False, style="dim"),
         )
         with Progress(*columns, console=console, transient=False) as progress:
-            yield LiveWatch(progress)
+            yield LiveReporter(progress)

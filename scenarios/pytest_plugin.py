@@ -132,7 +132,7 @@ class CheckItem(pytest.Item):
 def _results(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the selected checks, once."""
     if _RESULTS not in session.stash:
-        from trueup.scenarios.exit_status import exit_status_of, letter
+        from trueup.scenarios.exit_status import exit_status_of, format_error
         from trueup.scenarios.run.check_target import check_target_file
 
         config = session.config
@@ -152,7 +152,7 @@ def _results(session: pytest.Session) -> dict[str, CheckResult]:
                 allow_hosts=config.getoption("trueup_allow_host"),
             )
         except Exception as error:
-            pytest.exit(letter(error), returncode=exit_status_of(error))
+            pytest.exit(format_error(error), returncode=exit_status_of(error))
         session.stash[_FOLDER] = held.folder
         session.stash[_RESULTS] = {result.check: result for result in held.results}
     return session.stash[_RESULTS]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from trueup.reports.results import Json
 from trueup.simulator.encode import Encoders
 from trueup.simulator.field_map import FieldMap
-from trueup.simulator.model.draws import Core, Rest, draw_core, draw_rest
+from trueup.simulator.model.draws import BillingColumns, DetailColumns, draw_billing, draw_details
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.random.random_words import Ints, words
 
@@ -74,14 +74,14 @@ class Batch:
                 yield model.coverage.event(number, model.ids.text(number), second)
                 number += 1
 
-    def _drawn(self) -> Iterator[tuple[Core, Rest]]:
+    def _drawn(self) -> Iterator[tuple[BillingColumns, DetailColumns]]:
         """The other events, stretch by stretch."""
         first = max(self.first, self.model.coverage.count)
         count = self.first + self.count - first
         if count > 0:
             for start, size in self.model.arrivals.stretches(first, count):
-                core = draw_core(self.model, start, size)
-                yield core, draw_rest(self.model, core)
+                core = draw_billing(self.model, start, size)
+                yield core, draw_details(self.model, core)
 
     def coverage_rows(self) -> list[dict[str, Json]]:
         """The coverage events of this batch alone."""
@@ -128,9 +128,9 @@ class Batch:
         if begin == stop:
             return
         for first, size in self.model.arrivals.stretches(begin, stop - begin):
-            core = draw_core(self.model, first, size)
+            core = draw_billing(self.model, first, size)
             yield None
-            rest = draw_rest(self.model, core)
+            rest = draw_details(self.model, core)
             yield None
             looked_up = encoder.look_up(core, rest)
             done = 0
@@ -181,7 +181,9 @@ class Batch:
         )
 
 
-def _part(model: FleetModel, core: Core, rest: Rest) -> dict[str, npt.NDArray[np.generic]]:
+def _part(
+    model: FleetModel, core: BillingColumns, rest: DetailColumns
+) -> dict[str, npt.NDArray[np.generic]]:
     count = len(core.lane)
     return {
         "number": np.arange(core.first, core.first + count, dtype=np.int64),

@@ -25,13 +25,13 @@ from trueup.simulator.totals import add_row, totals
 if TYPE_CHECKING:
     from trueup.simulator.fleet import Fleet
 
-__all__ = ["Disorder", "Kind", "Line", "Plan", "expected", "plan"]
+__all__ = ["AnomalyKind", "Disorder", "Line", "Plan", "expected", "plan"]
 
 _MILLION: Final = 1_000_000
 _U = np.uint64
 
 
-class Kind(StrEnum):
+class AnomalyKind(StrEnum):
     """What becomes of a line on its way."""
 
     PLAIN = "plain"
@@ -70,7 +70,7 @@ class Disorder:
 class Line:
     """One line to send."""
 
-    kind: Kind
+    kind: AnomalyKind
     position: int
     """Number of the event; of a malformed line, of the event before it."""
     body: bytes
@@ -84,7 +84,7 @@ class Plan:
     """What to send, in order, and how many lines there are of each kind."""
 
     lines: tuple[Line, ...]
-    counts: Mapping[Kind, int] = field(default_factory=dict)
+    counts: Mapping[AnomalyKind, int] = field(default_factory=dict)
 
     def bodies(self, lines: int = 200) -> Iterator[bytes]:
         """NDJSON bodies of that many lines each, in the plan's order."""
@@ -117,7 +117,7 @@ def plan(fleet: Fleet, ranges: Sequence[tuple[int, int]], disorder: Disorder) ->
             at += 1
     kept.sort(key=lambda entry: entry[:2])
     lines = tuple(line for _place, _number, line in kept)
-    counts = {kind: sum(line.kind is kind for line in lines) for kind in Kind}
+    counts = {kind: sum(line.kind is kind for line in lines) for kind in AnomalyKind}
     return Plan(lines=lines, counts=counts)
 
 
@@ -152,14 +152,14 @@ def _lines_of(
     late = fate // _MILLION % _MILLION < disorder.late
     if _is_skewed(fate, disorder):
         row = _skewed(row, fate, disorder)
-        kind = Kind.SKEWED
+        kind = AnomalyKind.SKEWED
     else:
-        kind = Kind.LATE if late else Kind.PLAIN
+        kind = AnomalyKind.LATE if late else AnomalyKind.PLAIN
     body = msgspec.json.encode(row)
     yield Line(kind=kind, position=position, body=body), 0
     if fate % _MILLION < disorder.duplicates:
         again = 1 + fate // _MILLION**2 % 1000
-        yield Line(kind=Kind.DUPLICATE, position=position, body=body), again
+        yield Line(kind=AnomalyKind.DUPLICATE, position=position, body=body), again
     if (fate + _MILLION // 2) % _MILLION < disorder.malformed:
         yield _malformed(position, row, fate), 0
 
@@ -187,7 +187,7 @@ def _malformed(position: int, row: dict[str, Json], fate: int) -> Line:
         if instead is None:
             del wrong[name]
         body = msgspec.json.encode(wrong)
-    return Line(kind=Kind.MALFORMED, position=position, body=body, reason=reason)
+    return Line(kind=AnomalyKind.MALFORMED, position=position, body=body, reason=reason)
 
 
 def expected(

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from trueup.reports.results import Json
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
-from trueup.simulator.model.draws import Core, Rest
+from trueup.simulator.model.draws import BillingColumns, DetailColumns
 from trueup.simulator.model.fleet_model import FleetModel
-from trueup.simulator.model.outcomes import OUTCOMES, Outcome
+from trueup.simulator.model.outcomes import OUTCOMES, RequestOutcome
 from trueup.simulator.model.population import CLIENTS
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words
@@ -182,7 +182,7 @@ class Encoder:
         """Room for the lines of so many events; what it holds before `lay_out` is undefined."""
         return np.empty((count, self.width // 8), dtype=np.uint64)
 
-    def look_up(self, core: Core, rest: Rest) -> Rows:
+    def look_up(self, core: BillingColumns, rest: DetailColumns) -> Rows:
         """Everything about the lines of these events but the bytes that tables hold."""
         lane = (core.lane * CLIENTS + rest.client) * 2 + rest.routed
         exit_row = rest.exit + self._place_offset * (1 - rest.static)
@@ -215,7 +215,7 @@ class Encoder:
             part = out[start : start + _ROWS]
             self._fill(part, rows, slice(first + start, first + start + len(part)))
 
-    def text(self, core: Core, rest: Rest) -> list[bytes]:
+    def text(self, core: BillingColumns, rest: DetailColumns) -> list[bytes]:
         """The events as lines without the pads, some hundred to each piece, in order."""
         rows, pieces = self.look_up(core, rest), []
         grid = self.rows(min(rows.count, _ROWS))
@@ -272,7 +272,7 @@ class Encoder:
             whole[:, column] = word
         return self._hex.take(whole.view("<u2"))
 
-    def _digits_of(self, core: Core, rest: Rest) -> npt.NDArray[np.uint32]:
+    def _digits_of(self, core: BillingColumns, rest: DetailColumns) -> npt.NDArray[np.uint32]:
         """Right-aligned digits, led by pads: groups of four, the leading one without zeros; the
         numbers of a row side by side."""
         values = {
@@ -368,7 +368,7 @@ def _lane_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
                 )
 
 
-def _outcome_fragment(outcome: Outcome, names: FieldMap) -> bytes:
+def _outcome_fragment(outcome: RequestOutcome, names: FieldMap) -> bytes:
     socks = outcome.kind == "socks"
     return _object(
         {

@@ -19,7 +19,7 @@ from trueup.simulator.errors import FleetError
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.model.population import user_tag
 from trueup.simulator.model.profile import Profile, load_profile
-from trueup.simulator.model.seasonality import FRAME_S, Clock
+from trueup.simulator.model.seasonality import FRAME_S, SeasonalClock
 from trueup.simulator.random.random_words import MODEL_VERSION
 
 __all__ = ["EVENTS_MAX", "Fleet"]
@@ -80,7 +80,7 @@ class Fleet:
         self.customers = tuple(customers)
         self.events_per_s = float(events_per_s)
         begin = int((self.start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
-        self.clock = Clock.of(profile, begin, Fraction(self.events_per_s))
+        self.clock = SeasonalClock.of(profile, begin, Fraction(self.events_per_s))
         self.mark = mark
         self.model = FleetModel.of(
             profile,

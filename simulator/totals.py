@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from trueup.reports.results import CellKey, Counts, HourKey, Json
-from trueup.simulator.model.draws import Core, draw_core
+from trueup.simulator.model.draws import BillingColumns, draw_billing
 from trueup.simulator.model.population import HOST_SLOTS
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints
@@ -125,9 +125,9 @@ class _Adder:
                 add_row(self._cells, self._hours, row)
             first, count = first + covered, count - covered
         for start, size in self.fleet.model.arrivals.stretches(first, count, _CHUNK):
-            self._add_core(draw_core(self.fleet.model, start, size))
+            self._add_core(draw_billing(self.fleet.model, start, size))
 
-    def _add_core(self, core: Core) -> None:
+    def _add_core(self, core: BillingColumns) -> None:
         failed = self.fleet.model.outcomes.failed.take(core.outcome)
         hour = core.second // _HOUR
         for number, here in _split(hour):

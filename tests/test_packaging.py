@@ -104,7 +104,7 @@ def test_the_command_works_in_a_project_with_packages_of_our_names(
         (tmp_path / f"{package}.py").write_text("raise RuntimeError('the project was imported')")
     first = run("-m", "trueup", "fleet", "--seed", "7", "--events", "1", cwd=tmp_path, site=site)
     assert '"log_id"' in first
-    assert "faults" in run("-m", "trueup.reference", "zoo", "--json", cwd=tmp_path, site=site)
+    assert "faults" in run("-m", "trueup.reference", "mutants", "--json", cwd=tmp_path, site=site)
 
 
 def test_bare_names_cannot_be_imported_from_the_checkout(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.load_parts.shared import ROOT, plan_of
 from trueup.scenarios.embedded.process import embedded_reference
-from trueup.scenarios.load.messages import ChildPlan
+from trueup.scenarios.load.messages import GeneratorPlan
 from trueup.scenarios.load.run import Locust, run_load
 from trueup.scenarios.load.traffic import load_fleet
 from trueup.simulator.delivery import AnswerRule, HttpForm
@@ -57,7 +57,7 @@ def cluster(seconds: float) -> dict[str, Any]:
             stack.callback(_end, subprocess.Popen([sys.executable, *relay]))
             url = f"http://{master}:18081/ingest/events"
         form = HttpForm(url=url, answer=AnswerRule(accepted="accepted"))
-        child = ChildPlan(plan=plan, form=form, fleet=fleet.identity("load"))
+        child = GeneratorPlan(plan=plan, form=form, fleet=fleet.identity("load"))
         locustfile = str(ROOT / "scenarios" / "locustfiles" / "reactor.py")
         for number in range(2):
             worker = [sys.executable, "-m", "locust", "-f", locustfile, "--worker"]

@@ -13,7 +13,7 @@ from typing import Any
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Verdict
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import LoadPart, Scenario
 
 RUNS = 10
@@ -28,7 +28,7 @@ duration_s = 5
 warmup_s = 1
 [requests]
 batch = 20
-twin_every = 5
+duplicate_every = 5
 connections = 16
 [faults]
 restart_at_share = [0.4]
@@ -66,13 +66,13 @@ def restarts(runs: int = RUNS) -> dict[str, Any]:
 
 
 def _run(plan: Path, seed: int, folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(name="bench", what="restarts", load=LoadPart(scenario=str(plan))),
         seed=seed,
         runs=folder / "runs",
         reference_options=options,
     )
-    done = conduct(order)
+    done = run_scenario(order)
     load = [r for r in read_journal(done.folder).records if isinstance(r, LoadResult)][-1]
     return {
         "exit_status": done.exit_status,

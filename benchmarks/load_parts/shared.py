@@ -48,7 +48,7 @@ def load(
     *,
     fleet: Fleet | None = None,
     locust: Locust | None = None,
-    levers: dict[str, Callable[[], None]] | None = None,
+    hooks: dict[str, Callable[[], None]] | None = None,
     rule: AnswerRule | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def load(
                 fleet=fleet.identity("load") if fleet else None,
                 out_dir=Path(folder),
                 locust=locust or Locust(cpu=0),
-                levers=levers,
+                hooks=hooks,
                 canary=False,
             )
         )

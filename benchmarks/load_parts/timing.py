@@ -23,18 +23,18 @@ import numpy as np
 
 from benchmarks.load_parts.shared import fleet_for, load, per_s, pinned, plan_of, ratio
 from trueup.scenarios.load.generator import body_source
-from trueup.scenarios.load.messages import Announced, ChildPlan, Report, encode
+from trueup.scenarios.load.messages import GeneratorPlan, Report, Reserved, encode
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery import AnswerRule, HttpForm, RetryPolicy
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 from trueup.simulator.reactor import (
-    Batch,
     BodySource,
     Engine,
     FixedBodies,
-    Lane,
     Limits,
+    PreparedRequest,
+    RequestStream,
     Schedule,
     Shape,
     address_of,
@@ -78,7 +78,7 @@ class Dictionaries:
         ]
         self._encode = msgspec.json.Encoder().encode_lines
 
-    def take(self) -> Batch:
+    def take(self) -> PreparedRequest:
         first, pool, size = self._next, self._pool, len(self._pool)
         self._next = first + self._batch
         body = self._encode(
@@ -88,7 +88,7 @@ class Dictionaries:
             ]
         )
         head = self._head + b"%d\r\n\r\n" % len(body)
-        return Batch(head, body, first, self._batch, len(head) + len(body))
+        return PreparedRequest(head, body, first, self._batch, len(head) + len(body))
 
     def prepare(self) -> bool:
         return False
@@ -101,7 +101,7 @@ class Uncounted:
         self._source = source
         self.prepare = source.prepare
 
-    def take(self) -> Batch | None:
+    def take(self) -> PreparedRequest | None:
         batch = self._source.take()
         if batch is not None:
             batch.count = 0
@@ -116,14 +116,14 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
     plan = plan_of(batch, seconds=seconds, connections=50)
     with tempfile.TemporaryFile() as file:
 
-        def write(line: Announced | Report) -> None:
+        def write(line: Reserved | Report) -> None:
             os.write(file.fileno(), encode(line) + b"\n")
 
         source: BodySource
         if kind in ("journal", "few", "bare"):
-            child = ChildPlan(plan=plan, form=form, fleet=fleet_for(plan).identity("load"))
+            child = GeneratorPlan(plan=plan, form=form, fleet=fleet_for(plan).identity("load"))
             source = body_source(
-                child, lambda ranges: write(Announced(worker=0, ranges=tuple(ranges)))
+                child, lambda ranges: write(Reserved(worker=0, ranges=tuple(ranges)))
             )
             source = Uncounted(source) if kind == "bare" else source
         else:
@@ -133,7 +133,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
                 if kind == "dictionaries"
                 else FixedBodies(head, b"x" * 280 * batch, count=batch)
             )
-        lane = Lane(
+        lane = RequestStream(
             "ingest",
             address=address_of(url),
             source=source,

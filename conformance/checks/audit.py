@@ -14,21 +14,21 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.checks.graphs import points_by_day, total
 from trueup.conformance.checks.summaries import show
 from trueup.conformance.datasets.datasets import NETWORKS, day_start
-from trueup.conformance.model import Scene
+from trueup.conformance.model import CheckContext
 from trueup.conformance.observed.cells import NOTHING, by_day, cells_of_logs, cells_of_summaries
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import day_of, moment, text, time_text, whole
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int, as_str, day_of, format_time, parse_time
 from trueup.reports.results import Impact, Verdict
 
 __all__ = ["CHECKS", "OPEN", "closed_summaries", "sample_users"]
 
-OPEN: Final = "open"
-ANY_LOG: Final = Ask(path="log/search", query=(("per_page", "1"),))
+OPEN: Final = "baseline"
+ANY_LOG: Final = ApiRequest(path="log/search", query=(("per_page", "1"),))
 _TIMES: Final = frozenset(
     (
         "log_request_datetime",
@@ -51,144 +51,153 @@ PAGES: Final = 25
 """Most pages of one walk: what is larger is left alone, and said so."""
 
 
-def _closed(scene: Scene) -> tuple[datetime, datetime]:
+def _closed(context: CheckContext) -> tuple[datetime, datetime]:
     """First and last closed day."""
-    today = day_start(scene.now)
+    today = day_start(context.now)
     return today - timedelta(days=DAYS), today - timedelta(days=1)
 
 
-def _first_look(scene: Scene) -> Ask:
+def _first_look(context: CheckContext) -> ApiRequest:
     """One page of summaries of the closed days, the busiest first: whom to look at."""
-    first, last = _closed(scene)
+    first, last = _closed(context)
     query = (
-        ("min_log_summary_period", time_text(first)),
-        ("max_log_summary_period", time_text(last)),
+        ("min_log_summary_period", format_time(first)),
+        ("max_log_summary_period", format_time(last)),
         ("sort_by", "log_summary_requests_desc"),
     )
-    return Ask(path="log_summary/search", query=query)
+    return ApiRequest(path="log_summary/search", query=query)
 
 
-def sample_users(facts: Facts) -> list[str]:
+def sample_users(observations: Observations) -> list[str]:
     """A few proxy users with traffic on closed days: of a middling size, so that walks end."""
-    walk = facts.walk(OPEN, _first_look(facts.scene))
-    rows = walk.rows if walk is not None and not walk.trouble else ()
-    users = list(dict.fromkeys(text(row, "proxy_user_id") or "" for row in rows))
+    walk = observations.paged_result(OPEN, _first_look(observations.context))
+    rows = walk.rows if walk is not None and not walk.unusable else ()
+    users = list(dict.fromkeys(as_str(row, "proxy_user_id") or "" for row in rows))
     return [user for user in users if user][-USERS:]
 
 
-def _walk(ask: Ask) -> Ask:
-    return Ask(path=ask.path, query=ask.query, tenant=ask.tenant, walk=True, pages=PAGES)
+def _walk(ask: ApiRequest) -> ApiRequest:
+    return ApiRequest(path=ask.path, query=ask.query, tenant=ask.tenant, paged=True, pages=PAGES)
 
 
-def closed_summaries(scene: Scene, user: str) -> Ask:
+def closed_summaries(context: CheckContext, user: str) -> ApiRequest:
     """A user's summaries of the closed days."""
-    first, last = _closed(scene)
+    first, last = _closed(context)
     return _walk(
         requests.summaries(
             user,
-            min_log_summary_period=time_text(first),
-            max_log_summary_period=time_text(last),
+            min_log_summary_period=format_time(first),
+            max_log_summary_period=format_time(last),
         )
     )
 
 
-def _closed_logs(scene: Scene, user: str) -> Ask:
-    first, last = _closed(scene)
+def _closed_logs(context: CheckContext, user: str) -> ApiRequest:
+    first, last = _closed(context)
     return _walk(
         requests.logs(
             user,
-            min_log_request_datetime=time_text(first),
-            max_log_request_datetime=time_text(last + timedelta(seconds=86_399)),
+            min_log_request_datetime=format_time(first),
+            max_log_request_datetime=format_time(last + timedelta(seconds=86_399)),
         )
     )
 
 
-def _graph(scene: Scene, user: str, **filters: str) -> Ask:
-    first, last = _closed(scene)
+def _graph(context: CheckContext, user: str, **filters: str) -> ApiRequest:
+    first, last = _closed(context)
     own = {"proxy_user_id": user, **filters}
     return requests.graph(first, last + timedelta(days=1), "day", filters=own)
 
 
-def _ties(facts: Facts, stage: str) -> Sequence[Ask]:
+def _ties(observations: Observations, stage: str) -> Sequence[ApiRequest]:
     if stage != OPEN:
         return ()
-    scene = facts.scene
-    found: list[Ask] = []
-    for user in sample_users(facts):
-        found += [closed_summaries(scene, user), _closed_logs(scene, user), _graph(scene, user)]
-        found += [_graph(scene, user, network=network) for network in NETWORKS]
-        found += _windows(facts, user)
+    context = observations.context
+    found: list[ApiRequest] = []
+    for user in sample_users(observations):
+        found += [
+            closed_summaries(context, user),
+            _closed_logs(context, user),
+            _graph(context, user),
+        ]
+        found += [_graph(context, user, network=network) for network in NETWORKS]
+        found += _windows(observations, user)
     return found
 
 
-def _logs_tie(facts: Facts) -> Finding:
+def _logs_tie(observations: Observations) -> Finding:
     """On closed days the summaries of a user are what its logs add up to."""
-    tally = Tally(facts)
-    for user in sample_users(facts):
-        logs = tally.walk(OPEN, _closed_logs(facts.scene, user))
-        summed = tally.walk(OPEN, closed_summaries(facts.scene, user))
+    builder = FindingBuilder(observations)
+    for user in sample_users(observations):
+        logs = builder.paged_result(OPEN, _closed_logs(observations.context, user))
+        summed = builder.paged_result(OPEN, closed_summaries(observations.context, user))
         if logs is None or summed is None:
             continue
         want, have = cells_of_logs(logs.rows), cells_of_summaries(summed.rows)
         for cell in sorted({*want, *have}):
-            tally.holds(
+            builder.expect_equal(
                 f"{user} · {cell}",
                 show(want.get(cell, NOTHING)),
                 show(have.get(cell, NOTHING)),
                 *summed.numbers,
                 *logs.numbers[-2:],
             )
-    return tally.finding("summaries of closed days are what their logs add up to")
+    return builder.finding("summaries of closed days are what their logs add up to")
 
 
-def _one_row(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    for user in sample_users(facts):
-        walk = tally.walk(OPEN, closed_summaries(facts.scene, user))
+def _one_row(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    for user in sample_users(observations):
+        walk = builder.paged_result(OPEN, closed_summaries(observations.context, user))
         rows = walk.rows if walk else ()
         keys = [
             (
-                text(r, "log_summary_network"),
-                text(r, "log_summary_hostname"),
+                as_str(r, "log_summary_network"),
+                as_str(r, "log_summary_hostname"),
                 day_of(r.get("log_summary_period")),
             )
             for r in rows
         ]
         for key in dict.fromkeys(keys):
-            tally.holds(f"{user} · {key} · rows", 1, keys.count(key), *walk.numbers if walk else ())
-    return tally.finding("no key has two summary rows")
+            builder.expect_equal(
+                f"{user} · {key} · rows", 1, keys.count(key), *walk.numbers if walk else ()
+            )
+    return builder.finding("no key has two summary rows")
 
 
-def _graph_ties(facts: Facts) -> Finding:
+def _graph_ties(observations: Observations) -> Finding:
     """On closed days the graph of a user is what its summaries add up to."""
-    tally = Tally(facts)
-    for user in sample_users(facts):
-        summed = tally.walk(OPEN, closed_summaries(facts.scene, user))
-        points, exchange, trouble = facts.points(OPEN, _graph(facts.scene, user))
+    builder = FindingBuilder(observations)
+    for user in sample_users(observations):
+        summed = builder.paged_result(OPEN, closed_summaries(observations.context, user))
+        points, exchange, trouble = observations.points(OPEN, _graph(observations.context, user))
         if trouble or exchange is None or summed is None:
-            tally.trouble(trouble or "the graph was not asked")
+            builder.unusable(trouble or "the graph was not asked")
             continue
         want, have = by_day(cells_of_summaries(summed.rows)), points_by_day(points)
         for day in sorted({*want, *have}):
             if want.get(day, NOTHING) != NOTHING or have.get(day, NOTHING).requests:
-                tally.holds(
+                builder.expect_equal(
                     f"graph of {user} · {day}",
                     show(want.get(day, NOTHING)),
                     show(have.get(day, NOTHING)),
                     exchange.n,
                     *summed.numbers,
                 )
-    return tally.finding("the graph's closed days are what the summaries add up to")
+    return builder.finding("the graph's closed days are what the summaries add up to")
 
 
-def _parts_tie(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    for user in sample_users(facts):
-        whole_graph = facts.points(OPEN, _graph(facts.scene, user))
-        parts = [facts.points(OPEN, _graph(facts.scene, user, network=n)) for n in NETWORKS]
+def _parts_tie(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    for user in sample_users(observations):
+        whole_graph = observations.points(OPEN, _graph(observations.context, user))
+        parts = [
+            observations.points(OPEN, _graph(observations.context, user, network=n))
+            for n in NETWORKS
+        ]
         for _, exchange, trouble in (whole_graph, *parts):
             if trouble:
-                tally.trouble(trouble, exchange.n if exchange else 0)
+                builder.unusable(trouble, exchange.n if exchange else 0)
         if not any(trouble for *_, trouble in (whole_graph, *parts)):
             sums = [total(points) for points, *_ in parts]
             want = total(whole_graph[0])
@@ -197,95 +206,102 @@ def _parts_tie(facts: Facts) -> Finding:
             )
             numbers = [e.n for _, e, _ in (whole_graph, *parts) if e is not None]
             if want.requests or have.requests:
-                tally.holds(f"graphs by network of {user}", show(want), show(have), *numbers)
-    return tally.finding("the networks add up to the graph of all")
+                builder.expect_equal(
+                    f"graphs by network of {user}", show(want), show(have), *numbers
+                )
+    return builder.finding("the networks add up to the graph of all")
 
 
-def _windows(facts: Facts, user: str) -> list[Ask]:
+def _windows(observations: Observations, user: str) -> list[ApiRequest]:
     """Two windows of minutes that touch where a log is, and the one that spans both."""
-    walk = facts.walk(OPEN, _closed_logs(facts.scene, user))
+    walk = observations.paged_result(OPEN, _closed_logs(observations.context, user))
     for row in walk.rows if walk else ():
-        at = moment(row.get("log_request_datetime"))
+        at = parse_time(row.get("log_request_datetime"))
         if at is not None and at.second == 0 and at.microsecond == 0:
             wide = timedelta(minutes=30)
-            second = timedelta(seconds=facts.reading("graph-end") == "inclusive")
+            second = timedelta(seconds=observations.reading("graph-end") == "inclusive")
             spans = ((at - wide, at - second), (at, at + wide), (at - wide, at + wide))
             own = {"proxy_user_id": user}
             return [requests.graph(a, b, "minute", filters=own) for a, b in spans]
     return []
 
 
-def _windows_join(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    for user in sample_users(facts):
-        found = [facts.points(OPEN, ask) for ask in _windows(facts, user)]
+def _windows_join(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    for user in sample_users(observations):
+        found = [observations.points(OPEN, ask) for ask in _windows(observations, user)]
         if len(found) != 3:
             continue
         for _, exchange, trouble in found:
             if trouble:
-                tally.trouble(trouble, exchange.n if exchange else 0)
+                builder.unusable(trouble, exchange.n if exchange else 0)
         if not any(trouble for *_, trouble in found):
             one, two, both = (total(points) for points, *_ in found)
             joined = both._replace(
                 requests=one.requests + two.requests, bytes=one.bytes + two.bytes
             )
             numbers = [e.n for _, e, _ in found if e is not None]
-            tally.holds(f"graph of {user}, cut at a log", show(both), show(joined), *numbers)
-    return tally.finding("two windows that touch add up to the one that spans both")
+            builder.expect_equal(
+                f"graph of {user}, cut at a log", show(both), show(joined), *numbers
+            )
+    return builder.finding("two windows that touch add up to the one that spans both")
 
 
 # --- whose clock
 
 
-def _ahead_asks(scene: Scene) -> Sequence[Ask]:
+def _ahead_asks(context: CheckContext) -> Sequence[ApiRequest]:
     """What an account shows of days that are still to come by our clock."""
-    ahead = time_text(day_start(scene.now) + timedelta(days=2))
+    ahead = format_time(day_start(context.now) + timedelta(days=2))
     return [
-        Ask(path="log/search", query=(("min_log_request_datetime", ahead),)),
-        Ask(path="log_summary/search", query=(("min_log_summary_period", ahead),)),
+        ApiRequest(path="log/search", query=(("min_log_request_datetime", ahead),)),
+        ApiRequest(path="log_summary/search", query=(("min_log_summary_period", ahead),)),
     ]
 
 
-def _ahead(facts: Facts) -> str:
+def _ahead(observations: Observations) -> str:
     """Why the target's clock must be ahead of ours: a time that it reports; else empty."""
-    bound = facts.scene.now + timedelta(days=1)
+    bound = observations.context.now + timedelta(days=1)
     seen: list[datetime] = []
-    for exchange in facts.asked_in(OPEN):
+    for exchange in observations.asked_in(OPEN):
         data = exchange.body.get("data") if isinstance(exchange.body, dict) else None
         for row in data if isinstance(data, list) else ():
             held = row.items() if isinstance(row, dict) else ()
-            times = [moment(value) for key, value in held if key in _TIMES]
+            times = [parse_time(value) for key, value in held if key in _TIMES]
             seen += [at for at in times if at is not None and at > bound]
     if not seen:
         return ""
     return (
-        f"the target reports {time_text(max(seen))}, and by our clock it is "
-        f"{time_text(facts.scene.now)}; its clock is elsewhere"
+        f"the target reports {format_time(max(seen))}, and by our clock it is "
+        f"{format_time(observations.context.now)}; its clock is elsewhere"
     )
 
 
-def _all_gone(facts: Facts) -> str:
+def _all_gone(observations: Observations) -> str:
     """Why logs may have aged out on the target's clock: none is left at all; else empty."""
-    scene, users = facts.scene, sample_users(facts)
-    walks = [facts.walk(OPEN, ask) for ask in (ANY_LOG, *(_closed_logs(scene, u) for u in users))]
-    if any(walk is None or walk.trouble or walk.rows for walk in walks):
+    context, users = observations.context, sample_users(observations)
+    walks = [
+        observations.paged_result(OPEN, ask)
+        for ask in (ANY_LOG, *(_closed_logs(context, u) for u in users))
+    ]
+    if any(walk is None or walk.unusable or walk.rows for walk in walks):
         return ""
     return (
         "no log is listed at all, though closed days have summaries: either logs are lost, or "
-        f"the target's clock is more than 7 days ahead of {time_text(scene.now)}"
+        f"the target's clock is more than 7 days ahead of {format_time(context.now)}"
     )
 
 
 def _by_its_clock(
-    judge: Callable[[Facts], Finding], *excuses: Callable[[Facts], str]
-) -> Callable[[Facts], Finding]:
+    judge: Callable[[Observations], Finding], *excuses: Callable[[Observations], str]
+) -> Callable[[Observations], Finding]:
     """A judge that convicts nobody for having another clock than ours."""
 
-    def judged(facts: Facts) -> Finding:
-        found = judge(facts)
+    def judged(observations: Observations) -> Finding:
+        found = judge(observations)
         if found.verdict is not Verdict.FAIL:
             return found
-        why = next((said for said in (excuse(facts) for excuse in excuses) if said), "")
+        why = next((said for said in (excuse(observations) for excuse in excuses) if said), "")
         if not why:
             return found
         return Finding(
@@ -301,106 +317,116 @@ def _by_its_clock(
 # --- what is paid for
 
 
-def _pool_asks(scene: Scene) -> Sequence[Ask]:
-    first, last = _closed(scene)
-    found: list[Ask] = [_first_look(scene)]
+def _pool_asks(context: CheckContext) -> Sequence[ApiRequest]:
+    first, last = _closed(context)
+    found: list[ApiRequest] = [_first_look(context)]
     for pool in requests.POOLS:
-        if pool in scene.claims:
+        if pool in context.claims:
             day = requests.pool_summaries(pool, first, last, dates=False)
             found += [_walk(day), _walk(requests.ledger(pool)), requests.account(pool)]
-    return [*found, *([requests.customer()] if "customer" in scene.claims else [])]
+    return [*found, *([requests.customer()] if "customer" in context.claims else [])]
 
 
-def _ledgers_tie(facts: Facts) -> Finding:
+def _ledgers_tie(observations: Observations) -> Finding:
     """On closed days a ledger's usage is what that network's summaries hold."""
-    tally = Tally(facts)
-    first, last = _closed(facts.scene)
+    builder = FindingBuilder(observations)
+    first, last = _closed(observations.context)
     for pool in requests.POOLS:
-        if pool not in facts.scene.claims:
+        if pool not in observations.context.claims:
             continue
-        summed = tally.walk(OPEN, _walk(requests.pool_summaries(pool, first, last, dates=False)))
-        ledger = tally.walk(OPEN, _walk(requests.ledger(pool)))
+        summed = builder.paged_result(
+            OPEN, _walk(requests.pool_summaries(pool, first, last, dates=False))
+        )
+        ledger = builder.paged_result(OPEN, _walk(requests.ledger(pool)))
         if summed is None or ledger is None:
             continue
         used: dict[str, int] = {}
         for row in ledger.rows:
-            if text(row, f"{pool}_ledger_reason") == "usage":
+            if as_str(row, f"{pool}_ledger_reason") == "usage":
                 day = day_of(row.get(f"{pool}_ledger_period_date")) or ""
-                used[day] = used.get(day, 0) + abs(whole(row, f"{pool}_ledger_bytes") or 0)
+                used[day] = used.get(day, 0) + abs(as_int(row, f"{pool}_ledger_bytes") or 0)
         days = by_day(cells_of_summaries(summed.rows))
         for back in range(1, DAYS + 1):
-            day = (day_start(facts.scene.now) - timedelta(days=back)).strftime("%Y-%m-%d")
+            day = (day_start(observations.context.now) - timedelta(days=back)).strftime("%Y-%m-%d")
             want = days.get(day, NOTHING).bytes
             if want or used.get(day, 0):
                 where = f"{pool} ledger · usage of {day}, in bytes"
-                tally.holds(where, want, used.get(day, 0), *ledger.numbers, *summed.numbers)
-    return tally.finding("usage of closed days is what the summaries hold")
+                builder.expect_equal(
+                    where, want, used.get(day, 0), *ledger.numbers, *summed.numbers
+                )
+    return builder.finding("usage of closed days is what the summaries hold")
 
 
-def _accounts_tie(facts: Facts) -> Finding:
-    tally = Tally(facts)
+def _accounts_tie(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
     for pool in requests.POOLS:
-        row = facts.row(OPEN, requests.account(pool))
-        exchange = facts.answer(OPEN, requests.account(pool))
+        row = observations.row(OPEN, requests.account(pool))
+        exchange = observations.answer(OPEN, requests.account(pool))
         if row is None or exchange is None:
             continue
-        bought, used, left = (whole(row, f"{pool}_bytes{s}") for s in ("", "_used", "_left"))
+        bought, used, left = (as_int(row, f"{pool}_bytes{s}") for s in ("", "_used", "_left"))
         if bought is not None and used is not None and left is not None:
-            tally.holds(f"{pool}/summary · bytes - used", left, bought - used, exchange.n)
-        record = facts.row(OPEN, requests.customer())
-        recorded = None if record is None else whole(record, f"{pool}_bytes_left")
+            builder.expect_equal(f"{pool}/summary · bytes - used", left, bought - used, exchange.n)
+        record = observations.row(OPEN, requests.customer())
+        recorded = None if record is None else as_int(record, f"{pool}_bytes_left")
         if recorded is not None and left is not None:
-            tally.holds(f"customer/retrieve · {pool}_bytes_left", left, recorded, exchange.n)
-    return tally.finding("account figures agree with each other")
+            builder.expect_equal(
+                f"customer/retrieve · {pool}_bytes_left", left, recorded, exchange.n
+            )
+    return builder.finding("account figures agree with each other")
 
 
 # --- what must be gone
 
 
-def _old_log_ask(scene: Scene) -> Ask:
-    bound = time_text(scene.now - timedelta(days=9))
-    return Ask(path="log/search", query=(("max_log_request_datetime", bound),))
+def _old_log_ask(context: CheckContext) -> ApiRequest:
+    bound = format_time(context.now - timedelta(days=9))
+    return ApiRequest(path="log/search", query=(("max_log_request_datetime", bound),))
 
 
-def _old_summary_ask(scene: Scene) -> Ask:
-    bound = day_start(scene.now - timedelta(days=94))
-    return Ask(path="log_summary/search", query=(("max_log_summary_period", time_text(bound)),))
+def _old_summary_ask(context: CheckContext) -> ApiRequest:
+    bound = day_start(context.now - timedelta(days=94))
+    return ApiRequest(
+        path="log_summary/search", query=(("max_log_summary_period", format_time(bound)),)
+    )
 
 
-def _old_logs_gone(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    walk = tally.walk(OPEN, _old_log_ask(facts.scene))
-    summed = facts.walk(OPEN, _old_summary_ask(facts.scene))
+def _old_logs_gone(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    walk = builder.paged_result(OPEN, _old_log_ask(observations.context))
+    summed = observations.paged_result(OPEN, _old_summary_ask(observations.context))
     if walk is not None:
-        tally.saw(len(walk.rows) or len(summed.rows if summed else ()))
+        builder.observed(len(walk.rows) or len(summed.rows if summed else ()))
         for row in walk.rows:
-            at = moment(row.get("log_request_datetime"))
-            if at is not None and at < facts.scene.now - timedelta(days=9):
-                age = facts.scene.now - at
-                where = f"log {text(row, 'log_id')}"
+            at = parse_time(row.get("log_request_datetime"))
+            if at is not None and at < observations.context.now - timedelta(days=9):
+                age = observations.context.now - at
+                where = f"log {as_str(row, 'log_id')}"
                 old = f"listed at {age / timedelta(days=1):.1f} days"
-                tally.differs(where, "gone", old, exchanges=walk.numbers)
-    return tally.finding("no log older than 9 days is listed, though there is older traffic")
+                builder.mismatch(where, "gone", old, exchanges=walk.numbers)
+    return builder.finding("no log older than 9 days is listed, though there is older traffic")
 
 
-def _old_hosts_gone(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    walk = tally.walk(OPEN, _old_summary_ask(facts.scene))
-    bound = (facts.scene.now - timedelta(days=94)).strftime("%Y-%m-%d")
+def _old_hosts_gone(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    walk = builder.paged_result(OPEN, _old_summary_ask(observations.context))
+    bound = (observations.context.now - timedelta(days=94)).strftime("%Y-%m-%d")
     for row in walk.rows if walk else ():
         day = day_of(row.get("log_summary_period")) or "9999"
         if day <= bound and walk is not None:
-            name = text(row, "log_summary_hostname") or "none"
-            user = text(row, "proxy_user_id")
-            tally.holds(f"{user} · summary of {day} · hostname", "none", name, *walk.numbers)
-    return tally.finding("no summary older than 93 days shows a hostname")
+            name = as_str(row, "log_summary_hostname") or "none"
+            user = as_str(row, "proxy_user_id")
+            builder.expect_equal(
+                f"{user} · summary of {day} · hostname", "none", name, *walk.numbers
+            )
+    return builder.finding("no summary older than 93 days shows a hostname")
 
 
 def _check(
     name: str,
     law: str,
     title: str,
-    judge: Callable[[Facts], Finding],
+    judge: Callable[[Observations], Finding],
     clauses: tuple[str, ...],
     *,
     needed: int = 1,
@@ -411,18 +437,18 @@ def _check(
         law=law,
         title=title,
         judge=judge,
-        asks=lambda scene, stage: (
+        requests=lambda context, stage: (
             [
-                *_pool_asks(scene),
+                *_pool_asks(context),
                 ANY_LOG,
-                *_ahead_asks(scene),
-                _old_log_ask(scene),
-                _old_summary_ask(scene),
+                *_ahead_asks(context),
+                _old_log_ask(context),
+                _old_summary_ask(context),
             ]
             if stage == OPEN
             else []
         ),
-        follow=_ties,
+        follow_ups=_ties,
         clauses=clauses,
         level=0,
         impact=impact,

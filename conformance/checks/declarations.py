@@ -9,32 +9,32 @@ from __future__ import annotations
 from typing import Final
 
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.contract.interpretations import READINGS
 from trueup.conformance.datasets.interpretation_probes import PROBES
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.observed.observations import Observations
 from trueup.reports.results import Impact, Verdict
 
 __all__ = ["CHECKS"]
 
 
-def _readings_hold(facts: Facts) -> Finding:
+def _readings_hold(observations: Observations) -> Finding:
     """What the target shows of each declared reading is what was declared."""
-    tally = Tally(facts)
+    builder = FindingBuilder(observations)
     shown = 0
     for name, probe in PROBES.items():
-        if not facts.declared(name) or not READINGS[name].values:
+        if not observations.declared(name) or not READINGS[name].values:
             continue
-        value = probe(facts)
+        value = probe(observations)
         if value is not None:
             shown += 1
-            tally.holds(f"reading {name}", facts.reading(name), value)
+            builder.expect_equal(f"reading {name}", observations.reading(name), value)
     if not shown:
         return Finding(
             verdict=Verdict.NOT_APPLICABLE,
             reason="the target file declares no reading that showed itself in this run",
         )
-    return tally.finding("every declared reading that showed itself is as declared")
+    return builder.finding("every declared reading that showed itself is as declared")
 
 
 CHECKS: Final = (

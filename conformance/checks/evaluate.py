@@ -14,37 +14,38 @@ import msgspec
 
 from trueup.conformance.checks.check import Check
 from trueup.conformance.checks.finding import Finding
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.observed.observations import Observations
 from trueup.reports.results import CheckResult, Counterexample, ExitStatus, Verdict
 
 __all__ = ["exit_status", "judge_all"]
 
 
-def judge_all(facts: Facts, checks: Sequence[Check]) -> list[CheckResult]:
+def judge_all(observations: Observations, checks: Sequence[Check]) -> list[CheckResult]:
     """One result for each check, in their order."""
-    results = [_result(facts, check, _find(facts, check)) for check in checks]
+    results = [_result(observations, check, _find(observations, check)) for check in checks]
     return _fold(results, checks)
 
 
-def _find(facts: Facts, check: Check) -> Finding:
-    scene = facts.scene
-    if check.claim and check.claim not in scene.claims:
+def _find(observations: Observations, check: Check) -> Finding:
+    context = observations.context
+    if check.claim and check.claim not in context.claims:
         return Finding(
             verdict=Verdict.NOT_APPLICABLE, reason=f"the target does not claim `{check.claim}`"
         )
-    if check.lever and check.lever not in scene.levers:
+    if check.needs_hook and check.needs_hook not in context.hooks:
         if check.claim:
             return Finding(
                 verdict=Verdict.NOT_TESTABLE,
-                reason=f"claimed (`{check.claim}`), but the target file has no [{check.lever}]",
+                reason=f"claimed (`{check.claim}`), but the target file has no "
+                f"[{check.needs_hook}]",
             )
         return Finding(
-            verdict=Verdict.NOT_APPLICABLE, reason=f"the target file has no [{check.lever}]"
+            verdict=Verdict.NOT_APPLICABLE, reason=f"the target file has no [{check.needs_hook}]"
         )
-    refusal = "" if check.refusable else facts.refusal(*check.worlds)
+    refusal = "" if check.refusable else observations.refusal(*check.datasets)
     if refusal:
         return Finding(verdict=Verdict.INCONCLUSIVE, reason=refusal)
-    found = check.judge(facts)
+    found = check.judge(observations)
     if found.verdict is Verdict.PASS and found.evidence < check.needed:
         return _too_little(found, check)
     return found
@@ -61,9 +62,9 @@ def _too_little(found: Finding, check: Check) -> Finding:
     )
 
 
-def _result(facts: Facts, check: Check, found: Finding) -> CheckResult:
+def _result(observations: Observations, check: Check, found: Finding) -> CheckResult:
     first = found.differences[0] if found.differences else None
-    moved = any(hook.hook == "clock" and hook.ok for hook in facts.hooks)
+    moved = any(hook.hook == "clock" and hook.ok for hook in observations.hooks)
     grade = "E" if check.audit else ("A" if moved and check.level >= 3 else "B")
     return CheckResult(
         check=check.name,

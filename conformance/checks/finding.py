@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from trueup.conformance.model import Event
-from trueup.conformance.observed.observations import Facts, Walk
-from trueup.conformance.requests import Ask
+from trueup.conformance.observed.observations import Observations, PagedResult
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Difference, Verdict
 
-__all__ = ["STOP_AT", "Finding", "Tally"]
+__all__ = ["STOP_AT", "Finding", "FindingBuilder"]
 
 STOP_AT: Final = 5
 """Differences that a finding shows at most; more are counted in its reason."""
@@ -31,11 +31,11 @@ class Finding:
     exchanges: tuple[int, ...] = ()
 
 
-class Tally:
+class FindingBuilder:
     """Collects within one judge; `finding` closes it. Nothing else about a judge has state."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, observations: Observations) -> None:
+        self.observations = observations
         self._evidence = 0
         self._differences: list[Difference] = []
         self._events: dict[str, Event] = {}
@@ -47,11 +47,11 @@ class Tally:
         """How many places were found where the law is broken."""
         return len(self._differences)
 
-    def saw(self, amount: int = 1) -> None:
+    def observed(self, amount: int = 1) -> None:
         """Count something that could have refuted the law and did not, or did."""
         self._evidence += amount
 
-    def differs(
+    def mismatch(
         self,
         where: str,
         expected: object,
@@ -66,40 +66,40 @@ class Tally:
             self._events |= {str(event.get("log_id")): event for event in events[:4]}
             self._exchanges |= dict.fromkeys(exchanges[-6:])
 
-    def trouble(self, what: str, exchange: int = 0) -> None:
+    def unusable(self, what: str, exchange: int = 0) -> None:
         """Note an answer that the law needs and that cannot be used."""
         self._troubles.setdefault(what, exchange)
 
-    def holds(self, where: str, expected: object, seen: object, *exchanges: int) -> bool:
+    def expect_equal(self, where: str, expected: object, seen: object, *exchanges: int) -> bool:
         """Compare one value with what it must be: evidence either way."""
-        self.saw()
+        self.observed()
         if expected != seen:
-            self.differs(where, expected, seen, exchanges=exchanges)
+            self.mismatch(where, expected, seen, exchanges=exchanges)
         return expected == seen
 
-    def rows(self, stage: str, ask: Ask) -> tuple[Row, ...] | None:
+    def rows(self, stage: str, ask: ApiRequest) -> tuple[Row, ...] | None:
         """Rows of a walk; None, and a trouble, where they cannot be used."""
-        walk = self.walk(stage, ask)
+        walk = self.paged_result(stage, ask)
         return None if walk is None else walk.rows
 
-    def walk(self, stage: str, ask: Ask) -> Walk | None:
+    def paged_result(self, stage: str, ask: ApiRequest) -> PagedResult | None:
         """A walk whose every page is usable; None, and a trouble, otherwise."""
-        walk = self.facts.walk(stage, ask)
+        walk = self.observations.paged_result(stage, ask)
         if walk is None:
-            self.trouble(f"{ask.path} was not asked at stage {stage}")
-        elif walk.trouble:
-            self.trouble(walk.trouble, walk.exchanges[-1].n)
+            self.unusable(f"{ask.path} was not asked at stage {stage}")
+        elif walk.unusable:
+            self.unusable(walk.unusable, walk.exchanges[-1].n)
         else:
             return walk
         return None
 
-    def exchange(self, stage: str, ask: Ask) -> Exchange | None:
+    def exchange(self, stage: str, ask: ApiRequest) -> Exchange | None:
         """An answer, whatever its status; None, and a trouble, where none came."""
-        found = self.facts.answer(stage, ask)
+        found = self.observations.answer(stage, ask)
         if found is None:
-            self.trouble(f"{ask.path} was not asked at stage {stage}")
+            self.unusable(f"{ask.path} was not asked at stage {stage}")
         elif found.status is None:
-            self.trouble(f"{ask.path}: {found.error}", found.n)
+            self.unusable(f"{ask.path}: {found.error}", found.n)
         else:
             return found
         return None

@@ -8,15 +8,15 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.checks.shared import NOW, all_of, at_stages, of_user, summaries_of
 from trueup.conformance.checks.summaries import show
 from trueup.conformance.datasets.datasets import NETWORKS, day_start, hour_start
-from trueup.conformance.model import Event, Scene
+from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.observed.cells import NOTHING, by_day, cells_of_summaries
-from trueup.conformance.observed.observations import Facts, Point
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import moment, whole
+from trueup.conformance.observed.observations import GraphPoint, Observations
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int, parse_time
 from trueup.reports.results import Counts, Impact
 
 __all__ = ["CHECKS", "points_by_day", "total"]
@@ -27,115 +27,117 @@ COMB_DAYS: Final = 9
 LATER: Final = ("week", "past-7", "past-90")
 
 
-def _since(scene: Scene, facts_now: datetime | None = None) -> datetime:
+def _since(context: CheckContext, facts_now: datetime | None = None) -> datetime:
     """First day of the comb's graph; stages later on look at the same days."""
     del facts_now
-    return day_start(scene.now) - timedelta(days=COMB_DAYS)
+    return day_start(context.now) - timedelta(days=COMB_DAYS)
 
 
-def _comb_graph(scene: Scene) -> Ask:
+def _comb_graph(context: CheckContext) -> ApiRequest:
     """The comb's user by day, over all days of the run's present."""
     return requests.graph(
-        _since(scene),
-        day_start(scene.now) + timedelta(days=1),
+        _since(context),
+        day_start(context.now) + timedelta(days=1),
         "day",
-        filters={"proxy_user_id": scene.user("comb")},
+        filters={"proxy_user_id": context.user("comb")},
     )
 
 
-def total(points: Iterable[Point]) -> Counts:
+def total(points: Iterable[GraphPoint]) -> Counts:
     """Requests and bytes of points together."""
     points = tuple(points)
     return Counts(sum(p.requests for p in points), sum(p.bytes for p in points), 0, 0)
 
 
-def points_by_day(points: Sequence[Point]) -> dict[str, Counts]:
-    days: dict[str, list[Point]] = {}
+def points_by_day(points: Sequence[GraphPoint]) -> dict[str, Counts]:
+    days: dict[str, list[GraphPoint]] = {}
     for point in points:
         if point.at is not None:
             days.setdefault(point.at.strftime("%Y-%m-%d"), []).append(point)
     return {day: total(of_day) for day, of_day in days.items()}
 
 
-def _graph_of(tally: Tally, stage: str, ask: Ask) -> tuple[Sequence[Point], int] | None:
-    points, exchange, trouble = tally.facts.points(stage, ask)
+def _graph_of(
+    builder: FindingBuilder, stage: str, ask: ApiRequest
+) -> tuple[Sequence[GraphPoint], int] | None:
+    points, exchange, trouble = builder.observations.points(stage, ask)
     if trouble or exchange is None:
-        tally.trouble(trouble, exchange.n if exchange else 0)
+        builder.unusable(trouble, exchange.n if exchange else 0)
         return None
     return points, exchange.n
 
 
-def graph_equals_summaries(*stages: str) -> Callable[[Facts], Finding]:
+def graph_equals_summaries(*stages: str) -> Callable[[Observations], Finding]:
     """A judge: at every stage, each closed day's point is the sum of the day's summaries."""
 
-    def judge(facts: Facts) -> Finding:
-        tally = Tally(facts)
-        user = facts.scene.user("comb")
+    def judge(observations: Observations) -> Finding:
+        builder = FindingBuilder(observations)
+        user = observations.context.user("comb")
         for stage in stages:
-            found = _graph_of(tally, stage, _comb_graph(facts.scene))
-            walk = tally.walk(stage, requests.summaries(user))
+            found = _graph_of(builder, stage, _comb_graph(observations.context))
+            walk = builder.paged_result(stage, requests.summaries(user))
             if found is None or walk is None:
                 continue
             points, number = found
             seen = points_by_day(points)
             summed = by_day(cells_of_summaries(walk.rows))
-            today = facts.now(stage).strftime("%Y-%m-%d")
+            today = observations.now(stage).strftime("%Y-%m-%d")
             for day in sorted({*summed, *seen}):
                 want = summed.get(day, NOTHING)
                 if day < today and (want.requests or seen.get(day, NOTHING).requests):
-                    tally.holds(
+                    builder.expect_equal(
                         f"graph of {user} at stage {stage} · {day}",
                         show(want),
                         show(seen.get(day, NOTHING)),
                         number,
                         *walk.numbers,
                     )
-        return tally.finding("every closed day's point is what its summaries add up to")
+        return builder.finding("every closed day's point is what its summaries add up to")
 
     return judge
 
 
-def _hours(scene: Scene) -> tuple[datetime, datetime, datetime]:
+def _hours(context: CheckContext) -> tuple[datetime, datetime, datetime]:
     """A window's start, an hour's boundary inside it with an event exactly there, its end."""
-    edge = hour_start(scene.now) - timedelta(hours=3)
-    return edge - timedelta(hours=2), edge, hour_start(scene.now) + timedelta(hours=1)
+    edge = hour_start(context.now) - timedelta(hours=3)
+    return edge - timedelta(hours=2), edge, hour_start(context.now) + timedelta(hours=1)
 
 
-def _window(scene: Scene, start: datetime, end: datetime, **filters: str) -> Ask:
-    own = {"proxy_user_id": scene.user("graph"), **filters}
+def _window(context: CheckContext, start: datetime, end: datetime, **filters: str) -> ApiRequest:
+    own = {"proxy_user_id": context.user("graph"), **filters}
     return requests.graph(start, end, "hour", filters=own)
 
 
-def _window_asks(scene: Scene) -> Sequence[Ask]:
-    start, edge, end = _hours(scene)
+def _window_asks(context: CheckContext) -> Sequence[ApiRequest]:
+    start, edge, end = _hours(context)
     before = timedelta(seconds=1)
     return [
-        _window(scene, start, end),
-        _window(scene, start, edge),
-        _window(scene, edge, end),
-        _window(scene, start, edge - before),
+        _window(context, start, end),
+        _window(context, start, edge),
+        _window(context, edge, end),
+        _window(context, start, edge - before),
     ]
 
 
-def _partition_asks(scene: Scene) -> Sequence[Ask]:
-    start, _, end = _hours(scene)
-    whole_window = _window(scene, start, end)
+def _partition_asks(context: CheckContext) -> Sequence[ApiRequest]:
+    start, _, end = _hours(context)
+    whole_window = _window(context, start, end)
     return [
         whole_window,
-        *(_window(scene, start, end, network=network) for network in NETWORKS),
-        *(_window(scene, start, end, hostname=scene.host("graph", n)) for n in (1, 2)),
+        *(_window(context, start, end, network=network) for network in NETWORKS),
+        *(_window(context, start, end, hostname=context.host("graph", n)) for n in (1, 2)),
     ]
 
 
-def _graph_equals_sent(facts: Facts) -> Finding:
+def _graph_equals_sent(observations: Observations) -> Finding:
     """Hour by hour, the graph of a user shows its events of that hour, the present one too."""
-    tally = Tally(facts)
-    start, _, end = _hours(facts.scene)
-    user = facts.scene.user("graph")
-    found = _graph_of(tally, NOW, _window(facts.scene, start, end))
+    builder = FindingBuilder(observations)
+    start, _, end = _hours(observations.context)
+    user = observations.context.user("graph")
+    found = _graph_of(builder, NOW, _window(observations.context, start, end))
     if found is not None:
         points, number = found
-        events = of_user(facts, ("graph",), user)
+        events = of_user(observations, ("graph",), user)
         seen: dict[str, Counts] = {}
         for point in points:
             if point.at is not None:
@@ -144,55 +146,58 @@ def _graph_equals_sent(facts: Facts) -> Finding:
         sent = _by_hour(events)
         for hour in sorted({*sent, *seen}):
             want = sent.get(hour, [])
-            _hold_counts(tally, f"graph of {user} · hour {hour}", want, seen.get(hour), number)
-    comb = _graph_of(tally, NOW, _comb_graph(facts.scene))
+            _hold_counts(builder, f"graph of {user} · hour {hour}", want, seen.get(hour), number)
+    comb = _graph_of(builder, NOW, _comb_graph(observations.context))
     if comb is not None:
         days = points_by_day(comb[0])
-        events = of_user(facts, ("comb",), facts.scene.user("comb"))
-        today = facts.scene.now.strftime("%Y-%m-%d")
+        events = of_user(observations, ("comb",), observations.context.user("comb"))
+        today = observations.context.now.strftime("%Y-%m-%d")
         own = [e for e in events if str(e["log_request_datetime"]).startswith(today)]
         if own:
-            _hold_counts(tally, f"graph of the comb · today {today}", own, days.get(today), comb[1])
-    return tally.finding("every hour's and today's point is what was sent")
+            _hold_counts(
+                builder, f"graph of the comb · today {today}", own, days.get(today), comb[1]
+            )
+    return builder.finding("every hour's and today's point is what was sent")
 
 
 def _by_hour(events: Iterable[Event]) -> dict[str, list[Event]]:
     hours: dict[str, list[Event]] = {}
     for event in events:
-        at = moment(event["log_request_datetime"])
+        at = parse_time(event["log_request_datetime"])
         if at is not None:
             hours.setdefault(at.strftime("%Y-%m-%d %H"), []).append(event)
     return hours
 
 
 def _hold_counts(
-    tally: Tally, where: str, events: Sequence[Event], seen: Counts | None, number: int
+    builder: FindingBuilder, where: str, events: Sequence[Event], seen: Counts | None, number: int
 ) -> None:
-    want = Counts(len(events), sum(whole(e, "log_total_bytes") or 0 for e in events), 0, 0)
+    want = Counts(len(events), sum(as_int(e, "log_total_bytes") or 0 for e in events), 0, 0)
     have = seen or NOTHING
     if want.requests or have.requests:
-        tally.saw()
+        builder.observed()
     if want != have:
-        tally.differs(where, show(want), show(have), events=events, exchanges=[number])
+        builder.mismatch(where, show(want), show(have), events=events, exchanges=[number])
 
 
-def _windows_join(facts: Facts) -> Finding:
+def _windows_join(observations: Observations) -> Finding:
     """[a, b) and [b, c) together are [a, c), with an event exactly at b."""
-    tally = Tally(facts)
-    start, edge, end = _hours(facts.scene)
-    inclusive = facts.reading("graph-end") == "inclusive"
+    builder = FindingBuilder(observations)
+    start, edge, end = _hours(observations.context)
+    inclusive = observations.reading("graph-end") == "inclusive"
     first_end = edge - timedelta(seconds=1) if inclusive else edge
     parts = [
-        _graph_of(tally, NOW, _window(facts.scene, start, first_end)),
-        _graph_of(tally, NOW, _window(facts.scene, edge, end)),
-        _graph_of(tally, NOW, _window(facts.scene, start, end)),
+        _graph_of(builder, NOW, _window(observations.context, start, first_end)),
+        _graph_of(builder, NOW, _window(observations.context, edge, end)),
+        _graph_of(builder, NOW, _window(observations.context, start, end)),
     ]
     if None not in parts:
         one, two, both = (part for part in parts if part is not None)
         if total(both[0]).requests:
             joined = [total(part[0]) for part in (one, two)]
-            tally.holds(
-                f"graph of {facts.scene.user('graph')} cut at {edge:%H:%M}, where an event is",
+            builder.expect_equal(
+                f"graph of {observations.context.user('graph')} cut at {edge:%H:%M}, "
+                "where an event is",
                 show(total(both[0])),
                 show(
                     Counts(
@@ -206,32 +211,32 @@ def _windows_join(facts: Facts) -> Finding:
                 two[1],
                 both[1],
             )
-    return tally.finding("two neighbouring windows add up to the one that covers both")
+    return builder.finding("two neighbouring windows add up to the one that covers both")
 
 
-def _parts_make_the_whole(facts: Facts) -> Finding:
+def _parts_make_the_whole(observations: Observations) -> Finding:
     """Networks, and hostnames, add up to the graph without that filter."""
-    tally = Tally(facts)
-    scene = facts.scene
-    start, _, end = _hours(scene)
-    hours = _graph_of(tally, NOW, _window(scene, start, end))
-    by_network = [_window(scene, start, end, network=n) for n in NETWORKS]
-    by_host = [_window(scene, start, end, hostname=scene.host("graph", n)) for n in (1, 2)]
+    builder = FindingBuilder(observations)
+    context = observations.context
+    start, _, end = _hours(context)
+    hours = _graph_of(builder, NOW, _window(context, start, end))
+    by_network = [_window(context, start, end, network=n) for n in NETWORKS]
+    by_host = [_window(context, start, end, hostname=context.host("graph", n)) for n in (1, 2)]
     for what, parts in (("networks", by_network), ("hostnames", by_host)):
-        _hold_parts(tally, NOW, f"graph by hour, {what}", hours, parts)
+        _hold_parts(builder, NOW, f"graph by hour, {what}", hours, parts)
     for stage in (NOW, *LATER):
-        if stage in facts.stages:
-            days = _graph_of(tally, stage, _comb_graph(scene))
-            _hold_parts(tally, stage, f"graph by day at {stage}", days, _comb_parts(scene))
-    return tally.finding("the parts of every graph add up to the whole")
+        if stage in observations.stages:
+            days = _graph_of(builder, stage, _comb_graph(context))
+            _hold_parts(builder, stage, f"graph by day at {stage}", days, _comb_parts(context))
+    return builder.finding("the parts of every graph add up to the whole")
 
 
-def _comb_parts(scene: Scene) -> list[Ask]:
-    user = scene.user("comb")
+def _comb_parts(context: CheckContext) -> list[ApiRequest]:
+    user = context.user("comb")
     return [
         requests.graph(
-            _since(scene),
-            day_start(scene.now) + timedelta(days=1),
+            _since(context),
+            day_start(context.now) + timedelta(days=1),
             "day",
             filters={"proxy_user_id": user, "network": network},
         )
@@ -240,13 +245,13 @@ def _comb_parts(scene: Scene) -> list[Ask]:
 
 
 def _hold_parts(
-    tally: Tally,
+    builder: FindingBuilder,
     stage: str,
     where: str,
-    whole_graph: tuple[Sequence[Point], int] | None,
-    parts: Sequence[Ask],
+    whole_graph: tuple[Sequence[GraphPoint], int] | None,
+    parts: Sequence[ApiRequest],
 ) -> None:
-    found = [_graph_of(tally, stage, ask) for ask in parts]
+    found = [_graph_of(builder, stage, ask) for ask in parts]
     if whole_graph is None or None in found:
         return
     sums = [total(part[0]) for part in found if part is not None]
@@ -254,39 +259,39 @@ def _hold_parts(
     if want.requests:
         have = Counts(sum(s.requests for s in sums), sum(s.bytes for s in sums), 0, 0)
         numbers = [part[1] for part in found if part is not None]
-        tally.holds(where, show(want), show(have), whole_graph[1], *numbers)
+        builder.expect_equal(where, show(want), show(have), whole_graph[1], *numbers)
 
 
-def _intervals_agree(facts: Facts) -> Finding:
+def _intervals_agree(observations: Observations) -> Finding:
     """Minutes, hours, days and months over one window add up to the same."""
-    tally = Tally(facts)
+    builder = FindingBuilder(observations)
     for interval in ("minute", "hour", "month"):
-        if f"{interval}-graph" not in facts.scene.claims:
+        if f"{interval}-graph" not in observations.context.claims:
             continue
-        ask = _interval_ask(facts.scene, interval)
-        found = _graph_of(tally, NOW, ask)
-        events = of_user(facts, ("graph",), facts.scene.user("graph"))
+        ask = _interval_ask(observations.context, interval)
+        found = _graph_of(builder, NOW, ask)
+        events = of_user(observations, ("graph",), observations.context.user("graph"))
         if found is None:
             continue
-        start = moment(ask.query[0][1])
-        end = moment(ask.query[1][1])
+        start = parse_time(ask.query[0][1])
+        end = parse_time(ask.query[1][1])
         assert start is not None
         assert end is not None
         inside = [
             event
             for event in events
-            if start <= (moment(event["log_request_datetime"]) or end) < end
+            if start <= (parse_time(event["log_request_datetime"]) or end) < end
         ]
-        if facts.reading("graph-end") == "inclusive":
+        if observations.reading("graph-end") == "inclusive":
             continue
-        where = f"graph by {interval} of {facts.scene.user('graph')}"
-        _hold_counts(tally, where, inside, total(found[0]), found[1])
-    return tally.finding("graphs of every claimed interval show what was sent")
+        where = f"graph by {interval} of {observations.context.user('graph')}"
+        _hold_counts(builder, where, inside, total(found[0]), found[1])
+    return builder.finding("graphs of every claimed interval show what was sent")
 
 
-def _interval_ask(scene: Scene, interval: str) -> Ask:
-    edge = hour_start(scene.now) - timedelta(hours=3)
-    month = day_start(scene.now).replace(day=1)
+def _interval_ask(context: CheckContext, interval: str) -> ApiRequest:
+    edge = hour_start(context.now) - timedelta(hours=3)
+    month = day_start(context.now).replace(day=1)
     after = (month + timedelta(days=32)).replace(day=1)
     before = (month - timedelta(days=1)).replace(day=1)
     spans = {
@@ -295,14 +300,14 @@ def _interval_ask(scene: Scene, interval: str) -> Ask:
         "month": (before, after),
     }
     start, end = spans[interval]
-    return requests.graph(start, end, interval, filters={"proxy_user_id": scene.user("graph")})
+    return requests.graph(start, end, interval, filters={"proxy_user_id": context.user("graph")})
 
 
-def _interval_asks(scene: Scene) -> Sequence[Ask]:
+def _interval_asks(context: CheckContext) -> Sequence[ApiRequest]:
     return [
-        _interval_ask(scene, interval)
+        _interval_ask(context, interval)
         for interval in ("minute", "hour", "month")
-        if f"{interval}-graph" in scene.claims
+        if f"{interval}-graph" in context.claims
     ]
 
 
@@ -312,11 +317,11 @@ CHECKS: Final = (
         law="GRAPH=SENT",
         title="Every hour of the graph, and today, shows the events of the window.",
         judge=_graph_equals_sent,
-        asks=all_of(
-            at_stages((NOW,), lambda scene: _window_asks(scene)[:1]),
-            at_stages((NOW,), lambda scene: [_comb_graph(scene)]),
+        requests=all_of(
+            at_stages((NOW,), lambda context: _window_asks(context)[:1]),
+            at_stages((NOW,), lambda context: [_comb_graph(context)]),
         ),
-        worlds=("graph", "comb"),
+        datasets=("graph", "comb"),
         needed=4,
         impact=Impact.COSMETIC,
         rests_on=_RESTS,
@@ -331,8 +336,8 @@ CHECKS: Final = (
         law="GRAPH=SENT",
         title="Graphs by minute, hour and month show the events of the window.",
         judge=_intervals_agree,
-        asks=at_stages((NOW,), _interval_asks),
-        worlds=("graph",),
+        requests=at_stages((NOW,), _interval_asks),
+        datasets=("graph",),
         needed=2,
         rests_on=_RESTS,
         clauses=(
@@ -345,11 +350,11 @@ CHECKS: Final = (
         law="GRAPH=SUM",
         title="A closed day's point is what the day's summaries add up to.",
         judge=graph_equals_summaries(NOW),
-        asks=all_of(
-            at_stages((NOW,), lambda scene: [_comb_graph(scene)]),
+        requests=all_of(
+            at_stages((NOW,), lambda context: [_comb_graph(context)]),
             summaries_of("comb"),
         ),
-        worlds=("comb",),
+        datasets=("comb",),
         needed=1,
         rests_on=_RESTS,
         clauses=("GRAPH-3",),
@@ -360,12 +365,12 @@ CHECKS: Final = (
         title="The graph shows a day as its summaries do, before and after its logs are gone.",
         judge=graph_equals_summaries(*LATER),
         claim="old-graph",
-        asks=all_of(
-            at_stages(LATER, lambda scene: [_comb_graph(scene)]),
+        requests=all_of(
+            at_stages(LATER, lambda context: [_comb_graph(context)]),
             summaries_of("comb", stages=LATER),
         ),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=9,
         rests_on=_RESTS,
         clauses=(
@@ -380,8 +385,8 @@ CHECKS: Final = (
         law="WINDOW",
         title="Two neighbouring windows of the graph add up to the window that covers both.",
         judge=_windows_join,
-        asks=at_stages((NOW,), _window_asks),
-        worlds=("graph",),
+        requests=at_stages((NOW,), _window_asks),
+        datasets=("graph",),
         rests_on=_RESTS,
         clauses=("GRAPH-9",),
     ),
@@ -390,11 +395,11 @@ CHECKS: Final = (
         law="PARTITION",
         title="Graphs of the networks, and of the hostnames, add up to the graph of all.",
         judge=_parts_make_the_whole,
-        asks=all_of(
+        requests=all_of(
             at_stages((NOW,), _partition_asks),
-            at_stages((NOW, *LATER), lambda scene: [_comb_graph(scene), *_comb_parts(scene)]),
+            at_stages((NOW, *LATER), lambda context: [_comb_graph(context), *_comb_parts(context)]),
         ),
-        worlds=("graph", "comb"),
+        datasets=("graph", "comb"),
         needed=3,
         rests_on=_RESTS,
         clauses=(

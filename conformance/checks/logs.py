@@ -9,12 +9,12 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.checks.shared import LOG_LIFE, NOW, logs_of, of_user, users_of
 from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import altered
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.rows import Row, text
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.rows import Row, as_str
 from trueup.reports.results import Impact, Outcome
 
 __all__ = ["CHECKS", "logs_equal_sent"]
@@ -25,46 +25,48 @@ _LAW: Final = "LOG=SENT"
 _RESTS: Final = ("AUTH", "PAGE", "FRESH")
 
 
-def logs_equal_sent(*worlds: str, stage: str = NOW) -> Callable[[Facts], Finding]:
+def logs_equal_sent(*datasets: str, stage: str = NOW) -> Callable[[Observations], Finding]:
     """A judge: every acknowledged event has one log that says what was sent, and no log is alien.
 
     Events whose delivery has no known outcome may have a log or not.
     """
 
-    def judge(facts: Facts) -> Finding:
-        tally = Tally(facts)
-        for user in users_of(facts.scene, *worlds):
-            walk = tally.walk(stage, requests.logs(user))
+    def judge(observations: Observations) -> Finding:
+        builder = FindingBuilder(observations)
+        for user in users_of(observations.context, *datasets):
+            walk = builder.paged_result(stage, requests.logs(user))
             if walk is None:
                 continue
-            sent = {str(e["log_id"]): e for e in of_user(facts, worlds, user)}
-            maybe = {str(e["log_id"]): e for e in of_user(facts, worlds, user, Outcome.UNKNOWN)}
-            _compare(tally, user, stage, walk.rows, sent, maybe, walk.numbers)
-        return tally.finding("every acknowledged event has exactly one log, as it was sent")
+            sent = {str(e["log_id"]): e for e in of_user(observations, datasets, user)}
+            possible = {
+                str(e["log_id"]): e for e in of_user(observations, datasets, user, Outcome.UNKNOWN)
+            }
+            _compare(builder, user, stage, walk.rows, sent, possible, walk.numbers)
+        return builder.finding("every acknowledged event has exactly one log, as it was sent")
 
     return judge
 
 
 def _compare(
-    tally: Tally,
+    builder: FindingBuilder,
     user: str,
     stage: str,
     rows: tuple[Row, ...],
     sent: dict[str, Event],
-    maybe: dict[str, Event],
+    possible: dict[str, Event],
     numbers: tuple[int, ...],
 ) -> None:
-    coded = "status-codes" in tally.facts.scene.claims
+    coded = "status-codes" in builder.observations.context.claims
     seen: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        seen[(text(row, "log_id") or "no id").lower()].append(row)
+        seen[(as_str(row, "log_id") or "no id").lower()].append(row)
     for log_id, event in sent.items():
-        if tally.facts.age(stage, event) > YOUNG:
+        if builder.observations.age(stage, event) > YOUNG:
             continue
-        tally.saw()
+        builder.observed()
         found = seen.get(log_id, [])
         if len(found) != 1:
-            tally.differs(
+            builder.mismatch(
                 f"{user} · log {log_id}",
                 "1 log",
                 f"{len(found)} logs",
@@ -72,15 +74,15 @@ def _compare(
                 exchanges=numbers,
             )
     for log_id, found in seen.items():
-        event_sent = sent.get(log_id) or maybe.get(log_id)
+        event_sent = sent.get(log_id) or possible.get(log_id)
         if event_sent is None:
-            tally.differs(f"{user} · log {log_id}", "no such log", "a log", exchanges=numbers)
+            builder.mismatch(f"{user} · log {log_id}", "no such log", "a log", exchanges=numbers)
             continue
         if coded and _has_code(event_sent) and not _has_code(found[0]):
             where = f"{user} · log {log_id} · log_status_code"
-            tally.differs(where, "a status or an error code", "neither", exchanges=numbers)
+            builder.mismatch(where, "a status or an error code", "neither", exchanges=numbers)
         for field, was, now in altered(event_sent, found[0]):
-            tally.differs(
+            builder.mismatch(
                 f"{user} · log {log_id} · {field}",
                 was,
                 now,
@@ -96,7 +98,7 @@ def _has_code(row: Row) -> bool:
 def _check(
     name: str,
     title: str,
-    *worlds: str,
+    *datasets: str,
     clauses: tuple[str, ...],
     needed: int,
     impact: Impact = Impact.UNDER_CHARGE,
@@ -106,9 +108,9 @@ def _check(
         name=name,
         law=_LAW,
         title=title,
-        judge=logs_equal_sent(*worlds),
-        asks=logs_of(*worlds),
-        worlds=worlds,
+        judge=logs_equal_sent(*datasets),
+        requests=logs_of(*datasets),
+        datasets=datasets,
         needed=needed,
         impact=impact,
         rests_on=_RESTS,

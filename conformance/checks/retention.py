@@ -8,14 +8,14 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.checks.shared import LOG_LIFE, NOW, all_of, logs_of, of_user, summaries_of
 from trueup.conformance.checks.summaries import show, summaries_equal_logs
-from trueup.conformance.model import Event, Scene
-from trueup.conformance.observed.cells import NOTHING, Cell, cells_of_summaries
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import Row, day_of, moment, text, whole
+from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.observed.cells import NOTHING, UsageCell, cells_of_summaries
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import Row, as_int, as_str, day_of, parse_time
 from trueup.reports.results import Impact
 
 __all__ = ["CHECKS"]
@@ -26,53 +26,53 @@ LIFE_OF_HOSTS: Final = timedelta(days=90)
 _RESTS: Final = ("AUTH", "PAGE")
 KEPT_AT: Final = (NOW, "week")
 GONE_AT: Final = ("past-7", "near-90")
-OLD_AT: Final = ("past-90", "again")
+OLD_AT: Final = ("past-90", "repeat-maintenance")
 COUNTERS: Final = ("requests", "bytes", "successful", "error")
 
 
-def _follow_logs(stages: tuple[str, ...]) -> Callable[[Facts, str], Sequence[Ask]]:
+def _follow_logs(stages: tuple[str, ...]) -> Callable[[Observations, str], Sequence[ApiRequest]]:
     """Retrieves of a few planted logs, of every age."""
 
-    def follow(facts: Facts, stage: str) -> Sequence[Ask]:
+    def follow(observations: Observations, stage: str) -> Sequence[ApiRequest]:
         if stage not in stages:
             return ()
-        return [requests.log(str(event["log_id"])) for event in _sample(facts)]
+        return [requests.log(str(event["log_id"])) for event in _sample(observations)]
 
     return follow
 
 
-def _sample(facts: Facts) -> list[Event]:
-    events = facts.events("comb", "late")
+def _sample(observations: Observations) -> list[Event]:
+    events = observations.events("comb", "late")
     return [*events[:: max(1, len(events) // 6)], *events[-1:]]
 
 
-def _logs_are_kept(facts: Facts) -> Finding:
+def _logs_are_kept(observations: Observations) -> Finding:
     """A log younger than 7 days is listed, and can be retrieved."""
-    tally = Tally(facts)
+    builder = FindingBuilder(observations)
     for stage in KEPT_AT:
-        if stage not in facts.stages:
+        if stage not in observations.stages:
             continue
-        for world in ("comb", "late"):
-            user = facts.scene.user(world)
-            walk = tally.walk(stage, requests.logs(user))
+        for dataset in ("comb", "late"):
+            user = observations.context.user(dataset)
+            walk = builder.paged_result(stage, requests.logs(user))
             if walk is None:
                 continue
-            listed = {(text(row, "log_id") or "").lower() for row in walk.rows}
-            for event in of_user(facts, (world,), user):
-                if _judged_missing(facts, stage, event):
-                    tally.saw()
+            listed = {(as_str(row, "log_id") or "").lower() for row in walk.rows}
+            for event in of_user(observations, (dataset,), user):
+                if _judged_missing(observations, stage, event):
+                    builder.observed()
                     if str(event["log_id"]) not in listed:
-                        age = facts.age(stage, event)
+                        age = observations.age(stage, event)
                         where = f"log {event['log_id']}, {_days(age)} old"
-                        tally.differs(
+                        builder.mismatch(
                             where, "listed", "gone", events=[event], exchanges=walk.numbers
                         )
-    return tally.finding("every log younger than 7 days is listed")
+    return builder.finding("every log younger than 7 days is listed")
 
 
-def _judged_missing(facts: Facts, stage: str, event: Event) -> bool:
+def _judged_missing(observations: Observations, stage: str, event: Event) -> bool:
     """Whether a log's absence speaks of retention: young enough, and not just lost on arrival."""
-    age = facts.age(stage, event)
+    age = observations.age(stage, event)
     if age > LOG_LIFE - MARGIN:
         return False
     return age > timedelta(days=6) or stage != NOW
@@ -82,153 +82,157 @@ def _days(age: timedelta) -> str:
     return f"{age / timedelta(days=1):.2f} days"
 
 
-def _bound(facts: Facts) -> timedelta:
+def _bound(observations: Observations) -> timedelta:
     """Age at which a log must be gone: declared, else 9 days, which is clearly above 7."""
-    if facts.declared("retention-lag-h"):
-        calendar = timedelta(days=1) if facts.reading("retention") == "calendar" else timedelta()
-        return LOG_LIFE + calendar + timedelta(hours=float(facts.reading("retention-lag-h")))
+    if observations.declared("retention-lag-h"):
+        calendar = (
+            timedelta(days=1) if observations.reading("retention") == "calendar" else timedelta()
+        )
+        return LOG_LIFE + calendar + timedelta(hours=float(observations.reading("retention-lag-h")))
     return timedelta(days=9)
 
 
-def _logs_go(facts: Facts) -> Finding:
+def _logs_go(observations: Observations) -> Finding:
     """A log clearly older than 7 days is neither listed nor retrieved."""
-    tally = Tally(facts)
+    builder = FindingBuilder(observations)
     for stage in GONE_AT:
-        if stage not in facts.stages:
+        if stage not in observations.stages:
             continue
-        for user in (facts.scene.user("comb"), facts.scene.user("late")):
-            walk = tally.walk(stage, requests.logs(user))
+        for user in (observations.context.user("comb"), observations.context.user("late")):
+            walk = builder.paged_result(stage, requests.logs(user))
             if walk is not None:
-                _none_listed(tally, stage, user, walk.rows, walk.numbers)
-        for event in _sample(facts):
-            exchange = tally.exchange(stage, requests.log(str(event["log_id"])))
-            if exchange is not None and facts.age(stage, event) > _bound(facts):
-                tally.saw()
+                _none_listed(builder, stage, user, walk.rows, walk.numbers)
+        for event in _sample(observations):
+            exchange = builder.exchange(stage, requests.log(str(event["log_id"])))
+            if exchange is not None and observations.age(stage, event) > _bound(observations):
+                builder.observed()
                 if exchange.status == 200:
                     where = f"retrieve of log {event['log_id']}"
-                    old = f"served at {_days(facts.age(stage, event))}"
-                    tally.differs(where, "gone", old, events=[event], exchanges=[exchange.n])
-    return tally.finding("logs clearly older than 7 days are neither listed nor retrieved")
+                    old = f"served at {_days(observations.age(stage, event))}"
+                    builder.mismatch(where, "gone", old, events=[event], exchanges=[exchange.n])
+    return builder.finding("logs clearly older than 7 days are neither listed nor retrieved")
 
 
 def _none_listed(
-    tally: Tally, stage: str, user: str, rows: tuple[Row, ...], numbers: tuple[int, ...]
+    builder: FindingBuilder, stage: str, user: str, rows: tuple[Row, ...], numbers: tuple[int, ...]
 ) -> None:
-    facts = tally.facts
-    planted = of_user(facts, ("comb", "late"), user)
-    tally.saw(sum(facts.age(stage, event) > _bound(facts) for event in planted))
+    observations = builder.observations
+    injected = of_user(observations, ("comb", "late"), user)
+    builder.observed(
+        sum(observations.age(stage, event) > _bound(observations) for event in injected)
+    )
     for row in rows:
-        at = moment(row.get("log_request_datetime"))
-        if at is not None and facts.now(stage) - at > _bound(facts):
-            where = f"log {text(row, 'log_id')} of {user}"
-            old = f"listed at {_days(facts.now(stage) - at)}"
-            tally.differs(where, "gone", old, exchanges=numbers)
+        at = parse_time(row.get("log_request_datetime"))
+        if at is not None and observations.now(stage) - at > _bound(observations):
+            where = f"log {as_str(row, 'log_id')} of {user}"
+            old = f"listed at {_days(observations.now(stage) - at)}"
+            builder.mismatch(where, "gone", old, exchanges=numbers)
 
 
-def _survive_the_purge(facts: Facts) -> Finding:
+def _survive_the_purge(observations: Observations) -> Finding:
     """Summaries after the logs are gone are what they were before."""
-    tally = Tally(facts)
-    user = facts.scene.user("comb")
-    before = tally.walk(NOW, requests.summaries(user))
-    after = tally.walk("past-7", requests.summaries(user))
+    builder = FindingBuilder(observations)
+    user = observations.context.user("comb")
+    before = builder.paged_result(NOW, requests.summaries(user))
+    after = builder.paged_result("past-7", requests.summaries(user))
     if before is not None and after is not None:
         want, have = cells_of_summaries(before.rows), cells_of_summaries(after.rows)
         for cell in sorted({*want, *have}):
-            tally.holds(
+            builder.expect_equal(
                 f"{user} · {cell} after the logs are gone",
                 show(want.get(cell, NOTHING)),
                 show(have.get(cell, NOTHING)),
                 *after.numbers,
             )
-    return tally.finding("summaries are untouched when their logs go")
+    return builder.finding("summaries are untouched when their logs go")
 
 
-def _hosts_are_kept(facts: Facts) -> Finding:
+def _hosts_are_kept(observations: Observations) -> Finding:
     """For 90 days from the start of its day a summary keeps its hostname and its counts."""
-    tally = Tally(facts)
-    user = facts.scene.user("comb")
-    before = tally.walk(NOW, requests.summaries(user))
-    after = tally.walk("near-90", requests.summaries(user))
+    builder = FindingBuilder(observations)
+    user = observations.context.user("comb")
+    before = builder.paged_result(NOW, requests.summaries(user))
+    after = builder.paged_result("near-90", requests.summaries(user))
     if before is not None and after is not None:
-        last = (facts.now("near-90") - LIFE_OF_HOSTS).strftime("%Y-%m-%d")
+        last = (observations.now("near-90") - LIFE_OF_HOSTS).strftime("%Y-%m-%d")
         want, have = cells_of_summaries(before.rows), cells_of_summaries(after.rows)
         for cell, counts in sorted(want.items()):
             if cell.day > last:
-                tally.holds(
+                builder.expect_equal(
                     f"{user} · {cell} before it is 90 days old",
                     show(counts),
                     show(have.get(cell, NOTHING)),
                     *after.numbers,
                 )
-    return tally.finding("summaries younger than 90 days keep hostname and counts")
+    return builder.finding("summaries younger than 90 days keep hostname and counts")
 
 
-def _day_that_old(facts: Facts, stage: str, age: timedelta) -> str:
+def _day_that_old(observations: Observations, stage: str, age: timedelta) -> str:
     """The last day whose end is at least `age` old at a stage."""
-    return (facts.now(stage) - age - timedelta(days=1)).strftime("%Y-%m-%d")
+    return (observations.now(stage) - age - timedelta(days=1)).strftime("%Y-%m-%d")
 
 
-def _old_days(facts: Facts, stage: str) -> str:
+def _old_days(observations: Observations, stage: str) -> str:
     lag = timedelta(hours=72)
-    if facts.declared("consolidation-lag-h"):
-        lag = timedelta(hours=float(facts.reading("consolidation-lag-h")))
-    return _day_that_old(facts, stage, LIFE_OF_HOSTS + lag)
+    if observations.declared("consolidation-lag-h"):
+        lag = timedelta(hours=float(observations.reading("consolidation-lag-h")))
+    return _day_that_old(observations, stage, LIFE_OF_HOSTS + lag)
 
 
-def _hosts_are_gone(facts: Facts) -> Finding:
+def _hosts_are_gone(observations: Observations) -> Finding:
     """No summary clearly older than 90 days shows a hostname, nor is found by one."""
-    tally = Tally(facts)
-    scene = facts.scene
-    user = scene.user("comb")
+    builder = FindingBuilder(observations)
+    context = observations.context
+    user = context.user("comb")
     for stage in OLD_AT:
-        if stage not in facts.stages:
+        if stage not in observations.stages:
             continue
-        last = _old_days(facts, stage)
-        walk = tally.walk(stage, requests.summaries(user))
+        last = _old_days(observations, stage)
+        walk = builder.paged_result(stage, requests.summaries(user))
         for row in walk.rows if walk else ():
             day = day_of(row.get("log_summary_period"))
             if day is not None and day <= last and walk is not None:
-                name = text(row, "log_summary_hostname") or ""
+                name = as_str(row, "log_summary_hostname") or ""
                 where = f"{user} · summary of {day} at stage {stage} · hostname"
-                tally.holds(where, "none", name or "none", *walk.numbers)
-        found = tally.walk(stage, _by_host(scene))
+                builder.expect_equal(where, "none", name or "none", *walk.numbers)
+        found = builder.paged_result(stage, _by_host(context))
         for row in found.rows if found else ():
             day = day_of(row.get("log_summary_period"))
             if day is not None and day <= last and found is not None:
                 where = f"{user} · search by hostname at stage {stage} · {day}"
-                tally.holds(where, "no row", "a row", *found.numbers)
-    return tally.finding("no old summary shows a hostname or is found by one")
+                builder.expect_equal(where, "no row", "a row", *found.numbers)
+    return builder.finding("no old summary shows a hostname or is found by one")
 
 
-def _by_host(scene: Scene) -> Ask:
-    host = scene.host("comb", 1)
-    return requests.summaries(scene.user("comb"), log_summary_hostname=host)
+def _by_host(context: CheckContext) -> ApiRequest:
+    host = context.host("comb", 1)
+    return requests.summaries(context.user("comb"), log_summary_hostname=host)
 
 
-def _old_asks(scene: Scene, stage: str) -> Sequence[Ask]:
-    return [_by_host(scene)] if stage in OLD_AT else []
+def _old_asks(context: CheckContext, stage: str) -> Sequence[ApiRequest]:
+    return [_by_host(context)] if stage in OLD_AT else []
 
 
 def _per_network_and_day(rows: Sequence[Row], counter: str) -> dict[str, int]:
     """A counter of summary rows by network and day; rows without it are left out."""
     totals: dict[str, int] = {}
     for row in rows:
-        amount = whole(row, f"log_summary_{counter}")
+        amount = as_int(row, f"log_summary_{counter}")
         if amount is not None:
-            key = f"{text(row, 'log_summary_network')} · {day_of(row.get('log_summary_period'))}"
+            key = f"{as_str(row, 'log_summary_network')} · {day_of(row.get('log_summary_period'))}"
             totals[key] = totals.get(key, 0) + amount
     return totals
 
 
-def _counts_are_kept(facts: Facts) -> Finding:
+def _counts_are_kept(observations: Observations) -> Finding:
     """Per network and day, every counter is what it was before the hostname went."""
-    tally = Tally(facts)
-    user = facts.scene.user("comb")
-    before = tally.walk(NOW, requests.summaries(user))
+    builder = FindingBuilder(observations)
+    user = observations.context.user("comb")
+    before = builder.paged_result(NOW, requests.summaries(user))
     for stage in ("near-90", *OLD_AT):
-        if stage not in facts.stages or before is None:
+        if stage not in observations.stages or before is None:
             continue
-        walk = tally.walk(stage, requests.summaries(user))
+        walk = builder.paged_result(stage, requests.summaries(user))
         if walk is None:
             continue
         for counter in COUNTERS:
@@ -236,33 +240,37 @@ def _counts_are_kept(facts: Facts) -> Finding:
             have = _per_network_and_day(walk.rows, counter)
             for key in sorted({*want, *have}):
                 where = f"{user} · {key} · {counter} at stage {stage}"
-                tally.holds(where, want.get(key, 0), have.get(key, 0), *walk.numbers)
-    return tally.finding("every counter of every network and day is what it was")
+                builder.expect_equal(where, want.get(key, 0), have.get(key, 0), *walk.numbers)
+    return builder.finding("every counter of every network and day is what it was")
 
 
-def _one_row_when_old(facts: Facts) -> Finding:
+def _one_row_when_old(observations: Observations) -> Finding:
     """Consolidated: one row for a network and day."""
-    tally = Tally(facts)
-    user = facts.scene.user("comb")
+    builder = FindingBuilder(observations)
+    user = observations.context.user("comb")
     for stage in OLD_AT:
-        walk = tally.walk(stage, requests.summaries(user)) if stage in facts.stages else None
+        walk = (
+            builder.paged_result(stage, requests.summaries(user))
+            if stage in observations.stages
+            else None
+        )
         if walk is None:
             continue
-        last = _old_days(facts, stage)
-        rows: dict[Cell, int] = {}
+        last = _old_days(observations, stage)
+        rows: dict[UsageCell, int] = {}
         for row in walk.rows:
             day = day_of(row.get("log_summary_period")) or "no day"
             if day <= last:
-                cell = Cell(text(row, "log_summary_network") or "", "", day)
+                cell = UsageCell(as_str(row, "log_summary_network") or "", "", day)
                 rows[cell] = rows.get(cell, 0) + 1
         for cell, number in sorted(rows.items()):
             where = f"{user} · {cell} at stage {stage} · rows"
-            tally.holds(where, 1, number, *walk.numbers)
-    return tally.finding("old summaries are one row per network and day")
+            builder.expect_equal(where, 1, number, *walk.numbers)
+    return builder.finding("old summaries are one row per network and day")
 
 
-def _eve(facts: Facts) -> Finding:
-    return summaries_equal_logs("eve", stage="morrow")(facts)
+def _eve(observations: Observations) -> Finding:
+    return summaries_equal_logs("midnight", stage="after-midnight")(observations)
 
 
 CHECKS: Final = (
@@ -271,8 +279,8 @@ CHECKS: Final = (
         law="RETAIN-MIN",
         title="A log is listed for 7 days.",
         judge=_logs_are_kept,
-        asks=logs_of("comb", "late", stages=KEPT_AT),
-        worlds=("comb",),
+        requests=logs_of("comb", "late", stages=KEPT_AT),
+        datasets=("comb",),
         needed=1,
         impact=Impact.COSMETIC,
         rests_on=(*_RESTS, "FRESH"),
@@ -288,10 +296,10 @@ CHECKS: Final = (
         law="RETAIN-MAX",
         title="A log clearly older than 7 days is gone, from search and from retrieve alike.",
         judge=_logs_go,
-        asks=logs_of("comb", "late", stages=GONE_AT),
-        follow=_follow_logs(GONE_AT),
+        requests=logs_of("comb", "late", stages=GONE_AT),
+        follow_ups=_follow_logs(GONE_AT),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
@@ -307,9 +315,12 @@ CHECKS: Final = (
         law="SUM=LOG",
         title="The last events before midnight are summed though nothing follows them.",
         judge=_eve,
-        asks=all_of(logs_of("eve", stages=("morrow",)), summaries_of("eve", stages=("morrow",))),
+        requests=all_of(
+            logs_of("midnight", stages=("after-midnight",)),
+            summaries_of("midnight", stages=("after-midnight",)),
+        ),
         level=3,
-        worlds=("eve",),
+        datasets=("midnight",),
         needed=1,
         impact=Impact.UNDER_CHARGE,
         rests_on=("AUTH", "DAY"),
@@ -321,9 +332,9 @@ CHECKS: Final = (
         law="SUM=LOG",
         title="Summaries stay what they are when their logs go.",
         judge=_survive_the_purge,
-        asks=summaries_of("comb", stages=(NOW, "past-7")),
+        requests=summaries_of("comb", stages=(NOW, "past-7")),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=4,
         impact=Impact.UNDER_CHARGE,
         rests_on=_RESTS,
@@ -335,9 +346,9 @@ CHECKS: Final = (
         law="CONSOL",
         title="For 90 days a summary keeps its hostname.",
         judge=_hosts_are_kept,
-        asks=summaries_of("comb", stages=(NOW, "near-90")),
+        requests=summaries_of("comb", stages=(NOW, "near-90")),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=1,
         rests_on=_RESTS,
         clauses=(
@@ -351,9 +362,9 @@ CHECKS: Final = (
         law="CONSOL",
         title="A summary clearly older than 90 days shows no hostname and is not found by one.",
         judge=_hosts_are_gone,
-        asks=all_of(summaries_of("comb", stages=OLD_AT), _old_asks),
+        requests=all_of(summaries_of("comb", stages=OLD_AT), _old_asks),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=4,
         impact=Impact.PRIVACY,
         rests_on=_RESTS,
@@ -368,9 +379,9 @@ CHECKS: Final = (
         law="CONSOL",
         title="After 90 days every counter per network and day is what it was, however often run.",
         judge=_counts_are_kept,
-        asks=summaries_of("comb", stages=(NOW, "near-90", *OLD_AT)),
+        requests=summaries_of("comb", stages=(NOW, "near-90", *OLD_AT)),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=8,
         impact=Impact.UNDER_CHARGE,
         rests_on=_RESTS,
@@ -388,9 +399,9 @@ CHECKS: Final = (
         law="CONSOL",
         title="After 90 days a proxy user, network and day has one summary.",
         judge=_one_row_when_old,
-        asks=summaries_of("comb", stages=OLD_AT),
+        requests=summaries_of("comb", stages=OLD_AT),
         level=3,
-        worlds=("comb",),
+        datasets=("comb",),
         needed=4,
         rests_on=_RESTS,
         clauses=("CON-2",),

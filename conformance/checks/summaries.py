@@ -9,7 +9,7 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.checks.shared import (
     NOW,
     all_of,
@@ -22,15 +22,15 @@ from trueup.conformance.checks.shared import (
 from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import (
     NOTHING,
-    Cell,
+    UsageCell,
     by_day,
     cells_of_events,
     cells_of_logs,
     cells_of_summaries,
     culprits,
 )
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.rows import Row, day_of, same_hostname, text, whole
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.rows import Row, as_int, as_str, day_of, same_hostname
 from trueup.reports.results import Counts, Impact
 
 __all__ = ["CHECKS", "show", "summaries_equal_logs"]
@@ -57,7 +57,7 @@ def show(counts: Counts) -> str:
     return f"{counts.requests} request{plural}, {counts.bytes} bytes"
 
 
-def _of_cell(events: tuple[Event, ...], cell: Cell) -> list[Event]:
+def _of_cell(events: tuple[Event, ...], cell: UsageCell) -> list[Event]:
     return [
         event
         for event in events
@@ -67,46 +67,46 @@ def _of_cell(events: tuple[Event, ...], cell: Cell) -> list[Event]:
     ]
 
 
-def summaries_equal_logs(*worlds: str, stage: str = NOW) -> Callable[[Facts], Finding]:
+def summaries_equal_logs(*datasets: str, stage: str = NOW) -> Callable[[Observations], Finding]:
     """A judge: per network, hostname and day, summaries hold what the logs add up to.
 
     Days that may have lost logs to retention already are left out.
     """
 
-    def judge(facts: Facts) -> Finding:
-        tally = Tally(facts)
-        oldest = (facts.now(stage) - timedelta(days=6)).strftime("%Y-%m-%d")
-        for user in users_of(facts.scene, *worlds):
-            logs = tally.walk(stage, requests.logs(user))
-            summaries = tally.walk(stage, requests.summaries(user))
+    def judge(observations: Observations) -> Finding:
+        builder = FindingBuilder(observations)
+        oldest = (observations.now(stage) - timedelta(days=6)).strftime("%Y-%m-%d")
+        for user in users_of(observations.context, *datasets):
+            logs = builder.paged_result(stage, requests.logs(user))
+            summaries = builder.paged_result(stage, requests.summaries(user))
             if logs is None or summaries is None:
                 continue
-            _compare(tally, user, worlds, oldest, logs.rows, summaries.rows, summaries.numbers)
-        return tally.finding("requests and bytes of every cell are those of its logs")
+            _compare(builder, user, datasets, oldest, logs.rows, summaries.rows, summaries.numbers)
+        return builder.finding("requests and bytes of every cell are those of its logs")
 
     return judge
 
 
 def _compare(
-    tally: Tally,
+    builder: FindingBuilder,
     user: str,
-    worlds: tuple[str, ...],
+    datasets: tuple[str, ...],
     oldest: str,
     logs: tuple[Row, ...],
     summaries: tuple[Row, ...],
     numbers: tuple[int, ...],
 ) -> None:
-    counts = counted(tally.facts)
+    counts = counted(builder.observations)
     expected = cells_of_logs(row for row in logs if counts(row))
     seen = cells_of_summaries(summaries)
-    events = of_user(tally.facts, worlds, user)
+    events = of_user(builder.observations, datasets, user)
     for cell in sorted({*cells_of_logs(logs), *seen}):
         if cell.day <= oldest:
             continue
-        tally.saw()
+        builder.observed()
         want, have = expected.get(cell, NOTHING), seen.get(cell, NOTHING)
         if want != have:
-            tally.differs(
+            builder.mismatch(
                 f"{user} · {cell}",
                 show(want),
                 show(have),
@@ -115,119 +115,127 @@ def _compare(
             )
 
 
-def _declared_hostnames(facts: Facts) -> Finding:
+def _declared_hostnames(observations: Observations) -> Finding:
     """Hostnames are folded as the target reads them, kept where it keeps them, in both views."""
-    tally = Tally(facts)
-    user = facts.scene.user("hosts")
-    folded = facts.reading("hostname-case") == "folded"
-    stripped = facts.reading("hostname-dot") == "stripped"
+    builder = FindingBuilder(observations)
+    user = observations.context.user("hosts")
+    folded = observations.reading("hostname-case") == "folded"
+    stripped = observations.reading("hostname-dot") == "stripped"
 
     def as_read(name: str) -> str:
         name = name.lower() if folded else name
         return name.removesuffix(".") if stripped else name
 
-    planted = {as_read(str(event["log_hostname"])) for event in of_user(facts, ("hosts",), user)}
+    injected = {
+        as_read(str(event["log_hostname"])) for event in of_user(observations, ("hosts",), user)
+    }
     for ask, key in (
         (requests.logs(user), "log_hostname"),
         (requests.summaries(user), "log_summary_hostname"),
     ):
-        walk = tally.walk(NOW, ask)
+        walk = builder.paged_result(NOW, ask)
         for row in () if walk is None else walk.rows:
-            name = text(row, key) or ""
-            meant = sorted(one for one in planted if same_hostname(one, name))
+            name = as_str(row, key) or ""
+            meant = sorted(one for one in injected if same_hostname(one, name))
             if walk is not None and meant:
                 right = name if name in meant else meant[0]
-                tally.holds(f"{user} · {key}", right, name, *walk.numbers)
-    return tally.finding("hostnames are identified as the reading says, in logs and summaries")
+                builder.expect_equal(f"{user} · {key}", right, name, *walk.numbers)
+    return builder.finding("hostnames are identified as the reading says, in logs and summaries")
 
 
-def _one_row_per_key(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    for user in users_of(facts.scene, *SUMMED):
-        walk = tally.walk(NOW, requests.summaries(user))
+def _one_row_per_key(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    for user in users_of(observations.context, *SUMMED):
+        walk = builder.paged_result(NOW, requests.summaries(user))
         if walk is None:
             continue
         keys = Counter(
-            Cell(
-                text(row, "log_summary_network") or "",
-                text(row, "log_summary_hostname") or "",
+            UsageCell(
+                as_str(row, "log_summary_network") or "",
+                as_str(row, "log_summary_hostname") or "",
                 day_of(row.get("log_summary_period")) or "no day",
             )
             for row in walk.rows
         )
         for cell, rows in keys.items():
-            tally.holds(f"{user} · {cell}", "1 row", f"{rows} row{'s'[: rows > 1]}", *walk.numbers)
+            builder.expect_equal(
+                f"{user} · {cell}", "1 row", f"{rows} row{'s'[: rows > 1]}", *walk.numbers
+            )
         for row in walk.rows:
-            tally.holds(f"{user} · proxy_user_id", user, text(row, "proxy_user_id"), *walk.numbers)
-    return tally.finding("no key has two summary rows")
+            builder.expect_equal(
+                f"{user} · proxy_user_id", user, as_str(row, "proxy_user_id"), *walk.numbers
+            )
+    return builder.finding("no key has two summary rows")
 
 
-def _day_of_the_request(facts: Facts) -> Finding:
+def _day_of_the_request(observations: Observations) -> Finding:
     """An event is in its own day: no day has too much while another has too little.
 
     Losses and doubles move nothing between days; they are the affair of other laws.
     """
-    tally = Tally(facts)
-    user = facts.scene.user("comb")
-    walk = tally.walk(NOW, requests.summaries(user))
+    builder = FindingBuilder(observations)
+    user = observations.context.user("comb")
+    walk = builder.paged_result(NOW, requests.summaries(user))
     if walk is not None:
-        events = of_user(facts, ("comb",), user)
+        events = of_user(observations, ("comb",), user)
         want = by_day(cells_of_events(events))
         have = by_day(cells_of_summaries(walk.rows))
         over = [d for d in have if have[d].requests > want.get(d, NOTHING).requests]
         under = [d for d in want if want[d].requests > have.get(d, NOTHING).requests]
-        tally.saw(len(want))
+        builder.observed(len(want))
         if over and under:
             for day in sorted({*over, *under}):
-                tally.differs(
+                builder.mismatch(
                     f"{user} · {day}",
                     show(want.get(day, NOTHING)),
                     show(have.get(day, NOTHING)),
                     events=[e for e in events if day_of(e["log_request_datetime"]) == day],
                     exchanges=walk.numbers,
                 )
-    return tally.finding("events of every hour are counted in the UTC day of their request")
+    return builder.finding("events of every hour are counted in the UTC day of their request")
 
 
-def _success_and_error(facts: Facts) -> Finding:
-    tally = Tally(facts)
-    for user in users_of(facts.scene, "comb", "status", "zero"):
-        walk = tally.walk(NOW, requests.summaries(user))
+def _success_and_error(observations: Observations) -> Finding:
+    builder = FindingBuilder(observations)
+    for user in users_of(observations.context, "comb", "status", "zero"):
+        walk = builder.paged_result(NOW, requests.summaries(user))
         for row in () if walk is None else walk.rows:
-            good, bad = whole(row, "log_summary_successful"), whole(row, "log_summary_error")
+            good, bad = as_int(row, "log_summary_successful"), as_int(row, "log_summary_error")
             if good is not None and bad is not None and walk is not None:
-                name = text(row, "log_summary_hostname")
+                name = as_str(row, "log_summary_hostname")
                 where = f"{user} · {name} · successful + error"
-                tally.holds(where, whole(row, "log_summary_requests"), good + bad, *walk.numbers)
-                tally.holds(f"{where} · none is negative", False, min(good, bad) < 0)
-    return tally.finding("successes and errors add up to the requests")
+                builder.expect_equal(
+                    where, as_int(row, "log_summary_requests"), good + bad, *walk.numbers
+                )
+                builder.expect_equal(f"{where} · none is negative", False, min(good, bad) < 0)
+    return builder.finding("successes and errors add up to the requests")
 
 
-def _charged(facts: Facts) -> Finding:
+def _charged(observations: Observations) -> Finding:
     """Where charged counters are given: the metered part, and nothing for datacenter and isp."""
-    tally = Tally(facts)
-    for user in users_of(facts.scene, "comb", "status", "networks"):
-        walk = tally.walk(NOW, requests.summaries(user))
+    builder = FindingBuilder(observations)
+    for user in users_of(observations.context, "comb", "status", "networks"):
+        walk = builder.paged_result(NOW, requests.summaries(user))
         for row in () if walk is None else walk.rows:
-            network = text(row, "log_summary_network")
+            network = as_str(row, "log_summary_network")
             metered = network in requests.POOLS
             for counter in ("requests", "bytes"):
-                charged = whole(row, f"log_summary_charged_{counter}")
+                charged = as_int(row, f"log_summary_charged_{counter}")
                 if charged is None or walk is None:
                     continue
-                all_of_it = whole(row, f"log_summary_{counter}") or 0
+                all_of_it = as_int(row, f"log_summary_{counter}") or 0
                 where = f"{user} · {network} · charged {counter}"
                 if not metered:
-                    tally.holds(where, 0, charged, *walk.numbers)
+                    builder.expect_equal(where, 0, charged, *walk.numbers)
                 else:
-                    tally.holds(where, all_of_it, charged, *walk.numbers)
-    return tally.finding("charged counters hold the metered traffic and nothing else")
+                    builder.expect_equal(where, all_of_it, charged, *walk.numbers)
+    return builder.finding("charged counters hold the metered traffic and nothing else")
 
 
 def _check(
     name: str,
     title: str,
-    *worlds: str,
+    *datasets: str,
     clauses: tuple[str, ...],
     needed: int,
     impact: Impact,
@@ -237,9 +245,9 @@ def _check(
         name=name,
         law="SUM=LOG",
         title=title,
-        judge=summaries_equal_logs(*worlds),
-        asks=all_of(logs_of(*worlds), summaries_of(*worlds)),
-        worlds=worlds,
+        judge=summaries_equal_logs(*datasets),
+        requests=all_of(logs_of(*datasets), summaries_of(*datasets)),
+        datasets=datasets,
         needed=needed,
         impact=impact,
         rests_on=_RESTS,
@@ -329,8 +337,8 @@ CHECKS: Final = (
         law="SUM=LOG",
         title="Letter case and a trailing dot of hostnames are treated as the target reads them.",
         judge=_declared_hostnames,
-        asks=all_of(logs_of("hosts"), summaries_of("hosts")),
-        worlds=("hosts",),
+        requests=all_of(logs_of("hosts"), summaries_of("hosts")),
+        datasets=("hosts",),
         needed=1,
         rests_on=_RESTS,
         clauses=("SUM-9",),
@@ -340,8 +348,8 @@ CHECKS: Final = (
         law="KEY",
         title="A proxy user, network, hostname and day has one summary.",
         judge=_one_row_per_key,
-        asks=summaries_of(*SUMMED),
-        worlds=SUMMED,
+        requests=summaries_of(*SUMMED),
+        datasets=SUMMED,
         needed=12,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH", "PAGE"),
@@ -352,8 +360,8 @@ CHECKS: Final = (
         law="DAY",
         title="An event is counted in the UTC day of its request, whenever it arrives.",
         judge=_day_of_the_request,
-        asks=summaries_of("comb"),
-        worlds=("comb",),
+        requests=summaries_of("comb"),
+        datasets=("comb",),
         needed=2,
         impact=Impact.OVER_CHARGE,
         rests_on=("AUTH", "PAGE", "FRESH"),
@@ -365,8 +373,8 @@ CHECKS: Final = (
         law="OK+ERR",
         title="Where success and error counts are given, they add up to the requests.",
         judge=_success_and_error,
-        asks=summaries_of("comb", "status", "zero"),
-        worlds=("comb", "status", "zero"),
+        requests=summaries_of("comb", "status", "zero"),
+        datasets=("comb", "status", "zero"),
         needed=4,
         claim="success-counts",
         rests_on=("AUTH",),
@@ -380,8 +388,8 @@ CHECKS: Final = (
         law="CHARGED",
         title="Charged counters hold the metered traffic and nothing of datacenter and isp.",
         judge=_charged,
-        asks=summaries_of("comb", "status", "networks"),
-        worlds=("comb", "status", "networks"),
+        requests=summaries_of("comb", "status", "networks"),
+        datasets=("comb", "status", "networks"),
         needed=4,
         claim="charged",
         impact=Impact.OVER_CHARGE,

@@ -8,10 +8,10 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["OurClock", "WallClock", "fresh_prefix"]
+__all__ = ["Clock", "WallClock", "fresh_prefix"]
 
 
-class OurClock(Protocol):
+class Clock(Protocol):
     """Our own time; tests put another one here."""
 
     def now(self) -> datetime:

@@ -17,14 +17,14 @@ from typing import IO, Final
 import aiohttp
 import msgspec
 
-from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
 from trueup.conformance.target.placeholders import fill, fill_text
 from trueup.reports.journal.records import Hook
 from trueup.reports.results import Json
 
-__all__ = ["Levers"]
+__all__ = ["TargetControl"]
 
 ANSWER_KEPT: Final = 4096
 """Characters of a hook's answer that are kept where it is not JSON."""
@@ -33,15 +33,15 @@ _MOST_PRINTED: Final = 1 << 20
 """Bytes of what a program prints that are read."""
 
 
-class Levers:
+class TargetControl:
     """Pulls the hooks of one target and records each pull."""
 
-    def __init__(self, target: Target, recorder: Recorder, clock: OurClock) -> None:
+    def __init__(self, target: Target, recorder: Recorder, clock: Clock) -> None:
         self._target = target
         self._recorder = recorder
         self._clock = clock
 
-    async def pull(
+    async def call(
         self,
         name: str,
         values: Mapping[str, Json],

@@ -17,11 +17,11 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import whole
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int
 from trueup.conformance.target.model import Target, Tenant
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -44,7 +44,7 @@ _NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 class ReadClient:
     """Asks a target over HTTP. Use as an async context manager."""
 
-    def __init__(self, target: Target, recorder: Recorder, clock: OurClock) -> None:
+    def __init__(self, target: Target, recorder: Recorder, clock: Clock) -> None:
         self._target = target
         self._recorder = recorder
         self._clock = clock
@@ -77,9 +77,9 @@ class ReadClient:
         """Whether 429 did not pass, so that waiting for anything is in vain."""
         return self._stuck
 
-    async def ask(self, ask: Ask, *, stage: str, attempt: int = 1) -> None:
+    async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> None:
         """Ask, and record every exchange that it took."""
-        if not ask.walk:
+        if not ask.paged:
             await self._exchange(ask, ask.query, stage, attempt)
             return
         rows = 0
@@ -92,14 +92,14 @@ class ReadClient:
             if exchange.status != 200 or not isinstance(data, list) or data == before:
                 return
             rows += len(data)
-            total = whole(body, "total_count")
-            short = len(data) < (whole(body, "per_page") or ask.per_page)
+            total = as_int(body, "total_count")
+            short = len(data) < (as_int(body, "per_page") or ask.per_page)
             if not data or (short and (total is None or total < 0 or rows >= total)):
                 return
             before = data
 
     async def _exchange(
-        self, ask: Ask, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+        self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
         tries = 1 if self._stuck else RETRIES_429
         async with self._places:
@@ -117,7 +117,7 @@ class ReadClient:
             self._stuck = True
             return exchange
 
-    async def burst(self, asks: Sequence[Ask], *, stage: str) -> None:
+    async def burst(self, asks: Sequence[ApiRequest], *, stage: str) -> None:
         """Ask many questions at the same moment, whatever the pace; for the law on rates."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._once(ask, ask.query, stage, 1)) for ask in asks]
@@ -126,7 +126,7 @@ class ReadClient:
             self._recorder.write(task.result())
 
     async def _once(
-        self, ask: Ask, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+        self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
         assert self._session is not None, "used as a context manager"
         url = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
@@ -205,7 +205,7 @@ def _why(cause: BaseException, timeout_s: float) -> str:
     return f"{type(cause).__name__}: {cause}"[:300]
 
 
-def _keys(target: Target, ask: Ask) -> Mapping[str, str]:
+def _keys(target: Target, ask: ApiRequest) -> Mapping[str, str]:
     own = target.tenants.get(ask.tenant)
     other = next((t for letter, t in target.tenants.items() if letter != ask.tenant), None)
     match ask.keys:

@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from trueup.conformance.client.clock import OurClock, WallClock
+from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
-from trueup.conformance.client.session import first_question
+from trueup.conformance.client.session import first_request
 from trueup.conformance.errors import TargetUnreachable
 from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.journal.records import Exchange
 
-__all__ = ["STAGE", "approach"]
+__all__ = ["STAGE", "preflight"]
 
 STAGE: Final = "traffic approach"
 """Stage of the exchanges that this leaves in the journal: no fact of a check."""
@@ -34,7 +34,7 @@ _ANSWERS_S: Final = 15.0
 """Longest wait for all answers, those that ask for patience included."""
 
 
-async def approach(target: Target, recorder: Recorder, clock: OurClock | None = None) -> None:
+async def preflight(target: Target, recorder: Recorder, clock: Clock | None = None) -> None:
     """See that the API answers each tenant, and that the way in can be connected to.
 
     Raises TargetUnreachable, WrongKeys or NotAnApi.
@@ -47,7 +47,7 @@ async def approach(target: Target, recorder: Recorder, clock: OurClock | None = 
         try:
             async with asyncio.timeout(_ANSWERS_S):
                 for tenant in target.tenants:
-                    await first_question(target, recorder, client, tenant, stage=STAGE)
+                    await first_request(target, recorder, client, tenant, stage=STAGE)
         except TimeoutError as error:
             raise TargetUnreachable(
                 f"{target.base_url}: no usable answer within {_ANSWERS_S:g} s; the last one was: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.clock import Clock
 from trueup.conformance.errors import BudgetExhausted
 
 __all__ = ["Pacer"]
@@ -20,7 +20,7 @@ class Pacer:
     were made.
     """
 
-    def __init__(self, clock: OurClock, *, requests_per_s: float | None, requests: int) -> None:
+    def __init__(self, clock: Clock, *, requests_per_s: float | None, requests: int) -> None:
         self._clock = clock
         self._rate = requests_per_s
         self._limit = requests

@@ -10,27 +10,27 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.client.clock import OurClock
-from trueup.conformance.client.control import Levers
+from trueup.conformance.client.clock import Clock
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
-from trueup.conformance.observed.observations import Facts, part_of
+from trueup.conformance.observed.observations import Observations, part_of
 from trueup.conformance.observed.responses import data_of, latest_time
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import time_text, whole
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int, format_time
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Json, Reading
 
-__all__ = ["Meeting", "first_question"]
+__all__ = ["Session", "first_request"]
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the present that we know of."""
-LEVERS: Final = ("ingest", "clock", "maintenance", "money", "restart")
+HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
-class Meeting:
+class Session:
     """Opens a run: asks the first questions and records the plan."""
 
     def __init__(
@@ -39,13 +39,13 @@ class Meeting:
         target: Target,
         recorder: Recorder,
         client: ReadClient,
-        levers: Levers,
-        clock: OurClock,
+        hooks: TargetControl,
+        clock: Clock,
     ) -> None:
         self._target = target
         self._recorder = recorder
         self._client = client
-        self._levers = levers
+        self._control = hooks
         self._clock = clock
 
     async def open(self, prefix: str, level: int) -> None:
@@ -56,8 +56,8 @@ class Meeting:
             )
         customers: dict[str, int] = {}
         for letter, tenant in self._target.tenants.items():
-            exchange = await self._meet(letter)
-            told = whole(data_of(exchange), "customer_id")
+            exchange = await self._authenticate(letter)
+            told = as_int(data_of(exchange), "customer_id")
             number = tenant.customer_id if tenant.customer_id is not None else told
             if number is not None:
                 customers[letter] = number
@@ -66,11 +66,11 @@ class Meeting:
         self._recorder.write(
             JudgePlan(
                 prefix=prefix,
-                now=time_text(now),
+                now=format_time(now),
                 level=level,
                 customers=customers,
                 claims=tuple(sorted(self._target.claims)),
-                levers=tuple(n for n in LEVERS if getattr(self._target, n) is not None),
+                hooks=tuple(n for n in HOOKS if getattr(self._target, n) is not None),
                 graph={
                     "points": shape.points,
                     "time": shape.time,
@@ -80,12 +80,12 @@ class Meeting:
             )
         )
 
-    async def _meet(self, tenant: str) -> Exchange:
+    async def _authenticate(self, tenant: str) -> Exchange:
         """The first questions to a tenant; a letter where they cannot be the last."""
-        await first_question(self._target, self._recorder, self._client, tenant, stage="meet")
+        await first_request(self._target, self._recorder, self._client, tenant, stage="session")
         ask = requests.customer(tenant=tenant)
-        await self._client.ask(ask, stage="meet")
-        met = Facts(self._recorder.records).answer("meet", ask)
+        await self._client.ask(ask, stage="session")
+        met = Observations(self._recorder.records).answer("session", ask)
         assert met is not None, "it was just asked"
         return met
 
@@ -98,10 +98,10 @@ class Meeting:
         for _ in range(3):
             goal = max(goal, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
             values: dict[str, Json] = {
-                "now": time_text(goal),
+                "now": format_time(goal),
                 "advance_s": int(CLOCK_LEAD.total_seconds()),
             }
-            hook = await self._levers.pull("clock", values, stage="meet")
+            hook = await self._control.call("clock", values, stage="session")
             told = latest_time(hook.response)
             if hook.ok:
                 return told if told is not None and told > goal else goal
@@ -115,14 +115,14 @@ class Meeting:
         )
 
 
-async def first_question(
+async def first_request(
     target: Target, recorder: Recorder, client: ReadClient, tenant: str, *, stage: str
 ) -> None:
     """Ask the API for one summary row. Raises TargetTrouble, a letter, where that cannot be done:
     nobody answers, the keys are refused, or it is another API."""
-    ask = Ask(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
+    ask = ApiRequest(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
     await client.ask(ask, stage=stage)
-    first = Facts(recorder.records, part=part_of(stage)).answer(stage, ask)
+    first = Observations(recorder.records, part=part_of(stage)).answer(stage, ask)
     assert first is not None, "it was just asked"
     where = f"{target.base_url}{target.prefix}/{ask.path}"
     if first.status is None:

@@ -20,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from trueup.conformance.contract.schema_check import Fits, compile_schema
-from trueup.conformance.error_text import came, dotted, expected
+from trueup.conformance.error_text import describe_value, dotted, expected
 from trueup.conformance.errors import ConformanceError
 from trueup.reports.results import Json
 
@@ -84,7 +84,7 @@ def problems(endpoint: str, body: Json) -> list[str]:
 def _sentences(error: ValidationError) -> list[str]:
     place = dotted(error.absolute_path) or "the body"
     if error.validator != "required":
-        return [f"{place}: expected {expected(error)}, came {came(error.instance)}"]
+        return [f"{place}: expected {expected(error)}, came {describe_value(error.instance)}"]
     wanted: Any = error.validator_value
     instance: Any = error.instance
     missing = [name for name in wanted if name not in instance]

@@ -12,18 +12,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from trueup.conformance.model import Batch, Event, Scene, World
-from trueup.conformance.rows import time_text
+from trueup.conformance.model import CheckContext, Dataset, Event, EventBatch
+from trueup.conformance.rows import format_time
 from trueup.reports.results import Json
 
 __all__ = [
     "CONCURRENT_WRITERS",
+    "DATASETS",
     "ENGAGED",
     "EVE_LEAD_S",
     "LONG_ROWS",
     "NETWORKS",
     "TIED_ROWS",
-    "WORLDS",
     "day_start",
     "event",
     "hour_start",
@@ -50,19 +50,21 @@ def hour_start(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def event(scene: Scene, world: str, n: int, *, bytes: int, at: datetime, **more: Json) -> Event:
+def event(
+    context: CheckContext, dataset: str, n: int, *, bytes: int, at: datetime, **more: Json
+) -> Event:
     """The n-th event of a world; a plain successful one unless `more` says otherwise."""
     tenant = str(more.pop("tenant", "a"))
     made: Event = {
-        "log_id": str(uuid5(NAMESPACE_URL, f"{scene.prefix}/{world}/{n}")),
-        "customer_id": scene.customers[tenant],
-        "proxy_user_id": scene.user(world),
+        "log_id": str(uuid5(NAMESPACE_URL, f"{context.prefix}/{dataset}/{n}")),
+        "customer_id": context.customers[tenant],
+        "proxy_user_id": context.user(dataset),
         "log_network": "isp",
         "log_protocol": "http",
-        "log_hostname": scene.host(world),
+        "log_hostname": context.host(dataset),
         "log_client_ip_address": f"198.51.100.{n % 254 + 1}",
         "log_total_bytes": bytes,
-        "log_request_datetime": time_text(at),
+        "log_request_datetime": format_time(at),
         "log_authentication_type": 1,
         "country_id": "us",
         "city_alias": "cupertino",
@@ -72,78 +74,78 @@ def event(scene: Scene, world: str, n: int, *, bytes: int, at: datetime, **more:
     return made | more
 
 
-def _present(scene: Scene) -> datetime:
-    return scene.now - timedelta(seconds=ENGAGED)
+def _present(context: CheckContext) -> datetime:
+    return context.now - timedelta(seconds=ENGAGED)
 
 
-def _comb(scene: Scene) -> Sequence[Batch]:
+def _comb(context: CheckContext) -> Sequence[EventBatch]:
     """Every day back to the oldest: at midnight, at noon and in the last second; four networks."""
     times: list[tuple[int, datetime]] = []
-    for back in range(scene.oldest_day + 1):
-        first = day_start(scene.now) - timedelta(days=back)
+    for back in range(context.oldest_day + 1):
+        first = day_start(context.now) - timedelta(days=back)
         teeth = (first, first + timedelta(hours=12, minutes=34, seconds=56))
         last = (first + timedelta(seconds=86_399),)
-        times += [(k, at) for k, at in enumerate(teeth + last) if at <= _present(scene)]
-    if scene.late_days >= 7:
-        times.append((3, scene.now - timedelta(days=6, hours=23, minutes=30)))
+        times += [(k, at) for k, at in enumerate(teeth + last) if at <= _present(context)]
+    if context.late_days >= 7:
+        times.append((3, context.now - timedelta(days=6, hours=23, minutes=30)))
     events = [
         event(
-            scene,
+            context,
             "comb",
             n * len(NETWORKS) + lane,
             bytes=4**k * (1 if network in ("isp", "residential") else 5),
             at=at,
             log_network=network,
-            log_hostname=scene.host("comb", 1 if k != 1 else 2),
+            log_hostname=context.host("comb", 1 if k != 1 else 2),
         )
         for n, (k, at) in enumerate(times)
         for lane, network in enumerate(NETWORKS)
     ]
     middle = len(events) // 2
-    return (Batch(events=tuple(events[middle:])), Batch(events=tuple(events[:middle])))
+    return (EventBatch(events=tuple(events[middle:])), EventBatch(events=tuple(events[:middle])))
 
 
-def _batches(scene: Scene) -> Sequence[Batch]:
+def _batches(context: CheckContext) -> Sequence[EventBatch]:
     """Batches of 1, 2 and 9 events: the last of a batch is as good as the first."""
     made = [
-        event(scene, "batches", n, bytes=4**n, at=_present(scene) - timedelta(minutes=n))
+        event(context, "batches", n, bytes=4**n, at=_present(context) - timedelta(minutes=n))
         for n in range(12)
     ]
-    return tuple(Batch(events=tuple(part)) for part in (made[:1], made[1:3], made[3:]))
+    return tuple(EventBatch(events=tuple(part)) for part in (made[:1], made[1:3], made[3:]))
 
 
-def _twice(scene: Scene) -> Sequence[Batch]:
+def _twice(context: CheckContext) -> Sequence[EventBatch]:
     """One id twice in one batch, again in a later one, and twice at the same time."""
-    at = _present(scene)
+    at = _present(context)
     one, two, three = (
-        event(scene, "twice", n, bytes=4**n, at=at, log_network="residential") for n in range(3)
+        event(context, "twice", n, bytes=4**n, at=at, log_network="residential") for n in range(3)
     )
     return (
-        Batch(events=(one, two, one)),
-        Batch(events=(two, one)),
-        Batch(events=(three,), together="twice"),
-        Batch(events=(three,), together="twice"),
+        EventBatch(events=(one, two, one)),
+        EventBatch(events=(two, one)),
+        EventBatch(events=(three,), together="twice"),
+        EventBatch(events=(three,), together="twice"),
     )
 
 
-def _race(scene: Scene) -> Sequence[Batch]:
-    at = _present(scene)
+def _race(context: CheckContext) -> Sequence[EventBatch]:
+    at = _present(context)
     return tuple(
-        Batch(
-            events=(event(scene, "race", n, bytes=4**n, at=at, log_network="datacenter"),),
+        EventBatch(
+            events=(event(context, "race", n, bytes=4**n, at=at, log_network="datacenter"),),
             together="race",
         )
         for n in range(CONCURRENT_WRITERS)
     )
 
 
-def _writers(scene: Scene) -> Sequence[Batch]:
+def _writers(context: CheckContext) -> Sequence[EventBatch]:
     """Several batches, one after the other, on one key of a metered network."""
-    at = _present(scene)
+    at = _present(context)
     return tuple(
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "writers", 2 * n + k, bytes=4 ** (2 * n + k), at=at, **network)
+                event(context, "writers", 2 * n + k, bytes=4 ** (2 * n + k), at=at, **network)
                 for k in range(2)
             )
         )
@@ -151,34 +153,34 @@ def _writers(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _networks(scene: Scene) -> Sequence[Batch]:
+def _networks(context: CheckContext) -> Sequence[EventBatch]:
     """One user and one host on four networks."""
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "networks", n, bytes=4**n, at=at, log_network=network)
+                event(context, "networks", n, bytes=4**n, at=at, log_network=network)
                 for n, network in enumerate(NETWORKS)
             )
         ),
     )
 
 
-def _interleave(scene: Scene) -> Sequence[Batch]:
+def _interleave(context: CheckContext) -> Sequence[EventBatch]:
     """Three users in turn within one batch."""
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
                 event(
-                    scene,
+                    context,
                     "interleave",
                     n,
                     bytes=4**n,
                     at=at,
                     log_network="residential",
-                    proxy_user_id=scene.user("interleave", n % 3 + 1),
-                    log_hostname=scene.host("interleave", 1),
+                    proxy_user_id=context.user("interleave", n % 3 + 1),
+                    log_hostname=context.host("interleave", 1),
                 )
                 for n in range(9)
             )
@@ -186,9 +188,9 @@ def _interleave(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _hosts(scene: Scene) -> Sequence[Batch]:
+def _hosts(context: CheckContext) -> Sequence[EventBatch]:
     """Hostnames that are one to DNS and others that only look alike."""
-    base = scene.host("hosts")
+    base = context.host("hosts")
     label = "a" * 59
     long = ".".join([label] * 3) + "." + base
     names = (
@@ -206,11 +208,11 @@ def _hosts(scene: Scene) -> Sequence[Batch]:
         "x" * (252 - len(long)) + "." + long,
         "1." + base,
     )
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "hosts", n, bytes=4**n, at=at, log_hostname=name)
+                event(context, "hosts", n, bytes=4**n, at=at, log_hostname=name)
                 for n, name in enumerate(names)
             )
         ),
@@ -228,13 +230,13 @@ STATUSES: Final = (
 )
 
 
-def _status(scene: Scene) -> Sequence[Batch]:
+def _status(context: CheckContext) -> Sequence[EventBatch]:
     """Successes and failures, each with bytes, on a metered and an unmetered network."""
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "status", 2 * n + lane, bytes=501 + 4**n, at=at, **status, **network)
+                event(context, "status", 2 * n + lane, bytes=501 + 4**n, at=at, **status, **network)
                 for n, status in enumerate(STATUSES)
                 for lane, network in enumerate(
                     ({"log_network": "residential"}, {"log_network": "isp"})
@@ -244,14 +246,14 @@ def _status(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _zero(scene: Scene) -> Sequence[Batch]:
-    at = _present(scene)
+def _zero(context: CheckContext) -> Sequence[EventBatch]:
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=(
-                event(scene, "zero", 0, bytes=0, at=at),
-                event(scene, "zero", 1, bytes=0, at=at, log_hostname=scene.host("zero", 2)),
-                event(scene, "zero", 2, bytes=7, at=at, log_hostname=scene.host("zero", 2)),
+                event(context, "zero", 0, bytes=0, at=at),
+                event(context, "zero", 1, bytes=0, at=at, log_hostname=context.host("zero", 2)),
+                event(context, "zero", 2, bytes=7, at=at, log_hostname=context.host("zero", 2)),
             )
         ),
     )
@@ -268,41 +270,48 @@ SIZES: Final = (
 """Per host: where 32 bits, single and double floats, and rounding to KiB give way."""
 
 
-def _sizes(scene: Scene) -> Sequence[Batch]:
-    at = _present(scene)
+def _sizes(context: CheckContext) -> Sequence[EventBatch]:
+    at = _present(context)
     pairs = [(host, size) for host, sizes in enumerate(SIZES, 1) for size in sizes]
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "sizes", n, bytes=size, at=at, log_hostname=scene.host("sizes", host))
+                event(
+                    context, "sizes", n, bytes=size, at=at, log_hostname=context.host("sizes", host)
+                )
                 for n, (host, size) in enumerate(pairs)
             )
         ),
     )
 
 
-def _range(scene: Scene) -> Sequence[Batch]:
+def _range(context: CheckContext) -> Sequence[EventBatch]:
     """Impossible ones, each in a batch of its own, under one user each."""
-    at = _present(scene)
+    at = _present(context)
     bad: tuple[Event, ...] = (
-        event(scene, "range", 0, bytes=-5, at=at),
-        event(scene, "range", 1, bytes=11, at=scene.now + timedelta(days=1)),
-        event(scene, "range", 2, bytes=13, at=at, log_network="carrier-pigeon"),
+        event(context, "range", 0, bytes=-5, at=at),
+        event(context, "range", 1, bytes=11, at=context.now + timedelta(days=1)),
+        event(context, "range", 2, bytes=13, at=at, log_network="carrier-pigeon"),
     )
     return tuple(
-        Batch(events=({**one, "proxy_user_id": scene.user("range", n)},))
+        EventBatch(events=({**one, "proxy_user_id": context.user("range", n)},))
         for n, one in enumerate(bad, 1)
     )
 
 
-def _ties(scene: Scene) -> Sequence[Batch]:
+def _ties(context: CheckContext) -> Sequence[EventBatch]:
     """Many logs of one moment and one size, on twelve hosts: nothing to sort them by but the id."""
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
                 event(
-                    scene, "ties", n, bytes=64, at=at, log_hostname=scene.host("ties", n % 12 + 1)
+                    context,
+                    "ties",
+                    n,
+                    bytes=64,
+                    at=at,
+                    log_hostname=context.host("ties", n % 12 + 1),
                 )
                 for n in range(TIED_ROWS)
             )
@@ -310,12 +319,12 @@ def _ties(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _long(scene: Scene) -> Sequence[Batch]:
-    at = _present(scene)
+def _long(context: CheckContext) -> Sequence[EventBatch]:
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "long", n, bytes=n, at=at - timedelta(seconds=n))
+                event(context, "long", n, bytes=n, at=at - timedelta(seconds=n))
                 for n in range(LONG_ROWS)
             )
         ),
@@ -333,24 +342,24 @@ VARIETY: Final = (
 )
 
 
-def _variety(scene: Scene) -> Sequence[Batch]:
+def _variety(context: CheckContext) -> Sequence[EventBatch]:
     """Logs that differ in every field that can be filtered by or sorted by; a minute apart."""
     return (
-        Batch(
+        EventBatch(
             events=tuple(
                 event(
-                    scene,
+                    context,
                     "variety",
                     n,
                     bytes=size,
-                    at=_present(scene) - timedelta(minutes=7 - n),
+                    at=_present(context) - timedelta(minutes=7 - n),
                     log_network=network,
                     log_protocol=protocol,
                     log_status_code=status,
                     country_id=country,
                     city_alias=city,
                     asn_id=asn,
-                    log_hostname=f"{chr(109 - n)}x." + scene.host("variety"),
+                    log_hostname=f"{chr(109 - n)}x." + context.host("variety"),
                 )
                 for n, (network, protocol, status, size, country, city, asn) in enumerate(VARIETY)
             )
@@ -358,12 +367,12 @@ def _variety(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _tenants(scene: Scene) -> Sequence[Batch]:
+def _tenants(context: CheckContext) -> Sequence[EventBatch]:
     """The same proxy user and host in two tenants, and a user that only the first has."""
-    at = _present(scene)
+    at = _present(context)
     same = [
         event(
-            scene,
+            context,
             "tenants",
             n,
             bytes=4**n,
@@ -373,28 +382,28 @@ def _tenants(scene: Scene) -> Sequence[Batch]:
         )
         for n, tenant in enumerate("aaabb")
     ]
-    alone = event(scene, "tenants", 9, bytes=99, at=at, proxy_user_id=scene.user("tenants", 2))
-    of_a = tuple(one for one in same if one["customer_id"] == scene.customers["a"])
-    of_b = tuple(one for one in same if one["customer_id"] == scene.customers["b"])
-    return (Batch(events=(*of_a, alone)), Batch(events=of_b))
+    alone = event(context, "tenants", 9, bytes=99, at=at, proxy_user_id=context.user("tenants", 2))
+    of_a = tuple(one for one in same if one["customer_id"] == context.customers["a"])
+    of_b = tuple(one for one in same if one["customer_id"] == context.customers["b"])
+    return (EventBatch(events=(*of_a, alone)), EventBatch(events=of_b))
 
 
-def _graph(scene: Scene) -> Sequence[Batch]:
+def _graph(context: CheckContext) -> Sequence[EventBatch]:
     """Events around an hour's boundary, before, exactly at and after it, and in the present."""
-    edge = hour_start(scene.now) - timedelta(hours=3)
+    edge = hour_start(context.now) - timedelta(hours=3)
     offsets = (-3600, -1, 0, 1, 1800, 3599, 3600)
-    times = [edge + timedelta(seconds=offset) for offset in offsets] + [_present(scene)]
+    times = [edge + timedelta(seconds=offset) for offset in offsets] + [_present(context)]
     return (
-        Batch(
+        EventBatch(
             events=tuple(
                 event(
-                    scene,
+                    context,
                     "graph",
                     n,
                     bytes=4**n,
                     at=at,
                     log_network=NETWORKS[n % 4],
-                    log_hostname=scene.host("graph", n % 2 + 1),
+                    log_hostname=context.host("graph", n % 2 + 1),
                 )
                 for n, at in enumerate(times)
             )
@@ -402,36 +411,38 @@ def _graph(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _used(scene: Scene) -> Sequence[Batch]:
+def _used(context: CheckContext) -> Sequence[EventBatch]:
     """One user on all four networks: only the metered bytes are used up."""
-    at = _present(scene)
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(
             events=tuple(
-                event(scene, "used", n, bytes=1000 * 4**n, at=at, log_network=network)
+                event(context, "used", n, bytes=1000 * 4**n, at=at, log_network=network)
                 for n, network in enumerate(NETWORKS)
             )
         ),
     )
 
 
-def _leaver(scene: Scene) -> Sequence[Batch]:
+def _leaver(context: CheckContext) -> Sequence[EventBatch]:
     """A proxy user that is deleted later on."""
-    at = _present(scene)
-    return (Batch(events=tuple(event(scene, "leaver", n, bytes=4**n, at=at) for n in range(3))),)
-
-
-def _eve(scene: Scene) -> Sequence[Batch]:
-    """The last events of a day, after which nothing else comes; `scene.now` is that eve."""
+    at = _present(context)
     return (
-        Batch(
+        EventBatch(events=tuple(event(context, "leaver", n, bytes=4**n, at=at) for n in range(3))),
+    )
+
+
+def _eve(context: CheckContext) -> Sequence[EventBatch]:
+    """The last events of a day, after which nothing else comes; `context.now` is that eve."""
+    return (
+        EventBatch(
             events=tuple(
                 event(
-                    scene,
-                    "eve",
+                    context,
+                    "midnight",
                     n,
                     bytes=4**n,
-                    at=scene.now,
+                    at=context.now,
                     log_network="residential",
                 )
                 for n in range(3)
@@ -440,34 +451,35 @@ def _eve(scene: Scene) -> Sequence[Batch]:
     )
 
 
-def _restart(scene: Scene) -> Sequence[Batch]:
+def _restart(context: CheckContext) -> Sequence[EventBatch]:
     """Many small deliveries, acknowledged just before the restart."""
     return tuple(
-        Batch(events=(event(scene, "restart", n, bytes=4**n, at=scene.now),)) for n in range(9)
+        EventBatch(events=(event(context, "restart", n, bytes=4**n, at=context.now),))
+        for n in range(9)
     )
 
 
-WORLDS: Final = (
-    World(name="comb", plant=_comb),
-    World(name="batches", plant=_batches),
-    World(name="twice", plant=_twice),
-    World(name="race", plant=_race),
-    World(name="writers", plant=_writers),
-    World(name="networks", plant=_networks),
-    World(name="interleave", plant=_interleave),
-    World(name="hosts", plant=_hosts),
-    World(name="status", plant=_status),
-    World(name="zero", plant=_zero),
-    World(name="sizes", plant=_sizes),
-    World(name="range", plant=_range),
-    World(name="ties", plant=_ties),
-    World(name="long", plant=_long),
-    World(name="variety", plant=_variety),
-    World(name="tenants", plant=_tenants),
-    World(name="graph", plant=_graph),
-    World(name="used", plant=_used),
-    World(name="leaver", plant=_leaver),
-    World(name="eve", plant=_eve, stage="eve"),
-    World(name="restart", plant=_restart, stage="restart"),
+DATASETS: Final = (
+    Dataset(name="comb", plant=_comb),
+    Dataset(name="batches", plant=_batches),
+    Dataset(name="twice", plant=_twice),
+    Dataset(name="race", plant=_race),
+    Dataset(name="writers", plant=_writers),
+    Dataset(name="networks", plant=_networks),
+    Dataset(name="interleave", plant=_interleave),
+    Dataset(name="hosts", plant=_hosts),
+    Dataset(name="status", plant=_status),
+    Dataset(name="zero", plant=_zero),
+    Dataset(name="sizes", plant=_sizes),
+    Dataset(name="range", plant=_range),
+    Dataset(name="ties", plant=_ties),
+    Dataset(name="long", plant=_long),
+    Dataset(name="variety", plant=_variety),
+    Dataset(name="tenants", plant=_tenants),
+    Dataset(name="graph", plant=_graph),
+    Dataset(name="used", plant=_used),
+    Dataset(name="leaver", plant=_leaver),
+    Dataset(name="midnight", plant=_eve, stage="before-midnight"),
+    Dataset(name="restart", plant=_restart, stage="restart"),
 )
 """Every world, in the order of planting."""

@@ -8,38 +8,42 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.datasets.datasets import ENGAGED, event
-from trueup.conformance.model import Batch, Scene, World
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import whole
+from trueup.conformance.model import CheckContext, Dataset, EventBatch
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int
 
-__all__ = ["EVENTS", "MARKER", "marker_asks", "seen_marker", "settled"]
+__all__ = ["EVENTS", "PROBE", "is_visible", "probe_requests", "settled"]
 
 EVENTS: Final = 3
 
 
-def _plant(scene: Scene) -> Sequence[Batch]:
-    at = scene.now - timedelta(seconds=ENGAGED)
+def _plant(context: CheckContext) -> Sequence[EventBatch]:
+    at = context.now - timedelta(seconds=ENGAGED)
     return (
-        Batch(events=tuple(event(scene, "marker", n, bytes=4**n, at=at) for n in range(EVENTS))),
+        EventBatch(
+            events=tuple(event(context, "marker", n, bytes=4**n, at=at) for n in range(EVENTS))
+        ),
     )
 
 
-MARKER: Final = World(name="marker", plant=_plant)
+PROBE: Final = Dataset(name="marker", plant=_plant)
 """Three events in one batch: the middle one alone is enough to be seen by."""
 
 
-def marker_asks(scene: Scene) -> Sequence[Ask]:
+def probe_requests(context: CheckContext) -> Sequence[ApiRequest]:
     """The views that the marker is looked for in."""
-    user = scene.user("marker")
+    user = context.user("marker")
     return (requests.logs(user), requests.summaries(user))
 
 
-def seen_marker(facts: Facts, stage: str) -> bool:
+def is_visible(observations: Observations, stage: str) -> bool:
     """Whether logs and summaries show something of the marker."""
-    logs, summaries = (facts.walk(stage, ask) for ask in marker_asks(facts.scene))
+    logs, summaries = (
+        observations.paged_result(stage, ask) for ask in probe_requests(observations.context)
+    )
     counted = sum(
-        whole(row, "log_summary_requests") or 0 for row in (summaries.rows if summaries else ())
+        as_int(row, "log_summary_requests") or 0 for row in (summaries.rows if summaries else ())
     )
     return logs is not None and len(logs.rows) >= EVENTS - 1 and counted >= EVENTS - 1
 

@@ -5,42 +5,44 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from trueup.conformance.client.clock import OurClock
+from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.model import Batch, Scene, World
+from trueup.conformance.model import CheckContext, Dataset, EventBatch
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
 from trueup.reports.journal.records import Delivered
 
-__all__ = ["Planter"]
+__all__ = ["EventInjector"]
 
 
-class Planter:
+class EventInjector:
     """Delivers worlds: a world's batches in order, those of one moment together."""
 
-    def __init__(self, ingest: Ingest, recorder: Recorder, clock: OurClock) -> None:
+    def __init__(self, ingest: Ingest, recorder: Recorder, clock: Clock) -> None:
         self._ingest = ingest
         self._recorder = recorder
         self._clock = clock
 
-    async def plant_all(self, worlds: Sequence[World], stage: str, scene: Scene) -> None:
+    async def plant_all(
+        self, datasets: Sequence[Dataset], stage: str, context: CheckContext
+    ) -> None:
         """Plant several worlds side by side."""
         async with asyncio.TaskGroup() as group:
-            for world in worlds:
-                if "b" in scene.customers or world.name != "tenants":
-                    group.create_task(self.plant(world, stage, scene))
+            for dataset in datasets:
+                if "b" in context.customers or dataset.name != "tenants":
+                    group.create_task(self.plant(dataset, stage, context))
 
-    async def plant(self, world: World, stage: str, scene: Scene) -> None:
-        batches = world.plant(scene)
+    async def plant(self, dataset: Dataset, stage: str, context: CheckContext) -> None:
+        batches = dataset.plant(context)
         together = [batch for batch in batches if batch.together]
         for batch in batches:
             if not batch.together:
-                await self.deliver(world.name, stage, batch)
+                await self.deliver(dataset.name, stage, batch)
         async with asyncio.TaskGroup() as group:
             for batch in together:
-                group.create_task(self.deliver(world.name, stage, batch))
+                group.create_task(self.deliver(dataset.name, stage, batch))
 
-    async def deliver(self, world: str, stage: str, batch: Batch) -> None:
+    async def deliver(self, dataset: str, stage: str, batch: EventBatch) -> None:
         started = self._clock.monotonic()
         outcomes = await self._ingest.send(batch.events)
         events = self._recorder.strike([dict(event) for event in batch.events])
@@ -50,7 +52,7 @@ class Planter:
                 source="probe",
                 outcomes=ranges(outcomes, len(batch.events)),
                 at=stamp(self._clock.now()),
-                check=world,
+                check=dataset,
                 stage=stage,
                 events=tuple(event for event in events if isinstance(event, dict)),
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance.datasets.datasets import EVE_LEAD_S, day_start
-from trueup.conformance.model import Scene
+from trueup.conformance.model import CheckContext
 
 __all__ = ["STAGES", "Stage", "stages_for"]
 
@@ -27,41 +27,53 @@ class Stage:
     name: str
     level: int
     what: str
-    at: Callable[[Scene], datetime] | None = None
-    lever: str = ""
+    at: Callable[[CheckContext], datetime] | None = None
+    needs_hook: str = ""
     """Hook that the stage cannot be without."""
     maintenance: int = 0
     """How often maintenance is run before anything is asked."""
 
 
-def _eve(scene: Scene) -> datetime:
-    midnight = day_start(scene.now) + timedelta(days=1)
+def _eve(context: CheckContext) -> datetime:
+    midnight = day_start(context.now) + timedelta(days=1)
     eve = midnight - timedelta(seconds=EVE_LEAD_S)
-    soon = scene.now + timedelta(minutes=5)
+    soon = context.now + timedelta(minutes=5)
     return eve if eve > soon else eve + timedelta(days=1)
 
 
-def _morrow(scene: Scene) -> datetime:
-    return _eve(scene) + timedelta(minutes=10)
+def _morrow(context: CheckContext) -> datetime:
+    return _eve(context) + timedelta(minutes=10)
 
 
-def _after(span: timedelta) -> Callable[[Scene], datetime]:
-    return lambda scene: scene.now + span
+def _after(span: timedelta) -> Callable[[CheckContext], datetime]:
+    return lambda context: context.now + span
 
 
 STAGES: Final = (
-    Stage(name="open", level=0, what="reading what is there"),
-    Stage(name="now", level=2, what="planting events and reading them back"),
-    Stage(name="money", level=2, what="buying and giving back data", lever="money"),
-    Stage(name="restart", level=4, what="restarting the target", lever="restart"),
-    Stage(name="eve", level=3, what="ten seconds before midnight", at=_eve, lever="clock"),
-    Stage(name="morrow", level=3, what="ten minutes after midnight", at=_morrow, lever="clock"),
+    Stage(name="baseline", level=0, what="reading what is there"),
+    Stage(name="inject", level=2, what="planting events and reading them back"),
+    Stage(name="money", level=2, what="buying and giving back data", needs_hook="money"),
+    Stage(name="restart", level=4, what="restarting the target", needs_hook="restart"),
+    Stage(
+        name="before-midnight",
+        level=3,
+        what="ten seconds before midnight",
+        at=_eve,
+        needs_hook="clock",
+    ),
+    Stage(
+        name="after-midnight",
+        level=3,
+        what="ten minutes after midnight",
+        at=_morrow,
+        needs_hook="clock",
+    ),
     Stage(
         name="week",
         level=3,
         what="two hours before the logs are 7 days old",
         at=_after(WITHIN_A_WEEK),
-        lever="clock",
+        needs_hook="clock",
         maintenance=1,
     ),
     Stage(
@@ -69,7 +81,7 @@ STAGES: Final = (
         level=3,
         what="clearly after 7 days",
         at=_after(LONG_PAST_A_WEEK),
-        lever="clock",
+        needs_hook="clock",
         maintenance=1,
     ),
     Stage(
@@ -77,7 +89,7 @@ STAGES: Final = (
         level=3,
         what="before any summary is 90 days old",
         at=_after(BEFORE_90_DAYS),
-        lever="clock",
+        needs_hook="clock",
         maintenance=1,
     ),
     Stage(
@@ -85,24 +97,24 @@ STAGES: Final = (
         level=3,
         what="clearly after 90 days",
         at=_after(PAST_90_DAYS),
-        lever="clock",
+        needs_hook="clock",
         maintenance=1,
     ),
     Stage(
-        name="again",
+        name="repeat-maintenance",
         level=3,
         what="maintenance has run twice more",
         at=_after(PAST_90_DAYS + timedelta(hours=1)),
-        lever="clock",
+        needs_hook="clock",
         maintenance=2,
     ),
 )
 
 
-def stages_for(level: int, levers: frozenset[str]) -> tuple[Stage, ...]:
+def stages_for(level: int, hooks: frozenset[str]) -> tuple[Stage, ...]:
     """The stages that a run of this level goes through, with the hooks that the target has."""
     return tuple(
         stage
         for stage in STAGES
-        if stage.level <= level and (not stage.lever or stage.lever in levers)
+        if stage.level <= level and (not stage.needs_hook or stage.needs_hook in hooks)
     )

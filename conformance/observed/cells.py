@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from trueup.conformance.model import Event
-from trueup.conformance.rows import Row, day_of, moment, same_hostname, text, whole
+from trueup.conformance.rows import Row, as_int, as_str, day_of, parse_time, same_hostname
 from trueup.reports.results import Counts, Json
 
 __all__ = [
     "NOTHING",
-    "Cell",
+    "UsageCell",
     "altered",
     "by_day",
     "cells_of_events",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class Cell(NamedTuple):
+class UsageCell(NamedTuple):
     """The key of a summary row within one proxy user."""
 
     network: str
@@ -50,44 +50,44 @@ _OPTIONAL_FIELDS: Final = ("log_status_code", "log_error_code")
 """Fields that a target may leave out; where they stand they must be right."""
 
 
-def _add(cells: dict[Cell, Counts], cell: Cell, requests: int, total: int) -> None:
+def _add(cells: dict[UsageCell, Counts], cell: UsageCell, requests: int, total: int) -> None:
     have = cells.get(cell, NOTHING)
     cells[cell] = have._replace(requests=have.requests + requests, bytes=have.bytes + total)
 
 
-def cells_of_logs(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
+def cells_of_logs(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
     """Requests and bytes that log rows add up to, by network, hostname and UTC day."""
-    cells: dict[Cell, Counts] = {}
+    cells: dict[UsageCell, Counts] = {}
     for row in rows:
-        cell = Cell(
-            text(row, "log_network") or "",
-            text(row, "log_hostname") or "",
+        cell = UsageCell(
+            as_str(row, "log_network") or "",
+            as_str(row, "log_hostname") or "",
             day_of(row.get("log_request_datetime")) or "no day",
         )
-        _add(cells, cell, 1, whole(row, "log_total_bytes") or 0)
+        _add(cells, cell, 1, as_int(row, "log_total_bytes") or 0)
     return cells
 
 
-def cells_of_events(events: Iterable[Event]) -> Mapping[Cell, Counts]:
+def cells_of_events(events: Iterable[Event]) -> Mapping[UsageCell, Counts]:
     """The same of planted events; an event is shaped like its log."""
     return cells_of_logs(events)
 
 
-def cells_of_summaries(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
+def cells_of_summaries(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
     """Requests and bytes of summary rows by network, hostname and UTC day."""
-    cells: dict[Cell, Counts] = {}
+    cells: dict[UsageCell, Counts] = {}
     for row in rows:
-        cell = Cell(
-            text(row, "log_summary_network") or "",
-            text(row, "log_summary_hostname") or "",
+        cell = UsageCell(
+            as_str(row, "log_summary_network") or "",
+            as_str(row, "log_summary_hostname") or "",
             day_of(row.get("log_summary_period")) or "no day",
         )
-        requests = whole(row, "log_summary_requests") or 0
-        _add(cells, cell, requests, whole(row, "log_summary_bytes") or 0)
+        requests = as_int(row, "log_summary_requests") or 0
+        _add(cells, cell, requests, as_int(row, "log_summary_bytes") or 0)
     return cells
 
 
-def by_day(cells: Mapping[Cell, Counts]) -> Mapping[str, Counts]:
+def by_day(cells: Mapping[UsageCell, Counts]) -> Mapping[str, Counts]:
     """Requests and bytes of cells by UTC day."""
     days: dict[str, Counts] = defaultdict(lambda: NOTHING)
     for cell, counts in cells.items():
@@ -112,13 +112,13 @@ def altered(event: Event, row: Row) -> Sequence[tuple[str, Json, Json]]:
         and row.get(field) is not None
         and row[field] != event[field]
     ]
-    if (text(row, "country_id") or "").lower() != str(event.get("country_id")).lower():
+    if (as_str(row, "country_id") or "").lower() != str(event.get("country_id")).lower():
         wrong.append(("country_id", event.get("country_id"), row.get("country_id")))
     sent = str(event["log_hostname"])
-    if not same_hostname(sent, text(row, "log_hostname") or ""):
+    if not same_hostname(sent, as_str(row, "log_hostname") or ""):
         wrong.append(("log_hostname", sent, row.get("log_hostname")))
-    at = moment(row.get("log_request_datetime"))
-    if at is None or at.replace(microsecond=0) != moment(event["log_request_datetime"]):
+    at = parse_time(row.get("log_request_datetime"))
+    if at is None or at.replace(microsecond=0) != parse_time(event["log_request_datetime"]):
         wrong.append(
             (
                 "log_request_datetime",
@@ -136,7 +136,7 @@ def culprits(events: Sequence[Event], requests: int, total: int) -> tuple[Event,
     0 is lost, 2 is counted twice. Where that does not explain the requests as well, all events
     of the cell are named.
     """
-    sizes = {whole(event, "log_total_bytes") or 0: event for event in events}
+    sizes = {as_int(event, "log_total_bytes") or 0: event for event in events}
     coded = len(sizes) == len(events) and all(_power_of_four(size) for size in sizes)
     if not coded or total < 0:
         return tuple(events)

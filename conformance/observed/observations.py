@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from trueup.conformance.model import Event, Scene
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import Row, dotted, moment, whole
+from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import Row, as_int, get_path, parse_time
 from trueup.reports.journal.records import (
     Delivered,
     Exchange,
@@ -27,27 +27,35 @@ from trueup.reports.journal.records import (
 )
 from trueup.reports.results import Json, Outcome, Reading
 
-__all__ = ["Facts", "Planted", "Point", "Walk", "part_of", "said", "scene_of"]
+__all__ = [
+    "GraphPoint",
+    "InjectedEvent",
+    "Observations",
+    "PagedResult",
+    "context_of",
+    "describe_response",
+    "part_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Planted:
+class InjectedEvent:
     """One event as it was handed over once."""
 
     event: Event
     outcome: Outcome
     reason: str
-    world: str
+    dataset: str
     stage: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Walk:
+class PagedResult:
     """All pages of one question, in order."""
 
     rows: tuple[Row, ...]
     exchanges: tuple[Exchange, ...]
-    trouble: str = ""
+    unusable: str = ""
     """Why the answer cannot be used; empty where it can."""
 
     @property
@@ -56,7 +64,7 @@ class Walk:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
+class GraphPoint:
     """One point of a graph."""
 
     at: datetime | None
@@ -67,24 +75,24 @@ class Point:
     """None where the graph does not count outcomes beside its requests."""
 
 
-def scene_of(plan: JudgePlan, readings: Mapping[str, str]) -> Scene:
+def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
     """The scene that a plan describes, under the readings found so far."""
-    now = moment(plan.now)
+    now = parse_time(plan.now)
     assert now is not None, "a plan is written by us and holds a time"
     late = float(readings.get("late-events-days", "7"))
-    return Scene(
+    return CheckContext(
         prefix=plan.prefix,
         now=now,
         level=plan.level,
         customers=plan.customers,
         claims=frozenset(plan.claims),
-        levers=frozenset(plan.levers),
+        hooks=frozenset(plan.hooks),
         late_days=late,
         oldest_day=max(0, min(6, int(late) - (0 if late >= 7 else 1))),
     )
 
 
-class Facts:
+class Observations:
     """An index over records; immutable once built.
 
     `part` names the traffic whose reconciliation is looked at; left out, the checks' own facts.
@@ -127,9 +135,9 @@ class Facts:
                 pass
 
     @cached_property
-    def scene(self) -> Scene:
+    def context(self) -> CheckContext:
         assert self.plan is not None, "the plan is written before anything is judged"
-        return scene_of(self.plan, {name: r.value for name, r in self.readings.items()})
+        return context_of(self.plan, {name: r.value for name, r in self.readings.items()})
 
     def reading(self, name: str, default: str = "") -> str:
         """How the target reads an open point: declared, else probed, else the default."""
@@ -144,26 +152,26 @@ class Facts:
     def now(self, stage: str) -> datetime:
         """The target's time at the start of a stage: the last clock move, else the run's start."""
         assert self.plan is not None
-        at = moment(self.plan.now)
+        at = parse_time(self.plan.now)
         reached = self.stages.index(stage) if stage in self.stages else len(self.stages)
         for hook in self.hooks:
             known = hook.stage in self.stages and self.stages.index(hook.stage) <= reached
             if hook.hook == "clock" and hook.ok and known and not hook.check:
-                at = moment(hook.request.get("now")) or at
+                at = parse_time(hook.request.get("now")) or at
         assert at is not None
         return at
 
     # --- what was planted
 
     @cached_property
-    def planted(self) -> tuple[Planted, ...]:
+    def injected(self) -> tuple[InjectedEvent, ...]:
         """Every planting in order; an event handed over twice stands here twice."""
         return tuple(
-            Planted(
+            InjectedEvent(
                 event=event,
                 outcome=outcome.outcome,
                 reason=outcome.reason,
-                world=delivery.check,
+                dataset=delivery.check,
                 stage=delivery.stage,
             )
             for delivery in self._deliveries
@@ -171,49 +179,52 @@ class Facts:
             for event in delivery.events[outcome.first : outcome.first + outcome.count]
         )
 
-    def events(self, *worlds: str, outcome: Outcome = Outcome.ACCEPTED) -> tuple[Event, ...]:
+    def events(self, *datasets: str, outcome: Outcome = Outcome.ACCEPTED) -> tuple[Event, ...]:
         """Events of the worlds whose best outcome is the one asked for, each once."""
         best: dict[str, Outcome] = {}
         found: dict[str, Event] = {}
         rank = (Outcome.REFUSED, Outcome.UNKNOWN, Outcome.ACCEPTED)
-        for planted in self.planted:
-            if planted.world in worlds:
-                key = str(planted.event["log_id"])
-                found.setdefault(key, planted.event)
-                if key not in best or rank.index(planted.outcome) > rank.index(best[key]):
-                    best[key] = planted.outcome
+        for injected in self.injected:
+            if injected.dataset in datasets:
+                key = str(injected.event["log_id"])
+                found.setdefault(key, injected.event)
+                if key not in best or rank.index(injected.outcome) > rank.index(best[key]):
+                    best[key] = injected.outcome
         return tuple(event for key, event in found.items() if best[key] is outcome)
 
-    def refusal(self, *worlds: str) -> str:
+    def refusal(self, *datasets: str) -> str:
         """Why nothing of the worlds was taken in; empty where something may have been."""
-        planted = [p for p in self.planted if p.world in worlds]
-        if not planted or any(p.outcome is not Outcome.REFUSED for p in planted):
+        injected = [p for p in self.injected if p.dataset in datasets]
+        if not injected or any(p.outcome is not Outcome.REFUSED for p in injected):
             return ""
-        reasons = list(dict.fromkeys(p.reason or "no reason given" for p in planted))
+        reasons = list(dict.fromkeys(p.reason or "no reason given" for p in injected))
         more = f", and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
         return (
             f"every event was refused: {'; '.join(reasons[:2])}{more}; "
             "is the target's clock elsewhere?"
         )
 
-    def users(self, *worlds: str) -> tuple[tuple[str, str], ...]:
+    def users(self, *datasets: str) -> tuple[tuple[str, str], ...]:
         """(tenant, proxy user) pairs that the worlds planted for, in order."""
-        tenant = {number: letter for letter, number in self.scene.customers.items()}
+        tenant = {number: letter for letter, number in self.context.customers.items()}
         pairs = {
-            (tenant.get(whole(p.event, "customer_id") or -1, "a"), str(p.event["proxy_user_id"])): 0
-            for p in self.planted
-            if p.world in worlds
+            (
+                tenant.get(as_int(p.event, "customer_id") or -1, "a"),
+                str(p.event["proxy_user_id"]),
+            ): 0
+            for p in self.injected
+            if p.dataset in datasets
         }
         return tuple(pairs)
 
     # --- what was asked
 
-    def answer(self, stage: str, ask: Ask) -> Exchange | None:
+    def answer(self, stage: str, ask: ApiRequest) -> Exchange | None:
         """The last answer to a single request; None where it was not asked."""
         asked = self._asked.get((stage, ask.name))
         return asked[-1] if asked else None
 
-    def walk(self, stage: str, ask: Ask) -> Walk | None:
+    def paged_result(self, stage: str, ask: ApiRequest) -> PagedResult | None:
         """All rows of the last walk; None where it was not asked."""
         asked = self._asked.get((stage, ask.name))
         if not asked:
@@ -221,36 +232,38 @@ class Facts:
         rows: list[Row] = []
         trouble = ""
         for exchange in asked:
-            data = dotted(exchange.body, "data")
+            data = get_path(exchange.body, "data")
             if exchange.status == 200 and isinstance(data, list):
                 rows += [row for row in data if isinstance(row, dict)]
             else:
-                trouble = said(exchange)
+                trouble = describe_response(exchange)
         last = asked[-1].body if isinstance(asked[-1].body, dict) else {}
         if not trouble and len(asked) >= ask.pages > 1 and last.get("item_count"):
             trouble = f"{ask.path}: more than {ask.pages} pages"
-        return Walk(rows=tuple(rows), exchanges=tuple(asked), trouble=trouble)
+        return PagedResult(rows=tuple(rows), exchanges=tuple(asked), unusable=trouble)
 
-    def points(self, stage: str, ask: Ask) -> tuple[tuple[Point, ...], Exchange | None, str]:
+    def points(
+        self, stage: str, ask: ApiRequest
+    ) -> tuple[tuple[GraphPoint, ...], Exchange | None, str]:
         """Points of a graph, the exchange they came in, and why they cannot be used, if so."""
         exchange = self.answer(stage, ask)
         if exchange is None:
             return (), None, "not asked"
         assert self.plan is not None
         shape = self.plan.graph
-        found = dotted(exchange.body, shape.get("points", "data.points"))
+        found = get_path(exchange.body, shape.get("points", "data.points"))
         if exchange.status != 200:
-            return (), exchange, said(exchange)
+            return (), exchange, describe_response(exchange)
         if not isinstance(found, list):
             return (), exchange, f"no list of points at `{shape.get('points')}`"
         return tuple(_point(each, shape) for each in found), exchange, ""
 
-    def row(self, stage: str, ask: Ask) -> Row | None:
+    def row(self, stage: str, ask: ApiRequest) -> Row | None:
         """The `data` object of a retrieve that was answered 200."""
         exchange = self.answer(stage, ask)
         if exchange is None or exchange.status != 200:
             return None
-        data = dotted(exchange.body, "data")
+        data = get_path(exchange.body, "data")
         return data if isinstance(data, dict) else None
 
     def asked_in(self, stage: str) -> Sequence[Exchange]:
@@ -258,7 +271,7 @@ class Facts:
 
     def age(self, stage: str, event: Row) -> timedelta:
         """How old an event is at the start of a stage, by the target's clock."""
-        at = moment(event.get("log_request_datetime"))
+        at = parse_time(event.get("log_request_datetime"))
         assert at is not None, "planted events carry a time"
         return self.now(stage) - at
 
@@ -269,25 +282,25 @@ def part_of(stage: str) -> str:
     return rest.split(" ")[0] if word == "traffic" else ""
 
 
-def _point(value: Json, shape: Mapping[str, str]) -> Point:
+def _point(value: Json, shape: Mapping[str, str]) -> GraphPoint:
     row = value if isinstance(value, dict) else {}
     beside = shape.get("requests", "requests").rpartition(".")[0]
-    near = dotted(row, beside) if beside else row
+    near = get_path(row, beside) if beside else row
     outcomes = near if isinstance(near, dict) else {}
-    return Point(
-        successful=whole(outcomes, "successful"),
-        error=whole(outcomes, "error"),
-        at=moment(dotted(row, shape.get("time", "datetime"))),
-        requests=whole({"v": dotted(row, shape.get("requests", "requests"))}, "v") or 0,
-        bytes=whole({"v": dotted(row, shape.get("bytes", "bytes"))}, "v") or 0,
+    return GraphPoint(
+        successful=as_int(outcomes, "successful"),
+        error=as_int(outcomes, "error"),
+        at=parse_time(get_path(row, shape.get("time", "datetime"))),
+        requests=as_int({"v": get_path(row, shape.get("requests", "requests"))}, "v") or 0,
+        bytes=as_int({"v": get_path(row, shape.get("bytes", "bytes"))}, "v") or 0,
     )
 
 
-def said(exchange: Exchange) -> str:
+def describe_response(exchange: Exchange) -> str:
     """What came instead of a usable answer, for a person."""
     if exchange.status is None:
         return f"{exchange.path}: {exchange.error or 'no answer'}"
-    message = dotted(exchange.body, "message")
+    message = get_path(exchange.body, "message")
     kind = "" if exchange.body is not None else f" with {exchange.content_type or 'no body'}"
     return f"{exchange.path}: status {exchange.status}{kind}" + (
         f" ({message})" if isinstance(message, str) and exchange.status != 200 else ""

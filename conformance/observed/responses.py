@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from trueup.conformance.rows import dotted, moment
+from trueup.conformance.rows import get_path, parse_time
 from trueup.reports.journal.records import Exchange, OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 
@@ -14,7 +14,7 @@ __all__ = ["data_of", "latest_time", "ranges"]
 
 
 def data_of(exchange: Exchange) -> dict[str, Json]:
-    data = dotted(exchange.body, "data")
+    data = get_path(exchange.body, "data")
     return dict(data) if isinstance(data, dict) else {}
 
 
@@ -30,7 +30,7 @@ def latest_time(value: object) -> datetime | None:
     words = value.replace(",", " ").replace(";", " ")
     tokens = words.split()
     pairs = [f"{one} {two.rstrip('.')}" for one, two in pairwise(tokens)]
-    times = [moment(each) for each in (value, *pairs, *tokens) if len(each) >= 16]
+    times = [parse_time(each) for each in (value, *pairs, *tokens) if len(each) >= 16]
     return max((at.astimezone(UTC) for at in times if at is not None), default=None)
 
 

@@ -8,22 +8,22 @@ from functools import cached_property
 from typing import Self
 
 from trueup.conformance.observed.cells import NOTHING
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
-from trueup.conformance.reconciliation.expected import Expected, Lane, Span, add, within
+from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, add, within
 from trueup.conformance.reconciliation.plan import SummaryWalk, stage_of, summary_walks, tenants
-from trueup.conformance.rows import Row, day_of, dotted, text, whole
+from trueup.conformance.rows import Row, as_int, as_str, day_of, get_path
 from trueup.reports.results import CellKey, Counts
 
-__all__ = ["Case", "Seen"]
+__all__ = ["Case", "ObservedCell"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class ObservedCell:
     """What the summaries show of the traffic's days."""
 
     own: Mapping[CellKey, Counts]
-    foreign: Mapping[Lane, Counts]
+    foreign: Mapping[NetworkDay, Counts]
     """What other proxy users of the tenant have in a lane."""
     where: Mapping[CellKey, int]
     """The exchange that showed a cell."""
@@ -32,7 +32,7 @@ class Seen:
     unread: Mapping[str, int]
     """Why a walk cannot be used, and the exchange that says so."""
 
-    def whole(self, lane: Lane) -> bool:
+    def whole(self, lane: NetworkDay) -> bool:
         """Whether all of a lane was seen, so that what is foreign in it is known."""
         customer, network, day = lane
         return any((customer, day, each, "") in self.walked for each in (network, ""))
@@ -40,14 +40,14 @@ class Seen:
     def covers(self, key: CellKey) -> bool:
         """Whether the cell would have been seen."""
         by_user = (key.customer_id, "", "", key.proxy_user_id) in self.walked
-        return by_user or self.whole(Lane(key.customer_id, key.network, key.day))
+        return by_user or self.whole(NetworkDay(key.customer_id, key.network, key.day))
 
 
 @dataclass(frozen=True)
 class Case:
     """What a judge of traffic works with."""
 
-    facts: Facts
+    observations: Observations
     sent: SentTraffic
     part: str
     events: Expected
@@ -56,13 +56,13 @@ class Case:
     """What summaries, ledgers and graph must show under the target's readings."""
 
     @classmethod
-    def of(cls, facts: Facts, sent: SentTraffic, part: str) -> Self:
-        readings = {name: one.value for name, one in facts.readings.items()}
-        return cls(facts, sent, part, Expected(sent), Expected.as_read(sent, readings))
+    def of(cls, observations: Observations, sent: SentTraffic, part: str) -> Self:
+        readings = {name: one.value for name, one in observations.readings.items()}
+        return cls(observations, sent, part, Expected(sent), Expected.as_read(sent, readings))
 
-    def anew(self, facts: Facts) -> Self:
+    def anew(self, observations: Observations) -> Self:
         """The same with more facts; what was sent is not added up again."""
-        return replace(self, facts=facts)
+        return replace(self, observations=observations)
 
     @property
     def stage(self) -> str:
@@ -71,30 +71,30 @@ class Case:
     @cached_property
     def letters(self) -> Mapping[int, str]:
         """Customer number to tenant letter."""
-        return {number: letter for letter, number in tenants(self.facts).items()}
+        return {number: letter for letter, number in tenants(self.observations).items()}
 
     @cached_property
     def walks(self) -> list[SummaryWalk]:
-        return summary_walks(self.facts, self.events)
+        return summary_walks(self.observations, self.events)
 
     @cached_property
-    def seen(self) -> Seen:
+    def seen(self) -> ObservedCell:
         """What the walks over summaries show; days beside the traffic's are in `own` alone."""
         own: dict[CellKey, Counts] = {}
-        foreign: dict[Lane, Counts] = {}
+        foreign: dict[NetworkDay, Counts] = {}
         where: dict[CellKey, int] = {}
         walked: set[tuple[int, str, str, str]] = set()
         unread: dict[str, int] = {}
         for walk in self.walks:
-            found = self.facts.walk(self.stage, walk.ask)
-            if found is None or (found.trouble and not walk.beside):
-                why = found.trouble if found else f"{walk.ask.path} was not asked"
+            found = self.observations.paged_result(self.stage, walk.ask)
+            if found is None or (found.unusable and not walk.beside):
+                why = found.unusable if found else f"{walk.ask.path} was not asked"
                 unread.setdefault(why, found.exchanges[-1].n if found else 0)
                 continue
-            if not found.trouble:
+            if not found.unusable:
                 walked.add((walk.customer, walk.day, walk.network, walk.user))
             for exchange in found.exchanges:
-                data = dotted(exchange.body, "data")
+                data = get_path(exchange.body, "data")
                 for row in data if isinstance(data, list) else []:
                     if not isinstance(row, dict):
                         continue
@@ -103,24 +103,26 @@ class Case:
                         own[key] = add(own.get(key, NOTHING), counts)
                         where[key] = exchange.n
                     elif not walk.beside:
-                        lane = Lane(walk.customer, key.network, key.day)
+                        lane = NetworkDay(walk.customer, key.network, key.day)
                         foreign[lane] = add(foreign.get(lane, NOTHING), counts)
-        return Seen(own=own, foreign=foreign, where=where, walked=frozenset(walked), unread=unread)
+        return ObservedCell(
+            own=own, foreign=foreign, where=where, walked=frozenset(walked), unread=unread
+        )
 
-    def span(self, key: CellKey) -> Span:
+    def span(self, key: CellKey) -> Bounds:
         """What must and may be in a cell, with what this run has sent there besides."""
-        sure, maybe = self.sums.cells.get(key, NOTHING), self.sums.slack.get(key, NOTHING)
+        certain, possible = self.sums.cells.get(key, NOTHING), self.sums.slack.get(key, NOTHING)
         besides = self.sums.beside_cells.get(key)
         if besides is None:
-            return Span(sure, maybe)
-        return Span(add(sure, besides.sure), add(maybe, besides.maybe))
+            return Bounds(certain, possible)
+        return Bounds(add(certain, besides.certain), add(possible, besides.possible))
 
-    def holds(self, key: CellKey) -> bool:
+    def expect_equal(self, key: CellKey) -> bool:
         """Whether a cell shows what it can show."""
-        sure, maybe = self.span(key)
+        certain, possible = self.span(key)
         have = self.seen.own.get(key, NOTHING)
-        return within(have.requests, sure.requests, maybe.requests) and within(
-            have.bytes, sure.bytes, maybe.bytes
+        return within(have.requests, certain.requests, possible.requests) and within(
+            have.bytes, certain.bytes, possible.bytes
         )
 
     @cached_property
@@ -133,7 +135,7 @@ class Case:
     @cached_property
     def wrong_cells(self) -> list[CellKey]:
         """Cells of the traffic's days that do not hold what was sent."""
-        return [key for key in self.cells if self.seen.covers(key) and not self.holds(key)]
+        return [key for key in self.cells if self.seen.covers(key) and not self.expect_equal(key)]
 
     @cached_property
     def stray_cells(self) -> list[CellKey]:
@@ -142,23 +144,25 @@ class Case:
         return sorted(
             key
             for key, counts in self.seen.own.items()
-            if counts.requests and (key.customer_id, key.day) not in days and not self.holds(key)
+            if counts.requests
+            and (key.customer_id, key.day) not in days
+            and not self.expect_equal(key)
         )
 
-    def others(self, lane: Lane) -> Span:
+    def others(self, lane: NetworkDay) -> Bounds:
         """What others have in a lane: as the summaries show it, or else as far as it is known."""
         if not self.seen.whole(lane):
             return self.sums.beside_lane(lane, own_users=False)
-        sure, maybe = self.sums.beside_lane(lane, own_users=True)
-        return Span(add(sure, self.seen.foreign.get(lane, NOTHING)), maybe)
+        certain, possible = self.sums.beside_lane(lane, own_users=True)
+        return Bounds(add(certain, self.seen.foreign.get(lane, NOTHING)), possible)
 
 
 def _key(row: Row, customer: int) -> CellKey:
     return CellKey(
         customer,
-        text(row, "proxy_user_id") or "",
-        text(row, "log_summary_network") or "",
-        text(row, "log_summary_hostname") or "",
+        as_str(row, "proxy_user_id") or "",
+        as_str(row, "log_summary_network") or "",
+        as_str(row, "log_summary_hostname") or "",
         day_of(row.get("log_summary_period")) or "no day",
     )
 
@@ -166,7 +170,7 @@ def _key(row: Row, customer: int) -> CellKey:
 def _counts(row: Row) -> Counts:
     return Counts(
         *(
-            whole(row, f"log_summary_{name}") or 0
+            as_int(row, f"log_summary_{name}") or 0
             for name in ("requests", "bytes", "successful", "error")
         )
     )

@@ -16,22 +16,22 @@ from trueup.conformance.observed.cells import altered
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.plan import counted, day_slice, slice_ask
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import Row, moment, text, time_text, whole
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import Row, as_int, as_str, format_time, parse_time
 from trueup.reports.results import CellKey, Counts, Json, Outcome
 
 __all__ = [
-    "LOOK_MOST",
+    "INSPECT_MOST",
+    "CellInspection",
     "Compared",
-    "Look",
     "compared",
     "explained",
-    "look_at",
-    "look_at_cell",
+    "inspect_cell",
+    "inspect_events",
     "second_of",
 ]
 
-LOOK_MOST: Final = 8
+INSPECT_MOST: Final = 8
 """Places, of one kind and tenant, whose logs are looked at."""
 LOOK_LOGS: Final = 500
 """Events of a place that are listed; where there are more, their logs are counted."""
@@ -59,7 +59,7 @@ class Compared:
 
 
 def id_of(row: Row) -> str:
-    return (text(row, "log_id") or "").lower()
+    return (as_str(row, "log_id") or "").lower()
 
 
 def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
@@ -76,7 +76,7 @@ def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
         log_id = id_of(row)
         event = case.sent.event(log_id)
         if event is None or event.get("customer_id") != slice_.customer_id:
-            user = (slice_.customer_id, text(row, "proxy_user_id"))
+            user = (slice_.customer_id, as_str(row, "proxy_user_id"))
             if event or (user in case.events.users and not case.events.is_beside(log_id)):
                 foreign[log_id] = None
             continue
@@ -100,34 +100,36 @@ def second_of(sent: SentTraffic, log_id: str) -> Slice:
     """The second and the user of an event: few logs, so that one page shows them all."""
     event = sent.event(log_id)
     assert event is not None, "an event of this traffic"
-    at, customer = moment(event["log_request_datetime"]), event["customer_id"]
+    at, customer = parse_time(event["log_request_datetime"]), event["customer_id"]
     assert at is not None and isinstance(customer, int), "events carry times and customers"
-    return Slice(customer, time_text(at), time_text(at), proxy_user_id=str(event["proxy_user_id"]))
+    return Slice(
+        customer, format_time(at), format_time(at), proxy_user_id=str(event["proxy_user_id"])
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class CellInspection:
     """A place that is looked at."""
 
     slice: Slice
-    ask: Ask
+    ask: ApiRequest
     events: int
 
 
-def look_at(case: Case, slices: Sequence[Slice]) -> list[Look]:
+def inspect_events(case: Case, slices: Sequence[Slice]) -> list[CellInspection]:
     """Looks at the first few of the places; where one holds too many events, a count of them."""
-    chosen = slices[:LOOK_MOST]
+    chosen = slices[:INSPECT_MOST]
     found = []
     for each, ids in zip(chosen, case.sent.ids_in(chosen), strict=True):
         pages = LOOK_PAGES if len(ids) <= LOOK_LOGS else 0
         ask = slice_ask(case.letters[each.customer_id], each, pages=pages)
-        found.append(Look(slice=each, ask=ask, events=len(ids)))
+        found.append(CellInspection(slice=each, ask=ask, events=len(ids)))
     return found
 
 
-def look_at_cell(case: Case, key: CellKey) -> Look:
+def inspect_cell(case: Case, key: CellKey) -> CellInspection:
     """The look at one cell."""
-    return look_at(case, [day_slice(key)])[0]
+    return inspect_events(case, [day_slice(key)])[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,21 +141,21 @@ class Explained:
     exchanges: tuple[int, ...] = ()
 
 
-def explained(case: Case, look: Look, more: Counts, *, exact: bool) -> Explained:
+def explained(case: Case, look: CellInspection, more: Counts, *, exact: bool) -> Explained:
     """Why a place shows `more` (or, below 0, less) than was sent, as far as its logs tell.
 
     `exact`: no event of the place is of unknown outcome, so that amounts lead to events.
     """
-    if not look.ask.walk:
-        number = counted(case.facts.answer(case.stage, look.ask))
+    if not look.ask.paged:
+        number = counted(case.observations.answer(case.stage, look.ask))
         there = "" if number is None else f", and {number} logs are there"
         said = f"{look.events} events were sent there, too many to look at one by one{there}"
         return Explained(said=said)
-    walk = case.facts.walk(case.stage, look.ask)
+    walk = case.observations.paged_result(case.stage, look.ask)
     if walk is None:
         return Explained(said="its logs were not looked at: too many places differ")
-    if walk.trouble:
-        return Explained(said=f"its logs could not be read: {walk.trouble}")
+    if walk.unusable:
+        return Explained(said=f"its logs could not be read: {walk.unusable}")
     if look.events and not walk.rows and _old(case, look):
         return Explained(said="its logs are no longer kept, so that no event can be named")
     found = compared(case, look.slice, walk.rows)
@@ -171,10 +173,10 @@ def explained(case: Case, look: Look, more: Counts, *, exact: bool) -> Explained
     )
 
 
-def _old(case: Case, look: Look) -> bool:
+def _old(case: Case, look: CellInspection) -> bool:
     """Whether the place is so old that its logs may rightly be gone."""
-    assert case.facts.plan is not None
-    now, last = moment(case.facts.plan.now), moment(look.slice.last)
+    assert case.observations.plan is not None
+    now, last = parse_time(case.observations.plan.now), parse_time(look.slice.last)
     return now is not None and last is not None and (now - last).days >= 6
 
 
@@ -196,13 +198,15 @@ def in_words(found: Compared) -> str:
     return "; ".join(f"{kind}: {listed(ids)}" for kind, ids in kinds if ids)
 
 
-def _by_amounts(case: Case, look: Look, more: Counts, present: int) -> tuple[str, tuple[str, ...]]:
+def _by_amounts(
+    case: Case, look: CellInspection, more: Counts, present: int
+) -> tuple[str, tuple[str, ...]]:
     """Which event a sum left out or took twice, where its bytes lead to one alone."""
     (ids,) = case.sent.ids_in([look.slice])
     sizes: dict[int, list[str]] = defaultdict(list)
     for log_id in ids:
         event = case.sent.event(log_id)
-        sizes[whole(event, "log_total_bytes") or 0 if event else 0].append(log_id)
+        sizes[as_int(event, "log_total_bytes") or 0 if event else 0].append(log_id)
     match more.requests:
         case -1:
             (left_out,) = _one(sizes.get(-more.bytes, []))

@@ -12,10 +12,10 @@ from trueup.conformance.observed.cells import NOTHING
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.results import CellKey, Counts, HourKey
 
-__all__ = ["Expected", "Lane", "Span", "add", "minus", "within"]
+__all__ = ["Bounds", "Expected", "NetworkDay", "add", "minus", "within"]
 
 
-class Lane(NamedTuple):
+class NetworkDay(NamedTuple):
     """A day of one network of a tenant: what ledgers and graph show, and others share."""
 
     customer_id: int
@@ -23,11 +23,11 @@ class Lane(NamedTuple):
     day: str
 
 
-class Span(NamedTuple):
+class Bounds(NamedTuple):
     """What must be there, and what may be there besides: deliveries of unknown outcome."""
 
-    sure: Counts = NOTHING
-    maybe: Counts = NOTHING
+    certain: Counts = NOTHING
+    possible: Counts = NOTHING
 
 
 def add(one: Counts, other: Counts) -> Counts:
@@ -42,13 +42,13 @@ def minus(one: Counts, other: Counts) -> Counts:
     return Counts(a - other[0], b - other[1], c - other[2], d - other[3])
 
 
-def within(seen: int, sure: int, maybe: int) -> bool:
+def within(seen: int, certain: int, possible: int) -> bool:
     """Whether a figure is one that the traffic can have led to."""
-    return sure <= seen <= sure + maybe
+    return certain <= seen <= certain + possible
 
 
-def lane_of(key: CellKey) -> Lane:
-    return Lane(key.customer_id, key.network, key.day)
+def network_day_of(key: CellKey) -> NetworkDay:
+    return NetworkDay(key.customer_id, key.network, key.day)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Expected:
         most = counts.requests if self.failed_count else counts.successful
         least = most if self.empty_count else 0
         free = counts.bytes if counts.error and not self.failed_count else 0
-        sure = counts._replace(requests=least, bytes=counts.bytes - free)
-        return sure, Counts(most - least, free, 0, 0)
+        certain = counts._replace(requests=least, bytes=counts.bytes - free)
+        return certain, Counts(most - least, free, 0, 0)
 
     @cached_property
     def keys(self) -> frozenset[CellKey]:
@@ -105,68 +105,70 @@ class Expected:
         return frozenset((key.customer_id, key.proxy_user_id) for key in self.keys)
 
     @cached_property
-    def days(self) -> Mapping[Lane, Span]:
+    def days(self) -> Mapping[NetworkDay, Bounds]:
         """What was sent by day, network and tenant."""
-        sums: dict[Lane, Span] = defaultdict(Span)
+        sums: dict[NetworkDay, Bounds] = defaultdict(Bounds)
         for key, counts in self.cells.items():
-            sure, maybe = sums[lane_of(key)]
-            sums[lane_of(key)] = Span(add(sure, counts), maybe)
+            certain, possible = sums[network_day_of(key)]
+            sums[network_day_of(key)] = Bounds(add(certain, counts), possible)
         for key, counts in self.slack.items():
-            sure, maybe = sums[lane_of(key)]
-            sums[lane_of(key)] = Span(sure, add(maybe, counts))
+            certain, possible = sums[network_day_of(key)]
+            sums[network_day_of(key)] = Bounds(certain, add(possible, counts))
         return dict(sums)
 
     @cached_property
-    def by_user(self) -> Mapping[tuple[int, str], Span]:
+    def by_user(self) -> Mapping[tuple[int, str], Bounds]:
         """What was sent by tenant and proxy user."""
-        sums: dict[tuple[int, str], Span] = defaultdict(Span)
+        sums: dict[tuple[int, str], Bounds] = defaultdict(Bounds)
         for key, counts in self.cells.items():
-            sure, maybe = sums[key[:2]]
-            sums[key[:2]] = Span(add(sure, counts), maybe)
+            certain, possible = sums[key[:2]]
+            sums[key[:2]] = Bounds(add(certain, counts), possible)
         for key, counts in self.slack.items():
-            sure, maybe = sums[key[:2]]
-            sums[key[:2]] = Span(sure, add(maybe, counts))
+            certain, possible = sums[key[:2]]
+            sums[key[:2]] = Bounds(certain, add(possible, counts))
         return dict(sums)
 
     @cached_property
-    def by_hour(self) -> Mapping[HourKey, Span]:
+    def by_hour(self) -> Mapping[HourKey, Bounds]:
         """What was sent by tenant, network and hour; of logs, so that all of it counts."""
-        sure, maybe = self.sent.hours(), self.sent.slack_hours()
+        certain, possible = self.sent.hours(), self.sent.slack_hours()
         return {
-            key: Span(sure.get(key, NOTHING), maybe.get(key, NOTHING)) for key in {*sure, *maybe}
+            key: Bounds(certain.get(key, NOTHING), possible.get(key, NOTHING))
+            for key in {*certain, *possible}
         }
 
-    def inside(self, slice_: Slice) -> Span:
+    def inside(self, slice_: Slice) -> Bounds:
         """What was sent into whole hours of a network, or into whole days of a proxy user."""
         customer, first, last, network, user, _ = slice_
-        sure, maybe = NOTHING, NOTHING
+        certain, possible = NOTHING, NOTHING
         if user:
             for day, span in self._user_days.get((customer, user), {}).items():
                 if first[:10] <= day <= last[:10]:
-                    sure, maybe = add(sure, span.sure), add(maybe, span.maybe)
-            return Span(sure, maybe)
+                    certain, possible = add(certain, span.certain), add(possible, span.possible)
+            return Bounds(certain, possible)
         for key, span in self.by_hour.items():
             if key[:2] == (customer, network) and first[:13] <= key.hour <= last[:13]:
-                sure, maybe = add(sure, span.sure), add(maybe, span.maybe)
-        return Span(sure, maybe)
+                certain, possible = add(certain, span.certain), add(possible, span.possible)
+        return Bounds(certain, possible)
 
     @cached_property
-    def _user_days(self) -> Mapping[tuple[int, str], Mapping[str, Span]]:
-        sums: dict[tuple[int, str], dict[str, Span]] = defaultdict(dict)
+    def _user_days(self) -> Mapping[tuple[int, str], Mapping[str, Bounds]]:
+        sums: dict[tuple[int, str], dict[str, Bounds]] = defaultdict(dict)
         for key in self.keys:
-            sure, maybe = sums[key[:2]].get(key.day, Span())
-            sums[key[:2]][key.day] = Span(
-                add(sure, self.cells.get(key, NOTHING)), add(maybe, self.slack.get(key, NOTHING))
+            certain, possible = sums[key[:2]].get(key.day, Bounds())
+            sums[key[:2]][key.day] = Bounds(
+                add(certain, self.cells.get(key, NOTHING)),
+                add(possible, self.slack.get(key, NOTHING)),
             )
         return dict(sums)
 
-    def total(self, customer: int) -> Span:
+    def total(self, customer: int) -> Bounds:
         """All of a tenant's accepted and unknown events."""
         accepted, unknown = NOTHING, NOTHING
-        for lane, (sure, maybe) in self.days.items():
+        for lane, (certain, possible) in self.days.items():
             if lane.customer_id == customer:
-                accepted, unknown = add(accepted, sure), add(unknown, maybe)
-        return Span(accepted, unknown)
+                accepted, unknown = add(accepted, certain), add(unknown, possible)
+        return Bounds(accepted, unknown)
 
     # --- what else this run has sent
 
@@ -179,31 +181,31 @@ class Expected:
         )
 
     @cached_property
-    def beside_cells(self) -> Mapping[CellKey, Span]:
+    def beside_cells(self) -> Mapping[CellKey, Bounds]:
         """What the other traffic has in each cell."""
-        sums: dict[CellKey, Span] = defaultdict(Span)
+        sums: dict[CellKey, Bounds] = defaultdict(Bounds)
         for other in self.beside:
             for key in other.keys:
-                sure, maybe = sums[key]
-                sums[key] = Span(
-                    add(sure, other.cells.get(key, NOTHING)),
-                    add(maybe, other.slack.get(key, NOTHING)),
+                certain, possible = sums[key]
+                sums[key] = Bounds(
+                    add(certain, other.cells.get(key, NOTHING)),
+                    add(possible, other.slack.get(key, NOTHING)),
                 )
         return dict(sums)
 
-    def beside_lane(self, lane: Lane, *, own_users: bool) -> Span:
+    def beside_lane(self, lane: NetworkDay, *, own_users: bool) -> Bounds:
         """What the other traffic has in a lane; `own_users`: only under this traffic's users."""
-        sure, maybe = NOTHING, NOTHING
+        certain, possible = NOTHING, NOTHING
         for key, span in self._beside_lanes.get(lane, {}).items():
             if not own_users or key[:2] in self.users:
-                sure, maybe = add(sure, span.sure), add(maybe, span.maybe)
-        return Span(sure, maybe)
+                certain, possible = add(certain, span.certain), add(possible, span.possible)
+        return Bounds(certain, possible)
 
     @cached_property
-    def _beside_lanes(self) -> Mapping[Lane, Mapping[CellKey, Span]]:
-        lanes: dict[Lane, dict[CellKey, Span]] = defaultdict(dict)
+    def _beside_lanes(self) -> Mapping[NetworkDay, Mapping[CellKey, Bounds]]:
+        lanes: dict[NetworkDay, dict[CellKey, Bounds]] = defaultdict(dict)
         for key, span in self.beside_cells.items():
-            lanes[lane_of(key)][key] = span
+            lanes[network_day_of(key)][key] = span
         return dict(lanes)
 
     def is_beside(self, log_id: str) -> bool:

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trueup.conformance.checks.finding import Finding, Tally
+from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import NOTHING, altered
 from trueup.conformance.ports import Slice
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.drilldown import (
-    LOOK_MOST,
+    INSPECT_MOST,
+    CellInspection,
     Compared,
-    Look,
     compared,
     explained,
-    look_at,
+    inspect_events,
     second_of,
 )
 from trueup.conformance.reconciliation.expected import add, minus, within
@@ -35,7 +35,7 @@ from trueup.conformance.reconciliation.plan import (
     log_walks,
     walked_whole,
 )
-from trueup.conformance.requests import Ask
+from trueup.conformance.requests import ApiRequest
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import TieOut
 
@@ -46,28 +46,28 @@ _ONE_LOG: Final = "1 log"
 
 def judge_logs(case: Case, rows: list[TieOut]) -> Finding:
     """The finding on the logs, and a tie-out row for each tenant whose logs are counted."""
-    tally = Tally(case.facts)
-    for slice_, ask in log_walks(case.facts, case.events, case.stage):
-        _hold_walk(case, tally, slice_, ask)
-    for count in log_counts(case.facts, case.events, case.stage):
-        _hold_count(case, tally, count)
-    for ask in log_id_asks(case.facts, case.events):
-        _hold_retrieved(case, tally, ask)
+    builder = FindingBuilder(case.observations)
+    for slice_, ask in log_walks(case.observations, case.events, case.stage):
+        _hold_walk(case, builder, slice_, ask)
+    for count in log_counts(case.observations, case.events, case.stage):
+        _hold_count(case, builder, count)
+    for ask in log_id_asks(case.observations, case.events):
+        _hold_retrieved(case, builder, ask)
     for customer, letter in sorted(case.letters.items()):
-        _hold_total(case, tally, customer, letter, rows)
-    return tally.finding(_held(case))
+        _hold_total(case, builder, customer, letter, rows)
+    return builder.finding(_held(case))
 
 
 def _held(case: Case) -> str:
     """What was found in order, and how much of it was looked at one by one."""
     whole, parts = True, 0
     for letter in case.letters.values():
-        whole &= walked_whole(case.facts, case.events, case.stage, letter)
+        whole &= walked_whole(case.observations, case.events, case.stage, letter)
     if whole:
         return "the logs are the events that were sent, each once and unaltered"
-    for slice_, _ in log_walks(case.facts, case.events, case.stage):
+    for slice_, _ in log_walks(case.observations, case.events, case.stage):
         parts += len(case.sent.ids_in([slice_])[0])
-    counts = len(log_counts(case.facts, case.events, case.stage))
+    counts = len(log_counts(case.observations, case.events, case.stage))
     return (
         f"the logs number what was sent, by time and network and by proxy user ({counts} counts); "
         f"{parts} of them, listed, and a sample of retrieves are the events that were sent"
@@ -82,50 +82,52 @@ def _suspects(found: Compared) -> list[str]:
     return [*found.lost, *found.doubled]
 
 
-def _hold_walk(case: Case, tally: Tally, slice_: Slice, ask: Ask) -> None:
-    walk = tally.walk(case.stage, ask)
+def _hold_walk(case: Case, builder: FindingBuilder, slice_: Slice, ask: ApiRequest) -> None:
+    walk = builder.paged_result(case.stage, ask)
     if walk is None:
         return
     found = compared(case, slice_, walk.rows)
-    tally.saw(found.present + len(found.lost))
+    builder.observed(found.present + len(found.lost))
     last = walk.numbers[-1:]
     for log_id in found.foreign:
-        tally.differs(f"log {log_id}", "no such event", "a log (foreign)", exchanges=last)
+        builder.mismatch(f"log {log_id}", "no such event", "a log (foreign)", exchanges=last)
     for log_id, outcome in found.unsent.items():
         what = f"no log ({outcome or 'never sent'})"
-        _differs(case, tally, log_id, what, "a log", last)
+        _differs(case, builder, log_id, what, "a log", last)
     for log_id, wrong in found.changed.items():
         for field, was, now in wrong:
-            _differs(case, tally, log_id, was, f"{now} (altered)", last, field=field)
-    _hold_suspects(case, tally, found, last)
+            _differs(case, builder, log_id, was, f"{now} (altered)", last, field=field)
+    _hold_suspects(case, builder, found, last)
 
 
-def _hold_suspects(case: Case, tally: Tally, found: Compared, last: tuple[int, ...]) -> None:
+def _hold_suspects(
+    case: Case, builder: FindingBuilder, found: Compared, last: tuple[int, ...]
+) -> None:
     """A lost or doubled log is looked for again where few rows are; what is there was not lost."""
     unsteady = False
     for number, log_id in enumerate(_suspects(found)):
         times, exchanges = found.doubled.get(log_id, 0), last
-        if number < LOOK_MOST:
-            (look,) = look_at(case, [second_of(case.sent, log_id)])
-            again = tally.walk(case.stage, look.ask)
+        if number < INSPECT_MOST:
+            (look,) = inspect_events(case, [second_of(case.sent, log_id)])
+            again = builder.paged_result(case.stage, look.ask)
             if again is None:
                 continue
             near = compared(case, look.slice, again.rows)
             times = near.doubled.get(log_id, 0 if log_id in near.lost else 1)
             exchanges = again.numbers[-1:]
         elif unsteady:
-            tally.trouble("rows moved between the pages of log/search: others use the tenant")
+            builder.unusable("rows moved between the pages of log/search: others use the tenant")
             return
         if times == 1:
             unsteady = True
         else:
             what = f"{times} logs (doubled)" if times else "no log (lost)"
-            _differs(case, tally, log_id, _ONE_LOG, what, exchanges)
+            _differs(case, builder, log_id, _ONE_LOG, what, exchanges)
 
 
 def _differs(
     case: Case,
-    tally: Tally,
+    builder: FindingBuilder,
     log_id: str,
     expected: object,
     seen: object,
@@ -134,7 +136,7 @@ def _differs(
     field: str = "",
 ) -> None:
     event = case.sent.event(log_id)
-    tally.differs(
+    builder.mismatch(
         f"log {log_id}" + (f" · {field}" if field else ""),
         expected,
         seen,
@@ -148,23 +150,23 @@ def _differs(
 
 def _span(case: Case, count: LogCount) -> tuple[int, int]:
     """Logs that must, and that may, be in a part, with what this run has sent there besides."""
-    sure, maybe = count.span
+    certain, possible = count.span
     for other in case.events.beside:
         besides = other.inside(count.slice)
-        sure, maybe = add(sure, besides.sure), add(maybe, besides.maybe)
-    return sure.requests, maybe.requests
+        certain, possible = add(certain, besides.certain), add(possible, besides.possible)
+    return certain.requests, possible.requests
 
 
 def _more(case: Case, count: LogCount) -> tuple[int | None, Exchange | None]:
     """How many logs a part shows beyond what can be there; below 0: too few; None: no count."""
-    exchange = case.facts.answer(case.stage, count.ask)
+    exchange = case.observations.answer(case.stage, count.ask)
     total = counted(exchange)
     if total is None:
         return None, exchange
-    sure, maybe = _span(case, count)
-    if within(total, sure, maybe):
+    certain, possible = _span(case, count)
+    if within(total, certain, possible):
         return 0, exchange
-    return (total - sure if total < sure else total - sure - maybe), exchange
+    return (total - certain if total < certain else total - certain - possible), exchange
 
 
 def _where(slice_: Slice) -> str:
@@ -172,26 +174,26 @@ def _where(slice_: Slice) -> str:
     return f"tenant {slice_.customer_id} · logs of {part} · {slice_.first} to {slice_.last}"
 
 
-def _hold_count(case: Case, tally: Tally, count: LogCount) -> None:
+def _hold_count(case: Case, builder: FindingBuilder, count: LogCount) -> None:
     more, exchange = _more(case, count)
     if more is None or exchange is None:
         number = exchange.n if exchange else 0
-        tally.trouble(f"{_where(count.slice)}: the target gave no total_count", number)
+        builder.unusable(f"{_where(count.slice)}: the target gave no total_count", number)
         return
-    tally.saw()
-    sure, maybe = _span(case, count)
+    builder.observed()
+    certain, possible = _span(case, count)
     if more > 0 and not count.slice.proxy_user_id:
         # Others may be in there too; by proxy user, our own logs are counted alone.
         if more <= sum(_foreign(case, count.slice)):
             return
         if not _alone(case, count.slice):
-            tally.trouble(f"{_where(count.slice)}: {more} too many, but others use the tenant")
+            builder.unusable(f"{_where(count.slice)}: {more} too many, but others use the tenant")
             return
     if more:
         said, events, shown = _explain(case, count, more)
-        tally.differs(
+        builder.mismatch(
             _where(count.slice),
-            f"{sure} to {sure + maybe}" if maybe else f"{sure}",
+            f"{certain} to {certain + possible}" if possible else f"{certain}",
             f"{counted(exchange)} ({abs(more)} {'too many' if more > 0 else 'lost'}; {said})",
             events=events,
             exchanges=[exchange.n, *shown],
@@ -239,11 +241,11 @@ def _explain(case: Case, count: LogCount, more: int) -> tuple[str, Sequence[Even
     return "; ".join(dict.fromkeys(said)) or "not to be named", events, shown
 
 
-def _count_looks(case: Case, customer: int) -> list[Look]:
+def _count_looks(case: Case, customer: int) -> list[CellInspection]:
     """Looks where times and users that differ meet: there are the events that made them differ."""
     users: list[Slice] = []
     times: list[Slice] = []
-    for count in log_counts(case.facts, case.events, case.stage):
+    for count in log_counts(case.observations, case.events, case.stage):
         if count.slice.customer_id == customer and _more(case, count)[0]:
             (users if count.slice.proxy_user_id else times).append(count.slice)
     if users and times:
@@ -252,50 +254,52 @@ def _count_looks(case: Case, customer: int) -> list[Look]:
         met = [*users, *times]
     sizes = case.sent.ids_in(met)
     filled = [each for each, ids in zip(met, sizes, strict=True) if ids]
-    return look_at(case, filled)
+    return inspect_events(case, filled)
 
 
 # --- single logs, and the number of all
 
 
-def _hold_retrieved(case: Case, tally: Tally, ask: Ask) -> None:
-    exchange = tally.exchange(case.stage, ask)
+def _hold_retrieved(case: Case, builder: FindingBuilder, ask: ApiRequest) -> None:
+    exchange = builder.exchange(case.stage, ask)
     if exchange is None:
         return
     log_id = ask.path.rsplit("/", 1)[1]
     event = case.sent.event(log_id)
-    tally.saw()
-    row = case.facts.row(case.stage, ask)
+    builder.observed()
+    row = case.observations.row(case.stage, ask)
     if row is None or event is None:
-        _differs(case, tally, log_id, "a log", f"status {exchange.status}", [exchange.n])
+        _differs(case, builder, log_id, "a log", f"status {exchange.status}", [exchange.n])
         return
     for field, was, now in altered(dict(event), row):
-        _differs(case, tally, log_id, was, now, [exchange.n], field=field)
+        _differs(case, builder, log_id, was, now, [exchange.n], field=field)
 
 
-def _hold_total(case: Case, tally: Tally, customer: int, letter: str, rows: list[TieOut]) -> None:
+def _hold_total(
+    case: Case, builder: FindingBuilder, customer: int, letter: str, rows: list[TieOut]
+) -> None:
     """The number of logs in the traffic's days: what was sent, and what others have there."""
-    facts, expected = case.facts, case.events
-    questions = [log_count_ask(facts, expected, letter, again) for again in (1, 2)]
+    observations, expected = case.observations, case.events
+    questions = [log_count_ask(observations, expected, letter, again) for again in (1, 2)]
     if None in questions:
         return
-    answers = [facts.answer(case.stage, ask) for ask in questions if ask is not None]
+    answers = [observations.answer(case.stage, ask) for ask in questions if ask is not None]
     first, last = map(counted, answers)
     if last is None:
-        if not walked_whole(facts, expected, case.stage, letter):
+        if not walked_whole(observations, expected, case.stage, letter):
             number = answers[-1].n if answers[-1] else 0
-            tally.trouble(
+            builder.unusable(
                 f"tenant {customer}: the target gave no total_count of its logs, and they are too "
                 "many to be listed whole within the budget",
                 number,
             )
         return
-    sure, maybe = expected.total(customer)
+    certain, possible = expected.total(customer)
     days = {lane.day for lane in expected.days if lane.customer_id == customer}
     own = case.sums.beside_cells.items()
     foreign = [each for lane, each in case.seen.foreign.items() if lane.customer_id == customer]
     known = [
-        span.sure
+        span.certain
         for key, span in own
         if key.customer_id == customer
         and key.day in days
@@ -309,65 +313,67 @@ def _hold_total(case: Case, tally: Tally, customer: int, letter: str, rows: list
         TieOut(
             view="logs",
             scope=f"tenant {customer}",
-            expected_requests=sure.requests,
+            expected_requests=certain.requests,
             seen_requests=seen,
-            slack_requests=maybe.requests,
-            ok=within(seen, sure.requests, maybe.requests),
+            slack_requests=possible.requests,
+            ok=within(seen, certain.requests, possible.requests),
         )
     )
-    tally.saw()
+    builder.observed()
     where = f"tenant {customer} · number of logs in the traffic's days"
-    most = sure.requests + maybe.requests
-    if seen < sure.requests:
-        tally.differs(where, f"at least {sure.requests}", f"{seen} ({sure.requests - seen} lost)")
+    most = certain.requests + possible.requests
+    if seen < certain.requests:
+        builder.mismatch(
+            where, f"at least {certain.requests}", f"{seen} ({certain.requests - seen} lost)"
+        )
     elif seen > most:
         as_counted = case.sums.failed_count and case.sums.empty_count
         quiet = first == last and _all_seen(case, customer) and (as_counted or not others.requests)
-        excess(tally, where, most, seen, quiet=quiet)
+        excess(builder, where, most, seen, quiet=quiet)
 
 
 def _all_seen(case: Case, customer: int) -> bool:
     return all(case.seen.whole(lane) for lane in case.events.days if lane.customer_id == customer)
 
 
-def excess(tally: Tally, where: str, most: int, seen: int, *, quiet: bool) -> None:
+def excess(builder: FindingBuilder, where: str, most: int, seen: int, *, quiet: bool) -> None:
     """More than was sent: a finding where nothing moved meanwhile, else nobody can tell."""
     if quiet:
-        tally.differs(where, f"at most {most}", f"{seen}")
+        builder.mismatch(where, f"at most {most}", f"{seen}")
     else:
-        tally.trouble(f"{where}: {seen - most} too many, but others were using the tenant")
+        builder.unusable(f"{where}: {seen - most} too many, but others were using the tenant")
 
 
 # --- what is asked besides, and again
 
 
-def log_looks(case: Case) -> list[Look]:
+def log_looks(case: Case) -> list[CellInspection]:
     """Where to look for what walks and counts have shown to be wrong."""
-    found: list[Look] = []
-    for slice_, ask in log_walks(case.facts, case.events, case.stage):
-        walk = case.facts.walk(case.stage, ask)
-        if walk is not None and not walk.trouble:
-            suspects = _suspects(compared(case, slice_, walk.rows))[:LOOK_MOST]
-            found += look_at(case, [second_of(case.sent, log_id) for log_id in suspects])
+    found: list[CellInspection] = []
+    for slice_, ask in log_walks(case.observations, case.events, case.stage):
+        walk = case.observations.paged_result(case.stage, ask)
+        if walk is not None and not walk.unusable:
+            suspects = _suspects(compared(case, slice_, walk.rows))[:INSPECT_MOST]
+            found += inspect_events(case, [second_of(case.sent, log_id) for log_id in suspects])
     for customer in case.letters:
         found += _count_looks(case, customer)
     return found
 
 
-def logs_to_ask_again(case: Case) -> list[Ask]:
+def logs_to_ask_again(case: Case) -> list[ApiRequest]:
     """The questions about logs whose answers are not what was sent."""
     again = []
-    for slice_, ask in log_walks(case.facts, case.events, case.stage):
-        tally = Tally(case.facts)
-        _hold_walk(case, tally, slice_, ask)
-        again += [ask] if tally.differences else []
+    for slice_, ask in log_walks(case.observations, case.events, case.stage):
+        builder = FindingBuilder(case.observations)
+        _hold_walk(case, builder, slice_, ask)
+        again += [ask] if builder.differences else []
     again += [
         count.ask
-        for count in log_counts(case.facts, case.events, case.stage)
+        for count in log_counts(case.observations, case.events, case.stage)
         if _more(case, count)[0]
     ]
-    for ask in log_id_asks(case.facts, case.events):
-        tally = Tally(case.facts)
-        _hold_retrieved(case, tally, ask)
-        again += [ask] if tally.differences else []
+    for ask in log_id_asks(case.observations, case.events):
+        builder = FindingBuilder(case.observations)
+        _hold_retrieved(case, builder, ask)
+        again += [ask] if builder.differences else []
     return again

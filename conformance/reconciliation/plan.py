@@ -15,11 +15,11 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.datasets.datasets import NETWORKS
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Slice
-from trueup.conformance.reconciliation.expected import Expected, Span, add
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import dotted, moment, time_text, whole
+from trueup.conformance.reconciliation.expected import Bounds, Expected, add
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int, format_time, get_path, parse_time
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import CellKey, HourKey
 
@@ -75,16 +75,16 @@ def stage_of(part: str) -> str:
     return f"traffic {part}"
 
 
-def tenants(facts: Facts) -> dict[str, int]:
+def tenants(observations: Observations) -> dict[str, int]:
     """Tenant letter to customer number."""
-    assert facts.plan is not None
-    return facts.plan.customers
+    assert observations.plan is not None
+    return observations.plan.customers
 
 
-def _room(facts: Facts, share: float) -> float:
+def _room(observations: Observations, share: float) -> float:
     """Requests that one kind of question may take."""
-    assert facts.plan is not None
-    return facts.plan.requests * share if facts.plan.requests else math.inf
+    assert observations.plan is not None
+    return observations.plan.requests * share if observations.plan.requests else math.inf
 
 
 def _own(expected: Expected, customer: int) -> list[CellKey]:
@@ -92,7 +92,7 @@ def _own(expected: Expected, customer: int) -> list[CellKey]:
 
 
 def _at(day: str) -> datetime:
-    at = moment(day)
+    at = parse_time(day)
     assert at is not None, "cells carry days"
     return at
 
@@ -108,7 +108,7 @@ def _pages(rows: int) -> int:
 class SummaryWalk:
     """A walk over summaries, and what it would show: a day, of a network, or a user's all days."""
 
-    ask: Ask
+    ask: ApiRequest
     customer: int
     day: str = ""
     network: str = ""
@@ -117,16 +117,16 @@ class SummaryWalk:
     """Whether the day is not one of the traffic's: only copies of its events would be there."""
 
 
-def summary_walks(facts: Facts, expected: Expected) -> list[SummaryWalk]:
+def summary_walks(observations: Observations, expected: Expected) -> list[SummaryWalk]:
     """Walks over every day's summaries, or over a sample of users where there are too many."""
     found: list[SummaryWalk] = []
-    room = _room(facts, SUMMARY_SHARE)
-    for letter, customer in tenants(facts).items():
+    room = _room(observations, SUMMARY_SHARE)
+    for letter, customer in tenants(observations).items():
         keys = _own(expected, customer)
         pages = _pages(len(keys))
         if len(keys) <= WALK_CELLS_MOST and pages <= room:
             room -= pages
-            found += _whole_walks(facts, letter, customer, keys)
+            found += _whole_walks(observations, letter, customer, keys)
         else:
             users = sorted({key.proxy_user_id for key in keys})
             step = max(1, len(users) // SAMPLE_USERS)
@@ -138,7 +138,7 @@ def summary_walks(facts: Facts, expected: Expected) -> list[SummaryWalk]:
 
 
 def _whole_walks(
-    facts: Facts, letter: str, customer: int, keys: Sequence[CellKey]
+    observations: Observations, letter: str, customer: int, keys: Sequence[CellKey]
 ) -> list[SummaryWalk]:
     sizes: dict[str, int] = defaultdict(int)
     for key in keys:
@@ -146,16 +146,18 @@ def _whole_walks(
     found = []
     for day in sorted(sizes):
         for network in NETWORKS if sizes[day] > DAY_CELLS_MOST else ("",):
-            ask = _day_ask(facts, letter, day, network, SPARE_PAGES + 3 * _pages(sizes[day]))
+            ask = _day_ask(observations, letter, day, network, SPARE_PAGES + 3 * _pages(sizes[day]))
             found.append(SummaryWalk(ask=ask, customer=customer, day=day, network=network))
-    for day in _beside_days(facts, sorted(sizes)):
-        ask = _day_ask(facts, letter, day, "", BESIDE_PAGES)
+    for day in _beside_days(observations, sorted(sizes)):
+        ask = _day_ask(observations, letter, day, "", BESIDE_PAGES)
         found.append(SummaryWalk(ask=ask, customer=customer, day=day, beside=True))
     return found
 
 
-def _day_ask(facts: Facts, letter: str, day: str, network: str, pages: int) -> Ask:
-    dates = facts.reading("summary-period-form") == "date"
+def _day_ask(
+    observations: Observations, letter: str, day: str, network: str, pages: int
+) -> ApiRequest:
+    dates = observations.reading("summary-period-form") == "date"
     period = day if dates else f"{day} 00:00:00"
     query: tuple[tuple[str, str], ...] = (
         ("min_log_summary_period", period),
@@ -163,17 +165,19 @@ def _day_ask(facts: Facts, letter: str, day: str, network: str, pages: int) -> A
     )
     if network:
         query = (("log_summary_network", network), *query)
-    return Ask(path="log_summary/search", query=query, tenant=letter, walk=True, pages=pages)
+    return ApiRequest(
+        path="log_summary/search", query=query, tenant=letter, paged=True, pages=pages
+    )
 
 
-def _beside_days(facts: Facts, days: Sequence[str]) -> list[str]:
+def _beside_days(observations: Observations, days: Sequence[str]) -> list[str]:
     """Days on which a date gone wrong puts an event: before, after, and that of its arrival."""
     if not days:
         return []
-    assert facts.plan is not None
+    assert observations.plan is not None
     one = timedelta(days=1)
     near = {f"{_at(days[0]) - one:%Y-%m-%d}", f"{_at(days[-1]) + one:%Y-%m-%d}"}
-    return sorted({*near, facts.plan.now[:10]} - set(days))
+    return sorted({*near, observations.plan.now[:10]} - set(days))
 
 
 # --- logs
@@ -204,10 +208,10 @@ def _whole_slice(expected: Expected, customer: int) -> Slice | None:
     if not days:
         return None
     first, last = _span(days)
-    return Slice(customer, time_text(first), time_text(last))
+    return Slice(customer, format_time(first), format_time(last))
 
 
-def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> Ask:
+def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> ApiRequest:
     """A walk over the logs of a slice; with no pages, its first row, for its `total_count`."""
     filters = (
         ("proxy_user_id", slice_.proxy_user_id),
@@ -220,13 +224,17 @@ def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> 
         *((name, value) for name, value in filters if value),
     )
     if pages:
-        return Ask(path="log/search", query=query, tenant=letter, walk=True, pages=pages)
-    return Ask(path="log/search", query=(*query, ("per_page", "1")), tenant=letter, again=again)
+        return ApiRequest(path="log/search", query=query, tenant=letter, paged=True, pages=pages)
+    return ApiRequest(
+        path="log/search", query=(*query, ("per_page", "1")), tenant=letter, again=again
+    )
 
 
-def log_count_ask(facts: Facts, expected: Expected, letter: str, again: int = 0) -> Ask | None:
+def log_count_ask(
+    observations: Observations, expected: Expected, letter: str, again: int = 0
+) -> ApiRequest | None:
     """One row of the logs of the traffic's days; `total_count` is what is wanted of it."""
-    span = _whole_slice(expected, tenants(facts)[letter])
+    span = _whole_slice(expected, tenants(observations)[letter])
     return None if span is None else slice_ask(letter, span, again=again)
 
 
@@ -235,63 +243,65 @@ def counted(exchange: Exchange | None) -> int | None:
     if exchange is None or exchange.status != 200:
         return None
     body = exchange.body if isinstance(exchange.body, dict) else {}
-    total = whole(body, "total_count")
-    listed = isinstance(dotted(exchange.body, "data"), list)
+    total = as_int(body, "total_count")
+    listed = isinstance(get_path(exchange.body, "data"), list)
     return total if listed and total is not None and total >= 0 else None
 
 
-def _counts(facts: Facts, expected: Expected, stage: str, letter: str) -> bool:
+def _counts(observations: Observations, expected: Expected, stage: str, letter: str) -> bool:
     """Whether the target counts the tenant's logs; asked in the fence, before all below.
 
     A target that declares that it does not always count is not relied upon.
     """
-    ask = log_count_ask(facts, expected, letter, 2)
-    if facts.reading("total-count") == "unknown":
+    ask = log_count_ask(observations, expected, letter, 2)
+    if observations.reading("total-count") == "unknown":
         return False
-    return ask is not None and counted(facts.answer(stage, ask)) is not None
+    return ask is not None and counted(observations.answer(stage, ask)) is not None
 
 
 def _events(expected: Expected, customer: int) -> int:
-    sure, maybe = expected.total(customer)
-    return sure.requests + maybe.requests
+    certain, possible = expected.total(customer)
+    return certain.requests + possible.requests
 
 
-def walked_whole(facts: Facts, expected: Expected, stage: str, letter: str) -> bool:
+def walked_whole(observations: Observations, expected: Expected, stage: str, letter: str) -> bool:
     """Whether all logs of a tenant are listed; its total of `expected` counts every event."""
-    events = _events(expected, tenants(facts)[letter])
-    counts = _counts(facts, expected, stage, letter)
+    events = _events(expected, tenants(observations)[letter])
+    counts = _counts(observations, expected, stage, letter)
     most = WALK_LOGS_MOST if counts else COUNTLESS_LOGS_MOST
-    share = LOG_SHARE / max(1, len(tenants(facts)))
+    share = LOG_SHARE / max(1, len(tenants(observations)))
     # Without a count no other question needs its share.
-    room = _room(facts, share if counts else 2 * share)
+    room = _room(observations, share if counts else 2 * share)
     return events <= most and _pages(events) <= room
 
 
-def log_walks(facts: Facts, expected: Expected, stage: str) -> list[tuple[Slice, Ask]]:
+def log_walks(
+    observations: Observations, expected: Expected, stage: str
+) -> list[tuple[Slice, ApiRequest]]:
     """Walks over all logs of the tenants that have few enough, and over slices of the others'."""
-    found: list[tuple[Slice, Ask]] = []
-    for letter, customer in tenants(facts).items():
+    found: list[tuple[Slice, ApiRequest]] = []
+    for letter, customer in tenants(observations).items():
         span = _whole_slice(expected, customer)
         if span is None:
             continue
-        if walked_whole(facts, expected, stage, letter):
+        if walked_whole(observations, expected, stage, letter):
             pages = SPARE_PAGES + 3 * _pages(_events(expected, customer))
             found.append((span, slice_ask(letter, span, pages=pages)))
         else:
             found += [
                 (each, slice_ask(letter, each, pages=SPARE_PAGES))
-                for each in _sample_slices(facts, expected, customer)
+                for each in _sample_slices(observations, expected, customer)
             ]
     return found
 
 
-def _sample_slices(facts: Facts, expected: Expected, customer: int) -> list[Slice]:
+def _sample_slices(observations: Observations, expected: Expected, customer: int) -> list[Slice]:
     """Slices of time about events that the seed chooses, each short enough to be listed whole."""
     about = []
     for log_id in expected.sent.log_ids(SAMPLE_LOGS):
         event = expected.sent.event(log_id)
         if event is not None and event.get("customer_id") == customer:
-            at = moment(event.get("log_request_datetime"))
+            at = parse_time(event.get("log_request_datetime"))
             assert at is not None, "events carry times"
             about.append(int(at.timestamp()))
     if not about:
@@ -301,7 +311,7 @@ def _sample_slices(facts: Facts, expected: Expected, customer: int) -> list[Slic
     starts = list(dict.fromkeys(second // length * length for second in about))
     starts = starts[:: max(1, len(starts) // SAMPLE_SLICES)][:SAMPLE_SLICES]
     slices = [_slice(customer, start, length) for start in starts]
-    room = _room(facts, LOG_SHARE / max(1, len(tenants(facts))))
+    room = _room(observations, LOG_SHARE / max(1, len(tenants(observations))))
     kept = []
     for each, ids in zip(slices, expected.sent.ids_in(slices), strict=True):
         if len(ids) <= 4 * SLICE_LOGS and _pages(len(ids)) <= room:
@@ -311,9 +321,9 @@ def _sample_slices(facts: Facts, expected: Expected, customer: int) -> list[Slic
 
 
 def _slice(customer: int, second: int, length: int) -> Slice:
-    first = moment(second)
+    first = parse_time(second)
     assert first is not None, "a time of this age"
-    return Slice(customer, time_text(first), time_text(first + timedelta(seconds=length - 1)))
+    return Slice(customer, format_time(first), format_time(first + timedelta(seconds=length - 1)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,22 +331,22 @@ class LogCount:
     """A part of a tenant's logs that is counted, and what was sent of it."""
 
     slice: Slice
-    ask: Ask
-    span: Span
+    ask: ApiRequest
+    span: Bounds
 
 
-def log_counts(facts: Facts, expected: Expected, stage: str) -> list[LogCount]:
+def log_counts(observations: Observations, expected: Expected, stage: str) -> list[LogCount]:
     """Counts by time and network and by proxy user, of tenants that are not listed whole.
 
     A log that is lost and one that is there twice cancel only where time, network and user agree.
     """
     found: list[LogCount] = []
-    for letter, customer in tenants(facts).items():
+    for letter, customer in tenants(observations).items():
         span = _whole_slice(expected, customer)
-        counts = _counts(facts, expected, stage, letter)
-        if span is None or not counts or walked_whole(facts, expected, stage, letter):
+        counts = _counts(observations, expected, stage, letter)
+        if span is None or not counts or walked_whole(observations, expected, stage, letter):
             continue
-        room = _room(facts, COUNT_SHARE / max(1, len(tenants(facts))))
+        room = _room(observations, COUNT_SHARE / max(1, len(tenants(observations))))
         most = int(min(COUNTS_MOST, room // 2))
         hours = {key: each for key, each in expected.by_hour.items() if key[0] == customer}
         parts = _by_time(hours, most)
@@ -351,7 +361,7 @@ def log_counts(facts: Facts, expected: Expected, stage: str) -> list[LogCount]:
     return found
 
 
-def _by_time(hours: dict[HourKey, Span], most: int) -> list[tuple[Slice, Span]]:
+def _by_time(hours: dict[HourKey, Bounds], most: int) -> list[tuple[Slice, Bounds]]:
     """Hours by network, or longer times where those would be too many."""
     if not hours or not most:
         return []
@@ -360,21 +370,23 @@ def _by_time(hours: dict[HourKey, Span], most: int) -> list[tuple[Slice, Span]]:
     length = 1
     while len({number // length for number in numbers.values()}) * networks > max(most, networks):
         length += 1
-    sums: dict[tuple[int, int, str], Span] = defaultdict(Span)
+    sums: dict[tuple[int, int, str], Bounds] = defaultdict(Bounds)
     for key, span in hours.items():
         place = (key.customer_id, numbers[key] // length, key.network)
-        sums[place] = Span(add(sums[place].sure, span.sure), add(sums[place].maybe, span.maybe))
+        sums[place] = Bounds(
+            add(sums[place].certain, span.certain), add(sums[place].possible, span.possible)
+        )
     return [
         (_slice(customer, number * length * 3600, length * 3600)._replace(network=network), span)
         for (customer, number, network), span in sorted(sums.items())
     ]
 
 
-def log_id_asks(facts: Facts, expected: Expected) -> list[Ask]:
+def log_id_asks(observations: Observations, expected: Expected) -> list[ApiRequest]:
     """Retrieves of a sample of accepted events."""
-    letters = {number: letter for letter, number in tenants(facts).items()}
+    letters = {number: letter for letter, number in tenants(observations).items()}
     found = []
-    for log_id in expected.sent.log_ids(int(min(SAMPLE_LOGS, _room(facts, RETRIEVE_SHARE)))):
+    for log_id in expected.sent.log_ids(int(min(SAMPLE_LOGS, _room(observations, RETRIEVE_SHARE)))):
         event = expected.sent.event(log_id)
         customer = None if event is None else event.get("customer_id")
         letter = letters.get(customer) if isinstance(customer, int) else None
@@ -383,36 +395,38 @@ def log_id_asks(facts: Facts, expected: Expected) -> list[Ask]:
     return found
 
 
-def log_asks(facts: Facts, expected: Expected, stage: str) -> list[Ask]:
+def log_asks(observations: Observations, expected: Expected, stage: str) -> list[ApiRequest]:
     """All questions about logs but for the fences' own."""
     return [
-        *(ask for _, ask in log_walks(facts, expected, stage)),
-        *(each.ask for each in log_counts(facts, expected, stage)),
-        *log_id_asks(facts, expected),
+        *(ask for _, ask in log_walks(observations, expected, stage)),
+        *(each.ask for each in log_counts(observations, expected, stage)),
+        *log_id_asks(observations, expected),
     ]
 
 
 # --- fences
 
 
-def fence_asks(facts: Facts, expected: Expected, again: int) -> list[Ask]:
+def fence_asks(observations: Observations, expected: Expected, again: int) -> list[ApiRequest]:
     """Ledgers, graphs and numbers of logs: asked before (1) and after (2) the summaries."""
-    found = [ask for ask, _ in graph_asks(facts, expected, again)]
-    for letter in tenants(facts):
-        count = log_count_ask(facts, expected, letter, again)
+    found = [ask for ask, _ in graph_asks(observations, expected, again)]
+    for letter in tenants(observations):
+        count = log_count_ask(observations, expected, letter, again)
         found += [] if count is None else [count]
         found += [
             requests.ledger(pool, again, letter)
             for pool in requests.POOLS
-            if pool in facts.scene.claims
+            if pool in observations.context.claims
         ]
     return found
 
 
-def graph_asks(facts: Facts, expected: Expected, again: int = 0) -> list[tuple[Ask, str]]:
+def graph_asks(
+    observations: Observations, expected: Expected, again: int = 0
+) -> list[tuple[ApiRequest, str]]:
     """The graph by day of every tenant and network over the traffic's days; with the network."""
     found = []
-    for letter, customer in tenants(facts).items():
+    for letter, customer in tenants(observations).items():
         lanes = [lane for lane in expected.days if lane.customer_id == customer]
         for network in NETWORKS:
             if not any(lane.network == network for lane in lanes):

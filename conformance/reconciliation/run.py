@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trueup.conformance.checks.evaluate import exit_status
-from trueup.conformance.client.clock import OurClock, WallClock
+from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
-from trueup.conformance.errors import one_error
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.errors import unwrap_group
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.evaluate import judge_case, looks, to_ask_again
 from trueup.conformance.reconciliation.plan import fence_asks, graph_asks, log_asks, stage_of
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import time_text
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import format_time
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import JudgePlan, ReadingSeen, Result, TieOutSeen
 from trueup.reports.journal.storage import JournalWriter
@@ -58,7 +58,7 @@ async def reconcile_traffic(
     writer: JournalWriter,
     sent: SentTraffic,
     part: str,
-    clock: OurClock | None = None,
+    clock: Clock | None = None,
 ) -> TrafficOutcome:
     """Hold the target to traffic that was sent; records the exchanges, verdicts and tie-out rows.
 
@@ -80,7 +80,7 @@ async def reconcile_traffic(
     recorder.write(
         JudgePlan(
             prefix="",
-            now=time_text(clock.now()),
+            now=format_time(clock.now()),
             level=0,
             customers=customers,
             claims=tuple(sorted(target.claims)),
@@ -94,12 +94,12 @@ async def reconcile_traffic(
             requests=target.budget.requests,
         )
     )
-    with one_error():
+    with unwrap_group():
         return await _reconciled(target, recorder, clock, sent, part)
 
 
 async def _reconciled(
-    target: Target, recorder: Recorder, clock: OurClock, sent: SentTraffic, part: str
+    target: Target, recorder: Recorder, clock: Clock, sent: SentTraffic, part: str
 ) -> TrafficOutcome:
     limit_s = float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S))
     async with ReadClient(target, recorder, clock) as client:
@@ -127,7 +127,7 @@ class _Shell:
         self,
         client: ReadClient,
         recorder: Recorder,
-        clock: OurClock,
+        clock: Clock,
         sent: SentTraffic,
         part: str,
         limit_s: float,
@@ -145,8 +145,8 @@ class _Shell:
         self._first = Case.of(self._facts, sent, part)
 
     @property
-    def _facts(self) -> Facts:
-        return Facts(self._recorder.records, part=self._part)
+    def _facts(self) -> Observations:
+        return Observations(self._recorder.records, part=self._part)
 
     @property
     def _case(self) -> Case:
@@ -166,14 +166,14 @@ class _Shell:
                 await self._clock.sleep(pause)
                 pause = min(pause * 1.5, POLL_MOST_S)
 
-    def _all_there(self, questions: Sequence[tuple[Ask, str]], stage: str) -> bool:
+    def _all_there(self, questions: Sequence[tuple[ApiRequest, str]], stage: str) -> bool:
         """Whether the graphs show all of the traffic beside what is known to be there besides."""
-        facts, expected = self._facts, self._first.sums
+        observations, expected = self._facts, self._first.sums
         for ask, network in questions:
-            points, _, _ = facts.points(stage, ask)
-            customer = facts.scene.customers[ask.tenant]
+            points, _, _ = observations.points(stage, ask)
+            customer = observations.context.customers[ask.tenant]
             sent = sum(
-                span.sure.requests + expected.beside_lane(lane, own_users=False).sure.requests
+                span.certain.requests + expected.beside_lane(lane, own_users=False).certain.requests
                 for lane, span in expected.days.items()
                 if lane[:2] == (customer, network)
             )
@@ -185,7 +185,9 @@ class _Shell:
         """Read every view once and judge."""
         return await self._read([walk.ask for walk in self._case.walks], None)
 
-    async def _read(self, walks: Sequence[Ask], logs: Sequence[Ask] | None) -> _Judged:
+    async def _read(
+        self, walks: Sequence[ApiRequest], logs: Sequence[ApiRequest] | None
+    ) -> _Judged:
         """Read and judge. Of the logs, what was never asked, and `logs`; None: all of it."""
         self._attempt += 1
         before = self._client.pacer.made
@@ -193,10 +195,12 @@ class _Shell:
         await self._now(fence_asks(self._facts, expected, 1))
         await self._now(walks)
         await self._now(fence_asks(self._facts, expected, 2))
-        facts = self._facts
-        every = log_asks(facts, expected, stage)
+        observations = self._facts
+        every = log_asks(observations, expected, stage)
         again = every if logs is None else logs
-        await self._now([*again, *(ask for ask in every if facts.answer(stage, ask) is None)])
+        await self._now(
+            [*again, *(ask for ask in every if observations.answer(stage, ask) is None)]
+        )
         case = self._case
         places = looks(case)
         if places:
@@ -220,10 +224,10 @@ class _Shell:
         failed = {result.check for result in results if result.verdict is Verdict.FAIL}
         return await self._read(*to_ask_again(self._case, failed))
 
-    async def _now(self, questions: Iterable[Ask]) -> None:
+    async def _now(self, questions: Iterable[ApiRequest]) -> None:
         await self._ask(questions, stage_of(self._part), self._attempt)
 
-    async def _ask(self, questions: Iterable[Ask], stage: str, attempt: int) -> None:
+    async def _ask(self, questions: Iterable[ApiRequest], stage: str, attempt: int) -> None:
         async with asyncio.TaskGroup() as group:
             for ask in dict.fromkeys(questions):
                 group.create_task(self._client.ask(ask, stage=stage, attempt=attempt))

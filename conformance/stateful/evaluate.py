@@ -16,18 +16,18 @@ from typing import Final
 from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import (
     NOTHING,
-    Cell,
+    UsageCell,
     altered,
     cells_of_logs,
     cells_of_summaries,
 )
 from trueup.conformance.observed.observations import part_of
 from trueup.conformance.requests import POOLS
-from trueup.conformance.rows import Row, dotted, moment, text, whole
+from trueup.conformance.rows import Row, as_int, as_str, get_path, parse_time
 from trueup.reports.journal.records import Delivered, Exchange, Hook, Record
 from trueup.reports.results import CheckResult, Counts, Difference, Impact, Outcome, Verdict
 
-__all__ = ["PART", "judge_history", "stage_of_history"]
+__all__ = ["PART", "evaluate_history", "stage_of_history"]
 
 PART: Final = "histories"
 CHECK: Final = "random-histories"
@@ -52,19 +52,19 @@ class _Oracle:
 
     now: datetime
     sent: dict[str, Event] = field(default_factory=dict)
-    maybe: dict[str, Event] = field(default_factory=dict)
+    possible: dict[str, Event] = field(default_factory=dict)
     paid: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Idempotency key to (pool, bytes)."""
     differences: list[Difference] = field(default_factory=list)
     looks: int = 0
     exchanges: list[int] = field(default_factory=list)
 
-    def differs(self, where: str, expected: object, seen: object, exchange: int) -> None:
+    def mismatch(self, where: str, expected: object, seen: object, exchange: int) -> None:
         self.differences.append(Difference(where=where, expected=str(expected), seen=str(seen)))
         self.exchanges.append(exchange)
 
 
-def judge_history(
+def evaluate_history(
     records: Iterable[Record], stage: str, now: datetime
 ) -> tuple[list[Difference], list[int], int]:
     """(differences, exchanges that show them, looks taken) of one history, from its records.
@@ -93,9 +93,9 @@ def judge_histories(records: Sequence[Record]) -> CheckResult:
     found: list[Difference] = []
     looks = 0
     for start in begun:
-        now = moment(start.request.get("now"))
+        now = parse_time(start.request.get("now"))
         assert now is not None, "a history begins with the target's time"
-        differences, _, seen = judge_history(records, start.stage, now)
+        differences, _, seen = evaluate_history(records, start.stage, now)
         found = differences or found
         looks += seen
     return CheckResult(
@@ -116,25 +116,25 @@ def _deliver(oracle: _Oracle, record: Delivered) -> None:
             key = str(event["log_id"])
             if outcome.outcome is Outcome.ACCEPTED:
                 oracle.sent[key] = event
-                oracle.maybe.pop(key, None)
+                oracle.possible.pop(key, None)
             elif outcome.outcome is Outcome.UNKNOWN and key not in oracle.sent:
-                oracle.maybe[key] = event
+                oracle.possible[key] = event
 
 
 def _pull(oracle: _Oracle, hook: Hook) -> None:
     if hook.hook == "clock":
-        oracle.now = moment(hook.request.get("now")) or oracle.now
+        oracle.now = parse_time(hook.request.get("now")) or oracle.now
     elif hook.hook == "money":
         key = str(hook.request["idempotency_key"])
         pool = str(hook.request["network"])
-        oracle.paid[key] = (pool, whole(hook.request, "bytes") or 0)
+        oracle.paid[key] = (pool, as_int(hook.request, "bytes") or 0)
 
 
 def _look(oracle: _Oracle, exchange: Exchange) -> None:
-    data = dotted(exchange.body, "data")
+    data = get_path(exchange.body, "data")
     name = exchange.ask.split("?")[0]
     if exchange.status != 200 or not isinstance(data, list):
-        oracle.differs(name, "an answer", f"status {exchange.status}", exchange.n)
+        oracle.mismatch(name, "an answer", f"status {exchange.status}", exchange.n)
         return
     rows = [row for row in data if isinstance(row, dict)]
     oracle.looks += 1
@@ -149,27 +149,27 @@ def _look(oracle: _Oracle, exchange: Exchange) -> None:
 
 
 def _logs(oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int) -> None:
-    listed = Counter((text(row, "log_id") or "").lower() for row in rows)
-    found = {(text(row, "log_id") or "").lower(): row for row in rows}
+    listed = Counter((as_str(row, "log_id") or "").lower() for row in rows)
+    found = {(as_str(row, "log_id") or "").lower(): row for row in rows}
     for event in own:
         key = str(event["log_id"])
-        at = moment(event["log_request_datetime"])
+        at = parse_time(event["log_request_datetime"])
         age = oracle.now - at if at is not None else timedelta()
         if age < LOG_KEPT and listed[key] != 1:
-            oracle.differs(f"logs of {user} · {key}", "1 log", f"{listed[key]} logs", n)
+            oracle.mismatch(f"logs of {user} · {key}", "1 log", f"{listed[key]} logs", n)
         elif age > LOG_GONE and listed[key]:
-            oracle.differs(f"logs of {user} · {key}", "gone", f"listed, {age.days} days old", n)
+            oracle.mismatch(f"logs of {user} · {key}", "gone", f"listed, {age.days} days old", n)
         for name, was, is_now in altered(event, found[key]) if key in found else ():
-            oracle.differs(f"logs of {user} · {key} · {name}", was, is_now, n)
-    known = {str(event["log_id"]) for event in own} | {*oracle.maybe}
+            oracle.mismatch(f"logs of {user} · {key} · {name}", was, is_now, n)
+    known = {str(event["log_id"]) for event in own} | {*oracle.possible}
     for key in listed.keys() - known:
-        oracle.differs(f"logs of {user} · {key}", "no such log", "a log", n)
+        oracle.mismatch(f"logs of {user} · {key}", "no such log", "a log", n)
 
 
 def _summaries(
     oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int
 ) -> None:
-    if any(event["proxy_user_id"] == user for event in oracle.maybe.values()):
+    if any(event["proxy_user_id"] == user for event in oracle.possible.values()):
         return
     today = oracle.now
     kept = (today - HOST_KEPT).strftime("%Y-%m-%d")
@@ -179,7 +179,7 @@ def _summaries(
         if cell.day > kept and want.get(cell, NOTHING) != have.get(cell, NOTHING):
             _cell(oracle, f"summaries of {user} · {cell}", want.get(cell), have.get(cell), n)
         elif cell.day <= gone and cell in have and cell.hostname:
-            oracle.differs(f"summaries of {user} · {cell}", "no hostname", cell.hostname, n)
+            oracle.mismatch(f"summaries of {user} · {cell}", "no hostname", cell.hostname, n)
     old_want, old_have = _without_hosts(want), _without_hosts(have)
     for cell in sorted({*old_want, *old_have}):
         if cell.day <= kept and old_want.get(cell, NOTHING) != old_have.get(cell, NOTHING):
@@ -190,11 +190,11 @@ def _summaries(
 def _cell(oracle: _Oracle, where: str, want: Counts | None, have: Counts | None, n: int) -> None:
     one, two = want or NOTHING, have or NOTHING
     expected = f"{one.requests} requests, {one.bytes} bytes"
-    oracle.differs(where, expected, f"{two.requests} requests, {two.bytes} bytes", n)
+    oracle.mismatch(where, expected, f"{two.requests} requests, {two.bytes} bytes", n)
 
 
-def _without_hosts(cells: Mapping[Cell, Counts]) -> Mapping[Cell, Counts]:
-    sums: dict[Cell, Counts] = {}
+def _without_hosts(cells: Mapping[UsageCell, Counts]) -> Mapping[UsageCell, Counts]:
+    sums: dict[UsageCell, Counts] = {}
     for cell, counts in cells.items():
         key = cell._replace(hostname="")
         before = sums.get(key, NOTHING)
@@ -204,8 +204,8 @@ def _without_hosts(cells: Mapping[Cell, Counts]) -> Mapping[Cell, Counts]:
 
 def _payments(oracle: _Oracle, rows: Sequence[Row], exchange: Exchange) -> None:
     pool = next((pool for pool in POOLS if f"/{pool}_ledger/" in exchange.path), "")
-    amounts = Counter(whole(row, f"{pool}_ledger_bytes") for row in rows)
+    amounts = Counter(as_int(row, f"{pool}_ledger_bytes") for row in rows)
     for key, (paid_for, amount) in oracle.paid.items():
         if paid_for == pool and amounts[amount] != 1:
             where = f"{pool} ledger · {key} of {amount} bytes"
-            oracle.differs(where, "1 entry", f"{amounts[amount]} entries", exchange.n)
+            oracle.mismatch(where, "1 entry", f"{amounts[amount]} entries", exchange.n)

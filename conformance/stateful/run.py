@@ -20,34 +20,34 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import Flaky, NoSuchExample
 
 from trueup.conformance import requests
-from trueup.conformance.client.clock import OurClock, WallClock, fresh_prefix
-from trueup.conformance.client.control import Levers
+from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.client.session import Meeting
-from trueup.conformance.datasets.injector import Planter
-from trueup.conformance.errors import one_error
-from trueup.conformance.model import Batch, Event
-from trueup.conformance.observed.observations import Facts
+from trueup.conformance.client.session import Session
+from trueup.conformance.datasets.injector import EventInjector
+from trueup.conformance.errors import unwrap_group
+from trueup.conformance.model import Event, EventBatch
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest as WayIn
-from trueup.conformance.requests import Ask
-from trueup.conformance.rows import time_text
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import format_time
 from trueup.conformance.stateful.evaluate import (
     BEGUN,
     CHECK,
     LAW,
     TITLE,
-    judge_history,
+    evaluate_history,
     stage_of_history,
 )
 from trueup.conformance.stateful.steps import (
     Advance,
-    Again,
+    Deliver,
     History,
-    Ingest,
-    Look,
     Maintain,
+    Observe,
     Pay,
+    Redeliver,
     histories,
 )
 from trueup.conformance.target.model import Target
@@ -82,14 +82,14 @@ def explore(
     way_in: Callable[[], AbstractAsyncContextManager[WayIn]],
     seed: int,
     examples: int = 30,
-    clock: OurClock | None = None,
+    clock: Clock | None = None,
 ) -> HistoryOutcome:
     """Draw, act out and judge histories until one fails or `examples` have passed.
 
     Starts an event loop of its own: call it where none runs. The same seed draws the same
     histories. Raises TargetTrouble and BudgetExhausted as `run_checks` does.
     """
-    with one_error(), asyncio.Runner() as runner:
+    with unwrap_group(), asyncio.Runner() as runner:
         stage = _Stage(target, writer, way_in, clock or WallClock())
         runner.run(stage.open())
         try:
@@ -109,10 +109,10 @@ def replay(
     *,
     writer: JournalWriter,
     way_in: Callable[[], AbstractAsyncContextManager[WayIn]],
-    clock: OurClock | None = None,
+    clock: Clock | None = None,
 ) -> HistoryOutcome:
     """Act one history out again, under fresh names."""
-    with one_error(), asyncio.Runner() as runner:
+    with unwrap_group(), asyncio.Runner() as runner:
         stage = _Stage(target, writer, way_in, clock or WallClock())
         runner.run(stage.open())
         try:
@@ -139,7 +139,7 @@ def _shortest(stage: _Stage, runner: asyncio.Runner, seed: int, examples: int) -
     )
     try:
         return find(
-            histories(stage.levers),
+            histories(stage.hooks),
             lambda history: runner.run(stage.fails(history)),
             settings=options,
             random=Random(seed),  # noqa: S311
@@ -158,16 +158,16 @@ class _Stage:
         target: Target,
         writer: JournalWriter,
         way_in: Callable[[], AbstractAsyncContextManager[WayIn]],
-        clock: OurClock,
+        clock: Clock,
     ) -> None:
         self._target = target
         self._clock = clock
         self._door = way_in()
         self.recorder = Recorder(writer, secrets=target.secrets)
         self._client = ReadClient(target, self.recorder, clock)
-        self._pull = Levers(target, self.recorder, clock)
+        self._pull = TargetControl(target, self.recorder, clock)
         self.number = 0
-        self.levers: frozenset[str] = frozenset()
+        self.hooks: frozenset[str] = frozenset()
         self.last_failed: History | None = None
         self._found: tuple[list[Difference], list[int]] = ([], [])
         self._looks = 0
@@ -180,18 +180,18 @@ class _Stage:
     async def open(self) -> None:
         await self._client.__aenter__()
         self._way = await self._door.__aenter__()
-        meeting = Meeting(
+        meeting = Session(
             target=self._target,
             recorder=self.recorder,
             client=self._client,
-            levers=self._pull,
+            hooks=self._pull,
             clock=self._clock,
         )
         await meeting.open(fresh_prefix(), 3 if self._target.clock is not None else 2)
-        scene = Facts(self.recorder.records).scene
-        self.levers = scene.levers
-        self._customer = scene.customers["a"]
-        self._now = scene.now
+        context = Observations(self.recorder.records).context
+        self.hooks = context.hooks
+        self._customer = context.customers["a"]
+        self._now = context.now
         self._since = self._clock.monotonic()
 
     async def close(self) -> None:
@@ -213,34 +213,34 @@ class _Stage:
             Hook(
                 hook=BEGUN,
                 at=stamp(self._clock.now()),
-                request={"now": time_text(begun)},
+                request={"now": format_time(begun)},
                 stage=stage,
                 check="history",
             )
         )
-        planter = Planter(self._way, self.recorder, self._clock)
+        planter = EventInjector(self._way, self.recorder, self._clock)
         sent: list[Event] = []
         looks = 0
-        for n, step in enumerate((*history, Look())):
+        for n, step in enumerate((*history, Observe())):
             match step:
-                case Ingest():
+                case Deliver():
                     events = self._events_of(step, prefix, len(sent))
                     sent += events
-                    await planter.deliver("history", stage, Batch(events=tuple(events)))
-                case Again():
+                    await planter.deliver("history", stage, EventBatch(events=tuple(events)))
+                case Redeliver():
                     if sent:
                         one = sent[step.nth % len(sent)]
-                        await planter.deliver("history", stage, Batch(events=(one,)))
+                        await planter.deliver("history", stage, EventBatch(events=(one,)))
                 case Advance():
                     await self._advance(step.hours, stage)
                 case Maintain():
-                    await self._pull.pull("maintenance", {}, stage=stage, check="history")
+                    await self._pull.call("maintenance", {}, stage=stage, check="history")
                 case Pay():
                     await self._pay(step, n, prefix, stage)
-                case Look():
+                case Observe():
                     looks += 1
                     await self._look(prefix, stage, looks, mark, begun)
-        differences, exchanges, seen = judge_history(self.recorder.records[mark:], stage, begun)
+        differences, exchanges, seen = evaluate_history(self.recorder.records[mark:], stage, begun)
         self._looks += seen
         if differences:
             self.last_failed = history
@@ -253,7 +253,7 @@ class _Stage:
             )
         return bool(differences)
 
-    def _events_of(self, step: Ingest, prefix: str, first: int) -> list[Event]:
+    def _events_of(self, step: Deliver, prefix: str, first: int) -> list[Event]:
         made: list[Event] = []
         for n, drawn in enumerate(step.events, first):
             at = self._present() - EVENT_LEAD - timedelta(hours=drawn.hours_old)
@@ -267,7 +267,7 @@ class _Stage:
                     "log_hostname": f"h{drawn.host}.{prefix}.conformance.test",
                     "log_client_ip_address": "198.51.100.7",
                     "log_total_bytes": drawn.bytes,
-                    "log_request_datetime": time_text(at),
+                    "log_request_datetime": format_time(at),
                     "log_authentication_type": 1,
                     "country_id": "us",
                     "city_alias": "dallas",
@@ -279,8 +279,8 @@ class _Stage:
 
     async def _advance(self, hours: int, stage: str) -> None:
         goal = self._present() + timedelta(hours=hours)
-        values: dict[str, Json] = {"now": time_text(goal), "advance_s": hours * 3600}
-        hook = await self._pull.pull("clock", values, stage=stage, check="history")
+        values: dict[str, Json] = {"now": format_time(goal), "advance_s": hours * 3600}
+        hook = await self._pull.call("clock", values, stage=stage, check="history")
         if hook.ok:
             self._now, self._since = goal, self._clock.monotonic()
 
@@ -296,22 +296,25 @@ class _Stage:
             "service_id": "",
         }
         for _ in range(step.times if "idempotent-money" in self._target.claims else 1):
-            await self._pull.pull("money", values, stage=stage, check="history")
+            await self._pull.call("money", values, stage=stage, check="history")
 
     async def _look(self, prefix: str, stage: str, look: int, mark: int, begun: datetime) -> None:
         users = [f"{prefix}-history-{n}" for n in range(2)]
-        questions: Sequence[Ask] = [
+        questions: Sequence[ApiRequest] = [
             ask for user in users for ask in (requests.logs(user), requests.summaries(user))
         ]
-        if "money" in self.levers:
-            questions = [*questions, *(Ask(path=f"{p}_ledger/search") for p in requests.POOLS)]
+        if "money" in self.hooks:
+            questions = [
+                *questions,
+                *(ApiRequest(path=f"{p}_ledger/search") for p in requests.POOLS),
+            ]
         pause = PAUSE_S
         patience = LOOKS if self.last_failed is None else LOOKS_SHRINKING
         for again in range(patience):
             for ask in questions:
-                one = Ask(path=ask.path, query=(*ask.query, ("per_page", "100")))
+                one = ApiRequest(path=ask.path, query=(*ask.query, ("per_page", "100")))
                 await self._client.ask(one, stage=stage, attempt=look * 100 + again)
-            found, _, _ = judge_history(self.recorder.records[mark:], stage, begun)
+            found, _, _ = evaluate_history(self.recorder.records[mark:], stage, begun)
             if not found:
                 return
             await self._clock.sleep(pause)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trueup.conformance.datasets.datasets import NETWORKS
 from trueup.conformance.requests import POOLS
 
-__all__ = ["Advance", "Again", "History", "Ingest", "Look", "Maintain", "Pay", "histories"]
+__all__ = ["Advance", "Deliver", "History", "Maintain", "Observe", "Pay", "Redeliver", "histories"]
 
 MOST_STEPS: Final = 12
 MOST_EVENTS: Final = 6
@@ -36,13 +36,13 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     status: int
 
 
-class Ingest(_Step, frozen=True, kw_only=True, tag="ingest"):
+class Deliver(_Step, frozen=True, kw_only=True, tag="deliver"):
     """One delivery."""
 
     events: tuple[Drawn, ...]
 
 
-class Again(_Step, frozen=True, kw_only=True, tag="again"):
+class Redeliver(_Step, frozen=True, kw_only=True, tag="redeliver"):
     """An event that was delivered before is delivered once more; `nth` counts from the first."""
 
     nth: int
@@ -66,11 +66,11 @@ class Pay(_Step, frozen=True, kw_only=True, tag="pay"):
     times: int = 1
 
 
-class Look(_Step, frozen=True, kw_only=True, tag="look"):
+class Observe(_Step, frozen=True, kw_only=True, tag="observe"):
     """Every view is read and judged. The end of a history always looks."""
 
 
-Step: TypeAlias = Ingest | Again | Advance | Maintain | Pay | Look
+Step: TypeAlias = Deliver | Redeliver | Advance | Maintain | Pay | Observe
 History: TypeAlias = tuple[Step, ...]
 
 _EVENTS: Final = st.builds(
@@ -84,18 +84,18 @@ _EVENTS: Final = st.builds(
 )
 
 
-def histories(levers: frozenset[str]) -> st.SearchStrategy[History]:
+def histories(hooks: frozenset[str]) -> st.SearchStrategy[History]:
     """Histories of at most `MOST_STEPS` steps that use only the levers which the target has."""
     steps: list[st.SearchStrategy[Step]] = [
-        st.builds(Ingest, events=st.lists(_EVENTS, min_size=1, max_size=MOST_EVENTS).map(tuple)),
-        st.builds(Again, nth=st.integers(0, MOST_STEPS * MOST_EVENTS)),
-        st.builds(Look),
+        st.builds(Deliver, events=st.lists(_EVENTS, min_size=1, max_size=MOST_EVENTS).map(tuple)),
+        st.builds(Redeliver, nth=st.integers(0, MOST_STEPS * MOST_EVENTS)),
+        st.builds(Observe),
     ]
-    if "clock" in levers:
+    if "clock" in hooks:
         steps.append(st.builds(Advance, hours=st.sampled_from((1, 12, 24, 100, 240, 24 * 94))))
-    if "maintenance" in levers:
+    if "maintenance" in hooks:
         steps.append(st.builds(Maintain))
-    if "money" in levers:
+    if "money" in hooks:
         kinds = st.sampled_from(("purchase", "top_up", "refund", "adjustment"))
         pools = st.sampled_from(POOLS)
         steps.append(st.builds(Pay, pool=pools, kind=kinds, times=st.integers(1, 2)))

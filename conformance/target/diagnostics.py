@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
-from trueup.conformance.error_text import TYPE_WORDS, came, dotted, expected, nearest
+from trueup.conformance.error_text import TYPE_WORDS, describe_value, dotted, expected, nearest
 from trueup.conformance.errors import TargetFileError
 
-__all__ = ["Problem", "letter", "line_of", "problem_of"]
+__all__ = ["Problem", "format_error", "line_of", "problem_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Problem:
     remedy: str = ""
 
 
-def letter(path: Path, text: str, problems: Sequence[Problem]) -> TargetFileError:
+def format_error(path: Path, text: str, problems: Sequence[Problem]) -> TargetFileError:
     """The error that says all problems of a file, each with its line where it can be found."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     lines = [f"{path}: {count} in this target file"]
@@ -89,7 +89,7 @@ def _came(error: ValidationError) -> str:
     """What stood there; a key that was written into the file by mistake is not shown again."""
     if isinstance(error.schema, Mapping) and error.schema.get("secret") is True:
         return "something else (not shown, because it may be a key)"
-    return came(error.instance)
+    return describe_value(error.instance)
 
 
 def _unknown_key(error: ValidationError, key: str) -> Problem:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from trueup.conformance.error_text import came
+from trueup.conformance.error_text import describe_value
 from trueup.conformance.target.diagnostics import Problem
 
 __all__ = ["SHORTEST_SECRET", "Fields", "Table"]
@@ -35,9 +35,11 @@ class Fields:
     missing: set[str] = field(default_factory=set)
     """Environment variables that were told to be missing: each is told once."""
 
-    def note(self, key: str, expected: str, came: str, remedy: str = "") -> None:
+    def note(self, key: str, expected: str, describe_value: str, remedy: str = "") -> None:
         """One problem more."""
-        self.problems.append(Problem(key=key, expected=expected, came=came, remedy=remedy))
+        self.problems.append(
+            Problem(key=key, expected=expected, came=describe_value, remedy=remedy)
+        )
 
     def from_env(self, key: str, name: str, *, example: str) -> str:
         """The variable's value; empty, with a problem noted, where it cannot be used."""
@@ -79,7 +81,7 @@ class Fields:
         """Where the API is, without a slash at its end."""
         url = self.url("base_url", value).rstrip("/")
         if "?" in url or "#" in url:
-            self.note("base_url", "a URL that ends with its path", came(url))
+            self.note("base_url", "a URL that ends with its path", describe_value(url))
         return url
 
     def url(self, key: str, value: str | Table) -> str:
@@ -92,7 +94,7 @@ class Fields:
             parts = urlsplit(url)
             parts.port  # noqa: B018  reading it checks it
         except ValueError as error:
-            self.note(key, "a URL", f"{came(url)}: {error}")
+            self.note(key, "a URL", f"{describe_value(url)}: {error}")
             return url
         if "@" in parts.netloc:
             self.note(
@@ -104,9 +106,14 @@ class Fields:
             return url
         if parts.scheme not in ("http", "https") or not parts.hostname:
             remedy = f'write "https://{url.lstrip("/")}"' if url and "://" not in url else ""
-            self.note(key, "a URL with scheme and host: http://… or https://…", came(url), remedy)
+            self.note(
+                key,
+                "a URL with scheme and host: http://… or https://…",
+                describe_value(url),
+                remedy,
+            )
         if not url.isprintable() or " " in url:
-            self.note(key, "a URL without blanks and control characters", came(url))
+            self.note(key, "a URL without blanks and control characters", describe_value(url))
         return url
 
     def json_value(self, key: str, value: Any) -> Any:
@@ -121,7 +128,12 @@ class Fields:
             case None | bool() | int() | float() | str():
                 pass
             case _:
-                self.note(key, "a value that JSON has", came(value), f'write "{value}", in quotes')
+                self.note(
+                    key,
+                    "a value that JSON has",
+                    describe_value(value),
+                    f'write "{value}", in quotes',
+                )
         return value
 
     def customer_id(self, key: str, value: int | Table | None) -> int | None:
@@ -130,7 +142,7 @@ class Fields:
         found = self.from_env(f"{key}.customer_id", value["env"], example="1955")
         if found and not found.isdecimal():
             expected = f"a whole number in the environment variable {value['env']}"
-            self.note(f"{key}.customer_id", expected, came(found))
+            self.note(f"{key}.customer_id", expected, describe_value(found))
         return int(found) if found.isdecimal() else None
 
     def headers(self, key: str, table: Table) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 
 from trueup.conformance.errors import TargetFileError
 from trueup.conformance.target.build import build
-from trueup.conformance.target.diagnostics import letter, problem_of
+from trueup.conformance.target.diagnostics import format_error, problem_of
 from trueup.conformance.target.model import (
     Budget,
     CommandHook,
@@ -72,10 +72,10 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
     document = _document(path, text)
     problems = [problem_of(error, SCHEMA) for error in _VALIDATOR.iter_errors(document)]
     if problems:
-        raise letter(path, text, problems)
+        raise format_error(path, text, problems)
     target, problems = build(document, path.absolute(), environ)
     if target is None:
-        raise letter(path, text, problems)
+        raise format_error(path, text, problems)
     return target
 
 

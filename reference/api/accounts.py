@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from trueup.reference.api.context import Answer, Call, json_body, parameters
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.ids import new_password
 from trueup.reference.networks import POOLS
 from trueup.reference.store.accounts import pool_figures, pool_users, used_bytes
@@ -106,7 +106,7 @@ async def create_user(call: Call) -> Answer:
     body = await json_body(call.request)
     user_id = body.pop("proxy_user_id", None) or f"user-{new_password()}"
     if not isinstance(user_id, str) or len(user_id) > 255:
-        raise Problem(400, "proxy_user_id must be a string of 1 to 255 characters.")
+        raise ApiProblem(400, "proxy_user_id must be a string of 1 to 255 characters.")
     values = {"proxy_user_password": new_password(), **_user_values(body)}
     now_us = call.context.clock.now_us()
 
@@ -124,7 +124,7 @@ async def create_user(call: Call) -> Answer:
             tuple(columns.values()),
         ).rowcount
         if not taken:
-            raise Problem(409, f"A proxy user named {user_id} exists already.")
+            raise ApiProblem(409, f"A proxy user named {user_id} exists already.")
 
     await call.context.write(job)
     made = {"proxy_user_id": user_id, "proxy_user_password": values["proxy_user_password"]}
@@ -146,14 +146,14 @@ async def edit_user(call: Call) -> Answer:
         for pool in POOLS:
             limit = values.get(f"proxy_user_{pool}_bytes_limit")
             if limit is not None and limit < used[pool]:
-                raise Problem(422, f"The {pool} limit lies below the {used[pool]} bytes in use.")
+                raise ApiProblem(422, f"The {pool} limit lies below the {used[pool]} bytes in use.")
         changed = connection.execute(
             f"UPDATE proxy_user SET {', '.join(f'{name} = ?' for name in values)} "  # noqa: S608
             "WHERE customer_id = ? AND proxy_user_id = ?",
             (*values.values(), call.customer_id, user_id),
         ).rowcount
         if not changed:
-            raise Problem(404, "The requested proxy user could not be found.")
+            raise ApiProblem(404, "The requested proxy user could not be found.")
         call.seams.on_edit(connection, call.customer_id, user_id)
 
     await call.context.write(job)
@@ -173,7 +173,7 @@ async def delete_user(call: Call) -> Answer:
             (now_us, call.customer_id, user_id),
         ).rowcount
         if not changed:
-            raise Problem(404, "The requested proxy user could not be found.")
+            raise ApiProblem(404, "The requested proxy user could not be found.")
         call.seams.on_delete(connection, call.customer_id, user_id)
 
     await call.context.write(job)
@@ -187,7 +187,7 @@ def _user_values(body: dict[str, Any]) -> dict[str, Any]:
         if name in _NOT_KEPT:
             continue
         if name not in _USER_FIELDS:
-            raise Problem(400, f"Unknown field {name}; expected {', '.join(_USER_FIELDS)}.")
+            raise ApiProblem(400, f"Unknown field {name}; expected {', '.join(_USER_FIELDS)}.")
         values[name] = _checked(name, _USER_FIELDS[name], value)
     return values
 
@@ -209,7 +209,7 @@ def _checked(name: str, form: str, value: Any) -> Any:
         case "addresses", list() if len(value) <= 3 and all(map(_is_address, value)):
             return msgspec.json.encode(value).decode()
         case _:
-            raise Problem(400, f"{name} must be {_EXPECTED[form]}.")
+            raise ApiProblem(400, f"{name} must be {_EXPECTED[form]}.")
 
 
 _EXPECTED: Final = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trueup.reference.api.context import Answer, Call, parameters
-from trueup.reference.errors import Problem
-from trueup.reference.graph import INTERVALS, Filters, Pieces, Point, points, preset_window
+from trueup.reference.errors import ApiProblem
+from trueup.reference.graph import INTERVALS, ChartPoint, Filters, Pieces, points, preset_window
 from trueup.reference.networks import NETWORKS
 from trueup.reference.query import parse_flag
 from trueup.reference.store import reading
@@ -46,9 +46,9 @@ def _instant(name: str, text: str) -> int:
         at_us = parse_instant(text)[0]
         if at_us < _LATEST_US:
             return at_us
-        raise Problem(400, f"{name} must lie before {_LATEST}.")
+        raise ApiProblem(400, f"{name} must lie before {_LATEST}.")
     except ValueError:
-        raise Problem(
+        raise ApiProblem(
             400, f"{name} must be YYYY-MM-DD HH:MM:SS (UTC) or YYYY-MM-DD, not {text[:60]!r}."
         ) from None
 
@@ -57,7 +57,7 @@ def _window(given: dict[str, str], now_us: int, default: str) -> tuple[int, int]
     """The window [start, end) asked for. Raises Problem (400, 422)."""
     bounds = {name: _instant(name, given[name]) for name in _WINDOW[1:] if name in given}
     if "preset" in given and bounds:
-        raise Problem(422, "Give either preset or period_start and period_end, not both.")
+        raise ApiProblem(422, "Give either preset or period_start and period_end, not both.")
     if not bounds:
         return preset_window(given.get("preset", default), now_us)
     tomorrow_us = preset_window("today", now_us)[1]
@@ -65,7 +65,7 @@ def _window(given: dict[str, str], now_us: int, default: str) -> tuple[int, int]
     end_us = bounds.get("period_end", max(tomorrow_us, start_us or 0))
     start_us = end_us - 30 * DAY_US if start_us is None else start_us
     if end_us < start_us:
-        raise Problem(422, "period_end must not lie before period_start.")
+        raise ApiProblem(422, "period_end must not lie before period_start.")
     return start_us, end_us
 
 
@@ -73,7 +73,7 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
     seams, now_us = call.seams, call.context.clock.now_us()
     start_us, end_us = _window(given, now_us, default)
     if given.get("network", "isp") not in NETWORKS:
-        raise Problem(400, f"network must be one of {', '.join(NETWORKS)}.")
+        raise ApiProblem(400, f"network must be one of {', '.join(NETWORKS)}.")
     filters = Filters(
         hostname=given.get("hostname"),
         network=given.get("network"),
@@ -83,13 +83,13 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
     pieces = seams.pieces(start_us, end_us, seams.visible_from(now_us, "graph"), interval)
     first, end = pieces.days
     if filters.service_id is not None and first < end:
-        raise Problem(
+        raise ApiProblem(
             422,
             "A service_id is known to the logs only, which live 7 days: start the period later "
             "or leave out service_id.",
         )
     if filters.hostname is not None and first < min(end, seams.consolidate_before(now_us)):
-        raise Problem(
+        raise ApiProblem(
             422,
             "Hostnames are removed after 90 days: start the period later or leave out hostname.",
         )
@@ -102,7 +102,7 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
     )
 
 
-def _shown(point: Point) -> dict[str, Any]:
+def _shown(point: ChartPoint) -> dict[str, Any]:
     return {name: getattr(point, name) for name in _MEASURES}
 
 
@@ -111,7 +111,7 @@ async def graph(call: Call) -> Answer:
     given = parameters(call.request, _GRAPH, ignore=call.seams.ignore_unknown)
     interval = given.get("interval", "day")
     if interval not in INTERVALS:
-        raise Problem(400, f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}.")
+        raise ApiProblem(400, f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}.")
     concurrency = "show_log_concurrency" in given and parse_flag(
         "show_log_concurrency", given["show_log_concurrency"]
     )
@@ -120,7 +120,7 @@ async def graph(call: Call) -> Answer:
     points(asked.start_us, asked.end_us, interval, ())
     customers = call.customers("analytics.graph")
 
-    def job(connection: sqlite3.Connection) -> list[Point]:
+    def job(connection: sqlite3.Connection) -> list[ChartPoint]:
         return reading.sums(
             connection,
             customers=customers,
@@ -156,7 +156,7 @@ def _ranking(text: str) -> tuple[str, bool]:
     descending = not text.endswith("_asc")
     measure = text.removesuffix("_asc").removesuffix("_desc")
     if measure not in _MEASURES:
-        raise Problem(400, f"sort_by must be one of {', '.join(_MEASURES)}, or such with _asc.")
+        raise ApiProblem(400, f"sort_by must be one of {', '.join(_MEASURES)}, or such with _asc.")
     return measure, descending
 
 
@@ -164,7 +164,7 @@ def _limit(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
-        raise Problem(400, f"limit must be an integer of 1 or more, not {text[:60]!r}.")
+        raise ApiProblem(400, f"limit must be an integer of 1 or more, not {text[:60]!r}.")
     return int(text)
 
 
@@ -181,7 +181,7 @@ async def breakdown(call: Call) -> Answer:
     asked = _asked(call, given, "day", "this_month")
     customers = call.customers("analytics.breakdown")
 
-    def job(connection: sqlite3.Connection) -> dict[str, dict[str | None, Point]]:
+    def job(connection: sqlite3.Connection) -> dict[str, dict[str | None, ChartPoint]]:
         return reading.breakdown(
             connection,
             customers=customers,

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from trueup.reference.api import accounts, analytics, control, ingestion, search
 from trueup.reference.api.context import Answer, Call, Context
-from trueup.reference.errors import Problem, StoreProblem
+from trueup.reference.errors import ApiProblem, StoreProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.resources import RESOURCES
 
@@ -108,7 +108,7 @@ def _tenant(context: Context, request: web.Request) -> int:
         if right or not context.seams.check_keys:
             _within_limit(context, request, tenant.customer_id)
             return tenant.customer_id
-    raise Problem(401, "API key authentication is required.")
+    raise ApiProblem(401, "API key authentication is required.")
 
 
 def _within_limit(context: Context, request: web.Request, customer_id: int) -> None:
@@ -116,7 +116,7 @@ def _within_limit(context: Context, request: web.Request, customer_id: int) -> N
     wait_s = context.limiter.wait_s(key)
     if wait_s:
         seconds = ceil(wait_s)
-        raise Problem(
+        raise ApiProblem(
             429,
             f"Rate limit exceeded. Please try again in {seconds} seconds.",
             headers={"Retry-After": str(seconds)},
@@ -126,14 +126,14 @@ def _within_limit(context: Context, request: web.Request, customer_id: int) -> N
 def _ingest(context: Context, request: web.Request) -> int:
     key = context.ingest_key
     if key is not None and not _same(request.headers.get("X-Ingest-Key", ""), key):
-        raise Problem(401, "The header X-Ingest-Key is missing or wrong.")
+        raise ApiProblem(401, "The header X-Ingest-Key is missing or wrong.")
     return 0
 
 
 def _control(context: Context, request: web.Request) -> int:
     given = request.headers.get("X-Control-Key", "")
     if context.seams.check_control_key and not _same(given, context.store.control_key):
-        raise Problem(401, "The header X-Control-Key is missing or wrong.")
+        raise ApiProblem(401, "The header X-Control-Key is missing or wrong.")
     return 0
 
 
@@ -171,34 +171,36 @@ def _outcomes(context: Context) -> Any:
     async def outcomes(request: web.Request, handler: Endpoint) -> web.StreamResponse:
         try:
             return await handler(request)
-        except Problem as problem:
+        except ApiProblem as problem:
             return _refusal(context, problem)
         except StoreProblem as problem:
             text = f"{str(problem).capitalize()}. Nothing of this request was kept."
-            return _refusal(context, Problem(503, text, headers={"Retry-After": "1"}))
+            return _refusal(context, ApiProblem(503, text, headers={"Retry-After": "1"}))
         except web.HTTPException as error:
             return _refusal(context, _from_aiohttp(request, error))
         except Exception:
             _LOGGER.exception("a request failed: %s %s", request.method, request.path)
-            return _refusal(context, Problem(500, "Something went wrong on our side."))
+            return _refusal(context, ApiProblem(500, "Something went wrong on our side."))
 
     return outcomes
 
 
-def _from_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ApiProblem:
     match error.status:
         case 404:
-            return Problem(404, f"There is nothing at {request.path}.")
+            return ApiProblem(404, f"There is nothing at {request.path}.")
         case 405:
             allowed = error.headers.get("Allow", "")
-            return Problem(405, f"{request.path} takes {allowed} only.", headers={"Allow": allowed})
+            return ApiProblem(
+                405, f"{request.path} takes {allowed} only.", headers={"Allow": allowed}
+            )
         case 413:
-            return Problem(413, f"The body is larger than {ingestion.BODY_LIMIT} bytes.")
+            return ApiProblem(413, f"The body is larger than {ingestion.BODY_LIMIT} bytes.")
         case status:
-            return Problem(status, error.reason)
+            return ApiProblem(status, error.reason)
 
 
-def _refusal(context: Context, problem: Problem) -> web.Response:
+def _refusal(context: Context, problem: ApiProblem) -> web.Response:
     title = _TITLES.get(problem.status, "Error")
     status, body = context.seams.error(problem.status, title, problem.message)
     if isinstance(body, str):

@@ -12,9 +12,9 @@ import msgspec
 from aiohttp import web
 
 from trueup.reference.api.limits import RateLimiter
-from trueup.reference.behaviour import Seams
-from trueup.reference.clock import Clock
-from trueup.reference.errors import Problem
+from trueup.reference.behaviour import Behaviour
+from trueup.reference.clock import ServerClock
+from trueup.reference.errors import ApiProblem
 from trueup.reference.query import Condition
 from trueup.reference.store.store import Store
 
@@ -32,14 +32,14 @@ class Context:
     """The running server. `closing` turns away new deliveries while it shuts down."""
 
     store: Store
-    seams: Seams
+    seams: Behaviour
     limiter: RateLimiter
     ingest_key: str | None = None
     control: bool = False
     closing: bool = False
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> ServerClock:
         return self.store.clock
 
     async def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> T:
@@ -58,7 +58,7 @@ class Call:
     customer_id: int
 
     @property
-    def seams(self) -> Seams:
+    def seams(self) -> Behaviour:
         return self.context.seams
 
     def customers(self, what: str, conditions: Sequence[Condition] = ()) -> tuple[int, ...]:
@@ -72,10 +72,10 @@ def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> d
     given: dict[str, str] = {}
     for name, text in request.query.items():
         if name in given:
-            raise Problem(400, f"The parameter {name} was given more than once; give it once.")
+            raise ApiProblem(400, f"The parameter {name} was given more than once; give it once.")
         if name not in known and not ignore:
             expected = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise Problem(400, f"Unknown parameter {name}; {expected}.")
+            raise ApiProblem(400, f"Unknown parameter {name}; {expected}.")
         given[name] = text
     return given
 
@@ -83,11 +83,11 @@ def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> d
 async def json_body(request: web.Request) -> dict[str, Any]:
     """The request's JSON object; an empty body is an empty object. Raises Problem (400, 413)."""
     if (request.content_length or 0) > BODY_LIMIT:
-        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes.")
+        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes.")
     raw = await request.read()
     if len(raw) > BODY_LIMIT:
-        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes.")
+        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes.")
     try:
         return msgspec.json.decode(raw or b"{}", type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(400, f"The body must be a JSON object: {error}.") from None
+        raise ApiProblem(400, f"The body must be a JSON object: {error}.") from None

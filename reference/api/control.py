@@ -8,7 +8,7 @@ from typing import Any
 
 from trueup.reference.amounts import LIMIT
 from trueup.reference.api.context import Answer, Call, json_body
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.store.maintenance import Upkeep, maintain
 from trueup.reference.store.money import KINDS, Movement, move_money
@@ -48,17 +48,19 @@ def _distance_us(body: dict[str, Any], now_us: int) -> int:
             try:
                 target_us = parse_instant(text)[0]
             except ValueError:
-                raise Problem(400, "now must be YYYY-MM-DD HH:MM:SS, in UTC.") from None
+                raise ApiProblem(400, "now must be YYYY-MM-DD HH:MM:SS, in UTC.") from None
         case {"advance_s": int(seconds) | float(seconds)} if len(body) == 1:
             if not 0 <= seconds < 10**11:
-                raise Problem(422, "advance_s must be 0 or more: the clock moves forward only.")
+                raise ApiProblem(422, "advance_s must be 0 or more: the clock moves forward only.")
             target_us = now_us + round(seconds * SECOND_US)
         case _:
-            raise Problem(400, 'Expected {"now": "YYYY-MM-DD HH:MM:SS"} or {"advance_s": seconds}.')
+            raise ApiProblem(
+                400, 'Expected {"now": "YYYY-MM-DD HH:MM:SS"} or {"advance_s": seconds}.'
+            )
     if target_us < now_us:
-        raise Problem(422, f"The clock moves forward only; it is {format_instant(now_us)} now.")
+        raise ApiProblem(422, f"The clock moves forward only; it is {format_instant(now_us)} now.")
     if target_us > parse_instant(_LATEST)[0]:
-        raise Problem(422, f"The clock does not go beyond {_LATEST}.")
+        raise ApiProblem(422, f"The clock does not go beyond {_LATEST}.")
     return target_us - now_us
 
 
@@ -93,23 +95,23 @@ async def money(call: Call) -> Answer:
 def _movement(body: dict[str, Any]) -> Movement:
     known = {"customer_id", "network", "kind", "bytes", "idempotency_key", "service_id"}
     if unknown := sorted(body.keys() - known):
-        raise Problem(400, f"Unknown key {unknown[0]}; expected {', '.join(sorted(known))}.")
+        raise ApiProblem(400, f"Unknown key {unknown[0]}; expected {', '.join(sorted(known))}.")
     customer_id, amount = body.get("customer_id"), body.get("bytes")
     key, service_id = body.get("idempotency_key"), body.get("service_id")
     if type(customer_id) is not int or abs(customer_id) >= 2**63:
-        raise Problem(400, "customer_id must be an integer.")
+        raise ApiProblem(400, "customer_id must be an integer.")
     if body.get("network") not in POOLS:
-        raise Problem(400, f"network must be one of {', '.join(POOLS)}.")
+        raise ApiProblem(400, f"network must be one of {', '.join(POOLS)}.")
     if body.get("kind") not in KINDS:
-        raise Problem(400, f"kind must be one of {', '.join(KINDS)}.")
+        raise ApiProblem(400, f"kind must be one of {', '.join(KINDS)}.")
     if type(amount) is not int or not -LIMIT < amount * 2**8 < LIMIT:
-        raise Problem(400, "bytes must be an integer of sensible size.")
+        raise ApiProblem(400, "bytes must be an integer of sensible size.")
     if not isinstance(key, str) or not 0 < len(key) <= 255:
-        raise Problem(400, "idempotency_key must be a string of 1 to 255 characters.")
+        raise ApiProblem(400, "idempotency_key must be a string of 1 to 255 characters.")
     if service_id is not None and not isinstance(service_id, str):
-        raise Problem(400, "service_id must be a string or absent.")
+        raise ApiProblem(400, "service_id must be a string or absent.")
     if body["kind"] in ("purchase", "top_up") and amount <= 0:
-        raise Problem(422, f"A {body['kind']} must add bytes; got {amount}.")
+        raise ApiProblem(422, f"A {body['kind']} must add bytes; got {amount}.")
     return Movement(
         customer_id=customer_id,
         network=body["network"],

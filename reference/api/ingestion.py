@@ -7,7 +7,7 @@ import zlib
 from typing import Final
 
 from trueup.reference.api.context import Answer, Call
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.store.record import record
 
 __all__ = ["BODY_LIMIT", "DECODED_LIMIT", "ingest", "unpack"]
@@ -29,12 +29,12 @@ def unpack(raw: bytes) -> bytes:
             parts.append(decoder.decompress(rest, room))
             room -= len(parts[-1])
             if room <= 0 or decoder.unconsumed_tail:
-                raise Problem(413, f"The body unpacks to more than {DECODED_LIMIT} bytes.")
+                raise ApiProblem(413, f"The body unpacks to more than {DECODED_LIMIT} bytes.")
             if not decoder.eof:
-                raise Problem(400, "The gzip body ends too early.")
+                raise ApiProblem(400, "The gzip body ends too early.")
             rest = decoder.unused_data
     except zlib.error as error:
-        raise Problem(
+        raise ApiProblem(
             400, f"The body is not gzip, as its Content-Encoding says: {error}."
         ) from None
     return b"".join(parts)
@@ -47,19 +47,19 @@ async def ingest(call: Call) -> Answer:
     """
     context, request = call.context, call.request
     if context.closing:
-        raise Problem(503, "The server is shutting down.", headers={"Retry-After": "1"})
+        raise ApiProblem(503, "The server is shutting down.", headers={"Retry-After": "1"})
     if (request.content_length or 0) > BODY_LIMIT:
-        raise Problem(413, f"The body is larger than {BODY_LIMIT} bytes; send smaller batches.")
+        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes; send smaller batches.")
     body = await request.read()
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding == "gzip":
         body = await asyncio.to_thread(unpack, body)
     elif encoding != "identity":
-        raise Problem(415, f"Content-Encoding must be gzip or absent, not {encoding[:40]!r}.")
+        raise ApiProblem(415, f"Content-Encoding must be gzip or absent, not {encoding[:40]!r}.")
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        raise Problem(400, f"The body must be NDJSON in UTF-8: {error}.") from None
+        raise ApiProblem(400, f"The body must be NDJSON in UTF-8: {error}.") from None
     customers = frozenset(tenant.customer_id for tenant in context.store.tenants)
     receipt = await context.write(
         lambda connection: record(

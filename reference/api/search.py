@@ -8,7 +8,7 @@ from typing import Final
 
 from trueup.reference.api.context import Answer, Call
 from trueup.reference.behaviour import Row
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.query import Between, Condition, parse_query
 from trueup.reference.resources import RESOURCES, Resource
 from trueup.reference.sql import order_by
@@ -105,5 +105,5 @@ async def _row(
     )
 
 
-def _missing(resource: Resource, status: int) -> Problem:
-    return Problem(status, f"The requested {resource.title.lower()} could not be found.")
+def _missing(resource: Resource, status: int) -> ApiProblem:
+    return ApiProblem(status, f"The requested {resource.title.lower()} could not be found.")

@@ -16,18 +16,18 @@ from trueup.reference.mutants import (
     search_faults,
     summary_faults,
 )
-from trueup.reference.mutants.mutant import Specimen
+from trueup.reference.mutants.mutant import Mutant
 from trueup.reference.mutants.variants import VARIANTS
 
-__all__ = ["FAULTS", "VARIANTS", "Specimen"]
+__all__ = ["FAULTS", "VARIANTS", "Mutant"]
 
 
-def _order(specimen: Specimen) -> tuple[bool, str, int]:
-    letter, number = specimen.id[0], int(specimen.id[1:])
+def _order(mutant: Mutant) -> tuple[bool, str, int]:
+    letter, number = mutant.id[0], int(mutant.id[1:])
     return letter == "N", letter, number
 
 
-FAULTS: Final[tuple[Specimen, ...]] = tuple(
+FAULTS: Final[tuple[Mutant, ...]] = tuple(
     sorted(
         (
             *ingestion_faults.FAULTS,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trueup.reference.behaviour import Row
 from trueup.reference.ids import new_uuid
-from trueup.reference.mutants.mutant import Specimen, swap
+from trueup.reference.mutants.mutant import Mutant, swap
 from trueup.reference.query import Condition
 
 __all__ = ["FAULTS"]
@@ -52,7 +52,7 @@ def _always_page_one(body: Row) -> Row:
     return {**body, "page": 1, "item_count": body["per_page"]}
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "H1",
         "A search by proxy user shows the rows of that name of all tenants.",

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from trueup.reference.behaviour import Row
 from trueup.reference.events import LOG_DAYS
-from trueup.reference.graph import Filters, Pieces, Point, pieces
-from trueup.reference.mutants.mutant import Specimen, fresh, swap
+from trueup.reference.graph import ChartPoint, Filters, Pieces, pieces
+from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.retention import SUMMARY_DAYS
 from trueup.reference.times import DAY_US, ceil_day, day_of, floor_day
 
@@ -38,12 +38,12 @@ def _no_old_days(start_us: int, end_us: int, visible_from_us: int, interval: str
     return replace(right, days=(max(first, oldest), end))
 
 
-def _no_today(points: list[Point], now_us: int) -> list[Point]:
+def _no_today(points: list[ChartPoint], now_us: int) -> list[ChartPoint]:
     today_us = floor_day(now_us)
-    return [Point(at_us=point.at_us) if point.at_us >= today_us else point for point in points]
+    return [ChartPoint(at_us=point.at_us) if point.at_us >= today_us else point for point in points]
 
 
-def _swapped(points: list[Point], _now_us: int) -> list[Point]:
+def _swapped(points: list[ChartPoint], _now_us: int) -> list[ChartPoint]:
     return [replace(point, successful=point.error, error=point.successful) for point in points]
 
 
@@ -77,7 +77,7 @@ def _back_and_forth() -> dict[str, Any]:
     return {"lag_s": lag_s}
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "F1",
         "The graph leaves out the day at the seam between summaries and logs.",

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from trueup.reference.behaviour import Amounts, Cell
+from trueup.reference.behaviour import Amounts, SummaryCell
 from trueup.reference.events import Log, Refusal, read_line
-from trueup.reference.mutants.mutant import Specimen, fresh, swap
+from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.times import DAY_US
 
 __all__ = ["FAULTS"]
@@ -58,7 +58,7 @@ def _int32(logs: list[Log], _now_us: int) -> list[Log]:
     return [altered(log, log_total_bytes=log.log_total_bytes & 0x7FFFFFFF) for log in logs]
 
 
-def _float32(cells: dict[Cell, Amounts]) -> dict[Cell, Amounts]:
+def _float32(cells: dict[SummaryCell, Amounts]) -> dict[SummaryCell, Amounts]:
     def rounded(value: int) -> int:
         return int(struct.unpack("f", struct.pack("f", value))[0])
 
@@ -103,7 +103,7 @@ def _in_order() -> dict[str, Any]:
 
 _LATE_US: Final = DAY_US
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap("A1", "A repeated delivery is stored and counted again.", unique_log_ids=False),
     swap(
         "A2",

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from trueup.reference.behaviour import PoolDay, Row
 from trueup.reference.events import Log
-from trueup.reference.mutants.mutant import Specimen, fresh, swap
+from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.networks import POOLS
 from trueup.reference.query import Condition, Equal
 from trueup.reference.resources import Resource
@@ -74,7 +74,7 @@ def _charged_everywhere(resource: str, _action: str, row: Row) -> Row:
     return {**row, "log_summary_charged_bytes": row["log_summary_bytes"]}
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "E1",
         "ISP traffic is charged to the residential pool.",

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 
-__all__ = ["Specimen", "fresh", "swap"]
+__all__ = ["Mutant", "fresh", "swap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Specimen:
+class Mutant:
     """A fault or a variant: its id, what it does in one sentence, and which seams it replaces.
 
     It does not say which law it breaks: that stands with whoever judges it.
@@ -20,14 +20,14 @@ class Specimen:
 
     id: str
     what: str
-    apply: Callable[[Seams], Seams]
+    apply: Callable[[Behaviour], Behaviour]
 
 
-def swap(id: str, what: str, **seams: Any) -> Specimen:
+def swap(id: str, what: str, **seams: Any) -> Mutant:
     """A specimen that replaces these seams."""
-    return Specimen(id=id, what=what, apply=lambda correct: replace(correct, **seams))
+    return Mutant(id=id, what=what, apply=lambda correct: replace(correct, **seams))
 
 
-def fresh(id: str, what: str, make: Callable[[], dict[str, Any]]) -> Specimen:
+def fresh(id: str, what: str, make: Callable[[], dict[str, Any]]) -> Mutant:
     """A specimen whose seams share a state, made anew for each start."""
-    return Specimen(id=id, what=what, apply=lambda correct: replace(correct, **make()))
+    return Mutant(id=id, what=what, apply=lambda correct: replace(correct, **make()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from trueup.reference.mutants.mutant import Specimen, swap
+from trueup.reference.mutants.mutant import Mutant, swap
 from trueup.reference.retention import REMOVED, DayRow, consolidate_before, merge, visible_from
 from trueup.reference.times import DAY_US, HOUR_US, ceil_day, day_of
 
@@ -66,7 +66,7 @@ def _no_errors(rows: Sequence[DayRow]) -> Sequence[DayRow]:
     return (replace(merged, successful=0, error=0),)
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap("D1", "Logs are purged after six days.", **keep_logs_for(6 * DAY_US)),
     swap("D2", "Logs are kept and shown for ten days.", **keep_logs_for(10 * DAY_US)),
     swap(

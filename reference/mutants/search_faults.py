@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trueup.reference.behaviour import Row
-from trueup.reference.mutants.mutant import Specimen, swap
+from trueup.reference.mutants.mutant import Mutant, swap
 from trueup.reference.query import Between, Condition, Equal, Like, Sort
-from trueup.reference.resources import Kind, Resource
+from trueup.reference.resources import Resource, ResourceKind
 
 __all__ = ["FAULTS"]
 
@@ -47,14 +47,14 @@ def _wild(condition: Condition) -> Condition:
 
 def _above(condition: Condition) -> Condition:
     if isinstance(condition, Between) and condition.low is not None and condition.high is None:
-        step = 1_000_000 if condition.field.kind is Kind.INSTANT else 1
+        step = 1_000_000 if condition.field.kind is ResourceKind.INSTANT else 1
         return replace(condition, low=condition.low + step)
     return condition
 
 
 def _below(condition: Condition) -> Condition:
     if isinstance(condition, Between) and condition.high is not None and condition.low is None:
-        step = 1_000_000 if condition.field.kind is Kind.INSTANT else 1
+        step = 1_000_000 if condition.field.kind is ResourceKind.INSTANT else 1
         return replace(condition, high=condition.high - step)
     return condition
 
@@ -82,12 +82,12 @@ def _another(resource: str, action: str, row: Row) -> Row:
 
 
 def _as_text(_resource: Resource, sort: Sort) -> Sort:
-    if sort.field is None or sort.field.kind is not Kind.INTEGER:
+    if sort.field is None or sort.field.kind is not ResourceKind.INTEGER:
         return sort
     return replace(sort, field=replace(sort.field, column=f"CAST({sort.field.column} AS TEXT)"))
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "G1",
         "One row is lost at each page boundary.",

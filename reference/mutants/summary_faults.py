@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from trueup.reference.behaviour import Amounts, Cell, PoolDay, Row
+from trueup.reference.behaviour import Amounts, PoolDay, Row, SummaryCell
 from trueup.reference.clock import monotonic_s
 from trueup.reference.events import FUTURE_LIMIT_US, Log, admit, fold_hostname
 from trueup.reference.mutants.ingestion_faults import altered
-from trueup.reference.mutants.mutant import Specimen, fresh, swap
+from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.networks import POOLS
 from trueup.reference.times import DAY_US, HOUR_US, SECOND_US, day_of
 
@@ -19,21 +19,21 @@ _RACE_S: Final = 0.03
 _SECOND: Final = " (2)"
 
 
-def _cell(log: Log, **fields: Any) -> Cell:
-    cell = Cell(
+def _cell(log: Log, **fields: Any) -> SummaryCell:
+    cell = SummaryCell(
         log.customer_id, log.proxy_user_id, log.log_network, log.log_hostname, day_of(log.at_us)
     )
     return cell._replace(**fields)
 
 
-def _hostname(change: Callable[[str], str]) -> Callable[[Log, int], Cell]:
+def _hostname(change: Callable[[str], str]) -> Callable[[Log, int], SummaryCell]:
     return lambda log, _now_us: _cell(log, hostname=change(log.log_hostname))
 
 
 def _day(choose: Callable[[int, int], int]) -> dict[str, Any]:
     """Summaries and ledgers that put an event of (its instant, now) into a day of their own."""
 
-    def cell(log: Log, now_us: int) -> Cell:
+    def cell(log: Log, now_us: int) -> SummaryCell:
         return _cell(log, day=choose(log.at_us, now_us))
 
     def pool_day(log: Log, now_us: int) -> PoolDay | None:
@@ -46,9 +46,9 @@ def _day(choose: Callable[[int, int], int]) -> dict[str, Any]:
 
 def _races() -> dict[str, Any]:
     """Increments of a cell that was written a moment before are lost, as in read-modify-write."""
-    written_s: dict[Cell, float] = {}
+    written_s: dict[SummaryCell, float] = {}
 
-    def settle(cells: dict[Cell, Amounts]) -> dict[Cell, Amounts]:
+    def settle(cells: dict[SummaryCell, Amounts]) -> dict[SummaryCell, Amounts]:
         now_s = monotonic_s()
         kept = {
             cell: amounts
@@ -64,7 +64,7 @@ def _races() -> dict[str, Any]:
 def _one_network() -> dict[str, Any]:
     first: dict[tuple[int, str, str, int], str] = {}
 
-    def cell(log: Log, _now_us: int) -> Cell:
+    def cell(log: Log, _now_us: int) -> SummaryCell:
         right = _cell(log)
         key = (right.customer_id, right.proxy_user_id, right.hostname, right.day)
         return right._replace(network=first.setdefault(key, right.network))
@@ -74,9 +74,9 @@ def _one_network() -> dict[str, Any]:
 
 def _second_row() -> dict[str, Any]:
     """The first event of a summary opens its row; all that follow share a row of their own."""
-    opened: dict[Cell, str] = {}
+    opened: dict[SummaryCell, str] = {}
 
-    def cell(log: Log, _now_us: int) -> Cell:
+    def cell(log: Log, _now_us: int) -> SummaryCell:
         right = _cell(log)
         if opened.setdefault(right, log.log_id) == log.log_id:
             return right
@@ -103,7 +103,7 @@ def _future(at_us: int, now_us: int) -> int:
     return day_of(now_us if at_us > now_us + FUTURE_LIMIT_US else at_us)
 
 
-FAULTS: Final[tuple[Specimen, ...]] = (
+FAULTS: Final[tuple[Mutant, ...]] = (
     fresh(
         "B1",
         "Of concurrent increments of one summary row all but the first are lost.",

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trueup.reference.behaviour import Row
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.events import admit
 from trueup.reference.ids import new_uuid
-from trueup.reference.mutants.mutant import Specimen, fresh, swap
+from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.mutants.retention_faults import keep_logs_for
 from trueup.reference.query import Sort
 from trueup.reference.resources import Resource
@@ -123,19 +123,19 @@ def _two_days(at_us: int, now_us: int) -> str | None:
 
 def _fifty(requested: int) -> int:
     if requested < 1:
-        raise Problem(400, f"per_page must be 1 or more, not {requested}.")
+        raise ApiProblem(400, f"per_page must be 1 or more, not {requested}.")
     return min(requested, 50)
 
 
 def _honour(requested: int) -> int:
     if not 1 <= requested <= 1000:
-        raise Problem(400, f"per_page must be from 1 to 1000, not {requested}.")
+        raise ApiProblem(400, f"per_page must be from 1 to 1000, not {requested}.")
     return requested
 
 
 _REASONS: Final = {"purchase": "adjustment", "top_up": "adjustment"}
 
-VARIANTS: Final[tuple[Specimen, ...]] = (
+VARIANTS: Final[tuple[Mutant, ...]] = (
     swap(
         "V1",
         "Logs live for seven whole calendar days after their own.",

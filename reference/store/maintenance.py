@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueup.reference.amounts import join, split
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.retention import DayRow
 
 __all__ = ["Upkeep", "maintain"]
@@ -21,7 +21,7 @@ class Upkeep:
     summaries_consolidated: int
 
 
-def maintain(connection: sqlite3.Connection, *, seams: Seams, now_us: int) -> Upkeep:
+def maintain(connection: sqlite3.Connection, *, seams: Behaviour, now_us: int) -> Upkeep:
     """Do everything that is due at `now_us`. A second round straight after does nothing."""
     customers = [row[0] for row in connection.execute("SELECT customer_id FROM tenant")]
     deleted = _purge(connection, customers, seams.purge_before(now_us))
@@ -55,7 +55,7 @@ def _purge(connection: sqlite3.Connection, customers: Sequence[int], before_us: 
 
 
 def _consolidate(
-    connection: sqlite3.Connection, customer_id: int, seams: Seams, now_us: int
+    connection: sqlite3.Connection, customer_id: int, seams: Behaviour, now_us: int
 ) -> int:
     groups = connection.execute(
         "SELECT DISTINCT proxy_user_id, network, day FROM summary "
@@ -66,7 +66,7 @@ def _consolidate(
 
 
 def _merge(
-    connection: sqlite3.Connection, group: tuple[int, str, str, int], seams: Seams, now_us: int
+    connection: sqlite3.Connection, group: tuple[int, str, str, int], seams: Behaviour, now_us: int
 ) -> int:
     where = "customer_id = ? AND proxy_user_id = ? AND network = ? AND day = ?"
     rows = [

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from trueup.reference.amounts import split
-from trueup.reference.behaviour import Seams
-from trueup.reference.errors import Problem
+from trueup.reference.behaviour import Behaviour
+from trueup.reference.errors import ApiProblem
 from trueup.reference.ids import new_uuid
 from trueup.reference.store.accounts import balance
 from trueup.reference.times import day_of
@@ -39,7 +39,7 @@ class Movement:
 
 
 def move_money(
-    connection: sqlite3.Connection, movement: Movement, *, seams: Seams, now_us: int
+    connection: sqlite3.Connection, movement: Movement, *, seams: Behaviour, now_us: int
 ) -> str:
     """Write the movement and return its ledger id; a repeated key returns the first one's id.
 
@@ -55,7 +55,7 @@ def move_money(
             (movement.customer_id, movement.idempotency_key),
         ).fetchone()
         if earlier is not None and earlier[0] != fingerprint:
-            raise Problem(409, "This idempotency_key was already used for another movement.")
+            raise ApiProblem(409, "This idempotency_key was already used for another movement.")
         if earlier is not None:
             return str(earlier[1])
     service_id = _service(connection, movement)
@@ -75,7 +75,7 @@ def _service(connection: sqlite3.Connection, movement: Movement) -> str:
         (movement.customer_id, movement.network, movement.service_id, movement.service_id),
     ).fetchone()
     if row is None:
-        raise Problem(
+        raise ApiProblem(
             404, f"Customer {movement.customer_id} has no such {movement.network} service."
         )
     return str(row[0])
@@ -85,7 +85,7 @@ def _write(
     connection: sqlite3.Connection,
     movement: Movement,
     service_id: str,
-    seams: Seams,
+    seams: Behaviour,
     now_us: int,
 ) -> str:
     reason, adjustment_type = KINDS[movement.kind]

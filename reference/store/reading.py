@@ -13,10 +13,10 @@ from typing import Any, Final
 import msgspec
 
 from trueup.reference.amounts import join
-from trueup.reference.behaviour import Row, Seams
-from trueup.reference.graph import Filters, Pieces, Point
+from trueup.reference.behaviour import Behaviour, Row
+from trueup.reference.graph import ChartPoint, Filters, Pieces
 from trueup.reference.query import Between, Condition, Equal, Sort
-from trueup.reference.resources import Kind, Resource
+from trueup.reference.resources import Resource, ResourceKind
 from trueup.reference.sql import Clause, columns, order_by, where
 from trueup.reference.store.accounts import used_bytes
 from trueup.reference.times import DAY_US, format_date, format_instant
@@ -27,23 +27,23 @@ _OK: Final = "(log_error_code IS NULL AND (log_status_code IS NULL OR log_status
 _BITS: Final = 4294967295
 
 
-def _value(kind: Kind, values: Any) -> Any:
+def _value(kind: ResourceKind, values: Any) -> Any:
     """The next value of a row, as the API shows it."""
     value = next(values)
-    if kind is Kind.AMOUNT:
+    if kind is ResourceKind.AMOUNT:
         return join(value, next(values))
     if value is None:
         return None
     match kind:
-        case Kind.BOOLEAN:
+        case ResourceKind.BOOLEAN:
             return bool(value)
-        case Kind.INSTANT:
+        case ResourceKind.INSTANT:
             return format_instant(value)
-        case Kind.MIDNIGHT:
+        case ResourceKind.MIDNIGHT:
             return format_instant(value * DAY_US)
-        case Kind.DATE:
+        case ResourceKind.DATE:
             return format_date(value)
-        case Kind.DOCUMENT:
+        case ResourceKind.DOCUMENT:
             return msgspec.json.decode(value)
         case _:
             return value
@@ -54,7 +54,7 @@ def _row(resource: Resource, found: Sequence[Any]) -> Row:
     return {field.name: _value(field.kind, values) for field in resource.fields}
 
 
-def _finish(connection: sqlite3.Connection, resource: Resource, row: Row, seams: Seams) -> Row:
+def _finish(connection: sqlite3.Connection, resource: Resource, row: Row, seams: Behaviour) -> Row:
     """Add what a row does not hold itself: a proxy user's use, counted from the summaries."""
     if resource.name != "proxy_user":
         return row
@@ -73,7 +73,7 @@ def find(
     conditions: Sequence[Condition],
     order: str,
     window: Any,
-    seams: Seams,
+    seams: Behaviour,
 ) -> tuple[list[Row], int]:
     """The rows of one page and the exact number of all; `window(total)` gives (offset, limit)."""
     text, values = where(resource, customers, conditions, escape_like=seams.escape_like)
@@ -98,12 +98,12 @@ def retrieve(
     customers: Sequence[int],
     key: str,
     conditions: Sequence[Condition],
-    seams: Seams,
+    seams: Behaviour,
 ) -> Row | None:
     """The row with this id, or None."""
     field = resource.field(resource.key)
     assert field is not None
-    if field.kind is Kind.TEXT:
+    if field.kind is ResourceKind.TEXT:
         by_key: Condition = Equal(field=field, value=key)
     elif key.isascii() and key.isdigit() and len(key) < 19:
         by_key = Between(field=field, low=int(key), high=int(key) + 1)
@@ -129,7 +129,7 @@ def sums(
     width_us: int,
     filters: Filters,
     old_filters: Filters,
-) -> list[Point]:
+) -> list[ChartPoint]:
     """Sums per bucket of at most a day: days from summaries, the rest from logs."""
     text, values = _summary_part(customers, pieces, old_filters)
     old = connection.execute(
@@ -138,7 +138,7 @@ def sums(
         values,
     )
     points = [
-        Point(
+        ChartPoint(
             at_us=day * DAY_US,
             requests=requests,
             bytes=join(high, low),
@@ -155,7 +155,7 @@ def sums(
         (width_us, *values),
     )
     points += [
-        Point(
+        ChartPoint(
             at_us=bucket * width_us,
             requests=requests,
             bytes=join(high, low),
@@ -176,7 +176,7 @@ def breakdown(
     by: Sequence[str],
     filters: Filters,
     old_filters: Filters,
-) -> dict[str, dict[str | None, Point]]:
+) -> dict[str, dict[str | None, ChartPoint]]:
     """Sums by each of `proxy_user_id`, `network` and `hostname`; a removed hostname is None.
 
     Each half is scanned once, by all the names together, and folded afterwards.
@@ -194,13 +194,13 @@ def breakdown(
         f"SELECT {', '.join(new_names)}, COUNT(*), SUM(log_total_bytes >> 32), "  # noqa: S608
         f"SUM(log_total_bytes & {_BITS}), SUM({_OK}) FROM log WHERE {new_text} GROUP BY {places}"
     )
-    parts: dict[str, dict[str | None, Point]] = {name: {} for name in by}
+    parts: dict[str, dict[str | None, ChartPoint]] = {name: {} for name in by}
     for query, values in ((old_query, old_values), (new_query, new_values)):
         for *names, requests, high, low, successful in connection.execute(query, values):
             amount = join(high, low)
             for part, name in zip(parts.values(), names, strict=True):
                 seen = part.get(name, _NOTHING)
-                part[name] = Point(
+                part[name] = ChartPoint(
                     at_us=0,
                     requests=seen.requests + requests,
                     bytes=seen.bytes + amount,
@@ -210,7 +210,7 @@ def breakdown(
     return parts
 
 
-_NOTHING: Final = Point(at_us=0)
+_NOTHING: Final = ChartPoint(at_us=0)
 _OLD_NAMES: Final = {"hostname": "NULLIF(hostname, '')"}
 _NEW_NAMES: Final = {"network": "log_network", "hostname": "log_hostname"}
 

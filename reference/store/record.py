@@ -10,19 +10,19 @@ from typing import Any, Final
 import msgspec
 
 from trueup.reference.amounts import split
-from trueup.reference.behaviour import Amounts, Cell, PoolDay, Seams
+from trueup.reference.behaviour import Amounts, Behaviour, PoolDay, SummaryCell
 from trueup.reference.events import Log, Refusal
 from trueup.reference.ids import new_password, new_uuid
 from trueup.reference.store.schema import LOG_COLUMNS
 from trueup.reference.times import from_datetime
 
-__all__ = ["Receipt", "record"]
+__all__ = ["IngestResult", "record"]
 
 _ID_CHUNK: Final = 500
 
 
 @dataclass(slots=True)
-class Receipt:
+class IngestResult:
     """What became of a delivery. `accepted` counts repeated events as well."""
 
     accepted: int = 0
@@ -71,12 +71,12 @@ def record(
     connection: sqlite3.Connection,
     body: bytes,
     *,
-    seams: Seams,
+    seams: Behaviour,
     now_us: int,
     customers: Collection[int],
-) -> Receipt:
+) -> IngestResult:
     """Take an NDJSON body. Blank lines are skipped but counted."""
-    receipt = Receipt()
+    receipt = IngestResult()
     logs = _read(body, receipt, seams, now_us, customers)
     receipt.accepted = sum(len(lines) for lines, _ in logs.values())
     receipt.duplicates = receipt.accepted - len(logs)
@@ -86,7 +86,7 @@ def record(
 
 
 def _read(
-    body: bytes, receipt: Receipt, seams: Seams, now_us: int, customers: Collection[int]
+    body: bytes, receipt: IngestResult, seams: Behaviour, now_us: int, customers: Collection[int]
 ) -> dict[str, tuple[list[int], Log]]:
     """The admissible events by id, each with its lines; what is wrong goes to the receipt."""
     logs: dict[str, tuple[list[int], Log]] = {}
@@ -127,8 +127,8 @@ def _row(log: Log) -> tuple[Any, ...]:
 def _store(
     connection: sqlite3.Connection,
     logs: dict[str, tuple[list[int], Log]],
-    receipt: Receipt,
-    seams: Seams,
+    receipt: IngestResult,
+    seams: Behaviour,
     now_us: int,
 ) -> None:
     """Write what is new. Tries as if nothing were a repeat, which is the usual case."""
@@ -156,7 +156,7 @@ def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
 
 
 def _repeated(
-    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], receipt: Receipt
+    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], receipt: IngestResult
 ) -> list[Log]:
     """Events that are already there, unaltered; altered ones are refused."""
     ids = list(logs)
@@ -180,7 +180,7 @@ def _repeated(
     return repeated
 
 
-def _refused_ids(logs: dict[str, tuple[list[int], Log]], receipt: Receipt) -> set[str]:
+def _refused_ids(logs: dict[str, tuple[list[int], Log]], receipt: IngestResult) -> set[str]:
     refused = {line for line, _ in receipt.refused}
     return {log_id for log_id, (lines, _) in logs.items() if lines[0] in refused}
 
@@ -189,10 +189,10 @@ def _add_up(
     connection: sqlite3.Connection,
     counted: Iterable[Log],
     charged: Iterable[Log],
-    seams: Seams,
+    seams: Behaviour,
     now_us: int,
 ) -> None:
-    cells: dict[Cell, Amounts] = {}
+    cells: dict[SummaryCell, Amounts] = {}
     cell_of, amounts_of = seams.cell, seams.amounts
     for log in counted:
         cell, (requests, count, successful, error) = cell_of(log, now_us), amounts_of(log)
@@ -213,7 +213,7 @@ def _add_up(
 
 
 def _write_cells(
-    connection: sqlite3.Connection, cells: dict[Cell, Amounts], seams: Seams, now_us: int
+    connection: sqlite3.Connection, cells: dict[SummaryCell, Amounts], seams: Behaviour, now_us: int
 ) -> None:
     users = {(cell.customer_id, cell.proxy_user_id) for cell in cells}
     connection.executemany(
@@ -240,7 +240,7 @@ def _write_cells(
 def _write_days(
     connection: sqlite3.Connection,
     days: dict[PoolDay, tuple[int, int]],
-    seams: Seams,
+    seams: Behaviour,
     now_us: int,
 ) -> None:
     connection.executemany(

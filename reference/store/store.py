@@ -1,7 +1,7 @@
 """The store as the rest of the room sees it: submit a write, run a read, close.
 
 Reads run in a small pool of threads, each with its own connection, so that the event loop never
-waits for the disk. A view that is declared to lag (`Seams.lag_s`, 0 in a correct server) is
+waits for the disk. A view that is declared to lag (`Behaviour.lag_s`, 0 in a correct server) is
 read from a snapshot that is renewed when it is older than that.
 """
 
@@ -14,13 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from trueup.reference.behaviour import Seams
-from trueup.reference.clock import Clock, monotonic_s
+from trueup.reference.behaviour import Behaviour
+from trueup.reference.clock import ServerClock, monotonic_s
 from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.ids import new_key
 from trueup.reference.store.folder import Folder
 from trueup.reference.store.schema import DATABASE, connect, prepare
-from trueup.reference.store.tenants import Tenant, ensure_tenants, get_meta, set_meta
+from trueup.reference.store.tenants import TenantAccount, ensure_tenants, get_meta, set_meta
 from trueup.reference.store.writer import Writer
 
 __all__ = ["READERS", "Store"]
@@ -35,7 +35,7 @@ class Store:
     Raises StartProblem where the directory or the database cannot be used.
     """
 
-    def __init__(self, data: Path | None, *, tenants: int, seams: Seams) -> None:
+    def __init__(self, data: Path | None, *, tenants: int, seams: Behaviour) -> None:
         self._seams = seams
         self._folder = Folder(data)
         self._path = self._folder.path / DATABASE
@@ -65,10 +65,10 @@ class Store:
     def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
         """Take up where the last process left off, or make a beginning."""
         writing.execute("BEGIN IMMEDIATE")
-        self.clock = Clock(int(get_meta(writing, "clock_offset_us") or 0))
+        self.clock = ServerClock(int(get_meta(writing, "clock_offset_us") or 0))
         self.control_key = get_meta(writing, "control_key") or new_key("ck")
         set_meta(writing, "control_key", self.control_key)
-        self.tenants: list[Tenant] = ensure_tenants(writing, tenants, self.clock.now_us())
+        self.tenants: list[TenantAccount] = ensure_tenants(writing, tenants, self.clock.now_us())
         writing.execute("COMMIT")
 
     def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:

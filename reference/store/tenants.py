@@ -11,7 +11,14 @@ from trueup.reference.ids import new_key, new_password, new_uuid
 from trueup.reference.networks import NETWORKS, POOLS
 from trueup.reference.times import DAY_US, day_of
 
-__all__ = ["FIRST_CUSTOMER", "STARTING_BYTES", "Tenant", "ensure_tenants", "get_meta", "set_meta"]
+__all__ = [
+    "FIRST_CUSTOMER",
+    "STARTING_BYTES",
+    "TenantAccount",
+    "ensure_tenants",
+    "get_meta",
+    "set_meta",
+]
 
 FIRST_CUSTOMER: Final = 1001
 STARTING_BYTES: Final = 10 * 2**40
@@ -26,14 +33,14 @@ _USER: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
+class TenantAccount:
     customer_id: int
     name: str
     public_key: str
     private_key: str
 
 
-def ensure_tenants(connection: sqlite3.Connection, count: int, now_us: int) -> list[Tenant]:
+def ensure_tenants(connection: sqlite3.Connection, count: int, now_us: int) -> list[TenantAccount]:
     """All tenants, after creating what is missing of the first `count`."""
     present = connection.execute("SELECT COUNT(*) FROM tenant").fetchone()[0]
     for number in range(present, count):
@@ -42,7 +49,7 @@ def ensure_tenants(connection: sqlite3.Connection, count: int, now_us: int) -> l
         "SELECT customer_id, name, public_key, private_key FROM tenant ORDER BY customer_id"
     )
     return [
-        Tenant(customer_id=row[0], name=row[1], public_key=row[2], private_key=row[3])
+        TenantAccount(customer_id=row[0], name=row[1], public_key=row[2], private_key=row[3])
         for row in rows
     ]
 

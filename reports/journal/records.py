@@ -31,7 +31,7 @@ __all__ = [
     "TieOutSeen",
 ]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of these record types."""
 
 
@@ -166,7 +166,7 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     customers: dict[str, int] = {}
     """Tenant (`a`, `b`) to customer number, where known."""
     claims: tuple[str, ...] = ()
-    levers: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = ()
     """Hooks that the target offers: `ingest`, `clock`, `maintenance`, `money`, `restart`."""
     graph: dict[str, str] = {}
     """Where graph points sit in an answer: `points`, `time`, `requests`, `bytes`."""
@@ -257,9 +257,9 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     reconcile_s: float | None = None
     began_at: str = ""
     """Moment of the run's first second, UTC, ISO 8601, to about a second; empty where unknown."""
-    poison_every: int = 0
+    malformed_every: int = 0
     """Every so many batches one had a broken line at its end; 0: none."""
-    twin_every: int = 0
+    duplicate_every: int = 0
     """Every so many batches one was sent twice at the same time; 0: none."""
 
 

@@ -17,7 +17,7 @@ from typing import IO, Final, Self
 import msgspec
 
 from trueup.reports.errors import JournalError, JournalWriteError
-from trueup.reports.journal.records import Footer, Header, Record
+from trueup.reports.journal.records import SCHEMA, Footer, Header, Record
 from trueup.reports.journal.redaction import spellings, strike_out
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalWriter", "read_journal"]
@@ -153,6 +153,8 @@ def read_journal(path: Path) -> Journal:
             if not line.endswith(b"\n"):
                 cut_tail = True
                 break
+            if number == 1:
+                _check_schema(path, line)
             record = _decode(path, number, line)
             if isinstance(record, Footer):
                 footer = record
@@ -169,6 +171,30 @@ def read_journal(path: Path) -> Journal:
         raise JournalError(f"{path}:1: expected the header of a trueup journal")
     return Journal(
         path=path, header=records[0], records=tuple(records), footer=footer, cut_tail=cut_tail
+    )
+
+
+class _Version(msgspec.Struct, frozen=True, kw_only=True):
+    kind: str
+    schema: int
+    trueup: str = ""
+
+
+def _check_schema(path: Path, line: bytes) -> None:
+    """Raise JournalError where the header is of another schema than the one that is read here."""
+    try:
+        header = msgspec.json.decode(line, type=_Version)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    if header.kind != "header" or header.schema == SCHEMA:
+        return
+    by = f" by trueup {header.trueup}" if header.trueup else ""
+    remedy = (
+        "trueup 0.1.x reads it" if header.schema < SCHEMA else "a newer version of trueup reads it"
+    )
+    raise JournalError(
+        f"{path}:1: the journal has schema {header.schema}, written{by}; this version of trueup "
+        f"reads schema {SCHEMA} only. {remedy}."
     )
 
 

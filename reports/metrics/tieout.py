@@ -16,7 +16,7 @@ from trueup.reports.formatting import amount, between, signed
 from trueup.reports.journal.records import TieOutSeen
 from trueup.reports.results import TieOut
 
-__all__ = ["COLUMNS", "Cell", "TieOutRow", "pivot", "worth_a_line"]
+__all__ = ["COLUMNS", "TableCell", "TieOutRow", "pivot", "worth_a_line"]
 
 COLUMNS: Final[tuple[str, ...]] = ("logs", "summaries", "ledgers", "graph", "account")
 _COLUMN_OF: Final[Mapping[str, str]] = {
@@ -27,7 +27,7 @@ _PART_OF: Final = " · "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TableCell:
     """One view of one scope."""
 
     ok: bool
@@ -48,7 +48,7 @@ class TieOutRow:
     """False for a scope that is a part of the nearest whole above it."""
     expected: str
     """Requests where requests are counted, else bytes; a range where outcomes are unknown."""
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, TableCell]
 
     @property
     def ok(self) -> bool:
@@ -136,9 +136,9 @@ def _sum(rows: Sequence[TieOut], field: str) -> int | None:
     return sum(values) if values else None
 
 
-def _cell(rows: Sequence[TieOut], all_of_it: _Range | None) -> Cell:
+def _cell(rows: Sequence[TieOut], all_of_it: _Range | None) -> TableCell:
     ok = all(row.ok for row in rows)
-    return Cell(ok=ok, seen=_seen(rows, all_of_it) if ok else _off(rows), rows=tuple(rows))
+    return TableCell(ok=ok, seen=_seen(rows, all_of_it) if ok else _off(rows), rows=tuple(rows))
 
 
 def _seen(rows: Sequence[TieOut], all_of_it: _Range | None) -> str:

@@ -14,7 +14,7 @@ from trueup.reports.formatting import visible
 from trueup.reports.metrics.load_metrics import QUANTILES, LoadFigures
 from trueup.reports.metrics.measurement_window import every_second, window
 from trueup.reports.model import RunReport
-from trueup.reports.verdicts import Held, held
+from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = ["CSV_COLUMNS", "render_csv", "render_prometheus"]
 
@@ -112,10 +112,10 @@ def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
                 yield "trueup_load_latency_seconds", "Latency quantiles.", labels, seconds
     for threshold in load.thresholds:
         labels = name | {"threshold": threshold.name}
-        says = held(threshold, load)
-        if says is not Held.OPEN:
+        says = threshold_outcome(threshold, load)
+        if says is not ThresholdOutcome.UNDETERMINED:
             told = "1 where the threshold was kept, 0 where it was missed; absent: nobody can tell."
-            yield "trueup_load_threshold_ok", told, labels, int(says is Held.KEPT)
+            yield "trueup_load_threshold_ok", told, labels, int(says is ThresholdOutcome.MET)
 
 
 def _plain(made: LoadFigures) -> Iterator[tuple[str, str, float | None]]:

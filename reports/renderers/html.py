@@ -41,9 +41,9 @@ from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.plots import axis_ms, percentile_plot, seconds_plot
 from trueup.reports.results import Json, LoadThreshold
 from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
-from trueup.reports.verdicts import Held, held, why_open
+from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
-__all__ = ["LIMITS", "Limits", "render_html"]
+__all__ = ["LIMITS", "PageLimits", "render_html"]
 
 _UNFOLDED: Final = 2
 _EVENT_KEYS: Final = (
@@ -60,7 +60,7 @@ _NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class PageLimits:
     """How much evidence the page shows of one check; the journal holds all of it."""
 
     body_characters: int = 4000
@@ -69,7 +69,7 @@ class Limits:
     events: int = 20
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = PageLimits()
 
 
 def render_html(report: RunReport) -> str:
@@ -203,7 +203,7 @@ class _Said:
 
     threshold: LoadThreshold
     says: str
-    """`kept`, `missed`, or why neither can be told."""
+    """`met`, `missed`, or why neither can be told."""
     why: str
     text: str
 
@@ -233,8 +233,10 @@ def _load(made: LoadFigures) -> _Load:
         thresholds=[
             _Said(
                 threshold=one,
-                says=str(held(one, load)),
-                why=why_open(one, load) if held(one, load) is Held.OPEN else "",
+                says=str(threshold_outcome(one, load)),
+                why=why_undetermined(one, load)
+                if threshold_outcome(one, load) is ThresholdOutcome.UNDETERMINED
+                else "",
                 text=threshold_text(one, load),
             )
             for one in load.thresholds

@@ -17,7 +17,7 @@ from trueup.reports.formatting import figure, one_line, visible
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.results import CheckResult, LoadThreshold, Verdict
-from trueup.reports.verdicts import why_open
+from trueup.reports.verdicts import why_undetermined
 
 __all__ = ["render_junit"]
 
@@ -105,7 +105,7 @@ def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:
         message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
-        if why := why_open(threshold, load):
+        if why := why_undetermined(threshold, load):
             message = f"could not be told, {why}: {message}"
             Xml.SubElement(case, "error", message=visible(message), type="not-told")
         else:

@@ -12,9 +12,9 @@ from typing import Final
 from trueup.reports.formatting import amount, figure, milliseconds, one_line, plural, rate
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.metrics.load_metrics import Fault, Latency, LoadFigures
-from trueup.reports.model import Sent
+from trueup.reports.model import SentEvents
 from trueup.reports.results import LoadThreshold
-from trueup.reports.verdicts import Held, held, why_open
+from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
 __all__ = [
     "Facts",
@@ -49,7 +49,7 @@ def story(made: LoadFigures) -> Iterator[Facts]:
         yield "limit", tuple(knee.split("; ", 1))
 
 
-def sent_text(sent: Sent) -> str:
+def sent_text(sent: SentEvents) -> str:
     """Events of one source, and how many of them are not known to be accepted."""
     count = sent.accepted + sent.refused + sent.unknown
     parts = ((sent.refused, "refused"), (sent.unknown, "unknown"))
@@ -89,7 +89,7 @@ def knee_text(load: LoadResult) -> str:
 def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
     """A threshold that is not kept: what was measured, the limit, and why it may not count."""
     unit = f" {threshold.unit}" if threshold.unit else ""
-    why = why_open(threshold, load)
+    why = why_undetermined(threshold, load)
     if threshold.value is None:
         return f"{threshold.name}: {why}, limit {figure(threshold.limit)}{unit}"
     text = f"{threshold.name}: {figure(threshold.value)}, limit {figure(threshold.limit)}{unit}"
@@ -101,7 +101,7 @@ def kept_text(load: LoadResult) -> tuple[str, ...]:
     return tuple(
         f"{t.name} {figure(t.value or 0)}, limit {figure(t.limit)} {t.unit}".rstrip()
         for t in load.thresholds
-        if held(t, load) is Held.KEPT
+        if threshold_outcome(t, load) is ThresholdOutcome.MET
     )
 
 
@@ -161,11 +161,11 @@ def _meanwhile(made: LoadFigures) -> Iterator[str]:
     load = made.result
     yield from faults_text(made.faults)
     batches = -(-load.events_sent // max(load.batch, 1))
-    if load.poison_every:
-        lines = plural(batches // load.poison_every, "broken line")
-        yield f"about {lines} (in 1 of {load.poison_every} batches)"
-    if load.twin_every:
-        yield f"1 of {load.twin_every} batches sent twice at once"
+    if load.malformed_every:
+        lines = plural(batches // load.malformed_every, "broken line")
+        yield f"about {lines} (in 1 of {load.malformed_every} batches)"
+    if load.duplicate_every:
+        yield f"1 of {load.duplicate_every} batches sent twice at once"
 
 
 def _own(made: LoadFigures) -> Iterator[str]:

@@ -12,7 +12,7 @@ from trueup.reports.renderers.load_summary import kept_text, sent_text, story, t
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
 from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
-from trueup.reports.verdicts import Held, held
+from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = ["markdown_text", "render_markdown"]
 
@@ -135,7 +135,7 @@ def _load(report: RunReport) -> Iterator[str]:
         yield ""
         yield from (f"- ✓ {markdown_text(kept)}" for kept in kept_text(load))
         for threshold in load.thresholds:
-            says = held(threshold, load)
-            if says is not Held.KEPT:
-                mark = "✗" if says is Held.MISSED else "?"
+            says = threshold_outcome(threshold, load)
+            if says is not ThresholdOutcome.MET:
+                mark = "✗" if says is ThresholdOutcome.MISSED else "?"
                 yield f"- {mark} {markdown_text(threshold_text(threshold, load))}"

@@ -18,11 +18,11 @@ import msgspec
 from trueup.reports.metrics.load_metrics import Latency, LoadFigures
 from trueup.reports.model import RunReport
 from trueup.reports.results import CheckResult, Json
-from trueup.reports.verdicts import held, load_status
+from trueup.reports.verdicts import load_status, threshold_outcome
 
 __all__ = ["RESULT_SCHEMA_VERSION", "render_result", "result_document", "result_schema"]
 
-RESULT_SCHEMA_VERSION: Final = 1
+RESULT_SCHEMA_VERSION: Final = 2
 
 
 def result_schema() -> dict[str, Json]:
@@ -165,7 +165,7 @@ def _load(made: LoadFigures) -> dict[str, Json]:
                 "value": t.value,
                 "unit": t.unit,
                 "ok": t.ok,
-                "says": str(held(t, load)),
+                "says": str(threshold_outcome(t, load)),
             }
             for t in load.thresholds
         ],

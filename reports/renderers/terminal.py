@@ -18,13 +18,13 @@ from rich.text import Text
 
 from trueup.reports.formatting import amount, duration, one_line, plural, rate, visible
 from trueup.reports.metrics.load_metrics import LoadFigures
-from trueup.reports.metrics.tieout import COLUMNS, Cell, TieOutRow, pivot, worth_a_line
+from trueup.reports.metrics.tieout import COLUMNS, TableCell, TieOutRow, pivot, worth_a_line
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
 from trueup.reports.verdict_styles import STATUSES, VERDICTS
-from trueup.reports.verdicts import Held, held
+from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
 
@@ -232,7 +232,7 @@ def _beside(
     return sum(2 + wide for wide in (expected, *widths))
 
 
-def _cell(cell: Cell | None) -> Text:
+def _cell(cell: TableCell | None) -> Text:
     if cell is None:
         return Text("·", style="dim")
     if cell.ok:
@@ -240,12 +240,12 @@ def _cell(cell: Cell | None) -> Text:
     return Text(f"✗ {cell.seen}", style="bold red")
 
 
-def _in_bytes(cell: Cell | None) -> bool:
+def _in_bytes(cell: TableCell | None) -> bool:
     """Whether a cell is off by bytes alone."""
     return cell is not None and not cell.ok and cell.seen.endswith(" B")
 
 
-def _without_bytes(cell: Cell | None) -> Text:
+def _without_bytes(cell: TableCell | None) -> Text:
     return Text("✗ bytes", style="bold red") if _in_bytes(cell) else _cell(cell)
 
 
@@ -267,9 +267,9 @@ def _load(load: LoadFigures, *, width: int) -> Text:
     if kept:
         _lay(text, "✓ kept:", kept, room, "green")
     for threshold in result.thresholds:
-        says = held(threshold, result)
-        if says is not Held.KEPT:
-            mark, style = ("✗", "bold red") if says is Held.MISSED else ("?", "yellow")
+        says = threshold_outcome(threshold, result)
+        if says is not ThresholdOutcome.MET:
+            mark, style = ("✗", "bold red") if says is ThresholdOutcome.MISSED else ("?", "yellow")
             _lay(text, mark, (threshold_text(threshold, result),), room, style)
     return text
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from trueup.scenarios.exit_status import exit_status_of, letter
+from trueup.scenarios.exit_status import exit_status_of, format_error
 
 __all__ = ["main"]
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (Exception, KeyboardInterrupt) as error:
         status = exit_status_of(error)
         if not isinstance(error, BrokenPipeError):  # there is nobody to tell
-            click.echo(letter(error), err=True)
+            click.echo(format_error(error), err=True)
     _let_go_of_output()
     sys.exit(status)
 

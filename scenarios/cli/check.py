@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
-from trueup.scenarios.run.orchestrator import Order
+from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
 __all__ = ["command"]
@@ -43,7 +43,7 @@ def command(
 
     With --level 0 nothing is ever written: it audits the data that a live account already has.
     """
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(name="check", what="the laws", checks=ChecksPart(level=level, only=only)),
         seed=7 if seed is None else seed,
         runs=runs,

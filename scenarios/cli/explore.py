@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
-from trueup.scenarios.run.orchestrator import Order
+from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import HistoriesPart, Scenario
 
 __all__ = ["command"]
@@ -44,7 +44,7 @@ def command(
     Each history is held to an oracle. One that goes wrong is made shorter until nothing can be
     left out, and kept as history.json in the run's folder.
     """
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(
             name="explore",
             what="random histories",

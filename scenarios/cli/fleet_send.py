@@ -15,7 +15,7 @@ from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.simulator.fleet import Fleet
 
-__all__ = ["Sent", "recent_naming", "send_events"]
+__all__ = ["SendSummary", "recent_naming", "send_events"]
 
 _BATCH: Final = 1000
 _DAYS: Final = 6
@@ -24,7 +24,7 @@ _UNKNOWN_MAX: Final = 3
 """Batches in a row without an answer after which the target is given up."""
 
 
-class Sent(Counter[Outcome]):
+class SendSummary(Counter[Outcome]):
     """How many events had each outcome, and the reasons of refusals."""
 
     reasons: Counter[str]
@@ -54,7 +54,7 @@ def recent_naming(
 
 def send_events(
     fleet: Fleet, first: int, events: int, target: Target, done: Callable[[int], None]
-) -> Sent:
+) -> SendSummary:
     """Hand events first … first+events-1 to the target, batch by batch.
 
     Raises CouldNotTell where the target stops answering.
@@ -64,9 +64,9 @@ def send_events(
 
 async def _send(
     fleet: Fleet, first: int, events: int, target: Target, done: Callable[[int], None]
-) -> Sent:
+) -> SendSummary:
     driver = driver_of(target)
-    sent = Sent()
+    sent = SendSummary()
     sent.reasons = Counter()
     silent = 0
     try:

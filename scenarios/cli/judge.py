@@ -11,7 +11,7 @@ from trueup.reports.journal.records import Result
 from trueup.reports.journal.storage import Journal, read_journal
 from trueup.reports.model import build_report
 from trueup.reports.results import EXIT_STATUS, ExitStatus
-from trueup.scenarios.run.reevaluate import judge_again
+from trueup.scenarios.run.reevaluate import reevaluate
 
 __all__ = ["command"]
 
@@ -29,7 +29,7 @@ def command(journal: Path, verbose: bool) -> int:
     cut short only the verdicts that it reached are compared.
     """
     read = read_journal(journal)
-    again = judge_again(read)
+    again = reevaluate(read)
     if short := _cut_short(read):
         reached = {r.result.check for r in read.records if isinstance(r, Result)}
         declared, again = len(again), [result for result in again if result.check in reached]

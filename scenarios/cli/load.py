@@ -19,7 +19,7 @@ from trueup.scenarios.cli.shared import command_line, run_options, show, watched
 from trueup.scenarios.embedded.target import EMBEDDED
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
-from trueup.scenarios.run.orchestrator import LOAD_LEVEL, Order, level_of
+from trueup.scenarios.run.orchestrator import LOAD_LEVEL, RunRequest, level_of
 from trueup.scenarios.scenario import LoadPart, Scenario
 
 __all__ = ["command"]
@@ -140,7 +140,7 @@ def command(
             "runs at two rates cannot be compared. Compare the limits, or load at one --rate."
         )
     plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(
             name=f"load-{plan.name}"[:41],
             what=plan.what,
@@ -206,7 +206,7 @@ def _load_of(folder: Path | None) -> LoadResult:
     return found[-1]
 
 
-def _comparable(earlier: Path, plan: LoadPlan, order: Order) -> RunReport:
+def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
     """The earlier run, read before anything is loaded.
 
     Raises UsageProblem where a run of this plan could not be compared with it, CouldNotTell where
@@ -236,7 +236,7 @@ def _comparable(earlier: Path, plan: LoadPlan, order: Order) -> RunReport:
     return before
 
 
-def _whom(order: Order) -> tuple[str, int]:
+def _whom(order: RunRequest) -> tuple[str, int]:
     """Name of the target of an order, and the level that the header of its run will give."""
     if order.target is None:
         return EMBEDDED, LOAD_LEVEL

@@ -14,13 +14,13 @@ from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
 from trueup.scenarios.mutation.register import (
-    Zoo,
-    load_charges,
-    load_differences,
-    load_zoo,
+    MutantCatalogue,
+    load_expected_kills,
+    load_mutants,
+    load_variant_setups,
     quick_ids,
 )
-from trueup.scenarios.progress import watch_for
+from trueup.scenarios.progress import reporter_for
 
 __all__ = ["command"]
 
@@ -60,33 +60,35 @@ def command(
     reference and every correct-but-different variant must raise nothing. Exit status 0: all
     killed, no alarm; 1: a survivor or an alarm; 2: a fault that proves nothing.
     """
-    zoo = load_zoo()
+    mutants = load_mutants()
     if listing:
-        _list(zoo)
+        _list(mutants)
         return 0
-    chosen = _chosen(zoo, only, quick=quick)
-    with watch_for(Console(stderr=True), quiet=quiet or as_json) as watch:
-        watch.begin("prove")
+    chosen = _chosen(mutants, only, quick=quick)
+    with reporter_for(Console(stderr=True), quiet=quiet or as_json) as reporter:
+        reporter.start("prove")
         matrix = asyncio.run(
             prove(
-                zoo,
-                load_charges(),
-                load_differences(),
+                mutants,
+                load_expected_kills(),
+                load_variant_setups(),
                 only=chosen,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
-                progress=lambda done, total, name: watch.step(done, f"{done}/{total} {name}"),
+                progress=lambda done, total, name: reporter.update(done, f"{done}/{total} {name}"),
             )
         )
-        watch.end()
+        reporter.finish()
     if write is not None:
         write_text(write, render_matrix_markdown(matrix))
     click.echo(render_matrix_json(matrix) if as_json else render_matrix_markdown(matrix), nl=False)
     return exit_status_of_proof(matrix)
 
 
-def _chosen(zoo: Zoo, only: tuple[str, ...], *, quick: bool) -> frozenset[str] | None:
-    known = {entry.id for entry in (*zoo.faults, *zoo.variants)}
+def _chosen(
+    mutants: MutantCatalogue, only: tuple[str, ...], *, quick: bool
+) -> frozenset[str] | None:
+    known = {entry.id for entry in (*mutants.faults, *mutants.variants)}
     if odd := sorted(set(only) - known):
         raise UsageProblem(
             f"no such fault or variant: {', '.join(odd)}. See `trueup prove --list`."
@@ -96,8 +98,8 @@ def _chosen(zoo: Zoo, only: tuple[str, ...], *, quick: bool) -> frozenset[str] |
     return quick_ids() if quick else None
 
 
-def _list(zoo: Zoo) -> None:
-    for title, entries in (("Faults", zoo.faults), ("Variants", zoo.variants)):
+def _list(mutants: MutantCatalogue) -> None:
+    for title, entries in (("Faults", mutants.faults), ("Variants", mutants.variants)):
         click.echo(f"{title}:")
         for entry in entries:
             click.echo(f"  {entry.id:<5} {entry.what}")

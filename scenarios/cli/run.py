@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from trueup.scenarios.cli.shared import command_line, finish, run_options
-from trueup.scenarios.run.orchestrator import Order
+from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import load_scenario, scenario_names
 
 __all__ = ["command"]
@@ -40,7 +40,7 @@ def command(
     loads the ingestion path and accounts for every accepted event.
     """
     plan = load_scenario(scenario)
-    order = Order(
+    order = RunRequest(
         scenario=plan,
         seed=plan.seed if seed is None else seed,
         runs=runs,

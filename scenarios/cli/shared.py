@@ -15,8 +15,8 @@ from rich.console import Console
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
-from trueup.scenarios.progress import watch_for
-from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.progress import reporter_for
+from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 
 __all__ = [
     "allow_host_option",
@@ -76,19 +76,19 @@ def command_line() -> str:
     return shlex.join(["trueup", *sys.argv[1:]])
 
 
-def finish(order: Order, *, as_json: bool, quiet: bool) -> int:
+def finish(order: RunRequest, *, as_json: bool, quiet: bool) -> int:
     """Conduct a run, show its screen, and give its exit status. What cut it short is raised."""
     return show(watched(order, quiet=quiet), as_json=as_json)
 
 
-def watched(order: Order, *, quiet: bool) -> Conducted:
+def watched(order: RunRequest, *, quiet: bool) -> RunResult:
     """Conduct a run and show on the standard error how far it is."""
-    with watch_for(Console(stderr=True), quiet=quiet) as watch:
-        return conduct(order, watch)
+    with reporter_for(Console(stderr=True), quiet=quiet) as reporter:
+        return run_scenario(order, reporter)
 
 
 def show(
-    conducted: Conducted, *, as_json: bool, besides: Mapping[str, Json] = MappingProxyType({})
+    conducted: RunResult, *, as_json: bool, besides: Mapping[str, Json] = MappingProxyType({})
 ) -> int:
     """Show a run's screen, or its JSON with what is said besides, and give its exit status.
 

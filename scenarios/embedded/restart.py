@@ -18,21 +18,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["knock", "restart_door"]
+__all__ = ["request_restart", "restart_socket"]
 
 LIMIT_S: Final = 60.0
 _DONE: Final = b"ok"
 
 
 @contextlib.contextmanager
-def restart_door(restart: Callable[[], None]) -> Iterator[Path]:
+def restart_socket(restart: Callable[[], None]) -> Iterator[Path]:
     """Call `restart` for every knock; gives the socket file to knock at."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         door = Path(folder) / "restart"
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(door))
             listener.listen(4)
-            porter = threading.Thread(target=_attend, args=(listener, restart), daemon=True)
+            porter = threading.Thread(target=_serve, args=(listener, restart), daemon=True)
             porter.start()
             try:
                 yield door
@@ -42,7 +42,7 @@ def restart_door(restart: Callable[[], None]) -> Iterator[Path]:
                 porter.join(LIMIT_S)
 
 
-def _attend(listener: socket.socket, restart: Callable[[], None]) -> None:
+def _serve(listener: socket.socket, restart: Callable[[], None]) -> None:
     while True:
         try:
             visitor, _ = listener.accept()
@@ -58,7 +58,7 @@ def _attend(listener: socket.socket, restart: Callable[[], None]) -> None:
                 visitor.sendall(answer)
 
 
-def knock(door: Path) -> str:
+def request_restart(door: Path) -> str:
     """Ask for a restart and wait for it. Gives "" when done, else what went wrong."""
     try:
         with socket.socket(socket.AF_UNIX) as visitor:
@@ -71,5 +71,5 @@ def knock(door: Path) -> str:
 
 
 if __name__ == "__main__":
-    if trouble := knock(Path(sys.argv[1])):
+    if trouble := request_restart(Path(sys.argv[1])):
         sys.exit(trouble)

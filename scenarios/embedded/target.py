@@ -15,10 +15,10 @@ import msgspec
 
 from trueup.scenarios.embedded.process import Serving
 
-__all__ = ["EMBEDDED", "NO_TRAITS", "Traits", "key_environment", "target_file"]
+__all__ = ["EMBEDDED", "NO_OVERRIDES", "TargetOverrides", "key_environment", "target_file"]
 
 
-class Traits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TargetOverrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a target file must say something else than that of the reference as it is."""
 
     rate_limit: float | None = None
@@ -29,7 +29,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where graph points sit, as in a target file."""
 
 
-NO_TRAITS: Final = Traits()
+NO_OVERRIDES: Final = TargetOverrides()
 
 EMBEDDED: Final = "reference"
 """Name of the embedded reference as a target."""
@@ -65,15 +65,15 @@ def target_file(
     *,
     requests: int,
     restart_door: Path | None = None,
-    traits: Traits | None = None,
+    overrides: TargetOverrides | None = None,
 ) -> str:
     """Text of a target file for a started reference; `requests` is the budget in all."""
-    traits = traits or Traits()
+    overrides = overrides or TargetOverrides()
     parts = [
         "# The embedded reference, as this run started it.",
         f'name = "{EMBEDDED}"',
         f'base_url = "{serving.url}"',
-        f"claims = {_claims(traits)}",
+        f"claims = {_claims(overrides)}",
     ]
     for letter, tenant in zip("ab", serving.tenants, strict=False):
         parts += [
@@ -107,17 +107,17 @@ def target_file(
             )
         )
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
-    if traits.graph:
-        parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in traits.graph.items())]
+    if overrides.graph:
+        parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in overrides.graph.items())]
     parts += ["", "[readings]", *_READINGS]
-    pace = '"unlimited"' if traits.rate_limit is None else f"{traits.rate_limit:g}"
+    pace = '"unlimited"' if overrides.rate_limit is None else f"{overrides.rate_limit:g}"
     parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)
 
 
-def _claims(traits: Traits) -> str:
-    limited = ("rate-limit",) if traits.rate_limit is not None else ()
-    names = [name for name in (*_CLAIMS, *limited) if name not in traits.without]
+def _claims(overrides: TargetOverrides) -> str:
+    limited = ("rate-limit",) if overrides.rate_limit is not None else ()
+    names = [name for name in (*_CLAIMS, *limited) if name not in overrides.without]
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 

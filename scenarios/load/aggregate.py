@@ -20,7 +20,7 @@ from trueup.reports.journal.records import LoadResult, OutcomeRange
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
-from trueup.scenarios.load.messages import Announced, ChildPlan, FinalWord, Line, Report
+from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Line, Report, Reserved
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery.answers import was_answered
 from trueup.simulator.reactor import Second, merge_ranges
@@ -37,7 +37,7 @@ class Collected:
 
     ranges: tuple[OutcomeRange, ...] = ()
     seconds: dict[str, dict[int, list[Second]]] = field(default_factory=dict)
-    finals: dict[int, FinalWord] = field(default_factory=dict)
+    finals: dict[int, GeneratorSummary] = field(default_factory=dict)
     gaps: frozenset[int] = frozenset()
     """Workers that said more than arrived here."""
 
@@ -64,10 +64,10 @@ def collect(lines: Iterable[Line]) -> Collected:
     seconds: dict[str, dict[int, list[Second]]] = defaultdict(lambda: defaultdict(list))
     ranges: dict[int, list[OutcomeRange]] = defaultdict(list)
     announced: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    finals: dict[int, FinalWord] = {}
+    finals: dict[int, GeneratorSummary] = {}
     for line in lines:
         match line:
-            case Announced():
+            case Reserved():
                 announced[line.worker] += line.ranges
             case Report():
                 for second in line.seconds:
@@ -167,7 +167,7 @@ def with_reads(
     return tuple(rows[t] for t in sorted(rows))
 
 
-def comparable_digest(child: ChildPlan) -> str:
+def comparable_digest(child: GeneratorPlan) -> str:
     """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
     plan = msgspec.to_builtins(child.plan)
     plan.pop("seed")
@@ -197,7 +197,7 @@ def _ended_s(found: Collected, expected: int) -> float | None:
 
 
 def load_result(
-    child: ChildPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
+    child: GeneratorPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
 ) -> LoadResult:
     """The measured part of a result; judgement and reconciliation are added by others.
 
@@ -232,8 +232,8 @@ def load_result(
         service_ns=_merged(rows, "service_ns", warmup),
         lateness_ns=_merged(rows, "lateness_ns", warmup),
         seconds=_all_seconds(rows, reads if plan.reads.share else None),
-        poison_every=plan.requests.poison_every,
-        twin_every=plan.requests.twin_every,
+        malformed_every=plan.requests.malformed_every,
+        duplicate_every=plan.requests.duplicate_every,
         generator_cpu_share=max((word.busy_share for word in finals), default=None),
         generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
         machine_lost_share=max((word.starved_share for word in finals), default=None),

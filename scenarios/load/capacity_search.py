@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["RESOLUTION", "Knee", "Seen", "Step", "knee", "next_rate"]
+__all__ = ["RESOLUTION", "Knee", "Step", "StepResult", "knee", "next_rate"]
 
 RESOLUTION: Final = 0.1
 """Relative width of the interval at which the search ends."""
@@ -24,10 +24,10 @@ _PATIENCE: Final = 4
 """Disturbed measurements in a row after which the search gives up."""
 
 
-class Seen(StrEnum):
+class StepResult(StrEnum):
     """What one measurement at a rate said."""
 
-    KEPT = "kept"
+    MET = "met"
     MISSED = "missed"
     LIMITED = "generator limited"
     """The generator did not reach the rate itself: nothing is known of the target there, and
@@ -41,7 +41,7 @@ class Step:
     """One measurement."""
 
     rate: float
-    seen: Seen
+    seen: StepResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ def _verdicts(steps: Sequence[Step]) -> dict[float, tuple[int, int]]:
     """Rate → (times kept, times missed)."""
     votes: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     for step in steps:
-        if step.seen in (Seen.KEPT, Seen.MISSED):
-            votes[step.rate][step.seen is Seen.MISSED] += 1
+        if step.seen in (StepResult.MET, StepResult.MISSED):
+            votes[step.rate][step.seen is StepResult.MISSED] += 1
     return {rate: (kept, missed) for rate, (kept, missed) in votes.items()}
 
 
@@ -82,13 +82,13 @@ def _ends(steps: Sequence[Step]) -> tuple[float | None, float | None]:
 
 def _disturbed(steps: Sequence[Step]) -> int:
     """How many of the last measurements in a row were disturbed."""
-    quiet = (n for n, step in enumerate(reversed(steps)) if step.seen is not Seen.DISTURBED)
+    quiet = (n for n, step in enumerate(reversed(steps)) if step.seen is not StepResult.DISTURBED)
     return next(quiet, len(steps))
 
 
 def _limited(steps: Sequence[Step]) -> set[float]:
     """Rates that the generator once failed to reach."""
-    return {step.rate for step in steps if step.seen is Seen.LIMITED}
+    return {step.rate for step in steps if step.seen is StepResult.LIMITED}
 
 
 def _ceiling(steps: Sequence[Step]) -> float | None:

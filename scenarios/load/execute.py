@@ -21,7 +21,14 @@ from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRan
 from trueup.reports.metrics.measurement_window import per_second
 from trueup.reports.renderers.load_summary import threshold_text
 from trueup.scenarios.errors import CouldNotTell
-from trueup.scenarios.load.capacity_search import RESOLUTION, Knee, Seen, Step, knee, next_rate
+from trueup.scenarios.load.capacity_search import (
+    RESOLUTION,
+    Knee,
+    Step,
+    StepResult,
+    knee,
+    next_rate,
+)
 from trueup.scenarios.load.freshness import Marker
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.plan import LoadPlan, with_changes
@@ -31,12 +38,12 @@ from trueup.simulator.delivery import AnswerRule, HttpForm
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
 __all__ = [
-    "Errand",
-    "Measured",
+    "CapacityStep",
+    "LoadJob",
+    "as_fast_as_possible",
     "at_knee",
     "calibrate",
-    "carry_out",
-    "closed",
+    "execute_load",
     "seen",
 ]
 
@@ -49,7 +56,7 @@ Kept = Callable[[LoadResult, Ranges], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class LoadJob:
     """Everything that a load run needs from whoever composes it."""
 
     plan: LoadPlan
@@ -57,7 +64,7 @@ class Errand:
     fleet: FleetDeclared
     out_dir: Path
     reads: ReadsFrom | None = None
-    levers: Mapping[str, Callable[[], object]] | None = None
+    hooks: Mapping[str, Callable[[], object]] | None = None
     marker: Marker | None = None
     locust: Locust = field(default_factory=Locust)
     progress: Callable[[Progress], None] | None = None
@@ -71,7 +78,7 @@ class Errand:
     """Told at the end of each run what became of its events, before anything else can go wrong."""
 
 
-def closed(plan: LoadPlan, duration_s: float) -> LoadPlan:
+def as_fast_as_possible(plan: LoadPlan, duration_s: float) -> LoadPlan:
     """The plan as fast as possible, without faults, reads or thresholds."""
     plain = msgspec.structs.replace(plan, thresholds={})
     return with_changes(
@@ -80,33 +87,33 @@ def closed(plan: LoadPlan, duration_s: float) -> LoadPlan:
         shape={"kind": AS_FAST_AS_POSSIBLE, "options": {}, "arrivals": "even"},
         reads={"share": 0.0, "paths": []},
         faults={"restart_at_share": [], "maintenance_at_share": []},
-        requests={"twin_every": 0, "poison_every": 0},
+        requests={"duplicate_every": 0, "malformed_every": 0},
     )
 
 
-async def calibrate(errand: Errand) -> float:
+async def calibrate(job: LoadJob) -> float:
     """Requests per second of this generator, with this plan's batches, into a null sink.
 
     The events are drawn and encoded as in the run itself. Raises CouldNotTell when nothing was
     answered.
     """
-    batch = plural(errand.plan.requests.batch, "event")
-    errand.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
-    folder = errand.out_dir / "calibration"
+    batch = plural(job.plan.requests.batch, "event")
+    job.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
+    folder = job.out_dir / "calibration"
     folder.mkdir(exist_ok=True)
     with null_sink() as sink:
         result, _ = await run_load(
-            closed(errand.plan, CALIBRATE_S),
-            ingest=_into(errand.ingest, sink.url),
-            fleet=errand.fleet,
+            as_fast_as_possible(job.plan, CALIBRATE_S),
+            ingest=_into(job.ingest, sink.url),
+            fleet=job.fleet,
             out_dir=folder,
-            locust=Locust(processes=errand.locust.processes),
+            locust=Locust(processes=job.locust.processes),
             canary=False,
         )
     answered = per_second(result, "requests")
     if not answered:
         raise CouldNotTell("the null sink answered nothing; calibration is not possible here")
-    errand.say(f"null sink: {rate_text(answered)} requests/s of {batch}")
+    job.say(f"null sink: {rate_text(answered)} requests/s of {batch}")
     return answered
 
 
@@ -115,37 +122,37 @@ def _into(form: HttpForm, url: str) -> HttpForm:
     return replace(form, url=url, headers={}, answer=AnswerRule(refused=""))
 
 
-async def carry_out(
-    errand: Errand, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
+async def execute_load(
+    job: LoadJob, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
 ) -> tuple[LoadResult, Ranges]:
-    """One load run, or a search of many; `errand.sent` has then been told of all ranges.
+    """One load run, or a search of many; `job.sent` has then been told of all ranges.
 
     `keep` is told what is known where it is cut short or fails, before the error travels on.
     """
-    null_rps = await calibrate(errand) if calibrated else None
-    async with _announced(errand):
+    null_rps = await calibrate(job) if calibrated else None
+    async with _announced(job):
         if find_limit:
-            return await _search(errand, null_rps, keep)
+            return await _search(job, null_rps, keep)
 
         def cut(result: LoadResult, ranges: Ranges) -> None:
-            errand.sent(ranges)
+            job.sent(ranges)
             keep(result)
 
-        result, ranges = await _once(errand, errand.plan, null_rps, cut)
-        errand.sent(ranges)
+        result, ranges = await _once(job, job.plan, null_rps, cut)
+        job.sent(ranges)
         return result, ranges
 
 
 @contextlib.asynccontextmanager
-async def _announced(errand: Errand) -> AsyncIterator[None]:
+async def _announced(job: LoadJob) -> AsyncIterator[None]:
     """Tell what people have to do, or can look at, while Locust runs."""
-    locust = errand.locust
+    locust = job.locust
     if locust.master_bind is not None:
-        errand.tell(workers_text(locust))
+        job.tell(workers_text(locust))
     if locust.web_port is None:
         yield
         return
-    page = asyncio.create_task(_page_is_up(locust.web_port, errand.tell))
+    page = asyncio.create_task(_page_is_up(locust.web_port, job.tell))
     try:
         yield
     finally:
@@ -177,26 +184,26 @@ def workers_text(locust: Locust) -> str:
 
 
 async def _once(
-    errand: Errand, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
+    job: LoadJob, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
 ) -> tuple[LoadResult, Ranges]:
     return await run_load(
         plan,
-        ingest=errand.ingest,
-        fleet=errand.fleet,
-        out_dir=errand.out_dir,
-        progress=errand.progress,
-        reads=errand.reads,
-        locust=errand.locust,
+        ingest=job.ingest,
+        fleet=job.fleet,
+        out_dir=job.out_dir,
+        progress=job.progress,
+        reads=job.reads,
+        locust=job.locust,
         first_event=first_event,
         null_sink_rps=null_rps,
-        marker=errand.marker,
-        levers=errand.levers,
+        marker=job.marker,
+        hooks=job.hooks,
         keep=cut,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class CapacityStep:
     """One step of a search and what it measured."""
 
     step: Step
@@ -204,29 +211,29 @@ class Measured:
 
 
 async def _search(
-    errand: Errand, null_rps: float | None, keep: Callable[[LoadResult], None]
+    job: LoadJob, null_rps: float | None, keep: Callable[[LoadResult], None]
 ) -> tuple[LoadResult, Ranges]:
     """Measure rate after rate; the result at the low end of the knee, and the events of all."""
-    plain = _step_plan(errand)
-    measured: list[Measured] = []
+    plain = _step_plan(job)
+    measured: list[CapacityStep] = []
     ranges: list[OutcomeRange] = []
     unfinished: list[LoadResult] = []
 
     def cut(result: LoadResult, found: Ranges) -> None:
-        errand.sent(found)
+        job.sent(found)
         unfinished.append(result)
 
     def steps() -> list[Step]:
         return [one.step for one in measured]
 
     while (
-        rate := next_rate(steps(), start=plain.shape.rate, resolution=errand.resolution)
+        rate := next_rate(steps(), start=plain.shape.rate, resolution=job.resolution)
     ) is not None:
-        errand.say(f"step {len(measured) + 1}: {figure(rate)} requests/s …")
+        job.say(f"step {len(measured) + 1}: {figure(rate)} requests/s …")
         first = max((part.first + part.count for part in ranges), default=0)
         try:
             result, found = await _once(
-                errand, with_changes(plain, rate=rate), null_rps, cut, first_event=first
+                job, with_changes(plain, rate=rate), null_rps, cut, first_event=first
             )
         except BaseException:
             if measured:
@@ -234,14 +241,14 @@ async def _search(
             elif unfinished:
                 keep(unfinished[0])
             raise
-        errand.sent(found)
+        job.sent(found)
         ranges += found
-        measured.append(Measured(step=Step(rate=rate, seen=seen(result)), result=result))
-        errand.say(_step_text(len(measured), measured[-1]))
+        measured.append(CapacityStep(step=Step(rate=rate, seen=seen(result)), result=result))
+        job.say(_step_text(len(measured), measured[-1]))
     return _with_knee(at_knee(measured), knee(steps())), merge_ranges(ranges)
 
 
-def _step_text(number: int, found: Measured) -> str:
+def _step_text(number: int, found: CapacityStep) -> str:
     """A step of a search and what it measured, in a line."""
     result = found.result
     facts = [
@@ -255,7 +262,7 @@ def _step_text(number: int, found: Measured) -> str:
     )
 
 
-def _step_plan(errand: Errand) -> LoadPlan:
+def _step_plan(job: LoadJob) -> LoadPlan:
     """The plan of one step, with those limits alone that a step can be held to.
 
     Whether events are correct shows only when those of all steps are reconciled. A limit on what
@@ -263,47 +270,47 @@ def _step_plan(errand: Errand) -> LoadPlan:
     leaves the run as a whole inconclusive.
     """
     plan = with_changes(
-        errand.plan,
-        duration_s=min(LIMIT_STEP_S, errand.plan.shape.duration_s),
+        job.plan,
+        duration_s=min(LIMIT_STEP_S, job.plan.shape.duration_s),
         shape={"kind": "constant", "options": {}, "arrivals": "even"},
         faults={"restart_at_share": [], "maintenance_at_share": []},
     )
     blind = {"correct_share"}
-    blind |= {"freshness_p99_ms"} if errand.marker is None else set()
+    blind |= {"freshness_p99_ms"} if job.marker is None else set()
     blind |= set() if plan.reads.share else {"read_p99_ms"}
     limits = {name: limit for name, limit in plan.thresholds.items() if name not in blind}
     return msgspec.structs.replace(plan, thresholds=limits)
 
 
-def seen(result: LoadResult) -> Seen:
+def seen(result: LoadResult) -> StepResult:
     """What one measurement says of its rate.
 
     Noise excuses what it can have made worse: times and rates, requests that were not sent, a run
     that stopped early. A limit on anything else is missed, whatever the machine did.
     """
     if result.generator_limited:
-        return Seen.LIMITED
+        return StepResult.LIMITED
     missed = [row for row in result.thresholds if not row.ok]
     if not missed and not result.unsent and not result.stopped_by and result.events_accepted:
-        return Seen.KEPT
+        return StepResult.MET
     certain = any(row.value is not None and not row.timed for row in missed)
-    return Seen.DISTURBED if result.machine_noisy and not certain else Seen.MISSED
+    return StepResult.DISTURBED if result.machine_noisy and not certain else StepResult.MISSED
 
 
-def at_knee(measured: Sequence[Measured]) -> LoadResult:
+def at_knee(measured: Sequence[CapacityStep]) -> LoadResult:
     """The latest result that kept the limits at the low end of the knee.
 
     A rate that was kept once and missed twice is not kept, however high it is. Where no rate was
     kept, the latest result that kept nothing.
     """
     low = knee([one.step for one in measured]).low
-    kept = [one for one in measured if one.step.seen is Seen.KEPT]
+    kept = [one for one in measured if one.step.seen is StepResult.MET]
     at_low = [one for one in kept if one.step.rate == low]
-    others = [one for one in measured if one.step.seen is not Seen.KEPT]
+    others = [one for one in measured if one.step.seen is not StepResult.MET]
     return (at_low or others or kept)[-1].result
 
 
-def _unended(measured: Sequence[Measured]) -> LoadResult:
+def _unended(measured: Sequence[CapacityStep]) -> LoadResult:
     """What is known of a search that was cut short."""
     found = knee([one.step for one in measured])
     why = "the search was cut short; nothing more is known of either end"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from trueup.scenarios.load.messages import Announced, ChildPlan, FinalWord, Report
+from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.traffic import arrivals_per_second
 from trueup.simulator.delivery import FieldMap, RetryPolicy
@@ -23,9 +23,9 @@ from trueup.simulator.reactor import (
     Engine,
     FixedBodies,
     FleetBodies,
-    Lane,
     Limits,
     Reads,
+    RequestStream,
     Schedule,
     Shape,
     System,
@@ -33,7 +33,7 @@ from trueup.simulator.reactor import (
     request_head,
 )
 
-__all__ = ["INGEST", "READS", "Station", "body_source"]
+__all__ = ["INGEST", "READS", "LoadGenerator", "body_source"]
 
 INGEST: Final = "ingest"
 READS: Final = "reads"
@@ -47,16 +47,16 @@ _FIXED_SIZE: Final = 280
 """Bytes of one ready-made event, as in the measurements that this is compared with."""
 
 
-class Station:
+class LoadGenerator:
     """The reactor of one process, and what it reports."""
 
     def __init__(
         self,
-        child: ChildPlan,
+        child: GeneratorPlan,
         *,
         worker: int,
         workers: int,
-        report: Callable[[Announced | Report], None],
+        report: Callable[[Reserved | Report], None],
         system: System | None = None,
     ) -> None:
         """`report` is called from within the loop: it must be quick."""
@@ -114,10 +114,10 @@ class Station:
             self.done = True
             self._pass_on(last=True)
 
-    def _final(self) -> FinalWord:
+    def _final(self) -> GeneratorSummary:
         engine, cpu_s = self.engine, time.process_time() - self._cpu_began
         elapsed_s = max(engine.elapsed_ns / 1e9, 1e-9)
-        return FinalWord(
+        return GeneratorSummary(
             # Time that the machine took from a busy loop is not the loop's own work.
             busy_share=min(engine.busy_share, cpu_s / elapsed_s),
             starved_share=max(engine.busy_share - cpu_s / elapsed_s, 0.0),
@@ -172,9 +172,9 @@ class Station:
             per_second=[rate * rate_share for rate in self._fleet_rates],
         )
 
-    def _ingest_lane(self) -> Lane:
+    def _ingest_lane(self) -> RequestStream:
         child, plan = self.child, self.child.plan
-        return Lane(
+        return RequestStream(
             INGEST,
             address=address_of(child.form.url),
             source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
@@ -182,20 +182,20 @@ class Station:
             rule=child.form.answer,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
-            twin_every=plan.requests.twin_every,
+            duplicate_every=plan.requests.duplicate_every,
         )
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
-        self._report(Announced(worker=self.worker, ranges=tuple(ranges)))
+        self._report(Reserved(worker=self.worker, ranges=tuple(ranges)))
 
-    def _reads_lane(self) -> Lane:
+    def _reads_lane(self) -> RequestStream:
         child, plan = self.child, self.child.plan
         fields = {"Accept": "application/json", **child.read_headers}
         requests = []
         for path in plan.reads.paths:
             address, head = request_head("GET", f"{child.reads_url}/{path}", fields)
             requests.append(head + b"0\r\n\r\n")
-        return Lane(
+        return RequestStream(
             READS,
             address=address,
             source=Reads(requests),
@@ -207,7 +207,7 @@ class Station:
 
 
 def body_source(
-    child: ChildPlan,
+    child: GeneratorPlan,
     announce: Callable[[list[tuple[int, int]]], None],
     *,
     worker: int = 0,
@@ -234,7 +234,7 @@ def body_source(
         worker=worker,
         workers=workers,
         announce=announce,
-        poison_every=plan.requests.poison_every,
+        malformed_every=plan.requests.malformed_every,
     )
 
 

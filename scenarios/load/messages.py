@@ -18,18 +18,18 @@ from trueup.simulator.delivery import HttpForm
 from trueup.simulator.reactor import Second
 
 __all__ = [
-    "Announced",
-    "ChildPlan",
-    "FinalWord",
+    "GeneratorPlan",
+    "GeneratorSummary",
     "Line",
     "Report",
+    "Reserved",
     "decode_plan",
     "encode",
     "write_line",
 ]
 
 
-class ChildPlan(msgspec.Struct, frozen=True, kw_only=True):
+class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a generator needs."""
 
     plan: LoadPlan
@@ -47,7 +47,7 @@ class ChildPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How often a generator reports."""
 
 
-class FinalWord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a generator says once, at its end: everything it sent is now accounted for."""
 
     busy_share: float
@@ -71,17 +71,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     lane: str
     seconds: tuple[Second, ...] = ()
     ranges: tuple[OutcomeRange, ...] = ()
-    final: FinalWord | None = None
+    final: GeneratorSummary | None = None
 
 
-class Announced(msgspec.Struct, frozen=True, kw_only=True, tag="announced"):
+class Reserved(msgspec.Struct, frozen=True, kw_only=True, tag="announced"):
     """Event ranges (first, count) that a worker may send from now on."""
 
     worker: int
     ranges: tuple[tuple[int, int], ...]
 
 
-Line = Announced | Report
+Line = Reserved | Report
 
 _ENCODER: Final = msgspec.json.Encoder(
     enc_hook=lambda value: dict(value) if isinstance(value, Mapping) else _refuse(value)
@@ -92,7 +92,7 @@ def _refuse(value: object) -> Any:
     raise NotImplementedError(f"{type(value).__name__} has no JSON form")
 
 
-def encode(value: ChildPlan | Line) -> bytes:
+def encode(value: GeneratorPlan | Line) -> bytes:
     """One line of JSON without its end."""
     return _ENCODER.encode(value)
 
@@ -105,6 +105,6 @@ def write_line(out: int, line: Line) -> None:
         data = data[os.write(out, data) :]
 
 
-def decode_plan(data: bytes) -> ChildPlan:
+def decode_plan(data: bytes) -> GeneratorPlan:
     """The plan as a generator reads it."""
-    return msgspec.json.decode(data, type=ChildPlan)
+    return msgspec.json.decode(data, type=GeneratorPlan)

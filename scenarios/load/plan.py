@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from trueup.conformance.error_text import came, nearest
+from trueup.conformance.error_text import describe_value, nearest
 from trueup.reports.results import Json
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.thresholds import THRESHOLDS
-from trueup.scenarios.load.validation import Mistake, letter, mistakes
+from trueup.scenarios.load.validation import PlanMistake, format_error, mistakes
 from trueup.simulator.errors import ProfileError
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
@@ -30,11 +30,11 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Every = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _PlanPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class ShapePart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ShapePart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When requests are due."""
 
     kind: str = "constant"
@@ -47,7 +47,7 @@ class ShapePart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     options: dict[str, float] = {}
 
 
-class RequestsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RequestsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one request carries, and over how many connections."""
 
     batch: Count = 100
@@ -57,15 +57,15 @@ class RequestsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """After the end: how long answers and retries may still take."""
     most_backlog: Count = 100_000
     """Planned requests that may wait; more of them end the run."""
-    twin_every: Every = 0
+    duplicate_every: Every = 0
     """Every so many batches one is sent twice at the same time; 0: none."""
-    poison_every: Every = 0
+    malformed_every: Every = 0
     """Every so many batches one gets a broken line at its end; 0: none."""
     retry_first_s: Annotated[float, msgspec.Meta(gt=0)] = 0.05
     retry_most_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
 
 
-class FleetPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LoadFleet(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose traffic it is."""
 
     profile: str = "default"
@@ -76,7 +76,7 @@ class FleetPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     midnight falls into the middle of the run's events."""
 
 
-class ReadsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReadsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read traffic mixed in."""
 
     share: Share = 0.0
@@ -86,7 +86,7 @@ class ReadsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connections: Annotated[int, msgspec.Meta(ge=1, le=256)] = 4
 
 
-class FaultsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FaultsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is done to the target while it is loaded; needs a lever that can do it."""
 
     restart_at_share: tuple[Share, ...] = ()
@@ -95,7 +95,7 @@ class FaultsPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Moments at which the target's retention and consolidation are run."""
 
 
-class LoadPlan(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A load scenario, whole."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
@@ -105,7 +105,7 @@ class LoadPlan(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
     shape: ShapePart = ShapePart()
     requests: RequestsPart = RequestsPart()
-    fleet: FleetPart = FleetPart()
+    fleet: LoadFleet = LoadFleet()
     reads: ReadsPart = ReadsPart()
     faults: FaultsPart = FaultsPart()
     thresholds: dict[str, float] = {}
@@ -168,7 +168,7 @@ def load_plan(name_or_path: str) -> LoadPlan:
 def _convert(value: object, source: str, text: str = "") -> LoadPlan:
     """The plan; every mistake at once, then what several keys must fulfil together."""
     if found := [*mistakes(value, LoadPlan), *_unknown_names(value)]:
-        raise UsageProblem(letter(source, text, found, "docs/load.md"))
+        raise UsageProblem(format_error(source, text, found, "docs/load.md"))
     try:
         return msgspec.convert(value, LoadPlan)
     except (msgspec.ValidationError, ShapeError) as error:
@@ -176,7 +176,7 @@ def _convert(value: object, source: str, text: str = "") -> LoadPlan:
         raise UsageProblem(f"{source}: {said}. See docs/load.md for the keys.") from error
 
 
-def _unknown_names(value: object) -> Iterator[Mistake]:
+def _unknown_names(value: object) -> Iterator[PlanMistake]:
     """Names that the types cannot know: of shapes, their options, limits and profiles."""
     if not isinstance(value, Mapping):
         return
@@ -188,22 +188,24 @@ def _unknown_names(value: object) -> Iterator[Mistake]:
     kind, options = shape.get("kind", "constant"), shape.get("options")
     if isinstance(kind, str) and kind not in kinds:
         expected = f"a known shape, choose one of: {', '.join(kinds)}"
-        yield Mistake("shape.kind", expected, came(kind), nearest(kind, kinds))
+        yield PlanMistake("shape.kind", expected, describe_value(kind), nearest(kind, kinds))
     elif isinstance(kind, str) and isinstance(options, Mapping):
         known = sorted(SHAPES[kind][1]) if kind in SHAPES else []
         for name in [name for name in options if name not in known]:
             expected = f'an option of the shape "{kind}": {", ".join(known) or "it has none"}'
-            yield Mistake(f"shape.options.{name}", expected, f'"{name}"', nearest(name, known))
+            yield PlanMistake(f"shape.options.{name}", expected, f'"{name}"', nearest(name, known))
     for name in [name for name in limits if name not in THRESHOLDS]:
         expected = f"a known limit: {', '.join(THRESHOLDS)}"
-        yield Mistake(f"thresholds.{name}", expected, f'"{name}"', nearest(name, THRESHOLDS))
+        yield PlanMistake(f"thresholds.{name}", expected, f'"{name}"', nearest(name, THRESHOLDS))
     profile, overrides = fleet.get("profile", "default"), fleet.get("overrides")
     if isinstance(profile, str):
         try:
             load_profile(profile, overrides if isinstance(overrides, Mapping) else None)
         except ProfileError as error:
             key = "fleet.overrides" if overrides else "fleet.profile"
-            yield Mistake(key, "what fits a profile of the fleet", came(profile), str(error))
+            yield PlanMistake(
+                key, "what fits a profile of the fleet", describe_value(profile), str(error)
+            )
 
 
 def with_changes(

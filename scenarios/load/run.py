@@ -29,7 +29,7 @@ from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.load.aggregate import collect, load_result, read_lines
 from trueup.scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
 from trueup.scenarios.load.generator import INGEST
-from trueup.scenarios.load.messages import ChildPlan, Line, Report, encode
+from trueup.scenarios.load.messages import GeneratorPlan, Line, Report, encode
 from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.verdict import judged
@@ -135,21 +135,21 @@ async def run_load(
     null_sink_rps: float | None = None,
     canary: bool = True,
     marker: Marker | None = None,
-    levers: Mapping[str, Callable[[], object]] | None = None,
+    hooks: Mapping[str, Callable[[], object]] | None = None,
     keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     """Load a target by a plan; the result as measured, and what became of every event.
 
     `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
     from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `marker` measures
-    freshness beside the load; `levers` (`restart`, `maintenance`) are pulled where the plan says
+    freshness beside the load; `hooks` (`restart`, `maintenance`) are pulled where the plan says
     so, in this thread; they may block, or give something to await. When the run is cancelled,
     `keep` is called with what is known before the cancellation travels on.
     Raises OwnError when Locust cannot be started or says nothing, UsageProblem where the plan
     needs a part that is missing.
     """
     locust = locust or Locust()
-    child = ChildPlan(
+    child = GeneratorPlan(
         plan=plan,
         form=ingest,
         fleet=fleet,
@@ -158,13 +158,13 @@ async def run_load(
         read_headers=dict(reads.headers) if reads else {},
         cpu=locust.cpu,
     )
-    _check_parts(plan, ingest, reads, levers or {}, locust)
+    _check_parts(plan, ingest, reads, hooks or {}, locust)
     fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if canary else []
     out = out_dir / LOAD_FILE
     out.unlink(missing_ok=True)
 
-    faults = _Faults(plan, levers or {})
+    faults = _Faults(plan, hooks or {})
 
     def settle(status: int | None) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         found = collect(read_lines(out))
@@ -188,7 +188,7 @@ async def run_load(
             over = asyncio.Event()
             async with asyncio.TaskGroup() as group:
                 if marker is not None:
-                    group.create_task(fresh.watch(marker, over))
+                    group.create_task(fresh.reporter(marker, over))
                 await _follow(process, out, plan, progress, faults, locust.generators)
                 over.set()
             # Still there: it is ended by us, and how is no news.
@@ -226,7 +226,7 @@ def _check_parts(
     plan: LoadPlan,
     ingest: HttpForm,
     reads: ReadsFrom | None,
-    levers: Mapping[str, Callable[[], object]],
+    hooks: Mapping[str, Callable[[], object]],
     locust: Locust,
 ) -> None:
     """Raises UsageProblem where the plan asks for what this target or run does not offer."""
@@ -236,12 +236,12 @@ def _check_parts(
             f"{locust.generators} generators, and one without a connection sends nothing. Raise "
             "`requests.connections`, or take fewer generators."
         )
-    if plan.requests.poison_every and ingest.body is BodyForm.JSON_OBJECT:
+    if plan.requests.malformed_every and ingest.body is BodyForm.JSON_OBJECT:
         raise UsageProblem(
             f"load scenario {plan.name} puts a broken line beside others, and this target takes "
-            "one event a request. Leave `requests.poison_every` out."
+            "one event a request. Leave `requests.malformed_every` out."
         )
-    if locust.locustfile is not None and (plan.reads.share or plan.requests.twin_every):
+    if locust.locustfile is not None and (plan.reads.share or plan.requests.duplicate_every):
         raise UsageProblem(
             f"load scenario {plan.name} mixes reads or repeated batches in, and a locustfile of "
             "your own decides that itself. Take a scenario without, such as `steady`."
@@ -251,7 +251,7 @@ def _check_parts(
             f"load scenario {plan.name} mixes reads in, but nobody said where to read"
         )
     for _, name in _moments(plan):
-        if name not in levers:
+        if name not in hooks:
             raise UsageProblem(
                 f"load scenario {plan.name} needs the lever `{name}` while it loads, and nothing "
                 f"says how to pull it. Give the target file a [{name}] part, or leave --target out."
@@ -272,8 +272,8 @@ def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
 class _Faults:
     """What the plan has done to the target, when, and whether it was done."""
 
-    def __init__(self, plan: LoadPlan, levers: Mapping[str, Callable[[], object]]) -> None:
-        self._moments, self._levers = _moments(plan), levers
+    def __init__(self, plan: LoadPlan, hooks: Mapping[str, Callable[[], object]]) -> None:
+        self._moments, self._levers = _moments(plan), hooks
         self._failed: list[str] = []
 
     def due(self, running_s: float) -> bool:
@@ -301,7 +301,7 @@ class _Freshness:
         self.histogram: dict[str, int] = {}
         self.missing = 0
 
-    async def watch(self, marker: Marker, over: asyncio.Event) -> None:
+    async def reporter(self, marker: Marker, over: asyncio.Event) -> None:
         self.histogram, self.missing = await watch_freshness(marker, stop=over)
 
 
@@ -314,7 +314,7 @@ def _engine(locust: Locust) -> str:
 
 @contextlib.asynccontextmanager
 async def _locust(
-    child: ChildPlan, locust: Locust, out_dir: Path
+    child: GeneratorPlan, locust: Locust, out_dir: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The Locust child; ended politely, then for certain, however the block is left."""
     with _handed_over(encode(child)) as plan, (out_dir / LOG_FILE).open("wb") as log:

@@ -7,15 +7,15 @@ several keys must fulfil together is the struct's own to say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from trueup.conformance.error_text import came, nearest
+from trueup.conformance.error_text import describe_value, nearest
 from trueup.conformance.target.diagnostics import line_of
 
-__all__ = ["Mistake", "letter", "mistakes"]
+__all__ = ["PlanMistake", "format_error", "mistakes"]
 
 _WORDS: Final[Mapping[str, str]] = {
     "`float`": "a number",
@@ -27,7 +27,14 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-class Mistake(NamedTuple):
+RENAMED: Final[Mapping[str, str]] = {
+    "twin_every": "duplicate_every",
+    "poison_every": "malformed_every",
+}
+"""Keys of earlier versions, and what they are called now."""
+
+
+class PlanMistake(NamedTuple):
     """One thing wrong at one key."""
 
     key: str
@@ -36,18 +43,18 @@ class Mistake(NamedTuple):
     remedy: str = ""
 
 
-def mistakes(value: object, kind: Any, at: str = "") -> Iterator[Mistake]:
+def mistakes(value: object, kind: Any, at: str = "") -> Iterator[PlanMistake]:
     """Every mistake of a value that shall become a struct of this kind, by dotted key."""
     if not isinstance(value, Mapping):
-        yield Mistake(at, "a table", came(value))
+        yield PlanMistake(at, "a table", describe_value(value))
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     types = get_type_hints(kind, include_extras=True)
     for name, given in value.items():
         key = f"{at}.{name}" if at else str(name)
         if name not in fields:
-            yield Mistake(key, f"a known key{f' of [{at}]' if at else ''}", f'"{name}"',
-                          nearest(str(name), fields))  # fmt: skip
+            yield PlanMistake(key, f"a known key{f' of [{at}]' if at else ''}", f'"{name}"',
+                          _remedy(str(name), fields))  # fmt: skip
             continue
         wanted = types[fields[name].name]
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
@@ -56,15 +63,19 @@ def mistakes(value: object, kind: Any, at: str = "") -> Iterator[Mistake]:
         try:
             msgspec.convert(given, wanted)
         except msgspec.ValidationError as error:
-            yield Mistake(key, _expected(str(error), wanted), came(given))
+            yield PlanMistake(key, _expected(str(error), wanted), describe_value(given))
     for name, field in fields.items():
         if field.required and name not in value:
             where = f"below [{at}]" if at else "at the top of the file"
-            yield Mistake(f"{at}.{name}" if at else name, "a value", "nothing: the key is missing",
-                          f"add `{name} = …` {where}")  # fmt: skip
+            yield PlanMistake(
+                f"{at}.{name}" if at else name,
+                "a value",
+                "nothing: the key is missing",
+                f"add `{name} = …` {where}",
+            )
 
 
-def letter(source: str, text: str, found: Sequence[Mistake], page: str) -> str:
+def format_error(source: str, text: str, found: Sequence[PlanMistake], page: str) -> str:
     """All mistakes of a file for a person, in the order of its lines; `page` has the keys."""
     count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     lines = [f"{source}: {count}"]
@@ -76,6 +87,12 @@ def letter(source: str, text: str, found: Sequence[Mistake], page: str) -> str:
             lines.append(f"    remedy:   {mistake.remedy}")
     lines.append(f"{page} has the keys.")
     return "\n".join(lines)
+
+
+def _remedy(name: str, known: Iterable[str]) -> str:
+    """What to write instead of an unknown key."""
+    new = RENAMED.get(name)
+    return f"it is called {new} since trueup 0.2" if new else nearest(name, known)
 
 
 def _expected(said: str, kind: Any) -> str:

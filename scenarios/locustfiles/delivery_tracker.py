@@ -22,37 +22,37 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, body_source
 from trueup.scenarios.load.messages import (
-    Announced,
-    ChildPlan,
-    FinalWord,
+    GeneratorPlan,
+    GeneratorSummary,
     Line,
     Report,
+    Reserved,
     decode_plan,
     write_line,
 )
-from trueup.simulator.delivery import Answer, Kind, read_answer
+from trueup.simulator.delivery import Answer, ResponseKind, read_answer
 from trueup.simulator.delivery.answers import retry_after_s
 from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
-from trueup.simulator.reactor import Batch, Recorder
+from trueup.simulator.reactor import PreparedRequest, RequestRecorder
 
-__all__ = ["Books"]
+__all__ = ["DeliveryTracker"]
 
 _ATTEMPTS: Final = 10
 _CUT: Final = "the run ended before an answer"
 
 
-class Books:
+class DeliveryTracker:
     """What the users of this process send, and what became of it."""
 
-    def __init__(self, plan: ChildPlan, out: int) -> None:
+    def __init__(self, plan: GeneratorPlan, out: int) -> None:
         """`out`: descriptor of the file that reports go to."""
         self.plan = plan
         self.host = "/".join(plan.form.url.split("/")[:3])
         """Scheme and host of the way in, as a Locust user wants it."""
         self._out = out
-        self._recorder = Recorder()
+        self._recorder = RequestRecorder()
         self._source = body_source(plan, self._announce)
-        self._open: dict[int, Batch] = {}
+        self._open: dict[int, PreparedRequest] = {}
         """Batches whose delivery goes on, by their first event."""
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
         self._events = self._second = 0
@@ -102,18 +102,20 @@ class Books:
             self._settle(batch, ranges)
             self._recorder.response.append(time.perf_counter_ns() - began)
 
-    def _attempts(self, client: FastHttpSession, batch: Batch) -> tuple[OutcomeRange, ...]:
+    def _attempts(
+        self, client: FastHttpSession, batch: PreparedRequest
+    ) -> tuple[OutcomeRange, ...]:
         lost, reason = False, ""
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._post(client, batch)
-            if answer.kind is Kind.SETTLED:
+            if answer.kind is ResponseKind.SETTLED:
                 return settle_after_loss(answer.ranges) if lost else answer.ranges
-            lost, reason = lost or answer.kind is Kind.LOST, answer.reason
+            lost, reason = lost or answer.kind is ResponseKind.LOST, answer.reason
             pause_s = self.plan.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
             gevent.sleep(pause_s)
         return whole(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
 
-    def _post(self, client: FastHttpSession, batch: Batch) -> Answer:
+    def _post(self, client: FastHttpSession, batch: PreparedRequest) -> Answer:
         form, began = self.plan.form, time.perf_counter_ns()
         # Bytes go through as they are; Locust's annotation leaves them out.
         body: Any = bytes(batch.body)
@@ -130,7 +132,7 @@ class Books:
                 batch.count,
                 retry_after_s=after,
             )
-            if answer.kind is Kind.SETTLED and not answer.reason:
+            if answer.kind is ResponseKind.SETTLED and not answer.reason:
                 response.success()
             else:
                 self._recorder.error(answer.reason)
@@ -139,14 +141,14 @@ class Books:
 
     # The books
 
-    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...]) -> None:
+    def _settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...]) -> None:
         if self._open.pop(batch.first, None) is None:
             return
         for part in shifted(ranges, batch.first):
             self._recorder.outcome(part)
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
-        self._say(Announced(worker=0, ranges=tuple(ranges)))
+        self._say(Reserved(worker=0, ranges=tuple(ranges)))
 
     def _say(self, line: Line) -> None:
         write_line(self._out, line)
@@ -164,9 +166,9 @@ class Books:
             )
             self._say(report)
 
-    def _final(self, elapsed_s: float) -> FinalWord:
+    def _final(self, elapsed_s: float) -> GeneratorSummary:
         cpu_s = time.process_time() - self._cpu_began
-        return FinalWord(
+        return GeneratorSummary(
             busy_share=min(cpu_s / max(elapsed_s, 1e-9), 1.0),
             cpu_s=cpu_s,
             elapsed_s=elapsed_s,

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from locust import FastHttpUser, task
 
-from trueup.scenarios.locustfiles.delivery_tracker import Books
+from trueup.scenarios.locustfiles.delivery_tracker import DeliveryTracker
 
-BOOKS = Books.of_this_run()
+BOOKS = DeliveryTracker.of_this_run()
 
 
 class ProxyUser(FastHttpUser):

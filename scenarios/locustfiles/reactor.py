@@ -27,12 +27,12 @@ import msgspec
 from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
-from trueup.scenarios.load.generator import Station
+from trueup.scenarios.load.generator import LoadGenerator
 from trueup.scenarios.load.messages import (
-    Announced,
-    ChildPlan,
+    GeneratorPlan,
     Line,
     Report,
+    Reserved,
     decode_plan,
     encode,
     write_line,
@@ -62,19 +62,19 @@ def _unpatched() -> System:
         socket=original("socket", "socket"),
         epoll=original("select", "epoll"),
         select=original("select", "select"),
-        breathe=lambda: gevent.sleep(_TURN_S),
+        yield_control=lambda: gevent.sleep(_TURN_S),
         clock_ns=time.perf_counter_ns,
     )
 
 
-class _Run:
+class _WorkerRun:
     """What this process does in the current run; one per process."""
 
     def __init__(self) -> None:
-        self.plan: ChildPlan | None = None
+        self.plan: GeneratorPlan | None = None
         self.environment: Environment | None = None
         self.worker, self.workers = 0, 1
-        self.station: Station | None = None
+        self.station: LoadGenerator | None = None
         self.greenlet: gevent.Greenlet | None = None
         self.waiting: list[Line] = []
         """Lines that wait for the next report to the master."""
@@ -95,7 +95,7 @@ class _Run:
             write_line(self.out, line)
             if isinstance(line, Report) and line.final is not None:
                 self.finals.add(line.worker)
-        elif isinstance(line, Announced):
+        elif isinstance(line, Reserved):
             # At once: before any of its events is sent.
             self.runner.send_message(LINES, [encode(line)])
         else:
@@ -105,7 +105,7 @@ class _Run:
         """Make the reactor of this process ready for its connections."""
         assert self.plan is not None
         self.greenlet = None
-        self.station = Station(
+        self.station = LoadGenerator(
             self.plan,
             worker=self.worker,
             workers=self.workers,
@@ -121,7 +121,7 @@ class _Run:
             self.greenlet = gevent.spawn(self.station.run)
             gevent.spawn(self._statistics, self.station)
 
-    def _statistics(self, station: Station) -> None:
+    def _statistics(self, station: LoadGenerator) -> None:
         """Feed Locust's statistics while the reactor runs."""
         while True:
             over = station.done
@@ -146,10 +146,10 @@ class _Run:
         return len(self.finals) >= self.expected
 
 
-RUN: Final = _Run()
+RUN: Final = _WorkerRun()
 
 
-class Connection(User):
+class UserConnection(User):
     """One keep-alive connection of the reactor."""
 
     def on_start(self) -> None:

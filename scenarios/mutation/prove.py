@@ -17,7 +17,12 @@ import msgspec
 
 from trueup.reports.renderers.kill_matrix import FaultRow, FaultStatus, KillMatrix, VariantRow
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Verdict
-from trueup.scenarios.mutation.register import Charge, Difference, Zoo, ZooEntry
+from trueup.scenarios.mutation.register import (
+    ExpectedKill,
+    MutantCatalogue,
+    MutantEntry,
+    VariantSetup,
+)
 from trueup.scenarios.mutation.trial import Trial, TrialPlan
 
 __all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
@@ -63,9 +68,9 @@ def exit_status_of_proof(matrix: KillMatrix) -> int:
 
 
 async def prove(
-    zoo: Zoo,
-    charges: Mapping[str, Charge],
-    differences: Mapping[str, Difference],
+    mutants: MutantCatalogue,
+    charges: Mapping[str, ExpectedKill],
+    differences: Mapping[str, VariantSetup],
     *,
     only: frozenset[str] | None,
     seed: int,
@@ -77,10 +82,10 @@ async def prove(
     The reference itself is always tried. `progress` is told (done, all, id).
     """
     since = time.monotonic()
-    faults = [entry for entry in zoo.faults if only is None or entry.id in only]
+    faults = [entry for entry in mutants.faults if only is None or entry.id in only]
     variants = [
-        *(ZooEntry(id=name, what=what) for name, what in CORRECT.items()),
-        *(entry for entry in zoo.variants if only is None or entry.id in only),
+        *(MutantEntry(id=name, what=what) for name, what in CORRECT.items()),
+        *(entry for entry in mutants.variants if only is None or entry.id in only),
     ]
     plans = [
         *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
@@ -98,15 +103,15 @@ async def prove(
     )
 
 
-def _plan(flag: str, name: str, difference: Difference | None, seed: int) -> TrialPlan:
-    difference = difference or Difference()
+def _plan(flag: str, name: str, difference: VariantSetup | None, seed: int) -> TrialPlan:
+    difference = difference or VariantSetup()
     flags = () if name in CORRECT else (flag, name)
     return TrialPlan(
-        id=name, options=(*flags, *difference.options), seed=seed, traits=difference.traits
+        id=name, options=(*flags, *difference.options), seed=seed, overrides=difference.overrides
     )
 
 
-def _fault_row(entry: ZooEntry, laws: tuple[str, ...], trial: Trial) -> FaultRow:
+def _fault_row(entry: MutantEntry, laws: tuple[str, ...], trial: Trial) -> FaultRow:
     return FaultRow(
         id=entry.id,
         what=entry.what,

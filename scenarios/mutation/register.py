@@ -15,55 +15,55 @@ from typing import Final
 
 import msgspec
 
-from trueup.scenarios.embedded.target import NO_TRAITS, Traits
+from trueup.scenarios.embedded.target import NO_OVERRIDES, TargetOverrides
 from trueup.scenarios.errors import OwnError
 
 __all__ = [
-    "Charge",
-    "Difference",
-    "Zoo",
-    "ZooEntry",
-    "load_charges",
-    "load_differences",
-    "load_zoo",
+    "ExpectedKill",
+    "MutantCatalogue",
+    "MutantEntry",
+    "VariantSetup",
+    "load_expected_kills",
+    "load_mutants",
+    "load_variant_setups",
     "quick_ids",
 ]
 
 LIST_LIMIT_S: Final = 30.0
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class VariantSetup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a variant is started and described."""
 
     options: tuple[str, ...] = ()
-    traits: Traits = NO_TRAITS
+    overrides: TargetOverrides = NO_OVERRIDES
 
 
-class Charge(Difference, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExpectedKill(VariantSetup, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The laws of which at least one must fail, and the lowest level that can show it."""
 
     laws: tuple[str, ...]
     level: int
 
 
-class ZooEntry(msgspec.Struct, frozen=True, kw_only=True):
+class MutantEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A fault or a variant, in the reference's own words."""
 
     id: str
     what: str
 
 
-class Zoo(msgspec.Struct, frozen=True, kw_only=True):
+class MutantCatalogue(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the reference can be told to be instead of right."""
 
-    faults: tuple[ZooEntry, ...]
-    variants: tuple[ZooEntry, ...]
+    faults: tuple[MutantEntry, ...]
+    variants: tuple[MutantEntry, ...]
 
 
 class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quick: tuple[str, ...]
-    faults: dict[str, Charge]
-    variants: dict[str, Difference]
+    faults: dict[str, ExpectedKill]
+    variants: dict[str, VariantSetup]
 
 
 def _register() -> _Register:
@@ -75,12 +75,12 @@ def _register() -> _Register:
     return msgspec.convert(tomllib.loads(text), _Register)
 
 
-def load_charges() -> Mapping[str, Charge]:
+def load_expected_kills() -> Mapping[str, ExpectedKill]:
     """Fault id → charge, from `scenarios/mutation/register.toml`."""
     return _register().faults
 
 
-def load_differences() -> Mapping[str, Difference]:
+def load_variant_setups() -> Mapping[str, VariantSetup]:
     """Variant id → how it is started and described, where that is not as usual."""
     return _register().variants
 
@@ -90,14 +90,14 @@ def quick_ids() -> frozenset[str]:
     return frozenset(_register().quick)
 
 
-def load_zoo() -> Zoo:
+def load_mutants() -> MutantCatalogue:
     """The faults and variants that the reference at hand knows. Raises OwnError."""
     done = subprocess.run(
-        [sys.executable, "-m", "trueup.reference", "zoo", "--json"],
+        [sys.executable, "-m", "trueup.reference", "mutants", "--json"],
         capture_output=True,
         timeout=LIST_LIMIT_S,
         check=False,
     )
     if done.returncode != 0:
         raise OwnError(f"the reference could not list its zoo: {done.stderr.decode().strip()}")
-    return msgspec.json.decode(done.stdout, type=Zoo)
+    return msgspec.json.decode(done.stdout, type=MutantCatalogue)

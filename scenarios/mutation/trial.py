@@ -17,12 +17,12 @@ import msgspec
 from trueup.conformance.errors import ConformanceError
 from trueup.reports.results import CheckResult
 from trueup.scenarios.embedded.process import die_with_parent, end_as_interrupted
-from trueup.scenarios.embedded.target import Traits
+from trueup.scenarios.embedded.target import TargetOverrides
 from trueup.scenarios.errors import ScenarioError
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
-__all__ = ["Trial", "TrialPlan", "hold"]
+__all__ = ["Trial", "TrialPlan", "run_trial"]
 
 
 class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Flags of the reference beside those that every trial gives."""
     seed: int
     level: int = 4
-    traits: Traits = Traits()
+    overrides: TargetOverrides = TargetOverrides()
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,18 +46,18 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     wall_s: float = 0.0
 
 
-def hold(plan: TrialPlan, runs: Path) -> Trial:
+def run_trial(plan: TrialPlan, runs: Path) -> Trial:
     """Start the plan's reference and hold it to every law. Raises nothing a fault can cause."""
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(name="trial", what=plan.id, checks=ChecksPart(level=plan.level)),
         seed=plan.seed,
         runs=runs,
         reference_options=plan.options,
-        traits=plan.traits,
+        overrides=plan.overrides,
     )
     since = time.monotonic()
     try:
-        conducted = conduct(order)
+        conducted = run_scenario(order)
     except (ScenarioError, ConformanceError) as error:
         return Trial(error=str(error))
     wall_s = time.monotonic() - since
@@ -72,5 +72,5 @@ if __name__ == "__main__":
     die_with_parent()
     end_as_interrupted()
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        held = hold(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
+        held = run_trial(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
     sys.stdout.buffer.write(msgspec.json.encode(held))

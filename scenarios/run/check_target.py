@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trueup.reports.results import CheckResult
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
-__all__ = ["Held", "check_target_file"]
+__all__ = ["CheckRun", "check_target_file"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class CheckRun:
     """What the checks found, and where the run lies."""
 
     folder: Path
@@ -29,9 +29,9 @@ def check_target_file(
     level: int,
     only: Sequence[str],
     allow_hosts: Sequence[str],
-) -> Held:
+) -> CheckRun:
     """Hold a target to the named checks. Raises what cut the run short."""
-    order = Order(
+    order = RunRequest(
         scenario=Scenario(
             name="pytest", what="the laws", checks=ChecksPart(level=level, only=tuple(only))
         ),
@@ -40,7 +40,7 @@ def check_target_file(
         target=target,
         allow_hosts=allow_hosts,
     )
-    conducted = conduct(order)
+    conducted = run_scenario(order)
     if conducted.error is not None:
         raise conducted.error
-    return Held(folder=conducted.folder, results=conducted.report.results)
+    return CheckRun(folder=conducted.folder, results=conducted.report.results)

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from trueup.conformance.client.preflight import approach
+from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.errors import ConformanceError
 from trueup.conformance.reconciliation.evaluate import traffic_checks
@@ -35,19 +35,24 @@ from trueup.reports.renderers.writer import write_all
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.verdicts import overall
 from trueup.scenarios.embedded.process import EmbeddedReference, embedded_reference
-from trueup.scenarios.embedded.restart import restart_door
-from trueup.scenarios.embedded.target import NO_TRAITS, Traits, key_environment, target_file
+from trueup.scenarios.embedded.restart import restart_socket
+from trueup.scenarios.embedded.target import (
+    NO_OVERRIDES,
+    TargetOverrides,
+    key_environment,
+    target_file,
+)
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
-from trueup.scenarios.progress import SilentWatch, Watch
+from trueup.scenarios.progress import ProgressReporter, SilentReporter
 from trueup.scenarios.run.clock import our_stamp
-from trueup.scenarios.run.phases import Bench, run_checks_part, run_fleet_part, run_load_part
-from trueup.scenarios.run.preconditions import customers_of, ready_here, ready_there
+from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
+from trueup.scenarios.run.preconditions import check_local, check_target, customers_of
 from trueup.scenarios.run.run_directory import make_run_folder
 from trueup.scenarios.run.stateful import run_histories_part
 from trueup.scenarios.scenario import Scenario
 
-__all__ = ["LOAD_LEVEL", "Conducted", "Order", "conduct", "confirm_host", "level_of"]
+__all__ = ["LOAD_LEVEL", "RunRequest", "RunResult", "confirm_host", "level_of", "run_scenario"]
 
 TARGET_NAME: Final = "target.toml"
 LOAD_LEVEL: Final = 2
@@ -57,7 +62,7 @@ REFERENCE_REQUESTS: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class RunRequest:
     """What to run, and where."""
 
     scenario: Scenario
@@ -69,13 +74,13 @@ class Order:
     """Hosts off the loopback that the user confirmed."""
     reference_options: Sequence[str] = ()
     """Further flags of the embedded reference."""
-    traits: Traits = NO_TRAITS
+    overrides: TargetOverrides = NO_OVERRIDES
     """What the embedded reference's target file says besides."""
     command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Conducted:
+class RunResult:
     """How it ended."""
 
     folder: Path
@@ -103,15 +108,15 @@ def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
         )
 
 
-def conduct(order: Order, watch: Watch | None = None) -> Conducted:
+def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) -> RunResult:
     """Run a scenario against a target and leave its folder.
 
     Raises UsageProblem, ConformanceError (a target file that cannot be used) and OwnError before
-    a folder exists; after that whatever goes wrong is in `Conducted.error`, and in the journal.
+    a folder exists; after that whatever goes wrong is in `RunResult.error`, and in the journal.
     """
     now = datetime.now(UTC)
     if order.scenario.load is not None:
-        ready_here(order.scenario.load)
+        check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
         reference: EmbeddedReference | None = None
         if order.target is None:
@@ -127,16 +132,16 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
         writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME, secrets=target.secrets))
         writer.write(_header(order, target, folder, now))
-        bench = Bench(
+        context = RunContext(
             target=target,
             writer=writer,
             folder=folder,
             seed=order.seed,
-            watch=watch or SilentWatch(),
+            reporter=reporter or SilentReporter(),
             restart=reference.restart if reference is not None else None,
         )
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
-        error = _work(order.scenario, bench, strange=order.target is not None)
+        error = _work(order.scenario, context, strange=order.target is not None)
         error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -159,7 +164,7 @@ def conduct(order: Order, watch: Watch | None = None) -> Conducted:
     except (ReportError, OSError):
         if error is None:
             raise
-    return Conducted(folder=folder, report=report, error=error)
+    return RunResult(folder=folder, report=report, error=error)
 
 
 def _in_words(error: BaseException) -> str:
@@ -179,7 +184,7 @@ def _strike_files(folder: Path, target: Target) -> None:
                 path.write_bytes(struck)
 
 
-def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
+def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Target:
     target = load_target(path, environment)
     confirm_host(target, order.allow_hosts)
     if target.ingest is None and order.scenario.checks is None:
@@ -188,28 +193,28 @@ def _load(path: Path, environment: Mapping[str, str], order: Order) -> Target:
             "Add an [ingest] part: see docs/targets.md."
         )
     if order.scenario.load is not None and target.ingest is not None:
-        ready_there(order.scenario.load, target)
+        check_target(order.scenario.load, target)
     if order.scenario.fleet is not None and target.ingest is not None:
         customers_of(target)
     return target
 
 
 def _start_reference(
-    stack: contextlib.ExitStack, order: Order
+    stack: contextlib.ExitStack, order: RunRequest
 ) -> tuple[EmbeddedReference, str, Mapping[str, str]]:
     """A reference with a data folder of its own, its target file, and the keys that go with it."""
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
     reference = stack.enter_context(
         embedded_reference(data=data, options=("--control", *order.reference_options))
     )
-    door = stack.enter_context(restart_door(reference.restart))
+    door = stack.enter_context(restart_socket(reference.restart))
     text = target_file(
-        reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, traits=order.traits
+        reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, overrides=order.overrides
     )
     return reference, text, {**os.environ, **key_environment(reference.serving)}
 
 
-def _header(order: Order, target: Target, folder: Path, now: datetime) -> Header:
+def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> Header:
     return Header(
         trueup=version("trueup"),
         schema=SCHEMA,
@@ -245,22 +250,22 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         yield from traffic_checks("load")
 
 
-def _work(scenario: Scenario, bench: Bench, *, strange: bool) -> BaseException | None:
+def _work(scenario: Scenario, context: RunContext, *, strange: bool) -> BaseException | None:
     """Do the parts in their order; what cut them short, if anything did. A target that is not ours
     is asked once before traffic goes there: the checks meet it themselves."""
     sends = scenario.fleet is not None or scenario.load is not None
     try:
-        if strange and sends and bench.target.ingest is not None:
-            recorder = Recorder(bench.writer, secrets=bench.target.secrets)
-            asyncio.run(approach(bench.target, recorder))
-        if scenario.fleet is not None and bench.target.ingest is not None:
-            asyncio.run(run_fleet_part(bench, scenario.fleet))
+        if strange and sends and context.target.ingest is not None:
+            recorder = Recorder(context.writer, secrets=context.target.secrets)
+            asyncio.run(preflight(context.target, recorder))
+        if scenario.fleet is not None and context.target.ingest is not None:
+            asyncio.run(run_fleet_part(context, scenario.fleet))
         if scenario.checks is not None:
-            asyncio.run(run_checks_part(bench, scenario.checks))
-        if scenario.histories is not None and bench.target.ingest is not None:
-            run_histories_part(bench, scenario.histories)
-        if scenario.load is not None and bench.target.ingest is not None:
-            asyncio.run(run_load_part(bench, scenario.load))
+            asyncio.run(run_checks_part(context, scenario.checks))
+        if scenario.histories is not None and context.target.ingest is not None:
+            run_histories_part(context, scenario.histories)
+        if scenario.load is not None and context.target.ingest is not None:
+            asyncio.run(run_load_part(context, scenario.load))
     except (KeyboardInterrupt, ConformanceError) as error:
         return error
     except Exception as error:

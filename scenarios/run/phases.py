@@ -17,7 +17,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from trueup.conformance.client.clock import WallClock
-from trueup.conformance.client.control import Levers
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
 from trueup.conformance.runner import ProgressEvent, run_checks
@@ -26,35 +26,35 @@ from trueup.reports.journal.records import Delivered, Hook, LoadResult, OutcomeR
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import ExitStatus
 from trueup.scenarios.drivers import driver_of, load_form
-from trueup.scenarios.load.execute import Errand, carry_out, closed
+from trueup.scenarios.load.execute import LoadJob, as_fast_as_possible, execute_load
 from trueup.scenarios.load.run import Locust, Progress, ReadsFrom
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
-from trueup.scenarios.progress import Watch
+from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import TargetClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryMarker
 from trueup.scenarios.run.preconditions import customers_of, plan_of
-from trueup.scenarios.run.traffic import FleetTraffic, beside
+from trueup.scenarios.run.traffic import DeliveredFleet, beside
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 
-__all__ = ["Bench", "run_checks_part", "run_fleet_part", "run_load_part"]
+__all__ = ["RunContext", "run_checks_part", "run_fleet_part", "run_load_part"]
 
 FLEET_NAME: Final = "fleet"
 SEARCH_S: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bench:
+class RunContext:
     """What every part of one run works with."""
 
     target: Target
     writer: JournalWriter
     folder: Path
     seed: int
-    watch: Watch
+    reporter: ProgressReporter
     restart: Callable[[], None] | None = None
     """Kills and restarts the target, where this run can."""
 
@@ -62,57 +62,57 @@ class Bench:
         self.writer.write(Phase(name=name, state=state, at=our_stamp()))
 
 
-async def run_fleet_part(bench: Bench, part: FleetPart) -> None:
+async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
-    customers = customers_of(bench.target)
+    customers = customers_of(context.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
         load_profile(part.profile),
-        seed=bench.seed,
+        seed=context.seed,
         start=datetime.now(UTC) - timedelta(days=part.days),
         customers=customers,
         events_per_s=events_per_s,
-        mark=bench.folder.name,
+        mark=context.folder.name,
     )
-    bench.writer.write(fleet.identity(FLEET_NAME))
-    bench.phase(FLEET_NAME, "begin")
-    bench.watch.begin("fleet traffic", part.events)
-    driver = driver_of(bench.target)
+    context.writer.write(fleet.identity(FLEET_NAME))
+    context.phase(FLEET_NAME, "begin")
+    context.reporter.start("fleet traffic", part.events)
+    driver = driver_of(context.target)
     ranges: list[OutcomeRange] = []
     try:
         for first in range(0, part.events, part.batch):
             count = min(part.batch, part.events - first)
-            ranges += await _send(bench, driver, fleet, first, count)
-            bench.watch.step(first + count)
+            ranges += await _send(context, driver, fleet, first, count)
+            context.reporter.update(first + count)
     finally:
         await driver.close()
-    bench.watch.end(_outcomes(ranges))
-    await _reconcile(bench, FleetTraffic(fleet, ranges), FLEET_NAME)
-    bench.phase(FLEET_NAME, "end")
+    context.reporter.finish(_outcomes(ranges))
+    await _reconcile(context, DeliveredFleet(fleet, ranges), FLEET_NAME)
+    context.phase(FLEET_NAME, "end")
 
 
-async def _reconcile(bench: Bench, sent: FleetTraffic, part: str) -> TrafficOutcome:
+async def _reconcile(context: RunContext, sent: DeliveredFleet, part: str) -> TrafficOutcome:
     """Hold every view of the target to what was sent."""
-    bench.watch.begin(f"{part} reconciliation")
+    context.reporter.start(f"{part} reconciliation")
     outcome = await reconcile_traffic(
-        bench.target,
-        writer=bench.writer,
+        context.target,
+        writer=context.writer,
         sent=sent,
         part=part,
-        clock=TargetClock(target_now(bench.writer)),
+        clock=TargetClock(target_now(context.writer)),
     )
     verdicts = Counter(str(result.verdict) for result in outcome.results)
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-    bench.watch.end(f"{said}; {outcome.requests} requests")
+    context.reporter.finish(f"{said}; {outcome.requests} requests")
     return outcome
 
 
 async def _send(
-    bench: Bench, driver: Driver, fleet: Fleet, first: int, count: int
+    context: RunContext, driver: Driver, fleet: Fleet, first: int, count: int
 ) -> list[OutcomeRange]:
     outcome = await driver.send_ndjson(fleet.batch(first, count).ndjson(), count)
     ranges = list(outcome.shifted(first))
-    bench.writer.write(
+    context.writer.write(
         Delivered(
             source="fleet",
             fleet=FLEET_NAME,
@@ -132,19 +132,19 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
 
 
-async def run_load_part(bench: Bench, part: LoadPart) -> None:
+async def run_load_part(context: RunContext, part: LoadPart) -> None:
     """Load the way in through Locust, then account for every event that was accepted."""
-    plan = plan_of(part, seed=bench.seed)
+    plan = plan_of(part, seed=context.seed)
     # A search tries rates that nobody knows yet; it is given numbers as a free run is.
     fleet = load_fleet(
-        closed(plan, SEARCH_S) if part.find_limit else plan,
-        customers=customers_of(bench.target),
-        now=target_now(bench.writer),
-        mark=bench.folder.name,
+        as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
+        customers=customers_of(context.target),
+        now=target_now(context.writer),
+        mark=context.folder.name,
     )
-    bench.writer.write(fleet.identity(LOAD_FLEET))
-    bench.phase(LOAD_FLEET, "begin")
-    bench.watch.begin("load", round(plan.shape.duration_s))
+    context.writer.write(fleet.identity(LOAD_FLEET))
+    context.phase(LOAD_FLEET, "begin")
+    context.reporter.start("load", round(plan.shape.duration_s))
 
     began: list[datetime] = []
 
@@ -152,34 +152,34 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         # A report lags behind its second: the earliest start that one tells is the nearest.
         begin = datetime.now(UTC) - timedelta(seconds=now.t_s)
         began[:] = [min([begin, *began])]
-        bench.watch.step(round(now.t_s), f"{now.events} events, {now.errors} errors")
+        context.reporter.update(round(now.t_s), f"{now.events} events, {now.errors} errors")
 
     def sent(ranges: tuple[OutcomeRange, ...]) -> None:
-        bench.writer.write(
+        context.writer.write(
             Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
         )
 
-    tenant = bench.target.tenants["a"]
+    tenant = context.target.tenants["a"]
     reads = ReadsFrom(
-        url=bench.target.base_url + bench.target.prefix,
+        url=context.target.base_url + context.target.prefix,
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
     )
-    driver = driver_of(bench.target)
+    driver = driver_of(context.target)
     # The clock stands still against ours while the target is loaded: the journal is read once.
-    clock = TargetClock(target_now(bench.writer))
-    marker = SummaryMarker(bench.target, driver, run=bench.folder.name, now=clock.now)
-    errand = Errand(
+    clock = TargetClock(target_now(context.writer))
+    marker = SummaryMarker(context.target, driver, run=context.folder.name, now=clock.now)
+    job = LoadJob(
         plan=plan,
-        ingest=load_form(bench.target),
+        ingest=load_form(context.target),
         fleet=fleet.identity(LOAD_FLEET),
-        out_dir=bench.folder,
+        out_dir=context.folder,
         progress=progress,
         reads=reads,
-        levers=_levers(bench),
+        hooks=_levers(context),
         marker=marker,
         sent=sent,
-        say=bench.watch.say,
-        tell=bench.watch.tell,
+        say=context.reporter.info,
+        tell=context.reporter.notice,
         locust=Locust(
             processes=part.processes,
             web_port=part.web_port,
@@ -189,21 +189,21 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
         ),
     )
     try:
-        result, ranges = await carry_out(
-            errand,
+        result, ranges = await execute_load(
+            job,
             calibrated=part.calibrate,
             find_limit=part.find_limit,
-            keep=bench.writer.write,
+            keep=context.writer.write,
         )
     finally:
         await marker.close()
         await driver.close()
-        bench.writer.write(marker.delivered(at=our_stamp()))
-    bench.watch.end(_outcomes(ranges))
+        context.writer.write(marker.delivered(at=our_stamp()))
+    context.reporter.finish(_outcomes(ranges))
     since = time.monotonic()
-    besides = beside(read_journal(bench.writer.path).records, LOAD_FLEET)
-    outcome = await _reconcile(bench, FleetTraffic(fleet, ranges, besides), LOAD_FLEET)
-    bench.writer.write(
+    besides = beside(read_journal(context.writer.path).records, LOAD_FLEET)
+    outcome = await _reconcile(context, DeliveredFleet(fleet, ranges, besides), LOAD_FLEET)
+    context.writer.write(
         judged(
             replace(
                 result,
@@ -214,7 +214,7 @@ async def run_load_part(bench: Bench, part: LoadPart) -> None:
             plan.thresholds,
         )
     )
-    bench.phase(LOAD_FLEET, "end")
+    context.phase(LOAD_FLEET, "end")
 
 
 def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
@@ -227,50 +227,50 @@ def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
     return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
 
 
-def _levers(bench: Bench) -> dict[str, Callable[[], object]]:
+def _levers(context: RunContext) -> dict[str, Callable[[], object]]:
     """What can be done to the target while it is loaded; each pull is recorded."""
-    recorder = Recorder(bench.writer, secrets=bench.target.secrets)
-    levers = Levers(bench.target, recorder, WallClock())
+    recorder = Recorder(context.writer, secrets=context.target.secrets)
+    hooks = TargetControl(context.target, recorder, WallClock())
 
     def lever(name: str) -> Callable[[], object]:
-        return lambda: levers.pull(name, {}, stage=LOAD_FLEET)
+        return lambda: hooks.call(name, {}, stage=LOAD_FLEET)
 
-    forms = {"restart": bench.target.restart, "maintenance": bench.target.maintenance}
+    forms = {"restart": context.target.restart, "maintenance": context.target.maintenance}
     found = {name: lever(name) for name, form in forms.items() if form is not None}
-    return found if bench.restart is None else {**found, "restart": _restart(bench)}
+    return found if context.restart is None else {**found, "restart": _restart(context)}
 
 
-def _restart(bench: Bench) -> Callable[[], Hook]:
+def _restart(context: RunContext) -> Callable[[], Hook]:
     """The embedded reference's own restart, recorded as a target's hook is."""
-    restart = bench.restart
+    restart = context.restart
     assert restart is not None
 
-    def pull() -> Hook:
+    def call() -> Hook:
         restart()
         hook = Hook(hook="restart", at=our_stamp(), stage=LOAD_FLEET)
-        bench.writer.write(hook)
+        context.writer.write(hook)
         return hook
 
-    return pull
+    return call
 
 
-async def run_checks_part(bench: Bench, part: ChecksPart) -> None:
+async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
     """Hold the target to the laws."""
-    bench.watch.begin("conformance", None)
-    driver = driver_of(bench.target) if bench.target.ingest is not None else None
+    context.reporter.start("conformance", None)
+    driver = driver_of(context.target) if context.target.ingest is not None else None
     last = ""
 
     def progress(event: ProgressEvent) -> None:
         nonlocal last
         last = f"{event.requests} requests"
-        bench.watch.step(event.done, f"{event.what}; {last}")
+        context.reporter.update(event.done, f"{event.what}; {last}")
 
     try:
         outcome = await run_checks(
-            bench.target,
-            writer=bench.writer,
+            context.target,
+            writer=context.writer,
             ingest=driver,
-            seed=bench.seed,
+            seed=context.seed,
             level=part.level,
             only=part.only,
             progress=progress,
@@ -278,4 +278,4 @@ async def run_checks_part(bench: Bench, part: ChecksPart) -> None:
     finally:
         if driver is not None:
             await driver.close()
-    bench.watch.end(f"{len(outcome.results)} checks, {outcome.requests} requests")
+    context.reporter.finish(f"{len(outcome.results)} checks, {outcome.requests} requests")

@@ -16,7 +16,7 @@ from trueup.scenarios.load.run import Locust
 from trueup.scenarios.scenario import LoadPart
 from trueup.simulator.model.profile import load_profile
 
-__all__ = ["customers_of", "plan_of", "ready_here", "ready_there"]
+__all__ = ["check_local", "check_target", "customers_of", "plan_of"]
 
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -28,7 +28,7 @@ def plan_of(part: LoadPart, *, seed: int) -> LoadPlan:
     )
 
 
-def ready_here(part: LoadPart) -> None:
+def check_local(part: LoadPart) -> None:
     """See that the plan can be read and that the ports which it needs on this machine are free.
 
     Raises UsageProblem, or ProfileError where the fleet's overrides do not fit its profile.
@@ -62,7 +62,7 @@ def _free(host: str, port: int, what: str, remedy: str) -> None:
         ) from error
 
 
-def ready_there(part: LoadPart, target: Target) -> None:
+def check_target(part: LoadPart, target: Target) -> None:
     """See that the target file says all that the load needs of it. Raises UsageProblem."""
     load_form(target)
     customers_of(target)

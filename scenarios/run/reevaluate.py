@@ -7,10 +7,10 @@ from trueup.reports.journal.storage import Journal
 from trueup.reports.results import CheckResult
 from trueup.scenarios.run.traffic import traffic_of
 
-__all__ = ["judge_again"]
+__all__ = ["reevaluate"]
 
 
-def judge_again(journal: Journal) -> list[CheckResult]:
+def reevaluate(journal: Journal) -> list[CheckResult]:
     """Every verdict that the journal declares, recomputed from it alone.
 
     Raises FleetError where the fleet's profile or model is no longer the one that was used.

@@ -16,7 +16,7 @@ from trueup.conformance.target.model import Target
 from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.errors import UsageProblem
-from trueup.scenarios.run.phases import Bench
+from trueup.scenarios.run.phases import RunContext
 from trueup.scenarios.scenario import HistoriesPart
 from trueup.simulator.delivery import Driver
 
@@ -27,27 +27,27 @@ HISTORY_FILE: Final = "history.json"
 """In the run's folder, where a history failed."""
 
 
-def run_histories_part(bench: Bench, part: HistoriesPart) -> None:
+def run_histories_part(context: RunContext, part: HistoriesPart) -> None:
     """Act out histories until one fails or enough have passed; keep the shortest that fails."""
-    bench.watch.begin("random histories", None)
-    bench.phase(HISTORIES_NAME, "begin")
-    way_in = partial(_way_in, bench.target)
+    context.reporter.start("random histories", None)
+    context.phase(HISTORIES_NAME, "begin")
+    way_in = partial(_way_in, context.target)
     if part.replay:
         history = _history_of(Path(part.replay))
-        outcome = replay(bench.target, history, writer=bench.writer, way_in=way_in)
+        outcome = replay(context.target, history, writer=context.writer, way_in=way_in)
     else:
         outcome = explore(
-            bench.target,
-            writer=bench.writer,
+            context.target,
+            writer=context.writer,
             way_in=way_in,
-            seed=bench.seed,
+            seed=context.seed,
             examples=part.examples,
         )
     if outcome.shortest is not None:
         text = msgspec.json.format(msgspec.json.encode(outcome.shortest), indent=2).decode()
-        write_text(bench.folder / HISTORY_FILE, text + "\n")
-    bench.phase(HISTORIES_NAME, "end")
-    bench.watch.end(f"{outcome.examples} acted out, {outcome.requests} requests")
+        write_text(context.folder / HISTORY_FILE, text + "\n")
+    context.phase(HISTORIES_NAME, "end")
+    context.reporter.finish(f"{outcome.examples} acted out, {outcome.requests} requests")
 
 
 @contextlib.asynccontextmanager

@@ -23,11 +23,11 @@ from trueup.reports.journal.records import Delivered, FleetDeclared, JudgePlan, 
 from trueup.reports.journal.storage import Journal
 from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
 from trueup.simulator.fleet import Fleet
-from trueup.simulator.model.draws import Core, draw_core
+from trueup.simulator.model.draws import BillingColumns, draw_billing
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.totals import Totals, add_row, totals
 
-__all__ = ["FleetTraffic", "PlantedTraffic", "beside", "traffic_of"]
+__all__ = ["DeliveredEvents", "DeliveredFleet", "beside", "traffic_of"]
 
 _STRIDE: Final = 0x9E3779B97F4A7C15
 """2^64 divided by the golden ratio, odd: multiples of it spread evenly over any range
@@ -40,7 +40,7 @@ _BLOCK: Final = 64
 _BLOCKS: Final = 512
 
 
-class FleetTraffic:
+class DeliveredFleet:
     """Delivered ranges of one fleet; fills the judge's `SentTraffic`.
 
     A number that was delivered more than once has the strongest of its outcomes: an accepted event
@@ -132,7 +132,7 @@ class FleetTraffic:
         """Ids of the events of each slice that are accepted or unknown; drawn once a slice."""
         wanted = [each for each in dict.fromkeys(slices) if each not in self._found]
         if wanted:
-            sieves = [_Sieve(self.fleet, each) for each in wanted]
+            sieves = [_Selector(self.fleet, each) for each in wanted]
             for first, stop, outcome in self._spans:
                 if outcome is not Outcome.REFUSED:
                     for sieve in sieves:
@@ -141,7 +141,7 @@ class FleetTraffic:
             self._found |= {each: sieve.found for each, sieve in zip(wanted, sieves, strict=True)}
         return [self._found[each] for each in slices]
 
-    def _sift(self, first: int, stop: int, sieves: Sequence[_Sieve]) -> None:
+    def _sift(self, first: int, stop: int, sieves: Sequence[_Selector]) -> None:
         covered = min(stop, self.fleet.model.coverage.count)
         if first < covered:
             for row in self.fleet.batch(first, covered - first).coverage_rows():
@@ -149,12 +149,12 @@ class FleetTraffic:
                     sieve.take_row(row)
         first = max(first, covered)
         for start, size in self.fleet.model.arrivals.stretches(first, stop - first):
-            core = draw_core(self.fleet.model, start, size)
+            core = draw_billing(self.fleet.model, start, size)
             for sieve in sieves:
                 sieve.take(core)
 
 
-class _Sieve:
+class _Selector:
     """Keeps the ids of the events that fall into a slice."""
 
     def __init__(self, fleet: Fleet, slice_: Slice) -> None:
@@ -174,7 +174,7 @@ class _Sieve:
             self._hosts = np.array([name == host for name in model.hosts.names])
         self._first, self._last = _second(slice_.first), _second(slice_.last)
 
-    def take(self, core: Core) -> None:
+    def take(self, core: BillingColumns) -> None:
         """Drawn events; numbers follow each other from `core.first`."""
         here = self._lanes.take(core.lane)
         here &= (core.second >= self._first) & (core.second <= self._last)
@@ -205,7 +205,7 @@ def _inside(row: Mapping[str, Json], slice_: Slice) -> bool:
 
 
 @dataclass(frozen=True)
-class PlantedTraffic:
+class DeliveredEvents:
     """A few events that are kept whole, such as markers of freshness; fills `SentTraffic`."""
 
     events: Sequence[Mapping[str, Json]]
@@ -293,7 +293,7 @@ def _settle(ranges: Iterable[OutcomeRange]) -> list[tuple[int, int, Outcome]]:
     return spans
 
 
-def traffic_of(journal: Journal) -> dict[str, FleetTraffic]:
+def traffic_of(journal: Journal) -> dict[str, DeliveredFleet]:
     """Every fleet that a journal declares, with what was delivered of it; drawn anew.
 
     Beside each stands what the run had sent by the time at which it was reconciled.
@@ -305,7 +305,7 @@ def traffic_of(journal: Journal) -> dict[str, FleetTraffic]:
         if isinstance(record, JudgePlan) and record.part:
             before[record.part] = tuple(journal.records[:number])
     return {
-        name: FleetTraffic(fleets[name], ranges, beside(before.get(name, ()), name, fleets))
+        name: DeliveredFleet(fleets[name], ranges, beside(before.get(name, ()), name, fleets))
         for name, (_, ranges) in declared.items()
     }
 
@@ -319,12 +319,12 @@ def beside(
     """
     records, fleets = tuple(records), fleets or {}
     others = [
-        FleetTraffic(fleets.get(name) or Fleet.from_identity(identity), ranges)
+        DeliveredFleet(fleets.get(name) or Fleet.from_identity(identity), ranges)
         for name, (identity, ranges) in _declared(records).items()
         if name != part
     ]
     planted = [
-        PlantedTraffic(record.events, record.outcomes)
+        DeliveredEvents(record.events, record.outcomes)
         for record in records
         if isinstance(record, Delivered) and record.events and record.source == "load"
     ]

@@ -4,7 +4,7 @@ A driver answers for each event: accepted, refused, or unknown, where the answer
 It retries with the same bytes, so with the same ids; it never calls a lost answer a loss.
 """
 
-from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from trueup.simulator.delivery.answers import Answer, AnswerRule, ResponseKind, read_answer
 from trueup.simulator.delivery.command import CommandDriver, CommandForm
 from trueup.simulator.delivery.forms import BodyForm, FieldMap, HttpForm
 from trueup.simulator.delivery.http import HttpDriver
@@ -22,7 +22,7 @@ __all__ = [
     "FieldMap",
     "HttpDriver",
     "HttpForm",
-    "Kind",
+    "ResponseKind",
     "RetryPolicy",
     "read_answer",
 ]

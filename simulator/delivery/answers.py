@@ -18,10 +18,10 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
 from trueup.simulator.delivery.outcomes import whole
 
-__all__ = ["Answer", "AnswerRule", "Kind", "read_answer", "retry_after_s", "was_answered"]
+__all__ = ["Answer", "AnswerRule", "ResponseKind", "read_answer", "retry_after_s", "was_answered"]
 
 
-class Kind(StrEnum):
+class ResponseKind(StrEnum):
     """What to do with an answer."""
 
     SETTLED = "settled"
@@ -49,17 +49,17 @@ class AnswerRule:
 class Answer(NamedTuple):
     """An answer, read."""
 
-    kind: Kind
+    kind: ResponseKind
     ranges: tuple[OutcomeRange, ...] = ()
     """Where settled: outcomes of lines 0 … count-1."""
     reason: str = ""
     retry_after_s: float | None = None
 
 
-_BY_STATUS: Final[Mapping[int, Kind]] = {
-    408: Kind.LOST,
-    425: Kind.AGAIN,
-    429: Kind.AGAIN,
+_BY_STATUS: Final[Mapping[int, ResponseKind]] = {
+    408: ResponseKind.LOST,
+    425: ResponseKind.AGAIN,
+    429: ResponseKind.AGAIN,
 }
 """Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
 
@@ -81,12 +81,14 @@ def read_answer(
     if 200 <= status < 300:
         return _read_success(rule, body, count)
     if status == 503 and retry_after_s is not None:
-        return Answer(Kind.AGAIN, (), reason, retry_after_s)
+        return Answer(ResponseKind.AGAIN, (), reason, retry_after_s)
     if kind := _BY_STATUS.get(status):
         return Answer(kind, (), reason, retry_after_s)
     if status >= 500:
-        return Answer(Kind.LOST, (), reason, retry_after_s)
-    return Answer(Kind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason)
+        return Answer(ResponseKind.LOST, (), reason, retry_after_s)
+    return Answer(
+        ResponseKind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason
+    )
 
 
 def retry_after_s(text: str | None) -> float | None:
@@ -125,15 +127,15 @@ def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
     refused = _refused(rule, _at(said, rule.refused), count)
     if refused is None:
         note = f"the answer's `{rule.refused}` could not be read"
-        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
     accepted = _at(said, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
         note = f"the answer has no `{rule.accepted}`, a number"
-        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
     if isinstance(accepted, int) and accepted + len(refused) != count:
         note = f"the answer accounts for {accepted + len(refused)} of {count} events"
-        return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
-    return Answer(Kind.SETTLED, _around(refused, count))
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+    return Answer(ResponseKind.SETTLED, _around(refused, count))
 
 
 def _at(said: object, path: str) -> object:

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer
+from trueup.simulator.delivery.answers import Answer, AnswerRule, ResponseKind, read_answer
 from trueup.simulator.delivery.forms import FieldMap
 from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
 from trueup.simulator.delivery.retry import RetryPolicy
@@ -81,13 +81,15 @@ class CommandDriver:
         while True:
             attempt += 1
             answer = await self._attempt(body, count)
-            lost = lost or answer.kind is Kind.LOST
+            lost = lost or answer.kind is ResponseKind.LOST
             pause_s = self.form.retry.pause_s(attempt)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is Kind.SETTLED or self.form.retry.gives_up(attempt, elapsed_s, pause_s):
+            if answer.kind is ResponseKind.SETTLED or self.form.retry.gives_up(
+                attempt, elapsed_s, pause_s
+            ):
                 break
             await asyncio.sleep(pause_s)
-        if answer.kind is Kind.SETTLED:
+        if answer.kind is ResponseKind.SETTLED:
             ranges = settle_after_loss(answer.ranges) if lost else answer.ranges
         else:
             ranges = whole(count, Outcome.UNKNOWN if lost else Outcome.REFUSED, answer.reason)
@@ -108,13 +110,13 @@ class CommandDriver:
             )
         except OSError as error:
             reason = f"`{self.form.argv[0]}` could not be started: {error.strerror}"
-            return Answer(Kind.SETTLED, whole(count, Outcome.REFUSED, reason), reason)
+            return Answer(ResponseKind.SETTLED, whole(count, Outcome.REFUSED, reason), reason)
         try:
             async with asyncio.timeout(self.form.timeout_s):
                 output, errors = await process.communicate(body)
         except TimeoutError:
             reason = f"the command took longer than {self.form.timeout_s:g} s and was ended"
-            return Answer(Kind.SETTLED, whole(count, Outcome.UNKNOWN, reason), reason)
+            return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, reason), reason)
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -129,6 +131,6 @@ def _read_exit(rule: AnswerRule, status: int, output: bytes, errors: bytes, coun
     last = (errors.strip().splitlines() or [b""])[-1].decode(errors="replace")[:200]
     reason = f"exit status {status}" + (f": {last}" if last else "")
     if status == _TRY_AGAIN:
-        return Answer(Kind.AGAIN, (), reason)
+        return Answer(ResponseKind.AGAIN, (), reason)
     outcome = Outcome.REFUSED if 0 < status < 128 else Outcome.UNKNOWN
-    return Answer(Kind.SETTLED, whole(count, outcome, reason), reason)
+    return Answer(ResponseKind.SETTLED, whole(count, outcome, reason), reason)

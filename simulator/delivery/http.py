@@ -15,7 +15,7 @@ import aiohttp
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.answers import Answer, Kind, read_answer, retry_after_s
+from trueup.simulator.delivery.answers import Answer, ResponseKind, read_answer, retry_after_s
 from trueup.simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
 from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
 from trueup.simulator.delivery.retry import RetryPolicy
@@ -71,9 +71,9 @@ class HttpDriver:
             attempt += 1
             answer, sent = await self._attempt(payload, count)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is Kind.SETTLED:
+            if answer.kind is ResponseKind.SETTLED:
                 break
-            maybe_stored = maybe_stored or (sent and answer.kind is Kind.LOST)
+            maybe_stored = maybe_stored or (sent and answer.kind is ResponseKind.LOST)
             pause_s = self._policy.pause_s(attempt, retry_after_s=answer.retry_after_s)
             if self._policy.gives_up(attempt, elapsed_s, pause_s):
                 break
@@ -100,9 +100,11 @@ class HttpDriver:
                     self.form.answer, response.status, body, count, retry_after_s=after_s
                 ), True
         except _NOT_SENT as error:
-            return Answer(Kind.LOST, (), f"not delivered: {error}"), False
+            return Answer(ResponseKind.LOST, (), f"not delivered: {error}"), False
         except _LOST as error:
-            return Answer(Kind.LOST, (), f"no answer: {str(error) or type(error).__name__}"), True
+            return Answer(
+                ResponseKind.LOST, (), f"no answer: {str(error) or type(error).__name__}"
+            ), True
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -120,7 +122,7 @@ class HttpDriver:
 
 def _final(answer: Answer, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
     """The last word: a refusal after a lost answer leaves open what the lost one did."""
-    if answer.kind is not Kind.SETTLED:
+    if answer.kind is not ResponseKind.SETTLED:
         outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
         return whole(count, outcome, answer.reason)
     if not maybe_stored:

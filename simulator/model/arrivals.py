@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from trueup.simulator.model.incidents import Incidents
 from trueup.simulator.model.on_off_sources import Channels, Jobs
-from trueup.simulator.model.seasonality import FRAME_S, Clock
+from trueup.simulator.model.seasonality import FRAME_S, SeasonalClock
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, mix64
 
@@ -80,7 +80,7 @@ class Stretch(NamedTuple):
 class Arrivals:
     """The arrival process of one fleet. Keeps a few frames, which are pure, to save time."""
 
-    def __init__(self, clock: Clock, channels: Channels, incidents: Incidents) -> None:
+    def __init__(self, clock: SeasonalClock, channels: Channels, incidents: Incidents) -> None:
         self.clock = clock
         self.channels = channels
         self.incidents = incidents

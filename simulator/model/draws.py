@@ -17,7 +17,7 @@ from trueup.simulator.model.population import CLIENTS, HOST_SLOTS, PLACE_SLOTS, 
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, hash64, mix64, words
 
-__all__ = ["Core", "Rest", "draw_core", "draw_rest"]
+__all__ = ["BillingColumns", "DetailColumns", "draw_billing", "draw_details"]
 
 _U = np.uint64
 _PROBE: Final = ARCHETYPES.index("probe")
@@ -34,7 +34,7 @@ _CONNECT, _PLAIN, _SOCKS = range(3)
 _MASKS: Final = tuple(_U((1 << width) - 1) for width in range(64))
 
 
-class Core(NamedTuple):
+class BillingColumns(NamedTuple):
     """What is counted of each event; one array entry an event."""
 
     first: int
@@ -52,7 +52,7 @@ class Core(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rest:
+class DetailColumns:
     """What else a row shows."""
 
     client: Ints
@@ -80,7 +80,7 @@ def _bits(word: Words, shift: int, width: int) -> Ints:
     return part.view(np.int64)
 
 
-def draw_core(model: FleetModel, first: int, count: int) -> Core:
+def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
     """The counted fields of one stretch of events (see `Arrivals.stretches`)."""
     keys = model.keys
     lanes, channels = model.lanes, model.channels
@@ -105,7 +105,7 @@ def draw_core(model: FleetModel, first: int, count: int) -> Core:
         model.hosts.difficulty.take(host),
     )
     outcome = chosen.slots.take(condition * 4096 + _bits(word, 10, 12))
-    return Core(
+    return BillingColumns(
         first=first,
         second=stretch.second,
         lane=lane,
@@ -145,7 +145,7 @@ def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
     return total
 
 
-def draw_rest(model: FleetModel, core: Core) -> Rest:
+def draw_details(model: FleetModel, core: BillingColumns) -> DetailColumns:
     """Everything else of the events of `core`."""
     lanes = model.lanes
     first, count = core.first, len(core.lane)
@@ -164,7 +164,7 @@ def draw_rest(model: FleetModel, core: Core) -> Rest:
     timing = words(model.keys["timing"], first, count)
     total_ms, handshake_ms, tunnel_ms = _times(model, core, timing)
     width = 1 + (_bits(core.job_word, 10, 4) * _bits(core.job_word, 14, 4) >> 2)
-    return Rest(
+    return DetailColumns(
         client=_bits(core.job_word, 18, 2) % CLIENTS,
         routed=lanes.smartpath.take(core.lane) * (_bits(word, 48, 2) == 0),
         exit=np.where(static > 0, proxy, place),
@@ -179,7 +179,7 @@ def draw_rest(model: FleetModel, core: Core) -> Rest:
     )
 
 
-def _sessions(model: FleetModel, core: Core, here: Ints, ttl: Ints) -> Words:
+def _sessions(model: FleetModel, core: BillingColumns, here: Ints, ttl: Ints) -> Words:
     """Mark of each sticky session: one of four slots of a lane, renewed every TTL."""
     lane = core.lane[here]
     slot = lane * 4 + _bits(core.job_word[here], 20, 2)
@@ -189,7 +189,9 @@ def _sessions(model: FleetModel, core: Core, here: Ints, ttl: Ints) -> Words:
     return hash64(key, (slot.astype(np.uint64) << _U(36)) + number.astype(np.uint64))
 
 
-def _session_exit(churn: Ints, session: Words, core: Core, here: Ints, ttl: Ints) -> Words:
+def _session_exit(
+    churn: Ints, session: Words, core: BillingColumns, here: Ints, ttl: Ints
+) -> Words:
     """What a session's address hangs on: itself, and whether its peer is already lost."""
     lane = core.lane[here]
     slot = lane * 4 + _bits(core.job_word[here], 20, 2)
@@ -200,7 +202,7 @@ def _session_exit(churn: Ints, session: Words, core: Core, here: Ints, ttl: Ints
     return mix64(session + lost.astype(np.uint64))
 
 
-def _times(model: FleetModel, core: Core, word: Words) -> tuple[Ints, Ints, Ints]:
+def _times(model: FleetModel, core: BillingColumns, word: Words) -> tuple[Ints, Ints, Ints]:
     """(total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
     sizes = model.sizes
     network = model.lanes.network.take(core.lane)

@@ -16,9 +16,9 @@ from trueup.simulator.model.ids import Ids
 from trueup.simulator.model.incidents import Incidents
 from trueup.simulator.model.on_off_sources import Channels
 from trueup.simulator.model.outcomes import Outcomes
-from trueup.simulator.model.population import Lanes, build_lanes
+from trueup.simulator.model.population import Senders, build_senders
 from trueup.simulator.model.profile import Profile
-from trueup.simulator.model.seasonality import Clock
+from trueup.simulator.model.seasonality import SeasonalClock
 from trueup.simulator.model.sizes import Sizes
 from trueup.simulator.random.random_words import stream_key
 
@@ -34,7 +34,7 @@ class FleetModel:
     customers: tuple[int, ...]
     hosts: Hosts
     places: Places
-    lanes: Lanes
+    lanes: Senders
     channels: Channels
     incidents: Incidents
     outcomes: Outcomes
@@ -54,7 +54,7 @@ class FleetModel:
         seed: int,
         customers: tuple[int, ...],
         tag: str,
-        clock: Clock,
+        clock: SeasonalClock,
         scope: str,
     ) -> Self:
         """Draw the model of a fleet.
@@ -64,7 +64,7 @@ class FleetModel:
         """
         hosts = Hosts.of(profile, seed)
         places = Places.of(profile)
-        lanes = build_lanes(profile, seed, len(customers), places, hosts, tag)
+        lanes = build_senders(profile, seed, len(customers), places, hosts, tag)
         assert len(lanes) < np.iinfo(np.int32).max
         channels = Channels.of(profile, seed, lanes)
         incidents = Incidents.of(profile, seed)

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from trueup.simulator.model.population import Lanes
+from trueup.simulator.model.population import Senders
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.model.seasonality import WEEK_HOURS, cycle
 from trueup.simulator.model.sizes import NETWORKS, TIME_CELLS
@@ -78,7 +78,7 @@ class Channels:
         return len(self.network)
 
     @classmethod
-    def of(cls, profile: Profile, seed: int, lanes: Lanes) -> Channels:
+    def of(cls, profile: Profile, seed: int, lanes: Senders) -> Channels:
         network, archetype, share = _plan(profile)
         marks = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
         period, keep = _periods(profile, network, archetype, marks)
@@ -229,7 +229,7 @@ def _scale_slots(profile: Profile) -> Ints:
     return apportion(weights, 1024)
 
 
-def _lane_slots(lanes: Lanes) -> Ints:
+def _lane_slots(lanes: Senders) -> Ints:
     """By network: 4,096 slots → lane, by weight."""
     parts = []
     for network in range(len(NETWORKS)):

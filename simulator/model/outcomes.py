@@ -19,7 +19,7 @@ from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.quantiles import apportion
 from trueup.simulator.random.random_words import Ints
 
-__all__ = ["KINDS", "OUTCOMES", "Outcome", "Outcomes"]
+__all__ = ["KINDS", "OUTCOMES", "Outcomes", "RequestOutcome"]
 
 KINDS: Final = ("connect", "plain", "socks")
 SLOTS: Final = 4096
@@ -27,7 +27,7 @@ _EASY, _MEDIUM, _HARD, _EXTREME = range(4)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class RequestOutcome:
     """One way for a request to end."""
 
     kind: str
@@ -75,17 +75,19 @@ _PLAIN: Final = ((200, 8510), (301, 350), (302, 350), (304, 100), (404, 590), (4
 _METHODS: Final = (("GET", 930), ("POST", 60), ("HEAD", 10))
 
 
-def _all_outcomes() -> Iterator[Outcome]:
-    yield Outcome(kind="connect", method="CONNECT", status=200)
-    yield Outcome(kind="connect", method="CONNECT", status=200, bytes_low=5200, bytes_span=9000)
-    yield Outcome(kind="socks")
-    yield Outcome(kind="socks", bytes_low=5200, bytes_span=9000)
-    yield Outcome(kind="socks", transport="udp")
+def _all_outcomes() -> Iterator[RequestOutcome]:
+    yield RequestOutcome(kind="connect", method="CONNECT", status=200)
+    yield RequestOutcome(
+        kind="connect", method="CONNECT", status=200, bytes_low=5200, bytes_span=9000
+    )
+    yield RequestOutcome(kind="socks")
+    yield RequestOutcome(kind="socks", bytes_low=5200, bytes_span=9000)
+    yield RequestOutcome(kind="socks", transport="udp")
     for method, _weight in _METHODS:
         for status, _share in _PLAIN:
             bare = method == "HEAD" or status in (301, 302, 304)
             low, span = (250, 900) if bare or status >= 400 else (-1, 0)
-            yield Outcome(
+            yield RequestOutcome(
                 kind="plain", method=method, status=status, bytes_low=low, bytes_span=span
             )
         for status, _share in _BLOCKED:
@@ -110,16 +112,16 @@ _ACCOUNT: Final = {
 """What the proxy refuses because of who asks: malformed, not allowed in, too many at once."""
 
 
-def _plain(method: str, status: int, error: str | None, low: int, span: int) -> Outcome:
-    return Outcome(
+def _plain(method: str, status: int, error: str | None, low: int, span: int) -> RequestOutcome:
+    return RequestOutcome(
         kind="plain", method=method, status=status, error=error, bytes_low=low, bytes_span=span
     )
 
 
 def _failure(
     kind: str, method: str | None, status: int | None, error: str, low: int, span: int, late: bool
-) -> Outcome:
-    return Outcome(
+) -> RequestOutcome:
+    return RequestOutcome(
         kind=kind,
         method=method,
         status=status,
@@ -190,7 +192,7 @@ def _law(
 
 def _chances(
     profile: Profile, misconfigured: bool, bad: bool, network: int, kind: str, difficulty: int
-) -> Iterator[tuple[Outcome, Decimal]]:
+) -> Iterator[tuple[RequestOutcome, Decimal]]:
     method = {"connect": "CONNECT", "plain": "GET", "socks": None}[kind]
     name = NETWORKS[network]
     fail = Decimal(dict(profile.weights("failure")).get(name, 0)) / 100_000
@@ -220,7 +222,7 @@ def _chances(
 
 def _tunnel_or_page(
     kind: str, left: Decimal, answered: Decimal
-) -> Iterator[tuple[Outcome, Decimal]]:
+) -> Iterator[tuple[RequestOutcome, Decimal]]:
     """What remains once the proxy itself did not fail: the target answers or blocks."""
     if kind == "connect":
         yield OUTCOMES[0], left * answered

@@ -27,9 +27,9 @@ __all__ = [
     "HOST_SLOTS",
     "PLACE_SLOTS",
     "WIDE",
-    "Lanes",
     "Proxy",
-    "build_lanes",
+    "Senders",
+    "build_senders",
     "user_tag",
 ]
 
@@ -55,7 +55,7 @@ class Proxy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lanes:
+class Senders:
     """All lanes of a fleet, one array entry or one row of slots each."""
 
     customer: Ints
@@ -96,9 +96,9 @@ def user_tag(seed: int, mark: str) -> str:
     return f"{key & 0xFFFFFFFFFF:010x}" if mark else f"{key & 0xFFFFF:05x}"
 
 
-def build_lanes(
+def build_senders(
     profile: Profile, seed: int, customers: int, places: Places, hosts: Hosts, tag: str
-) -> Lanes:
+) -> Senders:
     """Draw the population for `customers` customers, numbered from 0; `tag` ends users' names."""
     user_customer, user_weight = _users(profile, seed, customers)
     user, network = _memberships(profile, seed, len(user_customer))
@@ -116,7 +116,7 @@ def build_lanes(
     lane_mark = user_mark.take(user)
     ttl, churn = _sessions(profile, network, mark)
     first, count, proxies = _proxies(profile, seed, network, places)
-    return Lanes(
+    return Senders(
         customer=customer,
         user=user,
         network=network,

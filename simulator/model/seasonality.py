@@ -1,6 +1,6 @@
 """Daily and weekly cycles, and how they bend time: whole seconds in, whole numbers out.
 
-A cycle is 168 hourly factors that average to 1000. `Clock` adds them up: by fleet time `t`,
+A cycle is 168 hourly factors that average to 1000. `SeasonalClock` adds them up: by fleet time `t`,
 `demand(t)` seconds' worth of events at the mean rate have happened. Demand never falls behind
 time, so that no event is later than its number at the mean rate: the cycle borrows from the
 future over the first day instead.
@@ -16,7 +16,7 @@ from typing import Final
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.random.quantiles import cosine
 
-__all__ = ["FRAME_S", "WEEK_HOURS", "Clock", "cycle"]
+__all__ = ["FRAME_S", "WEEK_HOURS", "SeasonalClock", "cycle"]
 
 WEEK_HOURS: Final = 168
 FRAME_S: Final = 4096
@@ -53,7 +53,7 @@ def cycle(profile: Profile, kind: str) -> list[int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
+class SeasonalClock:
     """The bend of time for one fleet: start, rate and the cycle of the whole."""
 
     start: int
@@ -64,7 +64,7 @@ class Clock:
     """Demand minus time at the hours of a week from Monday, at least 0, in seconds."""
 
     @classmethod
-    def of(cls, profile: Profile, start: int, rate: Fraction) -> Clock:
+    def of(cls, profile: Profile, start: int, rate: Fraction) -> SeasonalClock:
         shares = dict(profile.weights("archetype"))
         auto, human = cycle(profile, "auto"), cycle(profile, "human")
         moving = shares.get("crawl", 0) + shares.get("misconfigured", 0)

@@ -7,16 +7,16 @@ nor gevent: whoever embeds it hands in the sockets, the poller and a way to yiel
 
 from trueup.simulator.reactor.address import Address, address_of
 from trueup.simulator.reactor.bodies import (
-    Batch,
     BodySource,
     FixedBodies,
     FleetBodies,
+    PreparedRequest,
     Reads,
     request_head,
 )
-from trueup.simulator.reactor.engine import Engine, Lane, Limits, System
+from trueup.simulator.reactor.engine import Engine, Limits, RequestStream, System
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
-from trueup.simulator.reactor.recorder import Recorder, Second, merge_ranges
+from trueup.simulator.reactor.recorder import RequestRecorder, Second, merge_ranges
 from trueup.simulator.reactor.schedule import (
     AS_FAST_AS_POSSIBLE,
     SHAPES,
@@ -29,16 +29,16 @@ __all__ = [
     "AS_FAST_AS_POSSIBLE",
     "SHAPES",
     "Address",
-    "Batch",
     "BodySource",
     "Engine",
     "FixedBodies",
     "FleetBodies",
     "HttpProtocolError",
-    "Lane",
     "Limits",
+    "PreparedRequest",
     "Reads",
-    "Recorder",
+    "RequestRecorder",
+    "RequestStream",
     "Response",
     "ResponseParser",
     "Schedule",

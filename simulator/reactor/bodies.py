@@ -21,7 +21,7 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
 from trueup.simulator.reactor.address import Address, address_of
 
-__all__ = ["Batch", "BodySource", "FixedBodies", "FleetBodies", "Reads", "request_head"]
+__all__ = ["BodySource", "FixedBodies", "FleetBodies", "PreparedRequest", "Reads", "request_head"]
 
 Buffer = bytes | memoryview
 
@@ -40,7 +40,7 @@ _BROKEN_EVENT: Final = b'{"log_id":"broken"}\n'
 """An event that lacks all but its id; for an array, which one broken element would break whole."""
 
 
-class Batch(msgspec.Struct, gc=False):
+class PreparedRequest(msgspec.Struct, gc=False):
     """One request's worth of events and where its delivery stands. Mutable: the engine's own.
 
     A struct that the garbage collector does not follow: making one is the dearest thing that
@@ -71,7 +71,7 @@ class Batch(msgspec.Struct, gc=False):
 class BodySource(Protocol):
     """Hands out batches in order."""
 
-    def take(self) -> Batch | None:
+    def take(self) -> PreparedRequest | None:
         """The next batch; None when there are no more."""
         ...
 
@@ -104,10 +104,10 @@ class FixedBodies:
         self._body, self._count, self._next = body, count, 0
         self._size = len(self._head) + len(body)
 
-    def take(self) -> Batch:
+    def take(self) -> PreparedRequest:
         first = self._next
         self._next = first + self._count
-        return Batch(self._head, self._body, first, self._count, self._size)
+        return PreparedRequest(self._head, self._body, first, self._count, self._size)
 
     def prepare(self) -> bool:
         """Everything is ready always."""
@@ -121,10 +121,10 @@ class Reads:
         """`requests` are whole requests without a body, as bytes."""
         self._requests, self._next = requests, 0
 
-    def take(self) -> Batch:
+    def take(self) -> PreparedRequest:
         request = self._requests[self._next % len(self._requests)]
         self._next += 1
-        return Batch(request, b"", 0, 0, len(request))
+        return PreparedRequest(request, b"", 0, 0, len(request))
 
     def prepare(self) -> bool:
         """Everything is ready always."""
@@ -135,7 +135,7 @@ class FleetBodies:
     """A fleet's events as request bodies of a target's form, each event once.
 
     `draw(first, count, most)` draws and encodes events in steps: see `Draw`; `announce(ranges)` is
-    called before any event of those ranges can be sent. Every `poison_every`-th batch gets a
+    called before any event of those ranges can be sent. Every `malformed_every`-th batch gets a
     broken line at its end, which the target must refuse and nothing else; a form of one event a
     request has no room for one.
     """
@@ -152,7 +152,7 @@ class FleetBodies:
         worker: int = 0,
         workers: int = 1,
         announce: Callable[[list[tuple[int, int]]], None] | None = None,
-        poison_every: int = 0,
+        malformed_every: int = 0,
         limit: int | None = None,
     ) -> None:
         """`block_events` are drawn at once, `piece_events` of them encoded; both become whole
@@ -164,11 +164,11 @@ class FleetBodies:
         self._block = max(block_events // self._batch, 1) * self._batch
         self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers
-        self._poison_every, self._limit = poison_every, limit
+        self._malformed_every, self._limit = malformed_every, limit
         self._lease: list[tuple[int, int]] = []
         self._blocks = self._numbers()
-        self._ready: Iterator[Batch] = iter(())
-        self._ahead: Iterator[Batch] | None = None
+        self._ready: Iterator[PreparedRequest] = iter(())
+        self._ahead: Iterator[PreparedRequest] | None = None
         """Batches of the piece after the one that is being handed out."""
         self._steps: Iterator[tuple[int, Buffer] | None] = iter(())
         self._at = 0
@@ -195,7 +195,7 @@ class FleetBodies:
             yield self._first + start, stop - start
             block += self._workers
 
-    def take(self) -> Batch | None:
+    def take(self) -> PreparedRequest | None:
         found = next(self._ready, None)
         while found is None:
             while self._ahead is None:
@@ -232,10 +232,10 @@ class FleetBodies:
             self._lease.reverse()
         return self._lease.pop()
 
-    def _cut(self, first: int, count: int, text: Buffer) -> Iterator[Batch]:
+    def _cut(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
         """Batches of a piece. What concerns all of it is done at once, the rest batch by batch."""
         marks = _marks(text, count, self._batch)
-        poison = self._poison_every
+        poison = self._malformed_every
         before = self._cut_so_far
         self._cut_so_far += len(marks) - 1
         # Lines as they were drawn, for the batches that break: an array is made in their place.
@@ -250,7 +250,7 @@ class FleetBodies:
 
     def _batches(
         self, first: int, count: int, view: memoryview, marks: list[int], broken: dict[int, bytes]
-    ) -> Iterator[Batch]:
+    ) -> Iterator[PreparedRequest]:
         for number, (start, stop) in enumerate(pairwise(marks)):
             at = number * self._batch
             events = min(self._batch, count - at)
@@ -272,13 +272,15 @@ class FleetBodies:
         body = encode_ndjson(replace(self.form, gzip=False), lines) + _BROKEN_LINE
         return compress(body) if self.form.gzip else body
 
-    def _batch_of(self, body: Buffer, first: int, count: int, poisoned: bool) -> Batch:
+    def _batch_of(self, body: Buffer, first: int, count: int, poisoned: bool) -> PreparedRequest:
         length, head = self._last_head
         if length != len(body):
             head = self._head + b"%d" % (len(body) + self._array) + self._head_end
             self._last_head = (len(body), head)
         size = len(head) + len(body)
-        return Batch(head, body, first, count, size, poisoned=poisoned, plain=not poisoned)
+        return PreparedRequest(
+            head, body, first, count, size, poisoned=poisoned, plain=not poisoned
+        )
 
 
 def _as_arrays(block: Buffer, marks: list[int]) -> Buffer:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Final, NoReturn
 
-from trueup.simulator.reactor.bodies import Batch, Buffer
+from trueup.simulator.reactor.bodies import Buffer, PreparedRequest
 from trueup.simulator.reactor.http1 import ResponseParser
-from trueup.simulator.reactor.lane import Lane
+from trueup.simulator.reactor.lane import RequestStream
 from trueup.simulator.reactor.tls import TlsSocket
 
 __all__ = ["Connection", "Endpoint", "State"]
@@ -62,7 +62,7 @@ class Connection:
         "tls",
     )
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: RequestStream) -> None:
         self.lane = lane
         self.sock: sockets.socket | None = None
         self.tls: TlsSocket | None = None
@@ -74,7 +74,7 @@ class Connection:
         """The socket's own methods, looked up once a dial and not twice a request."""
         self.parser = ResponseParser()
         self.state = State.CLOSED
-        self.batch: Batch | None = None
+        self.batch: PreparedRequest | None = None
         self.expects: bytes | None = None
         """The bytes that would settle the batch without another look; None: there are none."""
         self.sent = 0
@@ -123,9 +123,9 @@ class Connection:
                 return True
             tls = self.tls = TlsSocket(self.sock, self.lane.address)
             self.recv, self.send, self.sendmsg = tls.recv, tls.send, tls.sendmsg
-        return self.tls.shake()
+        return self.tls.handshake()
 
-    def begin(self, batch: Batch) -> bool:
+    def begin(self, batch: PreparedRequest) -> bool:
         """Write a request as far as the network takes it; True when all of it went.
 
         Raises OSError when the connection is broken.
@@ -167,7 +167,7 @@ class Connection:
         self.state = State.SENDING if left else State.WAITING
         return not left
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Close the socket; the batch, if any, stays for the engine to settle."""
         if self.sock is not None:
             self.sock.close()

@@ -2,7 +2,7 @@
 
 It acts and decides nothing: lanes say what to send and what an answer means, the parser says
 when an answer is whole. Between two planned times it sleeps to within some microseconds and
-spins the rest; every few milliseconds it lets others run (`System.breathe`).
+spins the rest; every few milliseconds it lets others run (`System.yield_control`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any, Final
 from trueup.simulator.reactor.address import Address
 from trueup.simulator.reactor.connection import Connection, Endpoint, State
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response
-from trueup.simulator.reactor.lane import Lane
+from trueup.simulator.reactor.lane import RequestStream
 
-__all__ = ["Engine", "Lane", "Limits", "System"]
+__all__ = ["Engine", "Limits", "RequestStream", "System"]
 
 _IN: Final = selects.EPOLLIN
 _OUT: Final = selects.EPOLLOUT
@@ -56,7 +56,7 @@ class System:
     """Looked up when called: gevent takes it out of the module."""
     select: Callable[[list[int], list[int], list[int], float], object] = selects.select
     getaddrinfo: Callable[..., Any] = sockets.getaddrinfo
-    breathe: Callable[[], None] = lambda: None
+    yield_control: Callable[[], None] = lambda: None
     """Called every 20 ms, so that whoever shares the thread gets a turn."""
     clock_ns: Callable[[], int] = time.perf_counter_ns
 
@@ -77,7 +77,7 @@ class Engine:
 
     def __init__(
         self,
-        lanes: Sequence[Lane],
+        lanes: Sequence[RequestStream],
         *,
         limits: Limits,
         system: System | None = None,
@@ -103,11 +103,11 @@ class Engine:
 
     # From outside
 
-    def connect(self, lane: Lane) -> None:
+    def connect(self, lane: RequestStream) -> None:
         """Add a connection to a lane; it may come while the engine runs."""
         self._closed.append(Connection(lane))
 
-    def disconnect(self, lane: Lane) -> None:
+    def disconnect(self, lane: RequestStream) -> None:
         """Take a connection from a lane, once its request is answered."""
         mine = [c for c in (*self._closed, *self._by_fd.values()) if c.lane is lane]
         chosen = next((c for c in mine if c.batch is None and not c.leaving), None) or next(
@@ -173,7 +173,7 @@ class Engine:
         finally:
             self._finish()
 
-    def _send_due(self, lane: Lane, now: int, most: int) -> int:
+    def _send_due(self, lane: RequestStream, now: int, most: int) -> int:
         """Send what is due on connections that are free, at most so many; gives the time then."""
         while lane.idle and lane.next_due <= now and most:
             since = max(lane.next_due, lane.idle[0].free_at)
@@ -209,7 +209,7 @@ class Engine:
     def _chores(self, now: int) -> bool:
         """What is done every 20 ms. False: the run is over."""
         self._next_chores = now + _CHORES_NS
-        self.system.breathe()
+        self.system.yield_control()
         now = self.system.clock_ns()
         if now >= self._start + (self._second + 1) * _SECOND_NS:
             self._close_second(now)
@@ -250,7 +250,7 @@ class Engine:
             if batch is not None:
                 batch.lost = True
                 connection.lane.give_up(batch, "the run ended before an answer", now)
-            connection.hang_up()
+            connection.close()
         self._by_fd.clear()
         for lane in self.lanes:
             lane.give_up_retries(now)
@@ -305,7 +305,7 @@ class Engine:
             self._by_fd.pop(connection.fd, None)
         if connection in connection.lane.idle:
             connection.lane.idle.remove(connection)
-        connection.hang_up()
+        connection.close()
 
     def _broken(self, connection: Connection, reason: str) -> None:
         """A connection is of no use any more: settle what it carried, and dial again.
@@ -352,7 +352,9 @@ class Engine:
         # Drawing the batch may have taken a while, which is none of the target's.
         sent = self._clock_ns()
         connection.batch, connection.sent, connection.ideal = batch, sent, ideal
-        connection.expects = lane.usual if batch.plain and batch.count == lane.usual_count else None
+        connection.expects = (
+            lane.cached_accept if batch.plain and batch.count == lane.usual_count else None
+        )
         if batch.attempt == 0:
             batch.first_sent = sent
             if lane.schedule is None:

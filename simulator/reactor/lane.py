@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery.answers import Answer, AnswerRule, Kind, read_answer, retry_after_s
+from trueup.simulator.delivery.answers import (
+    Answer,
+    AnswerRule,
+    ResponseKind,
+    read_answer,
+    retry_after_s,
+)
 from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
 from trueup.simulator.delivery.retry import RetryPolicy
 from trueup.simulator.reactor.address import Address
-from trueup.simulator.reactor.bodies import Batch, BodySource
+from trueup.simulator.reactor.bodies import BodySource, PreparedRequest
 from trueup.simulator.reactor.http1 import Response
-from trueup.simulator.reactor.recorder import Recorder
+from trueup.simulator.reactor.recorder import RequestRecorder
 from trueup.simulator.reactor.schedule import Schedule
 
 if TYPE_CHECKING:
     from trueup.simulator.reactor.connection import Connection
 
-__all__ = ["NEVER", "Lane"]
+__all__ = ["NEVER", "RequestStream"]
 
 NEVER: Final = 1 << 62
 """A moment that does not come (nanoseconds)."""
@@ -37,11 +43,11 @@ _READ_SIZE: Final = 65_536
 Python's own allocator hands out (512 bytes with the object's head), so that the system's is not
 asked. What does not fit comes with the next turn of the loop."""
 _MOST_ANSWERS: Final = 4_096
-_ACCEPTED: Final = Answer(Kind.SETTLED)
+_ACCEPTED: Final = Answer(ResponseKind.SETTLED)
 """Stands for `every event of the batch was accepted`, told by identity in the hot path."""
 
 
-class Lane:
+class RequestStream:
     """What is sent, when it is due, and what came of it."""
 
     def __init__(
@@ -54,38 +60,38 @@ class Lane:
         rule: AnswerRule | None,
         retry: RetryPolicy,
         timeout_s: float = 10.0,
-        twin_every: int = 0,
+        duplicate_every: int = 0,
     ) -> None:
         """`schedule` None: as fast as possible. `rule` None: reads; any 2xx will do.
 
-        Every `twin_every`-th batch is sent twice at the same time, on two connections: a
+        Every `duplicate_every`-th batch is sent twice at the same time, on two connections: a
         target that counts it twice is caught by the reconciliation.
         """
         self.name, self.address = name, address
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _ANSWER_SIZE
-        self.recorder = Recorder()
+        self.recorder = RequestRecorder()
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
         """When the next fresh batch or retry may go (engine's clock); 0: at once."""
         self.backlog_most = 0
         self.unsent = 0
         """Planned requests that were never sent, once the lane has stopped."""
-        self._twin_every, self._fresh = twin_every, 0
-        self._retries: list[tuple[int, int, Batch]] = []
+        self._duplicate_every, self._fresh = duplicate_every, 0
+        self._retries: list[tuple[int, int, PreparedRequest]] = []
         self._retry_number = 0
         self._issuing = True
         self._chunks: Iterator[list[int]] = iter(())
         self._due: list[int] = []
         self._at = 0
         self._answers: dict[tuple[int, str | None, int, bytes], Answer] = {}
-        self.usual: bytes | None = None
+        self.cached_accept: bytes | None = None
         """The last answer that accepted a whole plain batch, byte for byte: another one of
         `usual_count` events that gets it is settled by comparing alone."""
         self.usual_count = 0
         self._take = source.take
-        self._reader: Callable[[Response, Batch], Answer] = (
+        self._reader: Callable[[Response, PreparedRequest], Answer] = (
             self._read_reply if rule is None else self._read_ingest
         )
 
@@ -117,7 +123,7 @@ class Lane:
         retry = self._retries[0][0] if self._retries else NEVER
         self.next_due = min(fresh, retry)
 
-    def take(self, now: int) -> Batch | None:
+    def take(self, now: int) -> PreparedRequest | None:
         """The batch that is due, retries first; None when the source has run dry."""
         if self._retries and self._retries[0][0] <= now:
             again = heapq.heappop(self._retries)[2]
@@ -137,9 +143,9 @@ class Lane:
                 self._plan_next()
         elif self._retries:
             self._plan_next()
-        if self._twin_every:
+        if self._duplicate_every:
             self._fresh += 1
-            if self._fresh % self._twin_every == 0:
+            if self._fresh % self._duplicate_every == 0:
                 batch.copies, batch.plain = 2, False
                 self._again_at(now, batch)
         return batch
@@ -174,7 +180,7 @@ class Lane:
 
     # What an answer means
 
-    def answered(self, batch: Batch, response: Response, now: int, data: bytes) -> None:
+    def answered(self, batch: PreparedRequest, response: Response, now: int, data: bytes) -> None:
         """Settle a batch by a whole response, or put it up for another attempt.
 
         `data` is the response as it came, where it came in one piece; else empty.
@@ -189,17 +195,19 @@ class Lane:
                 self._answers[key] = answer
         if answer is _ACCEPTED and batch.plain:
             if response.keep_alive and data:
-                self.usual, self.usual_count = data, batch.count
+                self.cached_accept, self.usual_count = data, batch.count
             self._accepted(batch, now)
-        elif answer.kind is Kind.SETTLED:
+        elif answer.kind is ResponseKind.SETTLED:
             ranges = whole(batch.count, Outcome.ACCEPTED) if answer is _ACCEPTED else answer.ranges
             if answer.reason:
                 self.recorder.error(answer.reason)
             self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges, now)
         else:
-            self.failed(batch, answer.reason, now, answer.retry_after_s, answer.kind is Kind.LOST)
+            self.failed(
+                batch, answer.reason, now, answer.retry_after_s, answer.kind is ResponseKind.LOST
+            )
 
-    def _accepted(self, batch: Batch, now: int) -> None:
+    def _accepted(self, batch: PreparedRequest, now: int) -> None:
         """Note a batch that was accepted whole, as the engine does for a usual answer."""
         self.recorder.response.append(now - batch.planned)
         if batch.count:
@@ -208,7 +216,7 @@ class Lane:
 
     def failed(
         self,
-        batch: Batch,
+        batch: PreparedRequest,
         reason: str,
         now: int,
         retry_after: float | None = None,
@@ -224,7 +232,7 @@ class Lane:
         else:
             self._again_at(now + int(pause_s * 1e9), batch)
 
-    def give_up(self, batch: Batch, reason: str, now: int) -> None:
+    def give_up(self, batch: PreparedRequest, reason: str, now: int) -> None:
         """Settle a batch that got no definite answer; its age counts as its response time."""
         outcome = Outcome.UNKNOWN if batch.lost else Outcome.REFUSED
         self._settle(batch, whole(batch.count, outcome, reason), now)
@@ -236,12 +244,12 @@ class Lane:
             self.give_up(batch, "the run ended before another attempt", now)
         self._plan_next()
 
-    def _again_at(self, moment: int, batch: Batch) -> None:
+    def _again_at(self, moment: int, batch: PreparedRequest) -> None:
         self._retry_number += 1
         heapq.heappush(self._retries, (moment, self._retry_number, batch))
         self.next_due = min(self.next_due, moment)
 
-    def _settle(self, batch: Batch, ranges: tuple[OutcomeRange, ...], now: int) -> None:
+    def _settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int) -> None:
         batch.copies -= 1
         if batch.settled is not None:
             ranges = _stronger(batch.settled, ranges)
@@ -252,7 +260,7 @@ class Lane:
         for part in shifted(ranges, batch.first):
             self.recorder.outcome(part)
 
-    def _read_ingest(self, response: Response, batch: Batch) -> Answer:
+    def _read_ingest(self, response: Response, batch: PreparedRequest) -> Answer:
         assert self.rule is not None
         lines = batch.count + batch.poisoned
         answer = read_answer(
@@ -262,7 +270,7 @@ class Lane:
             lines,
             retry_after_s=retry_after_s(response.retry_after),
         )
-        if batch.poisoned and answer.kind is Kind.SETTLED:
+        if batch.poisoned and answer.kind is ResponseKind.SETTLED:
             answer = self._without_poison(answer, batch.count)
         if answer.ranges == whole(batch.count, Outcome.ACCEPTED) and not answer.reason:
             return _ACCEPTED
@@ -285,10 +293,10 @@ class Lane:
         ]
         return answer._replace(ranges=tuple(kept))
 
-    def _read_reply(self, response: Response, batch: Batch) -> Answer:
+    def _read_reply(self, response: Response, batch: PreparedRequest) -> Answer:
         if 200 <= response.status < 300:
             return _ACCEPTED
-        return Answer(Kind.LOST, (), f"HTTP {response.status}")
+        return Answer(ResponseKind.LOST, (), f"HTTP {response.status}")
 
 
 def _stronger(

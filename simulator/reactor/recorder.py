@@ -20,7 +20,7 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 
-__all__ = ["Recorder", "Second", "merge_ranges"]
+__all__ = ["RequestRecorder", "Second", "merge_ranges"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,7 +49,7 @@ _MOST_REASONS: Final = 100
 _OTHER: Final = "other"
 
 
-class Recorder:
+class RequestRecorder:
     """Collects for one lane. The appended arrays are open to the engine: its hottest lines."""
 
     def __init__(self) -> None:

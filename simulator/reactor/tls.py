@@ -46,7 +46,7 @@ class TlsSocket:
         """Whether it waits to be able to write."""
         return bool(self._owed)
 
-    def shake(self) -> bool:
+    def handshake(self) -> bool:
         """Go on with the handshake; True when it is done and everything of it is written.
 
         Raises OSError (`ssl.SSLError` is one) when it fails.

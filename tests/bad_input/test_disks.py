@@ -16,7 +16,7 @@ from trueup.reports.errors import JournalWriteError
 from trueup.reports.journal.records import Exchange, Header
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.scenarios.cli import main
-from trueup.scenarios.run.phases import Bench
+from trueup.scenarios.run.phases import RunContext
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def small_files() -> Iterator[None]:
 def header() -> Header:
     return Header(
         trueup="0",
-        schema=1,
+        schema=2,
         run="r",
         seed=7,
         started_at="2025-04-01T00:00:00Z",
@@ -135,17 +135,17 @@ def test_nothing_follows_a_record_that_was_not_written(tmp_path: Path, small_fil
 class FullDisk:
     """A run's part that fills its journal's disk, then fails for want of it, wrapped."""
 
-    async def __call__(self, bench: Bench, part: object) -> None:
-        path = bench.folder / "journal.ndjson"
+    async def __call__(self, context: RunContext, part: object) -> None:
+        path = context.folder / "journal.ndjson"
         resource.setrlimit(
             resource.RLIMIT_FSIZE, (path.stat().st_size + 2000, resource.RLIM_INFINITY)
         )
         async with asyncio.TaskGroup() as group:
             for n in range(1, 30):
-                group.create_task(self.write(bench, n))
+                group.create_task(self.write(context, n))
 
-    async def write(self, bench: Bench, n: int) -> None:
-        bench.writer.write(Exchange(n=n, method="GET", path="/", at="", body_text="x" * 150))
+    async def write(self, context: RunContext, n: int) -> None:
+        context.writer.write(Exchange(n=n, method="GET", path="/", at="", body_text="x" * 150))
 
 
 def test_a_full_disk_ends_a_run_with_its_own_letter(

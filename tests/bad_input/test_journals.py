@@ -31,7 +31,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 HEADER = (
-    b'{"kind":"header","base_url":"http://h/1.0","level":3,"run":"r","scenario":"s","schema":1,'
+    b'{"kind":"header","base_url":"http://h/1.0","level":3,"run":"r","scenario":"s","schema":2,'
     b'"seed":7,"started_at":"2025-04-01T00:00:00Z","target":"t","trueup":"0"}\n'
 )
 

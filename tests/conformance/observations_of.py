@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trueup.conformance.observed.observations import Facts
-from trueup.conformance.requests import Ask
+from trueup.conformance.observed.observations import Observations
+from trueup.conformance.requests import ApiRequest
 from trueup.reports.journal.records import (
     Delivered,
     Exchange,
@@ -33,7 +33,7 @@ class Story:
                 level=level,
                 customers={"a": 1, "b": 2},
                 claims=("residential", "mobile"),
-                levers=("ingest", "clock", "maintenance", "money"),
+                hooks=("ingest", "clock", "maintenance", "money"),
                 graph={
                     "points": "data.points",
                     "time": "datetime",
@@ -53,7 +53,7 @@ class Story:
         self._stage = name
         return self
 
-    def planted(
+    def injected(
         self,
         world: str,
         *events: dict[str, Json],
@@ -63,12 +63,19 @@ class Story:
         outcomes = (OutcomeRange(first=0, count=len(events), outcome=outcome, reason=reason),)
         self.records.append(
             Delivered(
-                source="probe", outcomes=outcomes, at="-", check=world, stage="now", events=events
+                source="probe",
+                outcomes=outcomes,
+                at="-",
+                check=world,
+                stage="inject",
+                events=events,
             )
         )
         return self
 
-    def told(self, ask: Ask, *rows: Row, status: int = 200, total: int | None = None) -> Story:
+    def told(
+        self, ask: ApiRequest, *rows: Row, status: int = 200, total: int | None = None
+    ) -> Story:
         """One page of a search, with everything on it; or of more, where `total` is given."""
         data: list[Json] = [dict(row) for row in rows]
         body: Json = {
@@ -81,7 +88,7 @@ class Story:
         }
         return self.answered(ask, body, status)
 
-    def answered(self, ask: Ask, body: Json, status: int = 200) -> Story:
+    def answered(self, ask: ApiRequest, body: Json, status: int = 200) -> Story:
         self._n += 1
         self.records.append(
             Exchange(
@@ -101,8 +108,8 @@ class Story:
         return self
 
     @property
-    def facts(self) -> Facts:
-        return Facts(self.records)
+    def observations(self) -> Observations:
+        return Observations(self.records)
 
 
 def user(world: str) -> str:

@@ -14,7 +14,7 @@ from trueup.conformance import requests
 from trueup.conformance.checks.audit import ANY_LOG, CHECKS, closed_summaries
 from trueup.conformance.checks.check import Check
 from trueup.conformance.checks.evaluate import judge_all
-from trueup.conformance.requests import Ask
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.runner import RunOutcome
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
@@ -60,21 +60,23 @@ SUMS_TIE = next(check for check in CHECKS if check.law == "SUM=LOG")
 
 def looked(check: Check, *, logs: int, summaries_of: str = "2025-04-09 00:00:00") -> Story:
     """One user with a summary of three requests yesterday and `logs` logs of some other user."""
-    story = Story(level=0).stage("open")
-    scene = story.facts.scene
+    story = Story(level=0).stage("baseline")
+    scene = story.observations.context
     row = summary("comb", 3, 21, log_summary_period="2025-04-09 00:00:00")
-    for ask in check.asks(scene, "open"):
+    for ask in check.requests(scene, "baseline"):
         match ask:
-            case Ask(path="log/search") if ask == ANY_LOG:
+            case ApiRequest(path="log/search") if ask == ANY_LOG:
                 story.told(ask, *[{"log_request_datetime": NOW}] * logs)
-            case Ask(path="log_summary/search") if "sort_by" in dict(ask.query):
+            case ApiRequest(path="log_summary/search") if "sort_by" in dict(ask.query):
                 story.told(ask, row)
-            case Ask(path="log_summary/search") if "min_log_summary_period" in dict(ask.query):
+            case ApiRequest(path="log_summary/search") if "min_log_summary_period" in dict(
+                ask.query
+            ):
                 story.told(ask, *([{"log_summary_period": summaries_of}] if logs else []))
             case _:
                 pass
     story.told(closed_summaries(scene, user("comb")), row)
-    for ask in check.follow(story.facts, "open"):
+    for ask in check.follow_ups(story.observations, "baseline"):
         if ask.path == requests.logs(user("comb")).path:
             story.told(ask)
     return story
@@ -93,7 +95,7 @@ def test_an_audit_convicts_by_the_targets_clock(
 ) -> None:
     """Logs are missed where others are listed, and where no time lies ahead of our clock."""
     story = looked(SUMS_TIE, logs=logs, summaries_of=newest)
-    (result,) = judge_all(story.facts, [SUMS_TIE])
+    (result,) = judge_all(story.observations, [SUMS_TIE])
     assert result.verdict is verdict
     assert said in result.reason
 
@@ -114,7 +116,7 @@ async def test_an_audit_clears_a_target_whose_clock_was_moved(tmp_path: Path) ->
             ) as answer,
         ):
             assert answer.status == 200
-        target = target_of(serving, tmp_path, levers=())
+        target = target_of(serving, tmp_path, hooks=())
         outcome = await judged(target, serving["ingest_url"], tmp_path / "j", level=0)
     assert [r.check for r in outcome.results if r.verdict is Verdict.FAIL] == []
     (tied,) = [r for r in outcome.results if r.check == "audit-summaries-equal-logs"]

@@ -31,14 +31,16 @@ def named(checks: tuple[Check, ...], name: str) -> Check:
 def test_every_log_once_as_sent_passes() -> None:
     """Two events, two logs, nothing altered; upper case is no other host."""
     events = (event("race", 0), event("race", 1, log_hostname="H.Example."))
-    story = Story().stage("now").planted("race", *events).told(LOGS, event("race", 0), events[1])
-    found = logs_equal_sent("race")(story.facts)
+    story = (
+        Story().stage("inject").injected("race", *events).told(LOGS, event("race", 0), events[1])
+    )
+    found = logs_equal_sent("race")(story.observations)
     assert (found.verdict, found.evidence) == (Verdict.PASS, 2)
 
 
 def test_a_lost_log_is_named() -> None:
-    story = Story().stage("now").planted("race", event("race", 0), event("race", 1))
-    found = logs_equal_sent("race")(story.told(LOGS, event("race", 0)).facts)
+    story = Story().stage("inject").injected("race", event("race", 0), event("race", 1))
+    found = logs_equal_sent("race")(story.told(LOGS, event("race", 0)).observations)
     assert found.verdict is Verdict.FAIL
     assert found.differences[0].seen == "0 logs"
     assert [e["log_id"] for e in found.events] == [event("race", 1)["log_id"]]
@@ -46,8 +48,10 @@ def test_a_lost_log_is_named() -> None:
 
 
 def test_a_doubled_log_is_named() -> None:
-    story = Story().stage("now").planted("race", event("race", 0))
-    found = logs_equal_sent("race")(story.told(LOGS, event("race", 0), event("race", 0)).facts)
+    story = Story().stage("inject").injected("race", event("race", 0))
+    found = logs_equal_sent("race")(
+        story.told(LOGS, event("race", 0), event("race", 0)).observations
+    )
     assert found.verdict is Verdict.FAIL
     assert found.differences[0].seen == "2 logs"
 
@@ -55,8 +59,8 @@ def test_a_doubled_log_is_named() -> None:
 def test_an_altered_field_is_named() -> None:
     """The client address with its last part cut off."""
     row = event("race", 0, log_client_ip_address="198.51.100.0")
-    story = Story().stage("now").planted("race", event("race", 0)).told(LOGS, row)
-    found = logs_equal_sent("race")(story.facts)
+    story = Story().stage("inject").injected("race", event("race", 0)).told(LOGS, row)
+    found = logs_equal_sent("race")(story.observations)
     assert found.verdict is Verdict.FAIL
     assert found.differences[0].where.endswith("log_client_ip_address")
 
@@ -64,14 +68,14 @@ def test_an_altered_field_is_named() -> None:
 def test_an_unknown_delivery_may_have_a_log_or_not() -> None:
     """Neither lost nor stored: both histories pass."""
     for rows in ((), (event("race", 0),)):
-        story = Story().stage("now")
-        story.planted("race", event("race", 0), outcome=Outcome.UNKNOWN).told(LOGS, *rows)
-        assert logs_equal_sent("race")(story.facts).verdict is Verdict.PASS
+        story = Story().stage("inject")
+        story.injected("race", event("race", 0), outcome=Outcome.UNKNOWN).told(LOGS, *rows)
+        assert logs_equal_sent("race")(story.observations).verdict is Verdict.PASS
 
 
 def test_an_answer_that_cannot_be_used_is_no_verdict() -> None:
-    story = Story().stage("now").planted("race", event("race", 0)).told(LOGS, status=500)
-    found = logs_equal_sent("race")(story.facts)
+    story = Story().stage("inject").injected("race", event("race", 0)).told(LOGS, status=500)
+    found = logs_equal_sent("race")(story.observations)
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
@@ -82,8 +86,10 @@ def test_an_answer_that_cannot_be_used_is_no_verdict() -> None:
 def test_the_total_in_base_4_names_the_event(requests: int, total: int, guilty: list[int]) -> None:
     """Digit 0 is lost, digit 2 is counted twice."""
     events = [event("race", n) for n in range(3)]
-    story = Story().stage("now").planted("race", *events).told(LOGS, *events)
-    found = summaries_equal_logs("race")(story.told(SUMS, summary("race", requests, total)).facts)
+    story = Story().stage("inject").injected("race", *events).told(LOGS, *events)
+    found = summaries_equal_logs("race")(
+        story.told(SUMS, summary("race", requests, total)).observations
+    )
     assert found.verdict is Verdict.FAIL
     assert [e["log_id"] for e in found.events] == [events[n]["log_id"] for n in guilty]
 
@@ -99,8 +105,8 @@ def test_a_day_that_has_too_much_while_another_has_too_little_breaks_day() -> No
         summary("comb", 1, 1, log_summary_period="2025-04-08"),
         summary("comb", 1, 4, log_summary_period="2025-04-09"),
     )
-    story = Story().stage("now").planted("comb", *events)
-    found = check.judge(story.told(requests.summaries(user("comb")), *rows).facts)
+    story = Story().stage("inject").injected("comb", *events)
+    found = check.judge(story.told(requests.summaries(user("comb")), *rows).observations)
     assert found.verdict is Verdict.FAIL
     assert found.differences[0].where == f"{PREFIX}-comb-1 · 2025-04-08"
 
@@ -109,18 +115,18 @@ def test_a_lost_event_does_not_break_day() -> None:
     """Nothing moved to another day: that is another law's affair."""
     check = named(SUMMARIES, "day-of-the-request")
     events = (event("comb", 0), event("comb", 1))
-    story = Story().stage("now").planted("comb", *events)
+    story = Story().stage("inject").injected("comb", *events)
     story.told(requests.summaries(user("comb")), summary("comb", 1, 1))
-    assert check.judge(story.facts).verdict is Verdict.PASS
+    assert check.judge(story.observations).verdict is Verdict.PASS
 
 
 def test_a_log_served_after_nine_days_breaks_retention() -> None:
     check = named(RETENTION, "logs-go-after-7-days")
     one = event("comb", 0)
-    story = Story().stage("now").planted("comb", one).stage("past-7", "2025-04-19 18:00:00")
+    story = Story().stage("inject").injected("comb", one).stage("past-7", "2025-04-19 18:00:00")
     story.told(requests.logs(user("comb"))).told(requests.logs(user("late")))
     story.answered(requests.log(str(one["log_id"])), {"data": one, "message": "-"})
-    found = check.judge(story.facts)
+    found = check.judge(story.observations)
     assert found.verdict is Verdict.FAIL
     assert found.differences[0].seen == "served at 9.29 days"
 
@@ -133,9 +139,9 @@ def test_counts_lost_in_consolidation_are_found() -> None:
         summary("comb", 1, 5, log_summary_hostname="other.example"),
     )
     ask = requests.summaries(user("comb"))
-    story = Story().stage("now").told(ask, *before).stage("past-90", "2025-07-13 12:00:00")
+    story = Story().stage("inject").told(ask, *before).stage("past-90", "2025-07-13 12:00:00")
     story.told(ask, summary("comb", 2, 20, log_summary_hostname=None))
-    found = check.judge(story.facts)
+    found = check.judge(story.observations)
     assert found.verdict is Verdict.FAIL
     assert (found.differences[0].expected, found.differences[0].seen) == ("3", "2")
 
@@ -144,12 +150,12 @@ def test_counts_lost_in_consolidation_are_found() -> None:
 
 
 def results(story: Story, *checks: str) -> list[CheckResult]:
-    return judge_all(story.facts, [named(CHECKS, name) for name in checks])
+    return judge_all(story.observations, [named(CHECKS, name) for name in checks])
 
 
 def test_too_little_evidence_is_inconclusive() -> None:
     """Twelve events are asked for by the check; one was there."""
-    story = Story().stage("now").planted("batches", event("batches", 0))
+    story = Story().stage("inject").injected("batches", event("batches", 0))
     story.told(requests.logs(user("batches")), event("batches", 0))
     (result,) = results(story, "logs-of-batches")
     assert (result.verdict, result.evidence, result.evidence_needed) == (
@@ -160,7 +166,7 @@ def test_too_little_evidence_is_inconclusive() -> None:
 
 
 def test_what_is_not_claimed_is_not_applicable() -> None:
-    (result,) = results(Story().stage("now"), "successes-and-errors-add-up")
+    (result,) = results(Story().stage("inject"), "successes-and-errors-add-up")
     assert result.verdict is Verdict.NOT_APPLICABLE
 
 
@@ -168,7 +174,7 @@ def test_dependants_fold_below_their_root() -> None:
     """Days in local time make summaries differ from logs as well: one root, one dependant."""
     one = event("comb", 0, log_request_datetime="2025-04-09 00:00:00")
     moved = summary("comb", 1, 1, log_summary_period="2025-04-08")
-    story = Story().stage("now").planted("comb", one).told(requests.logs(user("comb")), one)
+    story = Story().stage("inject").injected("comb", one).told(requests.logs(user("comb")), one)
     story.told(requests.summaries(user("comb")), moved)
     dependant, root = results(story, "summaries-equal-logs", "day-of-the-request")
     assert root.verdict is Verdict.FAIL
@@ -213,7 +219,7 @@ def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
     what was used before and after they were read.
     """
     story = Story()
-    scene = story.facts.scene
+    scene = story.observations.context
     usage = {
         "residential_ledger_id": "l1",
         "residential_ledger_reason": "usage",
@@ -225,12 +231,12 @@ def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
     ]
     first, last = scene.now - timedelta(days=snapshots.DAYS), scene.now + timedelta(days=1)
     summed = requests.pool_summaries("residential", first, last, dates=False)
-    for stage, used in (("open", (0, 0)), ("now", ledger)):
+    for stage, used in (("baseline", (0, 0)), ("inject", ledger)):
         story.stage(stage)
         for again, spent in zip((1, 2), used, strict=True):
             row = {**usage, "residential_ledger_bytes": -spent}
             story.told(requests.ledger("residential", again), row)
-        if stage == "now":
+        if stage == "inject":
             story.told(summed, *cells[:2], total=totals[0])
             story.told(summed, *cells[2:], total=totals[1])
         else:
@@ -238,7 +244,7 @@ def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
         for again in (1, 2):  # the other pool stands still and empty
             story.told(requests.ledger("mobile", again))
             story.answered(requests.account("residential", again), {"data": {}})
-    return ledger_equals_summaries("now")(story.facts)
+    return ledger_equals_summaries("inject")(story.observations)
 
 
 @pytest.mark.parametrize(
@@ -260,9 +266,9 @@ def test_a_row_that_a_moving_walk_gave_twice_counts_once(
 
 def _refused(*worlds: str) -> Story:
     """A run whose every event came too late for the target."""
-    story = Story().stage("now")
+    story = Story().stage("inject")
     for number, world in enumerate(worlds):
-        story.planted(
+        story.injected(
             world, event(world, number), outcome=Outcome.REFUSED, reason="more than 7 days old"
         )
     return story
@@ -270,9 +276,11 @@ def _refused(*worlds: str) -> Story:
 
 def test_no_law_is_broken_where_every_event_was_refused() -> None:
     """Whatever rests on refused events is inconclusive, and says why they were refused."""
-    resting = [c for c in CHECKS if c.worlds and not c.refusable and not c.claim and not c.lever]
-    story = _refused(*dict.fromkeys(world for check in resting for world in check.worlds))
-    results = judge_all(story.facts, resting)
+    resting = [
+        c for c in CHECKS if c.datasets and not c.refusable and not c.claim and not c.needs_hook
+    ]
+    story = _refused(*dict.fromkeys(world for check in resting for world in check.datasets))
+    results = judge_all(story.observations, resting)
     assert {"FRESH", "MONOTONE", "SUM=LOG", "LOG=SENT", "DAY"} <= {r.law for r in results}
     assert {r.verdict for r in results} == {Verdict.INCONCLUSIVE}
     assert all("refused: more than 7 days old; is the target's clock" in r.reason for r in results)
@@ -281,9 +289,9 @@ def test_no_law_is_broken_where_every_event_was_refused() -> None:
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.UNKNOWN])
 def test_one_event_that_may_have_been_taken_in_is_judged(outcome: Outcome) -> None:
     """The excuse holds only where nothing at all was taken in."""
-    story = _refused("comb").planted("comb", event("comb", 9), outcome=outcome)
-    assert story.facts.refusal("comb") == ""
-    assert story.facts.refusal("race") == ""
+    story = _refused("comb").injected("comb", event("comb", 9), outcome=outcome)
+    assert story.observations.refusal("comb") == ""
+    assert story.observations.refusal("race") == ""
 
 
 def test_impossible_events_do_right_to_be_refused() -> None:

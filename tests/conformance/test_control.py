@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trueup.conformance.client.clock import WallClock
-from trueup.conformance.client.control import Levers
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.target.model import CommandHook, Target, Tenant
 from trueup.reports.journal.records import Hook
@@ -26,7 +26,9 @@ async def pulled(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hoo
         path=Path("t.toml"),
     )
     with JournalWriter(tmp_path / "j.ndjson") as writer:
-        return await Levers(target, Recorder(writer), WallClock()).pull("restart", {}, stage="s")
+        return await TargetControl(target, Recorder(writer), WallClock()).call(
+            "restart", {}, stage="s"
+        )
 
 
 def alive(pid: int) -> bool:

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from tests.load.sink import answer, read_request, serving
-from trueup.conformance.client.preflight import STAGE, approach
+from trueup.conformance.client.preflight import STAGE, preflight
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.errors import NotAnApi, TargetTrouble, TargetUnreachable, WrongKeys
 from trueup.conformance.target.model import HttpIngest, Target, Tenant
@@ -55,7 +55,7 @@ async def met(target: Target, tmp_path: Path) -> list[Exchange]:
         recorder = Recorder(writer)
         began = time.monotonic()
         try:
-            await approach(target, recorder)
+            await preflight(target, recorder)
         finally:
             assert time.monotonic() - began < 5
         return [record for record in recorder.records if isinstance(record, Exchange)]

@@ -20,7 +20,7 @@ from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traf
 from trueup.reports.journal.records import SCHEMA, Exchange, Header, OutcomeRange
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import CheckResult, Json, Outcome, Verdict
-from trueup.scenarios.run.traffic import PlantedTraffic
+from trueup.scenarios.run.traffic import DeliveredEvents
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def honest(_answer: Answer) -> None:
 
 def given(events: Events, planted: Events = (), outcomes: Sequence[OutcomeRange] = ()) -> Any:
     """Traffic as the judge is told of it, with markers beside it."""
-    beside = [PlantedTraffic(planted, outcomes)] if planted else []
+    beside = [DeliveredEvents(planted, outcomes)] if planted else []
     return ListedTraffic(events, beside=beside)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.embedded import PlainIngest, started, target_of
-from trueup.conformance.rows import moment
-from trueup.conformance.stateful.evaluate import judge_history, stage_of_history
+from trueup.conformance.rows import parse_time
+from trueup.conformance.stateful.evaluate import evaluate_history, stage_of_history
 from trueup.conformance.stateful.run import HistoryOutcome, explore, replay
 from trueup.reports.journal.records import SCHEMA, Header, JudgePlan
 from trueup.reports.journal.storage import JournalWriter, read_journal
@@ -75,7 +75,7 @@ def test_a_fault_is_found_and_shrunk(tmp_path: Path, fault: str) -> None:
     assert again
     records = read_journal(tmp_path / "again.ndjson").records
     plan = next(record for record in records if isinstance(record, JudgePlan))
-    now = moment(plan.now)
+    now = parse_time(plan.now)
     assert now is not None
-    differences, _, _ = judge_history(records, stage_of_history(1), now)
+    differences, _, _ = evaluate_history(records, stage_of_history(1), now)
     assert differences

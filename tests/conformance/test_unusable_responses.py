@@ -14,7 +14,7 @@ from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import STRUCK, Recorder, strike
 from trueup.conformance.errors import BudgetExhausted, NotAnApi, TargetUnreachable, WrongKeys
-from trueup.conformance.requests import Ask
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.runner import probe_readings, run_checks
 from trueup.conformance.target.model import Budget, Target, Tenant
 from trueup.reports.journal.records import SCHEMA, Exchange, Header
@@ -134,7 +134,7 @@ async def test_keys_are_struck_out_even_where_the_target_echoes_them(
         recorder = Recorder(writer, secrets=(CANARY,))
         async with ReadClient(target_at(url), recorder, WallClock()) as client:
             for n in range(3):
-                await client.ask(Ask(path="x", again=n), stage="s")
+                await client.ask(ApiRequest(path="x", again=n), stage="s")
     text = (tmp_path / "journal.ndjson").read_text()
     assert CANARY not in text
     assert text.count(STRUCK) == 4
@@ -191,7 +191,7 @@ async def test_a_429_is_waited_out_as_told(
     with journal_in(tmp_path) as writer:
         recorder = Recorder(writer)
         async with ReadClient(target_at(url), recorder, clock) as client:
-            await client.ask(Ask(path="x"), stage="s")
+            await client.ask(ApiRequest(path="x"), stage="s")
     statuses = [r.status for r in recorder.records if isinstance(r, Exchange)]
     assert statuses == [429, 200]
     assert clock.t == pytest.approx(7.0)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.conformance.test_unusable_responses import Handler, journal_in, serve, target_at
-from trueup.conformance.errors import BudgetExhausted, TargetTrouble, one_error
+from trueup.conformance.errors import BudgetExhausted, TargetTrouble, unwrap_group
 from trueup.conformance.runner import run_checks
 from trueup.conformance.target.model import Budget
 from trueup.reports.errors import JournalWriteError
@@ -22,19 +22,19 @@ __all__ = ["serve"]
 def test_the_named_error_comes_out_of_groups_in_groups(error: type[Exception]) -> None:
     named = error("the letter")
     group = ExceptionGroup("inner", [ValueError("beside"), ExceptionGroup("deep", [named])])
-    with pytest.raises(error) as caught, one_error():
+    with pytest.raises(error) as caught, unwrap_group():
         raise ExceptionGroup("outer", [group])
     assert caught.value is named
 
 
 def test_a_group_without_a_letter_passes() -> None:
     """What nobody foresaw is ours, and is not hidden."""
-    with pytest.raises(ExceptionGroup), one_error():
+    with pytest.raises(ExceptionGroup), unwrap_group():
         raise ExceptionGroup("ours", [ValueError("bug")])
 
 
 def test_an_interruption_passes() -> None:
-    with pytest.raises(asyncio.CancelledError), one_error():
+    with pytest.raises(asyncio.CancelledError), unwrap_group():
         raise asyncio.CancelledError
 
 

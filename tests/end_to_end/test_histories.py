@@ -10,25 +10,25 @@ import pytest
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Verdict
 from trueup.scenarios.errors import UsageProblem
-from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
-from trueup.scenarios.run.reevaluate import judge_again
+from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
+from trueup.scenarios.run.reevaluate import reevaluate
 from trueup.scenarios.run.stateful import HISTORY_FILE
 from trueup.scenarios.scenario import HistoriesPart, Scenario
 
 pytestmark = pytest.mark.slow
 
 
-def explored(folder: Path, part: HistoriesPart, *options: str) -> Conducted:
+def explored(folder: Path, part: HistoriesPart, *options: str) -> RunResult:
     scenario = Scenario(name="explore", what="-", histories=part)
-    order = Order(scenario=scenario, seed=5, runs=folder, reference_options=options)
-    conducted = conduct(order)
+    order = RunRequest(scenario=scenario, seed=5, runs=folder, reference_options=options)
+    conducted = run_scenario(order)
     if conducted.error is not None:
         raise conducted.error
     return conducted
 
 
-def verdict_again(conducted: Conducted) -> Verdict:
-    (result,) = judge_again(read_journal(conducted.folder))
+def verdict_again(conducted: RunResult) -> Verdict:
+    (result,) = reevaluate(read_journal(conducted.folder))
     return result.verdict
 
 

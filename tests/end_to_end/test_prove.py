@@ -9,19 +9,24 @@ import pytest
 
 from trueup.reports.renderers.kill_matrix import matrix_document
 from trueup.scenarios.mutation.prove import CORRECT, exit_status_of_proof, prove
-from trueup.scenarios.mutation.register import load_charges, load_differences, load_zoo, quick_ids
+from trueup.scenarios.mutation.register import (
+    load_expected_kills,
+    load_mutants,
+    load_variant_setups,
+    quick_ids,
+)
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_quick_subset_is_killed_and_nobody_innocent_is_accused() -> None:
     """Every fault by a law that it is charged with; no alarm on what is right."""
-    zoo, ids = load_zoo(), quick_ids()
+    zoo, ids = load_mutants(), quick_ids()
     matrix = asyncio.run(
         prove(
             zoo,
-            load_charges(),
-            load_differences(),
+            load_expected_kills(),
+            load_variant_setups(),
             only=ids,
             seed=7,
             workers=len(os.sched_getaffinity(0)),

@@ -13,10 +13,10 @@ from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
 from trueup.scenarios.load.aggregate import collect, comparable_digest, load_result, read_lines
 from trueup.scenarios.load.messages import (
-    Announced,
-    ChildPlan,
-    FinalWord,
+    GeneratorPlan,
+    GeneratorSummary,
     Report,
+    Reserved,
     decode_plan,
     encode,
 )
@@ -25,22 +25,24 @@ from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm
 from trueup.simulator.reactor import Second, merge_ranges
 
 
-def final(events: int, **parts) -> FinalWord:
-    return FinalWord(busy_share=0.5, cpu_s=1.0, elapsed_s=2.0, unsent=3, events=events, **parts)
+def final(events: int, **parts) -> GeneratorSummary:
+    return GeneratorSummary(
+        busy_share=0.5, cpu_s=1.0, elapsed_s=2.0, unsent=3, events=events, **parts
+    )
 
 
 def part(first: int, count: int, outcome: Outcome = Outcome.ACCEPTED) -> OutcomeRange:
     return OutcomeRange(first=first, count=count, outcome=outcome)
 
 
-def child(**parts) -> ChildPlan:
+def child(**parts) -> GeneratorPlan:
     form = HttpForm(
         url="http://127.0.0.1:1/x",
         body=BodyForm.JSON_ARRAY,
         headers={"X-Ingest-Key": "secret"},
         fields=FieldMap(rename={"log_id": "id"}, drop=frozenset({"asn_id"}), extras={"v": [1]}),
     )
-    return ChildPlan(plan=load_plan("steady"), form=form, fleet=None, **parts)
+    return GeneratorPlan(plan=load_plan("steady"), form=form, fleet=None, **parts)
 
 
 def test_a_plan_travels_whole():
@@ -76,9 +78,9 @@ def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms():
 def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown():
     """Killed in the middle: its open events may have been sent."""
     lines = [
-        Announced(worker=0, ranges=((0, 100), (200, 50))),
+        Reserved(worker=0, ranges=((0, 100), (200, 50))),
         Report(worker=0, lane="ingest", ranges=(part(10, 20), part(90, 10))),
-        Announced(worker=1, ranges=((100, 100),)),
+        Reserved(worker=1, ranges=((100, 100),)),
         Report(worker=1, lane="ingest", ranges=(part(100, 30),), final=final(30)),
     ]
     unknown = [
@@ -90,7 +92,7 @@ def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown():
 def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told():
     """The final word counts more events than arrived: the difference was accepted, or not."""
     lines = [
-        Announced(worker=0, ranges=((0, 100),)),
+        Reserved(worker=0, ranges=((0, 100),)),
         Report(worker=0, lane="ingest", ranges=(part(0, 40),)),
         Report(worker=0, lane="ingest", ranges=(part(60, 40),), final=final(100)),
     ]
@@ -163,9 +165,9 @@ def test_merging_ranges_keeps_every_event_and_its_outcome(parts):
 def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path):
     """A killed generator leaves half a line; the rest stands."""
     path = tmp_path / "load.ndjson"
-    whole = encode(Announced(worker=0, ranges=((0, 5),)))
+    whole = encode(Reserved(worker=0, ranges=((0, 5),)))
     path.write_bytes(whole + b"\n" + whole[:7])
-    assert read_lines(path) == [Announced(worker=0, ranges=((0, 5),))]
+    assert read_lines(path) == [Reserved(worker=0, ranges=((0, 5),))]
     assert read_lines(tmp_path / "missing") == []
     # A full disk cut a line, and the next one stands glued to it.
     path.write_bytes(whole + b"\n" + whole[:7] + whole + b"\n" + whole + b"\n")
@@ -174,10 +176,10 @@ def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path):
 
 def test_only_runs_of_one_plan_have_one_digest():
     """Another seed or address may be compared, another rate may not."""
-    other = ChildPlan(
+    other = GeneratorPlan(
         plan=with_changes(load_plan("steady"), seed=99), form=child().form, fleet=None
     )
-    faster = ChildPlan(
+    faster = GeneratorPlan(
         plan=with_changes(load_plan("steady"), rate=9), form=child().form, fleet=None
     )
     renamed = msgspec.structs.replace(

@@ -18,7 +18,7 @@ from trueup.reports.model import build_report
 from trueup.reports.renderers.result import result_schema
 from trueup.scenarios.cli import main
 from trueup.scenarios.load.plan import load_names, load_plan
-from trueup.scenarios.run.orchestrator import Conducted
+from trueup.scenarios.run.orchestrator import RunResult
 
 TARGET = """
 name = "far"
@@ -214,7 +214,7 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
 def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: object) -> None:
     """Let the load be one that was made before."""
     report = build_report(read_journal(earlier(folder, **parts)))
-    done = Conducted(folder=folder, report=report)
+    done = RunResult(folder=folder, report=report)
     monkeypatch.setattr("trueup.scenarios.cli.load.watched", lambda order, quiet: done)
 
 

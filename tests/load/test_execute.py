@@ -14,8 +14,8 @@ from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRan
 from trueup.reports.results import Outcome
 from trueup.scenarios.errors import OwnError, UsageProblem
 from trueup.scenarios.load import execute
-from trueup.scenarios.load.capacity_search import Seen, Step
-from trueup.scenarios.load.execute import Errand, Measured, at_knee, carry_out, workers_text
+from trueup.scenarios.load.capacity_search import Step, StepResult
+from trueup.scenarios.load.execute import CapacityStep, LoadJob, at_knee, execute_load, workers_text
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
 from trueup.scenarios.load.run import Locust
 from trueup.scenarios.load.verdict import judged
@@ -63,7 +63,7 @@ class Told:
 
     async def search(self, limits, *, marker=None):
         plan = with_changes(load_plan("steady"), rate=100)
-        errand = Errand(
+        job = LoadJob(
             plan=msgspec.structs.replace(plan, thresholds=limits),
             ingest=HttpForm(url="http://127.0.0.1:9/i"),
             fleet=FLEET,
@@ -72,7 +72,7 @@ class Told:
             say=self.said.append,
             sent=lambda ranges: self.sent.extend((one.first, one.count) for one in ranges),
         )
-        return await carry_out(errand, calibrated=False, find_limit=True, keep=self.kept.append)
+        return await execute_load(job, calibrated=False, find_limit=True, keep=self.kept.append)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_a_search_says_what_each_step_measured(monkeypatch):
     await told.search({"response_p99_ms": 50})
     assert told.said[:4] == [
         "step 1: 100 requests/s …",
-        "step 1: 100 requests/s kept: 1,000 events/s accepted, p99 1.0 ms",
+        "step 1: 100 requests/s met: 1,000 events/s accepted, p99 1.0 ms",
         "step 2: 200 requests/s …",
         "step 2: 200 requests/s missed: 1,000 events/s accepted, p99 99.9 ms, "
         "response_p99_ms: 99.9, limit 50 ms",
@@ -148,7 +148,7 @@ async def test_the_address_of_the_web_page_is_told_once_it_is_up(monkeypatch):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setattr(execute, "run_load", run_load)
-    errand = Errand(
+    job = LoadJob(
         plan=load_plan("steady"),
         ingest=HttpForm(url="http://127.0.0.1:9/i"),
         fleet=FLEET,
@@ -156,7 +156,7 @@ async def test_the_address_of_the_web_page_is_told_once_it_is_up(monkeypatch):
         locust=Locust(web_port=port),
         tell=tell,
     )
-    await carry_out(errand, calibrated=False, find_limit=False, keep=lambda _: None)
+    await execute_load(job, calibrated=False, find_limit=False, keep=lambda _: None)
     assert told == [f"Locust's web page: http://127.0.0.1:{port}"]
 
 
@@ -189,8 +189,8 @@ async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_wa
     assert [one.stopped_by for one in told.kept] == ["interrupted"]
 
 
-def measured(rate: float, seen: Seen, events: int = 0) -> Measured:
-    return Measured(
+def measured(rate: float, seen: StepResult, events: int = 0) -> CapacityStep:
+    return CapacityStep(
         step=Step(rate=rate, seen=seen), result=result(planned_rps=rate, events_accepted=events)
     )
 
@@ -198,21 +198,25 @@ def measured(rate: float, seen: Seen, events: int = 0) -> Measured:
 def test_a_rate_that_was_kept_once_and_missed_twice_is_not_the_result():
     """The knee is 141 to 154: the result is that of 141, not of the 200 that was outvoted."""
     steps = [
-        measured(100, Seen.KEPT),
-        measured(200, Seen.KEPT),
-        measured(200, Seen.MISSED),
-        measured(200, Seen.MISSED),
-        measured(141, Seen.KEPT, events=1),
-        measured(154, Seen.MISSED),
-        measured(141, Seen.MISSED),
-        measured(141, Seen.KEPT, events=2),
+        measured(100, StepResult.MET),
+        measured(200, StepResult.MET),
+        measured(200, StepResult.MISSED),
+        measured(200, StepResult.MISSED),
+        measured(141, StepResult.MET, events=1),
+        measured(154, StepResult.MISSED),
+        measured(141, StepResult.MISSED),
+        measured(141, StepResult.MET, events=2),
     ]
     assert (at_knee(steps).planned_rps, at_knee(steps).events_accepted) == (141, 2)
 
 
 def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing():
     """A rate that was kept once and missed once proves nothing."""
-    steps = [measured(1, Seen.KEPT), measured(2, Seen.MISSED), measured(1, Seen.MISSED)]
+    steps = [
+        measured(1, StepResult.MET),
+        measured(2, StepResult.MISSED),
+        measured(1, StepResult.MISSED),
+    ]
     assert at_knee(steps).planned_rps == 1
     assert at_knee(steps) is steps[2].result
 

@@ -9,9 +9,9 @@ import pytest
 from trueup.reports.journal.records import Hook, LoadResult
 from trueup.reports.journal.storage import read_journal
 from trueup.scenarios.embedded.process import embedded_reference
-from trueup.scenarios.embedded.restart import restart_door
+from trueup.scenarios.embedded.restart import restart_socket
 from trueup.scenarios.embedded.target import key_environment, target_file
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import LoadPart, Scenario
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(tmp_pat
     broke on them, and every event is still counted once."""
     with (
         embedded_reference(data=tmp_path / "data", options=("--control",)) as reference,
-        restart_door(reference.restart) as door,
+        restart_socket(reference.restart) as door,
     ):
         script = f"exec {sys.executable} -m trueup.scenarios.embedded.restart {door}\n"
         (tmp_path / "restart.sh").write_text(script)
@@ -32,8 +32,8 @@ def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(tmp_pat
         for name, value in key_environment(reference.serving).items():
             monkeypatch.setenv(name, value)
         load = LoadPart(scenario="retry-storm", rate=15, duration_s=8)
-        done = conduct(
-            Order(
+        done = run_scenario(
+            RunRequest(
                 scenario=Scenario(name="foreign", what="restarted by its own hook", load=load),
                 seed=3,
                 runs=tmp_path / "runs",

@@ -20,7 +20,7 @@ from trueup.reports.journal.records import Hook
 from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
 from trueup.scenarios.errors import UsageProblem
-from trueup.scenarios.load.execute import Errand, calibrate, carry_out
+from trueup.scenarios.load.execute import LoadJob, calibrate, execute_load
 from trueup.scenarios.load.plan import load_plan, with_changes
 from trueup.scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
 from trueup.scenarios.load.traffic import load_fleet
@@ -81,7 +81,7 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(tmp_path, proc
 async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path):
     """Everything at once over the chaos proxy: what is accepted is stored, nothing else is."""
     plan, fleet = planned(
-        requests={"twin_every": 3, "poison_every": 4, "timeout_s": 0.3, "batch": 20}
+        requests={"duplicate_every": 3, "malformed_every": 4, "timeout_s": 0.3, "batch": 20}
     )
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 9))
@@ -186,7 +186,7 @@ async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_pa
             ingest=form(port),
             fleet=fleet.identity("load"),
             out_dir=tmp_path,
-            levers={"restart": lambda: failed},
+            hooks={"restart": lambda: failed},
         )
     assert "restart at 0.4 s did not work: exit status 3: no" in result.stopped_by
     assert load_status(result) is ExitStatus.COULD_NOT_TELL
@@ -236,15 +236,15 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
         await plain(reader, Slow(writer))
 
     with serving(slow) as port:
-        errand = Errand(
+        job = LoadJob(
             plan=with_limits(plan, response_p99_ms=400),
             ingest=form(port),
             fleet=fleet.identity("load"),
             out_dir=tmp_path,
             resolution=1.0,
         )
-        result, ranges = await carry_out(
-            errand, calibrated=False, find_limit=True, keep=lambda *_: None
+        result, ranges = await execute_load(
+            job, calibrated=False, find_limit=True, keep=lambda *_: None
         )
     # On a machine that others use, a search may rightly end without a high end, saying why.
     honest = ("disturbed" in result.knee_why) or ("generator" in result.knee_why)
@@ -258,8 +258,8 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
 async def test_calibration_measures_the_generator_against_a_sink_that_stores_nothing(tmp_path):
     """The figure is in requests per second, well above what the sink tests need."""
     plan, fleet = planned()
-    errand = Errand(plan=plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
-    assert await calibrate(errand) > 100
+    job = LoadJob(plan=plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
+    assert await calibrate(job) > 100
 
 
 async def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(tmp_path):

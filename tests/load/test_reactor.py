@@ -16,9 +16,9 @@ from trueup.simulator.reactor import (
     Address,
     Engine,
     FleetBodies,
-    Lane,
     Limits,
     Reads,
+    RequestStream,
     Schedule,
     Shape,
     System,
@@ -41,8 +41,8 @@ def loaded(
     timeout_s: float = 5.0,
     duration_s: float = 30.0,
     drain_s: float = 20.0,
-    twin_every: int = 0,
-    poison_every: int = 0,
+    duplicate_every: int = 0,
+    malformed_every: int = 0,
     most_backlog: int = 100_000,
     scheme: str = "http",
     **form_parts,
@@ -56,9 +56,9 @@ def loaded(
         block_events=50,
         piece_events=20,
         limit=events,
-        poison_every=poison_every,
+        malformed_every=malformed_every,
     )
-    lane = Lane(
+    lane = RequestStream(
         "ingest",
         address=address_of(form.url),
         source=source,
@@ -66,7 +66,7 @@ def loaded(
         rule=AnswerRule(accepted="accepted"),
         retry=retry,
         timeout_s=timeout_s,
-        twin_every=twin_every,
+        duplicate_every=duplicate_every,
     )
     limits = Limits(duration_s=duration_s, drain_s=drain_s, most_backlog=most_backlog)
     engine = Engine([lane], limits=limits)
@@ -173,7 +173,7 @@ def test_twins_are_sent_at_once_and_settled_together():
     """Every other batch goes out twice; it has one outcome, and the sink sees the ids twice."""
     sink = Sink()
     with serving(sink.handle) as port:
-        _, _, _, ranges = loaded(port, events=400, twin_every=2)
+        _, _, _, ranges = loaded(port, events=400, duplicate_every=2)
     assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
     assert sum(sink.seen.values()) == 600
 
@@ -182,7 +182,7 @@ def test_a_broken_line_is_refused_and_its_neighbours_are_not():
     """Poison at the end of every third batch changes no outcome of a real event."""
     sink = Sink()
     with serving(sink.handle) as port:
-        _, _, seconds, ranges = loaded(port, events=300, poison_every=3)
+        _, _, seconds, ranges = loaded(port, events=300, malformed_every=3)
     assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
     assert len(sink.stored) == 300
     assert not any(second.errors for second in seconds)
@@ -202,7 +202,7 @@ def test_a_broken_line_breaks_no_form(parts):
     """Compressed, in an array or with other names, it is one refused event among good ones."""
     sink = Sink()
     with serving(sink.handle) as port:
-        _, _, seconds, ranges = loaded(port, events=300, poison_every=3, **parts)
+        _, _, seconds, ranges = loaded(port, events=300, malformed_every=3, **parts)
     assert by_outcome(ranges)[Outcome.ACCEPTED] == set(sink.stored)
     assert len(sink.stored) == 300
     assert sum(sink.refused) == 10
@@ -260,7 +260,7 @@ def test_reads_go_beside_the_events_and_settle_none():
     sink = Sink()
     with serving(sink.handle) as port:
         address, head = request_head("GET", f"http://127.0.0.1:{port}/x", {})
-        lane = Lane(
+        lane = RequestStream(
             "reads",
             address=address,
             source=Reads([head + b"0\r\n\r\n"]),
@@ -289,7 +289,7 @@ def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice():
 
     form = HttpForm(url="http://127.0.0.1:1/ingest")
     with serving(sink.handle) as port:
-        lane = Lane(
+        lane = RequestStream(
             "ingest",
             address=Address("127.0.0.1", port),
             source=FleetBodies(form, in_pieces(drawn), batch_events=10, block_events=50),
@@ -328,7 +328,7 @@ def test_batches_are_drawn_step_by_step_and_one_piece_ahead():
         block_events=50,
         piece_events=25,
         limit=100,
-        poison_every=3,
+        malformed_every=3,
     )
     assert (source.prepare(), source.prepare(), stepped) == (True, True, [None])
     assert (source.prepare(), stepped) == (True, [None, 20])
@@ -405,7 +405,7 @@ def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end():
 def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end():
     """The loop goes on, looks again, and says why nothing was sent."""
     form = HttpForm(url="http://no-such-host.invalid/ingest")
-    lane = Lane(
+    lane = RequestStream(
         "ingest",
         address=address_of(form.url),
         source=FleetBodies(form, in_pieces(ndjson), batch_events=10),
@@ -445,7 +445,7 @@ def test_an_overdue_request_is_late_from_when_a_connection_was_free():
     sink = Sink()
     held = False
 
-    def breathe() -> None:
+    def yield_control() -> None:
         nonlocal held
         if not held and len(sink.stored) > 40:
             held = True
@@ -455,7 +455,7 @@ def test_an_overdue_request_is_late_from_when_a_connection_was_free():
 
     form = HttpForm(url="http://127.0.0.1:1/ingest")
     with serving(sink.handle) as port:
-        lane = Lane(
+        lane = RequestStream(
             "ingest",
             address=Address("127.0.0.1", port),
             source=FleetBodies(form, in_pieces(ndjson), batch_events=1, block_events=50),
@@ -463,7 +463,9 @@ def test_an_overdue_request_is_late_from_when_a_connection_was_free():
             rule=AnswerRule(accepted="accepted"),
             retry=QUICK,
         )
-        engine = Engine([lane], limits=Limits(duration_s=0.4), system=System(breathe=breathe))
+        engine = Engine(
+            [lane], limits=Limits(duration_s=0.4), system=System(yield_control=yield_control)
+        )
         for _ in range(2):
             engine.connect(lane)
         engine.run()

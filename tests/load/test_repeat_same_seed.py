@@ -8,7 +8,7 @@ from trueup.reports.journal.records import FleetDeclared, LoadResult
 from trueup.reports.journal.storage import read_journal
 from trueup.scenarios.embedded.process import embedded_reference
 from trueup.scenarios.embedded.target import key_environment, target_file
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import LoadPart, Scenario
 
 pytestmark = pytest.mark.slow
@@ -22,8 +22,8 @@ def test_a_second_run_with_the_same_seed_is_not_charged_with_the_first(tmp_path,
         for name, value in key_environment(reference.serving).items():
             monkeypatch.setenv(name, value)
         runs = [
-            conduct(
-                Order(
+            run_scenario(
+                RunRequest(
                     scenario=Scenario(
                         name="twice",
                         what="the same load again",

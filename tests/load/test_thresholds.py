@@ -14,11 +14,11 @@ from trueup.reports.compare import unfit
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.metrics.histogram import Histogram
 from trueup.scenarios.load.aggregate import collect, load_result
-from trueup.scenarios.load.capacity_search import RESOLUTION, Seen, Step, knee, next_rate
+from trueup.scenarios.load.capacity_search import RESOLUTION, Step, StepResult, knee, next_rate
 from trueup.scenarios.load.execute import seen
 from trueup.scenarios.load.freshness import watch_freshness
 from trueup.scenarios.load.generator import INGEST
-from trueup.scenarios.load.messages import ChildPlan, Report
+from trueup.scenarios.load.messages import GeneratorPlan, Report
 from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import load_plan
 from trueup.scenarios.load.thresholds import THRESHOLDS, check_thresholds, percentile_ms
@@ -118,7 +118,7 @@ def test_what_every_answer_says_reaches_the_error_share(status, share):
 
 
 def load_of(*seconds: Second) -> float | None:
-    child = ChildPlan(
+    child = GeneratorPlan(
         plan=load_plan("steady"), form=HttpForm(url="http://127.0.0.1:9/i"), fleet=None
     )
     reports = [Report(worker=0, lane=INGEST, seconds=seconds)]
@@ -154,22 +154,34 @@ def test_what_limited_or_disturbed_a_run_is_named(parts, limited, noisy):
 @pytest.mark.parametrize(
     "parts, limits, expected",
     [
-        ({}, {"response_p50_ms": 10}, Seen.KEPT),
-        ({}, {"response_p50_ms": 1}, Seen.MISSED),
-        ({"unsent": 1}, {}, Seen.MISSED),
-        ({"events_accepted": 0}, {}, Seen.MISSED),
-        ({"machine_lost_share": 0.5}, {"response_p50_ms": 10}, Seen.KEPT),
-        ({"machine_lost_share": 0.5}, {"response_p50_ms": 1}, Seen.DISTURBED),
-        ({"generator_cpu_share": 0.99}, {"response_p50_ms": 10}, Seen.LIMITED),
-        ({"machine_lost_share": 0.5, "events_refused": 9}, {"refused_events": 0}, Seen.MISSED),
-        ({"machine_lost_share": 0.5, "events_unknown": 9}, {"unknown_events": 0}, Seen.MISSED),
-        ({"machine_lost_share": 0.5, "errors": {"HTTP 500": 9}}, {"error_share": 0}, Seen.MISSED),
-        ({"machine_lost_share": 0.5, "unsent": 9}, {"unsent_requests": 0}, Seen.DISTURBED),
-        ({"machine_lost_share": 0.5}, {"events_per_s": 9999}, Seen.DISTURBED),
+        ({}, {"response_p50_ms": 10}, StepResult.MET),
+        ({}, {"response_p50_ms": 1}, StepResult.MISSED),
+        ({"unsent": 1}, {}, StepResult.MISSED),
+        ({"events_accepted": 0}, {}, StepResult.MISSED),
+        ({"machine_lost_share": 0.5}, {"response_p50_ms": 10}, StepResult.MET),
+        ({"machine_lost_share": 0.5}, {"response_p50_ms": 1}, StepResult.DISTURBED),
+        ({"generator_cpu_share": 0.99}, {"response_p50_ms": 10}, StepResult.LIMITED),
+        (
+            {"machine_lost_share": 0.5, "events_refused": 9},
+            {"refused_events": 0},
+            StepResult.MISSED,
+        ),
+        (
+            {"machine_lost_share": 0.5, "events_unknown": 9},
+            {"unknown_events": 0},
+            StepResult.MISSED,
+        ),
+        (
+            {"machine_lost_share": 0.5, "errors": {"HTTP 500": 9}},
+            {"error_share": 0},
+            StepResult.MISSED,
+        ),
+        ({"machine_lost_share": 0.5, "unsent": 9}, {"unsent_requests": 0}, StepResult.DISTURBED),
+        ({"machine_lost_share": 0.5}, {"events_per_s": 9999}, StepResult.DISTURBED),
         (
             {"machine_lost_share": 0.5, "events_refused": 9},
             {"refused_events": 0, "response_p50_ms": 1},
-            Seen.MISSED,
+            StepResult.MISSED,
         ),
     ],
 )
@@ -192,7 +204,13 @@ def searched(limit: float, start: float, *, generator: float = 1e12, flaky=()) -
     steps: list[Step] = []
     while (rate := next_rate(steps, start=start)) is not None:
         kept = (rate <= limit) != (len(steps) in flaky)
-        seen = Seen.LIMITED if rate > generator else Seen.KEPT if kept else Seen.MISSED
+        seen = (
+            StepResult.LIMITED
+            if rate > generator
+            else StepResult.MET
+            if kept
+            else StepResult.MISSED
+        )
         steps.append(Step(rate=rate, seen=seen))
     return steps
 
@@ -236,9 +254,9 @@ def test_a_search_that_the_generator_ends_says_so():
 
 def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_end():
     """The search goes on below it, ends, and says what lies in between."""
-    steps = [Step(rate=100, seen=Seen.KEPT), Step(rate=200, seen=Seen.MISSED)]
+    steps = [Step(rate=100, seen=StepResult.MET), Step(rate=200, seen=StepResult.MISSED)]
     while (rate := next_rate(steps, start=100)) is not None:
-        steps.append(Step(rate=rate, seen=Seen.LIMITED if rate > 120 else Seen.KEPT))
+        steps.append(Step(rate=rate, seen=StepResult.LIMITED if rate > 120 else StepResult.MET))
     rates = [step.rate for step in steps]
     assert len(rates) == len(set(rates)) < 10
     found = knee(steps)
@@ -251,10 +269,10 @@ def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_en
 def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified():
     """Kept once, then out of reach: it is not measured over and over."""
     steps = [
-        Step(rate=100, seen=Seen.KEPT),
-        Step(rate=109, seen=Seen.MISSED),
-        Step(rate=100, seen=Seen.LIMITED),
-        Step(rate=109, seen=Seen.LIMITED),
+        Step(rate=100, seen=StepResult.MET),
+        Step(rate=109, seen=StepResult.MISSED),
+        Step(rate=100, seen=StepResult.LIMITED),
+        Step(rate=109, seen=StepResult.LIMITED),
     ]
     assert next_rate(steps, start=100) is None
     assert (knee(steps).low, knee(steps).high, knee(steps).verified) == (100, 109, False)
@@ -263,26 +281,26 @@ def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified():
 @given(
     limit=st.floats(10, 1e5),
     start=st.floats(5, 1e4),
-    moods=st.lists(st.sampled_from([None, None, None, *Seen]), min_size=24, max_size=24),
+    moods=st.lists(st.sampled_from([None, None, None, *StepResult]), min_size=24, max_size=24),
 )
 def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(limit, start, moods):
     """Truths and lies of every kind: it ends, and a rate out of reach is not asked for thrice."""
     steps: list[Step] = []
     while (rate := next_rate(steps, start=start)) is not None:
-        told = Seen.KEPT if rate <= limit else Seen.MISSED
+        told = StepResult.MET if rate <= limit else StepResult.MISSED
         steps.append(Step(rate=rate, seen=moods[len(steps)] or told))
     found = knee(steps)
     assert found.low is None or found.high is None or found.low < found.high
-    limited = Counter(step.rate for step in steps if step.seen is Seen.LIMITED)
+    limited = Counter(step.rate for step in steps if step.seen is StepResult.LIMITED)
     assert max(limited.values(), default=0) <= 1
 
 
 def test_disturbed_measurements_are_repeated_and_then_given_up():
     """Three in a row are measured again; the fourth ends the search, which says why."""
-    steps = [Step(rate=10, seen=Seen.KEPT)]
+    steps = [Step(rate=10, seen=StepResult.MET)]
     for _ in range(4):
         assert next_rate(steps, start=10) == 20
-        steps.append(Step(rate=20, seen=Seen.DISTURBED))
+        steps.append(Step(rate=20, seen=StepResult.DISTURBED))
     assert next_rate(steps, start=10) is None
     assert "disturbed" in knee(steps).why
     assert knee(steps).low == 10

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from trueup.reference.api.app import build_app
 from trueup.reference.api.context import Context
 from trueup.reference.api.limits import RateLimiter
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.store.store import Store
 from trueup.reference.times import format_instant
 
@@ -123,14 +123,14 @@ def ndjson(events: Iterable[Json]) -> bytes:
 
 @asynccontextmanager
 async def serving(
-    seams: Seams | None = None,
+    seams: Behaviour | None = None,
     *,
     data: Path | None = None,
     rate_limit: int | None = None,
     ingest_key: str | None = None,
 ) -> AsyncIterator[Served]:
     """A reference with two tenants and the control hooks, on a port of its own."""
-    seams = seams or Seams()
+    seams = seams or Behaviour()
     store = Store(data, tenants=2, seams=seams)
     limiter = RateLimiter(rate_limit or seams.rate_limit, penalty_s=seams.rate_penalty_s)
     context = Context(

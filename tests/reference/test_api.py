@@ -15,7 +15,7 @@ import pytest
 from tests.reference.served import Served, event, ndjson, serving
 from trueup.reference.api import ingestion
 from trueup.reference.api.app import build_app
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem
 from trueup.reference.store.store import Store
 from trueup.reference.times import DAY_US, HOUR_US, SECOND_US, ceil_day, floor_day, format_instant
@@ -416,7 +416,7 @@ async def test_hooks_are_closed_unless_asked_for(served: Served) -> None:
 async def test_a_damaged_store_is_a_letter_and_not_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "reference.sqlite3").write_bytes(b"this is no database" * 100)
     with pytest.raises(StartProblem, match="cannot use this as the store"):
-        Store(tmp_path, tenants=2, seams=Seams())
+        Store(tmp_path, tenants=2, seams=Behaviour())
 
 
 async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -424,13 +424,13 @@ async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StartProblem, match="another version"):
-        Store(tmp_path, tenants=2, seams=Seams())
+        Store(tmp_path, tenants=2, seams=Behaviour())
 
 
 async def test_two_servers_do_not_share_a_directory(tmp_path: Path) -> None:
     async with serving(data=tmp_path):
         with pytest.raises(StartProblem, match="another reference is using"):
-            Store(tmp_path, tenants=2, seams=Seams())
+            Store(tmp_path, tenants=2, seams=Behaviour())
     async with serving(data=tmp_path) as served:
         assert (await served.get("log/search"))["total_count"] == 0
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.reference.served import event, ndjson
 from trueup.reference.amounts import join
-from trueup.reference.behaviour import Seams
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.store.maintenance import maintain
 from trueup.reference.store.record import record
 from trueup.reference.store.schema import prepare
@@ -63,7 +63,7 @@ def test_the_books_balance_after_any_history(steps: list[list[dict[str, object]]
 
 
 def _live_through(connection: sqlite3.Connection, steps: list[Any]) -> None:
-    now_us, seams = START, Seams()
+    now_us, seams = START, Behaviour()
     accepted: dict[str, tuple[tuple[object, ...], int]] = {}
     for step in steps:
         if isinstance(step, int):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.reference.replay import tell
 from tests.reference.served import event, serving
-from trueup.reference.behaviour import Seams
-from trueup.reference.mutants import FAULTS, VARIANTS, Specimen
+from trueup.reference.behaviour import Behaviour
+from trueup.reference.mutants import FAULTS, VARIANTS, Mutant
 from trueup.reference.times import DAY_US, format_instant
 
 # Which observation of the story shows the specimen. Found by thinking, kept by running.
@@ -157,7 +157,7 @@ async def _truth() -> dict[str, Any]:
 
 def test_every_specimen_is_accounted_for() -> None:
     """The table above names every fault and variant once, and no others."""
-    ids = [specimen.id for specimen in (*FAULTS, *VARIANTS)]
+    ids = [mutant.id for mutant in (*FAULTS, *VARIANTS)]
     assert len(ids) == len(set(ids))
     assert set(ids) == SHOWN_BY.keys() | ELSEWHERE
     assert len(FAULTS) >= 65
@@ -176,21 +176,21 @@ async def test_the_story_is_the_same_twice() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "specimen",
+    "mutant",
     [each for each in (*FAULTS, *VARIANTS) if each.id in SHOWN_BY],
-    ids=lambda specimen: specimen.id,
+    ids=lambda mutant: mutant.id,
 )
-async def test_a_specimen_shows_where_it_should(specimen: Specimen) -> None:
+async def test_a_specimen_shows_where_it_should(mutant: Mutant) -> None:
     """Served data differ from the correct ones in the observation that the table names."""
     truth = await _truth()
-    async with serving(specimen.apply(Seams())) as served:
+    async with serving(mutant.apply(Behaviour())) as served:
         seen = await tell(served)
     differing = [name for name in truth if truth[name] != seen.get(name)]
-    assert SHOWN_BY[specimen.id] in differing
+    assert SHOWN_BY[mutant.id] in differing
 
 
-def _by_id(wanted: str) -> Seams:
-    return next(each for each in (*FAULTS, *VARIANTS) if each.id == wanted).apply(Seams())
+def _by_id(wanted: str) -> Behaviour:
+    return next(each for each in (*FAULTS, *VARIANTS) if each.id == wanted).apply(Behaviour())
 
 
 @pytest.mark.parametrize(("fault", "kept"), [(None, 1), ("J3", 0)])
@@ -198,7 +198,7 @@ async def test_j3_loses_what_it_acknowledged_on_restart(
     tmp_path: Path, fault: str | None, kept: int
 ) -> None:
     """The correct server has the event after a restart, J3 has not."""
-    seams = _by_id(fault) if fault else Seams()
+    seams = _by_id(fault) if fault else Behaviour()
     async with serving(seams, data=tmp_path) as served:
         when = format_instant(served.now_us)
         receipt = await served.ingest([event(1, log_request_datetime=when)])
@@ -209,7 +209,7 @@ async def test_j3_loses_what_it_acknowledged_on_restart(
 
 async def test_k2_refuses_the_neighbour_and_never_forgives() -> None:
     """After one tenant's burst both are refused; without the fault the other one is served."""
-    for seams, other in ((_by_id("K2"), 429), (Seams(), 200)):
+    for seams, other in ((_by_id("K2"), 429), (Behaviour(), 200)):
         async with serving(seams, rate_limit=10) as served:
             burst = [await served.ask("log/search") for _ in range(40)]
             assert 429 in {status for status, _ in burst}
@@ -255,7 +255,7 @@ async def test_n23_goes_back_and_forth() -> None:
 
 async def test_v20_gives_a_consolidated_row_a_new_id() -> None:
     """The variant's row has another id after 90 days; ours keeps its own."""
-    for seams, same in ((Seams(), True), (_by_id("V20"), False)):
+    for seams, same in ((Behaviour(), True), (_by_id("V20"), False)):
         async with serving(seams) as served:
             when = format_instant(served.now_us)
             await served.ingest([event(1, log_request_datetime=when)])

@@ -133,7 +133,7 @@ def test_a_start_that_cannot_be_says_why(arguments: list[str], status: int, hint
 
 
 def test_the_zoo_is_listed_as_json() -> None:
-    listed = json.loads(fails("zoo", "--json").stdout)
+    listed = json.loads(fails("mutants", "--json").stdout)
     assert [each["id"] for each in listed["faults"]] == [each.id for each in FAULTS]
     assert [each["id"] for each in listed["variants"]] == [each.id for each in VARIANTS]
     assert all(each["what"].endswith(".") for group in listed.values() for each in group)

@@ -8,9 +8,16 @@ from hypothesis import strategies as st
 
 from tests.reference.served import event, ndjson
 from trueup.reference.amounts import join, split
-from trueup.reference.errors import Problem
+from trueup.reference.errors import ApiProblem
 from trueup.reference.events import FUTURE_LIMIT_US, Refusal, admit, fold_hostname, read_line
-from trueup.reference.graph import INTERVALS, Point, bucket_start, pieces, points, preset_window
+from trueup.reference.graph import (
+    INTERVALS,
+    ChartPoint,
+    bucket_start,
+    pieces,
+    points,
+    preset_window,
+)
 from trueup.reference.query import Between, Equal, Like, parse_flag, parse_query
 from trueup.reference.resources import RESOURCES
 from trueup.reference.retention import DayRow, consolidate_before, merge, purge_before, visible_from
@@ -143,13 +150,13 @@ def test_pieces_cover_a_window_of_whole_days_once(
 )
 def test_what_nothing_can_answer_is_refused(start: int, end: int, interval: str) -> None:
     """Old hours, and old days cut in the middle, are 422."""
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(ApiProblem) as refusal:
         pieces(start, end, visible_from(NOW, "graph"), interval)
     assert refusal.value.status == 422
 
 
 def test_points_fill_empty_buckets_and_add_within_one() -> None:
-    found = [Point(at_us=5, requests=1, bytes=2), Point(at_us=HOUR_US + 1, requests=3)]
+    found = [ChartPoint(at_us=5, requests=1, bytes=2), ChartPoint(at_us=HOUR_US + 1, requests=3)]
     shown = points(0, 3 * HOUR_US, "hour", [*found, found[0]])
     assert [(point.at_us, point.requests, point.bytes) for point in shown] == [
         (0, 2, 4),
@@ -157,7 +164,7 @@ def test_points_fill_empty_buckets_and_add_within_one() -> None:
         (2 * HOUR_US, 0, 0),
     ]
     assert points(7, 7, "hour", ()) == []
-    with pytest.raises(Problem):
+    with pytest.raises(ApiProblem):
         points(0, 365 * DAY_US, "minute", ())
 
 
@@ -176,7 +183,7 @@ def test_presets_are_windows_of_whole_days() -> None:
     assert format_instant(preset_window("last_month", NOW)[0]) == "2026-02-01 00:00:00"
     assert format_instant(preset_window("this_week", NOW)[0]) == "2026-03-09 00:00:00"
     assert format_instant(preset_window("this_year", NOW)[0]) == "2026-01-01 00:00:00"
-    with pytest.raises(Problem, match="preset must be one of"):
+    with pytest.raises(ApiProblem, match="preset must be one of"):
         preset_window("someday", NOW)
 
 
@@ -223,13 +230,13 @@ def test_a_query_is_read_into_typed_conditions() -> None:
     ],
 )
 def test_a_bad_parameter_is_named(name: str, value: str, hint: str) -> None:
-    with pytest.raises(Problem, match=hint) as refusal:
+    with pytest.raises(ApiProblem, match=hint) as refusal:
         parse_query(LOG, [(name, value)])
     assert refusal.value.status == 400
 
 
 def test_a_parameter_given_twice_is_an_error() -> None:
-    with pytest.raises(Problem, match="more than once"):
+    with pytest.raises(ApiProblem, match="more than once"):
         parse_query(LOG, [("page", "1"), ("page", "2")])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.reports import factory
-from trueup.reports.model import RunReport, Stage, build_report
+from trueup.reports.model import RunReport, RunStage, build_report
 from trueup.reports.results import ExitStatus, Verdict
 
 
@@ -46,7 +46,7 @@ def test_sent_events_are_counted_by_source_and_outcome(failing: RunReport) -> No
 
 def test_phases_have_durations(failing: RunReport) -> None:
     """From the moments written down."""
-    assert failing.stages[1] == Stage(name="conformance", state="end", duration_s=15.5)
+    assert failing.stages[1] == RunStage(name="conformance", state="end", duration_s=15.5)
     assert failing.duration_s == 52
 
 

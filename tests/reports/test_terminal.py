@@ -89,7 +89,7 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
         knee_high_rps=132.0,
         knee_why="both ends measured again",
         began_at="2025-04-01T12:00:22.000Z",
-        poison_every=10,
+        malformed_every=10,
     )
     pulled = (
         Hook(hook="restart", at="2025-04-01T12:00:26.000Z", stage="load"),

@@ -8,7 +8,7 @@ import pytest
 from tests.reports.factory import load_result
 from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdict
 from trueup.reports.verdict_styles import VERDICTS
-from trueup.reports.verdicts import load_status, overall, tally
+from trueup.reports.verdicts import count_verdicts, load_status, overall
 
 
 def result(verdict: Verdict, check: str = "c") -> CheckResult:
@@ -109,7 +109,7 @@ def test_a_load_run_passes_only_on_figures_that_mean_something(
 def test_a_tally_names_all_four_numbers() -> None:
     """No count stands without its denominators."""
     results = [result(verdict) for verdict in Verdict]
-    made = tally(results, missing=2)
+    made = count_verdicts(results, missing=2)
     assert (made.passed, made.tested, made.testable, made.total) == (1, 3, 7, 9)
     assert str(made) == "1 passed / 3 tested / 7 testable / 9 total"
     assert sum(count for _, count in made.counts) + made.missing == made.total

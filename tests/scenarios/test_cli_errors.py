@@ -13,7 +13,7 @@ from trueup.conformance.errors import TargetFileError, TargetUnreachable
 from trueup.reports.errors import JournalError
 from trueup.scenarios.cli import main
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
-from trueup.scenarios.exit_status import exit_status_of, letter
+from trueup.scenarios.exit_status import exit_status_of, format_error
 from trueup.simulator.errors import SimulatorError
 
 
@@ -39,9 +39,9 @@ def test_every_error_has_its_exit_status(error: BaseException, status: int) -> N
 
 def test_only_a_fault_of_ours_shows_a_traceback() -> None:
     """You and they get a letter; we get the trace."""
-    assert letter(UsageProblem("no such file")) == "Error: no such file"
-    assert "Traceback" not in letter(TargetUnreachable("nobody there"))
-    assert "fault of trueup" in letter(ZeroDivisionError("x"))
+    assert format_error(UsageProblem("no such file")) == "Error: no such file"
+    assert "Traceback" not in format_error(TargetUnreachable("nobody there"))
+    assert "fault of trueup" in format_error(ZeroDivisionError("x"))
 
 
 @pytest.mark.parametrize(

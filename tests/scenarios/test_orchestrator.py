@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trueup.scenarios.errors import UsageProblem
-from trueup.scenarios.run.orchestrator import Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart, Scenario
 
 TARGET = """
@@ -26,9 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def order(folder: Path, scenario: Scenario, host: str, *allowed: str) -> Order:
+def order(folder: Path, scenario: Scenario, host: str, *allowed: str) -> RunRequest:
     (folder / "t.toml").write_text(TARGET.format(host=host))
-    return Order(
+    return RunRequest(
         scenario=scenario,
         seed=7,
         runs=folder / "runs",
@@ -44,16 +44,16 @@ LOAD = Scenario(name="l", what="-", load=LoadPart(scenario="steady"))
 def test_a_target_elsewhere_is_refused_until_its_host_is_named(folder: Path) -> None:
     """No packet leaves this machine by mistake, and no folder is made."""
     with pytest.raises(UsageProblem, match=r"--allow-host api\.example\.net"):
-        conduct(order(folder, CHECKS, "api.example.net"))
+        run_scenario(order(folder, CHECKS, "api.example.net"))
     with pytest.raises(UsageProblem, match="--allow-host"):
-        conduct(order(folder, CHECKS, "api.example.net", "example.net"))
+        run_scenario(order(folder, CHECKS, "api.example.net", "example.net"))
     assert not (folder / "runs").exists()
 
 
 def test_load_without_a_way_in_is_refused(folder: Path) -> None:
     """A load that would send nothing is not called done."""
     with pytest.raises(UsageProblem, match=r"no way in"):
-        conduct(order(folder, LOAD, "127.0.0.1:9"))
+        run_scenario(order(folder, LOAD, "127.0.0.1:9"))
 
 
 @pytest.mark.parametrize("part", ["load", "fleet"])
@@ -63,7 +63,7 @@ def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) 
     wanted = order(folder, Scenario(name="l", what="-", **{part: parts[part]}), "127.0.0.1:9")
     way_in = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:9/in"\n'
     (folder / "t.toml").write_text(TARGET.format(host="127.0.0.1:9") + "customer_id = 1\n" + way_in)
-    conducted = conduct(wanted)
+    conducted = run_scenario(wanted)
     assert conducted.exit_status == 2
     assert "connection refused" in conducted.report.stopped_by
     assert not conducted.report.sent
@@ -72,7 +72,7 @@ def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) 
 
 def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
     """Status 2, a sealed journal, a report that says so."""
-    conducted = conduct(order(folder, CHECKS, "127.0.0.1:9"))
+    conducted = run_scenario(order(folder, CHECKS, "127.0.0.1:9"))
     assert conducted.exit_status == 2
     assert "127.0.0.1:9" in str(conducted.error)
     assert (conducted.folder / "report.html").exists()
@@ -81,7 +81,7 @@ def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
 
 def test_the_report_says_what_stopped_the_run(folder: Path) -> None:
     """Whoever opens the report later reads what the terminal said, without a key."""
-    conducted = conduct(order(folder, CHECKS, "127.0.0.1:9"))
+    conducted = run_scenario(order(folder, CHECKS, "127.0.0.1:9"))
     assert "127.0.0.1:9" in conducted.report.stopped_by
     page = (conducted.folder / "report.html").read_text()
     assert "Stopped." in page

@@ -6,19 +6,19 @@ import io
 
 from rich.console import Console
 
-from trueup.scenarios.progress import LineWatch, SilentWatch
+from trueup.scenarios.progress import LineReporter, SilentReporter
 
 
 def test_a_long_phase_gets_a_line_every_five_seconds() -> None:
     """How far it is and what was counted; not a line for each report."""
     out = io.StringIO()
     now = [0.0]
-    watch = LineWatch(Console(file=out, width=80), clock=lambda: now[0])
-    watch.begin("load", 60)
+    reporter = LineReporter(Console(file=out, width=80), clock=lambda: now[0])
+    reporter.start("load", 60)
     for second in range(1, 13):
         now[0] = float(second)
-        watch.step(second, f"{second * 1000} events, 2 errors")
-    watch.end("12000 accepted")
+        reporter.update(second, f"{second * 1000} events, 2 errors")
+    reporter.finish("12000 accepted")
     assert out.getvalue().splitlines() == [
         "load …",
         "load: 5 of 60, 5000 events, 2 errors",
@@ -30,8 +30,8 @@ def test_a_long_phase_gets_a_line_every_five_seconds() -> None:
 def test_quiet_is_silent_but_for_what_a_person_must_know() -> None:
     """Nobody could start workers for a master that does not say how."""
     out = io.StringIO()
-    watch = SilentWatch(Console(file=out, width=80))
-    watch.begin("load", 60)
-    watch.say("step 1")
-    watch.tell("waiting for [2] workers")
+    reporter = SilentReporter(Console(file=out, width=80))
+    reporter.start("load", 60)
+    reporter.info("step 1")
+    reporter.notice("waiting for [2] workers")
     assert out.getvalue() == "waiting for [2] workers\n"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trueup.scenarios.embedded.restart import knock, restart_door
+from trueup.scenarios.embedded.restart import request_restart, restart_socket
 
 
 def test_a_knock_restarts_once_and_says_when_it_is_done() -> None:
     """Two knocks, two restarts."""
     restarts: list[int] = []
-    with restart_door(lambda: restarts.append(1)) as door:
-        assert knock(door) == ""
-        assert knock(door) == ""
+    with restart_socket(lambda: restarts.append(1)) as door:
+        assert request_restart(door) == ""
+        assert request_restart(door) == ""
     assert restarts == [1, 1]
 
 
@@ -22,11 +22,11 @@ def test_a_restart_that_fails_says_why() -> None:
     def fail() -> None:
         raise RuntimeError("the port is taken")
 
-    with restart_door(fail) as door:
-        assert knock(door) == "the port is taken"
-        assert knock(door) == "the port is taken"
+    with restart_socket(fail) as door:
+        assert request_restart(door) == "the port is taken"
+        assert request_restart(door) == "the port is taken"
 
 
 def test_a_knock_at_no_door_is_answered(tmp_path: Path) -> None:
     """No hang and no traceback when the run is gone."""
-    assert "nobody answers" in knock(tmp_path / "gone")
+    assert "nobody answers" in request_restart(tmp_path / "gone")

@@ -11,7 +11,7 @@ from trueup.conformance.ports import Slice
 from trueup.reports.journal.records import SCHEMA, Delivered, Header, JudgePlan, OutcomeRange
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import Json, Outcome
-from trueup.scenarios.run.traffic import FleetTraffic, PlantedTraffic, traffic_of
+from trueup.scenarios.run.traffic import DeliveredEvents, DeliveredFleet, traffic_of
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 
@@ -42,7 +42,7 @@ def inside(row: dict[str, Json], wanted: Slice) -> bool:
 @pytest.mark.parametrize("number", [3, 700, 1000, 1500])
 def test_the_ids_of_a_slice_are_those_of_its_events_that_were_not_refused(number: int) -> None:
     """Around events of every outcome, coverage events too, in slices of every kind."""
-    traffic = FleetTraffic(fleet(), RANGES)
+    traffic = DeliveredFleet(fleet(), RANGES)
     rows = traffic.fleet.batch(0, 2000).rows()
     near, customer = rows[number], rows[number]["customer_id"]
     assert isinstance(customer, int)
@@ -70,7 +70,7 @@ def test_the_ids_of_a_slice_are_those_of_its_events_that_were_not_refused(number
 
 def test_events_that_are_asked_for_one_by_one_are_those_of_the_batch() -> None:
     """Neighbours are drawn together; each is still itself."""
-    traffic = FleetTraffic(fleet(), RANGES)
+    traffic = DeliveredFleet(fleet(), RANGES)
     rows = traffic.fleet.batch(60, 10).rows()
     assert [traffic.event(str(row["log_id"])) for row in rows] == rows
 
@@ -142,7 +142,7 @@ def test_a_marker_of_unknown_outcome_is_slack() -> None:
         OutcomeRange(first=n, count=1, outcome=each)
         for n, each in enumerate((Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED))
     ]
-    traffic = PlantedTraffic(events, outcomes)
+    traffic = DeliveredEvents(events, outcomes)
     (sure,), (maybe,) = traffic.cells().values(), traffic.slack().values()
     assert (sure.requests, maybe.requests) == (1, 1)
     day = Slice(11, "2026-03-01 00:00:00", "2026-03-01 23:59:59")

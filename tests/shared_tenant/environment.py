@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 from trueup.reports.results import CheckResult
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.scenarios.embedded.target import key_environment, target_file
-from trueup.scenarios.run.orchestrator import Conducted, Order, conduct
+from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 from trueup.scenarios.scenario import ChecksPart, FleetPart, Scenario
 
 __all__ = [
@@ -85,7 +85,7 @@ def hold(
     fleet: int = 0,
     only: Sequence[str] = (),
     seed: int = 7,
-) -> Conducted:
+) -> RunResult:
     """Hold what is served to the laws, after so many events of fleet traffic; -1: no laws."""
     scenario = Scenario(
         name="noise",
@@ -94,7 +94,9 @@ def hold(
         checks=ChecksPart(level=level, only=tuple(only)) if level >= 0 else None,
     )
     with patch.dict(os.environ, at.environment):
-        return conduct(Order(scenario=scenario, seed=seed, runs=runs, target=target or at.target))
+        return run_scenario(
+            RunRequest(scenario=scenario, seed=seed, runs=runs, target=target or at.target)
+        )
 
 
 def verdicts(results: Sequence[CheckResult]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulator.fleets import fleet
 from trueup.reports.results import CellKey, Counts, HourKey
-from trueup.simulator.disorder import Disorder, Kind, Plan, expected, plan
+from trueup.simulator.disorder import AnomalyKind, Disorder, Plan, expected, plan
 from trueup.simulator.errors import FleetError
 from trueup.simulator.totals import add_row, totals
 
@@ -58,17 +58,23 @@ def test_an_honest_target_counts_what_is_expected() -> None:
     sent = plan(SOME, RANGES, MUCH)
     cells, hours, refused = receive(sent)
     assert (cells, hours) == expected(SOME, RANGES, MUCH)
-    assert refused == sent.counts[Kind.MALFORMED]
+    assert refused == sent.counts[AnomalyKind.MALFORMED]
     assert cells != totals(SOME, RANGES).cells
 
 
 def test_every_kind_occurs_about_as_often_as_asked() -> None:
     """Counts are of this plan, and near their shares of 3,000 events."""
     counts = plan(SOME, RANGES, MUCH).counts
-    assert sum(counts.values()) == 3000 + counts[Kind.DUPLICATE] + counts[Kind.MALFORMED]
-    for kind, share in ((Kind.DUPLICATE, 60), (Kind.LATE, 150), (Kind.SKEWED, 180)):
+    assert (
+        sum(counts.values()) == 3000 + counts[AnomalyKind.DUPLICATE] + counts[AnomalyKind.MALFORMED]
+    )
+    for kind, share in (
+        (AnomalyKind.DUPLICATE, 60),
+        (AnomalyKind.LATE, 150),
+        (AnomalyKind.SKEWED, 180),
+    ):
         assert 0.6 * share < counts[kind] < 1.4 * share
-    assert 30 < counts[Kind.MALFORMED] < 90
+    assert 30 < counts[AnomalyKind.MALFORMED] < 90
 
 
 def test_the_plan_is_the_same_again_and_out_of_order() -> None:
@@ -78,7 +84,9 @@ def test_the_plan_is_the_same_again_and_out_of_order() -> None:
     places = {line.position: place for place, line in enumerate(one.lines)}
     order = [line.position for line in one.lines]
     assert order != sorted(order)
-    late = [places[line.position] - line.position for line in one.lines if line.kind is Kind.LATE]
+    late = [
+        places[line.position] - line.position for line in one.lines if line.kind is AnomalyKind.LATE
+    ]
     assert max(late) > 300
 
 
