@@ -335,14 +335,14 @@ def test_a_run_that_says_nothing_is_not_fit_to_be_compared(parts, word):
 
 
 class Delayed:
-    """Markers that show after so many looks; the third never does."""
+    """A probe whose events show after so many looks; the third never does."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self.looks: Counter[int] = Counter()
         self.stop = stop
         self.number = -1
 
-    async def plant(self) -> bool:
+    async def inject(self) -> bool:
         self.number += 1
         if self.number == 4:
             self.stop.set()
@@ -353,13 +353,13 @@ class Delayed:
         return self.number != 2 and self.looks[self.number] > 3
 
 
-async def test_freshness_counts_shown_markers_and_names_those_that_never_showed():
-    """Planted 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
+async def test_freshness_counts_the_events_that_show_and_those_that_never_do():
+    """Injected 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
     stop = asyncio.Event()
-    marker = Delayed(stop)
+    probe = Delayed(stop)
     shown, missing = await watch_freshness(
-        marker, stop=stop, every_s=0.001, poll_s=0.0, limit_s=0.05
+        probe, stop=stop, every_s=0.001, poll_s=0.0, limit_s=0.05
     )
     assert (sum(shown.values()), missing) == (3, 1)
-    assert 1 not in marker.looks
+    assert 1 not in probe.looks
     assert percentile_ms(shown, 1.0) is not None
