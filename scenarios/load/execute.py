@@ -34,7 +34,7 @@ from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.plan import LoadPlan, with_changes
 from trueup.scenarios.load.run import WORKERS_S, Locust, Progress, ReadsFrom, run_load
 from trueup.scenarios.load.thresholds import percentile_ms
-from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.delivery import HttpForm, ResponseRule
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
 __all__ = [
@@ -119,7 +119,7 @@ async def calibrate(job: LoadJob) -> float:
 
 def _into(form: HttpForm, url: str) -> HttpForm:
     """The same bodies to another address, whose answers say nothing of events."""
-    return replace(form, url=url, headers={}, answer=AnswerRule(refused=""))
+    return replace(form, url=url, headers={}, response_rule=ResponseRule(refused=""))
 
 
 async def execute_load(

@@ -72,7 +72,7 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
         start=datetime.now(UTC) - timedelta(days=part.days),
         customers=customers,
         events_per_s=events_per_s,
-        mark=context.folder.name,
+        namespace=context.folder.name,
     )
     context.writer.write(fleet.identity(FLEET_NAME))
     context.phase(FLEET_NAME, "begin")
@@ -140,7 +140,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
         customers=customers_of(context.target),
         now=target_now(context.writer),
-        mark=context.folder.name,
+        namespace=context.folder.name,
     )
     context.writer.write(fleet.identity(LOAD_FLEET))
     context.phase(LOAD_FLEET, "begin")

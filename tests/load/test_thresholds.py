@@ -23,8 +23,8 @@ from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import load_plan
 from trueup.scenarios.load.thresholds import THRESHOLDS, check_thresholds, percentile_ms
 from trueup.scenarios.load.verdict import judged
-from trueup.simulator.delivery import AnswerRule, HttpForm
-from trueup.simulator.delivery.answers import read_answer
+from trueup.simulator.delivery import HttpForm, ResponseRule
+from trueup.simulator.delivery.responses import interpret_response
 from trueup.simulator.reactor import Second
 
 
@@ -109,7 +109,7 @@ def test_the_error_share_is_failed_attempts_of_all_attempts(parts, share):
 @pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
 def test_what_every_answer_says_reaches_the_error_share(status, share):
     """From a target's answer through the generator's seconds to the share: 500 to all is 1."""
-    answer = read_answer(AnswerRule(), status, b"", 100)
+    answer = interpret_response(ResponseRule(), status, b"", 100)
     errors = {answer.reason: 10} if answer.reason else {}
     second = Second(t=0, requests=10, errors=errors)
     unanswered = {"time-out: an answer took too long": 30}
