@@ -28,6 +28,7 @@ from trueup.reports.journal.records import (
 )
 from trueup.reports.journal.storage import Journal
 from trueup.reports.metrics.load_metrics import LoadFigures, figures
+from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.results import (
     EXIT_STATUS,
     CheckResult,
@@ -116,6 +117,8 @@ class RunReport:
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
+    sensitivity: Sensitivity | None = None
+    """What the run could have noticed, where that was measured after it."""
 
     @property
     def exit_status(self) -> int:
@@ -129,8 +132,8 @@ class RunReport:
         return tuple(sorted(flat, key=by_weight))
 
 
-def build_report(journal: Journal) -> RunReport:
-    """Read a run off its journal. Pure.
+def build_report(journal: Journal, sensitivity: Sensitivity | None = None) -> RunReport:
+    """Read a run off its journal, with what was measured on it later. Pure.
 
     Raises JournalError, naming the file, where a load record holds what cannot have been measured.
     """
@@ -163,6 +166,7 @@ def build_report(journal: Journal) -> RunReport:
         stopped_by=footer.stopped_by if footer else "",
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
+        sensitivity=sensitivity,
     )
 
 

@@ -39,6 +39,7 @@ from trueup.reports.renderers.curl import curl_script, request_line
 from trueup.reports.renderers.load_summary import errors_of, knee_text, threshold_text
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.plots import axis_ms, percentile_plot, seconds_plot
+from trueup.reports.renderers.sensitivity import headline, view_totals
 from trueup.reports.results import Json, LoadThreshold
 from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
@@ -64,6 +65,7 @@ class PageLimits:
     """How much evidence the page shows of one check; the journal holds all of it."""
 
     body_characters: int = 4000
+    blind_spots: int = 200
     exchanges: int = 12
     differences: int = 40
     events: int = 20
@@ -93,6 +95,9 @@ def render_html(report: RunReport) -> str:
         loads=[_load(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
         command=_command(report),
+        sensitivity=report.sensitivity,
+        sensitivity_headline=headline(report.sensitivity) if report.sensitivity else "",
+        sensitivity_views=view_totals(report.sensitivity) if report.sensitivity else (),
     )
 
 

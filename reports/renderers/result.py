@@ -16,7 +16,9 @@ from typing import Final
 import msgspec
 
 from trueup.reports.metrics.load_metrics import Latency, LoadFigures
+from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport
+from trueup.reports.renderers.sensitivity import blind_fields, view_totals
 from trueup.reports.results import CheckResult, Json
 from trueup.reports.verdicts import load_status, threshold_outcome
 
@@ -90,6 +92,25 @@ def result_document(report: RunReport) -> dict[str, Json]:
             for stage in report.stages
         ],
         "requests": report.requests,
+        "sensitivity": _sensitivity(report.sensitivity),
+    }
+
+
+def _sensitivity(found: Sensitivity | None) -> dict[str, Json] | None:
+    """What was measured, without the table by field and the list that sensitivity.json holds."""
+    if found is None:
+        return None
+    return {
+        "mutants": found.mutants,
+        "noticed": found.noticed,
+        "explained": found.explained,
+        "unexplained": found.unexplained,
+        "share": found.share,
+        "views": [
+            {"view": total.view, "noticed": total.noticed, "mutants": total.mutants}
+            for total in view_totals(found)
+        ],
+        "blind_fields": list(blind_fields(found)),
     }
 
 

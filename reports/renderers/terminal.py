@@ -18,10 +18,12 @@ from rich.text import Text
 
 from trueup.reports.formatting import amount, duration, one_line, plural, rate, visible
 from trueup.reports.metrics.load_metrics import LoadFigures
+from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.metrics.tieout import COLUMNS, TableCell, TieOutRow, pivot, worth_a_line
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
 from trueup.reports.renderers.next_steps import next_step
+from trueup.reports.renderers.sensitivity import blind_fields, headline
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
 from trueup.reports.verdict_styles import STATUSES, VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
@@ -39,6 +41,7 @@ _MAX_TIE_OUTS: Final = 6
 _INDENT: Final = " " * 6
 _LETTER_MOST: Final = 8
 _NAME_MOST: Final = 36
+_BLIND_MOST: Final = 5
 _NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
     {look.mark: look.ascii_mark for look in VERDICTS.values()}
@@ -107,6 +110,9 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
+    if report.sensitivity is not None:
+        yield ""
+        yield _sensitivity(report.sensitivity, width=width)
     yield ""
     yield _end(report, html=html, width=width)
 
@@ -300,6 +306,17 @@ def _letter(said: str, width: int) -> Iterator[str]:
     yield from (f"  {line}" if number else line for number, line in enumerate(lines[:_LETTER_MOST]))
     if len(lines) > _LETTER_MOST:
         yield "  …"
+
+
+def _sensitivity(found: Sensitivity, *, width: int) -> Text:
+    text = Text.assemble(("SENSITIVITY  ", "dim"), one_line(headline(found), width - 13))
+    blind = blind_fields(found)
+    if blind:
+        shown = [visible(field) for field in blind[:_BLIND_MOST]]
+        if len(blind) > len(shown):
+            shown.append(plural(len(blind) - len(shown), "more field"))
+        _lay(text, "this run could not have noticed:", shown, width - len(_INDENT), "yellow")
+    return text
 
 
 def _end(report: RunReport, *, html: str, width: int) -> Text:

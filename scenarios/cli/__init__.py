@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "serve": "trueup.scenarios.cli.serve",
     "report": "trueup.scenarios.cli.report",
     "judge": "trueup.scenarios.cli.judge",
+    "sensitivity": "trueup.scenarios.cli.sensitivity",
     "prove": "trueup.scenarios.cli.prove",
     "target": "trueup.scenarios.cli.target",
 }

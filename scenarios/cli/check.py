@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
+from trueup.scenarios.cli.shared import (
+    command_line,
+    finish,
+    run_options,
+    sensitivity_option,
+    target_option,
+)
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
@@ -28,9 +34,11 @@ __all__ = ["command"]
     metavar="NAME",
     help="A check or a law, such as SUM=LOG; may be given again.",
 )
+@sensitivity_option
 @run_options
 def command(
     target: Path | None,
+    sensitivity: int,
     level: int,
     only: tuple[str, ...],
     seed: int | None,
@@ -50,5 +58,6 @@ def command(
         target=target,
         allow_hosts=allow_hosts,
         command=command_line(),
+        sensitivity=sensitivity,
     )
     return finish(order, as_json=as_json, quiet=quiet)

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from trueup.reports.compare import compare, comparison_document, comparison_text
 from trueup.reports.journal.storage import JOURNAL_NAME, read_journal
+from trueup.reports.metrics.sensitivity import read_sensitivity
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
@@ -144,4 +145,4 @@ def _read(run: Path) -> RunReport:
             f"{where}. Name a run's folder or its journal (they are kept below runs/), or make "
             "one with `trueup run`."
         )
-    return build_report(read_journal(path))
+    return build_report(read_journal(path), read_sensitivity(path.parent))

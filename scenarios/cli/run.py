@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from trueup.scenarios.cli.shared import command_line, finish, run_options
+from trueup.scenarios.cli.shared import command_line, finish, run_options, sensitivity_option
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import load_scenario, scenario_names
 
@@ -24,10 +24,12 @@ __all__ = ["command"]
     metavar="FILE",
     help="Target file of the implementation to test.",
 )
+@sensitivity_option
 @run_options
 def command(
     scenario: str,
     target: Path | None,
+    sensitivity: int,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -47,5 +49,6 @@ def command(
         target=target,
         allow_hosts=allow_hosts,
         command=command_line(),
+        sensitivity=sensitivity,
     )
     return finish(order, as_json=as_json, quiet=quiet)

@@ -24,6 +24,7 @@ __all__ = [
     "finish",
     "run_options",
     "seed_option",
+    "sensitivity_option",
     "show",
     "target_option",
     "watched",
@@ -37,6 +38,13 @@ target_option = click.option(
 )
 F = TypeVar("F", bound=Callable[..., object])
 
+sensitivity_option = click.option(
+    "--sensitivity",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Judge N changes of the recorded responses at the end; see trueup sensitivity.",
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**62),

@@ -30,8 +30,9 @@ from trueup.reports.errors import JournalWriteError, ReportError
 from trueup.reports.journal.records import SCHEMA, Header
 from trueup.reports.journal.redaction import spellings, strike_out
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
+from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, Sensitivity, sensitivity_json
 from trueup.reports.model import RunReport, build_report
-from trueup.reports.renderers.writer import write_all
+from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.verdicts import overall
 from trueup.scenarios.embedded.process import EmbeddedReference, embedded_reference
@@ -49,6 +50,7 @@ from trueup.scenarios.run.clock import our_stamp
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
 from trueup.scenarios.run.preconditions import check_local, check_target, customers_of
 from trueup.scenarios.run.run_directory import make_run_folder
+from trueup.scenarios.run.sensitivity import measure_sensitivity
 from trueup.scenarios.run.stateful import run_histories_part
 from trueup.scenarios.scenario import Scenario
 
@@ -77,6 +79,8 @@ class RunRequest:
     overrides: TargetOverrides = NO_OVERRIDES
     """What the embedded reference's target file says besides."""
     command: str = ""
+    sensitivity: int = 0
+    """Mutants of its responses to judge once it is over; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +119,11 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     a folder exists; after that whatever goes wrong is in `RunResult.error`, and in the journal.
     """
     now = datetime.now(UTC)
+    if order.sensitivity and order.scenario.checks is None:
+        raise UsageProblem(
+            f"{order.scenario.name}: runs no checks, so there is no sensitivity to measure. "
+            "Leave --sensitivity out, or name a scenario with a [checks] part."
+        )
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
@@ -157,7 +166,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             )
         except JournalWriteError as unsealed:
             error = error or unsealed
-    report = build_report(read_journal(folder))
+    measured = _sensitivity(order, folder) if error is None else None
+    report = build_report(read_journal(folder), measured)
     try:
         write_all(report, folder)
         _strike_files(folder, target)
@@ -165,6 +175,15 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
         if error is None:
             raise
     return RunResult(folder=folder, report=report, error=error)
+
+
+def _sensitivity(order: RunRequest, folder: Path) -> Sensitivity | None:
+    """What the run could have noticed, written beside its journal; None where it is not asked."""
+    if not order.sensitivity:
+        return None
+    found = measure_sensitivity(read_journal(folder), limit=order.sensitivity, seed=order.seed)
+    write_text(folder / SENSITIVITY_NAME, sensitivity_json(found))
+    return found
 
 
 def _in_words(error: BaseException) -> str:

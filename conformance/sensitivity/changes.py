@@ -1,0 +1,305 @@
+"""What a mutant changes: from a frozen description to the exchanges that read differently.
+
+**Scope.** A mutant is what one consistently wrong implementation would have shown: the wrong thing
+stands in every response that shows it, from the first response of its stage to the end of the run.
+A wrong value of a log is shown by full and filtered searches and by its retrieve; a lost row is lost
+from every list, the counts of the lists and the pages after it follow, and its retrieve says
+404. Two narrower kinds are as consistent: a retrieve that shows a value wrongly while searches are
+right (view `... (retrieve)`), and one question whose response is wrong each time that it is asked
+(a filter, an order, a page, a count).
+
+Which rows a search selects, and in which order, stays as recorded: the fault is in what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
+
+from trueup.conformance.sensitivity.operators import (
+    ABSENT,
+    ALONE,
+    NOT_APPLICABLE,
+    NoValue,
+    Operator,
+    Surroundings,
+    mutate_value,
+)
+from trueup.conformance.sensitivity.recording import (
+    Listing,
+    ObjectKey,
+    Place,
+    Recording,
+    Row,
+    at_place,
+)
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Json
+
+__all__ = [
+    "Change",
+    "ListChange",
+    "RowChange",
+    "StatusChange",
+    "ValueChange",
+    "changed_exchanges",
+    "with_value",
+]
+
+Changed: TypeAlias = dict[int, Exchange]
+_RowsOperation: TypeAlias = Callable[[list[Row]], list[Row]]
+
+_MISSING_ROW: Final[dict[str, Json]] = {
+    "error": "Not Found",
+    "message": "The requested object could not be found.",
+    "api_request_id": "00000000-0000-4000-8000-00000000dead",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueChange:
+    """A field of one object is shown wrongly."""
+
+    thing: ObjectKey
+    since: int
+    """Number of the first exchange that may change."""
+    field: Place
+    operator: Operator
+    around: Surroundings = ALONE
+    actions: frozenset[str] = frozenset()
+    """Endpoints' actions that show it wrongly; empty: all."""
+
+    def apply(self, recording: Recording) -> Changed:
+        bodies: dict[int, Json] = {}
+        for shown in recording.shown.get(self.thing, ()):
+            if shown.n < self.since or (self.actions and shown.action not in self.actions):
+                continue
+            row = recording.value(shown)
+            if not _has(row, self.field):
+                continue
+            wrong = mutate_value(self.operator, at_place(row, self.field), self.around)
+            if wrong is not NOT_APPLICABLE:
+                body = bodies.get(shown.n, recording.exchanges[shown.n].body)
+                bodies[shown.n] = with_value(body, (*shown.place, *self.field), wrong)
+        return {n: replace(recording.exchanges[n], body=body) for n, body in bodies.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowChange:
+    """One object is lost, doubled, or followed by a row of the other customer, in every list."""
+
+    thing: ObjectKey
+    since: int
+    operator: Operator
+    row: Mapping[str, Json] | None = None
+    """The row that is added."""
+
+    def apply(self, recording: Recording) -> Changed:
+        changed: Changed = {}
+        for listing in recording.lists_of.get(self.thing, ()):
+            if listing.pages[0] >= self.since:
+                changed |= repaged(recording, listing, self._operation(recording, listing))
+        if self.operator is Operator.ROW_LOST:
+            for shown in recording.shown.get(self.thing, ()):
+                if shown.n >= self.since and shown.action not in ("search", "graph", "breakdown"):
+                    changed[shown.n] = replace(
+                        recording.exchanges[shown.n], status=404, body=dict(_MISSING_ROW)
+                    )
+        return changed
+
+    def _operation(self, recording: Recording, listing: Listing) -> _RowsOperation:
+        def operation(rows: list[Row]) -> list[Row]:
+            new: list[Row] = []
+            for row in rows:
+                here = recording.key(listing, row) == self.thing
+                if not (here and self.operator is Operator.ROW_LOST):
+                    new.append(row)
+                if here and self.operator is Operator.ROW_DOUBLED:
+                    new.append(row)
+                if here and self.operator is Operator.FOREIGN_ROW and self.row is not None:
+                    new.append(self.row)
+            return new
+
+        return operation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListChange:
+    """The response to one question holds a wrong list each time that it is asked."""
+
+    ask: str
+    place: Place
+    """Where its rows stand; of a breakdown, which of its lists."""
+    since: int
+    operator: Operator
+    one: ObjectKey | None = None
+    """The row that is lost, doubled, or swapped with `other`."""
+    other: ObjectKey | None = None
+    row: Mapping[str, Json] | None = None
+    """The row that is added at the end."""
+
+    def apply(self, recording: Recording) -> Changed:
+        changed: Changed = {}
+        for listing in recording.listings:
+            if listing.ask != self.ask or listing.place != self.place:
+                continue
+            if listing.pages[0] < self.since:
+                continue
+            if self.operator is Operator.PAGE_BOUNDARY:
+                changed |= _without_boundary_row(recording, listing)
+            else:
+                changed |= repaged(recording, listing, self._operation(recording, listing))
+        return changed
+
+    def _operation(self, recording: Recording, listing: Listing) -> _RowsOperation:
+        def operation(rows: list[Row]) -> list[Row]:
+            things = [recording.key(listing, row) for row in rows]
+            if self.operator is Operator.EXTRA_ROW and self.row is not None:
+                return [*rows, self.row]
+            if self.one is None or self.one not in things:
+                return rows
+            at = things.index(self.one)
+            match self.operator:
+                case Operator.ROW_LOST:
+                    return rows[:at] + rows[at + 1 :]
+                case Operator.ROW_DOUBLED:
+                    return [*rows[: at + 1], rows[at], *rows[at + 1 :]]
+                case Operator.ROWS_SWAPPED if self.other in things:
+                    new = list(rows)
+                    beside = things.index(self.other)
+                    new[at], new[beside] = new[beside], new[at]
+                    return new
+                case _:
+                    return rows
+
+        return operation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatusChange:
+    """The response to one question has another status each time that it is asked."""
+
+    ask: str
+    since: int
+    old: int
+    new: int
+    body: Mapping[str, Json] | None = None
+    """None: the recorded body."""
+
+    def apply(self, recording: Recording) -> Changed:
+        return {
+            n: replace(
+                exchange,
+                status=self.new,
+                body=exchange.body if self.body is None else dict(self.body),
+            )
+            for n, exchange in recording.exchanges.items()
+            if exchange.ask == self.ask and n >= self.since and exchange.status == self.old
+        }
+
+
+Change: TypeAlias = ValueChange | RowChange | ListChange | StatusChange
+
+
+def changed_exchanges(recording: Recording, change: Change) -> Mapping[int, Exchange]:
+    """The exchanges that read differently under a change, by number; no others are copied."""
+    return {
+        n: exchange
+        for n, exchange in change.apply(recording).items()
+        if exchange != recording.exchanges[n]
+    }
+
+
+def with_value(body: Json, place: Place, value: Json | NoValue) -> Json:
+    """A body with one value replaced, or left out where it is `ABSENT`; shares all else."""
+    step, rest = place[0], place[1:]
+    if isinstance(body, list) and isinstance(step, int):
+        new = list(body)
+        new[step] = with_value(body[step], rest, value) if rest else _json(value)
+        return new
+    assert isinstance(body, dict) and isinstance(step, str), "a place that was read before"
+    if rest:
+        return {**body, step: with_value(body.get(step), rest, value)}
+    if value is ABSENT:
+        return {key: each for key, each in body.items() if key != step}
+    return {**body, step: _json(value)}
+
+
+def _json(value: Json | NoValue) -> Json:
+    assert not isinstance(value, NoValue), "an element of a list cannot be left out"
+    return value
+
+
+def _has(row: Json, field: Place) -> bool:
+    holder = at_place(row, field[:-1])
+    return isinstance(holder, dict) and field[-1] in holder
+
+
+def repaged(recording: Recording, listing: Listing, operation: _RowsOperation) -> Changed:
+    """The pages of a listing after an operation on its rows: rows move up or down over the pages,
+    and counts follow. A page that was asked alone is cut out of the paged result of its rows.
+
+    Rows that would need a page that was never asked are left out.
+    """
+    whole = recording.whole(listing)
+    before = recording.rows(whole)
+    after = operation(before)
+    if after == before:
+        return {}
+    size = _page_size(recording, whole) if listing is whole else _page_size(recording, listing)
+    delta = len(after) - len(before)
+    changed: Changed = {}
+    start = 0 if listing is whole else (listing.first_page - 1) * size
+    if listing is not whole and recording.rows(listing) != before[start : start + size]:
+        own = recording.rows(listing)
+        whole, before, after, start = listing, own, operation(own), 0
+        delta = len(after) - len(before)
+    for n in listing.pages:
+        page = after[start : start + size]
+        start += size
+        exchange = recording.exchanges[n]
+        body = with_value(exchange.body, listing.place, [dict(row) for row in page])
+        if listing.enveloped:
+            body = _with_counts(body, shown=len(page), delta=delta)
+        changed[n] = replace(exchange, body=body)
+    return changed
+
+
+def _page_size(recording: Recording, listing: Listing) -> int:
+    body = recording.exchanges[listing.pages[0]].body
+    told = at_place(body, ("per_page",))
+    if listing.enveloped and isinstance(told, int) and not isinstance(told, bool) and told > 0:
+        return told
+    longest = max(len(recording.page_rows(listing, n)) for n in listing.pages)
+    return longest if listing.enveloped else longest + 2
+
+
+def _with_counts(body: Json, *, shown: int, delta: int) -> Json:
+    """The body with the counts that go with other rows, where it counts at all."""
+    assert isinstance(body, dict), "a list of rows stands in an object"
+    counts: dict[str, Json] = {}
+    if isinstance(body.get("item_count"), int):
+        counts["item_count"] = shown
+    total = body.get("total_count")
+    if isinstance(total, int) and not isinstance(total, bool) and total >= 0:
+        counts["total_count"] = total + delta
+    return {**body, **counts}
+
+
+def _without_boundary_row(recording: Recording, listing: Listing) -> Changed:
+    """Page 2, or the page after the first that was asked alone, without its first row."""
+    if listing.first_page > 1:
+        n = listing.pages[0]
+    elif len(listing.pages) > 1:
+        n = listing.pages[1]
+    else:
+        return {}
+    rows = recording.page_rows(listing, n)
+    if not rows:
+        return {}
+    exchange = recording.exchanges[n]
+    body = with_value(exchange.body, listing.place, [dict(row) for row in rows[1:]])
+    return {n: replace(exchange, body=_with_counts(body, shown=len(rows) - 1, delta=0))}

@@ -1,0 +1,248 @@
+"""Mutation operators on one JSON value: what a wrong implementation may show in place of it.
+
+Each operator is a name and a function from the value (and the values that surround it) to the
+wrong value, or to `NOT_APPLICABLE` where the operator has no meaning for that value or would not
+change it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from trueup.reports.results import Json
+
+__all__ = [
+    "ABSENT",
+    "ALONE",
+    "NOT_APPLICABLE",
+    "VALUE_OPERATORS",
+    "NoValue",
+    "Operator",
+    "Surroundings",
+    "mutate_value",
+]
+
+
+class Operator(StrEnum):
+    """Every way in which a recorded response is changed."""
+
+    ONE_MORE = "one more"
+    ONE_LESS = "one less"
+    ZERO = "zero"
+    DOUBLED = "doubled"
+    TRUNCATED = "truncated"
+    SIGN_FLIPPED = "sign flipped"
+    NEGATED = "negated"
+    STALE = "stale value"
+    NEIGHBOUR = "value of the neighbour row"
+    INVENTED = "value invented"
+    DAY_SHIFTED = "day shifted"
+    HOUR_SHIFTED = "hour shifted"
+    CASE = "text case"
+    CHARACTER = "one character changed"
+    MISSING = "field missing"
+    NULL = "null"
+    OTHER_TYPE = "other type"
+    OTHER_STATUS = "other status"
+    ALLOWED = "refusal replaced by data"
+    ROW_LOST = "row lost"
+    ROW_DOUBLED = "row doubled"
+    ROWS_SWAPPED = "rows swapped"
+    FOREIGN_ROW = "row of the other customer added"
+    EXTRA_ROW = "row of another list added"
+    PAGE_BOUNDARY = "page boundary lost"
+    TOTAL_OFF = "total_count off by one"
+
+
+class NoValue(Enum):
+    """What stands for no value where any JSON value is possible."""
+
+    NOT_APPLICABLE = "not applicable"
+    ABSENT = "absent"
+
+
+NOT_APPLICABLE: Final = NoValue.NOT_APPLICABLE
+ABSENT: Final = NoValue.ABSENT
+"""The field is left out of its object."""
+
+_LOW_32_BITS: Final = 0xFFFF_FFFF
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:([ T])(\d\d:\d\d:\d\d)(.*))?", re.DOTALL)
+_COUNTED: Final = ("_ms", "_port", "_code", "_bytes", "_limit", "_requests", "_concurrency")
+_FLAGS: Final = ("_enabled", "_routed")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """Values that an operator may show in place of a value."""
+
+    field: str = ""
+    """Dotted name of the field, by which the type of an invented value is chosen."""
+    stale: Json | NoValue = NOT_APPLICABLE
+    """The latest earlier value of the same datum that differs from the present one."""
+    neighbour: Json | NoValue = NOT_APPLICABLE
+    """The value of the same field in the next row of the same list."""
+    foreign: Json | NoValue = NOT_APPLICABLE
+    """An element that the same list holds for the other customer."""
+
+
+ALONE: Final = Surroundings()
+"""Nothing is known that could stand in place of a value."""
+_Operation: TypeAlias = Callable[[Json, Surroundings], Json | NoValue]
+
+
+def mutate_value(operator: Operator, value: Json, around: Surroundings = ALONE) -> Json | NoValue:
+    """The wrong value that an operator shows in place of `value`.
+
+    Returns `ABSENT` where the field is to be left out, and `NOT_APPLICABLE` where the operator
+    would not change the value or has no meaning for it.
+    """
+    found = VALUE_OPERATORS[operator](value, around)
+    same = found == value and type(found) is type(value)
+    return NOT_APPLICABLE if same else found
+
+
+def _number(change: Callable[[int | float], int | float]) -> _Operation:
+    def apply(value: Json, _around: Surroundings) -> Json | NoValue:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return NOT_APPLICABLE
+        return change(value)
+
+    return apply
+
+
+def _truncated(value: Json, _around: Surroundings) -> Json | NoValue:
+    """An integer to its low 32 bits, a text by its last character."""
+    match value:
+        case bool():
+            return NOT_APPLICABLE
+        case int():
+            return (value & _LOW_32_BITS) if abs(value) > _LOW_32_BITS else NOT_APPLICABLE
+        case str() if value:
+            return value[:-1]
+        case _:
+            return NOT_APPLICABLE
+
+
+def _negated(value: Json, _around: Surroundings) -> Json | NoValue:
+    return not value if isinstance(value, bool) else NOT_APPLICABLE
+
+
+def _invented(value: Json, around: Surroundings) -> Json | NoValue:
+    """A value where there is none: a number, a flag or a text, by the name of the field."""
+    if value is not None:
+        return NOT_APPLICABLE
+    if around.field.endswith(_COUNTED) or around.field == "service_adjustment_id":
+        return 1
+    if around.field.endswith(_FLAGS):
+        return True
+    return "invented"
+
+
+def _shifted(by: timedelta) -> _Operation:
+    def apply(value: Json, _around: Surroundings) -> Json | NoValue:
+        found = _TIME.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return NOT_APPLICABLE
+        day, between, time, rest = found.groups()
+        if time is None and by < timedelta(days=1):
+            return NOT_APPLICABLE
+        try:
+            moved = datetime.fromisoformat(f"{day}T{time or '00:00:00'}") + by
+        except (ValueError, OverflowError):
+            return NOT_APPLICABLE
+        text = moved.strftime("%Y-%m-%d")
+        return text if time is None else f"{text}{between}{moved.strftime('%H:%M:%S')}{rest}"
+
+    return apply
+
+
+def _case(value: Json, _around: Surroundings) -> Json | NoValue:
+    return value.swapcase() if isinstance(value, str) else NOT_APPLICABLE
+
+
+def _character(value: Json, _around: Surroundings) -> Json | NoValue:
+    """The middle letter or digit becomes the next one of its kind."""
+    if not isinstance(value, str):
+        return NOT_APPLICABLE
+    places = [n for n, character in enumerate(value) if character.isascii() and character.isalnum()]
+    if not places:
+        return NOT_APPLICABLE
+    place = places[len(places) // 2]
+    old = value[place]
+    new = {"9": "0", "z": "a", "Z": "A"}.get(old) or chr(ord(old) + 1)
+    return value[:place] + new + value[place + 1 :]
+
+
+def _missing(value: Json, _around: Surroundings) -> Json | NoValue:
+    """Left out; of a null that is the same, since null and absent mean the same."""
+    return NOT_APPLICABLE if value is None else ABSENT
+
+
+def _null(_value: Json, _around: Surroundings) -> Json | NoValue:
+    return None
+
+
+def _other_type(value: Json, _around: Surroundings) -> Json | NoValue:
+    """A number or flag as text; a text in a list; a list or object as a text."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case str():
+            return [value]
+        case list() | dict():
+            return "other type"
+        case _:
+            return NOT_APPLICABLE
+
+
+def _list(change: Callable[[list[Json]], list[Json]], least: int) -> _Operation:
+    def apply(value: Json, _around: Surroundings) -> Json | NoValue:
+        if not isinstance(value, list) or len(value) < least:
+            return NOT_APPLICABLE
+        return change(value)
+
+    return apply
+
+
+def _foreign(value: Json, around: Surroundings) -> Json | NoValue:
+    if not isinstance(value, list) or around.foreign is NOT_APPLICABLE:
+        return NOT_APPLICABLE
+    assert not isinstance(around.foreign, NoValue), "an element is a value"
+    return [*value, around.foreign]
+
+
+VALUE_OPERATORS: Final[Mapping[Operator, _Operation]] = MappingProxyType(
+    {
+        Operator.ONE_MORE: _number(lambda value: value + 1),
+        Operator.ONE_LESS: _number(lambda value: value - 1),
+        Operator.ZERO: _number(lambda _value: 0),
+        Operator.DOUBLED: _number(lambda value: value * 2),
+        Operator.TRUNCATED: _truncated,
+        Operator.SIGN_FLIPPED: _number(lambda value: -value),
+        Operator.NEGATED: _negated,
+        Operator.STALE: lambda _value, around: around.stale,
+        Operator.NEIGHBOUR: lambda _value, around: around.neighbour,
+        Operator.INVENTED: _invented,
+        Operator.DAY_SHIFTED: _shifted(timedelta(days=1)),
+        Operator.HOUR_SHIFTED: _shifted(timedelta(hours=1)),
+        Operator.CASE: _case,
+        Operator.CHARACTER: _character,
+        Operator.MISSING: _missing,
+        Operator.NULL: _null,
+        Operator.OTHER_TYPE: _other_type,
+        Operator.TOTAL_OFF: _number(lambda value: value + 1),
+        Operator.ROW_LOST: _list(lambda value: value[:-1], 1),
+        Operator.ROW_DOUBLED: _list(lambda value: [*value, value[-1]], 1),
+        Operator.ROWS_SWAPPED: _list(lambda value: [*value[:-2], value[-1], value[-2]], 2),
+        Operator.FOREIGN_ROW: _foreign,
+    }
+)
+"""Operators on one value; those on rows of a list apply to a field that holds a list."""
