@@ -2,8 +2,8 @@
 
 **Scope.** A mutant is what one consistently wrong implementation would have shown: the wrong thing
 stands in every response that shows it, from the first response of its stage to the end of the run.
-A wrong value of a log is shown by full and filtered searches and by its retrieve; a lost row is lost
-from every list, the counts of the lists and the pages after it follow, and its retrieve says
+A wrong value of a log is shown by full and filtered searches and by its retrieve; a lost row is
+lost from every list, the counts of the lists and the pages after it follow, and its retrieve says
 404. Two narrower kinds are as consistent: a retrieve that shows a value wrongly while searches are
 right (view `... (retrieve)`), and one question whose response is wrong each time that it is asked
 (a filter, an order, a page, a count).
