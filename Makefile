@@ -37,7 +37,6 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m tools.prose_check --report
 
 fast: setup
 	@$(BIN)/python -m pytest -m "not slow"

@@ -34,7 +34,7 @@ class FleetModel:
     customers: tuple[int, ...]
     hosts: Hosts
     places: Places
-    senders: Senders
+    lanes: Senders
     channels: Channels
     incidents: Incidents
     outcomes: Outcomes
@@ -64,15 +64,15 @@ class FleetModel:
         """
         hosts = Hosts.of(profile, seed)
         places = Places.of(profile)
-        senders = build_senders(profile, seed, len(customers), places, hosts, tag)
-        assert len(senders) < np.iinfo(np.int32).max
-        channels = Channels.of(profile, seed, senders)
+        lanes = build_senders(profile, seed, len(customers), places, hosts, tag)
+        assert len(lanes) < np.iinfo(np.int32).max
+        channels = Channels.of(profile, seed, lanes)
         incidents = Incidents.of(profile, seed)
         return cls(
             customers=customers,
             hosts=hosts,
             places=places,
-            senders=senders,
+            lanes=lanes,
             channels=channels,
             incidents=incidents,
             outcomes=Outcomes.of(profile),

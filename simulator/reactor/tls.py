@@ -15,13 +15,13 @@ from typing import Final
 
 from trueup.simulator.reactor.address import Address
 
-__all__ = ["TlsSocket", "client_context"]
+__all__ = ["TlsSocket", "context"]
 
 _CHUNK: Final = 65_536
 
 
 @lru_cache(maxsize=1)
-def client_context() -> ssl.SSLContext:
+def context() -> ssl.SSLContext:
     """What every TLS connection of this process is made by; made once."""
     made = ssl.create_default_context()
     made.set_alpn_protocols(["http/1.1"])
@@ -35,18 +35,16 @@ class TlsSocket:
         """`sock` is connected and does not block; `address` names who must be at its other end."""
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = client_context().wrap_bio(
-            self._incoming, self._outgoing, server_hostname=address.host
-        )
-        self._pending = memoryview(b"")
+        self._tls = context().wrap_bio(self._incoming, self._outgoing, server_hostname=address.host)
+        self._owed = memoryview(b"")
         """What is encrypted and not yet written."""
-        self._request_bytes = 0
+        self._plain = 0
         """Bytes of the request that `_owed` is the rest of."""
 
     @property
-    def has_pending_output(self) -> bool:
+    def owes(self) -> bool:
         """Whether it waits to be able to write."""
-        return bool(self._pending)
+        return bool(self._owed)
 
     def handshake(self) -> bool:
         """Go on with the handshake; True when it is done and everything of it is written.
@@ -67,7 +65,7 @@ class TlsSocket:
         except ssl.SSLWantReadError:
             done = False
         self._flush()
-        return done and not self._pending
+        return done and not self._owed
 
     def recv(self, size: int) -> bytes:
         """All that has come, whatever `size`: what stayed behind would wake nobody.
@@ -100,20 +98,20 @@ class TlsSocket:
 
     def sendmsg(self, parts: Iterable[bytes | memoryview]) -> int:
         """Write all parts, or raise BlockingIOError; then call again with the same ones."""
-        if not self._pending:
-            self._request_bytes = sum(self._tls.write(part) for part in parts if len(part))
-            self._pending = memoryview(self._outgoing.read())
+        if not self._owed:
+            self._plain = sum(self._tls.write(part) for part in parts if len(part))
+            self._owed = memoryview(self._outgoing.read())
         self._flush()
-        if self._pending:
+        if self._owed:
             raise BlockingIOError
-        return self._request_bytes
+        return self._plain
 
     def _flush(self) -> None:
-        if not self._pending and self._outgoing.pending:
-            self._pending = memoryview(self._outgoing.read())
+        if not self._owed and self._outgoing.pending:
+            self._owed = memoryview(self._outgoing.read())
         try:
-            while self._pending:
-                self._pending = self._pending[self._sock.send(self._pending) :]
+            while self._owed:
+                self._owed = self._owed[self._sock.send(self._owed) :]
         except BlockingIOError:
             pass
 

@@ -16,31 +16,24 @@ import msgspec
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery.outcomes import single_range
+from trueup.simulator.delivery.outcomes import whole
 
-__all__ = [
-    "InterpretedResponse",
-    "ResponseKind",
-    "ResponseRule",
-    "has_response",
-    "interpret_response",
-    "retry_after_s",
-]
+__all__ = ["Answer", "AnswerRule", "ResponseKind", "read_answer", "retry_after_s", "was_answered"]
 
 
 class ResponseKind(StrEnum):
     """What to do with an answer."""
 
-    DEFINITE = "definite"
+    SETTLED = "settled"
     """The outcomes are known."""
-    RETRY = "retry"
+    AGAIN = "again"
     """Definitely not taken this time (429, 503 with Retry-After): try again later."""
-    INDEFINITE = "indefinite"
+    LOST = "lost"
     """May or may not have been taken: try again with the same ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseRule:
+class AnswerRule:
     """Where an answer says what was accepted and refused; an empty path: it does not say."""
 
     accepted: str = ""
@@ -53,7 +46,7 @@ class ResponseRule:
     first_line: int = 1
 
 
-class InterpretedResponse(NamedTuple):
+class Answer(NamedTuple):
     """An answer, read."""
 
     kind: ResponseKind
@@ -64,9 +57,9 @@ class InterpretedResponse(NamedTuple):
 
 
 _BY_STATUS: Final[Mapping[int, ResponseKind]] = {
-    408: ResponseKind.INDEFINITE,
-    425: ResponseKind.RETRY,
-    429: ResponseKind.RETRY,
+    408: ResponseKind.LOST,
+    425: ResponseKind.AGAIN,
+    429: ResponseKind.AGAIN,
 }
 """Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
 
@@ -75,28 +68,26 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding an answer may raise: no JSON, no text, or JSON nested a thousand deep."""
 
 
-def interpret_response(
-    rule: ResponseRule,
+def read_answer(
+    rule: AnswerRule,
     status: int,
     body: bytes,
     count: int,
     *,
     retry_after_s: float | None = None,
-) -> InterpretedResponse:
+) -> Answer:
     """Read one complete answer to a request that held `count` events."""
     reason = f"HTTP {status}"
     if 200 <= status < 300:
         return _read_success(rule, body, count)
     if status == 503 and retry_after_s is not None:
-        return InterpretedResponse(ResponseKind.RETRY, (), reason, retry_after_s)
+        return Answer(ResponseKind.AGAIN, (), reason, retry_after_s)
     if kind := _BY_STATUS.get(status):
-        return InterpretedResponse(kind, (), reason, retry_after_s)
+        return Answer(kind, (), reason, retry_after_s)
     if status >= 500:
-        return InterpretedResponse(ResponseKind.INDEFINITE, (), reason, retry_after_s)
-    return InterpretedResponse(
-        ResponseKind.DEFINITE,
-        single_range(count, Outcome.REFUSED, f"{reason}{_error_message(body)}"),
-        reason,
+        return Answer(ResponseKind.LOST, (), reason, retry_after_s)
+    return Answer(
+        ResponseKind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason
     )
 
 
@@ -108,19 +99,19 @@ def retry_after_s(text: str | None) -> float | None:
         return 0.0
 
 
-_RESPONSE_REASONS: Final = ("HTTP ", "the answer", "a broken line was accepted")
+_ANSWERED: Final = ("HTTP ", "the answer", "a broken line was accepted")
 """How reasons begin that are read off a whole answer."""
 
 
-def has_response(reason: str) -> bool:
+def was_answered(reason: str) -> bool:
     """Whether an attempt that failed for this reason had a whole answer.
 
     The others are time-outs and connections that were cut, refused or never made.
     """
-    return reason.startswith(_RESPONSE_REASONS)
+    return reason.startswith(_ANSWERED)
 
 
-def _error_message(body: bytes) -> str:
+def _said(body: bytes) -> str:
     try:
         message = msgspec.json.decode(body, type=dict[str, object]).get("message")
     except _UNREADABLE:
@@ -128,41 +119,35 @@ def _error_message(body: bytes) -> str:
     return f": {message}" if isinstance(message, str) and message else ""
 
 
-def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedResponse:
+def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
     try:
-        decoded = msgspec.json.decode(body, type=dict[str, object]) if body else {}
+        said = msgspec.json.decode(body, type=dict[str, object]) if body else {}
     except _UNREADABLE:
-        decoded = {}
-    refused = _refused_lines(rule, _get_path(decoded, rule.refused), count)
+        said = {}
+    refused = _refused(rule, _at(said, rule.refused), count)
     if refused is None:
         note = f"the answer's `{rule.refused}` could not be read"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
-    accepted = _get_path(decoded, rule.accepted)
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+    accepted = _at(said, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
         note = f"the answer has no `{rule.accepted}`, a number"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
     if isinstance(accepted, int) and accepted + len(refused) != count:
         note = f"the answer accounts for {accepted + len(refused)} of {count} events"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
-    return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(refused, count))
+        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+    return Answer(ResponseKind.SETTLED, _around(refused, count))
 
 
-def _get_path(decoded: object, path: str) -> object:
+def _at(said: object, path: str) -> object:
     """What stands at a dotted path; None where the path is empty or leads nowhere."""
     if not path:
         return None
     for key in path.split("."):
-        decoded = decoded.get(key) if isinstance(decoded, Mapping) else None
-    return decoded
+        said = said.get(key) if isinstance(said, Mapping) else None
+    return said
 
 
-def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, str] | None:
+def _refused(rule: AnswerRule, listed: object, count: int) -> dict[int, str] | None:
     if listed is None:
         return {}
     if not isinstance(listed, Sequence) or isinstance(listed, str):
@@ -178,10 +163,10 @@ def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, 
     return found
 
 
-def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
+def _around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
     """Accepted everywhere but at the refused lines; neighbours with one outcome share a range."""
     if not refused:
-        return single_range(count, Outcome.ACCEPTED)
+        return whole(count, Outcome.ACCEPTED)
     ranges: list[OutcomeRange] = []
 
     def put(first: int, length: int, outcome: Outcome, reason: str) -> None:

@@ -1,0 +1,175 @@
+"""The stages of age: before and after the logs are gone, and before and after the hostnames are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from trueup.conformance.datasets.array_requests import of_age
+from trueup.conformance.datasets.calendar import (
+    ChosenDay,
+    calendar_stages,
+    chosen_days,
+    read_days_again,
+)
+from trueup.conformance.datasets.event_batches import repeat
+from trueup.conformance.datasets.event_times import DISTANCE
+from trueup.conformance.datasets.materials import Materials
+from trueup.conformance.datasets.operations import ClassName, Maintain, Operation, Stage
+from trueup.conformance.datasets.special_events import later_events
+from trueup.conformance.datasets.stage_figures import (
+    AccountFigures,
+    account_figures,
+    read_again,
+    read_fully,
+)
+from trueup.conformance.datasets.stage_reads import (
+    account_reads,
+    long_reads,
+    retrieves,
+    user_reads,
+)
+
+__all__ = ["PAST_90_DAYS", "age_stages", "calendar_part"]
+
+LONG_PAST_A_WEEK: Final = timedelta(days=9, hours=6)
+"""Clearly older than 7 days: whole calendar days and a sweep of most of a day are past."""
+WITHIN_A_WEEK: Final = timedelta(days=6, hours=22)
+BEFORE_90_DAYS: Final = timedelta(days=88, hours=12)
+"""Half a day short of 89, so that a midnight that passes meanwhile leaves rows to look at."""
+PAST_90_DAYS: Final = timedelta(days=93, hours=12)
+A_YEAR: Final = timedelta(days=400)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Age:
+    """One stage of age."""
+
+    name: str
+    what: str
+    after: timedelta
+    maintenance: int = 1
+    arrays: str = ""
+    """Age of the arrays that are asked; empty for none."""
+    reached: tuple[str, ...] = ()
+    """Classes of operations."""
+    minor: bool = False
+    """Whether a quick run does without it."""
+
+
+_AGES: Final = (
+    _Age(
+        name="week",
+        what="two hours before the logs are 7 days old",
+        after=WITHIN_A_WEEK,
+        reached=("maintenance",),
+    ),
+    _Age(
+        name="past-7",
+        what="clearly after 7 days",
+        after=LONG_PAST_A_WEEK,
+        arrays="past-7",
+        reached=("clock-7-days",),
+    ),
+    _Age(name="near-90", what="before any summary is 90 days old", after=BEFORE_90_DAYS),
+    _Age(
+        name="past-90",
+        what="clearly after 90 days",
+        after=PAST_90_DAYS,
+        arrays="past-90",
+        reached=("clock-90-days",),
+    ),
+    _Age(
+        name="repeat-maintenance",
+        what="maintenance has run twice more",
+        after=PAST_90_DAYS + timedelta(hours=1),
+        maintenance=2,
+        reached=("maintenance-twice",),
+        minor=True,
+    ),
+)
+
+
+def age_stages(made: Materials) -> tuple[Stage, ...]:
+    """The stages from a week to beyond 90 days, in order."""
+    return tuple(
+        _stage(made, n, age)
+        for n, age in enumerate(_AGES)
+        if made.settings.thorough or not age.minor
+    )
+
+
+def _stage(made: Materials, turn: int, age: _Age) -> Stage:
+    context = made.context
+    at = context.now + age.after
+    operations: list[Operation] = []
+    if "maintenance" in context.hooks:
+        operations += [Maintain()] * age.maintenance
+    if age.name == "past-7":
+        for events in made.later("after-log-gone").values():
+            operations += repeat(events)
+    if age.name != "repeat-maintenance":
+        operations += [later_events(context, t, age.name, at - DISTANCE) for t in made.tenants]
+    classes: frozenset[ClassName] = frozenset(
+        ("operation", "between", name)
+        for name in age.reached
+        if "maintenance" in context.hooks or not name.startswith("maintenance")
+    )
+    if age.name == "past-7" and any(made.later("after-log-gone").values()):
+        classes |= {("event", "delivery", "after-log-gone")}
+    requests = read_fully(made, at) if age.arrays else read_again(made, at, turn=turn)
+    account = account_figures(made, at) if age.arrays else AccountFigures()
+    if age.name in ("week", "past-7"):
+        by_id, _ = retrieves(context, made.events, each=made.settings.retrieves)
+        requests += by_id
+    if age.name == ("week" if made.settings.thorough else "past-7"):
+        requests += long_reads(context, made.long_user)
+    if age.arrays:
+        asked, reached = of_age(made, at, age.arrays)
+        users = user_reads(context, made.array_users, turn=turn, share=made.settings.graph_share)
+        requests += asked + (users if made.settings.thorough else ()) + account.requests
+        classes |= reached
+    return Stage(
+        name=age.name,
+        what=age.what,
+        at=at,
+        operations=tuple(operations),
+        requests=tuple(dict.fromkeys(requests)),
+        snapshots=account.snapshots,
+        classes=classes,
+    )
+
+
+def calendar_part(made: Materials) -> tuple[Stage, ...]:
+    """The chosen days after the stages of age, and all of them again at later ages."""
+    context = made.context
+    begun = context.now + PAST_90_DAYS + timedelta(hours=2)
+    days = chosen_days(begun, made.settings.days)
+    if not days:
+        return ()
+    return (*calendar_stages(context, days, thorough=made.settings.thorough), *_later(made, days))
+
+
+def _later(made: Materials, days: tuple[ChosenDay, ...]) -> tuple[Stage, ...]:
+    context = made.context
+    last = days[-1].midnight
+    every = (("9-days-on", 9), ("93-days-on", 94), ("a-year-on", A_YEAR.days))
+    ages = every if made.settings.thorough else every[-1:]
+    return tuple(
+        Stage(
+            name=name,
+            what=f"all chosen days again, {name.replace('-', ' ')}",
+            at=last + timedelta(days=after),
+            may_be_refused=True,
+            operations=(Maintain(),) if "maintenance" in context.hooks else (),
+            requests=(
+                *read_days_again(context, days, last + timedelta(days=after)),
+                *(account_reads(context) if made.settings.thorough and after > 100 else ()),
+            ),
+            classes=frozenset({("operation", "between", "clock-year")})
+            if name == "a-year-on"
+            else frozenset(),
+        )
+        for name, after in ages
+    )

@@ -1,0 +1,69 @@
+"""How much of the dimension tables a run has reached: one row for each class of each dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from trueup.conformance.datasets.dimensions import DIMENSIONS, Dimension, ValueClass
+from trueup.conformance.datasets.operations import ClassName, Plan
+from trueup.conformance.model import CheckContext
+
+__all__ = ["CoverageRow", "coverage"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoverageRow:
+    """One class of one dimension."""
+
+    table: str
+    dimension: str
+    name: str
+    sentence: str
+    reached: bool
+    why: str = ""
+    """Why it was not reached; empty where it was."""
+
+
+def coverage(
+    plan: Plan, context: CheckContext, finished: Collection[str]
+) -> tuple[CoverageRow, ...]:
+    """Return a row for each class, in the order of the tables.
+
+    `finished`: names of the stages that the run has gone through. A class is reached where a
+    finished stage has it.
+    """
+    planned: dict[ClassName, list[str]] = {}
+    for stage in plan.stages:
+        for each in stage.classes:
+            planned.setdefault(each, []).append(stage.name)
+    return tuple(
+        _row(own, each, context, plan.depth, planned, finished)
+        for own in DIMENSIONS
+        for each in own.classes
+    )
+
+
+def _row(
+    own: Dimension,
+    each: ValueClass,
+    context: CheckContext,
+    depth: str,
+    planned: dict[ClassName, list[str]],
+    finished: Collection[str],
+) -> CoverageRow:
+    stages = planned.get((own.table, own.name, each.name), [])
+    why = ""
+    if not stages:
+        why = each.missing(context.level, context.claims, context.hooks)
+        why = why or f"left out at depth {depth}"
+    elif not any(stage in finished for stage in stages):
+        why = f"stage {stages[0]} was not reached"
+    return CoverageRow(
+        table=own.table,
+        dimension=own.name,
+        name=each.name,
+        sentence=each.sentence,
+        reached=not why,
+        why=why,
+    )

@@ -1,0 +1,161 @@
+"""Graphs and breakdowns: interval × window × filter × customer, by a covering array an age."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+
+from trueup.conformance.datasets.covering import Constraint, Row, cover
+from trueup.conformance.datasets.dimensions import dimension
+from trueup.conformance.datasets.event_times import day_start
+from trueup.conformance.datasets.event_values import host_name, user_name
+from trueup.conformance.model import CheckContext
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import format_time
+
+__all__ = ["breakdown_requests", "graph_request", "graph_requests", "window_of"]
+
+_FINE: Final = ("inside-bucket", "whole-buckets", "across-midnight", "empty")
+"""Windows short enough for minutes and hours, and young enough for logs."""
+_MINUTES_MOST: Final = timedelta(hours=2)
+_SEAM_DAYS: Final = {"7-day-seam": 7, "90-day-seam": 90}
+PARTS: Final = ("return_proxy_users", "return_hostnames", "return_networks")
+
+
+def _fits(row: Row) -> bool:
+    return row["interval"] not in ("minute", "hour") or row["window"] in _FINE
+
+
+def graph_requests(
+    context: CheckContext, now: datetime, age: str, *, seed: int, most: int | None
+) -> tuple[tuple[ApiRequest, Row], ...]:
+    """Graphs at one age of the data, with the classes of each.
+
+    `now`: the target's time; `age`: `fresh`, `past-7` or `past-90`.
+    """
+    factors = {
+        name: dimension("request", name).reachable(context.level, context.claims, context.hooks)
+        for name in ("interval", "window", "graph-filter", "customer")
+    }
+    factors["customer"] = tuple(n for n in factors["customer"] if n in context.customers)
+    if age == "fresh":
+        factors["window"] = tuple(n for n in factors["window"] if n not in _SEAM_DAYS)
+    elif "old-graph" not in context.claims:
+        factors["window"] = tuple(n for n in factors["window"] if n in _FINE)
+    rules = (Constraint(fields=("interval", "window"), allows=_fits),)
+    rows = cover(factors, seed=seed, constraints=rules)
+    made = []
+    for row in rows[:most]:
+        start, end = window_of(row["window"], row["interval"], context.now, now)
+        request = graph_request(
+            context, row["customer"], start, end, row["interval"], row["graph-filter"]
+        )
+        made.append((request, row))
+    return tuple(made)
+
+
+def window_of(
+    window: str, interval: str, begun: datetime, now: datetime
+) -> tuple[datetime, datetime]:
+    """The window of a class. `begun`: when the run's events lie; `now`: the target's time."""
+    today, first = day_start(now), day_start(begun)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    step = timedelta(minutes=10) if interval == "minute" else timedelta(hours=1)
+    match window:
+        case "inside-bucket" if interval == "minute":
+            return hour - timedelta(hours=1, seconds=-20), hour - timedelta(hours=1, seconds=-50)
+        case "inside-bucket" if interval == "hour":
+            return hour - timedelta(minutes=50), hour - timedelta(minutes=10)
+        case "inside-bucket":
+            return today - timedelta(hours=18), today - timedelta(hours=2)
+        case "whole-buckets" if interval in ("minute", "hour"):
+            return hour - 6 * step, hour
+        case "across-midnight" if interval == "minute":
+            return today - _MINUTES_MOST / 2, today + _MINUTES_MOST / 2
+        case "across-midnight" if interval == "hour":
+            return today - timedelta(hours=6), today + timedelta(hours=6)
+        case "across-midnight":
+            return today - timedelta(hours=36), today + timedelta(days=1)
+        case "days":
+            return first - timedelta(days=8), first + timedelta(days=1)
+        case "month":
+            return _month(first, -1), _month(today, 1)
+        case "year":
+            return first - timedelta(days=370), today + timedelta(days=1)
+        case "empty":
+            span = timedelta(hours=2) if interval in ("minute", "hour") else timedelta(days=3)
+            return now + timedelta(days=2), now + timedelta(days=2) + span
+        case _ if window in _SEAM_DAYS:
+            seam = today - timedelta(days=_SEAM_DAYS[window])
+            return seam - timedelta(days=4), seam + timedelta(days=4)
+        case _:
+            return first - timedelta(days=3), today + timedelta(days=1)
+
+
+def _month(at: datetime, months: int) -> datetime:
+    """The first moment of the month that lies `months` after that of `at`."""
+    place = at.year * 12 + at.month - 1 + months
+    return at.replace(year=place // 12, month=place % 12 + 1, day=1)
+
+
+def graph_request(
+    context: CheckContext,
+    tenant: str,
+    start: datetime,
+    end: datetime,
+    interval: str,
+    what: str = "user",
+    user: str = "",
+) -> ApiRequest:
+    """A graph over [start, end). `what` is a class of the dimension `graph-filter`."""
+    filters: dict[str, str] = {}
+    if "user" in what:
+        filters["proxy_user_id"] = user or user_name(context, "implicit")
+    if "hostname" in what:
+        filters["hostname"] = host_name(context, "plain")
+    if "network" in what:
+        filters["network"] = "residential"
+    return ApiRequest(
+        path="analytics/graph",
+        query=(
+            ("period_start", format_time(start)),
+            ("period_end", format_time(end)),
+            ("interval", interval),
+            *filters.items(),
+        ),
+        tenant=tenant,
+    )
+
+
+def breakdown_requests(
+    context: CheckContext, now: datetime, age: str, *, seed: int, most: int | None
+) -> tuple[tuple[ApiRequest, Row], ...]:
+    """Breakdowns at one age of the data, with the classes of each; none without the claim."""
+    if "breakdown" not in context.claims:
+        return ()
+    random = Random(f"{seed} breakdown {age}")  # noqa: S311
+    windows = ["days", "month", "whole-buckets", *(() if age == "fresh" else ("7-day-seam",))]
+    factors: dict[str, Sequence[str]] = {
+        "window": windows,
+        "graph-filter": ("user", "user+network", "user+hostname"),
+        "parts": (*PARTS, "all"),
+        "sort_by": ("", "bytes", "requests_asc", "bytes_desc"),
+        "limit": ("", "1", "3"),
+        "customer": tuple(context.customers),
+    }
+    made = []
+    for row in cover(factors, seed=random.randrange(2**31))[:most]:
+        start, end = window_of(row["window"], "day", context.now, now)
+        graph = graph_request(context, row["customer"], start, end, "day", row["graph-filter"])
+        query = [each for each in graph.query if each[0] != "interval"]
+        query += [(part, "true") for part in PARTS if row["parts"] in (part, "all")]
+        query += [(name, row[name]) for name in ("sort_by", "limit") if row[name]]
+        made.append(
+            (
+                ApiRequest(path="analytics/breakdown", query=tuple(query), tenant=row["customer"]),
+                row,
+            )
+        )
+    return tuple(made)

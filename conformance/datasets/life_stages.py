@@ -1,0 +1,267 @@
+"""The stages of the first day: injected, paid for, restarted, an hour later, over midnight."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance.datasets.array_requests import of_age
+from trueup.conformance.datasets.event_batches import repeat
+from trueup.conformance.datasets.event_times import DISTANCE, day_start
+from trueup.conformance.datasets.event_values import EventBuilder, user_name
+from trueup.conformance.datasets.materials import Materials, classes_of
+from trueup.conformance.datasets.operations import (
+    ClassName,
+    Deliver,
+    Operation,
+    Read,
+    Restart,
+    Stage,
+)
+from trueup.conformance.datasets.special_events import (
+    later_events,
+    mixed_batch,
+    special_operations,
+)
+from trueup.conformance.datasets.stage_figures import (
+    AccountFigures,
+    account_figures,
+    read_again,
+    read_fully,
+)
+from trueup.conformance.datasets.stage_reads import (
+    account_reads,
+    foreign_requests,
+    long_reads,
+    read_users,
+    retrieves,
+    user_reads,
+)
+from trueup.conformance.datasets.user_changes import (
+    create_users,
+    delete_users,
+    edit_users,
+    re_create_users,
+)
+
+__all__ = ["evening", "hour_later_stage", "inject_stage", "midnight_stages", "money_stage"]
+__all__ += ["restart_stage"]
+
+HOUR_LATER: Final = timedelta(hours=1, minutes=5)
+BEFORE_MIDNIGHT: Final = timedelta(seconds=10)
+AFTER_MIDNIGHT: Final = timedelta(minutes=10)
+SPARE: Final = timedelta(minutes=30)
+"""Time between two moves of the clock within a day: what a slow target may take in between."""
+_WITH_USAGE: Final = ("before-usage", "between-usage")
+"""Moments of payments that belong to the stage in which the events are delivered."""
+ACKNOWLEDGED: Final = 3
+"""Deliveries that are acknowledged just before the restart."""
+
+
+def _operations(*names: str) -> frozenset[ClassName]:
+    return frozenset(("operation", "between", name) for name in names)
+
+
+def inject_stage(made: Materials) -> Stage:
+    """Users are created, events of every class are delivered, and everything is read."""
+    context = made.context
+    moments = made.payments.moments
+    halves: tuple[list[Operation], list[Operation]] = ([], [])
+    for own in made.sets.values():
+        middle = len(own.operations) // 2
+        halves[0].extend(own.operations[:middle])
+        halves[1].extend(own.operations[middle:])
+    operations = (
+        *moments.get("before-usage", ()),
+        *(each for t in made.tenants for each in create_users(context, t, made.user_classes)),
+        *halves[0],
+        *moments.get("between-usage", ()),
+        *(each for t in made.tenants for each in edit_users(context, t, made.user_classes)),
+        *halves[1],
+        *(
+            each
+            for tenant in made.tenants
+            for each in special_operations(context, tenant, long_rows=made.settings.long_rows)
+        ),
+        mixed_batch(context, context.now - DISTANCE),
+    )
+    requests, classes = of_age(made, context.now, "fresh")
+    account = account_figures(made, context.now)
+    by_id, follow_ups = retrieves(context, made.events, each=made.settings.retrieves)
+    foreign, foreign_follow_ups = foreign_requests(context, made.events)
+    paid = [row for row in made.payment_rows if row["moment"] in _WITH_USAGE]
+    return Stage(
+        name="inject",
+        what="injecting events and reading them back",
+        operations=operations,
+        requests=(
+            *read_fully(made, context.now),
+            *read_users(context, made.users, context.now, made.settings.one_by_one),
+            *long_reads(context, made.long_user),
+            *account.requests,
+            *by_id,
+            *foreign,
+            *requests,
+        ),
+        follow_ups=(*follow_ups, *foreign_follow_ups) if made.settings.thorough else follow_ups,
+        snapshots=account.snapshots,
+        classes=classes
+        | frozenset(
+            each
+            for each in classes_of("event", made.event_rows)
+            if each[:2] != ("event", "delivery") or each[2] not in made.later_names
+        )
+        | classes_of("payment", paid)
+        | _operations("nothing", *_user_operations(made, "create", "edit", "limit")),
+    )
+
+
+def _user_operations(made: Materials, *names: str) -> list[str]:
+    return [f"user-{name}" for name in names if "proxy-user-edit" in made.context.claims]
+
+
+def money_stage(made: Materials) -> Stage:
+    """Payments after usage, and the end and the second life of proxy users."""
+    context = made.context
+    moments = made.payments.moments
+    account = account_figures(made, context.now)
+    read = Read(requests=account_reads(context))
+    operations: list[Operation] = []
+    for moment in ("overspent", "after-refund", "two-at-once"):
+        operations += moments.get(moment, ())
+        if moments.get(moment) and made.settings.thorough:
+            operations.append(read)
+    for tenant in made.tenants:
+        operations += delete_users(context, tenant, made.user_classes)
+        operations += re_create_users(context, tenant, made.user_classes)
+        operations += _after_deletion(made, tenant)
+    paid = [row for row in made.payment_rows if row["moment"] not in _WITH_USAGE]
+    return Stage(
+        name="money",
+        what="paying, giving back, deleting proxy users and creating them again",
+        operations=tuple(operations),
+        requests=(
+            *read_again(made, context.now, turn=0),
+            *user_reads(context, made.array_users, turn=0, share=made.settings.graph_share),
+            *account.requests,
+        ),
+        snapshots=account.snapshots,
+        classes=classes_of("payment", paid)
+        | _operations(*_user_operations(made, "delete", "re-create")),
+    )
+
+
+def _after_deletion(made: Materials, tenant: str) -> list[Deliver]:
+    """Events of deleted and of re-created users, that arrive after their deletion."""
+    builder = EventBuilder(made.context, "after-deletion", tenant)
+    return [
+        Deliver(
+            dataset="after-deletion",
+            events=tuple(
+                builder.event(
+                    user=user_name(made.context, name),
+                    at=made.context.now - DISTANCE,
+                    log_network=network,
+                )
+                for network in ("residential", "isp")
+            ),
+        )
+        for name in ("deleted", "re-created")
+        if name in made.user_classes
+    ]
+
+
+def restart_stage(made: Materials) -> Stage:
+    """Events are acknowledged just before the restart, and come again after it, with new ones."""
+    context = made.context
+    at = context.now - DISTANCE
+    account = account_figures(made, context.now) if made.settings.thorough else AccountFigures()
+    operations: list[Operation] = []
+    acknowledged: list[Deliver] = []
+    for tenant in made.tenants:
+        whole = later_events(context, tenant, "restart", at, count=ACKNOWLEDGED)
+        parts = [
+            Deliver(dataset=whole.dataset, events=whole.events[n::ACKNOWLEDGED])
+            for n in range(ACKNOWLEDGED)
+        ]
+        operations += parts
+        if "deduplication" in context.claims:
+            acknowledged.append(whole)
+    operations.append(Restart())
+    operations += acknowledged
+    for events in made.later("after-restart").values():
+        operations += repeat(events)
+    operations += made.payments.restarted
+    operations += [later_events(context, t, "after-restart", at) for t in made.tenants]
+    return Stage(
+        name="restart",
+        what="restarting the target, and delivering again",
+        operations=tuple(operations),
+        requests=read_again(made, context.now, turn=1) + account.requests,
+        snapshots=account.snapshots,
+        classes=_operations("restart")
+        | _reached(
+            ("event", "delivery", "after-restart"), any(made.later("after-restart").values())
+        )
+        | _reached(("payment", "key", "after-restart"), bool(made.payments.restarted)),
+    )
+
+
+def _reached(name: ClassName, there: bool) -> frozenset[ClassName]:
+    return frozenset({name} if there else ())
+
+
+def hour_later_stage(made: Materials) -> Stage:
+    """An hour later by the target's clock, events are delivered again."""
+    context = made.context
+    at = context.now + HOUR_LATER
+    operations: list[Operation] = []
+    for events in made.later("hour-later").values():
+        operations += repeat(events)
+    operations += [later_events(context, t, "hour-later", at - DISTANCE) for t in made.tenants]
+    return Stage(
+        name="hour-later",
+        what="an hour later, delivering again",
+        at=at,
+        operations=tuple(operations),
+        requests=read_again(made, at, turn=2),
+        classes=_operations("clock-hour")
+        | _reached(("event", "delivery", "hour-later"), any(made.later("hour-later").values())),
+    )
+
+
+def evening(now: datetime) -> datetime:
+    """Ten seconds before the first midnight that leaves time for the stages before it."""
+    earliest = now + HOUR_LATER + SPARE
+    eve = day_start(earliest) + timedelta(days=1) - BEFORE_MIDNIGHT
+    return eve if eve > earliest else eve + timedelta(days=1)
+
+
+def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
+    """The last events of a day, after which no others come; and the next day."""
+    context = made.context
+    eve = evening(context.now)
+    later = dict.fromkeys(made.tenants, (context.user("u-later"),))
+    after = eve + BEFORE_MIDNIGHT + AFTER_MIDNIGHT
+    return (
+        Stage(
+            name="before-midnight",
+            what="ten seconds before midnight",
+            at=eve,
+            operations=tuple(
+                later_events(context, tenant, "before-midnight", eve) for tenant in made.tenants
+            ),
+            requests=read_users(context, later, eve, None),
+        ),
+        Stage(
+            name="after-midnight",
+            what="ten minutes after midnight",
+            at=after,
+            operations=tuple(
+                later_events(context, tenant, "after-midnight", after - DISTANCE)
+                for tenant in made.tenants
+            ),
+            requests=read_again(made, after, turn=1),
+            classes=_operations("clock-midnight"),
+        ),
+    )

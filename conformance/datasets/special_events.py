@@ -1,0 +1,140 @@
+"""Datasets that a covering array cannot shape: many rows, many writers, sums, interleaving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance.datasets.event_times import DISTANCE
+from trueup.conformance.datasets.event_values import EventBuilder, host_name
+from trueup.conformance.datasets.operations import Deliver, Operation, Together
+from trueup.conformance.model import CheckContext, Event
+
+__all__ = ["LONG", "NETWORKS", "SPECIAL_USERS", "later_events", "mixed_batch", "special_operations"]
+
+NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+CONCURRENT_WRITERS: Final = 20
+"""Events written to one key at once: 190 pairs; a loss of 5 % of all pairs shows at 99.99 %."""
+LONG_ROWS: Final = 520
+"""Logs of one user, in one delivery: several full pages, and more than a round 500."""
+LONG: Final = "long"
+SPECIAL_USERS: Final = ("race", "sums", "turn-1", "turn-2", "turn-3")
+SUMS: Final = (
+    (2**31 - 2, 1, 1, 1),
+    (2**32 - 2, 1, 1, 1),
+    (2**53 - 2, 1, 1, 1),
+    (2**25 + 1, 1, 1, 1),
+    (999, 1, 24, 1),
+    (1, 3, 333, 511, 513, 1023, 1025, 1500, 4097),
+)
+"""Sizes of one summary each, whose sum crosses a boundary of integers, floats or units."""
+
+
+def special_operations(
+    context: CheckContext, tenant: str, *, long_rows: int
+) -> tuple[Operation, ...]:
+    """The deliveries of one customer for every dataset of this module."""
+    at = (context.now - DISTANCE).replace(microsecond=0)
+    return (
+        _race(context, tenant, at),
+        *_sums(context, tenant, at),
+        _interleaved(context, tenant, at),
+        *_long(context, tenant, at, long_rows),
+    )
+
+
+def _race(context: CheckContext, tenant: str, at: datetime) -> Together:
+    builder = EventBuilder(context, "race", tenant)
+    return Together(
+        operations=tuple(
+            Deliver(
+                dataset="race",
+                events=(
+                    builder.event(user=context.user("u-race"), at=at, log_network="residential"),
+                ),
+            )
+            for _ in range(CONCURRENT_WRITERS)
+        )
+    )
+
+
+def _sums(context: CheckContext, tenant: str, at: datetime) -> tuple[Operation, ...]:
+    """Each sum in two deliveries, so that the second adds to what the first left."""
+    builder = EventBuilder(context, "sums", tenant)
+    events = [
+        builder.event(
+            user=context.user("u-sums"),
+            at=at - timedelta(seconds=n),
+            log_network=network,
+            log_hostname=f"sum{n}.{host_name(context, 'plain')}",
+            log_total_bytes=size,
+        )
+        for n, sizes in enumerate(SUMS)
+        for network in ("mobile", "isp")
+        for size in sizes
+    ]
+    return tuple(
+        Deliver(dataset="sums", events=tuple(part)) for part in (events[::2], events[1::2])
+    )
+
+
+def _interleaved(context: CheckContext, tenant: str, at: datetime) -> Deliver:
+    """Three users in turn within one batch, on networks in turn."""
+    builder = EventBuilder(context, "turns", tenant)
+    return Deliver(
+        dataset="turns",
+        events=tuple(
+            builder.event(
+                user=context.user(f"u-turn-{n % 3 + 1}"),
+                at=at,
+                log_network=NETWORKS[(n // 3) % len(NETWORKS)],
+            )
+            for n in range(24)
+        ),
+    )
+
+
+def mixed_batch(context: CheckContext, at: datetime) -> Deliver:
+    """Events of all customers in turn within one batch, under one user and one hostname."""
+    builders = {tenant: EventBuilder(context, "mixed", tenant) for tenant in context.customers}
+    events: list[Event] = [
+        builder.event(user=context.user("u-turn-1"), at=at, log_network=network)
+        for network in NETWORKS
+        for builder in builders.values()
+    ]
+    return Deliver(dataset="mixed", events=tuple(events))
+
+
+def _long(context: CheckContext, tenant: str, at: datetime, rows: int) -> Sequence[Deliver]:
+    builder = EventBuilder(context, LONG, tenant)
+    events = tuple(
+        builder.event(
+            user=context.user(LONG),
+            at=at - timedelta(seconds=n),
+            log_total_bytes=n * 7 % 1009,
+            log_network="datacenter",
+        )
+        for n in range(rows)
+    )
+    return (Deliver(dataset=LONG, events=events),) if events else ()
+
+
+def later_events(
+    context: CheckContext, tenant: str, stage: str, at: datetime, count: int = 1
+) -> Deliver:
+    """A small delivery of a later stage: `count` events on each network at one moment."""
+    builder = EventBuilder(context, f"later {stage}", tenant)
+    return Deliver(
+        dataset=f"later {stage}",
+        events=tuple(
+            builder.event(
+                user=context.user("u-later"),
+                at=at - timedelta(seconds=n),
+                log_network=network,
+                log_hostname=host_name(context, ("plain", "subdomain")[n % 2]),
+            )
+            for n in range(count)
+            for network in NETWORKS
+        ),
+    )

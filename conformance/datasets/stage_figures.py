@@ -1,0 +1,38 @@
+"""How much of its views a stage reads at one depth: account figures, and everything once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trueup.conformance.datasets.materials import Materials
+from trueup.conformance.datasets.stage_reads import account_reads, read_all, snapshots
+from trueup.conformance.requests import ApiRequest
+
+__all__ = ["AccountFigures", "account_figures", "read_again", "read_fully"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountFigures:
+    """Requests for the figures of every account: once, or before and after the summaries."""
+
+    requests: tuple[ApiRequest, ...] = ()
+    snapshots: tuple[tuple[ApiRequest, ...], ...] = ()
+
+
+def account_figures(made: Materials, now: datetime) -> AccountFigures:
+    """The account figures as the depth of the plan wants them. `now`: the target's time."""
+    if made.settings.snapshots:
+        return AccountFigures(snapshots=snapshots(made.context, now))
+    return AccountFigures(requests=account_reads(made.context))
+
+
+def read_fully(made: Materials, now: datetime) -> tuple[ApiRequest, ...]:
+    """Everything, with the day graph of every user where the depth allows it."""
+    share = 1 if made.settings.thorough else made.settings.graph_share
+    return read_all(made.context, made.users, now, share=share)
+
+
+def read_again(made: Materials, now: datetime, *, turn: int) -> tuple[ApiRequest, ...]:
+    """Everything once more, with the day graphs of those users whose turn it is."""
+    return read_all(made.context, made.users, now, turn=turn, share=made.settings.graph_share)

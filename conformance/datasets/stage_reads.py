@@ -1,0 +1,234 @@
+"""What is read at a stage: every dataset of every customer, in full, in every view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance.datasets.event_times import day_start
+from trueup.conformance.datasets.event_values import user_name
+from trueup.conformance.datasets.graph_requests import graph_request
+from trueup.conformance.datasets.operations import FollowUp
+from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.requests import POOLS, ApiRequest
+
+__all__ = [
+    "account_reads",
+    "foreign_requests",
+    "long_reads",
+    "read_all",
+    "read_users",
+    "retrieves",
+    "snapshots",
+    "user_reads",
+]
+
+LATE_DAYS: Final = 8
+"""Days before the run's own that reads cover; events are never older than 7 days."""
+
+
+def _paged(path: str, tenant: str, **query: str) -> ApiRequest:
+    return ApiRequest(path=path, query=tuple(query.items()), tenant=tenant, paged=True)
+
+
+def read_users(
+    context: CheckContext, users: Mapping[str, Sequence[str]], now: datetime, most: int | None
+) -> tuple[ApiRequest, ...]:
+    """Logs, summaries and day graph of each proxy user by itself. `users`: by customer."""
+    views = ("log/search", "log_summary/search")
+    return tuple(
+        request
+        for tenant, names in users.items()
+        for user in names[:most]
+        for request in (
+            *(_paged(view, tenant, proxy_user_id=user) for view in views),
+            day_graph(context, tenant, user, now),
+        )
+    )
+
+
+def read_all(
+    context: CheckContext,
+    users: Mapping[str, Sequence[str]],
+    now: datetime,
+    *,
+    turn: int = 0,
+    share: int = 1,
+) -> tuple[ApiRequest, ...]:
+    """Logs and summaries of all of the run's users at once, and the day graphs of some of them.
+
+    `share`: every so many users' graphs are read; `turn`: a number that is another one at each
+    stage, so that others are read then.
+    """
+    own = f"{context.prefix}-u-"
+    made: list[ApiRequest] = []
+    for tenant, names in users.items():
+        made += [
+            _paged(view, tenant, like_proxy_user_id=own)
+            for view in ("log/search", "log_summary/search")
+        ]
+        made += [day_graph(context, tenant, user, now) for user in names[turn % share :: share]]
+    return tuple(made)
+
+
+def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
+    """Logs and summaries of the user with many rows, in every customer."""
+    return tuple(
+        _paged(view, tenant, proxy_user_id=user)
+        for tenant in context.customers
+        for view in ("log/search", "log_summary/search")
+    )
+
+
+def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
+    """A user's graph by day, from the oldest event of the run to the end of today."""
+    start = day_start(context.now) - timedelta(days=LATE_DAYS)
+    return graph_request(
+        context, tenant, start, day_start(now) + timedelta(days=1), "day", "user", user
+    )
+
+
+def account_reads(context: CheckContext) -> tuple[ApiRequest, ...]:
+    """Account figures and ledgers of every customer, once."""
+    made: list[ApiRequest] = []
+    for tenant in context.customers:
+        made += [
+            request
+            for pool in _pools(context)
+            for request in (
+                ApiRequest(path=f"{pool}/summary", tenant=tenant),
+                _paged(f"{pool}_ledger/search", tenant),
+            )
+        ]
+        if "customer" in context.claims:
+            made.append(ApiRequest(path="customer/retrieve", tenant=tenant))
+    return tuple(made)
+
+
+def snapshots(
+    context: CheckContext, now: datetime, *, dates: bool = False
+) -> tuple[tuple[ApiRequest, ...], ...]:
+    """For each customer and pool: account figures and ledger before and after the summaries.
+
+    `dates`: `log_summary_period` is a bare date at this target.
+    """
+    form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
+    first, last = context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1)
+    return tuple(
+        _snapshot(context, tenant, pool, first.strftime(form), last.strftime(form))
+        for tenant in context.customers
+        for pool in _pools(context)
+    )
+
+
+def _snapshot(
+    context: CheckContext, tenant: str, pool: str, first: str, last: str
+) -> tuple[ApiRequest, ...]:
+    summaries = _paged(
+        "log_summary/search",
+        tenant,
+        log_summary_network=pool,
+        min_log_summary_period=first,
+        max_log_summary_period=last,
+    )
+    before, after = (
+        [
+            ApiRequest(path=f"{pool}/summary", tenant=tenant, again=again),
+            *(
+                [ApiRequest(path="customer/retrieve", tenant=tenant, again=again)]
+                if "customer" in context.claims
+                else []
+            ),
+            ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again),
+        ]
+        for again in (1, 2)
+    )
+    return (*before, summaries, *reversed(after))
+
+
+def _pools(context: CheckContext) -> list[str]:
+    return [pool for pool in POOLS if pool in context.claims]
+
+
+def user_reads(
+    context: CheckContext, users: Mapping[str, Sequence[str]], *, turn: int, share: int
+) -> tuple[ApiRequest, ...]:
+    """Every proxy user of the run as the API describes it; nothing without the claim.
+
+    `share` and `turn`: as in `read_all`, for the users that are retrieved by name as well.
+    """
+    if "proxy-user" not in context.claims:
+        return ()
+    made = [
+        _paged("proxy_user/search", tenant, like_proxy_user_id=f"{context.prefix}-")
+        for tenant in users
+    ]
+    made += [
+        ApiRequest(path=f"proxy_user/retrieve/{user}", tenant=tenant)
+        for tenant, names in users.items()
+        for user in names[turn % share :: share]
+    ]
+    return tuple(made)
+
+
+def retrieves(
+    context: CheckContext, events: Mapping[str, Sequence[Event]], *, each: int
+) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
+    """Logs by id, `each` of every customer, and rows whose ids only their searches tell."""
+    logs = tuple(
+        ApiRequest(path=f"log/retrieve/{event['log_id']}", tenant=tenant)
+        for tenant, own in events.items()
+        for event in own[:: max(1, len(own) // each)][:each]
+    )
+    return logs, tuple(
+        follow for tenant in events for follow in _row_retrieves(context, tenant, tenant)
+    )
+
+
+def _row_retrieves(context: CheckContext, tenant: str, asker: str) -> list[FollowUp]:
+    """Retrieves, with the keys of `asker`, of summaries and ledger entries of `tenant`."""
+    user = user_name(context, "implicit")
+    summaries = FollowUp(
+        source=_paged("log_summary/search", tenant, proxy_user_id=user),
+        field="log_summary_id",
+        path="log_summary/retrieve/{}",
+        tenant=asker,
+    )
+    entries = [
+        FollowUp(
+            source=_paged(f"{pool}_ledger/search", tenant),
+            field=f"{pool}_ledger_id",
+            path=f"{pool}_ledger/retrieve/{{}}",
+            tenant=asker,
+        )
+        for pool in _pools(context)
+    ]
+    return [summaries, *entries]
+
+
+def foreign_requests(
+    context: CheckContext, events: Mapping[str, Sequence[Event]]
+) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
+    """Each customer asks for ids, users and hostnames that only another one has."""
+    tenants = list(context.customers)
+    if len(tenants) < 2:
+        return (), ()
+    made: list[ApiRequest] = []
+    follow: list[FollowUp] = []
+    for asker, owner in ((tenants[0], tenants[1]), (tenants[1], tenants[0])):
+        alone = f"{user_name(context, 'one-customer')}-{owner}"
+        made += [
+            ApiRequest(path=f"log/retrieve/{event['log_id']}", tenant=asker)
+            for event in events[owner][:2]
+        ]
+        made += [
+            _paged(view, asker, proxy_user_id=alone)
+            for view in ("log/search", "log_summary/search")
+        ]
+        if "proxy-user" in context.claims:
+            made.append(ApiRequest(path=f"proxy_user/retrieve/{alone}", tenant=asker))
+            made.append(_paged("proxy_user/search", asker, proxy_user_id=alone))
+        made.append(day_graph(context, asker, alone, context.now))
+        follow += _row_retrieves(context, owner, asker)
+    return tuple(made), tuple(follow)

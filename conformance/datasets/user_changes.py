@@ -1,0 +1,102 @@
+"""Changes of proxy users, class by class: created, edited, limited, deleted, created again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+from trueup.conformance.datasets.event_values import user_name
+from trueup.conformance.datasets.operations import Change
+from trueup.conformance.model import CheckContext
+from trueup.conformance.requests import ApiRequest
+from trueup.reports.results import Json
+
+__all__ = ["CREATED", "LIMIT", "create_users", "delete_users", "edit_users", "re_create_users"]
+
+CLAIM: Final = "proxy-user-edit"
+CREATED: Final = ("created", "edited", "limited", "access-list", "deleted", "re-created")
+"""Classes of users that are created over the API before their first event."""
+LIMIT: Final = 1_000
+"""Bytes that the limited user may use of each pool; its events use more."""
+
+
+def create_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+    """Create the users of the given classes, each with what its class says."""
+    if CLAIM not in context.claims:
+        return ()
+    return tuple(
+        _change(
+            "proxy_user/create",
+            "POST",
+            tenant,
+            {
+                "proxy_user_id": user_name(context, name),
+                "proxy_user_password": f"pw-{context.prefix}",
+                **_settings(context, tenant, name),
+            },
+        )
+        for name in names
+        if name in CREATED
+    )
+
+
+def _settings(context: CheckContext, tenant: str, name: str) -> Mapping[str, Json]:
+    match name:
+        case "limited":
+            return {
+                "proxy_user_residential_bytes_limit": LIMIT,
+                "proxy_user_mobile_bytes_limit": LIMIT,
+            }
+        case "access-list":
+            return {
+                "ip_address_authentications": _addresses(context, tenant),
+                "proxy_user_is_strict_security": True,
+            }
+        case "created":
+            return {"proxy_user_metadata": {"note": "created", "count": 0, "kept": False}}
+        case _:
+            return {}
+
+
+def _addresses(context: CheckContext, tenant: str) -> list[Json]:
+    """Three addresses that no other run uses: an address belongs to one proxy user at a time."""
+    digest = sha256(f"{context.prefix}/{tenant}".encode()).digest()
+    return [f"10.{digest[n]}.{digest[n + 1]}.{digest[n + 2] % 250 + 1}" for n in (0, 3, 6)]
+
+
+def edit_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+    """Replace the metadata of the edited user and lift one limit of the limited one."""
+    if CLAIM not in context.claims:
+        return ()
+    bodies: dict[str, dict[str, Json]] = {
+        "edited": {"proxy_user_metadata": {"note": "conformance", "edited": True}},
+        "limited": {"proxy_user_mobile_bytes_limit": None},
+    }
+    return tuple(
+        _change(f"proxy_user/edit/{user_name(context, name)}", "PATCH", tenant, body)
+        for name, body in bodies.items()
+        if name in names
+    )
+
+
+def delete_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+    """Delete the users of the classes that are deleted."""
+    if CLAIM not in context.claims:
+        return ()
+    return tuple(
+        _change(f"proxy_user/delete/{user_name(context, name)}", "DELETE", tenant, None)
+        for name in ("deleted", "re-created")
+        if name in names
+    )
+
+
+def re_create_users(
+    context: CheckContext, tenant: str, names: tuple[str, ...]
+) -> tuple[Change, ...]:
+    """Create again what was deleted, under the same name."""
+    return create_users(context, tenant, tuple(n for n in names if n == "re-created"))
+
+
+def _change(path: str, method: str, tenant: str, body: dict[str, Json] | None) -> Change:
+    return Change(request=ApiRequest(path=path, method=method, tenant=tenant, body=body))
