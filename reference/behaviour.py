@@ -19,7 +19,18 @@ from trueup.reference.networks import POOLS
 from trueup.reference.resources import Resource
 from trueup.reference.times import day_of
 
-__all__ = ["Amounts", "Behaviour", "PoolDay", "Row", "SummaryCell"]
+__all__ = [
+    "Amounts",
+    "Behaviour",
+    "Delivery",
+    "Group",
+    "PaymentRow",
+    "PoolDay",
+    "RequestInfo",
+    "Row",
+    "Start",
+    "SummaryCell",
+]
 
 Row: TypeAlias = dict[str, Any]
 """A JSON object on its way out."""
@@ -52,8 +63,95 @@ class PoolDay(NamedTuple):
     day: int
 
 
+class Start(NamedTuple):
+    """A process that opens the store."""
+
+    restarted: bool
+    """Whether another process used this store before."""
+    customers: tuple[int, ...]
+    """The customers' ids, in the order of their creation."""
+    now_us: int
+
+
+class Delivery(NamedTuple):
+    """One delivery, after its lines were read and before anything of it is written."""
+
+    now_us: int
+    events: int
+    """Distinct events that are admissible, repeated ones included."""
+    refused: int
+    """Lines that were refused."""
+
+
+class RequestInfo(NamedTuple):
+    """A request that succeeded. `view` is its path below the API's base, without an id."""
+
+    view: str
+    customer_id: int
+    """0 for ingestion and control."""
+    query: Mapping[str, str]
+    now_us: int
+
+
+class PaymentRow(NamedTuple):
+    """A movement of money as its ledger row is about to be written."""
+
+    customer_id: int
+    network: str
+    kind: str
+    reason: str
+    bytes: int
+    day: int
+    service_id: str
+
+
+class Group(NamedTuple):
+    """What the summary rows that are consolidated into one have in common."""
+
+    customer_id: int
+    proxy_user_id: str
+    network: str
+    day: int
+
+
 def _same(value: Any) -> Any:
     return value
+
+
+def _nothing_at_start(_connection: sqlite3.Connection, _start: Start) -> None:
+    return None
+
+
+def _note_nothing(_delivery: Delivery) -> None:
+    return None
+
+
+def _each_line_by_itself(_events: Sequence[Log], _refused: int) -> str | None:
+    return None
+
+
+def _as_merged(_group: Group, rows: Sequence[retention.DayRow]) -> Sequence[retention.DayRow]:
+    return rows
+
+
+def _own_key(customer_id: int, key: str) -> tuple[int, str]:
+    return customer_id, key
+
+
+def _as_set(_action: str, _customer_id: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return values
+
+
+def _both_keys(_view: str, public_is_right: bool, private_is_right: bool) -> bool:
+    return public_is_right and private_is_right
+
+
+def _right_key(_hook: str, is_right: bool) -> bool:
+    return is_right
+
+
+def _as_prepared(_request: RequestInfo, body: Row) -> Row:
+    return body
 
 
 def _cell(log: Log, _now_us: int) -> SummaryCell:
@@ -145,9 +243,16 @@ def _no_lag(_view: str) -> float:
 class Behaviour:
     """The correct decisions. Times are in microseconds, days are numbers since the epoch."""
 
+    # Starting.
+    on_start: Callable[[sqlite3.Connection, Start], None] = _nothing_at_start
+    """Called once, inside the transaction that opens the store."""
     # Taking events in.
+    on_delivery: Callable[[Delivery], None] = _note_nothing
+    """Called for each delivery before anything is decided about its events."""
     fold_hostname: Callable[[str], str] = events.fold_hostname
     admit: Callable[[int, int], str | None] = events.admit
+    refuse_whole: Callable[[Sequence[Log], int], str | None] = _each_line_by_itself
+    """(admissible events of a delivery, lines refused) → reason to refuse those events as well."""
     take: Callable[[list[Log], int], list[Log]] = _take
     """(new events of one delivery, now) → those that are kept at all."""
     stored: Callable[[list[Log]], list[Log]] = _same
@@ -176,11 +281,15 @@ class Behaviour:
     hold_commit_s: float = 0.0
     """How long an acknowledged delivery may stay uncommitted."""
     # Growing old.
-    visible_from: Callable[[int, str], int] = retention.visible_from
-    """(now, view) → oldest request instant that the view still shows."""
+    visible_from: Callable[[int, str, int], int] = retention.visible_from
+    """(now, view, customer) → oldest request instant that the view still shows."""
     purge_before: Callable[[int], int] = retention.purge_before
     consolidate_before: Callable[[int], int] = retention.consolidate_before
+    maintained: Callable[[Sequence[int]], Sequence[int]] = _same
+    """All customers → those whose rows one round of maintenance covers."""
     merge: Callable[[Sequence[retention.DayRow]], Sequence[retention.DayRow]] = retention.merge
+    merged: Callable[[Group, Sequence[retention.DayRow]], Sequence[retention.DayRow]] = _as_merged
+    """Result of `merge` → rows that are written for the group."""
     after_maintenance: Callable[[sqlite3.Connection, int], None] = _nothing_more
     sweep_lag_s: float = 0.0
     # Searching.
@@ -219,21 +328,28 @@ class Behaviour:
     used: Callable[[int, str, str, Mapping[str, int]], int] = _used
     """(customer, proxy user, pool, bytes by network) → used bytes as shown."""
     idempotent_money: bool = True
-    ledger_kinds: Mapping[str, str | None] | None = None
-    """Kind of money movement → reason of its ledger row; None for no row at all."""
-    money_bytes: Callable[[str, int], int] = lambda _kind, amount: amount
+    payment_key: Callable[[int, str], tuple[int, str]] = _own_key
+    """(customer, idempotency key) → what a movement is remembered by."""
+    payment: Callable[[PaymentRow], PaymentRow | None] = _same
+    """Ledger row of a movement → as written; None for no row at all."""
+    settings: Callable[[str, int, Mapping[str, Any]], Mapping[str, Any]] = _as_set
+    """(create or edit, customer, columns of a proxy user) → as stored."""
+    on_create: Callable[[sqlite3.Connection, int, str], None] = _leave_history
     on_edit: Callable[[sqlite3.Connection, int, str], None] = _leave_history
     on_delete: Callable[[sqlite3.Connection, int, str], None] = _leave_history
     # Protocol.
     error: Callable[[int, str, str], tuple[int, Row | str]] = _error
     """(status, title, message) → status and body; a str is sent as HTML."""
-    reply: Callable[[Row], Row] = _same
+    response: Callable[[RequestInfo, Row], Row] = _as_prepared
+    """Body of a success → as sent."""
     not_found_status: int = 404
     malformed_id_status: int = 404
     gone_status: int = 404
     """For a log that has aged out."""
-    check_keys: bool = True
-    check_control_key: bool = True
+    let_in: Callable[[str, bool, bool], bool] = _both_keys
+    """(view, public key is right, private key is right) → whether the caller is that customer."""
+    let_control: Callable[[str, bool], bool] = _right_key
+    """(control hook, key is right) → whether the caller may use it."""
     rate_limit: int | None = None
     """Requests per second and customer where the start names no limit."""
     rate_key: Callable[[int, str], object] = lambda customer_id, _peer: customer_id

@@ -12,6 +12,7 @@ import msgspec
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem
 from trueup.reference.mutants import FAULTS, VARIANTS, Mutant
+from trueup.reference.mutants.generated import generated, generated_mutants
 from trueup.reference.server import Options, serve
 
 __all__ = ["main"]
@@ -27,12 +28,14 @@ def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
     for kind, known, wanted in (("fault", FAULTS, faults), ("variant", VARIANTS, variants)):
         by_id = {mutant.id: mutant for mutant in known}
         for name in wanted:
-            if name not in by_id:
+            # A colon stands in the ids of generated mutants only; they are built when asked for.
+            specimen = generated(name) if kind == "fault" and ":" in name else by_id.get(name)
+            if specimen is None:
                 raise click.UsageError(
                     f"There is no {kind} {name}; "
                     "`python -m trueup.reference mutants` lists them all."
                 )
-            seams = by_id[name].apply(seams)
+            seams = specimen.apply(seams)
     return seams
 
 
@@ -127,12 +130,18 @@ def serve_command(
 
 @main.command("mutants")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a list.")
-def mutants_command(as_json: bool) -> None:
+@click.option("--generated", "with_generated", is_flag=True, help="Also list generated mutants.")
+def mutants_command(as_json: bool, with_generated: bool) -> None:
     """List the faults and the correct-but-different variants."""
     groups = {"faults": FAULTS, "variants": VARIANTS}
+    if with_generated:
+        groups["generated"] = generated_mutants()
     if as_json:
         shown = {
-            name: [{"id": each.id, "what": each.what} for each in group]
+            name: [
+                {"id": each.id, "what": each.what, "replaces": sorted(each.replaces)}
+                for each in group
+            ]
             for name, group in groups.items()
         }
         click.echo(msgspec.json.encode(shown).decode())

@@ -42,7 +42,7 @@ class DayRow:
     created_us: int
 
 
-def visible_from(now_us: int, _view: str) -> int:
+def visible_from(now_us: int, _view: str, _customer_id: int) -> int:
     """The oldest request instant that any view still shows, in microseconds."""
     return now_us - LOG_DAYS * DAY_US
 

@@ -108,6 +108,7 @@ async def create_user(call: Call) -> Answer:
     if not isinstance(user_id, str) or len(user_id) > 255:
         raise ApiProblem(400, "proxy_user_id must be a string of 1 to 255 characters.")
     values = {"proxy_user_password": new_password(), **_user_values(body)}
+    stored = call.seams.settings("create", call.customer_id, values)
     now_us = call.context.clock.now_us()
 
     def job(connection: sqlite3.Connection) -> None:
@@ -116,7 +117,7 @@ async def create_user(call: Call) -> Answer:
             "proxy_user_id": user_id,
             "proxy_user_creation_datetime": now_us,
             "proxy_user_last_update_datetime": now_us,
-            **values,
+            **stored,
         }
         taken = connection.execute(
             f"INSERT OR IGNORE INTO proxy_user ({', '.join(columns)}) "  # noqa: S608 - our names
@@ -125,6 +126,7 @@ async def create_user(call: Call) -> Answer:
         ).rowcount
         if not taken:
             raise ApiProblem(409, f"A proxy user named {user_id} exists already.")
+        call.seams.on_create(connection, call.customer_id, user_id)
 
     await call.context.write(job)
     made = {"proxy_user_id": user_id, "proxy_user_password": values["proxy_user_password"]}
@@ -139,7 +141,10 @@ async def edit_user(call: Call) -> Answer:
     """Change the given fields, leave the others and all use. Raises Problem (400, 404, 422)."""
     user_id = call.request.match_info["id"]
     values = _user_values(await json_body(call.request))
-    values["proxy_user_last_update_datetime"] = call.context.clock.now_us()
+    stored = {
+        **call.seams.settings("edit", call.customer_id, values),
+        "proxy_user_last_update_datetime": call.context.clock.now_us(),
+    }
 
     def job(connection: sqlite3.Connection) -> None:
         used = used_bytes(connection, call.customer_id, user_id)
@@ -148,9 +153,9 @@ async def edit_user(call: Call) -> Answer:
             if limit is not None and limit < used[pool]:
                 raise ApiProblem(422, f"The {pool} limit lies below the {used[pool]} bytes in use.")
         changed = connection.execute(
-            f"UPDATE proxy_user SET {', '.join(f'{name} = ?' for name in values)} "  # noqa: S608
+            f"UPDATE proxy_user SET {', '.join(f'{name} = ?' for name in stored)} "  # noqa: S608
             "WHERE customer_id = ? AND proxy_user_id = ?",
-            (*values.values(), call.customer_id, user_id),
+            (*stored.values(), call.customer_id, user_id),
         ).rowcount
         if not changed:
             raise ApiProblem(404, "The requested proxy user could not be found.")

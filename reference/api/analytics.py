@@ -80,7 +80,8 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
         proxy_user_id=given.get("proxy_user_id"),
         service_id=given.get("service_id"),
     )
-    pieces = seams.pieces(start_us, end_us, seams.visible_from(now_us, "graph"), interval)
+    visible_from_us = seams.visible_from(now_us, "graph", call.customer_id)
+    pieces = seams.pieces(start_us, end_us, visible_from_us, interval)
     first, end = pieces.days
     if filters.service_id is not None and first < end:
         raise ApiProblem(

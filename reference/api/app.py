@@ -15,6 +15,7 @@ from aiohttp import web
 
 from trueup.reference.api import accounts, analytics, control, ingestion, search
 from trueup.reference.api.context import Answer, Call, Context
+from trueup.reference.behaviour import RequestInfo
 from trueup.reference.errors import ApiProblem, StoreProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.resources import RESOURCES
@@ -99,13 +100,19 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
+def _view(request: web.Request) -> str:
+    """The path below the base of the API, and without an id, such as `log/retrieve`."""
+    path = request.path.removesuffix("/" + request.match_info.get("id", "/"))
+    return path.removeprefix(f"{BASE}/public/user/").removeprefix("/")
+
+
 def _tenant(context: Context, request: web.Request) -> int:
     """The customer whose two keys these are. Raises Problem (401, 429)."""
     public = request.headers.get("X-API-Public-Key", "")
     private = request.headers.get("X-API-Private-Key", "")
     for tenant in context.store.tenants:
-        right = _same(public, tenant.public_key) and _same(private, tenant.private_key)
-        if right or not context.seams.check_keys:
+        right = _same(public, tenant.public_key), _same(private, tenant.private_key)
+        if context.seams.let_in(_view(request), *right):
             _within_limit(context, request, tenant.customer_id)
             return tenant.customer_id
     raise ApiProblem(401, "API key authentication is required.")
@@ -132,7 +139,8 @@ def _ingest(context: Context, request: web.Request) -> int:
 
 def _control(context: Context, request: web.Request) -> int:
     given = request.headers.get("X-Control-Key", "")
-    if context.seams.check_control_key and not _same(given, context.store.control_key):
+    right = _same(given, context.store.control_key)
+    if not context.seams.let_control(_view(request), right):
         raise ApiProblem(401, "The header X-Control-Key is missing or wrong.")
     return 0
 
@@ -150,7 +158,13 @@ def _endpoint(context: Context, route: _Route) -> Endpoint:
         customer_id = route.guard(context, request)
         call = Call(context=context, request=request, customer_id=customer_id)
         status, body = await route.handler(call)
-        return _json(status, context.seams.reply(body))
+        info = RequestInfo(
+            view=_view(request),
+            customer_id=customer_id,
+            query=request.query,
+            now_us=context.clock.now_us(),
+        )
+        return _json(status, context.seams.response(info, body))
 
     return endpoint
 

@@ -26,7 +26,7 @@ def _retained(call: Call, resource: Resource, action: str) -> tuple[Condition, .
         return ()
     field = resource.field("log_request_datetime")
     assert field is not None
-    low = call.seams.visible_from(call.context.clock.now_us(), action)
+    low = call.seams.visible_from(call.context.clock.now_us(), action, call.customer_id)
     return (Between(field=field, low=low),)
 
 

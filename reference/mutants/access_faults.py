@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from trueup.reference.behaviour import Row
+from trueup.reference.behaviour import RequestInfo, Row
 from trueup.reference.ids import new_uuid
 from trueup.reference.mutants.mutant import Mutant, swap
 from trueup.reference.query import Condition
@@ -46,7 +46,7 @@ def _html(status: int, title: str, message: str) -> tuple[int, Row | str]:
     return status, {"error": title, "message": message, "api_request_id": new_uuid()}
 
 
-def _always_page_one(body: Row) -> Row:
+def _always_page_one(_request: RequestInfo, body: Row) -> Row:
     if "item_count" not in body:
         return body
     return {**body, "page": 1, "item_count": body["per_page"]}
@@ -69,7 +69,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
         ),
     ),
     swap("H3", "The graph is drawn over all tenants.", visible_to=_everyone_for("analytics.graph")),
-    swap("H4", "The control hooks need no key.", check_control_key=False),
+    swap("H4", "The control hooks need no key.", let_control=lambda _hook, _right: True),
     swap(
         "K1",
         "A missing id gives 200 with empty data, a bad parameter 500 with HTML, and no error "
@@ -83,7 +83,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
         rate_key=lambda _customer_id, peer: peer,
         rate_penalty_s=3600.0,
     ),
-    swap("N30", "Any keys are let in.", check_keys=False),
+    swap("N30", "Any keys are let in.", let_in=lambda _view, _public, _private: True),
     swap("N31", "A bad parameter gives 500 with HTML.", error=_html),
     swap(
         "N32",
@@ -93,7 +93,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "N33",
         "Every page says that it is page 1 and full.",
-        reply=_always_page_one,
+        response=_always_page_one,
     ),
     swap(
         "N34",

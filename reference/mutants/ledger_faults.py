@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trueup.reference.behaviour import PoolDay, Row
+from trueup.reference.behaviour import PaymentRow, PoolDay, Row
 from trueup.reference.events import Log
 from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.networks import POOLS
@@ -35,6 +35,13 @@ def _hide_unlisted(resource: Resource, conditions: tuple[Condition, ...]) -> tup
     if reason is None:
         return conditions
     return (*conditions, Equal(field=reason, value=_UNLISTED, negated=True))
+
+
+def _kind(
+    kind: str, change: Callable[[PaymentRow], PaymentRow | None]
+) -> Callable[[PaymentRow], PaymentRow | None]:
+    """Change the ledger rows of one kind of movement."""
+    return lambda row: change(row) if row.kind == kind else row
 
 
 def _stale_customer() -> dict[str, Any]:
@@ -93,7 +100,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "E4",
         "A refund changes the balance without an entry in the ledger.",
-        ledger_kinds={"refund": _UNLISTED},
+        payment=_kind("refund", lambda row: row._replace(reason=_UNLISTED)),
         conditions=_hide_unlisted,
     ),
     swap(
@@ -122,12 +129,12 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "N16",
         "A refund is taken from the pool instead of given back.",
-        money_bytes=lambda kind, amount: -amount if kind == "refund" else amount,
+        payment=_kind("refund", lambda row: row._replace(bytes=-row.bytes)),
     ),
     swap(
         "N17",
         "An adjustment is acknowledged and never booked.",
-        ledger_kinds={"adjustment": None},
+        payment=_kind("adjustment", lambda row: None),
     ),
     swap(
         "N18",

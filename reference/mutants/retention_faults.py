@@ -17,7 +17,7 @@ __all__ = ["FAULTS", "keep_logs_for"]
 def keep_logs_for(age_us: int) -> dict[str, Any]:
     """Logs are shown and kept for this long."""
     return {
-        "visible_from": lambda now_us, _view: now_us - age_us,
+        "visible_from": lambda now_us, _view, _customer_id: now_us - age_us,
         "purge_before": lambda now_us: now_us - age_us,
     }
 
@@ -27,7 +27,7 @@ def _consolidate_after(days: int) -> dict[str, Any]:
 
 
 def _wipe(connection: sqlite3.Connection, now_us: int) -> None:
-    connection.execute("DELETE FROM summary WHERE day < ?", (day_of(visible_from(now_us, "")),))
+    connection.execute("DELETE FROM summary WHERE day < ?", (day_of(visible_from(now_us, "", 0)),))
 
 
 def _double(connection: sqlite3.Connection, now_us: int) -> None:
@@ -52,7 +52,7 @@ def _forget_ledger(connection: sqlite3.Connection, now_us: int) -> None:
 def _round_ledger(connection: sqlite3.Connection, now_us: int) -> None:
     connection.execute(
         "UPDATE ledger SET bytes_low = bytes_low & ~1023 WHERE reason = 'usage' AND day < ?",
-        (day_of(visible_from(now_us, "")),),
+        (day_of(visible_from(now_us, "", 0)),),
     )
 
 
@@ -72,7 +72,9 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "D3",
         "A log that aged out is hidden from search but still retrieved by its id.",
-        visible_from=lambda now_us, view: now_us - (60 if view == "retrieve" else 7) * DAY_US,
+        visible_from=lambda now_us, view, _customer_id: (
+            now_us - (60 if view == "retrieve" else 7) * DAY_US
+        ),
         purge_before=lambda now_us: now_us - 60 * DAY_US,
     ),
     swap(
@@ -117,7 +119,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "N14",
         "A log disappears from search an hour before its seven days are over.",
-        visible_from=lambda now_us, view: (
+        visible_from=lambda now_us, view, _customer_id: (
             now_us - 7 * DAY_US + (HOUR_US if view == "search" else 0)
         ),
     ),

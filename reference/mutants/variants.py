@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from trueup.reference.behaviour import Row
+from trueup.reference.behaviour import PaymentRow, RequestInfo, Row
 from trueup.reference.errors import ApiProblem
 from trueup.reference.events import admit
 from trueup.reference.ids import new_uuid
-from trueup.reference.mutants.mutant import Mutant, fresh, swap
+from trueup.reference.mutants.mutant import Mutant, fresh, layer, swap
 from trueup.reference.mutants.retention_faults import keep_logs_for
 from trueup.reference.query import Sort
 from trueup.reference.resources import Resource
@@ -20,7 +20,7 @@ from trueup.reference.times import DAY_US, HOUR_US, ceil_day, day_of, floor_day
 
 __all__ = ["VARIANTS"]
 
-_DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
 _LATE_US: Final = 7 * DAY_US + 20 * HOUR_US
 _OPTIONAL: Final = ("customer_id", "log_summary_charged_requests", "log_summary_charged_bytes")
 
@@ -34,7 +34,7 @@ def _hostname(change: Callable[[Row], Row]) -> Callable[[str, str, Row], Row]:
     return _rows(
         lambda resource, row: (
             change(row)
-            if resource == "log_summary" and row["log_summary_hostname"] is None
+            if resource == "log_summary" and row.get("log_summary_hostname", "") is None
             else row
         )
     )
@@ -54,12 +54,12 @@ def _every_datetime(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def _iso(body: Row) -> Row:
+def _iso(_request: RequestInfo, body: Row) -> Row:
     shown: Row = _every_datetime(body, lambda text: text.replace(" ", "T") + "Z")
     return shown
 
 
-def _more(body: Row) -> Row:
+def _more(_request: RequestInfo, body: Row) -> Row:
     return {**body, "api_version": "1.0", "links": {"self": "/", "next": None}}
 
 
@@ -133,13 +133,18 @@ def _honour(requested: int) -> int:
     return requested
 
 
+def _reason(reasons: Mapping[str, str]) -> Callable[[PaymentRow], PaymentRow]:
+    """Ledger rows of these kinds of movement have these reasons."""
+    return lambda row: row._replace(reason=reasons.get(row.kind, row.reason))
+
+
 _REASONS: Final = {"purchase": "adjustment", "top_up": "adjustment"}
 
 VARIANTS: Final[tuple[Mutant, ...]] = (
     swap(
         "V1",
         "Logs live for seven whole calendar days after their own.",
-        visible_from=lambda now_us, _view: floor_day(now_us) - 7 * DAY_US,
+        visible_from=lambda now_us, _view, _customer_id: floor_day(now_us) - 7 * DAY_US,
         purge_before=lambda now_us: floor_day(now_us) - 7 * DAY_US,
     ),
     swap(
@@ -149,12 +154,12 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
         consolidate_before=lambda now_us: day_of(ceil_day(now_us - 90 * DAY_US - 20 * HOUR_US)),
     ),
     swap("V3", "per_page is capped at 50.", page_size=_fifty),
-    swap(
+    layer(
         "V4",
         "A removed hostname is an empty string.",
         present=_hostname(lambda row: {**row, "log_summary_hostname": ""}),
     ),
-    swap(
+    layer(
         "V5",
         "A removed hostname is absent.",
         present=_hostname(_without("log_summary_hostname")),
@@ -165,11 +170,11 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
         lag_s=lambda view: 3.0 if view.startswith("log_summary.") else 0.0,
     ),
     swap("V7", "Usage in the ledgers is a positive number with the reason usage.", usage_sign=1),
-    swap("V8", "Times are written as ISO 8601 with T and Z.", reply=_iso),
-    swap(
+    layer("V8", "Times are written as ISO 8601 with T and Z.", response=_iso),
+    layer(
         "V9",
         "Objects and envelopes have further fields.",
-        reply=_more,
+        response=_more,
         present=_rows(lambda _resource, row: {**row, "object_version": 3, "tags": []}),
     ),
     swap("V10", "Unknown parameters are ignored.", ignore_unknown=True),
@@ -181,7 +186,7 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
         points=lambda points, _now_us: [point for point in points if point.requests],
     ),
     swap("V14", "The graph nests its points and names them otherwise.", shape_graph=_nested),
-    swap(
+    layer(
         "V15",
         "Times of logs have a fraction of three digits.",
         present=_rows(
@@ -192,19 +197,19 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
             )
         ),
     ),
-    swap(
+    layer(
         "V16",
         "Fields without a value are absent instead of null.",
         present=_rows(
             lambda _resource, row: {name: value for name, value in row.items() if value is not None}
         ),
     ),
-    swap(
+    layer(
         "V17",
         "Purchases and top-ups have the reason adjustment in the ledger.",
-        ledger_kinds=_REASONS,
+        payment=_reason(_REASONS),
     ),
-    swap("V18", "Refunds have the reason refund.", ledger_kinds={"refund": "refund"}),
+    layer("V18", "Refunds have the reason refund.", payment=_reason({"refund": "refund"})),
     swap(
         "V19",
         "A log that aged out gives 410 for as long as the server remembers it.",
@@ -226,7 +231,7 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
         sort=_default(lambda _resource, sort: replace(sort, descending=True)),
     ),
     swap("V26", "Errors carry a request id without hyphens and other key order.", error=_plain_id),
-    swap(
+    layer(
         "V27",
         "Optional fields (customer_id, charged counters) are absent.",
         present=_rows(
@@ -243,9 +248,14 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
             None if now_us < at_us <= now_us + HOUR_US else admit(at_us, now_us)
         ),
     ),
-    swap(
+    layer(
         "V30",
         "Messages are worded otherwise.",
-        reply=lambda body: {**body, "message": "OK"} if "message" in body else body,
+        response=lambda _request, body: {**body, "message": "OK"} if "message" in body else body,
+    ),
+    swap(
+        "V31",
+        "A delivery with a refused line is refused as a whole.",
+        refuse_whole=lambda logs, refused: "another line was refused" if refused else None,
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trueup.reference.amounts import join, split
-from trueup.reference.behaviour import Behaviour
+from trueup.reference.behaviour import Behaviour, Group
 from trueup.reference.retention import DayRow
 
 __all__ = ["Upkeep", "maintain"]
@@ -23,8 +23,10 @@ class Upkeep:
 
 def maintain(connection: sqlite3.Connection, *, seams: Behaviour, now_us: int) -> Upkeep:
     """Do everything that is due at `now_us`. A second round straight after does nothing."""
-    customers = [row[0] for row in connection.execute("SELECT customer_id FROM tenant")]
-    deleted = _purge(connection, customers, seams.purge_before(now_us))
+    rows = connection.execute("SELECT customer_id FROM tenant ORDER BY customer_id")
+    everyone = [row[0] for row in rows]
+    customers = seams.maintained(everyone)
+    deleted = _purge(connection, everyone, customers, seams.purge_before(now_us))
     consolidated = sum(
         _consolidate(connection, customer_id, seams, now_us) for customer_id in customers
     )
@@ -32,15 +34,20 @@ def maintain(connection: sqlite3.Connection, *, seams: Behaviour, now_us: int) -
     return Upkeep(logs_deleted=deleted, summaries_consolidated=consolidated)
 
 
-def _purge(connection: sqlite3.Connection, customers: Sequence[int], before_us: int) -> int:
+def _purge(
+    connection: sqlite3.Connection,
+    everyone: Sequence[int],
+    customers: Sequence[int],
+    before_us: int,
+) -> int:
     younger = any(
         connection.execute(
             "SELECT 1 FROM log WHERE customer_id = ? AND log_request_datetime >= ? LIMIT 1",
             (customer_id, before_us),
         ).fetchone()
-        for customer_id in customers
+        for customer_id in everyone
     )
-    if not younger:
+    if not younger and len(customers) == len(everyone):
         # Without a WHERE, SQLite drops the whole tree at once instead of row by row.
         count = int(connection.execute("SELECT COUNT(*) FROM log").fetchone()[0])
         connection.execute("DELETE FROM log")
@@ -85,7 +92,7 @@ def _merge(
             group,
         )
     ]
-    merged = seams.merge(rows)
+    merged = seams.merged(Group(*group), seams.merge(rows))
     if list(merged) == rows:
         return 0
     connection.execute(f"DELETE FROM summary WHERE {where}", group)  # noqa: S608

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from trueup.reference.amounts import split
-from trueup.reference.behaviour import Behaviour
+from trueup.reference.behaviour import Behaviour, PaymentRow
 from trueup.reference.errors import ApiProblem
 from trueup.reference.ids import new_uuid
 from trueup.reference.store.accounts import balance
@@ -49,10 +49,11 @@ def move_money(
     fingerprint = msgspec.json.encode(
         [movement.network, movement.kind, movement.bytes, movement.service_id]
     ).decode()
+    remembered_by = seams.payment_key(movement.customer_id, movement.idempotency_key)
     if seams.idempotent_money:
         earlier = connection.execute(
             "SELECT request, ledger_id FROM money WHERE customer_id = ? AND idempotency_key = ?",
-            (movement.customer_id, movement.idempotency_key),
+            remembered_by,
         ).fetchone()
         if earlier is not None and earlier[0] != fingerprint:
             raise ApiProblem(409, "This idempotency_key was already used for another movement.")
@@ -63,7 +64,7 @@ def move_money(
     connection.execute(
         "INSERT OR REPLACE INTO money (customer_id, idempotency_key, request, ledger_id) "
         "VALUES (?, ?, ?, ?)",
-        (movement.customer_id, movement.idempotency_key, fingerprint, ledger_id),
+        (*remembered_by, fingerprint, ledger_id),
     )
     return ledger_id
 
@@ -89,9 +90,18 @@ def _write(
     now_us: int,
 ) -> str:
     reason, adjustment_type = KINDS[movement.kind]
-    reasons = seams.ledger_kinds or {}
-    shown_reason = reasons.get(movement.kind, reason)
-    amount = seams.money_bytes(movement.kind, movement.bytes)
+    row = seams.payment(
+        PaymentRow(
+            customer_id=movement.customer_id,
+            network=movement.network,
+            kind=movement.kind,
+            reason=reason,
+            bytes=movement.bytes,
+            day=day_of(now_us),
+            service_id=service_id,
+        )
+    )
+    amount = movement.bytes if row is None else row.bytes
     ledger_id = new_uuid()
     left = balance(connection, movement.customer_id, movement.network)
     adjustment_id = connection.execute(
@@ -114,19 +124,19 @@ def _write(
             now_us,
         ),
     ).lastrowid
-    if shown_reason is not None:
+    if row is not None:
         connection.execute(
             "INSERT INTO ledger (ledger_id, customer_id, network, reason, requests, bytes_high, "
             "bytes_low, day, service_id, service_adjustment_id, created_us, updated_us) "
             "VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ledger_id,
-                movement.customer_id,
-                movement.network,
-                shown_reason,
-                *split(amount),
-                day_of(now_us),
-                service_id,
+                row.customer_id,
+                row.network,
+                row.reason,
+                *split(row.bytes),
+                row.day,
+                row.service_id,
                 adjustment_id,
                 now_us,
                 now_us,

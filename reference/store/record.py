@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from trueup.reference.amounts import split
-from trueup.reference.behaviour import Amounts, Behaviour, PoolDay, SummaryCell
+from trueup.reference.behaviour import Amounts, Behaviour, Delivery, PoolDay, SummaryCell
 from trueup.reference.events import Log, Refusal
 from trueup.reference.ids import new_password, new_uuid
 from trueup.reference.store.schema import LOG_COLUMNS
@@ -78,6 +78,11 @@ def record(
     """Take an NDJSON body. Blank lines are skipped but counted."""
     receipt = IngestResult()
     logs = _read(body, receipt, seams, now_us, customers)
+    seams.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(receipt.refused)))
+    reason = seams.refuse_whole([log for _, log in logs.values()], len(receipt.refused))
+    if reason is not None:
+        receipt.refused += [(line, reason) for lines, _ in logs.values() for line in lines]
+        logs = {}
     receipt.accepted = sum(len(lines) for lines, _ in logs.values())
     receipt.duplicates = receipt.accepted - len(logs)
     _store(connection, logs, receipt, seams, now_us)

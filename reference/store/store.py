@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from trueup.reference.behaviour import Behaviour
+from trueup.reference.behaviour import Behaviour, Start
 from trueup.reference.clock import ServerClock, monotonic_s
 from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.ids import new_key
@@ -66,9 +66,18 @@ class Store:
         """Take up where the last process left off, or make a beginning."""
         writing.execute("BEGIN IMMEDIATE")
         self.clock = ServerClock(int(get_meta(writing, "clock_offset_us") or 0))
-        self.control_key = get_meta(writing, "control_key") or new_key("ck")
+        earlier_key = get_meta(writing, "control_key")
+        self.control_key = earlier_key or new_key("ck")
         set_meta(writing, "control_key", self.control_key)
         self.tenants: list[TenantAccount] = ensure_tenants(writing, tenants, self.clock.now_us())
+        self._seams.on_start(
+            writing,
+            Start(
+                restarted=earlier_key is not None,
+                customers=tuple(tenant.customer_id for tenant in self.tenants),
+                now_us=self.clock.now_us(),
+            ),
+        )
         writing.execute("COMMIT")
 
     def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:

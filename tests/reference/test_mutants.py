@@ -143,7 +143,7 @@ SHOWN_BY: dict[str, str] = {
     "V29": "receipts",
     "V30": "message",
 }
-ELSEWHERE = {"J1", "J3", "K2", "N23", "V6", "V11", "V20"}
+ELSEWHERE = {"J1", "J3", "K2", "N23", "V6", "V11", "V20", "V31"}
 """Those that the story cannot show; each has a test of its own below."""
 _cache: dict[str, Any] = {}
 
@@ -251,6 +251,18 @@ async def test_n23_goes_back_and_forth() -> None:
         await served.ingest([event(1, log_request_datetime=when)])
         counts = [(await served.get("log_summary/search"))["total_count"] for _ in range(4)]
         assert sorted(counts) == [0, 0, 1, 1] and counts != sorted(counts)
+
+
+async def test_v31_refuses_the_good_line_beside_a_bad_one() -> None:
+    """The whole delivery is refused; the good line alone is taken afterwards."""
+    async with serving(_by_id("V31")) as served:
+        when = format_instant(served.now_us)
+        good = event(1, log_request_datetime=when)
+        bad = event(2, log_request_datetime=when, log_total_bytes=-1)
+        receipt = await served.ingest([good, bad])
+        assert (receipt["accepted"], len(receipt["refused"])) == (0, 2)
+        assert (await served.ingest([good]))["accepted"] == 1
+        assert (await served.get("log/search"))["total_count"] == 1
 
 
 async def test_v20_gives_a_consolidated_row_a_new_id() -> None:

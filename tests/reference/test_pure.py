@@ -86,7 +86,7 @@ def test_limbs_add_up_exactly_and_sort_as_values_do(values: list[int]) -> None:
 def test_a_log_lives_exactly_seven_days() -> None:
     """Seven times 24 hours to the microsecond, and admission ends where visibility does."""
     edge = NOW - 7 * DAY_US
-    assert visible_from(NOW, "search") == purge_before(NOW) == edge
+    assert visible_from(NOW, "search", 1001) == purge_before(NOW) == edge
     assert admit(edge, NOW) is None
     assert admit(edge - 1, NOW) is not None
     assert admit(NOW + FUTURE_LIMIT_US, NOW) is None
@@ -129,7 +129,7 @@ def test_pieces_cover_a_window_of_whole_days_once(
     """Days from summaries and instants from logs meet without a gap or an overlap."""
     today = floor_day(NOW)
     start, end = today + first * DAY_US, today + (first + length) * DAY_US
-    visible = visible_from(today + clock_us, "graph")
+    visible = visible_from(today + clock_us, "graph", 1001)
     split_at = pieces(start, end, visible, interval)
     days, logs = split_at.days, split_at.logs
     old = (days[1] - days[0]) * DAY_US
@@ -151,7 +151,7 @@ def test_pieces_cover_a_window_of_whole_days_once(
 def test_what_nothing_can_answer_is_refused(start: int, end: int, interval: str) -> None:
     """Old hours, and old days cut in the middle, are 422."""
     with pytest.raises(ApiProblem) as refusal:
-        pieces(start, end, visible_from(NOW, "graph"), interval)
+        pieces(start, end, visible_from(NOW, "graph", 1001), interval)
     assert refusal.value.status == 422
 
 

@@ -1,0 +1,181 @@
+"""What a generated mutant does to a value, by the type of the value. Pure.
+
+An operator changes one value. `before` is the value that stood in the same place one row, event
+or request earlier, or None where there was none; only `neighbour` and `stale` look at it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trueup.reference.times import (
+    DAY_US,
+    HOUR_US,
+    SECOND_US,
+    format_date,
+    format_instant,
+    parse_instant,
+)
+
+__all__ = [
+    "BOOLEAN",
+    "BYTES",
+    "CODE",
+    "COUNT",
+    "DATE",
+    "DAY",
+    "DROPPED",
+    "INSTANT_TEXT",
+    "ROWS",
+    "SHOWN",
+    "TEXT",
+    "Operator",
+    "shown_operators",
+]
+
+
+class _Dropped:
+    """Type of DROPPED."""
+
+
+DROPPED: Final = _Dropped()
+"""Result of an operator that leaves the value out of its object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """One way to change a value. `phrase` completes the sentence "the value …"."""
+
+    name: str
+    phrase: str
+    change: Callable[[Any, Any], Any]
+
+
+def _operators(*rows: tuple[str, str, Callable[[Any, Any], Any]]) -> tuple[Operator, ...]:
+    return tuple(Operator(name=name, phrase=phrase, change=change) for name, phrase, change in rows)
+
+
+def _float32(value: int, _before: Any) -> int:
+    return int(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def _other(value: Any, before: Any) -> Any:
+    return value if before is None else before
+
+
+COUNT: Final = _operators(
+    ("plus-one", "is one too high", lambda value, _: value + 1),
+    ("minus-one", "is one too low", lambda value, _: value - 1),
+    ("zero", "is zero", lambda _value, _: 0),
+    ("doubled", "is doubled", lambda value, _: value * 2),
+)
+"""Operators of a number of things."""
+
+BYTES: Final = (
+    *COUNT,
+    *_operators(
+        ("int32", "is cut to 31 bits", lambda value, _: value & 0x7FFFFFFF),
+        ("float32", "is rounded to a 32-bit floating-point number", _float32),
+        ("negated", "has the other sign", lambda value, _: -value),
+    ),
+)
+"""Operators of an amount of bytes."""
+
+CODE: Final = _operators(
+    ("plus-one", "is one too high", lambda value, _: value + 1),
+    ("zero", "is zero", lambda _value, _: 0),
+    ("neighbour", "is that of the one before", _other),
+)
+"""Operators of a number that is a name."""
+
+TEXT: Final = _operators(
+    ("upper", "is in upper case", lambda value, _: value.upper()),
+    ("cut", "lacks its last character", lambda value, _: value[:-1]),
+    ("empty", "is empty", lambda _value, _: ""),
+    ("neighbour", "is that of the one before", _other),
+)
+"""Operators of a text."""
+
+BOOLEAN: Final = _operators(("inverted", "is inverted", lambda value, _: not value))
+
+_STEPS: Final = (
+    ("plus-second", "is a second late", SECOND_US),
+    ("minus-second", "is a second early", -SECOND_US),
+    ("plus-hour", "is an hour late", HOUR_US),
+    ("minus-hour", "is an hour early", -HOUR_US),
+    ("plus-day", "is a day late", DAY_US),
+    ("minus-day", "is a day early", -DAY_US),
+)
+
+
+def _moved(step_us: int) -> Callable[[Any, Any], Any]:
+    def change(value: str, _before: Any) -> str:
+        return format_instant(parse_instant(value)[0] + step_us)
+
+    return change
+
+
+def _moved_date(step_us: int) -> Callable[[Any, Any], Any]:
+    def change(value: str, _before: Any) -> str:
+        return format_date((parse_instant(value)[0] + step_us) // DAY_US)
+
+    return change
+
+
+INSTANT_TEXT: Final = _operators(*((name, phrase, _moved(step)) for name, phrase, step in _STEPS))
+"""Operators of a date-time as it is shown."""
+
+DATE: Final = _operators(
+    *((name, phrase, _moved_date(step)) for name, phrase, step in _STEPS if name.endswith("day"))
+)
+"""Operators of a date as it is shown."""
+
+DAY: Final = _operators(
+    ("plus-day", "is the day after", lambda value, _: value + 1),
+    ("minus-day", "is the day before", lambda value, _: value - 1),
+)
+"""Operators of a day as a number."""
+
+_ABSENCE: Final = _operators(
+    ("missing", "is missing", lambda _value, _: DROPPED),
+    ("null", "is null", lambda _value, _: None),
+    ("stale", "stays as it was first shown", _other),
+)
+
+SHOWN: Final[Mapping[str, tuple[Operator, ...]]] = {
+    "text": (*TEXT, *_ABSENCE),
+    "integer": (*COUNT, *_ABSENCE),
+    "code": (*CODE, *_ABSENCE),
+    "amount": (*BYTES, *_ABSENCE),
+    "boolean": (*BOOLEAN, *_ABSENCE),
+    "date-time": (*INSTANT_TEXT, *_ABSENCE),
+    "day as date-time": (
+        *(each for each in INSTANT_TEXT if each.name.endswith("day")),
+        *_ABSENCE,
+    ),
+    "date": (*DATE, *_ABSENCE),
+}
+"""Operators of a field in a response, by the kind of the field."""
+
+
+def shown_operators(kind: str) -> tuple[Operator, ...]:
+    """Operators of a shown field; a kind without values of its own has those of absence."""
+    return SHOWN.get(kind, _ABSENCE[:2])
+
+
+def _swapped(rows: Sequence[Any]) -> list[Any]:
+    return [*rows[1:2], *rows[:1], *rows[2:]]
+
+
+ROWS: Final = _operators(
+    ("drop-last", "lacks its last entry", lambda rows, _: list(rows[:-1])),
+    ("drop-first", "lacks its first entry", lambda rows, _: list(rows[1:])),
+    ("double-last", "has its last entry twice", lambda rows, _: [*rows, *rows[-1:]]),
+    ("swap-first", "has its first two entries in the other order", lambda rows, _: _swapped(rows)),
+    ("reverse", "is in reverse order", lambda rows, _: list(rows[::-1])),
+    ("empty", "is empty", lambda _rows, _: []),
+)
+"""Operators of a list."""

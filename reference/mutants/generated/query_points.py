@@ -1,0 +1,484 @@
+"""Mutation points between a request and its rows: filters, order, customers, windows, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from trueup.reference.behaviour import Behaviour, Row
+from trueup.reference.graph import Filters, Pieces
+from trueup.reference.mutants.generated.conditions import Subject, conditions
+from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
+from trueup.reference.mutants.generated.operators import Operator
+from trueup.reference.mutants.generated.response_points import SEARCHED
+from trueup.reference.networks import POOLS
+from trueup.reference.query import Between, Condition, Equal, Like, Sort
+from trueup.reference.resources import RESOURCES, Field, Resource, ResourceKind
+from trueup.reference.times import HOUR_US, SECOND_US
+
+__all__ = ["POINTS"]
+
+# Filters.
+
+_BESIDE: Final = conditions("beside", "after")
+_INSTANT_STEP: Final = SECOND_US
+
+
+def _step(field: Field) -> int:
+    return _INSTANT_STEP if field.kind is ResourceKind.INSTANT else 1
+
+
+def _moved(condition: Condition, by: int) -> Condition:
+    """A range whose bounds lie `by` steps further out."""
+    if not isinstance(condition, Between):
+        return condition
+    step = by * _step(condition.field)
+    return replace(
+        condition,
+        low=None if condition.low is None else condition.low - step,
+        high=None if condition.high is None else condition.high + step,
+    )
+
+
+def _wider(condition: Condition) -> Condition:
+    match condition:
+        case Equal(negated=False):
+            return Like(field=condition.field, pattern=f"{condition.value}%")
+        case Like():
+            return replace(condition, pattern=f"%{condition.pattern.strip('%')[:-1]}%")
+        case _:
+            return _moved(condition, 1)
+
+
+def _narrower(condition: Condition) -> Condition:
+    match condition:
+        case Equal(negated=False):
+            return replace(condition, value=condition.value.upper())
+        case Like():
+            return Equal(field=condition.field, value=condition.pattern.strip("%"))
+        case _:
+            return _moved(condition, -1)
+
+
+def _opposite(condition: Condition) -> Condition:
+    if isinstance(condition, Between | Equal):
+        return replace(condition, negated=not condition.negated)
+    return condition
+
+
+_FILTERED: Final = (
+    Operator(name="ignored", phrase="is ignored", change=lambda _condition, _: None),
+    Operator(name="wider", phrase="lets too much through", change=lambda c, _: _wider(c)),
+    Operator(name="narrower", phrase="lets too little through", change=lambda c, _: _narrower(c)),
+    Operator(name="opposite", phrase="does the opposite", change=lambda c, _: _opposite(c)),
+)
+
+
+def _form(condition: Condition) -> str:
+    """Prefix of the parameter that a condition came from."""
+    match condition:
+        case Like():
+            return "like"
+        case Between(negated=True) | Equal(negated=True):
+            return "not"
+        case Between(low=None):
+            return "max"
+        case Between(high=None):
+            return "min"
+        case _:
+            return "exact"
+
+
+def _filter(
+    resource: Resource, name: str, form: str
+) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def conditions_of(
+            given_to: Resource, given: tuple[Condition, ...]
+        ) -> tuple[Condition, ...]:
+            right = behaviour.conditions(given_to, given)
+            if given_to.name != resource.name:
+                return right
+            subject = Subject(now_us=0, combined=len(given) > 1)
+            changed = (
+                change.to(each, subject)
+                if each.field.name == name and _form(each) == form
+                else each
+                for each in right
+            )
+            return tuple(each for each in changed if each is not None)
+
+        return {"conditions": conditions_of}
+
+    return install
+
+
+_FORMS: Final = {
+    ResourceKind.TEXT: ("exact", "like", "not"),
+    ResourceKind.BOOLEAN: ("exact", "not"),
+}
+_RANGE: Final = ("exact", "min", "max", "not")
+
+
+def _fitting(form: str) -> tuple[Operator, ...]:
+    """Operators that change what a form of filter lets through."""
+    wanted = {
+        "not": ("ignored", "opposite"),
+        "like": ("ignored", "wider", "narrower"),
+        "exact": ("ignored", "wider", "narrower", "opposite"),
+    }.get(form, ("ignored", "wider", "narrower"))
+    return tuple(each for each in _FILTERED if each.name in wanted)
+
+
+def _filters() -> Iterator[MutationPoint]:
+    for resource in (RESOURCES[name] for name in SEARCHED):
+        for number, field in enumerate(resource.fields):
+            if field.kind is ResourceKind.DOCUMENT:
+                continue
+            forms = _FORMS.get(field.kind, _RANGE)
+            for place, form in enumerate(forms):
+                yield MutationPoint(
+                    id=f"filter.{resource.name}.{field.name}.{form}",
+                    what=f"The filter {'' if form == 'exact' else form + '_'}{field.name} "
+                    f"of {resource.name}/search",
+                    operators=_fitting(form),
+                    conditions=_BESIDE,
+                    install=_filter(resource, field.name, form),
+                    depth=number % len(forms) == place,
+                )
+
+
+# Order.
+
+_ORDERED: Final = (
+    Operator(name="ignored", phrase="is ignored", change=lambda _sort, _: Sort()),
+    Operator(
+        name="reversed",
+        phrase="is the other way round",
+        change=lambda sort, _: replace(sort, descending=not sort.descending),
+    ),
+    Operator(
+        name="as-text",
+        phrase="takes numbers for text",
+        change=lambda sort, _: replace(
+            sort, field=replace(sort.field, column=f"CAST({sort.field.column} AS TEXT)")
+        ),
+    ),
+)
+
+
+def _order(resource: Resource, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def sort_of(given_to: Resource, given: Sort) -> Sort:
+            right = behaviour.sort(given_to, given)
+            if given_to.name != resource.name or right.field is None or right.field.name != name:
+                return right
+            subject = Subject(now_us=0, descending=right.descending)
+            wrong: Sort = change.to(right, subject)
+            return wrong
+
+        return {"sort": sort_of}
+
+    return install
+
+
+def _orders() -> Iterator[MutationPoint]:
+    for resource in (RESOURCES[name] for name in SEARCHED):
+        for number, field in enumerate(resource.fields):
+            if field.kind is ResourceKind.DOCUMENT:
+                continue
+            numeric = field.kind is ResourceKind.INTEGER
+            yield MutationPoint(
+                id=f"order.{resource.name}.{field.name}",
+                what=f"The order by {field.name} of {resource.name}/search",
+                operators=_ORDERED if numeric else _ORDERED[:2],
+                conditions=conditions("sort", "after"),
+                install=_order(resource, field.name),
+                depth=number % 2,
+            )
+
+
+# Windows of pages: a page that begins or ends elsewhere.
+
+_WINDOWS: Final = (
+    Operator(name="late", phrase="begins a row late", change=lambda w, _: (w[0] + 1, w[1])),
+    Operator(
+        name="early", phrase="begins a row early", change=lambda w, _: (max(0, w[0] - 1), w[1])
+    ),
+    Operator(name="short", phrase="ends a row early", change=lambda w, _: (w[0], w[1] - 1)),
+    Operator(name="long", phrase="ends a row late", change=lambda w, _: (w[0], w[1] + 1)),
+)
+
+
+def _window(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+    def window(page: int, per_page: int, total: int) -> tuple[int, int]:
+        right = behaviour.window(page, per_page, total)
+        subject = Subject(now_us=0, page=page, is_last=page * per_page >= total)
+        wrong: tuple[int, int] = change.to(right, subject)
+        return wrong
+
+    return {"window": window}
+
+
+# Tenants.
+
+_VIEWS: Final = (
+    *(f"{name}.{action}" for name in SEARCHED for action in ("search", "retrieve")),
+    "analytics.graph",
+    "analytics.breakdown",
+)
+_SEEN: Final = (
+    Operator(
+        name="everyone",
+        phrase="are those of all customers",
+        change=lambda everyone, _: tuple(everyone),
+    ),
+)
+
+
+def _visible(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def visible_to(
+            customer_id: int, everyone: Sequence[int], what: str, given: Sequence[Condition]
+        ) -> tuple[int, ...]:
+            subject = Subject(now_us=0, customer_id=customer_id, filtered=bool(given))
+            if what == view and change.applies(subject):
+                seen: tuple[int, ...] = change.operator.change(everyone, None)
+                return seen
+            return behaviour.visible_to(customer_id, everyone, what, given)
+
+        return {"visible_to": visible_to}
+
+    return install
+
+
+def _tenants() -> Iterator[MutationPoint]:
+    for view in _VIEWS:
+        filtered = () if view.endswith("retrieve") or "analytics" in view else ("filter",)
+        yield MutationPoint(
+            id=f"tenant.{view}",
+            what=f"The rows that {view.replace('.', '/')} looks at",
+            operators=_SEEN,
+            conditions=conditions("customer", *filtered, "after"),
+            install=_visible(view),
+            depth=2,
+        )
+
+
+# Keys.
+
+_KEYS: Final = (
+    Operator(name="public", phrase="is the public one alone", change=lambda keys, _: keys[0]),
+    Operator(name="private", phrase="is the private one alone", change=lambda keys, _: keys[1]),
+    Operator(name="any", phrase="is any", change=lambda _keys, _: True),
+)
+_GUARDED: Final = (
+    *(f"{name}/{action}" for name in SEARCHED for action in ("search", "retrieve")),
+    "analytics/graph",
+    "analytics/breakdown",
+    "customer/retrieve",
+    *(f"{pool}/summary" for pool in POOLS),
+    "proxy_user/create",
+    "proxy_user/edit",
+    "proxy_user/delete",
+)
+_OPEN: Final = (Operator(name="unchecked", phrase="is not checked", change=lambda _right, _: True),)
+
+
+def _key(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def let_in(asked: str, public: bool, private: bool) -> bool:
+            if asked == view and change.applies(Subject(now_us=0)):
+                return bool(change.operator.change((public, private), None))
+            return behaviour.let_in(asked, public, private)
+
+        return {"let_in": let_in}
+
+    return install
+
+
+def _control_key(hook: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def let_control(asked: str, right: bool) -> bool:
+            if asked == f"control/{hook}" and change.applies(Subject(now_us=0)):
+                return bool(change.operator.change(right, None))
+            return behaviour.let_control(asked, right)
+
+        return {"let_control": let_control}
+
+    return install
+
+
+def _keys() -> Iterator[MutationPoint]:
+    for view in _GUARDED:
+        yield MutationPoint(
+            id=f"keys.{view.replace('/', '.')}",
+            what=f"The key that {view} asks for",
+            operators=_KEYS,
+            conditions=conditions("after=restart"),
+            install=_key(view),
+            depth=1,
+        )
+    for hook in ("clock", "maintenance", "money"):
+        yield MutationPoint(
+            id=f"keys.control.{hook}",
+            what=f"The key of the control hook {hook}",
+            operators=_OPEN,
+            conditions=conditions("after=restart"),
+            install=_control_key(hook),
+            depth=2,
+        )
+
+
+# Graph and breakdown: filters, and which part of a period is read from what.
+
+
+def _analytics_filter(half: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        right_filters = getattr(behaviour, half)
+
+        def filters(given: Filters) -> Filters:
+            right: Filters = right_filters(given)
+            names = ("hostname", "network", "proxy_user_id", "service_id")
+            others = [each for each in names if each != name and getattr(right, each) is not None]
+            if not change.applies(Subject(now_us=0, combined=bool(others))):
+                return right
+            return replace(right, **{name: None})
+
+        return {half: filters}
+
+    return install
+
+
+_IGNORED: Final = (Operator(name="ignored", phrase="is ignored", change=lambda _value, _: None),)
+
+
+def _halves() -> Iterator[MutationPoint]:
+    for half, title, names in (
+        ("old_filters", "summaries", ("hostname", "network", "proxy_user_id")),
+        ("new_filters", "logs", ("hostname", "network", "proxy_user_id", "service_id")),
+    ):
+        for name in names:
+            yield MutationPoint(
+                id=f"graph.{half}.{name}",
+                what=f"The {name} filter of graph and breakdown, where they read {title}",
+                operators=_IGNORED,
+                conditions=_BESIDE,
+                install=_analytics_filter(half, name),
+                depth=2,
+            )
+
+
+_BOUNDS: Final = tuple(
+    Operator(
+        name=name,
+        phrase=phrase,
+        change=lambda value, _, by=by: value + by,  # type: ignore[misc]
+    )
+    for name, phrase, by in (
+        ("later", "is one step later", 1),
+        ("earlier", "is one step earlier", -1),
+    )
+)
+
+
+def _bound(part: str, index: int, step: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def pieces(start_us: int, end_us: int, visible_us: int, interval: str) -> Pieces:
+            right = behaviour.pieces(start_us, end_us, visible_us, interval)
+            bounds = list(getattr(right, part))
+            if bounds[0] >= bounds[1]:
+                return right
+            subject = Subject(now_us=0, interval=interval, at_us=start_us)
+            steps = change.to(0, subject)
+            bounds[index] += steps * step
+            return replace(right, **{part: (bounds[0], bounds[1])})
+
+        return {"pieces": pieces}
+
+    return install
+
+
+def _windows() -> Iterator[MutationPoint]:
+    for part, title, step in (("days", "summaries", 1), ("logs", "logs", HOUR_US)):
+        for index, edge in enumerate(("start", "end")):
+            yield MutationPoint(
+                id=f"graph.{part}.{edge}",
+                what=f"The {edge} of what a graph reads from {title}",
+                operators=_BOUNDS,
+                conditions=conditions("interval", "date"),
+                install=_bound(part, index, step),
+                depth=4,
+            )
+
+
+# Errors.
+
+
+def _without(name: str) -> Callable[[Any, Any], Any]:
+    return lambda answer, _: (
+        answer[0], {key: each for key, each in answer[1].items() if key != name}
+    )  # fmt: skip
+
+
+_ERRORS: Final = (
+    Operator(name="status-200", phrase="has the status 200", change=lambda a, _: (200, a[1])),
+    Operator(name="status-500", phrase="has the status 500", change=lambda a, _: (500, a[1])),
+    Operator(name="no-error", phrase="lacks the field error", change=_without("error")),
+    Operator(name="no-message", phrase="lacks the field message", change=_without("message")),
+    Operator(name="no-id", phrase="lacks api_request_id", change=_without("api_request_id")),
+    Operator(
+        name="html",
+        phrase="is a page of HTML",
+        change=lambda a, _: (a[0], f"<html><body>{a[0]}</body></html>"),
+    ),
+    Operator(name="empty", phrase="has an empty body", change=lambda a, _: (a[0], "")),
+)
+_STATUSES: Final = (400, 401, 404, 409, 422)
+
+
+def _error(status: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        def error(given: int, title: str, message: str) -> tuple[int, Row | str]:
+            right = behaviour.error(given, title, message)
+            if given != status or not change.applies(Subject(now_us=0)):
+                return right
+            wrong: tuple[int, Row | str] = change.operator.change(right, None)
+            return wrong
+
+        return {"error": error}
+
+    return install
+
+
+def _errors() -> Iterator[MutationPoint]:
+    for status in _STATUSES:
+        yield MutationPoint(
+            id=f"error.{status}",
+            what=f"The response of an error that has the status {status}",
+            operators=_ERRORS,
+            conditions=conditions("after"),
+            install=_error(status),
+            depth=4,
+        )
+
+
+POINTS: Final = (
+    *_filters(),
+    *_orders(),
+    MutationPoint(
+        id="page.window",
+        what="A page of a list",
+        operators=_WINDOWS,
+        conditions=conditions("page", "row=last", "after"),
+        install=_window,
+        depth=6,
+    ),
+    *_tenants(),
+    *_keys(),
+    *_halves(),
+    *_windows(),
+    *_errors(),
+)
+"""Every point between a request and its rows."""
