@@ -37,6 +37,7 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m tools.prose_check --report
 
 fast: setup
 	@$(BIN)/python -m pytest -m "not slow"

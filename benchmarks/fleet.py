@@ -127,7 +127,7 @@ def main() -> None:
         return FIRST + (turn * size) % 40_000_000
 
     def draw(turn: int) -> int:
-        for first, count in fleet.model.arrivals.stretches(at(turn, BATCH), BATCH):
+        for first, count in fleet.model.arrivals.segments(at(turn, BATCH), BATCH):
             draw_details(fleet.model, draw_billing(fleet.model, first, count))
         return BATCH
 

@@ -17,7 +17,6 @@ from trueup.conformance.target.model import (
 from trueup.reports.results import Json
 from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.delivery import (
-    AnswerRule,
     BodyForm,
     CommandDriver,
     CommandForm,
@@ -25,6 +24,7 @@ from trueup.simulator.delivery import (
     FieldMap,
     HttpDriver,
     HttpForm,
+    ResponseRule,
 )
 
 __all__ = ["command_form", "driver_of", "http_form", "load_form"]
@@ -38,10 +38,10 @@ def _fields(names: Mapping[str, str], extras: Mapping[str, Json]) -> FieldMap:
     )
 
 
-def _rule(accepted: str | None, refused: RefusedShape | None) -> AnswerRule:
+def _rule(accepted: str | None, refused: RefusedShape | None) -> ResponseRule:
     if refused is None:
-        return AnswerRule(accepted=accepted or "", refused="")
-    return AnswerRule(
+        return ResponseRule(accepted=accepted or "", refused="")
+    return ResponseRule(
         accepted=accepted or "",
         refused=refused.list,
         line_key=refused.line,
@@ -59,9 +59,9 @@ def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
         gzip=ingest.gzip,
         headers=dict(ingest.headers),
         fields=_fields(ingest.field_map, ingest.extras),
-        answer=_rule(ingest.accepted, ingest.refused),
+        response_rule=_rule(ingest.accepted, ingest.refused),
         timeout_s=timeout_s,
-        most_events=ingest.batch,
+        max_events=ingest.batch,
     )
 
 
@@ -70,7 +70,7 @@ def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandFo
     return CommandForm(
         argv=ingest.argv,
         timeout_s=ingest.timeout_s,
-        most_events=ingest.batch,
+        max_events=ingest.batch,
         cwd=os.fspath(cwd) if cwd else None,
     )
 

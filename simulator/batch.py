@@ -31,7 +31,7 @@ class Columns:
     """Coverage events: every other column of theirs holds 0 but `number` and `second`."""
     second: Ints
     """Unix seconds, UTC."""
-    lane: Ints
+    sender: Ints
     network: Ints
     host: Ints
     outcome: Ints
@@ -40,7 +40,7 @@ class Columns:
     archetype: Ints
     exit: Ints
     static: Ints
-    low: Ints
+    address_index: Ints
     session: npt.NDArray[np.uint64]
     sticky: Ints
     total_ms: Ints
@@ -68,7 +68,7 @@ class Batch:
         if stop <= self.first:
             return
         number = self.first
-        for first, count in model.arrivals.stretches(self.first, stop - self.first):
+        for first, count in model.arrivals.segments(self.first, stop - self.first):
             word = words(model.keys["arrival"], first, count)
             for second in model.arrivals.draw(first, count, word).second.tolist():
                 yield model.coverage.event(number, model.ids.text(number), second)
@@ -79,9 +79,9 @@ class Batch:
         first = max(self.first, self.model.coverage.count)
         count = self.first + self.count - first
         if count > 0:
-            for start, size in self.model.arrivals.stretches(first, count):
-                core = draw_billing(self.model, start, size)
-                yield core, draw_details(self.model, core)
+            for start, size in self.model.arrivals.segments(first, count):
+                billing = draw_billing(self.model, start, size)
+                yield billing, draw_details(self.model, billing)
 
     def coverage_rows(self) -> list[dict[str, Json]]:
         """The coverage events of this batch alone."""
@@ -93,8 +93,8 @@ class Batch:
             return bytes(self.lines())
         encoder = self._encoders.get(compact=compact)
         pieces = [self._covered_lines()]
-        for core, rest in self._drawn():
-            pieces += encoder.text(core, rest)
+        for billing, details in self._drawn():
+            pieces += encoder.text(billing, details)
         return b"".join(pieces)
 
     def lines(self, names: FieldMap | None = None) -> memoryview:
@@ -127,12 +127,12 @@ class Batch:
             at, covered = end, b""
         if begin == stop:
             return
-        for first, size in self.model.arrivals.stretches(begin, stop - begin):
-            core = draw_billing(self.model, first, size)
+        for first, size in self.model.arrivals.segments(begin, stop - begin):
+            billing = draw_billing(self.model, first, size)
             yield None
-            rest = draw_details(self.model, core)
+            details = draw_details(self.model, billing)
             yield None
-            looked_up = encoder.look_up(core, rest)
+            looked_up = encoder.prepare_rows(billing, details)
             done = 0
             while done < size:
                 if filled == len(rows):
@@ -140,7 +140,7 @@ class Batch:
                     rows, filled = encoder.rows(end - at), 0
                     yield None
                 count = min(len(rows) - filled, size - done)
-                encoder.lay_out(rows[filled : filled + count], looked_up, done)
+                encoder.write_rows(rows[filled : filled + count], looked_up, done)
                 filled, done = filled + count, done + count
                 if filled == len(rows):
                     text = rows.data.cast("B")
@@ -172,8 +172,8 @@ class Batch:
         covered = self.coverage_rows()
         if covered:
             parts.append(_covered(self.model, self.first, len(covered)))
-        for core, rest in self._drawn():
-            parts.append(_part(self.model, core, rest))
+        for billing, details in self._drawn():
+            parts.append(_part(self.model, billing, details))
         if not parts:
             parts.append(_covered(self.model, self.first, 0))
         return Columns(
@@ -182,29 +182,29 @@ class Batch:
 
 
 def _part(
-    model: FleetModel, core: BillingColumns, rest: DetailColumns
+    model: FleetModel, billing: BillingColumns, details: DetailColumns
 ) -> dict[str, npt.NDArray[np.generic]]:
-    count = len(core.lane)
+    count = len(billing.sender)
     return {
-        "number": np.arange(core.first, core.first + count, dtype=np.int64),
+        "number": np.arange(billing.first, billing.first + count, dtype=np.int64),
         "coverage": np.zeros(count, dtype=np.bool_),
-        "second": core.second,
-        "lane": core.lane,
-        "network": model.lanes.network.take(core.lane),
-        "host": core.host,
-        "outcome": core.outcome,
-        "failed": model.outcomes.failed.take(core.outcome),
-        "total_bytes": core.total_bytes,
-        "archetype": core.archetype,
-        "exit": rest.exit,
-        "static": rest.static,
-        "low": rest.low,
-        "session": rest.session,
-        "sticky": rest.sticky,
-        "total_ms": rest.total_ms,
-        "handshake_ms": rest.handshake_ms,
-        "tunnel_ms": rest.tunnel_ms,
-        "concurrency": rest.concurrency,
+        "second": billing.second,
+        "sender": billing.sender,
+        "network": model.senders.network.take(billing.sender),
+        "host": billing.host,
+        "outcome": billing.outcome,
+        "failed": model.outcomes.failed.take(billing.outcome),
+        "total_bytes": billing.total_bytes,
+        "archetype": billing.archetype,
+        "exit": details.exit,
+        "static": details.static,
+        "address_index": details.address_index,
+        "session": details.session,
+        "sticky": details.sticky,
+        "total_ms": details.total_ms,
+        "handshake_ms": details.handshake_ms,
+        "tunnel_ms": details.tunnel_ms,
+        "concurrency": details.concurrency,
     }
 
 
@@ -216,7 +216,7 @@ def _covered(model: FleetModel, first: int, count: int) -> dict[str, npt.NDArray
     part["coverage"] = np.ones(count, dtype=np.bool_)
     part["session"] = zero.astype(np.uint64)
     seconds = [np.zeros(0, dtype=np.int64)]
-    for start, size in model.arrivals.stretches(first, count):
+    for start, size in model.arrivals.segments(first, count):
         word = words(model.keys["arrival"], start, size)
         seconds.append(model.arrivals.draw(start, size, word).second)
     part["second"] = np.concatenate(seconds)

@@ -27,7 +27,7 @@ from trueup.simulator.model.population import CLIENTS
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words
 
-__all__ = ["Encoder", "Encoders", "can_lay_out"]
+__all__ = ["Encoder", "Encoders", "supports_row_layout"]
 
 Table: TypeAlias = npt.NDArray[np.uint64]
 Fragments: TypeAlias = npt.NDArray[np.void]
@@ -55,7 +55,7 @@ _NO_OCTET: Final = ((1 << 16) + (1 << 8), 0)
 """Ways to close an egress address: first place in `_suffixes`, and the bits of its number."""
 
 
-def can_lay_out(fields: FieldMap) -> bool:
+def supports_row_layout(fields: FieldMap) -> bool:
     """Whether rows can be laid out under these names; where not, events are mapped one by one."""
     numbers = {key for key, _width, _groups in _NUMBERS}
     names = [fields.rename.get(key, key) for key in EVENT_KEYS if key not in fields.drop]
@@ -77,7 +77,7 @@ def _quoted(name: str) -> bytes:
     return json.dumps(name).encode()
 
 
-def _whole(size: int) -> int:
+def _round_up(size: int) -> int:
     """The next number of bytes that is whole 64-bit words."""
     return -(-size // 8) * 8
 
@@ -110,7 +110,7 @@ class Encoder:
         self._pad = pad
         self._names = names
         hosts = ({"log_hostname": name} for name in model.hosts.names)
-        self._lane = _table((b'",' + part for part in _lane_fragments(model, names)), pad)
+        self._sender = _table((b'",' + part for part in _sender_fragments(model, names)), pad)
         self._outcome = _table((_outcome_fragment(row, names) for row in OUTCOMES), pad)
         self._host = _table((_object(host, names) for host in hosts), pad)
         self._exit = _table(_exit_fragments(model, names), pad, right=True)
@@ -118,7 +118,7 @@ class Encoder:
         self._session_key = self._key("log_session_id")
         self._day_key = self._key("log_request_datetime")
         self._suffix = _table(_suffixes(), pad)
-        self._place_offset = len(model.lanes.proxies)
+        self._place_offset = len(model.senders.proxies)
         spans = [_NO_OCTET] * self._place_offset
         spans += [_OCTETS if row.free_octets == 2 else _OCTET for row in model.places.rows]
         self._suffix_first, self._suffix_mask = np.array(spans, dtype=np.int64).T.copy()
@@ -134,9 +134,9 @@ class Encoder:
     def _id_head(self) -> bytes:
         """What stands before an id: constants of the target's, and blanks that fill the words."""
         extras = json.dumps(dict(self._names.extras), separators=(",", ":")).encode()[1:-1]
-        rest = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
-        whole = 1 + len(rest) + 38
-        return b"{" + self._pad * max(_whole(whole) - whole - 2, 0) + rest
+        details = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
+        whole = 1 + len(details) + 38
+        return b"{" + self._pad * max(_round_up(whole) - whole - 2, 0) + details
 
     def _number_heads(self) -> list[bytes]:
         """What stands before each number, padded to a width of its own."""
@@ -151,17 +151,17 @@ class Encoder:
         self._head, self._heads = self._id_head(), self._number_heads()
         self._session = self._session_key + b'"------------",'
         parts = {
-            "id": _whole(len(self._head) + 38),
-            "day": _whole(len(self._day_key) + 12),
+            "id": _round_up(len(self._head) + 38),
+            "day": _round_up(len(self._day_key) + 12),
             "time": 8,
         }
-        parts |= dict.fromkeys(("lane", "outcome", "host", "exit"), 0)
-        tables = {"lane": self._lane, "outcome": self._outcome, "host": self._host}
+        parts |= dict.fromkeys(("sender", "outcome", "host", "exit"), 0)
+        tables = {"sender": self._sender, "outcome": self._outcome, "host": self._host}
         tables["exit"], tables["suffix"] = self._exit, self._suffix
         parts |= {name: table.itemsize for name, table in tables.items()}
-        parts["session"] = _whole(len(self._session))
+        parts["session"] = _round_up(len(self._session))
         numbers = sum(map(len, self._heads)) + sum(4 * groups for _, _, groups in self._numbers)
-        parts["numbers"] = _whole(numbers + 2)
+        parts["numbers"] = _round_up(numbers + 2)
         self._at: dict[str, int] = {}
         width = 0
         for name, size in parts.items():
@@ -175,29 +175,29 @@ class Encoder:
             at += 4 * groups
         self._digit_places = sorted(places, key=lambda place: -place[2])
         blank = self._blank_row()
-        self._front = blank[: self._at["lane"] // 8]
-        self._back = blank[self._at["session"] // 8 :]
+        self._row_start = blank[: self._at["sender"] // 8]
+        self._row_end = blank[self._at["session"] // 8 :]
 
     def rows(self, count: int) -> Table:
         """Room for the lines of so many events; what it holds before `lay_out` is undefined."""
         return np.empty((count, self.width // 8), dtype=np.uint64)
 
-    def look_up(self, core: BillingColumns, rest: DetailColumns) -> Rows:
+    def prepare_rows(self, billing: BillingColumns, details: DetailColumns) -> Rows:
         """Everything about the lines of these events but the bytes that tables hold."""
-        lane = (core.lane * CLIENTS + rest.client) * 2 + rest.routed
-        exit_row = rest.exit + self._place_offset * (1 - rest.static)
+        sender = (billing.sender * CLIENTS + details.client) * 2 + details.routed
+        exit_row = details.exit + self._place_offset * (1 - details.static)
         suffix = self._suffix_mask.take(exit_row)
-        suffix &= rest.low
+        suffix &= details.address_index
         suffix += self._suffix_first.take(exit_row)
-        day, time = _days(core.second)
-        number = np.arange(core.first, core.first + len(lane), dtype=np.uint64)
-        sticky = np.flatnonzero(rest.sticky)
+        day, time = _days(billing.second)
+        number = np.arange(billing.first, billing.first + len(sender), dtype=np.uint64)
+        sticky = np.flatnonzero(details.sticky)
         return Rows(
-            count=len(lane),
+            count=len(sender),
             taken=(
-                ("lane", self._lane, lane),
-                ("outcome", self._outcome, core.outcome),
-                ("host", self._host, core.host),
+                ("sender", self._sender, sender),
+                ("outcome", self._outcome, billing.outcome),
+                ("host", self._host, billing.host),
                 ("exit", self._exit, exit_row),
                 ("suffix", self._suffix, suffix),
             ),
@@ -205,23 +205,23 @@ class Encoder:
             time=self._time.take(time),
             id_digits=self._hex_of(*self._ids.words(number)),
             sticky=sticky,
-            session_digits=self._hex_of(rest.session[sticky] << _U(16)),
-            digits=self._digits_of(core, rest),
+            session_digits=self._hex_of(details.session[sticky] << _U(16)),
+            digits=self._digits_of(billing, details),
         )
 
-    def lay_out(self, out: Table, rows: Rows, first: int = 0) -> None:
+    def write_rows(self, out: Table, rows: Rows, first: int = 0) -> None:
         """Write events `first …` of those looked up as lines of `width` bytes into `out`."""
         for start in range(0, len(out), _ROWS):
             part = out[start : start + _ROWS]
             self._fill(part, rows, slice(first + start, first + start + len(part)))
 
-    def text(self, core: BillingColumns, rest: DetailColumns) -> list[bytes]:
+    def text(self, billing: BillingColumns, details: DetailColumns) -> list[bytes]:
         """The events as lines without the pads, some hundred to each piece, in order."""
-        rows, pieces = self.look_up(core, rest), []
+        rows, pieces = self.prepare_rows(billing, details), []
         grid = self.rows(min(rows.count, _ROWS))
         for start in range(0, rows.count, _ROWS):
             part = grid[: rows.count - start]
-            self.lay_out(part, rows, start)
+            self.write_rows(part, rows, start)
             pieces.append(part.tobytes().translate(None, self._pad))
         return pieces
 
@@ -245,25 +245,29 @@ class Encoder:
 
     def _fill(self, out: Table, rows: Rows, here: slice) -> None:
         """Each copy goes over few enough rows for them to stay in cache until the last."""
-        out[:, : len(self._front)] = self._front
-        out[:, -len(self._back) :] = self._back
+        out[:, : len(self._row_start)] = self._row_start
+        out[:, -len(self._row_end) :] = self._row_end
         for name, table, index in rows.taken:
-            _spot(out, self._at[name], table.itemsize)[...] = table.take(index[here])
-        _spot(out, self._at["time"] - 12, 12)[...] = rows.day[here]
+            _byte_column(out, self._at[name], table.itemsize)[...] = table.take(index[here])
+        _byte_column(out, self._at["time"] - 12, 12)[...] = rows.day[here]
         out[:, self._at["time"] // 8] = rows.time[here]
         at = self._at["id"] + len(self._head)
         for digits, size, place in _ID_PARTS:
-            _spot(out, at + place, size)[...] = _spot(rows.id_digits, digits, size)[here]
+            _byte_column(out, at + place, size)[...] = _byte_column(rows.id_digits, digits, size)[
+                here
+            ]
         begin = 0
         for _key, at, groups in self._digit_places:
-            _spot(out, at, 4 * groups)[...] = _spot(rows.digits, begin, 4 * groups)[here]
+            _byte_column(out, at, 4 * groups)[...] = _byte_column(rows.digits, begin, 4 * groups)[
+                here
+            ]
             begin += 4 * groups
         low, high = np.searchsorted(rows.sticky, (here.start, here.stop))
         if low < high:
             where, at = rows.sticky[low:high] - here.start, self._at["session"]
-            _spot(out, at, len(self._session))[where] = np.void(self._session)
-            marks = _spot(rows.session_digits, 0, 12)[low:high]
-            _spot(out, at + len(self._session_key) + 1, 12)[where] = marks
+            _byte_column(out, at, len(self._session))[where] = np.void(self._session)
+            marks = _byte_column(rows.session_digits, 0, 12)[low:high]
+            _byte_column(out, at + len(self._session_key) + 1, 12)[where] = marks
 
     def _hex_of(self, *words: Words) -> npt.NDArray[np.uint32]:
         """Hexadecimal digits of words side by side: rows of four groups of four a word."""
@@ -272,15 +276,15 @@ class Encoder:
             whole[:, column] = word
         return self._hex.take(whole.view("<u2"))
 
-    def _digits_of(self, core: BillingColumns, rest: DetailColumns) -> npt.NDArray[np.uint32]:
+    def _digits_of(self, billing: BillingColumns, details: DetailColumns) -> npt.NDArray[np.uint32]:
         """Right-aligned digits, led by pads: groups of four, the leading one without zeros; the
         numbers of a row side by side."""
         values = {
-            "log_total_bytes": core.total_bytes,
-            "log_total_elapsed_ms": rest.total_ms,
-            "log_handshake_elapsed_ms": rest.handshake_ms,
-            "log_tunnel_elapsed_ms": rest.tunnel_ms,
-            "log_concurrency": rest.concurrency,
+            "log_total_bytes": billing.total_bytes,
+            "log_total_elapsed_ms": details.total_ms,
+            "log_handshake_elapsed_ms": details.handshake_ms,
+            "log_tunnel_elapsed_ms": details.tunnel_ms,
+            "log_concurrency": details.concurrency,
         }
         places = self._digit_places
         left = np.stack([values[key] for key, _at, _groups in places])
@@ -335,12 +339,12 @@ def _table(fragments: Iterable[bytes], pad: bytes, right: bool = False) -> Fragm
     """Fragments as values of one width, a whole number of 64-bit words, padded on one side; where
     a target wants nothing of a part, blanks are left of it, because no value has no bytes."""
     rows = list(fragments)
-    width = _whole(max(1, *map(len, rows)))
+    width = _round_up(max(1, *map(len, rows)))
     put = bytes.rjust if right else bytes.ljust
     return np.frombuffer(b"".join(put(row, width, pad) for row in rows), dtype=f"V{width}")
 
 
-def _spot(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
+def _byte_column(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
     """`size` bytes of every row from byte `at` on, as one strided column of opaque values: numpy
     copies those in half the time that it takes for rows of words."""
     return np.ndarray(
@@ -348,20 +352,20 @@ def _spot(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
     )
 
 
-def _lane_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
-    lanes = model.lanes
-    for lane in range(len(lanes)):
-        for client in lanes.clients[lane]:
+def _sender_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
+    senders = model.senders
+    for sender in range(len(senders)):
+        for client in senders.clients[sender]:
             for routed in (False, True):
                 yield _object(
                     {
-                        "customer_id": model.customers[int(lanes.customer[lane])],
-                        "proxy_user_id": lanes.users[int(lanes.user[lane])],
-                        "service_id": lanes.service[lane],
-                        "log_network": NETWORKS[int(lanes.network[lane])],
+                        "customer_id": model.customers[int(senders.customer[sender])],
+                        "proxy_user_id": senders.users[int(senders.user[sender])],
+                        "service_id": senders.service[sender],
+                        "log_network": NETWORKS[int(senders.network[sender])],
                         "log_client_ip_address": client,
-                        "log_authentication_type": int(lanes.authentication[lane]),
-                        "log_smartpath_enabled": bool(lanes.smartpath[lane]),
+                        "log_authentication_type": int(senders.authentication[sender]),
+                        "log_smartpath_enabled": bool(senders.smartpath[sender]),
                         "log_smartpath_routed": routed,
                     },
                     names,
@@ -392,8 +396,8 @@ def _exit_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
     gateways = [k for k, row in enumerate(places.rows) if row.network == 0]
     known: list[tuple[int, str | None, str, str]] = [
         (proxy.place, proxy.proxy_id, address, address)
-        for proxy in model.lanes.proxies
-        for address in (places.address(proxy.place, proxy.low),)
+        for proxy in model.senders.proxies
+        for address in (places.address(proxy.place, proxy.address_index),)
     ]
     known += [
         (k, None, places.address(gateways[k * 31 % len(gateways)], k), row.prefix)

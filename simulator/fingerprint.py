@@ -60,10 +60,10 @@ def fingerprint(
         return combine(found)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_set_up, initargs=(fleet.identity(),)
+        workers, mp_context=context, initializer=_build_fleet, initargs=(fleet.identity(),)
     ) as pool:
         try:
-            with _deaf():
+            with _sigint_ignored():
                 drawn = pool.map(_work, wanted, chunksize=4)
             for block, one in zip(wanted, drawn, strict=True):
                 found.append(one)
@@ -81,7 +81,7 @@ _FLEET: list[Fleet] = []
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _sigint_ignored() -> Iterator[None]:
     """Start processes that do not hear Ctrl-C: the parent alone decides what it means.
 
     A child inherits that a signal is ignored. Only the main thread may change it.
@@ -96,7 +96,7 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _set_up(declared: FleetDeclared) -> None:
+def _build_fleet(declared: FleetDeclared) -> None:
     from trueup.simulator.fleet import Fleet
 
     _FLEET[:] = [Fleet.from_identity(declared)]

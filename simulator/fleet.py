@@ -53,7 +53,7 @@ class Fleet:
         start: datetime,
         customers: tuple[int, ...],
         events_per_s: float,
-        mark: str = "",
+        namespace: str = "",
     ) -> None:
         """`mark`, any text, gives the fleet's users names that fleets of other marks do not have;
         nothing else of an event hangs on it, but its id."""
@@ -81,12 +81,12 @@ class Fleet:
         self.events_per_s = float(events_per_s)
         begin = int((self.start - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
         self.clock = SeasonalClock.of(profile, begin, Fraction(self.events_per_s))
-        self.mark = mark
+        self.namespace = namespace
         self.model = FleetModel.of(
             profile,
             seed=seed,
             customers=self.customers,
-            tag=user_tag(seed, mark),
+            tag=user_tag(seed, namespace),
             clock=self.clock,
             scope=self._scope(),
         )
@@ -95,7 +95,7 @@ class Fleet:
     def _scope(self) -> str:
         """What else tells two fleets of one seed apart: their ids must not meet."""
         parts = f"{self.profile.sha256}/{self.clock.start}/{self.customers}/{self.events_per_s!r}"
-        parts += f"/{self.mark}" if self.mark else ""
+        parts += f"/{self.namespace}" if self.namespace else ""
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def batch(self, first: int, count: int) -> Batch:
@@ -156,7 +156,7 @@ class Fleet:
             parameters={
                 "events_per_s": self.events_per_s,
                 "overrides": dict(self.profile.overrides),
-                "mark": self.mark,
+                "namespace": self.namespace,
             },
         )
 
@@ -168,9 +168,11 @@ class Fleet:
         """
         overrides = declared.parameters.get("overrides")
         rate = declared.parameters.get("events_per_s")
-        mark = declared.parameters.get("mark", "")
+        namespace = declared.parameters.get("namespace", "")
         if not (
-            isinstance(overrides, dict) and isinstance(rate, int | float) and isinstance(mark, str)
+            isinstance(overrides, dict)
+            and isinstance(rate, int | float)
+            and isinstance(namespace, str)
         ):
             raise FleetError(f"fleet {declared.fleet!r}: its parameters are not those of a fleet")
         if declared.model_version != MODEL_VERSION:
@@ -190,7 +192,7 @@ class Fleet:
             start=start,
             customers=declared.customers,
             events_per_s=float(rate),
-            mark=mark,
+            namespace=namespace,
         )
 
 

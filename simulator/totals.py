@@ -28,7 +28,7 @@ __all__ = ["Totals", "add_row", "totals"]
 _DAY: Final = 86400
 _HOUR: Final = 3600
 _CHUNK: Final = 1 << 16
-_LOOSE_MAX: Final = 1 << 20
+_SPARSE_MAX: Final = 1 << 20
 """Entries of the sparse store after which equal cells are put together."""
 
 
@@ -102,14 +102,14 @@ class _Adder:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        lanes = fleet.model.lanes
-        self._slots = (len(lanes) + 1) * HOST_SLOTS + 1
+        senders = fleet.model.senders
+        self._slots = (len(senders) + 1) * HOST_SLOTS + 1
         # The last slots are those of probes and, at the very end, of the wide law (WIDE is -1).
         self._hosts = len(fleet.model.hosts.names)
         self._dense: dict[int, Ints] = {}
         """Day since 1970 → (3 x lanes x slots): requests, errors, bytes. Probes by lane: sparse."""
-        self._loose: list[Ints] = []
-        self._loose_size = 0
+        self._sparse: list[Ints] = []
+        self._sparse_size = 0
         self._hour: dict[int, Ints] = {}
         """Hour since 1970 → (3 x lanes)."""
         self._cells: dict[CellKey, Counts] = {}
@@ -124,32 +124,32 @@ class _Adder:
             for row in self.fleet.batch(first, covered).coverage_rows():
                 add_row(self._cells, self._hours, row)
             first, count = first + covered, count - covered
-        for start, size in self.fleet.model.arrivals.stretches(first, count, _CHUNK):
-            self._add_core(draw_billing(self.fleet.model, start, size))
+        for start, size in self.fleet.model.arrivals.segments(first, count, _CHUNK):
+            self._add_columns(draw_billing(self.fleet.model, start, size))
 
-    def _add_core(self, core: BillingColumns) -> None:
+    def _add_columns(self, core: BillingColumns) -> None:
         failed = self.fleet.model.outcomes.failed.take(core.outcome)
         hour = core.second // _HOUR
         for number, here in _split(hour):
-            self._add_hour(number, core.lane[here], failed[here], core.total_bytes[here])
+            self._add_hour(number, core.sender[here], failed[here], core.total_bytes[here])
         for day, here in _split(hour // 24):
             self._add_day(
                 day,
-                core.lane[here],
+                core.sender[here],
                 core.slot[here],
                 core.host[here],
                 failed[here],
                 core.total_bytes[here],
             )
 
-    def _add_hour(self, hour: int, lane: Ints, failed: Ints, size: Ints) -> None:
+    def _add_hour(self, hour: int, sender: Ints, failed: Ints, size: Ints) -> None:
         found = self._hour.get(hour)
         if found is None:
-            found = self._hour[hour] = np.zeros((3, len(self.fleet.model.lanes)), dtype=np.int64)
-        _add_at(found, lane, failed, size)
+            found = self._hour[hour] = np.zeros((3, len(self.fleet.model.senders)), dtype=np.int64)
+        _add_at(found, sender, failed, size)
 
     def _add_day(
-        self, day: int, lane: Ints, slot: Ints, host: Ints, failed: Ints, size: Ints
+        self, day: int, sender: Ints, slot: Ints, host: Ints, failed: Ints, size: Ints
     ) -> None:
         found = self._dense.get(day)
         if found is None:
@@ -157,26 +157,26 @@ class _Adder:
         _add_at(found, slot, failed, size)
         rest = np.flatnonzero((slot < 0) | (slot >= self._slots - 1 - HOST_SLOTS))
         if len(rest):
-            code = (day * len(self.fleet.model.lanes) + lane[rest]) * self._hosts + host[rest]
-            self._loose.append(np.stack([code, np.ones_like(code), failed[rest], size[rest]]))
-            self._loose_size += len(rest)
-            if self._loose_size > _LOOSE_MAX:
-                self._gather()
+            code = (day * len(self.fleet.model.senders) + sender[rest]) * self._hosts + host[rest]
+            self._sparse.append(np.stack([code, np.ones_like(code), failed[rest], size[rest]]))
+            self._sparse_size += len(rest)
+            if self._sparse_size > _SPARSE_MAX:
+                self._merge_sparse()
 
-    def _gather(self) -> None:
+    def _merge_sparse(self) -> None:
         """Put equal cells of the sparse store together."""
-        if self._loose:
-            every = np.concatenate(self._loose, axis=1)
+        if self._sparse:
+            every = np.concatenate(self._sparse, axis=1)
             every = every[:, np.argsort(every[0], kind="stable")]
             starts = np.flatnonzero(np.diff(every[0], prepend=-1))
             sums = [np.add.reduceat(row, starts) for row in every[1:]]
-            self._loose = [np.stack([every[0][starts], *sums])]
-            self._loose_size = 0
+            self._sparse = [np.stack([every[0][starts], *sums])]
+            self._sparse_size = 0
 
     def named_cells(self) -> dict[CellKey, Counts]:
         """Every cell that has a request. Coverage users are nobody else."""
         cells = dict(self._cells)
-        for part in self._loose:
+        for part in self._sparse:
             for key, counts in self._named_cells(part):
                 cells[key] = _plus(cells.get(key), counts)
         return cells
@@ -190,49 +190,52 @@ class _Adder:
 
     def finish(self) -> Totals:
         """Put everything together; nothing is added any more."""
-        self._loosen()
-        self._gather()
+        self._dense_to_sparse()
+        self._merge_sparse()
         return Totals(self)
 
-    def _loosen(self) -> None:
+    def _dense_to_sparse(self) -> None:
         """Turn the dense store into sparse entries: slots of one lane may share a hostname."""
-        lanes, most = self.fleet.model.lanes, self._slots - 1 - HOST_SLOTS
+        senders, most = self.fleet.model.senders, self._slots - 1 - HOST_SLOTS
         for day, sums in self._dense.items():
             slot = np.flatnonzero(sums[0, :most])
-            host = lanes.host_slots.take(slot)
-            code = (day * len(lanes) + slot // HOST_SLOTS) * self._hosts + host
-            self._loose.append(np.stack([code, *sums[:, slot]]))
+            host = senders.host_slots.take(slot)
+            code = (day * len(senders) + slot // HOST_SLOTS) * self._hosts + host
+            self._sparse.append(np.stack([code, *sums[:, slot]]))
         self._dense.clear()
 
     def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
         """Cells by name. Codes are distinct, names are not: the pool may hold a hostname twice."""
         model = self.fleet.model
-        lanes, names = model.lanes, model.hosts.names
-        senders = [
-            (model.customers[customer], lanes.users[user], NETWORKS[network])
+        senders, names = model.senders, model.hosts.names
+        names_of = [
+            (model.customers[customer], senders.users[user], NETWORKS[network])
             for customer, user, network in zip(
-                lanes.customer.tolist(), lanes.user.tolist(), lanes.network.tolist(), strict=True
+                senders.customer.tolist(),
+                senders.user.tolist(),
+                senders.network.tolist(),
+                strict=True,
             )
         ]
         rest, host = np.divmod(part[0], self._hosts)
-        day, lane = np.divmod(rest, len(lanes))
+        day, sender = np.divmod(rest, len(senders))
         dates = {value: _date(value) for value in np.unique(day).tolist()}
-        columns = (day, lane, host, part[1], part[2], part[3])
+        columns = (day, sender, host, part[1], part[2], part[3])
         for d, who, h, requests, errors, size in zip(*(c.tolist() for c in columns), strict=True):
-            customer, user, network = senders[who]
+            customer, user, network = names_of[who]
             key = CellKey(customer, user, network, names[h], dates[d])
             yield key, Counts(requests, size, requests - errors, errors)
 
     def _name_hour(self, hours: dict[HourKey, Counts], hour: int, sums: Ints) -> None:
         model = self.fleet.model
         text = datetime.fromtimestamp(hour * _HOUR, UTC).strftime("%Y-%m-%d %H")
-        for lane in np.flatnonzero(sums[0]).tolist():
+        for sender in np.flatnonzero(sums[0]).tolist():
             key = HourKey(
-                customer_id=model.customers[int(model.lanes.customer[lane])],
-                network=NETWORKS[int(model.lanes.network[lane])],
+                customer_id=model.customers[int(model.senders.customer[sender])],
+                network=NETWORKS[int(model.senders.network[sender])],
                 hour=text,
             )
-            requests, errors, size = sums[:, lane].tolist()
+            requests, errors, size = sums[:, sender].tolist()
             more = Counts(requests, size, requests - errors, errors)
             hours[key] = _plus(hours.get(key), more)
 

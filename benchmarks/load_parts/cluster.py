@@ -19,7 +19,7 @@ from trueup.scenarios.embedded.process import embedded_reference
 from trueup.scenarios.load.messages import GeneratorPlan
 from trueup.scenarios.load.run import Locust, run_load
 from trueup.scenarios.load.traffic import load_fleet
-from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.delivery import HttpForm, ResponseRule
 
 
 def counted(serving: Any) -> tuple[int, int]:
@@ -56,7 +56,7 @@ def cluster(seconds: float) -> dict[str, Any]:
             relay = ["-m", "benchmarks.relay", master, "18081", url.split("/")[2]]
             stack.callback(_end, subprocess.Popen([sys.executable, *relay]))
             url = f"http://{master}:18081/ingest/events"
-        form = HttpForm(url=url, answer=AnswerRule(accepted="accepted"))
+        form = HttpForm(url=url, response_rule=ResponseRule(accepted="accepted"))
         child = GeneratorPlan(plan=plan, form=form, fleet=fleet.identity("load"))
         locustfile = str(ROOT / "scenarios" / "locustfiles" / "reactor.py")
         for number in range(2):

@@ -18,7 +18,7 @@ from trueup.reports.metrics.measurement_window import per_second
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
 from trueup.scenarios.load.run import Locust, run_load
 from trueup.scenarios.load.traffic import load_fleet
-from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.delivery import HttpForm, ResponseRule
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE
 
@@ -49,13 +49,13 @@ def load(
     fleet: Fleet | None = None,
     locust: Locust | None = None,
     hooks: dict[str, Callable[[], None]] | None = None,
-    rule: AnswerRule | None = None,
+    rule: ResponseRule | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(
             run_load(
                 plan,
-                ingest=HttpForm(url=url, answer=rule or AnswerRule(refused="")),
+                ingest=HttpForm(url=url, response_rule=rule or ResponseRule(refused="")),
                 fleet=fleet.identity("load") if fleet else None,
                 out_dir=Path(folder),
                 locust=locust or Locust(cpu=0),

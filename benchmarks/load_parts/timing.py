@@ -26,7 +26,7 @@ from trueup.scenarios.load.generator import body_source
 from trueup.scenarios.load.messages import GeneratorPlan, Report, Reserved, encode
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.thresholds import percentile_ms
-from trueup.simulator.delivery import AnswerRule, HttpForm, RetryPolicy
+from trueup.simulator.delivery import HttpForm, ResponseRule, RetryPolicy
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 from trueup.simulator.reactor import (
     BodySource,
@@ -52,7 +52,7 @@ FEW_FIELDS: Final = frozenset(_FEW.split())
 """As many as an event has whose rate is quoted elsewhere: 12 of the 31 that the fleet draws."""
 
 
-class Dictionaries:
+class PooledDictionaries:
     """What a load script does at its best: pools drawn once, a dictionary an event with an id of
     its own, encoded by msgspec. The peer of the fleet, with `FEW_FIELDS`."""
 
@@ -112,7 +112,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
     """One measurement in this process: `journal` or `few` (the fleet's events, all fields or
     `FEW_FIELDS`), `bare`, `dictionaries`, `open` or `closed`."""
     fields = FieldMap(drop=frozenset(EVENT_KEYS) - FEW_FIELDS) if kind == "few" else FieldMap()
-    form = HttpForm(url=url, answer=AnswerRule(refused=""), fields=fields)
+    form = HttpForm(url=url, response_rule=ResponseRule(refused=""), fields=fields)
     plan = plan_of(batch, seconds=seconds, connections=50)
     with tempfile.TemporaryFile() as file:
 
@@ -129,7 +129,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
         else:
             _, head = request_head("POST", url, form.head_fields())
             source = (
-                Dictionaries(head, batch)
+                PooledDictionaries(head, batch)
                 if kind == "dictionaries"
                 else FixedBodies(head, b"x" * 280 * batch, count=batch)
             )
@@ -140,7 +140,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
             schedule=Schedule(Shape(kind="constant", rate=rate, duration_s=seconds))
             if kind == "open"
             else None,
-            rule=form.answer,
+            rule=form.response_rule,
             retry=RetryPolicy(),
         )
 
@@ -151,7 +151,7 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
             counted.extend(one.requests for one in seconds_)
 
         counted: list[int] = []
-        limits = Limits(duration_s=seconds, drain_s=1, most_backlog=10**9)
+        limits = Limits(duration_s=seconds, drain_s=1, max_backlog=10**9)
         engine = Engine([lane], limits=limits, on_second=pass_on)
         for _ in range(50):
             engine.connect(lane)

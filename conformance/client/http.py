@@ -77,11 +77,10 @@ class ReadClient:
         """Whether 429 did not pass, so that waiting for anything is in vain."""
         return self._stuck
 
-    async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> None:
-        """Ask, and record every exchange that it took."""
+    async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> Exchange:
+        """Send a request, all pages of it, and record every exchange; returns the last one."""
         if not ask.paged:
-            await self._exchange(ask, ask.query, stage, attempt)
-            return
+            return await self._exchange(ask, ask.query, stage, attempt)
         rows = 0
         before: Json = None
         for page in range(1, ask.pages + 1):
@@ -90,13 +89,14 @@ class ReadClient:
             body = exchange.body if isinstance(exchange.body, dict) else {}
             data = body.get("data")
             if exchange.status != 200 or not isinstance(data, list) or data == before:
-                return
+                return exchange
             rows += len(data)
             total = as_int(body, "total_count")
             short = len(data) < (as_int(body, "per_page") or ask.per_page)
             if not data or (short and (total is None or total < 0 or rows >= total)):
-                return
+                return exchange
             before = data
+        return exchange
 
     async def _exchange(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int

@@ -16,15 +16,16 @@ BURST: Final = 1.0
 class Pacer:
     """Lets requests through at a steady rate and counts them.
 
-    `requests_per_s` None lets them through as they come. Raises BudgetExhausted once `requests`
-    were made.
+    `requests_per_s` None lets them through as they come. The first one waits as long as any other,
+    so that clients which follow each other in one run keep the rate together. Raises
+    BudgetExhausted once `requests` were made.
     """
 
     def __init__(self, clock: Clock, *, requests_per_s: float | None, requests: int) -> None:
         self._clock = clock
         self._rate = requests_per_s
         self._limit = requests
-        self._free_at = clock.monotonic()
+        self._free_at = clock.monotonic() + (1 / requests_per_s if requests_per_s else 0)
         self.made = 0
 
     @property

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, TypeAlias
 
 from trueup.conformance.checks.evaluate import exit_status
 from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.errors import unwrap_group
 from trueup.conformance.observed.observations import Observations
@@ -34,6 +36,8 @@ __all__ = ["TrafficOutcome", "reconcile_traffic"]
 UNDECLARED_FRESHNESS_S: Final = 35.0
 POLL_S: Final = 0.1
 POLL_MOST_S: Final = 2.0
+SIGHTS: Final = 3
+"""Times in a row that the graphs must show the traffic, so that lagging replicas are met."""
 AGAIN_S: Final = 0.5
 """First pause before what differs is read again; each is twice the one before."""
 SPARE_READS: Final = 4
@@ -157,14 +161,20 @@ class _Shell:
         """Poll the graphs until they show what was sent, three times in a row."""
         stage = f"{stage_of(self._part)} wait"
         questions = graph_asks(self._facts, self._first.events, 9)
-        pause, sights, attempt = POLL_S, 0, 0
-        while sights < 3 and self._clock.monotonic() < self._until:
-            attempt += 1
-            await self._ask((ask for ask, _ in questions), stage, attempt)
-            sights = sights + 1 if self._all_there(questions, stage) else 0
-            if not sights:
-                await self._clock.sleep(pause)
-                pause = min(pause * 1.5, POLL_MOST_S)
+        attempts = count(1)
+
+        async def shown() -> bool:
+            await self._ask((ask for ask, _ in questions), stage, next(attempts))
+            return self._all_there(questions, stage)
+
+        await poll_until(
+            shown,
+            clock=self._clock,
+            until=self._until,
+            pause_s=POLL_S,
+            most_pause_s=POLL_MOST_S,
+            sights=SIGHTS,
+        )
 
     def _all_there(self, questions: Sequence[tuple[ApiRequest, str]], stage: str) -> bool:
         """Whether the graphs show all of the traffic beside what is known to be there besides."""

@@ -208,7 +208,7 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     """Failed attempts by reason, of requests and reads, retried ones included."""
     unanswered: int = 0
     """Of these, attempts without a whole answer, which `requests` and `reads` do not count;
-    acknowledged markers that never showed stand here too."""
+    acknowledged probe events that never showed are counted here too."""
     response_ns: dict[str, int] = {}
     """From the planned time to the answer."""
     service_ns: dict[str, int] = {}

@@ -22,7 +22,7 @@ from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Line, Report, Reserved
 from trueup.scenarios.load.thresholds import percentile_ms
-from trueup.simulator.delivery.answers import was_answered
+from trueup.simulator.delivery.responses import has_response
 from trueup.simulator.reactor import Second, merge_ranges
 
 __all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines", "with_reads"]
@@ -227,7 +227,7 @@ def load_result(
         events_unknown=counts[Outcome.UNKNOWN],
         bytes_sent=sum(second.bytes for second in every),
         errors=dict(errors),
-        unanswered=sum(count for reason, count in errors.items() if not was_answered(reason)),
+        unanswered=sum(count for reason, count in errors.items() if not has_response(reason)),
         response_ns=_merged(rows, "response_ns", warmup),
         service_ns=_merged(rows, "service_ns", warmup),
         lateness_ns=_merged(rows, "lateness_ns", warmup),

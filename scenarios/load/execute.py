@@ -29,12 +29,12 @@ from trueup.scenarios.load.capacity_search import (
     knee,
     next_rate,
 )
-from trueup.scenarios.load.freshness import Marker
+from trueup.scenarios.load.freshness import FreshnessProbe
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.plan import LoadPlan, with_changes
 from trueup.scenarios.load.run import WORKERS_S, Locust, Progress, ReadsFrom, run_load
 from trueup.scenarios.load.thresholds import percentile_ms
-from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.delivery import HttpForm, ResponseRule
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
 __all__ = [
@@ -65,7 +65,7 @@ class LoadJob:
     out_dir: Path
     reads: ReadsFrom | None = None
     hooks: Mapping[str, Callable[[], object]] | None = None
-    marker: Marker | None = None
+    probe: FreshnessProbe | None = None
     locust: Locust = field(default_factory=Locust)
     progress: Callable[[Progress], None] | None = None
     resolution: float = RESOLUTION
@@ -119,7 +119,7 @@ async def calibrate(job: LoadJob) -> float:
 
 def _into(form: HttpForm, url: str) -> HttpForm:
     """The same bodies to another address, whose answers say nothing of events."""
-    return replace(form, url=url, headers={}, answer=AnswerRule(refused=""))
+    return replace(form, url=url, headers={}, response_rule=ResponseRule(refused=""))
 
 
 async def execute_load(
@@ -196,7 +196,7 @@ async def _once(
         locust=job.locust,
         first_event=first_event,
         null_sink_rps=null_rps,
-        marker=job.marker,
+        probe=job.probe,
         hooks=job.hooks,
         keep=cut,
     )
@@ -276,7 +276,7 @@ def _step_plan(job: LoadJob) -> LoadPlan:
         faults={"restart_at_share": [], "maintenance_at_share": []},
     )
     blind = {"correct_share"}
-    blind |= {"freshness_p99_ms"} if job.marker is None else set()
+    blind |= {"freshness_p99_ms"} if job.probe is None else set()
     blind |= set() if plan.reads.share else {"read_p99_ms"}
     limits = {name: limit for name, limit in plan.thresholds.items() if name not in blind}
     return msgspec.structs.replace(plan, thresholds=limits)

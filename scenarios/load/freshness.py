@@ -1,63 +1,84 @@
 """Freshness under load: how long after its acknowledgement an event shows in a summary.
 
-A marker is an event of a user of its own, planted beside the load; it is looked for until it
-shows. How to plant and to look is the composition's, which knows the target.
+Beside the load, one event after the other is injected for a proxy user of its own, and the
+summaries are polled until they count it. How to inject and to look is up to the caller, which
+knows the target.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final, Protocol
 
 import numpy as np
 
+from trueup.conformance.client.clock import Clock, WallClock
+from trueup.conformance.client.polling import poll_until
+from trueup.conformance.errors import BudgetExhausted
 from trueup.reports.metrics.histogram import Histogram
 
-__all__ = ["NEVER_SEEN", "Marker", "watch_freshness"]
+__all__ = ["NEVER_SEEN", "FreshnessProbe", "watch_freshness"]
 
-NEVER_SEEN: Final = "an acknowledged marker did not show in time"
+NEVER_SEEN: Final = "an acknowledged probe event did not become visible in time"
+EVERY_S: Final = 0.25
+"""Pause between two probe events."""
+POLL_S: Final = 0.01
+POLL_MOST_S: Final = 0.1
+LIMIT_S: Final = 10.0
+"""A probe event that does not show within so many seconds counts as missing."""
 
 
-class Marker(Protocol):
-    """Plants markers, each an event that never was before, and looks for the last one.
+class FreshnessProbe(Protocol):
+    """Injects probe events, each with an id of its own, and looks for all acknowledged ones.
 
-    One marker may serve several watches: which event comes next is for it to know.
+    One probe may serve several measurements: which event comes next is for it to know.
     """
 
-    async def plant(self) -> bool:
-        """Deliver another marker; True once it was acknowledged."""
+    async def inject(self) -> bool:
+        """Deliver the next probe event; returns whether it was acknowledged."""
         ...
 
     async def visible(self) -> bool:
-        """Whether the summary of the marker's user counts the marker planted last."""
+        """Return whether the summary of the probe's user counts every acknowledged event.
+
+        Raises BudgetExhausted where the target allows no further request.
+        """
         ...
 
 
 async def watch_freshness(
-    marker: Marker,
+    probe: FreshnessProbe,
     *,
     stop: asyncio.Event,
-    every_s: float = 0.25,
-    poll_s: float = 0.01,
-    limit_s: float = 10.0,
+    every_s: float = EVERY_S,
+    poll_s: float = POLL_S,
+    limit_s: float = LIMIT_S,
+    clock: Clock | None = None,
 ) -> tuple[dict[str, int], int]:
-    """Plant and look until `stop`; (sparse histogram in ns, markers that never showed).
+    """Inject and look until `stop` is set, or the target allows no further request.
 
-    The figure is an upper bound: it ends with the first answer that shows the marker, so it
-    includes that request and, on average, half a pause of `poll_s`.
+    Returns a sparse histogram of the delays, in nanoseconds, and the number of acknowledged events
+    that did not show within `limit_s`. A delay is an upper bound: it ends with the first response
+    that shows the event, so it includes that request and the pause before it.
     """
+    clock = clock or WallClock()
     shown, missing = Histogram(), 0
     while not stop.is_set():
-        if await marker.plant():
-            began = time.perf_counter_ns()
-            limit = began + int(limit_s * 1e9)
-            # Only asking shows it: there is no event to wait for.
-            while not await marker.visible() and time.perf_counter_ns() < limit:  # noqa: ASYNC110
-                await asyncio.sleep(poll_s)
-            now = time.perf_counter_ns()
-            if now < limit:
-                shown.add(np.array([now - began], dtype=np.int64))
+        if await probe.inject():
+            began = clock.monotonic()
+            try:
+                seen = await poll_until(
+                    probe.visible,
+                    clock=clock,
+                    until=began + limit_s,
+                    pause_s=poll_s,
+                    most_pause_s=POLL_MOST_S,
+                )
+            except BudgetExhausted:
+                break
+            if seen:
+                delay_ns = round((clock.monotonic() - began) * 1e9)
+                shown.add(np.array([delay_ns], dtype=np.int64))
             else:
                 missing += 1
         try:

@@ -16,7 +16,7 @@ from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Repo
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.traffic import arrivals_per_second
 from trueup.simulator.delivery import FieldMap, RetryPolicy
-from trueup.simulator.encode import can_lay_out
+from trueup.simulator.encode import supports_row_layout
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.reactor import (
     BodySource,
@@ -24,7 +24,7 @@ from trueup.simulator.reactor import (
     FixedBodies,
     FleetBodies,
     Limits,
-    Reads,
+    ReadRequests,
     RequestStream,
     Schedule,
     Shape,
@@ -78,7 +78,7 @@ class LoadGenerator:
             limits=Limits(
                 duration_s=child.plan.shape.duration_s,
                 drain_s=requests.drain_s,
-                most_backlog=requests.most_backlog,
+                max_backlog=requests.most_backlog,
             ),
             system=system,
             on_second=lambda second: self._pass_on(),
@@ -125,22 +125,22 @@ class LoadGenerator:
             elapsed_s=elapsed_s,
             events=self._events,
             ended_s=engine.ended_ns / 1e9,
-            backlog_most=max(lane.backlog_most for lane in engine.lanes),
-            unsent=sum(lane.unsent for lane in engine.lanes),
+            backlog_most=max(stream.max_backlog_seen for stream in engine.streams),
+            unsent=sum(stream.unsent for stream in engine.streams),
             stopped_by=self._failed or engine.stopped_by,
         )
 
     def _pass_on(self, *, last: bool = False) -> None:
         """Report what is finished; the ingestion lane goes last, as the final word is its."""
-        for lane in reversed(self.engine.lanes):
-            seconds, ranges = lane.recorder.take()
+        for stream in reversed(self.engine.streams):
+            seconds, ranges = stream.recorder.take()
             self._events += sum(part.count for part in ranges)
-            final = self._final() if last and lane is self.ingest else None
+            final = self._final() if last and stream is self.ingest else None
             if seconds or ranges or final:
                 self._report(
                     Report(
                         worker=self.worker,
-                        lane=lane.name,
+                        lane=stream.name,
                         seconds=tuple(seconds),
                         ranges=tuple(ranges),
                         final=final,
@@ -151,7 +151,9 @@ class LoadGenerator:
 
     def _retry(self) -> RetryPolicy:
         requests = self.child.plan.requests
-        return RetryPolicy(first_s=requests.retry_first_s, most_s=requests.retry_most_s)
+        return RetryPolicy(
+            initial_pause_s=requests.retry_first_s, max_pause_s=requests.retry_most_s
+        )
 
     def _schedule(self, rate_share: float) -> Schedule | None:
         plan = self.child.plan
@@ -179,7 +181,7 @@ class LoadGenerator:
             address=address_of(child.form.url),
             source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
             schedule=self._schedule(1 - plan.reads.share),
-            rule=child.form.answer,
+            rule=child.form.response_rule,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             duplicate_every=plan.requests.duplicate_every,
@@ -198,7 +200,7 @@ class LoadGenerator:
         return RequestStream(
             READS,
             address=address,
-            source=Reads(requests),
+            source=ReadRequests(requests),
             schedule=self._schedule(plan.reads.share),
             rule=None,
             retry=self._retry(),
@@ -220,7 +222,7 @@ def body_source(
         batch = plan.requests.batch
         return FixedBodies(head, _ready_body(batch), count=batch)
     fleet, names = Fleet.from_identity(child.fleet), None
-    if form.fields and can_lay_out(form.fields):
+    if form.fields and supports_row_layout(form.fields):
         form, names = replace(form, fields=FieldMap()), form.fields
     # Tables are made when first asked for, which takes half a second: before the clock runs.
     fleet.batch(max(child.first_event, fleet.model.coverage.count), 1).lines(names)
@@ -233,7 +235,7 @@ def body_source(
         first=child.first_event,
         worker=worker,
         workers=workers,
-        announce=announce,
+        reserve=announce,
         malformed_every=plan.requests.malformed_every,
     )
 

@@ -23,11 +23,12 @@ from typing import Final
 
 import msgspec
 
+from trueup.conformance.errors import unwrap_group
 from trueup.reports.journal.records import FleetDeclared, Hook, LoadResult, OutcomeRange
 from trueup.scenarios.embedded.process import die_with_parent
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.load.aggregate import collect, load_result, read_lines
-from trueup.scenarios.load.freshness import NEVER_SEEN, Marker, watch_freshness
+from trueup.scenarios.load.freshness import NEVER_SEEN, FreshnessProbe, watch_freshness
 from trueup.scenarios.load.generator import INGEST
 from trueup.scenarios.load.messages import GeneratorPlan, Line, Report, encode
 from trueup.scenarios.load.noise import lost_share
@@ -134,14 +135,14 @@ async def run_load(
     first_event: int = 0,
     null_sink_rps: float | None = None,
     canary: bool = True,
-    marker: Marker | None = None,
+    probe: FreshnessProbe | None = None,
     hooks: Mapping[str, Callable[[], object]] | None = None,
     keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
 ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
     """Load a target by a plan; the result as measured, and what became of every event.
 
     `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
-    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `marker` measures
+    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `probe` measures
     freshness beside the load; `hooks` (`restart`, `maintenance`) are pulled where the plan says
     so, in this thread; they may block, or give something to await. When the run is cancelled,
     `keep` is called with what is known before the cancellation travels on.
@@ -186,11 +187,12 @@ async def run_load(
     try:
         async with _locust(child, locust, out_dir) as process:
             over = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                if marker is not None:
-                    group.create_task(fresh.reporter(marker, over))
-                await _follow(process, out, plan, progress, faults, locust.generators)
-                over.set()
+            with unwrap_group():
+                async with asyncio.TaskGroup() as group:
+                    if probe is not None:
+                        group.create_task(fresh.reporter(probe, over))
+                    await _follow(process, out, plan, progress, faults, locust.generators)
+                    over.set()
             # Still there: it is ended by us, and how is no news.
             status = process.returncode
         if canary:
@@ -301,8 +303,8 @@ class _Freshness:
         self.histogram: dict[str, int] = {}
         self.missing = 0
 
-    async def reporter(self, marker: Marker, over: asyncio.Event) -> None:
-        self.histogram, self.missing = await watch_freshness(marker, stop=over)
+    async def reporter(self, probe: FreshnessProbe, over: asyncio.Event) -> None:
+        self.histogram, self.missing = await watch_freshness(probe, stop=over)
 
 
 def _engine(locust: Locust) -> str:

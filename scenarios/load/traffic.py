@@ -31,11 +31,11 @@ _MOST_DRAWN: Final = 20_000_000
 
 
 def load_fleet(
-    plan: LoadPlan, *, customers: tuple[int, ...], now: datetime, mark: str = ""
+    plan: LoadPlan, *, customers: tuple[int, ...], now: datetime, namespace: str = ""
 ) -> Fleet:
     """The fleet whose events a plan sends to a target whose clock shows `now` (UTC).
 
-    `mark`: the run's own, so that its users are nobody's from a run before.
+    `namespace`: the run's own, so that its users are nobody's from a run before.
 
     All its events lie in the target's recent past, however fast the plan sends them; a plan that
     crosses midnight has the target's last one in the middle of its events.
@@ -53,7 +53,7 @@ def load_fleet(
         start=start,
         customers=customers,
         events_per_s=events / SPAN_S,
-        mark=mark,
+        namespace=namespace,
     )
 
 

@@ -30,9 +30,9 @@ from trueup.scenarios.load.messages import (
     decode_plan,
     write_line,
 )
-from trueup.simulator.delivery import Answer, ResponseKind, read_answer
-from trueup.simulator.delivery.answers import retry_after_s
-from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
+from trueup.simulator.delivery import InterpretedResponse, ResponseKind, interpret_response
+from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
+from trueup.simulator.delivery.responses import retry_after_s
 from trueup.simulator.reactor import PreparedRequest, RequestRecorder
 
 __all__ = ["DeliveryTracker"]
@@ -95,7 +95,7 @@ class DeliveryTracker:
         began = time.perf_counter_ns()
         self._open[batch.first] = batch
         # Locust kills users where they stand, and a request that is out may have been taken.
-        ranges = whole(batch.count, Outcome.UNKNOWN, _CUT)
+        ranges = single_range(batch.count, Outcome.UNKNOWN, _CUT)
         try:
             ranges = self._attempts(user.client, batch)
         finally:
@@ -108,14 +108,14 @@ class DeliveryTracker:
         lost, reason = False, ""
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._post(client, batch)
-            if answer.kind is ResponseKind.SETTLED:
-                return settle_after_loss(answer.ranges) if lost else answer.ranges
-            lost, reason = lost or answer.kind is ResponseKind.LOST, answer.reason
+            if answer.kind is ResponseKind.DEFINITE:
+                return after_lost_response(answer.ranges) if lost else answer.ranges
+            lost, reason = lost or answer.kind is ResponseKind.INDEFINITE, answer.reason
             pause_s = self.plan.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
             gevent.sleep(pause_s)
-        return whole(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
+        return single_range(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
 
-    def _post(self, client: FastHttpSession, batch: PreparedRequest) -> Answer:
+    def _post(self, client: FastHttpSession, batch: PreparedRequest) -> InterpretedResponse:
         form, began = self.plan.form, time.perf_counter_ns()
         # Bytes go through as they are; Locust's annotation leaves them out.
         body: Any = bytes(batch.body)
@@ -125,14 +125,14 @@ class DeliveryTracker:
             self._recorder.service.append(time.perf_counter_ns() - began)
             self._recorder.bytes += len(batch.body)
             after = retry_after_s((response.headers or {}).get("Retry-After"))
-            answer = read_answer(
-                form.answer,
+            answer = interpret_response(
+                form.response_rule,
                 response.status_code or 500,  # no answer: as indefinite as a 500
                 response.content or b"",
                 batch.count,
                 retry_after_s=after,
             )
-            if answer.kind is ResponseKind.SETTLED and not answer.reason:
+            if answer.kind is ResponseKind.DEFINITE and not answer.reason:
                 response.success()
             else:
                 self._recorder.error(answer.reason)
@@ -144,7 +144,7 @@ class DeliveryTracker:
     def _settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...]) -> None:
         if self._open.pop(batch.first, None) is None:
             return
-        for part in shifted(ranges, batch.first):
+        for part in offset_ranges(ranges, batch.first):
             self._recorder.outcome(part)
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
@@ -187,5 +187,5 @@ class DeliveryTracker:
 
     def _stop(self, **kwargs: Any) -> None:
         for batch in list(self._open.values()):
-            self._settle(batch, whole(batch.count, Outcome.UNKNOWN, _CUT))
+            self._settle(batch, single_range(batch.count, Outcome.UNKNOWN, _CUT))
         self._report(last=True)

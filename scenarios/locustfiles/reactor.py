@@ -125,12 +125,12 @@ class _WorkerRun:
         """Feed Locust's statistics while the reactor runs."""
         while True:
             over = station.done
-            for lane in station.engine.lanes:
-                method = "GET" if lane.rule is None else "POST"
-                times, failed = lane.recorder.recent()
+            for stream in station.engine.streams:
+                method = "GET" if stream.rule is None else "POST"
+                times, failed = stream.recorder.recent()
                 stats = self.runner.stats
-                add_requests(stats, method, lane.name, times)
-                add_failures(stats, method, lane.name, failed)
+                add_requests(stats, method, stream.name, times)
+                add_failures(stats, method, stream.name, failed)
             if over:
                 return
             gevent.sleep(_STATS_EVERY_S)

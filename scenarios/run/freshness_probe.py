@@ -1,54 +1,82 @@
-"""Freshness markers for a target: one event of a user of their own, looked for in the summaries.
+"""The freshness probe of a load run: events of a user of their own, looked for in the summaries.
 
-The user and hostname are nobody else's, so that a count of them is a count of markers, whatever
-else the tenant's traffic is. The user is the run's own: a target that outlives the run would
-refuse an id that it knows with another time, and count the markers of an earlier run as these.
+Nobody else has the probe's user and hostname, so a count of them is a count of probe events. The
+user belongs to one run: a target that outlives a run would refuse an id that it already knows with
+another time, and would count the events of an earlier run as these. Reads go through the read
+client of the conformance checks: `[budget]` paces them, and each is in the journal.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
-import aiohttp
-
+from trueup.conformance.client.clock import Clock, WallClock
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, OutcomeRange
 from trueup.reports.results import Json, Outcome
 from trueup.simulator.delivery import Driver
 
-__all__ = ["SummaryMarker"]
+__all__ = ["STAGE", "SummaryProbe"]
 
-_HOST: Final = "freshness.marker.example"
+STAGE: Final = "traffic freshness"
+"""Stage of the probe's exchanges in the journal: no check and no reconciliation reads them."""
+_HOST: Final = "freshness.probe.example"
 _BYTES: Final = 1024
-_TIMEOUT_S: Final = 5.0
 
 
-class SummaryMarker:
-    """Fills `trueup.scenarios.load.freshness.Marker` over a driver and the target's own search."""
+class SummaryProbe:
+    """A `trueup.scenarios.load.freshness.FreshnessProbe`: a driver injects, a search looks.
+
+    An async context manager: it holds the read client.
+    """
 
     def __init__(
-        self, target: Target, driver: Driver, *, run: str, now: Callable[[], datetime]
+        self,
+        target: Target,
+        driver: Driver,
+        recorder: Recorder,
+        *,
+        run: str,
+        now: Callable[[], datetime],
+        clock: Clock | None = None,
     ) -> None:
-        """`run` is the run's name: no other run's markers have the ids of these. `now` gives the
+        """`run` is the run's name, which makes the ids of its events unique; `now` returns the
         target's time. Tenant `a` must have its customer id."""
-        tenant = target.tenants["a"]
-        assert tenant.customer_id is not None
-        self._customer = tenant.customer_id
+        customer = target.tenants["a"].customer_id
+        assert customer is not None
+        self._customer = customer
         self._driver, self._now = driver, now
         self._user = f"trueup-freshness-{uuid.uuid5(uuid.NAMESPACE_URL, run).hex[:16]}"
-        self._url = f"{target.base_url}{target.prefix}/log_summary/search"
-        self._keys = {
-            "X-API-Public-Key": tenant.public_key,
-            "X-API-Private-Key": tenant.private_key,
-        }
-        self._session: aiohttp.ClientSession | None = None
-        self._acknowledged = 0
+        self._client = ReadClient(target, recorder, clock or WallClock())
+        self._search = ApiRequest(
+            path="log_summary/search",
+            query=(("proxy_user_id", self._user), ("per_page", "100")),
+        )
+        self._stack = AsyncExitStack()
+        self._acknowledged = self._reads = 0
         self.events: list[dict[str, Json]] = []
-        """Everything planted, in order."""
+        """Every injected event, in order."""
         self.outcomes: list[OutcomeRange] = []
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._client)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
 
     def _event(self, number: int) -> dict[str, Json]:
         return {
@@ -67,39 +95,31 @@ class SummaryMarker:
             "asn_id": 64496,
         }
 
-    async def plant(self) -> bool:
-        """Deliver the next marker; True once it was acknowledged."""
-        event = self._event(len(self.events))
-        (outcome,) = await self._driver.send([event])
+    async def inject(self) -> bool:
+        """Deliver the next probe event; returns whether it was acknowledged."""
+        number = len(self.events)
+        event = self._event(number)
+        (found,) = await self._driver.send([event])
         self.outcomes.append(
-            OutcomeRange(
-                first=len(self.events), count=1, outcome=outcome.outcome, reason=outcome.reason
-            )
+            OutcomeRange(first=number, count=1, outcome=found.outcome, reason=found.reason)
         )
         self.events.append(event)
-        accepted = outcome.outcome is Outcome.ACCEPTED
+        accepted = found.outcome is Outcome.ACCEPTED
         self._acknowledged += accepted
         return accepted
 
     async def visible(self) -> bool:
-        """Whether the summaries of the markers' user count all that were acknowledged.
+        """Return whether the summaries of the probe's user count every acknowledged event.
 
-        A target that does not answer shows nothing; the load itself says why.
+        A target that does not respond shows nothing; the load itself reports why. Raises
+        BudgetExhausted once `[budget]` allows no further request.
         """
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                headers=self._keys, timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)
-            )
-        try:
-            query = {"proxy_user_id": self._user, "per_page": "100"}
-            async with self._session.get(self._url, params=query) as answer:
-                said = await answer.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            return False
-        return _requests(said) >= self._acknowledged
+        self._reads += 1
+        exchange = await self._client.ask(self._search, stage=STAGE, attempt=self._reads)
+        return _requests(exchange.body) >= self._acknowledged
 
     def delivered(self, *, at: str) -> Delivered:
-        """What was planted, for the journal."""
+        """Everything that was injected, as a record of the journal."""
         return Delivered(
             source="load",
             stage="freshness",
@@ -108,14 +128,10 @@ class SummaryMarker:
             at=at,
         )
 
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
 
-
-def _requests(said: object) -> int:
-    """Requests counted by the rows of a summary search; 0 where it is none."""
-    rows = said.get("data") if isinstance(said, Mapping) else None
+def _requests(body: Json) -> int:
+    """Requests counted by the rows of a summary search; 0 where the body is none."""
+    rows = body.get("data") if isinstance(body, Mapping) else None
     if not isinstance(rows, list):
         return 0
     counts = (row.get("log_summary_requests") for row in rows if isinstance(row, Mapping))

@@ -32,7 +32,7 @@ from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import TargetClock, our_stamp, target_now
-from trueup.scenarios.run.freshness_probe import SummaryMarker
+from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, plan_of
 from trueup.scenarios.run.traffic import DeliveredFleet, beside
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
@@ -72,7 +72,7 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
         start=datetime.now(UTC) - timedelta(days=part.days),
         customers=customers,
         events_per_s=events_per_s,
-        mark=context.folder.name,
+        namespace=context.folder.name,
     )
     context.writer.write(fleet.identity(FLEET_NAME))
     context.phase(FLEET_NAME, "begin")
@@ -140,7 +140,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
         customers=customers_of(context.target),
         now=target_now(context.writer),
-        mark=context.folder.name,
+        namespace=context.folder.name,
     )
     context.writer.write(fleet.identity(LOAD_FLEET))
     context.phase(LOAD_FLEET, "begin")
@@ -167,7 +167,8 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     driver = driver_of(context.target)
     # The clock stands still against ours while the target is loaded: the journal is read once.
     clock = TargetClock(target_now(context.writer))
-    marker = SummaryMarker(context.target, driver, run=context.folder.name, now=clock.now)
+    recorder = Recorder(context.writer, secrets=context.target.secrets)
+    probe = SummaryProbe(context.target, driver, recorder, run=context.folder.name, now=clock.now)
     job = LoadJob(
         plan=plan,
         ingest=load_form(context.target),
@@ -176,7 +177,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         progress=progress,
         reads=reads,
         hooks=_levers(context),
-        marker=marker,
+        probe=probe,
         sent=sent,
         say=context.reporter.info,
         tell=context.reporter.notice,
@@ -189,16 +190,16 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         ),
     )
     try:
-        result, ranges = await execute_load(
-            job,
-            calibrated=part.calibrate,
-            find_limit=part.find_limit,
-            keep=context.writer.write,
-        )
+        async with probe:
+            result, ranges = await execute_load(
+                job,
+                calibrated=part.calibrate,
+                find_limit=part.find_limit,
+                keep=context.writer.write,
+            )
     finally:
-        await marker.close()
         await driver.close()
-        context.writer.write(marker.delivered(at=our_stamp()))
+        context.writer.write(probe.delivered(at=our_stamp()))
     context.reporter.finish(_outcomes(ranges))
     since = time.monotonic()
     besides = beside(read_journal(context.writer.path).records, LOAD_FLEET)

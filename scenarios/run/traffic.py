@@ -148,7 +148,7 @@ class DeliveredFleet:
                 for sieve in sieves:
                     sieve.take_row(row)
         first = max(first, covered)
-        for start, size in self.fleet.model.arrivals.stretches(first, stop - first):
+        for start, size in self.fleet.model.arrivals.segments(first, stop - first):
             core = draw_billing(self.fleet.model, start, size)
             for sieve in sieves:
                 sieve.take(core)
@@ -161,14 +161,14 @@ class _Selector:
         self._fleet, self._slice = fleet, slice_
         self.outcome = Outcome.ACCEPTED
         self.found: dict[str, Outcome] = {}
-        model, lanes = fleet.model, fleet.model.lanes
+        model, senders = fleet.model, fleet.model.senders
         customer, _, _, network, user, host = slice_
-        self._lanes = np.array(model.customers, dtype=np.int64).take(lanes.customer) == customer
+        self._senders = np.array(model.customers, dtype=np.int64).take(senders.customer) == customer
         if network:
             code = NETWORKS.index(network) if network in NETWORKS else -1
-            self._lanes &= lanes.network == code
+            self._senders &= senders.network == code
         if user:
-            self._lanes &= np.array([lanes.users[n] == user for n in lanes.user.tolist()])
+            self._senders &= np.array([senders.users[n] == user for n in senders.user.tolist()])
         self._hosts: npt.NDArray[np.bool_] | None = None
         if host:
             self._hosts = np.array([name == host for name in model.hosts.names])
@@ -176,7 +176,7 @@ class _Selector:
 
     def take(self, core: BillingColumns) -> None:
         """Drawn events; numbers follow each other from `core.first`."""
-        here = self._lanes.take(core.lane)
+        here = self._senders.take(core.sender)
         here &= (core.second >= self._first) & (core.second <= self._last)
         if self._hosts is not None:
             here &= self._hosts.take(core.host)

@@ -4,16 +4,19 @@ A driver answers for each event: accepted, refused, or unknown, where the answer
 It retries with the same bytes, so with the same ids; it never calls a lost answer a loss.
 """
 
-from trueup.simulator.delivery.answers import Answer, AnswerRule, ResponseKind, read_answer
 from trueup.simulator.delivery.command import CommandDriver, CommandForm
 from trueup.simulator.delivery.forms import BodyForm, FieldMap, HttpForm
 from trueup.simulator.delivery.http import HttpDriver
 from trueup.simulator.delivery.outcomes import BatchOutcome, Driver
+from trueup.simulator.delivery.responses import (
+    InterpretedResponse,
+    ResponseKind,
+    ResponseRule,
+    interpret_response,
+)
 from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = [
-    "Answer",
-    "AnswerRule",
     "BatchOutcome",
     "BodyForm",
     "CommandDriver",
@@ -22,7 +25,9 @@ __all__ = [
     "FieldMap",
     "HttpDriver",
     "HttpForm",
+    "InterpretedResponse",
     "ResponseKind",
+    "ResponseRule",
     "RetryPolicy",
-    "read_answer",
+    "interpret_response",
 ]

@@ -21,9 +21,14 @@ from typing import Final
 import msgspec
 
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.answers import Answer, AnswerRule, ResponseKind, read_answer
 from trueup.simulator.delivery.forms import FieldMap
-from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
+from trueup.simulator.delivery.responses import (
+    InterpretedResponse,
+    ResponseKind,
+    ResponseRule,
+    interpret_response,
+)
 from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["CommandDriver", "CommandForm"]
@@ -43,9 +48,9 @@ class CommandForm:
     """Added to our own environment; may hold secrets."""
     cwd: str | None = None
     fields: FieldMap = field(default_factory=FieldMap)
-    answer: AnswerRule = field(default_factory=AnswerRule)
+    response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 30.0
-    most_events: int = 1_000
+    max_events: int = 1_000
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5))
 
 
@@ -57,8 +62,8 @@ class CommandDriver:
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
         outcomes: list[EventOutcome] = []
-        for start in range(0, len(events), self.form.most_events):
-            part = [self.form.fields.apply(one) for one in events[start:][: self.form.most_events]]
+        for start in range(0, len(events), self.form.max_events):
+            part = [self.form.fields.apply(one) for one in events[start:][: self.form.max_events]]
             body = b"".join(_JSON.encode(event) + b"\n" for event in part)
             outcomes.extend((await self._deliver(body, len(part))).events())
         return outcomes
@@ -81,23 +86,25 @@ class CommandDriver:
         while True:
             attempt += 1
             answer = await self._attempt(body, count)
-            lost = lost or answer.kind is ResponseKind.LOST
+            lost = lost or answer.kind is ResponseKind.INDEFINITE
             pause_s = self.form.retry.pause_s(attempt)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is ResponseKind.SETTLED or self.form.retry.gives_up(
+            if answer.kind is ResponseKind.DEFINITE or self.form.retry.is_exhausted(
                 attempt, elapsed_s, pause_s
             ):
                 break
             await asyncio.sleep(pause_s)
-        if answer.kind is ResponseKind.SETTLED:
-            ranges = settle_after_loss(answer.ranges) if lost else answer.ranges
+        if answer.kind is ResponseKind.DEFINITE:
+            ranges = after_lost_response(answer.ranges) if lost else answer.ranges
         else:
-            ranges = whole(count, Outcome.UNKNOWN if lost else Outcome.REFUSED, answer.reason)
+            ranges = single_range(
+                count, Outcome.UNKNOWN if lost else Outcome.REFUSED, answer.reason
+            )
         return BatchOutcome(
             count=count, ranges=ranges, attempts=attempt, elapsed_ms=elapsed_s * 1e3
         )
 
-    async def _attempt(self, body: bytes, count: int) -> Answer:
+    async def _attempt(self, body: bytes, count: int) -> InterpretedResponse:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.form.argv,
@@ -110,27 +117,33 @@ class CommandDriver:
             )
         except OSError as error:
             reason = f"`{self.form.argv[0]}` could not be started: {error.strerror}"
-            return Answer(ResponseKind.SETTLED, whole(count, Outcome.REFUSED, reason), reason)
+            return InterpretedResponse(
+                ResponseKind.DEFINITE, single_range(count, Outcome.REFUSED, reason), reason
+            )
         try:
             async with asyncio.timeout(self.form.timeout_s):
                 output, errors = await process.communicate(body)
         except TimeoutError:
             reason = f"the command took longer than {self.form.timeout_s:g} s and was ended"
-            return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, reason), reason)
+            return InterpretedResponse(
+                ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, reason), reason
+            )
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        return _read_exit(self.form.answer, process.returncode or 0, output, errors, count)
+        return _read_exit(self.form.response_rule, process.returncode or 0, output, errors, count)
 
 
-def _read_exit(rule: AnswerRule, status: int, output: bytes, errors: bytes, count: int) -> Answer:
+def _read_exit(
+    rule: ResponseRule, status: int, output: bytes, errors: bytes, count: int
+) -> InterpretedResponse:
     if status == 0:
-        return read_answer(rule, 200, output[:_MOST_OUTPUT], count)
+        return interpret_response(rule, 200, output[:_MOST_OUTPUT], count)
     last = (errors.strip().splitlines() or [b""])[-1].decode(errors="replace")[:200]
     reason = f"exit status {status}" + (f": {last}" if last else "")
     if status == _TRY_AGAIN:
-        return Answer(ResponseKind.AGAIN, (), reason)
+        return InterpretedResponse(ResponseKind.RETRY, (), reason)
     outcome = Outcome.REFUSED if 0 < status < 128 else Outcome.UNKNOWN
-    return Answer(ResponseKind.SETTLED, whole(count, outcome, reason), reason)
+    return InterpretedResponse(ResponseKind.DEFINITE, single_range(count, outcome, reason), reason)

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from trueup.reports.results import Json
-from trueup.simulator.delivery.answers import AnswerRule
+from trueup.simulator.delivery.responses import ResponseRule
 from trueup.simulator.delivery.retry import RetryPolicy
 from trueup.simulator.field_map import FieldMap
 
@@ -58,10 +58,10 @@ class HttpForm:
     gzip: bool = False
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     fields: FieldMap = field(default_factory=FieldMap)
-    answer: AnswerRule = field(default_factory=AnswerRule)
+    response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
     """For one attempt, from connecting to the whole answer."""
-    most_events: int = 1_000
+    max_events: int = 1_000
     """Events in one request; a longer send is cut into several."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 

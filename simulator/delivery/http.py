@@ -15,9 +15,14 @@ import aiohttp
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.answers import Answer, ResponseKind, read_answer, retry_after_s
 from trueup.simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
-from trueup.simulator.delivery.outcomes import BatchOutcome, settle_after_loss, whole
+from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
+from trueup.simulator.delivery.responses import (
+    InterpretedResponse,
+    ResponseKind,
+    interpret_response,
+    retry_after_s,
+)
 from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["HttpDriver"]
@@ -37,7 +42,7 @@ class HttpDriver:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
-        size = 1 if self.form.body is BodyForm.JSON_OBJECT else self.form.most_events
+        size = 1 if self.form.body is BodyForm.JSON_OBJECT else self.form.max_events
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), size):
             part = events[start : start + size]
@@ -71,11 +76,11 @@ class HttpDriver:
             attempt += 1
             answer, sent = await self._attempt(payload, count)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is ResponseKind.SETTLED:
+            if answer.kind is ResponseKind.DEFINITE:
                 break
-            maybe_stored = maybe_stored or (sent and answer.kind is ResponseKind.LOST)
+            maybe_stored = maybe_stored or (sent and answer.kind is ResponseKind.INDEFINITE)
             pause_s = self._policy.pause_s(attempt, retry_after_s=answer.retry_after_s)
-            if self._policy.gives_up(attempt, elapsed_s, pause_s):
+            if self._policy.is_exhausted(attempt, elapsed_s, pause_s):
                 break
             await asyncio.sleep(pause_s)
         return BatchOutcome(
@@ -89,21 +94,23 @@ class HttpDriver:
     def _policy(self) -> RetryPolicy:
         return self.form.retry
 
-    async def _attempt(self, payload: bytes, count: int) -> tuple[Answer, bool]:
+    async def _attempt(self, payload: bytes, count: int) -> tuple[InterpretedResponse, bool]:
         """One request; the flag says whether anything may have reached the target."""
         session = self._open()
         try:
             async with session.request(self.form.method, self.form.url, data=payload) as response:
                 body = await response.read()
                 after_s = retry_after_s(response.headers.get("Retry-After"))
-                return read_answer(
-                    self.form.answer, response.status, body, count, retry_after_s=after_s
+                return interpret_response(
+                    self.form.response_rule, response.status, body, count, retry_after_s=after_s
                 ), True
         except _NOT_SENT as error:
-            return Answer(ResponseKind.LOST, (), f"not delivered: {error}"), False
+            return InterpretedResponse(
+                ResponseKind.INDEFINITE, (), f"not delivered: {error}"
+            ), False
         except _LOST as error:
-            return Answer(
-                ResponseKind.LOST, (), f"no answer: {str(error) or type(error).__name__}"
+            return InterpretedResponse(
+                ResponseKind.INDEFINITE, (), f"no answer: {str(error) or type(error).__name__}"
             ), True
 
     def _open(self) -> aiohttp.ClientSession:
@@ -120,11 +127,11 @@ class HttpDriver:
             await self._session.close()
 
 
-def _final(answer: Answer, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
+def _final(answer: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
     """The last word: a refusal after a lost answer leaves open what the lost one did."""
-    if answer.kind is not ResponseKind.SETTLED:
+    if answer.kind is not ResponseKind.DEFINITE:
         outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
-        return whole(count, outcome, answer.reason)
+        return single_range(count, outcome, answer.reason)
     if not maybe_stored:
         return answer.ranges
-    return settle_after_loss(answer.ranges)
+    return after_lost_response(answer.ranges)

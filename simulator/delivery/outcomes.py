@@ -9,7 +9,7 @@ from typing import Protocol
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 
-__all__ = ["BatchOutcome", "Driver", "settle_after_loss", "shifted", "whole"]
+__all__ = ["BatchOutcome", "Driver", "after_lost_response", "offset_ranges", "single_range"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class BatchOutcome:
 
     def shifted(self, first: int) -> Iterator[OutcomeRange]:
         """The ranges, numbered as events of a fleet that begin at `first`."""
-        return shifted(self.ranges, first)
+        return offset_ranges(self.ranges, first)
 
 
-def shifted(ranges: Iterable[OutcomeRange], first: int) -> Iterator[OutcomeRange]:
+def offset_ranges(ranges: Iterable[OutcomeRange], first: int) -> Iterator[OutcomeRange]:
     """Ranges of a batch's lines, numbered as events of a fleet that begin at `first`."""
     for part in ranges:
         yield OutcomeRange(
@@ -43,14 +43,14 @@ def shifted(ranges: Iterable[OutcomeRange], first: int) -> Iterator[OutcomeRange
         )
 
 
-def whole(count: int, outcome: Outcome, reason: str = "") -> tuple[OutcomeRange, ...]:
+def single_range(count: int, outcome: Outcome, reason: str = "") -> tuple[OutcomeRange, ...]:
     """One range over all events of a batch (none where the batch is empty)."""
     if count == 0:
         return ()
     return (OutcomeRange(first=0, count=count, outcome=outcome, reason=reason),)
 
 
-def settle_after_loss(ranges: tuple[OutcomeRange, ...]) -> tuple[OutcomeRange, ...]:
+def after_lost_response(ranges: tuple[OutcomeRange, ...]) -> tuple[OutcomeRange, ...]:
     """The outcomes after an earlier attempt was lost: a refusal now says nothing of then."""
     return tuple(
         part

@@ -15,9 +15,9 @@ class RetryPolicy:
     """
 
     attempts: int = 40
-    first_s: float = 0.05
+    initial_pause_s: float = 0.05
     factor: float = 2.0
-    most_s: float = 1.0
+    max_pause_s: float = 1.0
     total_s: float = 30.0
     """From the first attempt; no attempt begins later than this."""
 
@@ -26,11 +26,11 @@ class RetryPolicy:
 
         A target's own Retry-After counts when it asks for longer, up to ten times `most_s`.
         """
-        pause = min(self.first_s * self.factor ** min(attempt - 1, 30), self.most_s)
+        pause = min(self.initial_pause_s * self.factor ** min(attempt - 1, 30), self.max_pause_s)
         if retry_after_s is not None:
-            pause = max(pause, min(retry_after_s, 10 * self.most_s))
+            pause = max(pause, min(retry_after_s, 10 * self.max_pause_s))
         return pause
 
-    def gives_up(self, attempt: int, elapsed_s: float, pause_s: float) -> bool:
+    def is_exhausted(self, attempt: int, elapsed_s: float, pause_s: float) -> bool:
         """Whether attempt number `attempt` was the last one."""
         return attempt >= self.attempts or elapsed_s + pause_s > self.total_s

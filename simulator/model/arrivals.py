@@ -25,16 +25,16 @@ from trueup.simulator.model.seasonality import FRAME_S, SeasonalClock
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, mix64
 
-__all__ = ["STRETCH_EVENTS", "Arrivals", "Frame", "Stretch"]
+__all__ = ["SEGMENT_EVENTS", "Arrivals", "Frame", "Segment"]
 
-_LEAVES_MIN: Final = 64
-_LEAVES_MAX: Final = 4096
-_EVENTS_PER_LEAF: Final = 16
+_BINS_MIN: Final = 64
+_BINS_MAX: Final = 4096
+_EVENTS_PER_BIN: Final = 16
 _JITTER_EVENTS: Final = 16
 """Events are strewn over this many events' width, so that a steady rate looks like Poisson's."""
 _FRAMES_KEPT: Final = 6
 _CHUNK: Final = 1 << 20
-STRETCH_EVENTS: Final = 1 << 13
+SEGMENT_EVENTS: Final = 1 << 13
 """Events drawn at once: enough to spread numpy's overhead, few enough to stay in cache."""
 _U = np.uint64
 
@@ -48,25 +48,25 @@ class Frame:
     count: int
     begin: int
     """Unix seconds."""
-    leaf_s: int
+    bin_s: int
     area: npt.NDArray[np.signedinteger]
     """Running sum of weights over the cells (leaf, channel) with work, row by row."""
-    leaf: Ints
+    time_bin: Ints
     channel: Ints
     job: Ints
     """By cell: the job that is ON."""
-    lane: Ints
+    sender: Ints
     """By job: who works."""
     word: Words
     """By job: a keyed word for what a job keeps."""
-    bad: npt.NDArray[np.bool_]
+    incident: npt.NDArray[np.bool_]
     """(leaves x networks), flat: whether an incident is on."""
     step: int
     """Area of one event, times 2^shift."""
     shift: int
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """The arrivals of a run of events of one frame; arrays of one entry an event."""
 
     second: Ints
@@ -86,9 +86,7 @@ class Arrivals:
         self.incidents = incidents
         self._frames: OrderedDict[int, Frame] = OrderedDict()
 
-    def stretches(
-        self, first: int, count: int, most: int = STRETCH_EVENTS
-    ) -> list[tuple[int, int]]:
+    def segments(self, first: int, count: int, most: int = SEGMENT_EVENTS) -> list[tuple[int, int]]:
         """Cut events first … first+count-1 where frames and 2^20 events end, and to `most`."""
         cuts: list[tuple[int, int]] = []
         end = first + count
@@ -99,7 +97,7 @@ class Arrivals:
             first = stop
         return cuts
 
-    def draw(self, first: int, count: int, word: Words) -> Stretch:
+    def draw(self, first: int, count: int, word: Words) -> Segment:
         """Arrivals of one stretch (see `stretches`); uses bits 0-31 of each word."""
         frame = self._known(first) or self._frame(self.clock.frame_of(first))
         number = np.arange(first - frame.first, first - frame.first + count, dtype=np.int64)
@@ -109,13 +107,13 @@ class Arrivals:
         place %= frame.count * frame.step
         place >>= frame.shift
         cell = np.searchsorted(frame.area, place.astype(frame.area.dtype), side="right")
-        second = frame.leaf.take(cell) * frame.leaf_s + frame.begin
-        if frame.leaf_s > 1:
-            second += (((word >> _U(16)) & _U(0xFFFF)).astype(np.int64) * frame.leaf_s) >> 16
+        second = frame.time_bin.take(cell) * frame.bin_s + frame.begin
+        if frame.bin_s > 1:
+            second += (((word >> _U(16)) & _U(0xFFFF)).astype(np.int64) * frame.bin_s) >> 16
         np.minimum(second, self._latest(first, count), out=second)
         np.maximum(second, frame.begin, out=second)
         channel, job = frame.channel.take(cell), frame.job.take(cell)
-        return Stretch(second=second, channel=channel, job=job, frame=frame)
+        return Segment(second=second, channel=channel, job=job, frame=frame)
 
     def _latest(self, first: int, count: int) -> Ints:
         """Unix second of (i+1) / rate for each event: exact at multiples of 2^20, then linear."""
@@ -146,22 +144,22 @@ class Arrivals:
     def _frame(self, frame: int) -> Frame:
         found = self._frames.pop(frame, None)
         if found is None:
-            found = self._lay_out(frame)
+            found = self._build_frame(frame)
         self._frames[frame] = found
         while len(self._frames) > _FRAMES_KEPT:
             self._frames.popitem(last=False)
         return found
 
-    def _lay_out(self, frame: int) -> Frame:
+    def _build_frame(self, frame: int) -> Frame:
         first = self.clock.frame_first(frame)
         count = self.clock.frame_first(frame + 1) - first
-        leaves = min(_LEAVES_MAX, max(_LEAVES_MIN, 1 << (count // _EVENTS_PER_LEAF).bit_length()))
-        leaf_s = FRAME_S // leaves
+        time_bins = min(_BINS_MAX, max(_BINS_MIN, 1 << (count // _EVENTS_PER_BIN).bit_length()))
+        bin_s = FRAME_S // time_bins
         begin = self.clock.start + frame * FRAME_S
         jobs = self.channels.jobs(begin, begin + FRAME_S)
-        steps = np.zeros((leaves + 1, len(self.channels)), dtype=np.int64)
-        low = np.clip((jobs.begin - begin + leaf_s - 1) // leaf_s, 0, leaves)
-        high = np.clip((jobs.end - begin + leaf_s - 1) // leaf_s, 0, leaves)
+        steps = np.zeros((time_bins + 1, len(self.channels)), dtype=np.int64)
+        low = np.clip((jobs.begin - begin + bin_s - 1) // bin_s, 0, time_bins)
+        high = np.clip((jobs.end - begin + bin_s - 1) // bin_s, 0, time_bins)
         weight = self._with_retries(jobs)
         seen = np.flatnonzero(low < high)
         low, high, weight, channel = (array[seen] for array in (low, high, weight, jobs.channel))
@@ -171,27 +169,27 @@ class Arrivals:
         if not rates.any():
             rates[:] = 1
         cells = np.flatnonzero(rates)
-        leaf, channel = np.divmod(cells, len(self.channels))
+        time_bin, channel = np.divmod(cells, len(self.channels))
         area = np.cumsum(rates[cells])
         total = int(area[-1])
         if total < 2**31:
             area = area.astype(np.int32)
         shift = 57 - total.bit_length()
         step = (total << shift) // max(1, count)
-        seconds = np.repeat(begin + np.arange(leaves, dtype=np.int64) * leaf_s, len(NETWORKS))
-        networks = np.tile(np.arange(len(NETWORKS), dtype=np.int64), leaves)
+        seconds = np.repeat(begin + np.arange(time_bins, dtype=np.int64) * bin_s, len(NETWORKS))
+        networks = np.tile(np.arange(len(NETWORKS), dtype=np.int64), time_bins)
         return Frame(
             first=first,
             count=count,
             begin=begin,
-            leaf_s=leaf_s,
+            bin_s=bin_s,
             area=area,
-            leaf=leaf,
+            time_bin=time_bin,
             channel=channel,
-            job=self.channels.job_at(jobs, channel, leaf * leaf_s + begin),
-            lane=self.channels.lane(jobs.channel, jobs.period),
+            job=self.channels.job_at(jobs, channel, time_bin * bin_s + begin),
+            sender=self.channels.sender(jobs.channel, jobs.period),
             word=mix64(self.channels.word(jobs.channel, jobs.period) + _U(1)),
-            bad=self.incidents.bad(networks, seconds),
+            incident=self.incidents.active(networks, seconds),
             step=step,
             shift=shift,
         )
@@ -199,5 +197,5 @@ class Arrivals:
     def _with_retries(self, jobs: Jobs) -> Ints:
         """Job weights, raised where a network has an incident and its clients try again."""
         network = self.channels.network.take(jobs.channel)
-        bad = self.incidents.bad(network, jobs.begin)
+        bad = self.incidents.active(network, jobs.begin)
         return np.where(bad, jobs.weight * self.incidents.retries // 1000, jobs.weight)

@@ -40,7 +40,7 @@ class BillingColumns(NamedTuple):
     first: int
     second: Ints
     """Unix seconds."""
-    lane: Ints
+    sender: Ints
     slot: Ints
     """Place of the hostname in the lanes' slots, or WIDE for one drawn from the whole law."""
     host: Ints
@@ -61,7 +61,7 @@ class DetailColumns:
     exit: Ints
     """Fixed proxy (static networks) or place (residential, mobile)."""
     static: Ints
-    low: Ints
+    address_index: Ints
     """Number of the egress address within its place; 0 for fixed proxies."""
     session: Words
     """48-bit session mark, where `sticky`."""
@@ -83,23 +83,23 @@ def _bits(word: Words, shift: int, width: int) -> Ints:
 def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
     """The counted fields of one stretch of events (see `Arrivals.stretches`)."""
     keys = model.keys
-    lanes, channels = model.lanes, model.channels
-    stretch = model.arrivals.draw(first, count, words(keys["arrival"], first, count))
-    frame = stretch.frame
-    lane = frame.lane.take(stretch.job)
-    mark = frame.word.take(stretch.job)
-    network = lanes.network.take(lane)
-    archetype = channels.archetype.take(stretch.channel)
-    slot, host = _hosts(model, first, lane, archetype)
+    senders, channels = model.senders, model.channels
+    segment = model.arrivals.draw(first, count, words(keys["arrival"], first, count))
+    frame = segment.frame
+    sender = frame.sender.take(segment.job)
+    mark = frame.word.take(segment.job)
+    network = senders.network.take(sender)
+    archetype = channels.archetype.take(segment.channel)
+    slot, host = _hosts(model, first, sender, archetype)
     word = words(keys["outcome"], first, count)
     chosen = model.outcomes
-    leaf = (stretch.second - frame.begin) // frame.leaf_s
+    time_bin = (segment.second - frame.begin) // frame.bin_s
     socks = (_bits(mark, 0, 10) < chosen.socks.take(network)).astype(np.int64)
     plain = (_bits(word, 0, 10) >= chosen.https).astype(np.int64)
     kind = np.where(socks == 1, _SOCKS, plain)
     condition = chosen.condition(
         (archetype == _MISCONFIGURED).astype(np.int64),
-        frame.bad.take(leaf * len(NETWORKS) + network).astype(np.int64),
+        frame.incident.take(time_bin * len(NETWORKS) + network).astype(np.int64),
         network,
         kind,
         model.hosts.difficulty.take(host),
@@ -107,8 +107,8 @@ def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
     outcome = chosen.slots.take(condition * 4096 + _bits(word, 10, 12))
     return BillingColumns(
         first=first,
-        second=stretch.second,
-        lane=lane,
+        second=segment.second,
+        sender=sender,
         slot=slot,
         host=host,
         outcome=outcome,
@@ -118,15 +118,15 @@ def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
     )
 
 
-def _hosts(model: FleetModel, first: int, lane: Ints, archetype: Ints) -> tuple[Ints, Ints]:
+def _hosts(model: FleetModel, first: int, sender: Ints, archetype: Ints) -> tuple[Ints, Ints]:
     """Slot and hostname of each event: the lane's targets, or the whole law."""
-    word = words(model.keys["host"], first, len(lane))
-    row = np.where(archetype == _PROBE, len(model.lanes), lane)
+    word = words(model.keys["host"], first, len(sender))
+    row = np.where(archetype == _PROBE, len(model.senders), sender)
     slot = row * HOST_SLOTS + _bits(word, 0, 8)
-    host = model.lanes.host_slots.take(slot)
+    host = model.senders.host_slots.take(slot)
     wide = np.flatnonzero(host == WIDE)
     if len(wide):
-        host[wide] = model.hosts.popular(mix64(word[wide]))
+        host[wide] = model.hosts.draw_popular(mix64(word[wide]))
         slot[wide] = WIDE
     return slot, host
 
@@ -145,31 +145,31 @@ def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
     return total
 
 
-def draw_details(model: FleetModel, core: BillingColumns) -> DetailColumns:
+def draw_details(model: FleetModel, billing: BillingColumns) -> DetailColumns:
     """Everything else of the events of `core`."""
-    lanes = model.lanes
-    first, count = core.first, len(core.lane)
+    senders = model.senders
+    first, count = billing.first, len(billing.sender)
     word = words(model.keys["exit"], first, count)
-    ttl = lanes.ttl_s.take(core.lane)
+    ttl = senders.ttl_s.take(billing.sender)
     sticky = ttl > 0
     session = np.zeros(count, dtype=np.uint64)
     here = np.flatnonzero(sticky)
     if len(here):
-        session[here] = _sessions(model, core, here, ttl[here])
-        churn = lanes.churn.take(core.lane[here])
-        word[here] = _session_exit(churn, session[here], core, here, ttl)
-    static = lanes.proxy_count.take(core.lane)
-    place = lanes.place_slots.take(core.lane * PLACE_SLOTS + _bits(word, 0, 8))
-    proxy = lanes.proxy_first.take(core.lane) + ((_bits(word, 8, 24) * static) >> 24)
+        session[here] = _sessions(model, billing, here, ttl[here])
+        churn = senders.churn.take(billing.sender[here])
+        word[here] = _session_exit(churn, session[here], billing, here, ttl)
+    static = senders.proxy_count.take(billing.sender)
+    place = senders.place_slots.take(billing.sender * PLACE_SLOTS + _bits(word, 0, 8))
+    proxy = senders.proxy_first.take(billing.sender) + ((_bits(word, 8, 24) * static) >> 24)
     timing = words(model.keys["timing"], first, count)
-    total_ms, handshake_ms, tunnel_ms = _times(model, core, timing)
-    width = 1 + (_bits(core.job_word, 10, 4) * _bits(core.job_word, 14, 4) >> 2)
+    total_ms, handshake_ms, tunnel_ms = _times(model, billing, timing)
+    width = 1 + (_bits(billing.job_word, 10, 4) * _bits(billing.job_word, 14, 4) >> 2)
     return DetailColumns(
-        client=_bits(core.job_word, 18, 2) % CLIENTS,
-        routed=lanes.smartpath.take(core.lane) * (_bits(word, 48, 2) == 0),
+        client=_bits(billing.job_word, 18, 2) % CLIENTS,
+        routed=senders.smartpath.take(billing.sender) * (_bits(word, 48, 2) == 0),
         exit=np.where(static > 0, proxy, place),
         static=(static > 0).astype(np.int64),
-        low=np.where(static > 0, 0, _bits(word, 32, 16)),
+        address_index=np.where(static > 0, 0, _bits(word, 32, 16)),
         session=session >> _U(16),
         sticky=sticky.astype(np.int64),
         total_ms=total_ms,
@@ -179,40 +179,40 @@ def draw_details(model: FleetModel, core: BillingColumns) -> DetailColumns:
     )
 
 
-def _sessions(model: FleetModel, core: BillingColumns, here: Ints, ttl: Ints) -> Words:
+def _sessions(model: FleetModel, billing: BillingColumns, here: Ints, ttl: Ints) -> Words:
     """Mark of each sticky session: one of four slots of a lane, renewed every TTL."""
-    lane = core.lane[here]
-    slot = lane * 4 + _bits(core.job_word[here], 20, 2)
+    sender = billing.sender[here]
+    slot = sender * 4 + _bits(billing.job_word[here], 20, 2)
     phase = (slot * 7919) % ttl
-    number = (core.second[here] + phase) // ttl
+    number = (billing.second[here] + phase) // ttl
     key = model.session_key
     return hash64(key, (slot.astype(np.uint64) << _U(36)) + number.astype(np.uint64))
 
 
 def _session_exit(
-    churn: Ints, session: Words, core: BillingColumns, here: Ints, ttl: Ints
+    churn: Ints, session: Words, billing: BillingColumns, here: Ints, ttl: Ints
 ) -> Words:
     """What a session's address hangs on: itself, and whether its peer is already lost."""
-    lane = core.lane[here]
-    slot = lane * 4 + _bits(core.job_word[here], 20, 2)
-    into = (core.second[here] + (slot * 7919) % ttl[here]) % ttl[here]
+    sender = billing.sender[here]
+    slot = sender * 4 + _bits(billing.job_word[here], 20, 2)
+    into = (billing.second[here] + (slot * 7919) % ttl[here]) % ttl[here]
     loses = _bits(session, 0, 10) * 1000 < churn * 1024
     after = (_bits(session, 10, 16) * ttl[here]) >> 16
     lost = loses & (into >= after)
     return mix64(session + lost.astype(np.uint64))
 
 
-def _times(model: FleetModel, core: BillingColumns, word: Words) -> tuple[Ints, Ints, Ints]:
+def _times(model: FleetModel, billing: BillingColumns, word: Words) -> tuple[Ints, Ints, Ints]:
     """(total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
     sizes = model.sizes
-    network = model.lanes.network.take(core.lane)
+    network = model.senders.network.take(billing.sender)
     handshake = sizes.handshake.take(network * 1024 + _bits(word, 0, 10))
     answer = sizes.answer.take(network * 1024 + _bits(word, 10, 10))
-    floor = (core.total_bytes >> 10) * sizes.ms_per_gib.take(network)
+    floor = (billing.total_bytes >> 10) * sizes.ms_per_gib.take(network)
     floor >>= 20
-    rounds = np.searchsorted(_WINDOWS, core.total_bytes)
+    rounds = np.searchsorted(_WINDOWS, billing.total_bytes)
     tunnel = answer + floor + handshake * rounds
-    late = np.flatnonzero(model.outcomes.timeout.take(core.outcome))
+    late = np.flatnonzero(model.outcomes.timeout.take(billing.outcome))
     if len(late):
         tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))
     np.minimum(handshake, _MS_MAX, out=handshake)

@@ -34,7 +34,7 @@ class FleetModel:
     customers: tuple[int, ...]
     hosts: Hosts
     places: Places
-    lanes: Senders
+    senders: Senders
     channels: Channels
     incidents: Incidents
     outcomes: Outcomes
@@ -64,15 +64,15 @@ class FleetModel:
         """
         hosts = Hosts.of(profile, seed)
         places = Places.of(profile)
-        lanes = build_senders(profile, seed, len(customers), places, hosts, tag)
-        assert len(lanes) < np.iinfo(np.int32).max
-        channels = Channels.of(profile, seed, lanes)
+        senders = build_senders(profile, seed, len(customers), places, hosts, tag)
+        assert len(senders) < np.iinfo(np.int32).max
+        channels = Channels.of(profile, seed, senders)
         incidents = Incidents.of(profile, seed)
         return cls(
             customers=customers,
             hosts=hosts,
             places=places,
-            lanes=lanes,
+            senders=senders,
             channels=channels,
             incidents=incidents,
             outcomes=Outcomes.of(profile),

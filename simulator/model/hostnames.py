@@ -64,7 +64,7 @@ class Hosts:
             assets=np.array([where[name] for name in third if name in where][:256] or [probes]),
         )
 
-    def popular(self, word: Words) -> Ints:
+    def draw_popular(self, word: Words) -> Ints:
         """Hostnames by the popularity law, one for each word (Walker's alias method)."""
         count = np.uint64(len(self.names))
         low = word & np.uint64(0xFFFFFFFF)

@@ -40,7 +40,7 @@ class Incidents:
             retries=int(1000 * profile.decimal("incident.retries")),
         )
 
-    def bad(self, network: Ints, second: Ints) -> npt.NDArray[np.bool_]:
+    def active(self, network: Ints, second: Ints) -> npt.NDArray[np.bool_]:
         """Whether each network is in an incident at its Unix second."""
         number, into = np.divmod(second, self.every_s)
         word = hash64(self.key, (number * 4 + network).astype(np.uint64))

@@ -71,14 +71,14 @@ class Channels:
     """Quantiles of job rates, times 64."""
     diurnal: Ints
     """(archetypes x 168) factors per mille, flat."""
-    lane_slots: Ints
+    sender_slots: Ints
     """(networks x 4,096) lanes, flat."""
 
     def __len__(self) -> int:
         return len(self.network)
 
     @classmethod
-    def of(cls, profile: Profile, seed: int, lanes: Senders) -> Channels:
+    def of(cls, profile: Profile, seed: int, senders: Senders) -> Channels:
         network, archetype, share = _plan(profile)
         marks = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
         period, keep = _periods(profile, network, archetype, marks)
@@ -96,7 +96,7 @@ class Channels:
             job_key=stream_key(seed, "job"),
             rate=lognormal(Decimal(64), profile.decimal("arrivals.rate_sigma"), TIME_CELLS),
             diurnal=np.array([*flat, *auto, *human, *flat, *auto], dtype=np.int64),
-            lane_slots=_lane_slots(lanes),
+            sender_slots=_sender_slots(senders),
         )
 
     def word(self, channel: Ints, period: Ints) -> Words:
@@ -134,11 +134,11 @@ class Channels:
         period = (second + self.phase.take(channel)) // self.period.take(channel)
         return period - jobs.first_period.take(channel) + jobs.first.take(channel)
 
-    def lane(self, channel: Ints, period: Ints) -> Ints:
+    def sender(self, channel: Ints, period: Ints) -> Ints:
         """The lane that works in period `period` of a channel."""
         word = self.word(channel, (period >> self.keep.take(channel)) | (1 << 39))
         slot = (word & _U(_GROUP_SLOTS - 1)).astype(np.int64)
-        return self.lane_slots.take(self.network.take(channel) * _GROUP_SLOTS + slot)
+        return self.sender_slots.take(self.network.take(channel) * _GROUP_SLOTS + slot)
 
 
 def _span(kind: Ints, period: Ints, word: Words) -> tuple[Ints, Ints]:
@@ -229,13 +229,13 @@ def _scale_slots(profile: Profile) -> Ints:
     return apportion(weights, 1024)
 
 
-def _lane_slots(lanes: Senders) -> Ints:
+def _sender_slots(senders: Senders) -> Ints:
     """By network: 4,096 slots → lane, by weight."""
     parts = []
     for network in range(len(NETWORKS)):
-        here = np.flatnonzero(lanes.network == network)
+        here = np.flatnonzero(senders.network == network)
         if not len(here):
             parts.append(np.zeros(_GROUP_SLOTS, dtype=np.int64))
             continue
-        parts.append(here.take(apportion(lanes.weight.take(here).tolist(), _GROUP_SLOTS)))
+        parts.append(here.take(apportion(senders.weight.take(here).tolist(), _GROUP_SLOTS)))
     return np.concatenate(parts)

@@ -50,7 +50,7 @@ class Proxy:
 
     proxy_id: str
     place: int
-    low: int
+    address_index: int
     """Number of the address within the place's block."""
 
 
@@ -86,14 +86,13 @@ class Senders:
         return len(self.network)
 
 
-def user_tag(seed: int, mark: str) -> str:
+def user_tag(seed: int, namespace: str) -> str:
     """What the names of a fleet's users end with, and no other fleet's do.
 
-    `mark` tells apart fleets of one seed that go to one target one after the other: a target keeps
-    what the first one sent, under the names of its users.
+    `namespace` tells apart fleets of one seed that are sent to one target one after the other.
     """
-    key = stream_key(seed, f"user.tag/{mark}" if mark else "user.tag")
-    return f"{key & 0xFFFFFFFFFF:010x}" if mark else f"{key & 0xFFFFF:05x}"
+    key = stream_key(seed, f"user.tag/{namespace}" if namespace else "user.tag")
+    return f"{key & 0xFFFFFFFFFF:010x}" if namespace else f"{key & 0xFFFFF:05x}"
 
 
 def build_senders(
@@ -113,7 +112,7 @@ def build_senders(
     if not all(c.isdecimal() for c, _w in codes):
         raise ProfileError("auth: kinds of authentication are whole numbers, such as 1")
     code = np.array([int(c) for c, _w in codes], dtype=np.int64)
-    lane_mark = user_mark.take(user)
+    user_word = user_mark.take(user)
     ttl, churn = _sessions(profile, network, mark)
     first, count, proxies = _proxies(profile, seed, network, places)
     return Senders(
@@ -125,9 +124,9 @@ def build_senders(
         service=tuple(
             _service(seed, c, n) for c, n in zip(customer.tolist(), network.tolist(), strict=True)
         ),
-        authentication=code.take(auth_slots.take(_bits(lane_mark, 0, 10))),
+        authentication=code.take(auth_slots.take(_bits(user_word, 0, 10))),
         smartpath=(
-            _bits(lane_mark, 10, 10) * 1000 < profile.integer("smartpath.enabled") * 1024
+            _bits(user_word, 10, 10) * 1000 < profile.integer("smartpath.enabled") * 1024
         ).astype(np.int64),
         weight=weight,
         clients=_clients(profile, seed, user, places),
@@ -243,7 +242,7 @@ def _clients(
     return tuple(by_user[number] for number in user.tolist())
 
 
-def _host_slots(profile: Profile, seed: int, lanes: int, hosts: Hosts) -> Ints:
+def _host_slots(profile: Profile, seed: int, senders: int, hosts: Hosts) -> Ints:
     """Each lane's hostnames: its own targets by Zipf, assets, and a share of the whole law."""
     most = min(64, max(1, profile.integer("host.targets")))
     counts = apportion(zipf_weights(most, profile.decimal("host.targets_exponent")), 1024) + 1
@@ -255,18 +254,18 @@ def _host_slots(profile: Profile, seed: int, lanes: int, hosts: Hosts) -> Ints:
         for n in range(1, most + 1)
     }
     key = stream_key(seed, "host.targets")
-    table = np.empty((lanes + 1, HOST_SLOTS), dtype=np.int64)
+    table = np.empty((senders + 1, HOST_SLOTS), dtype=np.int64)
     table[:, own:] = WIDE
     pool = len(hosts.assets)
-    for lane in range(lanes):
-        marks = hash64(key, np.arange(lane * 128, lane * 128 + 128, dtype=np.uint64))
+    for sender in range(senders):
+        marks = hash64(key, np.arange(sender * 128, sender * 128 + 128, dtype=np.uint64))
         count = int(counts[int(marks[0]) & 1023])
-        targets = hosts.popular(marks[1 : count + 1])
-        table[lane, :own] = targets.take(patterns[count])
+        targets = hosts.draw_popular(marks[1 : count + 1])
+        table[sender, :own] = targets.take(patterns[count])
         low, high = _bits(marks[64:], 0, 16) % pool, _bits(marks[64:], 16, 16) % pool
         picks = hosts.assets.take(np.minimum(low, high) * np.minimum(low, high) // pool)
-        table[lane, own : own + assets] = np.resize(picks[:8], assets)
-    table[lanes] = np.arange(HOST_SLOTS) % len(PROBE_HOSTS)
+        table[sender, own : own + assets] = np.resize(picks[:8], assets)
+    table[senders] = np.arange(HOST_SLOTS) % len(PROBE_HOSTS)
     return table.ravel()
 
 
@@ -275,14 +274,14 @@ def _place_slots(profile: Profile, seed: int, network: Ints, places: Places) -> 
     key = stream_key(seed, "place")
     table = np.empty((len(network), PLACE_SLOTS), dtype=np.int64)
     targeted = profile.integer("place.targeted")
-    for lane, number in enumerate(network.tolist()):
-        start = lane * PLACE_SLOTS
+    for sender, number in enumerate(network.tolist()):
+        start = sender * PLACE_SLOTS
         marks = hash64(key, np.arange(start, start + PLACE_SLOTS, dtype=np.uint64))
         slots = places.country_slots[number]
         one = int(slots[int(marks[0] >> _U(40)) & 1023])
         asked = (int(marks[0]) >> 30) & 1023
         country = np.full(PLACE_SLOTS, one) if asked * 1000 < targeted * 1024 else None
-        table[lane] = places.draw(number, marks, country)
+        table[sender] = places.draw(number, marks, country)
     return table.ravel()
 
 
@@ -294,19 +293,19 @@ def _proxies(
     first = np.zeros(len(network), dtype=np.int64)
     count = np.zeros(len(network), dtype=np.int64)
     found: list[Proxy] = []
-    for lane, number in enumerate(network.tolist()):
+    for sender, number in enumerate(network.tolist()):
         mean = means.get(NETWORKS[number], 0)
         if not mean:
             continue
-        key = stream_key(seed, f"proxy/{lane}")
-        first[lane] = len(found)
-        count[lane] = size = max(1, mean // 2 + key % mean)
+        key = stream_key(seed, f"proxy/{sender}")
+        first[sender] = len(found)
+        count[sender] = size = max(1, mean // 2 + key % mean)
         marks = hash64(key, np.arange(size, dtype=np.uint64))
         country = np.full(size, int(places.country_slots[number][(key >> 64) & 1023]))
         chosen = places.draw(number, marks, country).tolist()
         for place, mark in zip(chosen, marks.tolist(), strict=True):
-            token = f"{stream_key(seed, f'proxy/{lane}/{mark}'):032x}"
+            token = f"{stream_key(seed, f'proxy/{sender}/{mark}'):032x}"
             proxy_id = f"{token[:8]}-{token[8:12]}-4{token[13:16]}-a{token[17:20]}-{token[20:]}"
-            low = (mark >> 24) % places.addresses(place)
-            found.append(Proxy(proxy_id=proxy_id, place=place, low=low))
+            index = (mark >> 24) % places.addresses(place)
+            found.append(Proxy(proxy_id=proxy_id, place=place, address_index=index))
     return first, count, tuple(found)

@@ -11,7 +11,7 @@ from trueup.simulator.reactor.bodies import (
     FixedBodies,
     FleetBodies,
     PreparedRequest,
-    Reads,
+    ReadRequests,
     request_head,
 )
 from trueup.simulator.reactor.engine import Engine, Limits, RequestStream, System
@@ -36,7 +36,7 @@ __all__ = [
     "HttpProtocolError",
     "Limits",
     "PreparedRequest",
-    "Reads",
+    "ReadRequests",
     "RequestRecorder",
     "RequestStream",
     "Response",

@@ -21,7 +21,14 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
 from trueup.simulator.reactor.address import Address, address_of
 
-__all__ = ["BodySource", "FixedBodies", "FleetBodies", "PreparedRequest", "Reads", "request_head"]
+__all__ = [
+    "BodySource",
+    "FixedBodies",
+    "FleetBodies",
+    "PreparedRequest",
+    "ReadRequests",
+    "request_head",
+]
 
 Buffer = bytes | memoryview
 
@@ -30,13 +37,13 @@ Draw = Callable[[int, int, int], Iterator[tuple[int, Buffer] | None]]
 events, whole pieces but for the last; and None after each step in between."""
 
 _NEWLINE: Final = ord("\n")
-_OVER: Final = (0, b"")
+_END_OF_STEPS: Final = (0, b"")
 """No more steps: known by what it is, not by what it says."""
-_LEASE: Final = 8
+_RESERVED_BLOCKS: Final = 8
 """Blocks announced at once."""
-_BROKEN_LINE: Final = b'{"log_id": "broken\n'
+_MALFORMED_LINE: Final = b'{"log_id": "broken\n'
 """A line that no JSON reader takes; for NDJSON, whose other lines stay readable."""
-_BROKEN_EVENT: Final = b'{"log_id":"broken"}\n'
+_INCOMPLETE_EVENT: Final = b'{"log_id":"broken"}\n'
 """An event that lacks all but its id; for an array, which one broken element would break whole."""
 
 
@@ -56,13 +63,13 @@ class PreparedRequest(msgspec.Struct, gc=False):
     attempt: int = 0
     copies: int = 1
     """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
-    lost: bool = False
+    maybe_stored: bool = False
     """An attempt ended without an answer: the events may be stored."""
-    poisoned: bool = False
+    malformed: bool = False
     """A broken line stands after the events."""
-    plain: bool = True
+    single_outcome: bool = True
     """Neither poisoned nor ever a twin: one answer settles it."""
-    settled: tuple[OutcomeRange, ...] | None = None
+    first_copy_ranges: tuple[OutcomeRange, ...] | None = None
     """What an earlier copy of a twin came to."""
     planned: int = 0
     first_sent: int = 0
@@ -114,7 +121,7 @@ class FixedBodies:
         return False
 
 
-class Reads:
+class ReadRequests:
     """GETs in turn, for read traffic beside the load. Their batches hold no events."""
 
     def __init__(self, requests: Sequence[bytes]) -> None:
@@ -151,7 +158,7 @@ class FleetBodies:
         first: int = 0,
         worker: int = 0,
         workers: int = 1,
-        announce: Callable[[list[tuple[int, int]]], None] | None = None,
+        reserve: Callable[[list[tuple[int, int]]], None] | None = None,
         malformed_every: int = 0,
         limit: int | None = None,
     ) -> None:
@@ -159,13 +166,13 @@ class FleetBodies:
         batches. `limit`: most events over all workers, a multiple of the block is best."""
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
-        self._draw, self._announce = draw, announce
+        self._draw, self._reserve = draw, reserve
         self._batch = 1 if form.body is BodyForm.JSON_OBJECT else batch_events
         self._block = max(block_events // self._batch, 1) * self._batch
         self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers
         self._malformed_every, self._limit = malformed_every, limit
-        self._lease: list[tuple[int, int]] = []
+        self._reserved: list[tuple[int, int]] = []
         self._blocks = self._numbers()
         self._ready: Iterator[PreparedRequest] = iter(())
         self._ahead: Iterator[PreparedRequest] | None = None
@@ -173,7 +180,7 @@ class FleetBodies:
         self._steps: Iterator[tuple[int, Buffer] | None] = iter(())
         self._at = 0
         """First event of the next piece of the block."""
-        self._cut_so_far = 0
+        self._batches_so_far = 0
         self._last_head = (-1, b"")
         """The head of the last batch and the length of the body that it tells of."""
         plain = not form.fields and not form.gzip
@@ -208,8 +215,8 @@ class FleetBodies:
     def prepare(self) -> bool:
         if self._ahead is not None:
             return False
-        step = next(self._steps, _OVER)
-        if step is _OVER:
+        step = next(self._steps, _END_OF_STEPS)
+        if step is _END_OF_STEPS:
             block = self._next_block()
             if block is None:
                 return False
@@ -217,45 +224,52 @@ class FleetBodies:
             self._steps = self._draw(self._at, count, self._piece)
         elif step is not None:
             count, text = step
-            self._ahead = self._cut(self._at, count, text)
+            self._ahead = self._split_piece(self._at, count, text)
             self._at += count
         return True
 
     def _next_block(self) -> tuple[int, int] | None:
         """The next block of this worker, announced."""
-        if not self._lease:
-            self._lease = list(islice(self._blocks, _LEASE))
-            if not self._lease:
+        if not self._reserved:
+            self._reserved = list(islice(self._blocks, _RESERVED_BLOCKS))
+            if not self._reserved:
                 return None
-            if self._announce is not None:
-                self._announce(self._lease)
-            self._lease.reverse()
-        return self._lease.pop()
+            if self._reserve is not None:
+                self._reserve(self._reserved)
+            self._reserved.reverse()
+        return self._reserved.pop()
 
-    def _cut(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
+    def _split_piece(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
         """Batches of a piece. What concerns all of it is done at once, the rest batch by batch."""
-        marks = _marks(text, count, self._batch)
-        poison = self._malformed_every
-        before = self._cut_so_far
-        self._cut_so_far += len(marks) - 1
+        offsets = _batch_offsets(text, count, self._batch)
+        every = self._malformed_every
+        before = self._batches_so_far
+        self._batches_so_far += len(offsets) - 1
         # Lines as they were drawn, for the batches that break: an array is made in their place.
-        broken = {
-            number: bytes(text[marks[number] : marks[number + 1]])
-            for number in range(len(marks) - 1)
-            if poison and (before + number + 1) % poison == 0
+        malformed_lines = {
+            number: bytes(text[offsets[number] : offsets[number + 1]])
+            for number in range(len(offsets) - 1)
+            if every and (before + number + 1) % every == 0
         }
         if self._array:
-            text = _as_arrays(text, marks)
-        return self._batches(first, count, memoryview(text), marks, broken)
+            text = _as_arrays(text, offsets)
+        return self._batches(first, count, memoryview(text), offsets, malformed_lines)
 
     def _batches(
-        self, first: int, count: int, view: memoryview, marks: list[int], broken: dict[int, bytes]
+        self,
+        first: int,
+        count: int,
+        view: memoryview,
+        offsets: list[int],
+        malformed_lines: dict[int, bytes],
     ) -> Iterator[PreparedRequest]:
-        for number, (start, stop) in enumerate(pairwise(marks)):
+        for number, (start, stop) in enumerate(pairwise(offsets)):
             at = number * self._batch
             events = min(self._batch, count - at)
-            if number in broken:
-                yield self._batch_of(self._poisoned(broken[number]), first + at, events, True)
+            if number in malformed_lines:
+                yield self._batch_of(
+                    self._with_malformed_line(malformed_lines[number]), first + at, events, True
+                )
             else:
                 yield self._batch_of(self._body(view, start, stop), first + at, events, False)
 
@@ -264,37 +278,37 @@ class FleetBodies:
             return view[start : stop - (self.form.body is BodyForm.JSON_OBJECT)]
         return encode_ndjson(self.form, bytes(view[start:stop]))
 
-    def _poisoned(self, lines: bytes) -> bytes:
+    def _with_malformed_line(self, lines: bytes) -> bytes:
         """A body with a broken line behind its events."""
         if self.form.body is not BodyForm.NDJSON:
-            body = encode_ndjson(self.form, lines + _BROKEN_EVENT)
+            body = encode_ndjson(self.form, lines + _INCOMPLETE_EVENT)
             return body.removeprefix(b"[") if self._array else body
-        body = encode_ndjson(replace(self.form, gzip=False), lines) + _BROKEN_LINE
+        body = encode_ndjson(replace(self.form, gzip=False), lines) + _MALFORMED_LINE
         return compress(body) if self.form.gzip else body
 
-    def _batch_of(self, body: Buffer, first: int, count: int, poisoned: bool) -> PreparedRequest:
+    def _batch_of(self, body: Buffer, first: int, count: int, malformed: bool) -> PreparedRequest:
         length, head = self._last_head
         if length != len(body):
             head = self._head + b"%d" % (len(body) + self._array) + self._head_end
             self._last_head = (len(body), head)
         size = len(head) + len(body)
         return PreparedRequest(
-            head, body, first, count, size, poisoned=poisoned, plain=not poisoned
+            head, body, first, count, size, malformed=malformed, single_outcome=not malformed
         )
 
 
-def _as_arrays(block: Buffer, marks: list[int]) -> Buffer:
+def _as_arrays(block: Buffer, offsets: list[int]) -> Buffer:
     """Lines as arrays but for the bracket that opens each: newlines become commas, the last of a
     batch the bracket that closes it. In the block's own memory, where it may be written to."""
     text = np.frombuffer(block, dtype=np.uint8)
     if not text.flags.writeable:
         text = text.copy()
     text[text == _NEWLINE] = ord(",")
-    text[np.array(marks[1:]) - 1] = ord("]")
+    text[np.array(offsets[1:]) - 1] = ord("]")
     return text.data
 
 
-def _marks(block: Buffer, count: int, batch: int) -> list[int]:
+def _batch_offsets(block: Buffer, count: int, batch: int) -> list[int]:
     """Where batches of lines begin, and the end. Lines of one width need no search."""
     text = np.frombuffer(block, dtype=np.uint8)
     width, odd = divmod(len(block), count)
@@ -303,5 +317,5 @@ def _marks(block: Buffer, count: int, batch: int) -> list[int]:
     ends = np.flatnonzero(text == _NEWLINE) + 1
     if len(ends) != count:
         raise ValueError(f"{count} events were drawn, but {len(ends)} lines encoded")
-    marks = [0, *ends[batch - 1 :: batch].tolist()]
-    return marks if marks[-1] == len(block) else [*marks, len(block)]
+    offsets = [0, *ends[batch - 1 :: batch].tolist()]
+    return offsets if offsets[-1] == len(block) else [*offsets, len(block)]

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from trueup.simulator.reactor.bodies import Buffer, PreparedRequest
 from trueup.simulator.reactor.http1 import ResponseParser
-from trueup.simulator.reactor.lane import RequestStream
+from trueup.simulator.reactor.request_stream import RequestStream
 from trueup.simulator.reactor.tls import TlsSocket
 
 __all__ = ["Connection", "Endpoint", "State"]
@@ -28,7 +28,7 @@ class State(IntEnum):
     """Where a connection stands."""
 
     CLOSED = 0
-    DIALING = 1
+    CONNECTING = 1
     IDLE = 2
     SENDING = 3
     WAITING = 4
@@ -42,59 +42,59 @@ class Connection:
 
     __slots__ = (
         "batch",
-        "expects",
+        "closing",
+        "connected_at",
+        "expected_response",
         "failures",
         "fd",
         "free_at",
-        "ideal",
-        "lane",
-        "leaving",
+        "intended_start",
         "parser",
         "recv",
-        "rest",
         "retry_at",
         "send",
         "sendmsg",
         "sent",
-        "since",
         "sock",
         "state",
+        "stream",
         "tls",
+        "unsent",
     )
 
-    def __init__(self, lane: RequestStream) -> None:
-        self.lane = lane
+    def __init__(self, stream: RequestStream) -> None:
+        self.stream = stream
         self.sock: sockets.socket | None = None
         self.tls: TlsSocket | None = None
         """Over the socket, where the lane's address asks for it."""
         self.fd = -1
-        self.recv: Callable[[int], bytes] = _unconnected
-        self.send: Callable[[bytes], int] = _unconnected
-        self.sendmsg: Callable[[Iterable[Buffer]], int] = _unconnected
+        self.recv: Callable[[int], bytes] = _not_connected
+        self.send: Callable[[bytes], int] = _not_connected
+        self.sendmsg: Callable[[Iterable[Buffer]], int] = _not_connected
         """The socket's own methods, looked up once a dial and not twice a request."""
         self.parser = ResponseParser()
         self.state = State.CLOSED
         self.batch: PreparedRequest | None = None
-        self.expects: bytes | None = None
+        self.expected_response: bytes | None = None
         """The bytes that would settle the batch without another look; None: there are none."""
         self.sent = 0
         """When the dial or the first byte of this attempt went out."""
-        self.ideal = 0
+        self.intended_start = 0
         """When this attempt could have gone, had we not been held up."""
         self.free_at = 0
         """Since when it waits for a request, or would, had we not been held up."""
-        self.since = 0
+        self.connected_at = 0
         """When it came about."""
-        self.rest: list[Buffer] = []
+        self.unsent: list[Buffer] = []
         """What of the request could not be written yet."""
         self.failures = 0
         """Dials in a row that came to nothing."""
         self.retry_at = 0
         """When to dial again, while closed."""
-        self.leaving = False
+        self.closing = False
         """To be closed once its request is answered."""
 
-    def dial(self, make: SocketFactory, family: int, endpoint: Endpoint) -> None:
+    def connect(self, make: SocketFactory, family: int, endpoint: Endpoint) -> None:
         """Begin to connect. Raises OSError when that fails at once."""
         sock = make(family, sockets.SOCK_STREAM)
         try:
@@ -108,7 +108,7 @@ class Connection:
             raise
         self.sock, self.fd = sock, sock.fileno()
         self.recv, self.send, self.sendmsg = sock.recv, sock.send, sock.sendmsg
-        self.parser, self.state = ResponseParser(), State.DIALING
+        self.parser, self.state = ResponseParser(), State.CONNECTING
 
     def connected(self) -> bool:
         """Go on with the dial; True once requests may be sent, False while it must wait.
@@ -119,9 +119,9 @@ class Connection:
         if self.tls is None:
             if code := self.sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR):
                 raise OSError(code, os.strerror(code))
-            if not self.lane.address.tls:
+            if not self.stream.address.tls:
                 return True
-            tls = self.tls = TlsSocket(self.sock, self.lane.address)
+            tls = self.tls = TlsSocket(self.sock, self.stream.address)
             self.recv, self.send, self.sendmsg = tls.recv, tls.send, tls.sendmsg
         return self.tls.handshake()
 
@@ -140,21 +140,21 @@ class Connection:
         if sent == batch.size:
             self.state = _WAITING
             return True
-        self.expects = None
-        return self._keep([batch.head, batch.body], sent)
+        self.expected_response = None
+        return self._keep_unsent([batch.head, batch.body], sent)
 
-    def go_on(self) -> bool:
+    def resume(self) -> bool:
         """Write what is left of a request; True when all of it went.
 
         Raises OSError when the connection is broken.
         """
         try:
-            sent = self.sendmsg(self.rest)
+            sent = self.sendmsg(self.unsent)
         except BlockingIOError:
             sent = 0
-        return self._keep(self.rest, sent)
+        return self._keep_unsent(self.unsent, sent)
 
-    def _keep(self, parts: list[Buffer], sent: int) -> bool:
+    def _keep_unsent(self, parts: list[Buffer], sent: int) -> bool:
         """Note what is left after `sent` bytes of some parts."""
         left: list[Buffer] = []
         for part in parts:
@@ -163,7 +163,7 @@ class Connection:
             else:
                 left.append(memoryview(part)[sent:])
                 sent = 0
-        self.rest = left
+        self.unsent = left
         self.state = State.SENDING if left else State.WAITING
         return not left
 
@@ -172,9 +172,9 @@ class Connection:
         if self.sock is not None:
             self.sock.close()
         self.sock, self.tls, self.fd = None, None, -1
-        self.state, self.rest = State.CLOSED, []
-        self.recv = self.send = self.sendmsg = _unconnected
+        self.state, self.unsent = State.CLOSED, []
+        self.recv = self.send = self.sendmsg = _not_connected
 
 
-def _unconnected(_: object) -> NoReturn:
+def _not_connected(_: object) -> NoReturn:
     raise OSError(errno.ENOTCONN, "not connected")

@@ -18,7 +18,7 @@ from typing import Any, Final
 from trueup.simulator.reactor.address import Address
 from trueup.simulator.reactor.connection import Connection, Endpoint, State
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response
-from trueup.simulator.reactor.lane import RequestStream
+from trueup.simulator.reactor.request_stream import RequestStream
 
 __all__ = ["Engine", "Limits", "RequestStream", "System"]
 
@@ -27,20 +27,20 @@ _OUT: Final = selects.EPOLLOUT
 _SPIN_NS: Final = 80_000
 """Sleep ends this long before the next planned time: the kernel wakes us late by about 60 µs."""
 _MOST_SLEEP_NS: Final = 10_000_000
-_CHORES_NS: Final = 20_000_000
+_HOUSEKEEPING_NS: Final = 20_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
-_DIAL_LIMIT_NS: Final = 5_000_000_000
+_CONNECT_TIMEOUT_NS: Final = 5_000_000_000
 _SENDS_AT_ONCE: Final = 64
 """Requests sent before answers are read again, where more are due."""
-_YOUNG_NS: Final = 1_000_000_000
+_MIN_LIFETIME_NS: Final = 1_000_000_000
 """A connection that ends sooner than this, and not after an answer, is not dialled again at once:
 a target that hangs up on everybody would be dialled thousands of times a second."""
-_ABSORB: Final = 2_048
+_MIN_ABSORB: Final = 2_048
 """Answers that are put into histograms at once: fewer cost more each, more hold the loop up."""
 _READ_SIZE: Final = 65_536
 """Bytes received at once of an answer that is longer than the lane's answers usually are."""
-_DIALING: Final = State.DIALING
+_CONNECTING: Final = State.CONNECTING
 _IDLE: Final = State.IDLE
 _SENDING: Final = State.SENDING
 _WAITING: Final = State.WAITING
@@ -68,7 +68,7 @@ class Limits:
     duration_s: float
     drain_s: float = 30.0
     """After the end: how long answers and retries may still take."""
-    most_backlog: int = 100_000
+    max_backlog: int = 100_000
     """Planned requests that may wait for a connection; more of them fail the run."""
 
 
@@ -77,14 +77,14 @@ class Engine:
 
     def __init__(
         self,
-        lanes: Sequence[RequestStream],
+        streams: Sequence[RequestStream],
         *,
         limits: Limits,
         system: System | None = None,
         on_second: Callable[[int], None] | None = None,
     ) -> None:
         """`on_second` is called with the number of each finished second."""
-        self.lanes, self.limits = lanes, limits
+        self.streams, self.limits = streams, limits
         self.system = system or System()
         self._clock_ns = self.system.clock_ns
         self.stopped_by = ""
@@ -95,28 +95,28 @@ class Engine:
         self._poller = self.system.epoll()
         self._by_fd: dict[int, Connection] = {}
         self._closed: list[Connection] = []
-        self._found: dict[Address, list[tuple[int, Endpoint]]] = {}
+        self._resolved: dict[Address, list[tuple[int, Endpoint]]] = {}
         """(family, endpoint) behind an address, until a dial fails."""
         self._draining = False
-        self._start = self._end = self._next_chores = self._next_timeouts = 0
+        self._start = self._end = self._next_housekeeping = self._next_timeouts = 0
         self._second = 0
 
     # From outside
 
-    def connect(self, lane: RequestStream) -> None:
+    def connect(self, stream: RequestStream) -> None:
         """Add a connection to a lane; it may come while the engine runs."""
-        self._closed.append(Connection(lane))
+        self._closed.append(Connection(stream))
 
-    def disconnect(self, lane: RequestStream) -> None:
+    def disconnect(self, stream: RequestStream) -> None:
         """Take a connection from a lane, once its request is answered."""
-        mine = [c for c in (*self._closed, *self._by_fd.values()) if c.lane is lane]
-        chosen = next((c for c in mine if c.batch is None and not c.leaving), None) or next(
-            (c for c in mine if not c.leaving), None
+        mine = [c for c in (*self._closed, *self._by_fd.values()) if c.stream is stream]
+        chosen = next((c for c in mine if c.batch is None and not c.closing), None) or next(
+            (c for c in mine if not c.closing), None
         )
         if chosen is not None:
-            chosen.leaving, chosen.expects = True, None
+            chosen.closing, chosen.expected_response = True, None
             if chosen.batch is None:
-                self._drop(chosen)
+                self._remove(chosen)
 
     def stop(self, why: str = "") -> None:
         """Send nothing fresh any more; answers and retries are waited for."""
@@ -125,8 +125,8 @@ class Engine:
             self.stopped_by = why
             self._draining = True
             self._end = min(self._end, now)
-            for lane in self.lanes:
-                lane.stop(self._end)
+            for stream in self.streams:
+                stream.stop(self._end)
 
     @property
     def ended_ns(self) -> int:
@@ -149,19 +149,19 @@ class Engine:
         clock, by_fd = self._clock_ns, self._by_fd
         self._start = clock()
         self._end = self._start + int(self.limits.duration_s * 1e9)
-        self._next_chores = self._start
+        self._next_housekeeping = self._start
         self._next_timeouts = self._start + _TIMEOUTS_NS
-        self._dial_closed(self._start)
-        for lane in self.lanes:
-            lane.begin(self._start)
+        self._connect_closed(self._start)
+        for stream in self.streams:
+            stream.begin(self._start)
         try:
             while True:
                 now = clock()
-                if now >= self._next_chores and not self._chores(now):
+                if now >= self._next_housekeeping and not self._housekeeping(now):
                     break
-                for lane in self.lanes:
-                    if lane.idle and lane.next_due <= now:
-                        now = self._send_due(lane, now, _SENDS_AT_ONCE)
+                for stream in self.streams:
+                    if stream.idle and stream.next_due <= now:
+                        now = self._send_due(stream, now, _SENDS_AT_ONCE)
                 for fd, mask in self._wait(now):
                     connection = by_fd.get(fd)
                     if connection is None:
@@ -173,30 +173,30 @@ class Engine:
         finally:
             self._finish()
 
-    def _send_due(self, lane: RequestStream, now: int, most: int) -> int:
+    def _send_due(self, stream: RequestStream, now: int, most: int) -> int:
         """Send what is due on connections that are free, at most so many; gives the time then."""
-        while lane.idle and lane.next_due <= now and most:
-            since = max(lane.next_due, lane.idle[0].free_at)
-            self._send_next(lane.idle.pop(), now, since)
+        while stream.idle and stream.next_due <= now and most:
+            since = max(stream.next_due, stream.idle[0].free_at)
+            self._send_next(stream.idle.pop(), now, since)
             now, most = self._clock_ns(), most - 1
         return now
 
     def _wait(self, now: int) -> list[tuple[int, int]]:
         """Events, at the latest when something is due; time spent waiting is added up."""
-        due = self._next_chores
-        for lane in self.lanes:
-            if lane.idle and lane.next_due < due:
-                due = lane.next_due
+        due = self._next_housekeeping
+        for stream in self.streams:
+            if stream.idle and stream.next_due < due:
+                due = stream.next_due
         ahead = due - now
         found = self._poller.poll(0)
         if found:
             return found
-        if ahead > 0 and any(lane.source.prepare() for lane in self.lanes):
+        if ahead > 0 and any(stream.source.prepare() for stream in self.streams):
             return self._poller.poll(0)
         if ahead <= _SPIN_NS:
             self.idle_ns += self.system.clock_ns() - now
             return found
-        if due == self._next_chores:
+        if due == self._next_housekeeping:
             # Nothing is planned before: the poller's own whole milliseconds are fine enough.
             found = self._poller.poll(ahead / 1e9)
             self.idle_ns += self.system.clock_ns() - now
@@ -206,31 +206,31 @@ class Engine:
         self.idle_ns += self.system.clock_ns() - now
         return self._poller.poll(0)
 
-    def _chores(self, now: int) -> bool:
+    def _housekeeping(self, now: int) -> bool:
         """What is done every 20 ms. False: the run is over."""
-        self._next_chores = now + _CHORES_NS
+        self._next_housekeeping = now + _HOUSEKEEPING_NS
         self.system.yield_control()
         now = self.system.clock_ns()
         if now >= self._start + (self._second + 1) * _SECOND_NS:
             self._close_second(now)
         if self._closed:
-            self._dial_closed(now)
+            self._connect_closed(now)
         if now >= self._next_timeouts:
             self._next_timeouts = now + _TIMEOUTS_NS
             self._time_out(now)
-        for lane in self.lanes:
-            if lane.backlog(now) > self.limits.most_backlog:
-                self.stop(f"more than {self.limits.most_backlog} requests waited to be sent")
-            lane.recorder.absorb(least=_ABSORB)
+        for stream in self.streams:
+            if stream.backlog(now) > self.limits.max_backlog:
+                self.stop(f"more than {self.limits.max_backlog} requests waited to be sent")
+            stream.recorder.absorb(least=_MIN_ABSORB)
         if not self._draining and now >= self._end:
             # What fell due while others had their turn has connections to go on.
-            for lane in self.lanes:
-                if lane.schedule is not None:
-                    self._send_due(lane, now, len(lane.idle))
-        over = all(lane.exhausted for lane in self.lanes) and not self._busy
+            for stream in self.streams:
+                if stream.schedule is not None:
+                    self._send_due(stream, now, len(stream.idle))
+        over = all(stream.exhausted for stream in self.streams) and not self._busy
         if not self._draining and (now >= self._end or over):
             self.stop()
-            over = all(lane.exhausted for lane in self.lanes) and not self._busy
+            over = all(stream.exhausted for stream in self.streams) and not self._busy
         if not self._draining:
             return True
         if over:
@@ -238,8 +238,8 @@ class Engine:
         return now < self._end + int(self.limits.drain_s * 1e9)
 
     def _close_second(self, now: int) -> None:
-        for lane in self.lanes:
-            lane.recorder.close_second(self._second)
+        for stream in self.streams:
+            stream.recorder.close_second(self._second)
         self._on_second(self._second)
         self._second = (now - self._start) // _SECOND_NS
 
@@ -248,172 +248,178 @@ class Engine:
         for connection in list(self._by_fd.values()):
             batch, connection.batch = connection.batch, None
             if batch is not None:
-                batch.lost = True
-                connection.lane.give_up(batch, "the run ended before an answer", now)
+                batch.maybe_stored = True
+                connection.stream.give_up(batch, "the run ended before an answer", now)
             connection.close()
         self._by_fd.clear()
-        for lane in self.lanes:
-            lane.give_up_retries(now)
-            lane.idle.clear()
+        for stream in self.streams:
+            stream.give_up_retries(now)
+            stream.idle.clear()
         self._poller.close()
         self.elapsed_ns = now - self._start
         self._close_second(now)
 
     # Connections
 
-    def _dial_closed(self, now: int) -> None:
+    def _connect_closed(self, now: int) -> None:
         waiting, self._closed = self._closed, []
         for connection in waiting:
-            if connection.leaving:
+            if connection.closing:
                 continue
             if connection.retry_at > now:
                 self._closed.append(connection)
             else:
-                self._dial(connection, now)
+                self._connect(connection, now)
 
-    def _dial(self, connection: Connection, now: int) -> None:
-        address = connection.lane.address
+    def _connect(self, connection: Connection, now: int) -> None:
+        address = connection.stream.address
         try:
-            known = self._found.get(address) or self._look_up(address)
+            known = self._resolved.get(address) or self._resolve(address)
             family, endpoint = known[connection.failures % len(known)]
-            connection.dial(self.system.socket, family, endpoint)
+            connection.connect(self.system.socket, family, endpoint)
         except OSError as error:
-            connection.lane.recorder.error(f"no connection could be opened: {_say(error)}")
+            connection.stream.recorder.error(
+                f"no connection could be opened: {_describe_error(error)}"
+            )
             self._back_off(connection, now)
             return
         connection.sent = now
         self._by_fd[connection.fd] = connection
         self._poller.register(connection.fd, _IN | _OUT)
 
-    def _look_up(self, address: Address) -> list[tuple[int, Endpoint]]:
+    def _resolve(self, address: Address) -> list[tuple[int, Endpoint]]:
         """What stands behind a name, IPv4 first; it waits. Raises OSError where nothing does."""
         rows = self.system.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)
         rows.sort(key=lambda row: row[0] != sockets.AF_INET)
-        found = self._found[address] = [(row[0], row[4]) for row in rows]
+        found = self._resolved[address] = [(row[0], row[4]) for row in rows]
         return found
 
     def _back_off(self, connection: Connection, now: int) -> None:
         connection.failures += 1
-        self._found.pop(connection.lane.address, None)
-        pause_s = connection.lane.retry.pause_s(connection.failures)
+        self._resolved.pop(connection.stream.address, None)
+        pause_s = connection.stream.retry.pause_s(connection.failures)
         connection.retry_at = now + int(pause_s * 1e9)
         self._closed.append(connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _remove(self, connection: Connection) -> None:
         """Close and forget a connection that carries nothing."""
         if connection.fd >= 0:
             self._by_fd.pop(connection.fd, None)
-        if connection in connection.lane.idle:
-            connection.lane.idle.remove(connection)
+        if connection in connection.stream.idle:
+            connection.stream.idle.remove(connection)
         connection.close()
 
-    def _broken(self, connection: Connection, reason: str) -> None:
+    def _connection_lost(self, connection: Connection, reason: str) -> None:
         """A connection is of no use any more: settle what it carried, and dial again.
 
         `reason` is empty where it ended well, after a whole answer.
         """
         now = self.system.clock_ns()
-        dialing = connection.state is _DIALING
-        too_soon = bool(reason) and (dialing or now - connection.since < _YOUNG_NS)
+        connecting = connection.state is _CONNECTING
+        too_soon = bool(reason) and (connecting or now - connection.connected_at < _MIN_LIFETIME_NS)
         batch, connection.batch = connection.batch, None
-        self._drop(connection)
+        self._remove(connection)
         if batch is not None:
-            connection.lane.failed(batch, reason, now)
+            connection.stream.on_failure(batch, reason, now)
         elif too_soon:
-            connection.lane.recorder.error(reason)
-        if connection.leaving:
+            connection.stream.recorder.error(reason)
+        if connection.closing:
             return
         if too_soon:
             self._back_off(connection, now)
         else:
             connection.failures = 0
-            self._dial(connection, now)
+            self._connect(connection, now)
 
     def _time_out(self, now: int) -> None:
         for connection in list(self._by_fd.values()):
-            dialing = connection.state is _DIALING
-            limit_ns = _DIAL_LIMIT_NS if dialing else connection.lane.timeout_ns
+            connecting = connection.state is _CONNECTING
+            limit_ns = _CONNECT_TIMEOUT_NS if connecting else connection.stream.timeout_ns
             if connection.state is _IDLE or connection.sent + limit_ns > now:
                 continue
-            what = "a connection" if dialing else "an answer"
-            self._broken(connection, f"time-out: {what} took too long")
+            what = "a connection" if connecting else "an answer"
+            self._connection_lost(connection, f"time-out: {what} took too long")
 
     # Requests
 
-    def _send_next(self, connection: Connection, now: int, ideal: int) -> None:
+    def _send_next(self, connection: Connection, now: int, intended_start: int) -> None:
         """Send what is due on a free connection; `ideal`: when it could have gone."""
-        lane = connection.lane
-        batch = lane.take(now)
+        stream = connection.stream
+        batch = stream.take(now)
         if batch is None:
-            connection.batch = connection.expects = None
+            connection.batch = connection.expected_response = None
             connection.state = _IDLE
-            lane.idle.append(connection)
+            stream.idle.append(connection)
             return
         # Drawing the batch may have taken a while, which is none of the target's.
         sent = self._clock_ns()
-        connection.batch, connection.sent, connection.ideal = batch, sent, ideal
-        connection.expects = (
-            lane.cached_accept if batch.plain and batch.count == lane.usual_count else None
+        connection.batch, connection.sent, connection.intended_start = batch, sent, intended_start
+        connection.expected_response = (
+            stream.cached_accept
+            if batch.single_outcome and batch.count == stream.cached_accept_count
+            else None
         )
         if batch.attempt == 0:
             batch.first_sent = sent
-            if lane.schedule is None:
+            if stream.schedule is None:
                 batch.planned = sent
             else:
-                lane.recorder.lateness.append(sent - ideal)
+                stream.recorder.lateness.append(sent - intended_start)
         batch.attempt += 1
         try:
-            whole = connection.begin(batch)
+            complete = connection.begin(batch)
         except OSError as error:
-            self._broken(connection, f"the connection broke: {error.strerror}")
+            self._connection_lost(connection, f"the connection broke: {error.strerror}")
             return
-        if not whole:
+        if not complete:
             self._poller.modify(connection.fd, _IN | _OUT)
 
     def _ready(self, connection: Connection, mask: int) -> None:
-        if connection.state is _DIALING:
-            self._dialed(connection)
+        if connection.state is _CONNECTING:
+            self._continue_connecting(connection)
             return
         if mask & _OUT and connection.state is _SENDING:
             try:
-                if connection.go_on():
+                if connection.resume():
                     self._poller.modify(connection.fd, _IN)
             except OSError as error:
                 if not mask & _IN:
-                    self._broken(connection, f"the connection broke: {error.strerror}")
+                    self._connection_lost(connection, f"the connection broke: {error.strerror}")
                     return
         if mask & ~_OUT:
             self._read(connection)
 
-    def _dialed(self, connection: Connection) -> None:
+    def _continue_connecting(self, connection: Connection) -> None:
         try:
             if not connection.connected():
                 # Nothing but TLS waits here, mostly to read: to write would always be possible.
-                owes = connection.tls is not None and connection.tls.owes
-                self._poller.modify(connection.fd, _IN | _OUT if owes else _IN)
+                has_pending_output = (
+                    connection.tls is not None and connection.tls.has_pending_output
+                )
+                self._poller.modify(connection.fd, _IN | _OUT if has_pending_output else _IN)
                 return
         except OSError as error:
-            self._broken(connection, _undialed(error))
+            self._connection_lost(connection, _describe_connect_error(error))
             return
-        connection.since = connection.free_at = self._clock_ns()
+        connection.connected_at = connection.free_at = self._clock_ns()
         self._poller.modify(connection.fd, _IN)
         connection.state = _IDLE
-        connection.lane.idle.append(connection)
+        connection.stream.idle.append(connection)
 
     def _read(self, connection: Connection) -> None:
         """Read what came. The hottest lines of all: the usual answer, and the next request."""
-        lane = connection.lane
+        stream = connection.stream
         try:
-            data = connection.recv(lane.read_size)
+            data = connection.recv(stream.read_size)
         except OSError as error:
-            self._unreadable(connection, error)
+            self._read_failed(connection, error)
             return
-        if data != connection.expects:
+        if data != connection.expected_response:
             self._parse(connection, data)
             return
         batch, now = connection.batch, self._clock_ns()
         assert batch is not None
-        recorder = lane.recorder
+        recorder = stream.recorder
         recorder.service.append(now - connection.sent)
         recorder.response.append(now - batch.planned)
         recorder.bytes += len(batch.body)
@@ -421,71 +427,71 @@ class Engine:
             recorder.accepted_first.append(batch.first)
             recorder.accepted_count.append(batch.count)
         connection.batch = None
-        self._go_on(connection, now)
+        self._next_or_idle(connection, now)
 
-    def _go_on(self, connection: Connection, now: int) -> None:
+    def _next_or_idle(self, connection: Connection, now: int) -> None:
         """A connection is free: send the next request that is due, or have it wait for one.
 
         Had its last request gone when it could, the connection would have been free that much
         earlier: so one hold-up of ours counts for every request that it pushed back.
         """
-        lane = connection.lane
-        free_at = connection.free_at = connection.ideal + now - connection.sent
-        if lane.next_due > now:
-            connection.expects = None
+        stream = connection.stream
+        free_at = connection.free_at = connection.intended_start + now - connection.sent
+        if stream.next_due > now:
+            connection.expected_response = None
             connection.state = _IDLE
-            lane.idle.append(connection)
+            stream.idle.append(connection)
         else:
-            if lane.idle and lane.idle[0].free_at < free_at:
-                free_at = lane.idle[0].free_at
-            due = lane.next_due
+            if stream.idle and stream.idle[0].free_at < free_at:
+                free_at = stream.idle[0].free_at
+            due = stream.next_due
             self._send_next(connection, now, due if due > free_at else free_at)
 
-    def _unreadable(self, connection: Connection, error: OSError | HttpProtocolError) -> None:
+    def _read_failed(self, connection: Connection, error: OSError | HttpProtocolError) -> None:
         if not isinstance(error, BlockingIOError):
-            self._broken(connection, f"the connection broke: {_say(error)}")
+            self._connection_lost(connection, f"the connection broke: {_describe_error(error)}")
 
     def _parse(self, connection: Connection, data: bytes) -> None:
         """Take in bytes that may be a part of an answer, an answer, or an end of file."""
         parser, piece = connection.parser, data
-        connection.expects = None
-        whole = data if parser.idle else b""
+        connection.expected_response = None
+        complete = data if parser.idle else b""
         try:
             response = parser.feed(piece) if piece else parser.eof()
             while response is None and piece:
-                whole = b""
+                complete = b""
                 piece = connection.recv(_READ_SIZE)
                 response = parser.feed(piece) if piece else parser.eof()
         except (OSError, HttpProtocolError) as error:
-            self._unreadable(connection, error)
+            self._read_failed(connection, error)
             return
         if response is None:
-            self._broken(connection, "the target closed the connection")
+            self._connection_lost(connection, "the target closed the connection")
             return
-        self._answered(connection, response, whole, ended=not piece)
+        self._response_received(connection, response, complete, ended=not piece)
 
-    def _answered(
-        self, connection: Connection, response: Response, whole: bytes, *, ended: bool
+    def _response_received(
+        self, connection: Connection, response: Response, complete: bytes, *, ended: bool
     ) -> None:
         """Settle the request of a connection by its answer, and go on with the next."""
-        lane, now = connection.lane, self._clock_ns()
+        stream, now = connection.stream, self._clock_ns()
         batch, connection.batch = connection.batch, None
         if batch is None:
-            self._broken(connection, "an answer that nobody asked for")
+            self._connection_lost(connection, "an answer that nobody asked for")
             return
         connection.failures = 0
-        lane.recorder.service.append(now - connection.sent)
-        lane.recorder.bytes += len(batch.body)
-        lane.answered(batch, response, now, whole)
+        stream.recorder.service.append(now - connection.sent)
+        stream.recorder.bytes += len(batch.body)
+        stream.on_response(batch, response, now, complete)
         if connection.state is _SENDING or not response.keep_alive or ended:
-            self._broken(connection, "")
-        elif connection.leaving:
-            self._drop(connection)
+            self._connection_lost(connection, "")
+        elif connection.closing:
+            self._remove(connection)
         else:
-            self._go_on(connection, now)
+            self._next_or_idle(connection, now)
 
 
-def _undialed(error: OSError) -> str:
+def _describe_connect_error(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the target's certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -493,5 +499,5 @@ def _undialed(error: OSError) -> str:
     return "the target refused the connection"
 
 
-def _say(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -45,8 +45,8 @@ class Second(msgspec.Struct, kw_only=True, omit_defaults=True):
     lateness_ns: dict[str, int] = {}
 
 
-_MOST_REASONS: Final = 100
-_OTHER: Final = "other"
+_MAX_REASONS: Final = 100
+_OTHER_REASONS: Final = "other"
 
 
 class RequestRecorder:
@@ -73,7 +73,7 @@ class RequestRecorder:
         """Of the second that is not closed yet."""
         self._earlier = Histogram()
         """Response times of all closed seconds."""
-        self._shown = Histogram()
+        self._reported = Histogram()
         """What `recent` has handed out so far."""
         self._requests = self._events = 0
         self._accepted: list[tuple[int, int]] = []
@@ -81,15 +81,15 @@ class RequestRecorder:
         self._errors: Counter[str] = Counter()
         self._refused = 0
         self._unknown = 0
-        self._fresh_errors: Counter[str] = Counter()
+        self._unreported_errors: Counter[str] = Counter()
         self._seconds: list[Second] = []
         self._ranges: list[OutcomeRange] = []
 
     def error(self, reason: str) -> None:
         """Count one failed attempt."""
-        known = reason in self._errors or len(self._errors) < _MOST_REASONS
-        self._errors[reason if known else _OTHER] += 1
-        self._fresh_errors[reason if known else _OTHER] += 1
+        known = reason in self._errors or len(self._errors) < _MAX_REASONS
+        self._errors[reason if known else _OTHER_REASONS] += 1
+        self._unreported_errors[reason if known else _OTHER_REASONS] += 1
 
     def outcome(self, part: OutcomeRange) -> None:
         """Note a range that is not simply a whole accepted batch."""
@@ -155,8 +155,8 @@ class RequestRecorder:
         whole = Histogram()
         whole.merge(self._earlier)
         whole.merge(self._response)
-        fresh, self._shown = whole.minus(self._shown), whole
-        failed, self._fresh_errors = dict(self._fresh_errors), Counter()
+        fresh, self._reported = whole.minus(self._reported), whole
+        failed, self._unreported_errors = dict(self._unreported_errors), Counter()
         return fresh, failed
 
     def take(self) -> tuple[list[Second], list[OutcomeRange]]:

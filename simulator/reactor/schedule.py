@@ -23,7 +23,7 @@ __all__ = ["AS_FAST_AS_POSSIBLE", "SHAPES", "Schedule", "Shape", "ShapeError"]
 AS_FAST_AS_POSSIBLE: Final = "as-fast-as-possible"
 """The closed shape: a connection sends as soon as its answer is there. It has no planned times."""
 _CELLS_PER_S: Final = 100
-_MOST_CELLS: Final = 2_000_000
+_MAX_CELLS: Final = 2_000_000
 _CHUNK: Final = 4_096
 
 Floats = npt.NDArray[np.float64]
@@ -125,7 +125,7 @@ class Schedule:
         self.shape = shape
         self._poisson, self._seed = poisson, seed
         self._worker, self._workers = worker, workers
-        cells = min(max(math.ceil(shape.duration_s * _CELLS_PER_S), 1), _MOST_CELLS)
+        cells = min(max(math.ceil(shape.duration_s * _CELLS_PER_S), 1), _MAX_CELLS)
         edges = np.linspace(0.0, shape.duration_s, cells + 1)
         middles = (edges[:-1] + edges[1:]) / 2
         self._edges = edges
@@ -134,20 +134,20 @@ class Schedule:
             rates = np.asarray(per_second, dtype=np.float64)[middles.astype(int).clip(0, last)]
         else:
             rates = shape.rates(middles)
-        self._reached = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
+        self._cumulative = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
 
     @property
     def total(self) -> float:
         """Arrivals of all workers over the run (expected ones where Poisson)."""
-        return float(self._reached[-1])
+        return float(self._cumulative[-1])
 
     def chunks(self) -> Iterator[npt.NDArray[np.int64]]:
         """Planned times, nanoseconds since the start of the run, ascending, in blocks."""
         yield from self._poisson_chunks() if self._poisson else self._even_chunks()
 
-    def _times(self, reached: Floats) -> npt.NDArray[np.int64]:
-        inside = reached[reached < self.total]
-        seconds = np.interp(inside, self._reached, self._edges)
+    def _times(self, cumulative: Floats) -> npt.NDArray[np.int64]:
+        inside = cumulative[cumulative < self.total]
+        seconds = np.interp(inside, self._cumulative, self._edges)
         return np.asarray(seconds * 1e9, dtype=np.int64)
 
     def _even_chunks(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -160,8 +160,8 @@ class Schedule:
     def _poisson_chunks(self) -> Iterator[npt.NDArray[np.int64]]:
         """Every worker draws its own process of a W-th of the rate: their union has the whole."""
         words = np.random.Generator(np.random.Philox(key=[self._seed, self._worker]))
-        reached = 0.0
-        while reached < self.total:
-            sums: Floats = reached + np.cumsum(words.exponential(self._workers, _CHUNK))
-            reached = float(sums[-1])
+        cumulative = 0.0
+        while cumulative < self.total:
+            sums: Floats = cumulative + np.cumsum(words.exponential(self._workers, _CHUNK))
+            cumulative = float(sums[-1])
             yield self._times(sums)

@@ -15,13 +15,13 @@ from typing import Final
 
 from trueup.simulator.reactor.address import Address
 
-__all__ = ["TlsSocket", "context"]
+__all__ = ["TlsSocket", "client_context"]
 
 _CHUNK: Final = 65_536
 
 
 @lru_cache(maxsize=1)
-def context() -> ssl.SSLContext:
+def client_context() -> ssl.SSLContext:
     """What every TLS connection of this process is made by; made once."""
     made = ssl.create_default_context()
     made.set_alpn_protocols(["http/1.1"])
@@ -35,16 +35,18 @@ class TlsSocket:
         """`sock` is connected and does not block; `address` names who must be at its other end."""
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context().wrap_bio(self._incoming, self._outgoing, server_hostname=address.host)
-        self._owed = memoryview(b"")
+        self._tls = client_context().wrap_bio(
+            self._incoming, self._outgoing, server_hostname=address.host
+        )
+        self._pending = memoryview(b"")
         """What is encrypted and not yet written."""
-        self._plain = 0
+        self._request_bytes = 0
         """Bytes of the request that `_owed` is the rest of."""
 
     @property
-    def owes(self) -> bool:
+    def has_pending_output(self) -> bool:
         """Whether it waits to be able to write."""
-        return bool(self._owed)
+        return bool(self._pending)
 
     def handshake(self) -> bool:
         """Go on with the handshake; True when it is done and everything of it is written.
@@ -65,7 +67,7 @@ class TlsSocket:
         except ssl.SSLWantReadError:
             done = False
         self._flush()
-        return done and not self._owed
+        return done and not self._pending
 
     def recv(self, size: int) -> bytes:
         """All that has come, whatever `size`: what stayed behind would wake nobody.
@@ -98,20 +100,20 @@ class TlsSocket:
 
     def sendmsg(self, parts: Iterable[bytes | memoryview]) -> int:
         """Write all parts, or raise BlockingIOError; then call again with the same ones."""
-        if not self._owed:
-            self._plain = sum(self._tls.write(part) for part in parts if len(part))
-            self._owed = memoryview(self._outgoing.read())
+        if not self._pending:
+            self._request_bytes = sum(self._tls.write(part) for part in parts if len(part))
+            self._pending = memoryview(self._outgoing.read())
         self._flush()
-        if self._owed:
+        if self._pending:
             raise BlockingIOError
-        return self._plain
+        return self._request_bytes
 
     def _flush(self) -> None:
-        if not self._owed and self._outgoing.pending:
-            self._owed = memoryview(self._outgoing.read())
+        if not self._pending and self._outgoing.pending:
+            self._pending = memoryview(self._outgoing.read())
         try:
-            while self._owed:
-                self._owed = self._owed[self._sock.send(self._owed) :]
+            while self._pending:
+                self._pending = self._pending[self._sock.send(self._pending) :]
         except BlockingIOError:
             pass
 

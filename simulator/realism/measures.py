@@ -70,7 +70,7 @@ class Measured:
 
 def measure(fleet: Fleet, first: int, count: int) -> Measured:
     """Draw events first … first+count-1 and measure them. Holds them in memory meanwhile."""
-    columns = _trimmed(_without_coverage(fleet.batch(first, count).columns()))
+    columns = _without_stragglers(_without_coverage(fleet.batch(first, count).columns()))
     begin = int(columns.second.min())
     seconds = int(columns.second.max()) - begin + 1
     curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
@@ -97,7 +97,7 @@ def _without_coverage(columns: Columns) -> Columns:
     return _select(columns, ~columns.coverage)
 
 
-def _trimmed(columns: Columns) -> Columns:
+def _without_stragglers(columns: Columns) -> Columns:
     """Without the 64 first and last events: numbers are not strictly in order of time, and a
     straggler would stretch the series over time that has no other events."""
     if len(columns.second) < 1000:
@@ -181,7 +181,7 @@ def _arrivals(
         level = day.mean()
         yield _figure(
             name, "cycle", "hour max / min", day.max() / max(1.0, day.min()), "about 1.5",
-            _wobble(level),
+            _poisson_max_to_min(level),
         )  # fmt: skip
         curves[f"Hour of day · {name}"] = {
             "model": [(float(k), float(v)) for k, v in enumerate(day)],
@@ -191,7 +191,7 @@ def _arrivals(
     yield _figure(name, "cycle", "minute 0 / mean", minute[0] / minute.mean(), "about 1.24", 1.0)
 
 
-def _wobble(mean: float) -> float:
+def _poisson_max_to_min(mean: float) -> float:
     """Max / min of 24 Poisson hours with this mean, about: ±2 standard deviations."""
     spread = 2 * np.sqrt(max(1.0, mean))
     return float((mean + spread) / max(1.0, mean - spread))
@@ -296,25 +296,30 @@ def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
     take = dice.permutation(len(columns.number))[:200_000]
     part = _select(columns, np.isin(np.arange(len(columns.number)), take))
     places = fleet.model.places.rows
-    proxies = fleet.model.lanes.proxies
+    proxies = fleet.model.senders.proxies
     of_proxy = np.array([proxy.place for proxy in proxies] or [0])
     place = np.where(part.static == 1, of_proxy.take(part.exit * part.static), part.exit)
     asn = np.array([row.asn for row in places]).take(place)
     names = sorted({row.country for row in places})
     country = np.array([names.index(row.country) for row in places]).take(place)
-    address = place * 65536 + np.where(part.static == 1, 0, part.low)
-    user = fleet.model.lanes.user.take(part.lane)
+    address = place * 65536 + np.where(part.static == 1, 0, part.address_index)
+    user = fleet.model.senders.user.take(part.sender)
     pairs = {
         "U(country | asn)": (country, asn, "1"),
         "U(asn | egress address)": (asn, address, "1"),
-        "U(network | lane)": (part.network, part.lane, "1"),
+        "U(network | lane)": (part.network, part.sender, "1"),
     }
     for label, (what, given, target) in pairs.items():
         yield _figure(
-            "all", "joint", label, _told(what, given), target, _told(what, dice.permutation(given))
+            "all",
+            "joint",
+            label,
+            _uncertainty_coefficient(what, given),
+            target,
+            _uncertainty_coefficient(what, dice.permutation(given)),
         )
-    ratio = 1 - _told(part.host, user)
-    shuffled = 1 - _told(part.host, dice.permutation(user))
+    ratio = 1 - _uncertainty_coefficient(part.host, user)
+    shuffled = 1 - _uncertainty_coefficient(part.host, dice.permutation(user))
     yield _figure("all", "joint", "H(host | user) / H(host)", ratio, "< 0.45", shuffled)
     for number, name in enumerate(NETWORKS):
         here = (part.network == number) & (part.failed == 0)
@@ -326,7 +331,7 @@ def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
             )  # fmt: skip
 
 
-def _told(what: Ints, given: Ints) -> float:
+def _uncertainty_coefficient(what: Ints, given: Ints) -> float:
     """Uncertainty coefficient: share of `what`'s entropy that `given` takes away."""
     whole = entropy(what)
     if whole == 0:
@@ -344,13 +349,13 @@ def _sessions(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
     if sticky.sum() < 100:
         return
     mark = columns.session[sticky]
-    address = columns.exit[sticky] * 65536 + columns.low[sticky]
+    address = columns.exit[sticky] * 65536 + columns.address_index[sticky]
     order = np.lexsort((columns.second[sticky], mark))
     mark, address, second = mark[order], address[order], columns.second[sticky][order]
     starts = np.flatnonzero(np.concatenate([[True], mark[1:] != mark[:-1]]))
     ends = np.append(starts[1:], len(mark)) - 1
     lengths = ends - starts + 1
-    ttl = fleet.model.lanes.ttl_s.take(columns.lane[sticky][order][starts])
+    ttl = fleet.model.senders.ttl_s.take(columns.sender[sticky][order][starts])
     both = np.stack([mark.astype(np.int64), address])
     pairs = len(np.unique(both, axis=1).T)
     over = int((second[ends] - second[starts] >= ttl).sum())

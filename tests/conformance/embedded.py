@@ -72,7 +72,7 @@ def target_of(
     *,
     claims: Sequence[str] = CLAIMS,
     readings: Mapping[str, str] | None = None,
-    levers: Sequence[str] = ("clock", "maintenance", "money"),
+    hooks: Sequence[str] = ("clock", "maintenance", "money"),
 ) -> Target:
     """A target for a started reference, through a target file like any other."""
     environ = {"INGEST": serving["ingest_key"] or "", "CONTROL": serving["control_key"] or ""}
@@ -92,9 +92,9 @@ def target_of(
         "money": 'body = { customer_id = "{customer_id}", network = "{network}", kind = "{kind}", '
         'bytes = "{bytes}", idempotency_key = "{idempotency_key}" }',
     }
-    for lever in levers:
-        lines += [f"[{lever}]", 'via = "http"', f'url = "{serving["control_url"]}/{lever}"']
-        lines += ['headers = { "X-Control-Key" = { env = "CONTROL" } }', bodies[lever]]
+    for hook in hooks:
+        lines += [f"[{hook}]", 'via = "http"', f'url = "{serving["control_url"]}/{hook}"']
+        lines += ['headers = { "X-Control-Key" = { env = "CONTROL" } }', bodies[hook]]
     if readings:
         lines += ["[readings]", *(f'{name} = "{value}"' for name, value in readings.items())]
     lines += ["[budget]", 'requests_per_s = "unlimited"', "requests = 5000"]

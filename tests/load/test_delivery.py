@@ -13,7 +13,6 @@ from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, answer, ndjson, read_request, serving
 from trueup.reports.results import Outcome
 from trueup.simulator.delivery import (
-    AnswerRule,
     BodyForm,
     CommandDriver,
     CommandForm,
@@ -21,17 +20,18 @@ from trueup.simulator.delivery import (
     HttpDriver,
     HttpForm,
     ResponseKind,
+    ResponseRule,
     RetryPolicy,
-    read_answer,
+    interpret_response,
 )
 
-QUICK = RetryPolicy(first_s=0.001, most_s=0.01, attempts=12)
+QUICK = RetryPolicy(initial_pause_s=0.001, max_pause_s=0.01, attempts=12)
 EVENTS = [{"log_id": f"event-{n}", "log_total_bytes": n, "country_id": "gb"} for n in range(25)]
 
 
 def http(port: int, **parts) -> HttpDriver:
-    rule = AnswerRule(accepted="accepted")
-    parts = {"retry": QUICK, "timeout_s": 0.5, "answer": rule, **parts}
+    rule = ResponseRule(accepted="accepted")
+    parts = {"retry": QUICK, "timeout_s": 0.5, "response_rule": rule, **parts}
     return HttpDriver(HttpForm(url=f"http://127.0.0.1:{port}/ingest", **parts))
 
 
@@ -51,7 +51,7 @@ async def test_events_arrive_in_every_form_under_the_targets_names(body, gzip):
         rename={"log_total_bytes": "size"}, drop=frozenset({"country_id"}), extras={"v": 2}
     )
     with serving(sink.handle) as port:
-        outcomes = await sent(http(port, body=body, gzip=gzip, fields=fields, most_events=10))
+        outcomes = await sent(http(port, body=body, gzip=gzip, fields=fields, max_events=10))
     assert [outcome.outcome for outcome in outcomes] == [Outcome.ACCEPTED] * 25
     assert sink.stored == {
         f"event-{n}": {"log_id": f"event-{n}", "size": n, "v": 2} for n in range(25)
@@ -76,7 +76,7 @@ async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite()
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, FINE))
     with serving(proxy.handle) as port:
-        outcomes = await sent(http(port, most_events=5))
+        outcomes = await sent(http(port, max_events=5))
     assert {outcome.outcome for outcome in outcomes} == {Outcome.ACCEPTED}
     assert set(sink.stored) == {f"event-{n}" for n in range(25)}
 
@@ -89,7 +89,7 @@ async def test_giving_up_says_what_is_known(script, outcome, stored):
     """Lost answers leave unknown events; a target that was only ever busy has none."""
     sink = Sink()
     with serving(ChaosProxy(sink, script).handle) as port:
-        outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, first_s=0.001)))
+        outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)))
     assert {one.outcome for one in outcomes} == {outcome}
     assert len(sink.stored) == stored
 
@@ -98,7 +98,7 @@ async def test_a_target_that_is_not_there_refuses_everything_with_a_reason():
     """No connection was ever made: nothing can have been stored."""
     with serving(Sink().handle) as port:
         pass
-    outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, first_s=0.001)))
+    outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)))
     assert {one.outcome for one in outcomes} == {Outcome.REFUSED}
     assert "not delivered" in outcomes[0].reason
 
@@ -146,7 +146,7 @@ async def test_a_programs_end_says_what_became_of_its_events(tmp_path, end, outc
     form = CommandForm(
         argv=(sys.executable, "-c", PROGRAM + end, str(tmp_path / "out.json")),
         timeout_s=3.0,
-        retry=RetryPolicy(attempts=2, first_s=0.001),
+        retry=RetryPolicy(attempts=2, initial_pause_s=0.001),
         fields=FieldMap(rename={"log_id": "id"}),
     )
     outcomes = await sent(CommandDriver(form), EVENTS[:3])
@@ -182,7 +182,7 @@ def test_the_ranges_of_an_answer_cover_every_event_once(parts):
         "accepted": count - len(lines),
         "refused": [{"line": line, "reason": "r"} for line in lines],
     }
-    ranges = read_answer(AnswerRule(), 200, json.dumps(said).encode(), count).ranges
+    ranges = interpret_response(ResponseRule(), 200, json.dumps(said).encode(), count).ranges
     flat = [part.outcome for part in ranges for _ in range(part.count)]
     assert [part.first for part in ranges] == [
         sum(p.count for p in ranges[:n]) for n in range(len(ranges))
@@ -195,30 +195,32 @@ def test_the_ranges_of_an_answer_cover_every_event_once(parts):
 @pytest.mark.parametrize(
     "status, body, after, kind, outcome",
     [
-        (200, b'{"accepted": 2}', None, ResponseKind.SETTLED, Outcome.ACCEPTED),
-        (204, b"", None, ResponseKind.SETTLED, Outcome.UNKNOWN),
-        (200, b"<html>", None, ResponseKind.SETTLED, Outcome.UNKNOWN),
-        (200, b'{"accepted": 1}', None, ResponseKind.SETTLED, Outcome.UNKNOWN),
-        (200, b'{"accepted": 2, "refused": 7}', None, ResponseKind.SETTLED, Outcome.UNKNOWN),
+        (200, b'{"accepted": 2}', None, ResponseKind.DEFINITE, Outcome.ACCEPTED),
+        (204, b"", None, ResponseKind.DEFINITE, Outcome.UNKNOWN),
+        (200, b"<html>", None, ResponseKind.DEFINITE, Outcome.UNKNOWN),
+        (200, b'{"accepted": 1}', None, ResponseKind.DEFINITE, Outcome.UNKNOWN),
+        (200, b'{"accepted": 2, "refused": 7}', None, ResponseKind.DEFINITE, Outcome.UNKNOWN),
         (
             200,
             b'{"accepted": 1, "refused": [{"line": 9}]}',
             None,
-            ResponseKind.SETTLED,
+            ResponseKind.DEFINITE,
             Outcome.UNKNOWN,
         ),
-        (400, b'{"message": "bad"}', None, ResponseKind.SETTLED, Outcome.REFUSED),
-        (401, b"", None, ResponseKind.SETTLED, Outcome.REFUSED),
-        (408, b"", None, ResponseKind.LOST, None),
-        (429, b"", 2.0, ResponseKind.AGAIN, None),
-        (500, b"", None, ResponseKind.LOST, None),
-        (503, b"", 1.0, ResponseKind.AGAIN, None),
-        (503, b"", None, ResponseKind.LOST, None),
+        (400, b'{"message": "bad"}', None, ResponseKind.DEFINITE, Outcome.REFUSED),
+        (401, b"", None, ResponseKind.DEFINITE, Outcome.REFUSED),
+        (408, b"", None, ResponseKind.INDEFINITE, None),
+        (429, b"", 2.0, ResponseKind.RETRY, None),
+        (500, b"", None, ResponseKind.INDEFINITE, None),
+        (503, b"", 1.0, ResponseKind.RETRY, None),
+        (503, b"", None, ResponseKind.INDEFINITE, None),
     ],
 )
 def test_what_each_answer_means(status, body, after, kind, outcome):
     """The table of answers, row by row, for a batch of two."""
-    found = read_answer(AnswerRule(accepted="accepted"), status, body, 2, retry_after_s=after)
+    found = interpret_response(
+        ResponseRule(accepted="accepted"), status, body, 2, retry_after_s=after
+    )
     assert found.kind is kind
     assert [part.outcome for part in found.ranges] == ([outcome] if outcome else [])
 
@@ -226,16 +228,16 @@ def test_what_each_answer_means(status, body, after, kind, outcome):
 def test_a_target_that_promises_no_count_accepts_with_its_status_alone():
     """Without a declared path any 2xx accepts what it does not list as refused."""
     for body in (b"", b"<html>", b"{}"):
-        ranges = read_answer(AnswerRule(), 204, body, 2).ranges
+        ranges = interpret_response(ResponseRule(), 204, body, 2).ranges
         assert [part.outcome for part in ranges] == [Outcome.ACCEPTED]
 
 
 def test_pauses_double_up_to_a_ceiling_and_heed_the_target():
     """Backoff, ceiling, Retry-After, and the end."""
-    policy = RetryPolicy(first_s=0.1, most_s=0.5, total_s=3, attempts=5)
+    policy = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.5, total_s=3, attempts=5)
     assert [policy.pause_s(n) for n in (1, 2, 3, 4)] == [0.1, 0.2, 0.4, 0.5]
     assert policy.pause_s(1, retry_after_s=2) == 2
     assert policy.pause_s(1, retry_after_s=900) == 5
-    assert policy.gives_up(5, 0, 0)
-    assert policy.gives_up(1, 2.9, 0.2)
-    assert not policy.gives_up(1, 0, 0.1)
+    assert policy.is_exhausted(5, 0, 0)
+    assert policy.is_exhausted(1, 2.9, 0.2)
+    assert not policy.is_exhausted(1, 0, 0.1)

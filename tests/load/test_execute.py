@@ -45,10 +45,10 @@ class Told:
         self.fails = fails
         monkeypatch.setattr(execute, "run_load", self.run_load)
 
-    async def run_load(self, plan, *, keep, first_event, marker, **rest):
+    async def run_load(self, plan, *, keep, first_event, probe, **rest):
         self.plans.append(plan)
         rate, step = plan.shape.rate, len(self.plans)
-        fresh = sparse(5) if marker is not None else {}
+        fresh = sparse(5) if probe is not None else {}
         p50 = 1 if rate <= 150 else 100
         measured = result(
             planned_rps=rate, response_ns=sparse(*[p50] * 9), freshness_ns=fresh, reads_ns={}
@@ -61,14 +61,14 @@ class Told:
             raise OwnError("Locust ended with status 1 and without a word")
         return judged(measured, plan.thresholds), ranges
 
-    async def search(self, limits, *, marker=None):
+    async def search(self, limits, *, probe=None):
         plan = with_changes(load_plan("steady"), rate=100)
         job = LoadJob(
             plan=msgspec.structs.replace(plan, thresholds=limits),
             ingest=HttpForm(url="http://127.0.0.1:9/i"),
             fleet=FLEET,
             out_dir=Path(),
-            marker=marker,
+            probe=probe,
             say=self.said.append,
             sent=lambda ranges: self.sent.extend((one.first, one.count) for one in ranges),
         )
@@ -87,10 +87,10 @@ async def test_a_step_is_not_held_to_what_it_cannot_measure(monkeypatch, name, l
     assert 130 < found.knee_low_rps <= 150 < (found.knee_high_rps or 0) < 170
 
 
-async def test_a_step_is_held_to_freshness_where_a_marker_measures_it(monkeypatch):
+async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(monkeypatch):
     """What can be measured counts."""
     told = Told(monkeypatch)
-    found, _ = await told.search({"freshness_p99_ms": 1}, marker=object())
+    found, _ = await told.search({"freshness_p99_ms": 1}, probe=object())
     assert found.knee_low_rps is None
     assert not found.thresholds[0].ok
 

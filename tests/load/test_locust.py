@@ -24,11 +24,11 @@ from trueup.scenarios.load.execute import LoadJob, calibrate, execute_load
 from trueup.scenarios.load.plan import load_plan, with_changes
 from trueup.scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
 from trueup.scenarios.load.traffic import load_fleet
-from trueup.simulator.delivery import AnswerRule, HttpForm
+from trueup.simulator.delivery import HttpForm, ResponseRule
 
 pytestmark = pytest.mark.slow
 
-RULE = AnswerRule(accepted="accepted")
+RULE = ResponseRule(accepted="accepted")
 LOCUSTFILES = Path("scenarios/locustfiles").resolve()
 
 
@@ -43,7 +43,7 @@ def with_limits(plan, **limits):
 
 
 def form(port: int) -> HttpForm:
-    return HttpForm(url=f"http://127.0.0.1:{port}/ingest", answer=RULE, timeout_s=2)
+    return HttpForm(url=f"http://127.0.0.1:{port}/ingest", response_rule=RULE, timeout_s=2)
 
 
 def ids(fleet, ranges, outcome=Outcome.ACCEPTED) -> set[str]:

@@ -11,13 +11,13 @@ from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery import AnswerRule, BodyForm, FieldMap, HttpForm, RetryPolicy
+from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm, ResponseRule, RetryPolicy
 from trueup.simulator.reactor import (
     Address,
     Engine,
     FleetBodies,
     Limits,
-    Reads,
+    ReadRequests,
     RequestStream,
     Schedule,
     Shape,
@@ -27,7 +27,7 @@ from trueup.simulator.reactor import (
     request_head,
 )
 
-QUICK = RetryPolicy(first_s=0.001, most_s=0.01, total_s=20)
+QUICK = RetryPolicy(initial_pause_s=0.001, max_pause_s=0.01, total_s=20)
 
 
 def loaded(
@@ -43,7 +43,7 @@ def loaded(
     drain_s: float = 20.0,
     duplicate_every: int = 0,
     malformed_every: int = 0,
-    most_backlog: int = 100_000,
+    max_backlog: int = 100_000,
     scheme: str = "http",
     **form_parts,
 ):
@@ -58,23 +58,23 @@ def loaded(
         limit=events,
         malformed_every=malformed_every,
     )
-    lane = RequestStream(
+    stream = RequestStream(
         "ingest",
         address=address_of(form.url),
         source=source,
         schedule=schedule,
-        rule=AnswerRule(accepted="accepted"),
+        rule=ResponseRule(accepted="accepted"),
         retry=retry,
         timeout_s=timeout_s,
         duplicate_every=duplicate_every,
     )
-    limits = Limits(duration_s=duration_s, drain_s=drain_s, most_backlog=most_backlog)
-    engine = Engine([lane], limits=limits)
+    limits = Limits(duration_s=duration_s, drain_s=drain_s, max_backlog=max_backlog)
+    engine = Engine([stream], limits=limits)
     for _ in range(connections):
-        engine.connect(lane)
+        engine.connect(stream)
     engine.run()
-    seconds, ranges = lane.recorder.take()
-    return engine, lane, seconds, merge_ranges(ranges)
+    seconds, ranges = stream.recorder.take()
+    return engine, stream, seconds, merge_ranges(ranges)
 
 
 def by_outcome(ranges) -> dict[Outcome, set[str]]:
@@ -141,7 +141,9 @@ def test_an_answer_that_never_comes_leaves_the_events_unknown():
     sink = Sink()
     proxy = ChaosProxy(sink, (CUT_ANSWER,))
     with serving(proxy.handle) as port:
-        _, _, _, ranges = loaded(port, events=40, retry=RetryPolicy(attempts=2, first_s=0.001))
+        _, _, _, ranges = loaded(
+            port, events=40, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)
+        )
     assert by_outcome(ranges)[Outcome.UNKNOWN] == {f"event-{n}" for n in range(40)}
     assert len(sink.stored) == 40
 
@@ -151,7 +153,9 @@ def test_a_target_that_is_always_busy_has_definitely_nothing():
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY,))
     with serving(proxy.handle) as port:
-        _, _, _, ranges = loaded(port, events=40, retry=RetryPolicy(attempts=3, first_s=0.001))
+        _, _, _, ranges = loaded(
+            port, events=40, retry=RetryPolicy(attempts=3, initial_pause_s=0.001)
+        )
     assert by_outcome(ranges)[Outcome.REFUSED] == {f"event-{n}" for n in range(40)}
     assert not sink.stored
 
@@ -161,11 +165,11 @@ def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent():
     with serving(Sink().handle) as port:
         pass
     schedule = Schedule(Shape(kind="constant", rate=100, duration_s=0.3))
-    _, lane, seconds, ranges = loaded(
+    _, stream, seconds, ranges = loaded(
         port, events=1000, schedule=schedule, duration_s=0.3, drain_s=0.1
     )
     assert ranges == ()
-    assert lane.unsent == 30
+    assert stream.unsent == 30
     assert any("refused the connection" in reason for second in seconds for reason in second.errors)
 
 
@@ -229,10 +233,10 @@ def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan():
     sink = Sink()
     schedule = Schedule(Shape(kind="constant", rate=400, duration_s=0.5))
     with serving(sink.handle) as port:
-        engine, lane, seconds, _ = loaded(port, events=100_000, schedule=schedule, duration_s=0.5)
+        engine, stream, seconds, _ = loaded(port, events=100_000, schedule=schedule, duration_s=0.5)
     answered = sum(second.requests for second in seconds)
     # On a busy machine the last ones may not get their turn; none of them is forgotten.
-    assert answered + lane.unsent == 200
+    assert answered + stream.unsent == 200
     assert answered > 0
     assert sum(sum(second.lateness_ns.values()) for second in seconds) == answered
     assert 0.4 < engine.elapsed_ns / 1e9 < 5
@@ -243,16 +247,16 @@ def test_a_backlog_above_the_cap_ends_the_run_and_says_so():
     proxy = ChaosProxy(Sink(), ("stored, then no answer",))
     schedule = Schedule(Shape(kind="constant", rate=2000, duration_s=20))
     with serving(proxy.handle) as port:
-        engine, lane, _, _ = loaded(
+        engine, stream, _, _ = loaded(
             port,
             events=10**9,
             schedule=schedule,
             duration_s=20,
             drain_s=0.05,
-            most_backlog=50,
+            max_backlog=50,
         )
     assert "waited to be sent" in engine.stopped_by
-    assert lane.unsent > 50
+    assert stream.unsent > 50
 
 
 def test_reads_go_beside_the_events_and_settle_none():
@@ -260,20 +264,20 @@ def test_reads_go_beside_the_events_and_settle_none():
     sink = Sink()
     with serving(sink.handle) as port:
         address, head = request_head("GET", f"http://127.0.0.1:{port}/x", {})
-        lane = RequestStream(
+        stream = RequestStream(
             "reads",
             address=address,
-            source=Reads([head + b"0\r\n\r\n"]),
+            source=ReadRequests([head + b"0\r\n\r\n"]),
             schedule=Schedule(Shape(kind="constant", rate=200, duration_s=0.2)),
             rule=None,
             retry=QUICK,
         )
-        engine = Engine([lane], limits=Limits(duration_s=0.2))
-        engine.connect(lane)
+        engine = Engine([stream], limits=Limits(duration_s=0.2))
+        engine.connect(stream)
         engine.run()
-    seconds, ranges = lane.recorder.take()
+    seconds, ranges = stream.recorder.take()
     # On a busy machine the last ones may not get their turn; none of them is forgotten.
-    assert (sink.reads + lane.unsent, ranges) == (40, [])
+    assert (sink.reads + stream.unsent, ranges) == (40, [])
     assert sum(second.requests for second in seconds) == sink.reads > 0
 
 
@@ -289,19 +293,19 @@ def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice():
 
     form = HttpForm(url="http://127.0.0.1:1/ingest")
     with serving(sink.handle) as port:
-        lane = RequestStream(
+        stream = RequestStream(
             "ingest",
             address=Address("127.0.0.1", port),
             source=FleetBodies(form, in_pieces(drawn), batch_events=10, block_events=50),
             schedule=None,
-            rule=AnswerRule(accepted="accepted"),
+            rule=ResponseRule(accepted="accepted"),
             retry=QUICK,
         )
-        engine = Engine([lane], limits=Limits(duration_s=10))
-        engine.connect(lane)
+        engine = Engine([stream], limits=Limits(duration_s=10))
+        engine.connect(stream)
         with pytest.raises(RuntimeError):
             engine.run()
-    _, ranges = lane.recorder.take()
+    _, ranges = stream.recorder.take()
     found = by_outcome(ranges)
     assert sum(part.count for part in ranges) == sum(map(len, found.values()))
     assert len(found[Outcome.ACCEPTED]) >= 50
@@ -338,7 +342,7 @@ def test_batches_are_drawn_step_by_step_and_one_piece_ahead():
     batches += iter(source.take, None)
     assert not source.prepare()
     assert [(batch.first, batch.count) for batch in batches] == [(n, 10) for n in range(0, 100, 10)]
-    assert [batch.first for batch in batches if batch.poisoned] == [20, 50, 80]
+    assert [batch.first for batch in batches if batch.malformed] == [20, 50, 80]
     assert [step for step in stepped if step] == [20, 20, 10, 20, 20, 10]
 
 
@@ -359,7 +363,7 @@ def test_a_retry_after_counts_though_the_same_answer_came_without_one_before():
             port,
             events=10,
             connections=1,
-            retry=RetryPolicy(first_s=0.01, most_s=1, total_s=20),
+            retry=RetryPolicy(initial_pause_s=0.01, max_pause_s=1, total_s=20),
         )
     assert len(sink.stored) == 10
     assert asked[1] - asked[0] < 0.25 < asked[2] - asked[1]
@@ -369,7 +373,7 @@ def test_the_response_time_of_a_batch_runs_over_all_its_attempts():
     """A busy answer is not a quick one: the batch had no word until the retry."""
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY, FINE))
-    pause = RetryPolicy(first_s=0.1, most_s=0.1, total_s=20)
+    pause = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.1, total_s=20)
     with serving(proxy.handle) as port:
         _, _, seconds, _ = loaded(port, events=10, connections=1, retry=pause)
     response, service = Histogram(), Histogram()
@@ -396,7 +400,7 @@ def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end():
             schedule=schedule,
             duration_s=0.5,
             drain_s=0.1,
-            retry=RetryPolicy(first_s=0.05, most_s=1, total_s=20),
+            retry=RetryPolicy(initial_pause_s=0.05, max_pause_s=1, total_s=20),
         )
     assert 4 <= dialled < 60
     assert sum(sum(second.errors.values()) for second in seconds) >= 4
@@ -405,19 +409,19 @@ def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end():
 def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end():
     """The loop goes on, looks again, and says why nothing was sent."""
     form = HttpForm(url="http://no-such-host.invalid/ingest")
-    lane = RequestStream(
+    stream = RequestStream(
         "ingest",
         address=address_of(form.url),
         source=FleetBodies(form, in_pieces(ndjson), batch_events=10),
         schedule=Schedule(Shape(kind="constant", rate=20, duration_s=0.3)),
-        rule=AnswerRule(),
+        rule=ResponseRule(),
         retry=QUICK,
     )
-    engine = Engine([lane], limits=Limits(duration_s=0.3, drain_s=0.1))
-    engine.connect(lane)
+    engine = Engine([stream], limits=Limits(duration_s=0.3, drain_s=0.1))
+    engine.connect(stream)
     engine.run()
-    seconds, ranges = lane.recorder.take()
-    assert (ranges, lane.unsent) == ([], 6)
+    seconds, ranges = stream.recorder.take()
+    assert (ranges, stream.unsent) == ([], 6)
     assert any("no connection could be opened" in why for one in seconds for why in one.errors)
 
 
@@ -455,21 +459,21 @@ def test_an_overdue_request_is_late_from_when_a_connection_was_free():
 
     form = HttpForm(url="http://127.0.0.1:1/ingest")
     with serving(sink.handle) as port:
-        lane = RequestStream(
+        stream = RequestStream(
             "ingest",
             address=Address("127.0.0.1", port),
             source=FleetBodies(form, in_pieces(ndjson), batch_events=1, block_events=50),
             schedule=Schedule(Shape(kind="constant", rate=400, duration_s=0.4)),
-            rule=AnswerRule(accepted="accepted"),
+            rule=ResponseRule(accepted="accepted"),
             retry=QUICK,
         )
         engine = Engine(
-            [lane], limits=Limits(duration_s=0.4), system=System(yield_control=yield_control)
+            [stream], limits=Limits(duration_s=0.4), system=System(yield_control=yield_control)
         )
         for _ in range(2):
-            engine.connect(lane)
+            engine.connect(stream)
         engine.run()
-    seconds, _ = lane.recorder.take()
+    seconds, _ = stream.recorder.take()
     lateness = Histogram()
     for second in seconds:
         lateness.merge(Histogram.from_sparse(second.lateness_ns))

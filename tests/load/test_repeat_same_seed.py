@@ -43,6 +43,6 @@ def test_a_second_run_with_the_same_seed_is_not_charged_with_the_first(tmp_path,
         records = read_journal(run.folder).records
         result = [one for one in records if isinstance(one, LoadResult)][-1]
         assert result.correct_events == result.events_accepted == 8000
-        assert [one.parameters["mark"] for one in records if isinstance(one, FleetDeclared)] == [
-            run.folder.name
-        ]
+        assert [
+            one.parameters["namespace"] for one in records if isinstance(one, FleetDeclared)
+        ] == [run.folder.name]

@@ -23,8 +23,8 @@ from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import load_plan
 from trueup.scenarios.load.thresholds import THRESHOLDS, check_thresholds, percentile_ms
 from trueup.scenarios.load.verdict import judged
-from trueup.simulator.delivery import AnswerRule, HttpForm
-from trueup.simulator.delivery.answers import read_answer
+from trueup.simulator.delivery import HttpForm, ResponseRule
+from trueup.simulator.delivery.responses import interpret_response
 from trueup.simulator.reactor import Second
 
 
@@ -109,7 +109,7 @@ def test_the_error_share_is_failed_attempts_of_all_attempts(parts, share):
 @pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
 def test_what_every_answer_says_reaches_the_error_share(status, share):
     """From a target's answer through the generator's seconds to the share: 500 to all is 1."""
-    answer = read_answer(AnswerRule(), status, b"", 100)
+    answer = interpret_response(ResponseRule(), status, b"", 100)
     errors = {answer.reason: 10} if answer.reason else {}
     second = Second(t=0, requests=10, errors=errors)
     unanswered = {"time-out: an answer took too long": 30}
@@ -335,14 +335,14 @@ def test_a_run_that_says_nothing_is_not_fit_to_be_compared(parts, word):
 
 
 class Delayed:
-    """Markers that show after so many looks; the third never does."""
+    """A probe whose events show after so many looks; the third never does."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self.looks: Counter[int] = Counter()
         self.stop = stop
         self.number = -1
 
-    async def plant(self) -> bool:
+    async def inject(self) -> bool:
         self.number += 1
         if self.number == 4:
             self.stop.set()
@@ -353,13 +353,13 @@ class Delayed:
         return self.number != 2 and self.looks[self.number] > 3
 
 
-async def test_freshness_counts_shown_markers_and_names_those_that_never_showed():
-    """Planted 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
+async def test_freshness_counts_the_events_that_show_and_those_that_never_do():
+    """Injected 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
     stop = asyncio.Event()
-    marker = Delayed(stop)
+    probe = Delayed(stop)
     shown, missing = await watch_freshness(
-        marker, stop=stop, every_s=0.001, poll_s=0.0, limit_s=0.05
+        probe, stop=stop, every_s=0.001, poll_s=0.0, limit_s=0.05
     )
     assert (sum(shown.values()), missing) == (3, 1)
-    assert 1 not in marker.looks
+    assert 1 not in probe.looks
     assert percentile_ms(shown, 1.0) is not None

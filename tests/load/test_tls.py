@@ -20,9 +20,9 @@ def authority(tmp_path, monkeypatch):
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    tls.context.cache_clear()
+    tls.client_context.cache_clear()
     yield made
-    tls.context.cache_clear()
+    tls.client_context.cache_clear()
 
 
 def server_context(authority: trustme.CA, name: str = "localhost") -> ssl.SSLContext:

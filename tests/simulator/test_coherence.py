@@ -131,7 +131,7 @@ def test_failures_come_in_incidents() -> None:
     """In an incident a network fails many times as often as outside, and only that network."""
     some = fleet(rate=50.0, mix='{"residential": 1, "mobile": 1}', host__difficulty='{"easy": 1}')
     columns = some.batch(100, 1_500_000).columns()
-    bad = some.model.incidents.bad(columns.network, columns.second)
+    bad = some.model.incidents.active(columns.network, columns.second)
     proxy_side = [
         number for number, outcome in enumerate(OUTCOMES)
         if outcome.error is not None and outcome.status not in (400, 407, 429)

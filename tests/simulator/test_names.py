@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulator.fleets import common
-from trueup.simulator.encode import can_lay_out
+from trueup.simulator.encode import supports_row_layout
 from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 
 FLEET = common()
@@ -37,7 +37,7 @@ def test_the_list_of_keys_is_that_of_the_events():
 )
 def test_rows_under_other_names_are_the_mapped_events(names):
     """Renamed, left out, added: the lines of a block read as the events mapped one by one."""
-    assert can_lay_out(names)
+    assert supports_row_layout(names)
     lines = bytes(FLEET.batch(BEGIN, 300).lines(names)).splitlines()
     assert [json.loads(line) for line in lines] == [
         names.apply(row) for row in FLEET.batch(BEGIN, 300).rows()
@@ -52,7 +52,7 @@ def test_rows_under_other_names_are_the_mapped_events(names):
 def test_whatever_can_be_laid_out_is_laid_out_right(rename, drop):
     """Any names and any keys left out, of those that the layout says it can do."""
     names = FieldMap(rename=rename, drop=drop, extras={"source": "trueup"})
-    if can_lay_out(names):
+    if supports_row_layout(names):
         lines = bytes(FLEET.batch(BEGIN, 12).lines(names)).splitlines()
         mapped = [names.apply(row) for row in FLEET.batch(BEGIN, 12).rows()]
         assert [json.loads(line) for line in lines] == mapped
@@ -68,4 +68,4 @@ def test_whatever_can_be_laid_out_is_laid_out_right(rename, drop):
 )
 def test_what_cannot_be_laid_out_says_so(names):
     """A place without a key, and one name for two: these are mapped event by event."""
-    assert not can_lay_out(names)
+    assert not supports_row_layout(names)

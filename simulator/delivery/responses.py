@@ -16,24 +16,31 @@ import msgspec
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery.outcomes import whole
+from trueup.simulator.delivery.outcomes import single_range
 
-__all__ = ["Answer", "AnswerRule", "ResponseKind", "read_answer", "retry_after_s", "was_answered"]
+__all__ = [
+    "InterpretedResponse",
+    "ResponseKind",
+    "ResponseRule",
+    "has_response",
+    "interpret_response",
+    "retry_after_s",
+]
 
 
 class ResponseKind(StrEnum):
     """What to do with an answer."""
 
-    SETTLED = "settled"
+    DEFINITE = "definite"
     """The outcomes are known."""
-    AGAIN = "again"
+    RETRY = "retry"
     """Definitely not taken this time (429, 503 with Retry-After): try again later."""
-    LOST = "lost"
+    INDEFINITE = "indefinite"
     """May or may not have been taken: try again with the same ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerRule:
+class ResponseRule:
     """Where an answer says what was accepted and refused; an empty path: it does not say."""
 
     accepted: str = ""
@@ -46,7 +53,7 @@ class AnswerRule:
     first_line: int = 1
 
 
-class Answer(NamedTuple):
+class InterpretedResponse(NamedTuple):
     """An answer, read."""
 
     kind: ResponseKind
@@ -57,9 +64,9 @@ class Answer(NamedTuple):
 
 
 _BY_STATUS: Final[Mapping[int, ResponseKind]] = {
-    408: ResponseKind.LOST,
-    425: ResponseKind.AGAIN,
-    429: ResponseKind.AGAIN,
+    408: ResponseKind.INDEFINITE,
+    425: ResponseKind.RETRY,
+    429: ResponseKind.RETRY,
 }
 """Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
 
@@ -68,26 +75,28 @@ _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding an answer may raise: no JSON, no text, or JSON nested a thousand deep."""
 
 
-def read_answer(
-    rule: AnswerRule,
+def interpret_response(
+    rule: ResponseRule,
     status: int,
     body: bytes,
     count: int,
     *,
     retry_after_s: float | None = None,
-) -> Answer:
+) -> InterpretedResponse:
     """Read one complete answer to a request that held `count` events."""
     reason = f"HTTP {status}"
     if 200 <= status < 300:
         return _read_success(rule, body, count)
     if status == 503 and retry_after_s is not None:
-        return Answer(ResponseKind.AGAIN, (), reason, retry_after_s)
+        return InterpretedResponse(ResponseKind.RETRY, (), reason, retry_after_s)
     if kind := _BY_STATUS.get(status):
-        return Answer(kind, (), reason, retry_after_s)
+        return InterpretedResponse(kind, (), reason, retry_after_s)
     if status >= 500:
-        return Answer(ResponseKind.LOST, (), reason, retry_after_s)
-    return Answer(
-        ResponseKind.SETTLED, whole(count, Outcome.REFUSED, f"{reason}{_said(body)}"), reason
+        return InterpretedResponse(ResponseKind.INDEFINITE, (), reason, retry_after_s)
+    return InterpretedResponse(
+        ResponseKind.DEFINITE,
+        single_range(count, Outcome.REFUSED, f"{reason}{_error_message(body)}"),
+        reason,
     )
 
 
@@ -99,19 +108,19 @@ def retry_after_s(text: str | None) -> float | None:
         return 0.0
 
 
-_ANSWERED: Final = ("HTTP ", "the answer", "a broken line was accepted")
+_RESPONSE_REASONS: Final = ("HTTP ", "the answer", "a broken line was accepted")
 """How reasons begin that are read off a whole answer."""
 
 
-def was_answered(reason: str) -> bool:
+def has_response(reason: str) -> bool:
     """Whether an attempt that failed for this reason had a whole answer.
 
     The others are time-outs and connections that were cut, refused or never made.
     """
-    return reason.startswith(_ANSWERED)
+    return reason.startswith(_RESPONSE_REASONS)
 
 
-def _said(body: bytes) -> str:
+def _error_message(body: bytes) -> str:
     try:
         message = msgspec.json.decode(body, type=dict[str, object]).get("message")
     except _UNREADABLE:
@@ -119,35 +128,41 @@ def _said(body: bytes) -> str:
     return f": {message}" if isinstance(message, str) and message else ""
 
 
-def _read_success(rule: AnswerRule, body: bytes, count: int) -> Answer:
+def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedResponse:
     try:
-        said = msgspec.json.decode(body, type=dict[str, object]) if body else {}
+        decoded = msgspec.json.decode(body, type=dict[str, object]) if body else {}
     except _UNREADABLE:
-        said = {}
-    refused = _refused(rule, _at(said, rule.refused), count)
+        decoded = {}
+    refused = _refused_lines(rule, _get_path(decoded, rule.refused), count)
     if refused is None:
         note = f"the answer's `{rule.refused}` could not be read"
-        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
-    accepted = _at(said, rule.accepted)
+        return InterpretedResponse(
+            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
+        )
+    accepted = _get_path(decoded, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
         note = f"the answer has no `{rule.accepted}`, a number"
-        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
+        return InterpretedResponse(
+            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
+        )
     if isinstance(accepted, int) and accepted + len(refused) != count:
         note = f"the answer accounts for {accepted + len(refused)} of {count} events"
-        return Answer(ResponseKind.SETTLED, whole(count, Outcome.UNKNOWN, note), note)
-    return Answer(ResponseKind.SETTLED, _around(refused, count))
+        return InterpretedResponse(
+            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
+        )
+    return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(refused, count))
 
 
-def _at(said: object, path: str) -> object:
+def _get_path(decoded: object, path: str) -> object:
     """What stands at a dotted path; None where the path is empty or leads nowhere."""
     if not path:
         return None
     for key in path.split("."):
-        said = said.get(key) if isinstance(said, Mapping) else None
-    return said
+        decoded = decoded.get(key) if isinstance(decoded, Mapping) else None
+    return decoded
 
 
-def _refused(rule: AnswerRule, listed: object, count: int) -> dict[int, str] | None:
+def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, str] | None:
     if listed is None:
         return {}
     if not isinstance(listed, Sequence) or isinstance(listed, str):
@@ -163,10 +178,10 @@ def _refused(rule: AnswerRule, listed: object, count: int) -> dict[int, str] | N
     return found
 
 
-def _around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
+def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
     """Accepted everywhere but at the refused lines; neighbours with one outcome share a range."""
     if not refused:
-        return whole(count, Outcome.ACCEPTED)
+        return single_range(count, Outcome.ACCEPTED)
     ranges: list[OutcomeRange] = []
 
     def put(first: int, length: int, outcome: Outcome, reason: str) -> None:

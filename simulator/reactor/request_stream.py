@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery.answers import (
-    Answer,
-    AnswerRule,
+from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
+from trueup.simulator.delivery.responses import (
+    InterpretedResponse,
     ResponseKind,
-    read_answer,
+    ResponseRule,
+    interpret_response,
     retry_after_s,
 )
-from trueup.simulator.delivery.outcomes import settle_after_loss, shifted, whole
 from trueup.simulator.delivery.retry import RetryPolicy
 from trueup.simulator.reactor.address import Address
 from trueup.simulator.reactor.bodies import BodySource, PreparedRequest
@@ -35,15 +35,15 @@ __all__ = ["NEVER", "RequestStream"]
 
 NEVER: Final = 1 << 62
 """A moment that does not come (nanoseconds)."""
-_FORGET: Final = 100_000
+_USED_TIMES_MAX: Final = 100_000
 """Planned times that were used, before they are taken out of the list: all are moved for it."""
-_ANSWER_SIZE: Final = 479
+_INGEST_READ_SIZE: Final = 479
 _READ_SIZE: Final = 65_536
 """Bytes received at once. Room for them is made each time: for an answer to a delivery as much as
 Python's own allocator hands out (512 bytes with the object's head), so that the system's is not
 asked. What does not fit comes with the next turn of the loop."""
-_MOST_ANSWERS: Final = 4_096
-_ACCEPTED: Final = Answer(ResponseKind.SETTLED)
+_MAX_CACHED: Final = 4_096
+_ACCEPTED: Final = InterpretedResponse(ResponseKind.DEFINITE)
 """Stands for `every event of the batch was accepted`, told by identity in the hot path."""
 
 
@@ -57,7 +57,7 @@ class RequestStream:
         address: Address,
         source: BodySource,
         schedule: Schedule | None,
-        rule: AnswerRule | None,
+        rule: ResponseRule | None,
         retry: RetryPolicy,
         timeout_s: float = 10.0,
         duplicate_every: int = 0,
@@ -70,12 +70,12 @@ class RequestStream:
         self.name, self.address = name, address
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
-        self.read_size = _READ_SIZE if rule is None else _ANSWER_SIZE
+        self.read_size = _READ_SIZE if rule is None else _INGEST_READ_SIZE
         self.recorder = RequestRecorder()
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
         """When the next fresh batch or retry may go (engine's clock); 0: at once."""
-        self.backlog_most = 0
+        self.max_backlog_seen = 0
         self.unsent = 0
         """Planned requests that were never sent, once the lane has stopped."""
         self._duplicate_every, self._fresh = duplicate_every, 0
@@ -85,14 +85,14 @@ class RequestStream:
         self._chunks: Iterator[list[int]] = iter(())
         self._due: list[int] = []
         self._at = 0
-        self._answers: dict[tuple[int, str | None, int, bytes], Answer] = {}
+        self._interpreted: dict[tuple[int, str | None, int, bytes], InterpretedResponse] = {}
         self.cached_accept: bytes | None = None
         """The last answer that accepted a whole plain batch, byte for byte: another one of
         `usual_count` events that gets it is settled by comparing alone."""
-        self.usual_count = 0
+        self.cached_accept_count = 0
         self._take = source.take
-        self._reader: Callable[[Response, PreparedRequest], Answer] = (
-            self._read_reply if rule is None else self._read_ingest
+        self._reader: Callable[[Response, PreparedRequest], InterpretedResponse] = (
+            self._interpret_read if rule is None else self._interpret_ingest
         )
 
     # What is due
@@ -146,8 +146,8 @@ class RequestStream:
         if self._duplicate_every:
             self._fresh += 1
             if self._fresh % self._duplicate_every == 0:
-                batch.copies, batch.plain = 2, False
-                self._again_at(now, batch)
+                batch.copies, batch.single_outcome = 2, False
+                self._schedule_retry(now, batch)
         return batch
 
     def backlog(self, now: int) -> int:
@@ -158,12 +158,12 @@ class RequestStream:
             block = next(self._chunks, None)
             if block is None:
                 break
-            if self._at > _FORGET:
+            if self._at > _USED_TIMES_MAX:
                 del self._due[: self._at]
                 self._at = 0
             self._due += block
         late = bisect_right(self._due, now, self._at) - self._at
-        self.backlog_most = max(self.backlog_most, late)
+        self.max_backlog_seen = max(self.max_backlog_seen, late)
         return late
 
     def stop(self, now: int) -> None:
@@ -180,31 +180,43 @@ class RequestStream:
 
     # What an answer means
 
-    def answered(self, batch: PreparedRequest, response: Response, now: int, data: bytes) -> None:
+    def on_response(
+        self, batch: PreparedRequest, response: Response, now: int, data: bytes
+    ) -> None:
         """Settle a batch by a whole response, or put it up for another attempt.
 
         `data` is the response as it came, where it came in one piece; else empty.
         """
         key = (response.status, response.retry_after, batch.count, response.body)
-        answer = None if batch.poisoned else self._answers.get(key)
+        answer = None if batch.malformed else self._interpreted.get(key)
         if answer is None:
             answer = self._reader(response, batch)
-            if len(self._answers) >= _MOST_ANSWERS:
-                self._answers.clear()
-            if len(response.body) < 512 and not batch.poisoned:
-                self._answers[key] = answer
-        if answer is _ACCEPTED and batch.plain:
+            if len(self._interpreted) >= _MAX_CACHED:
+                self._interpreted.clear()
+            if len(response.body) < 512 and not batch.malformed:
+                self._interpreted[key] = answer
+        if answer is _ACCEPTED and batch.single_outcome:
             if response.keep_alive and data:
-                self.cached_accept, self.usual_count = data, batch.count
+                self.cached_accept, self.cached_accept_count = data, batch.count
             self._accepted(batch, now)
-        elif answer.kind is ResponseKind.SETTLED:
-            ranges = whole(batch.count, Outcome.ACCEPTED) if answer is _ACCEPTED else answer.ranges
+        elif answer.kind is ResponseKind.DEFINITE:
+            ranges = (
+                single_range(batch.count, Outcome.ACCEPTED)
+                if answer is _ACCEPTED
+                else answer.ranges
+            )
             if answer.reason:
                 self.recorder.error(answer.reason)
-            self._settle(batch, settle_after_loss(ranges) if batch.lost else ranges, now)
+            self._record_outcomes(
+                batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now
+            )
         else:
-            self.failed(
-                batch, answer.reason, now, answer.retry_after_s, answer.kind is ResponseKind.LOST
+            self.on_failure(
+                batch,
+                answer.reason,
+                now,
+                answer.retry_after_s,
+                answer.kind is ResponseKind.INDEFINITE,
             )
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
@@ -214,28 +226,28 @@ class RequestStream:
             self.recorder.accepted_first.append(batch.first)
             self.recorder.accepted_count.append(batch.count)
 
-    def failed(
+    def on_failure(
         self,
         batch: PreparedRequest,
         reason: str,
         now: int,
         retry_after: float | None = None,
-        lost: bool = True,
+        maybe_stored: bool = True,
     ) -> None:
         """An attempt came to nothing definite: try again later, or give the batch up."""
-        batch.lost = batch.lost or lost
+        batch.maybe_stored = batch.maybe_stored or maybe_stored
         self.recorder.error(reason)
         pause_s = self.retry.pause_s(batch.attempt, retry_after_s=retry_after)
         elapsed_s = (now - batch.first_sent) / 1e9
-        if self.rule is None or self.retry.gives_up(batch.attempt, elapsed_s, pause_s):
+        if self.rule is None or self.retry.is_exhausted(batch.attempt, elapsed_s, pause_s):
             self.give_up(batch, reason, now)
         else:
-            self._again_at(now + int(pause_s * 1e9), batch)
+            self._schedule_retry(now + int(pause_s * 1e9), batch)
 
     def give_up(self, batch: PreparedRequest, reason: str, now: int) -> None:
         """Settle a batch that got no definite answer; its age counts as its response time."""
-        outcome = Outcome.UNKNOWN if batch.lost else Outcome.REFUSED
-        self._settle(batch, whole(batch.count, outcome, reason), now)
+        outcome = Outcome.UNKNOWN if batch.maybe_stored else Outcome.REFUSED
+        self._record_outcomes(batch, single_range(batch.count, outcome, reason), now)
 
     def give_up_retries(self, now: int) -> None:
         """Settle everything that waits for another attempt; the run is over."""
@@ -244,39 +256,41 @@ class RequestStream:
             self.give_up(batch, "the run ended before another attempt", now)
         self._plan_next()
 
-    def _again_at(self, moment: int, batch: PreparedRequest) -> None:
+    def _schedule_retry(self, moment: int, batch: PreparedRequest) -> None:
         self._retry_number += 1
         heapq.heappush(self._retries, (moment, self._retry_number, batch))
         self.next_due = min(self.next_due, moment)
 
-    def _settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int) -> None:
+    def _record_outcomes(
+        self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int
+    ) -> None:
         batch.copies -= 1
-        if batch.settled is not None:
-            ranges = _stronger(batch.settled, ranges)
+        if batch.first_copy_ranges is not None:
+            ranges = _strongest_outcomes(batch.first_copy_ranges, ranges)
         if batch.copies > 0:
-            batch.settled = ranges
+            batch.first_copy_ranges = ranges
             return
         self.recorder.response.append(now - batch.planned)
-        for part in shifted(ranges, batch.first):
+        for part in offset_ranges(ranges, batch.first):
             self.recorder.outcome(part)
 
-    def _read_ingest(self, response: Response, batch: PreparedRequest) -> Answer:
+    def _interpret_ingest(self, response: Response, batch: PreparedRequest) -> InterpretedResponse:
         assert self.rule is not None
-        lines = batch.count + batch.poisoned
-        answer = read_answer(
+        lines = batch.count + batch.malformed
+        answer = interpret_response(
             self.rule,
             response.status,
             response.body,
             lines,
             retry_after_s=retry_after_s(response.retry_after),
         )
-        if batch.poisoned and answer.kind is ResponseKind.SETTLED:
-            answer = self._without_poison(answer, batch.count)
-        if answer.ranges == whole(batch.count, Outcome.ACCEPTED) and not answer.reason:
+        if batch.malformed and answer.kind is ResponseKind.DEFINITE:
+            answer = self._without_malformed(answer, batch.count)
+        if answer.ranges == single_range(batch.count, Outcome.ACCEPTED) and not answer.reason:
             return _ACCEPTED
         return answer
 
-    def _without_poison(self, answer: Answer, count: int) -> Answer:
+    def _without_malformed(self, answer: InterpretedResponse, count: int) -> InterpretedResponse:
         """Leave the broken last line out of the outcomes; its acceptance is an error."""
         last = answer.ranges[-1]
         if last.outcome is Outcome.ACCEPTED:
@@ -293,13 +307,13 @@ class RequestStream:
         ]
         return answer._replace(ranges=tuple(kept))
 
-    def _read_reply(self, response: Response, batch: PreparedRequest) -> Answer:
+    def _interpret_read(self, response: Response, batch: PreparedRequest) -> InterpretedResponse:
         if 200 <= response.status < 300:
             return _ACCEPTED
-        return Answer(ResponseKind.LOST, (), f"HTTP {response.status}")
+        return InterpretedResponse(ResponseKind.INDEFINITE, (), f"HTTP {response.status}")
 
 
-def _stronger(
+def _strongest_outcomes(
     one: tuple[OutcomeRange, ...], other: tuple[OutcomeRange, ...]
 ) -> tuple[OutcomeRange, ...]:
     """Event by event the stronger of two outcomes of the same bytes: accepted, unknown, refused."""

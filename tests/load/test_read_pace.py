@@ -1,0 +1,92 @@
+"""How often a whole `trueup load` asks a target's API, whose limit is 10 requests a second."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from trueup.reports.journal.records import Exchange
+from trueup.reports.journal.storage import read_journal
+
+pytestmark = pytest.mark.slow
+
+LIMIT_PER_S = 10
+TARGET = """
+name = "limited"
+base_url = "http://127.0.0.1:{port}/1.0"
+[tenants.a]
+public_key = {{ env = "LIMITED_KEY" }}
+private_key = {{ env = "LIMITED_KEY" }}
+customer_id = 1
+[ingest]
+via = "http"
+url = "http://127.0.0.1:{port}/ingest"
+[readings]
+freshness-s = 1
+"""
+
+
+@contextmanager
+def limited_api() -> Iterator[tuple[int, list[float]]]:
+    """A stub that accepts every event and never shows one; yields its port and times of reads."""
+    reads: list[float] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            reads.append(time.monotonic())
+            self.reply(b'{"data": [], "total_count": 0, "page": 1, "per_page": 100}')
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.reply(b"{}")
+
+        def reply(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, reads
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_whole_load_keeps_the_documented_limit_of_reads(tmp_path, monkeypatch):
+    """Preflight, probe and reconciliation together stay within 10 requests a second, and every
+    one of them is in the journal. The probe polls all the time: nothing ever shows."""
+    monkeypatch.setenv("LIMITED_KEY", "a-key-that-is-none")
+    path = tmp_path / "target.toml"
+    with limited_api() as (port, reads):
+        path.write_text(TARGET.format(port=port))
+        command = [sys.executable, "-m", "trueup", "load", "steady", "--duration", "5", "--quiet"]
+        command += ["--target", str(path), "--runs", str(tmp_path / "runs")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr  # accepted events are in no view
+    exchanges = [
+        one
+        for one in read_journal(tmp_path / "runs" / "latest").records
+        if isinstance(one, Exchange)
+    ]
+    assert len(exchanges) == len(reads)
+    assert sum(one.stage == "traffic freshness" for one in exchanges) > 20
+    # A second that begins anywhere. Requests are sent 100 ms apart, and arrive some ms later.
+    busiest = max(sum(begin <= at < begin + 0.98 for at in reads) for begin in reads)
+    assert busiest <= LIMIT_PER_S
