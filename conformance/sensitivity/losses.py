@@ -6,13 +6,13 @@ was cut. The verdicts may say that something could not be told; none that passed
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from trueup.conformance.sensitivity.measure import Rejudge
@@ -104,7 +104,7 @@ def false_failures(
 
 
 def _lost(exchange: Exchange, loss: Loss) -> Exchange:
-    text = msgspec.json.encode(exchange.body).decode()
+    text = json.dumps(exchange.body)
     match loss:
         case Loss.LOST:
             return replace(

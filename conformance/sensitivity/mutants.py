@@ -6,14 +6,13 @@ seed, so that equal seeds give equal mutants and different operators meet differ
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import Final, TypeVar
-
-import msgspec
 
 from trueup.conformance.sensitivity.changes import (
     Change,
@@ -438,6 +437,7 @@ class _Enumeration:
         self, stratum: tuple[str, str, Operator, str, str], key: str, change: Change
     ) -> ResponseMutant:
         view, field, operator, stage, customer = stratum
+        field, key = _encodable(field), _encodable(key)
         return ResponseMutant(
             id="/".join((view, field, operator, stage, customer, _digest(key))),
             view=view,
@@ -461,11 +461,16 @@ def _in_words(recording: Recording, change: ValueChange) -> str:
 
 
 def _json_text(value: Json) -> str:
-    return _short(msgspec.json.encode(value).decode())
+    return _short(json.dumps(value))
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _TEXT_MOST else text[: _TEXT_MOST - 1] + "…"
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which a response may hold, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _fields(row: Json, view: str) -> Iterator[Place]:

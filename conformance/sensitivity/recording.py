@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from trueup.reports.journal.records import Exchange, JudgePlan, Record
+from trueup.reports.journal.records import Exchange, JudgePlan, Phase, Record
 from trueup.reports.results import Json
 
 __all__ = [
@@ -126,7 +126,7 @@ class Recording:
         self.records = tuple(records)
         self.exchanges: dict[int, Exchange] = {
             record.n: record
-            for record in self.records
+            for record in self.records[: _end_of_checks(self.records)]
             if isinstance(record, Exchange) and not record.stage.startswith("traffic ")
         }
         self.plan = next((r for r in self.records if isinstance(r, JudgePlan) and not r.part), None)
@@ -266,6 +266,16 @@ class Recording:
             usage = row.get(f"{endpoint.resource}_reason") == "usage"
             view = f"{endpoint.resource} {'usage' if usage else 'money'}"
         return ObjectKey(view=view, customer=exchange.tenant, key=key)
+
+
+def _end_of_checks(records: Sequence[Record]) -> int:
+    """Place behind the checks' last stage; what follows was requested for a load, not for them."""
+    ends = [
+        place
+        for place, record in enumerate(records, start=1)
+        if isinstance(record, Phase) and record.name.startswith("judge ") and record.state == "end"
+    ]
+    return ends[-1] if ends else len(records)
 
 
 def _listing(pages: Sequence[Exchange], place: Place) -> Listing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sensitivity.recorded import log, recording
+from tests.sensitivity.recorded import Exchanges, log, page, recording
 from trueup.conformance.sensitivity.changes import (
     Change,
     ListChange,
@@ -14,7 +14,8 @@ from trueup.conformance.sensitivity.changes import (
     changed_exchanges,
 )
 from trueup.conformance.sensitivity.operators import Operator
-from trueup.conformance.sensitivity.recording import ObjectKey
+from trueup.conformance.sensitivity.recording import ObjectKey, Recording
+from trueup.reports.journal.records import Phase
 
 SECOND = ObjectKey(view="log", customer="a", key="log-1-2")
 FIRST = ObjectKey(view="log", customer="a", key="log-1-1")
@@ -134,3 +135,13 @@ def test_the_recorded_exchanges_are_left_as_they_were() -> None:
     for operator in (Operator.ROW_LOST, Operator.ROW_DOUBLED):
         changed_exchanges(run, RowChange(thing=SECOND, since=1, operator=operator))
     assert run.exchanges == fresh.exchanges
+
+
+def test_responses_of_reconciled_traffic_and_after_the_checks_are_not_changed() -> None:
+    run = Exchanges()
+    row = page([log(1)], total=1)
+    run.add("log/search", row, stage="traffic fleet", ask="of the fleet")
+    run.add("log/search", row, stage="first")
+    run.records.append(Phase(name="judge first", state="end", at=""))
+    run.add("log/search", row, stage="freshness", ask="beside a load")
+    assert list(Recording(run.records).exchanges) == [2]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from msgspec.structs import replace
 
-from tests.sensitivity.recorded import recorded_run, recording
+from tests.sensitivity.recorded import Exchanges, recorded_run, recording
+from trueup.conformance.sensitivity.losses import lost_responses
 from trueup.conformance.sensitivity.mutants import enumerate_mutants, select
 from trueup.conformance.sensitivity.operators import Operator
 from trueup.conformance.sensitivity.recording import Recording
@@ -126,3 +128,31 @@ def test_a_selection_holds_every_group_before_it_holds_any_twice() -> None:
     few = select(mutants, 10)
     assert len({mutant.group for mutant in few}) == 10
     assert select(mutants, None) == mutants
+
+
+_ODD: tuple[Json, ...] = (
+    None,
+    [],
+    5,
+    {"data": None},
+    {"data": [1, None, "x", [], {}]},
+    {"data": [{"log_id": None, "log_total_bytes": 2**70}, {"log_id": ["x"], "n": 1e308}]},
+    {"data": [{"t": "9999-12-31 23:59:59"}], "total_count": "7", "per_page": 0},
+    {"data": {"points": [{"datetime": 5, "requests": "x"}, 3]}},
+    {"data": [{"log_id": "\ud800", "\ud800": "\ud800"}]},
+)
+"""What a target may send, whatever it was asked."""
+
+
+@pytest.mark.parametrize("body", _ODD, ids=str)
+def test_odd_responses_are_changed_or_left_alone_but_never_raise(body: Json) -> None:
+    run = Exchanges()
+    for path in ("log/search", "log/retrieve/1", "analytics/graph", "analytics/breakdown", "x"):
+        for status in (200, 302, 404):
+            run.add(path, body, stage="s", status=status, query={"page": "2", "sort_by": "n"})
+    recording = Recording(run.records)
+    for mutant in enumerate_mutants(recording):
+        mutant.exchanges(recording)
+        (mutant.id + mutant.sentence(recording)).encode()
+    for lost in lost_responses(recording):
+        lost.exchanges(recording)
