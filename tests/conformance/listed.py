@@ -80,7 +80,7 @@ class ListedTraffic:
 
     def _ids(self, wanted: Slice) -> dict[str, Outcome]:
         customer, first, last, network, user, host = wanted
-        found = {}
+        found: dict[str, Outcome] = {}
         for event in self.events:
             outcome = self.outcome(str(event["log_id"]))
             if (

@@ -18,7 +18,7 @@ from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.checks.retention import CHECKS as RETENTION
 from trueup.conformance.checks.summaries import CHECKS as SUMMARIES
 from trueup.conformance.checks.summaries import summaries_equal_logs
-from trueup.reports.results import CheckResult, ExitStatus, Outcome, Verdict
+from trueup.reports.results import CheckResult, ExitStatus, Json, Outcome, Verdict
 
 LOGS = requests.logs(user("race"))
 SUMS = requests.summaries(user("race"))
@@ -234,7 +234,7 @@ def _fenced(*, totals: tuple[int, int], ledger: tuple[int, int]) -> Finding:
     for stage, used in (("baseline", (0, 0)), ("inject", ledger)):
         story.stage(stage)
         for again, spent in zip((1, 2), used, strict=True):
-            row = {**usage, "residential_ledger_bytes": -spent}
+            row: dict[str, Json] = {**usage, "residential_ledger_bytes": -spent}
             story.told(requests.ledger("residential", again), row)
         if stage == "inject":
             story.told(summed, *cells[:2], total=totals[0])

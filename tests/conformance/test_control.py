@@ -15,6 +15,7 @@ from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.target.model import CommandHook, Target, Tenant
 from trueup.reports.journal.records import Hook
 from trueup.reports.journal.storage import JournalWriter
+from trueup.reports.results import Json
 
 
 async def pulled(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hook:
@@ -40,7 +41,9 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started(tmp_path):
+async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started(
+    tmp_path: Path,
+) -> None:
     """Also where a child of its own keeps what it prints open."""
     began = time.monotonic()
     hook = await pulled(tmp_path, f"sleep 100 & echo $! > {tmp_path}/pid; wait", timeout_s=0.3)
@@ -52,7 +55,9 @@ async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started
             await asyncio.sleep(0.01)
 
 
-async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(tmp_path):
+async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(
+    tmp_path: Path,
+) -> None:
     """A restart leaves the target behind, which holds on to the program's output."""
     began = time.monotonic()
     hook = await pulled(tmp_path, "sleep 100 & echo $!")
@@ -71,7 +76,9 @@ async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(tmp
         ("echo oh; echo why >&2; exit 3", "oh\n", "exit status 3: why\n"),
     ],
 )
-async def test_what_a_program_prints_is_its_answer(tmp_path, script, response, error):
+async def test_what_a_program_prints_is_its_answer(
+    tmp_path: Path, script: str, response: Json, error: str | None
+) -> None:
     """JSON where it is JSON; what it complains of where it fails."""
     hook = await pulled(tmp_path, script)
     assert (hook.response, hook.error, hook.ok) == (response, error, not error)

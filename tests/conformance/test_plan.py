@@ -55,19 +55,19 @@ def standard() -> Plan:
     return plan(context_at(), Depth.STANDARD, 7)
 
 
-def test_the_same_arguments_give_the_same_plan_and_another_seed_another():
+def test_the_same_arguments_give_the_same_plan_and_another_seed_another() -> None:
     assert plan(context_at(), Depth.QUICK, 7) == plan(context_at(), Depth.QUICK, 7)
     assert plan(context_at(), Depth.QUICK, 7) != plan(context_at(), Depth.QUICK, 8)
 
 
-def test_a_standard_run_at_level_4_reaches_every_class(standard: Plan):
+def test_a_standard_run_at_level_4_reaches_every_class(standard: Plan) -> None:
     rows = coverage(standard, context_at(), [stage.name for stage in standard.stages])
     assert [(row.dimension, row.name, row.why) for row in rows if not row.reached] == []
 
 
 @pytest.mark.parametrize("depth", [Depth.QUICK, Depth.STANDARD])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_plan_keeps_within_the_requests_of_its_depth(depth: Depth, seed: int):
+def test_a_plan_keeps_within_the_requests_of_its_depth(depth: Depth, seed: int) -> None:
     context = context_at()
     made = plan(context, depth, seed)
     most = SETTINGS[depth].requests
@@ -75,13 +75,13 @@ def test_a_plan_keeps_within_the_requests_of_its_depth(depth: Depth, seed: int):
     assert planned_requests(context.customers, made.stages) <= most
 
 
-def test_a_plan_keeps_within_the_requests_that_the_target_allows():
+def test_a_plan_keeps_within_the_requests_that_the_target_allows() -> None:
     context = context_at()
     made = plan(context, Depth.STANDARD, 7, requests=1_000)
     assert planned_requests(context.customers, made.stages) <= 1_000
 
 
-def test_without_a_clock_the_classes_that_need_one_are_told_with_their_level():
+def test_without_a_clock_the_classes_that_need_one_are_told_with_their_level() -> None:
     context = context_at(level=2, without=("clock", "restart"))
     made = plan(context, Depth.STANDARD, 7)
     rows = coverage(made, context, [stage.name for stage in made.stages])
@@ -92,13 +92,13 @@ def test_without_a_clock_the_classes_that_need_one_are_told_with_their_level():
     assert [stage.name for stage in made.stages] == ["inject", "money"]
 
 
-def test_a_stage_that_was_not_reached_takes_its_classes_with_it(standard: Plan):
+def test_a_stage_that_was_not_reached_takes_its_classes_with_it(standard: Plan) -> None:
     done = [stage.name for stage in standard.stages if stage.name != "day-29-february"]
     rows = {(row.dimension, row.name): row for row in coverage(standard, context_at(), done)}
     assert rows["day", "29-february"].why == "stage day-29-february was not reached"
 
 
-def test_every_dataset_is_in_both_customers_under_the_same_user_names(standard: Plan):
+def test_every_dataset_is_in_both_customers_under_the_same_user_names(standard: Plan) -> None:
     datasets: dict[str, set[object]] = {}
     users: dict[object, set[object]] = {}
     for stage in standard.stages:
@@ -111,18 +111,20 @@ def test_every_dataset_is_in_both_customers_under_the_same_user_names(standard: 
     assert {name.rpartition("-")[2] for name in alone} == {"a", "b"}
 
 
-def test_every_user_begins_with_the_prefix_and_has_a_length_that_the_api_allows(standard: Plan):
+def test_every_user_begins_with_the_prefix_and_has_a_length_that_the_api_allows(
+    standard: Plan,
+) -> None:
     names = {str(event["proxy_user_id"]) for event in events_of(standard)}
     assert all(name.startswith(PREFIX) and 10 <= len(name) <= 32 for name in names)
 
 
-def test_hostnames_are_no_longer_than_dns_allows(standard: Plan):
+def test_hostnames_are_no_longer_than_dns_allows(standard: Plan) -> None:
     hosts = {str(event["log_hostname"]) for event in events_of(standard)}
     assert max(map(len, hosts)) == 253
     assert max(len(label) for host in hosts for label in host.split(".")) == 63
 
 
-def test_a_log_id_is_used_for_one_event_only_but_for_deliberate_repetitions(standard: Plan):
+def test_a_log_id_is_used_for_one_event_only_but_for_deliberate_repetitions(standard: Plan) -> None:
     contents: dict[object, set[str]] = {}
     for event in events_of(standard):
         contents.setdefault(event["log_id"], set()).add(json.dumps(event, sort_keys=True))
@@ -131,7 +133,7 @@ def test_a_log_id_is_used_for_one_event_only_but_for_deliberate_repetitions(stan
     assert kinds[2] < kinds[1] / 4
 
 
-def test_a_batch_with_impossible_events_marks_exactly_those(standard: Plan):
+def test_a_batch_with_impossible_events_marks_exactly_those(standard: Plan) -> None:
     marked = 0
     for each in deliveries(standard.stages[0].operations):
         for n, event in enumerate(each.events):
@@ -143,7 +145,7 @@ def test_a_batch_with_impossible_events_marks_exactly_those(standard: Plan):
     assert marked > 6
 
 
-def test_events_lie_between_the_late_bound_and_the_present_of_their_stage():
+def test_events_lie_between_the_late_bound_and_the_present_of_their_stage() -> None:
     context = context_at(late_days=2)
     made = plan(context, Depth.QUICK, 7)
     times = [str(event["log_request_datetime"]) for event in events_of(made, "inject")]
@@ -151,7 +153,7 @@ def test_events_lie_between_the_late_bound_and_the_present_of_their_stage():
     assert max(times) < f"{NOW:%Y-%m-%d %H:%M:%S}"
 
 
-def test_moments_of_a_class_lie_where_its_name_says():
+def test_moments_of_a_class_lie_where_its_name_says() -> None:
     found = moments(NOW, 7.0)
     assert {at.time().isoformat() for at in found["midnight"]} == {"00:00:00"}
     assert {at.time().isoformat() for at in found["midnight-1ms"]} == {"23:59:59.999000"}
@@ -160,7 +162,7 @@ def test_moments_of_a_class_lie_where_its_name_says():
     assert found["late-bound"] == [NOW - timedelta(days=7) + timedelta(minutes=30)]
 
 
-def test_moments_shortly_after_midnight_are_still_in_the_past():
+def test_moments_shortly_after_midnight_are_still_in_the_past() -> None:
     now = datetime(2027, 1, 1, 0, 0, 2, tzinfo=UTC)
     found = moments(now, 7.0)
     assert set(found) == set(dimension("event", "time").names)
@@ -168,7 +170,7 @@ def test_moments_shortly_after_midnight_are_still_in_the_past():
 
 
 @pytest.mark.parametrize("hours", range(0, 24 * 400, 479))
-def test_stages_follow_one_another_whenever_the_run_begins(hours: int):
+def test_stages_follow_one_another_whenever_the_run_begins(hours: int) -> None:
     context = context_at(NOW + timedelta(hours=hours))
     made = plan(context, Depth.QUICK, 1)
     times = [context.now, *(stage.at for stage in made.stages if stage.at is not None)]
@@ -178,13 +180,13 @@ def test_stages_follow_one_another_whenever_the_run_begins(hours: int):
     assert reached == set(SETTINGS[Depth.QUICK].days)
 
 
-def test_every_class_of_day_is_chosen_from_any_beginning():
+def test_every_class_of_day_is_chosen_from_any_beginning() -> None:
     for days in range(0, 1500, 37):
         found = chosen_days(NOW + timedelta(days=days), DAYS)
         assert {day.name for day in found} == set(DAYS)
 
 
-def test_the_chosen_days_are_those_of_the_calendar():
+def test_the_chosen_days_are_those_of_the_calendar() -> None:
     found = {day.name: f"{day.midnight:%Y-%m-%d}" for day in chosen_days(NOW, DAYS)}
     assert found == {
         "month-end": "2027-02-01",
@@ -198,12 +200,14 @@ def test_the_chosen_days_are_those_of_the_calendar():
     }
 
 
-def test_events_lie_on_both_sides_of_a_chosen_midnight(standard: Plan):
+def test_events_lie_on_both_sides_of_a_chosen_midnight(standard: Plan) -> None:
     times = [str(event["log_request_datetime"]) for event in events_of(standard, "day-year-end")]
     assert {"2027-12-31 23:59:59", "2028-01-01 00:00:00", "2028-01-01 00:00:01"} <= set(times)
 
 
-def test_what_was_acknowledged_before_the_restart_is_delivered_again_after_it(standard: Plan):
+def test_what_was_acknowledged_before_the_restart_is_delivered_again_after_it(
+    standard: Plan,
+) -> None:
     operations = next(s.operations for s in standard.stages if s.name == "restart")
     at = operations.index(Restart())
     before = {e["log_id"] for d in deliveries(operations[:at]) for e in d.events}
@@ -211,7 +215,7 @@ def test_what_was_acknowledged_before_the_restart_is_delivered_again_after_it(st
     assert before < after
 
 
-def test_payments_use_one_key_twice_and_the_key_of_the_other_customer(standard: Plan):
+def test_payments_use_one_key_twice_and_the_key_of_the_other_customer(standard: Plan) -> None:
     payments: list[Pay] = []
     for stage in standard.stages:
         for each in stage.operations:
@@ -226,12 +230,12 @@ def test_payments_use_one_key_twice_and_the_key_of_the_other_customer(standard: 
     assert {0, 1, 2**53 + 1} <= {p.bytes for p in payments}
 
 
-def test_no_payment_is_planned_without_a_money_hook():
+def test_no_payment_is_planned_without_a_money_hook() -> None:
     made = plan(context_at(without=("money",)), Depth.QUICK, 7)
     assert not [o for stage in made.stages for o in stage.operations if isinstance(o, Pay)]
 
 
-def test_what_is_not_claimed_is_not_asked_for():
+def test_what_is_not_claimed_is_not_asked_for() -> None:
     without = ("breakdown", "mobile", "customer", "proxy-user", "proxy-user-edit", "month-graph")
     made = plan(context_at(without=without), Depth.STANDARD, 7)
     asked = [request for stage in made.stages for request in stage.requests]
@@ -241,24 +245,24 @@ def test_what_is_not_claimed_is_not_asked_for():
     assert ("interval", "month") not in {pair for request in asked for pair in request.query}
 
 
-def test_nothing_is_repeated_where_repetitions_are_not_recognised():
+def test_nothing_is_repeated_where_repetitions_are_not_recognised() -> None:
     made = plan(context_at(without=("deduplication",)), Depth.QUICK, 7)
     ids = Counter(event["log_id"] for event in events_of(made))
     assert set(ids.values()) == {1}
 
 
-def test_a_target_with_one_customer_has_a_plan_too():
+def test_a_target_with_one_customer_has_a_plan_too() -> None:
     made = plan(context_at(customers={"a": 1955}), Depth.QUICK, 7)
     assert {request.tenant for stage in made.stages for request in stage.requests} == {"a"}
 
 
-def test_no_stage_asks_the_same_request_twice(standard: Plan):
+def test_no_stage_asks_the_same_request_twice(standard: Plan) -> None:
     for stage in standard.stages:
         names = Counter(request.name for request in stage.requests)
         assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_a_context_is_all_that_a_plan_depends_on():
+def test_a_context_is_all_that_a_plan_depends_on() -> None:
     context = context_at()
     twin = CheckContext(
         prefix=context.prefix,

@@ -6,8 +6,9 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -21,10 +22,10 @@ from trueup.reports.journal.records import Exchange
 from trueup.reports.journal.storage import JournalWriter
 
 
-def api(status: int, body: bytes = b'{"data": []}'):
+def api(status: int, body: bytes = b'{"data": []}') -> Callable[..., Any]:
     """Answers every request alike."""
 
-    async def handle(reader, writer) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await read_request(reader)
             writer.write(answer(status, body, "Content-Type: application/json"))
@@ -61,7 +62,7 @@ async def met(target: Target, tmp_path: Path) -> list[Exchange]:
         return [record for record in recorder.records if isinstance(record, Exchange)]
 
 
-async def test_a_target_that_answers_is_passed_with_one_question_a_tenant(tmp_path):
+async def test_a_target_that_answers_is_passed_with_one_question_a_tenant(tmp_path: Path) -> None:
     """The question is in the journal, where no check takes it for its own."""
     with serving(api(200)) as port:
         asked = await met(target_of(f"http://127.0.0.1:{port}/1.0"), tmp_path)
@@ -70,7 +71,9 @@ async def test_a_target_that_answers_is_passed_with_one_question_a_tenant(tmp_pa
     ]
 
 
-async def test_an_api_where_nobody_listens_is_told_with_the_key_that_names_it(tmp_path, nobody):
+async def test_an_api_where_nobody_listens_is_told_with_the_key_that_names_it(
+    tmp_path: Path, nobody: int
+) -> None:
     """What was tried, what came, what to do."""
     with pytest.raises(TargetUnreachable, match="connection refused") as told:
         await met(target_of(f"http://127.0.0.1:{nobody}/1.0"), tmp_path)
@@ -78,14 +81,18 @@ async def test_an_api_where_nobody_listens_is_told_with_the_key_that_names_it(tm
     assert f"127.0.0.1 port {nobody}" in str(told.value)
 
 
-async def test_a_way_in_where_nobody_listens_is_told_although_the_api_answers(tmp_path, nobody):
+async def test_a_way_in_where_nobody_listens_is_told_although_the_api_answers(
+    tmp_path: Path, nobody: int
+) -> None:
     """The two may be served by different programs."""
     with serving(api(200)) as port, pytest.raises(TargetUnreachable, match=r"ingest\.url in mine"):
         here = f"http://127.0.0.1:{port}/1.0"
         await met(target_of(here, f"http://127.0.0.1:{nobody}/in"), tmp_path)
 
 
-async def test_a_name_without_an_address_is_told(tmp_path, monkeypatch):
+async def test_a_name_without_an_address_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the resolver of the machine says."""
 
     async def unknown(*_: object, **__: object) -> None:
@@ -107,14 +114,14 @@ async def test_a_name_without_an_address_is_told(tmp_path, monkeypatch):
     ],
 )
 async def test_an_answer_that_is_not_the_apis_is_told(
-    tmp_path, status: int, body: bytes, kind: type[TargetTrouble], word: str
-):
+    tmp_path: Path, status: int, body: bytes, kind: type[TargetTrouble], word: str
+) -> None:
     """Refused keys, another path, another server."""
     with serving(api(status, body)) as port, pytest.raises(kind, match=word):
         await met(target_of(f"http://127.0.0.1:{port}/1.0"), tmp_path)
 
 
-async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path):
+async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path: Path) -> None:
     """Self-signed: neither a time-out nor a traceback."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -126,10 +133,10 @@ async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path
     assert "SSL_CERT_FILE" in str(told.value)
 
 
-async def test_a_server_without_tls_behind_https_is_told(tmp_path):
+async def test_a_server_without_tls_behind_https_is_told(tmp_path: Path) -> None:
     """It answers in plain HTTP, whatever it is sent."""
 
-    async def plain(reader, writer) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(answer(400))
 

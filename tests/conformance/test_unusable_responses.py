@@ -184,13 +184,12 @@ async def test_a_429_is_waited_out_as_told(
 
     async def busy(_request: web.Request) -> web.StreamResponse:
         status = next(answers)
-        body = {"error": "Too Many Requests", "message": "-"} if status == 429 else {"data": {}}
+        body: dict[str, object] = (
+            {"error": "Too Many Requests", "message": "-"} if status == 429 else {"data": {}}
+        )
         return web.json_response(body, status=status, headers={"Retry-After": "7"})
 
-    class Clock(Tape):
-        pass
-
-    clock = Clock()
+    clock = Tape()
     url = await serve(busy)
     with journal_in(tmp_path) as writer:
         recorder = Recorder(writer)

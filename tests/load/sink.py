@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -24,7 +25,7 @@ def serving(handler: Handler, port: int = 0, tls: ssl.SSLContext | None = None) 
     started = threading.Event()
     bound: list[int] = []
 
-    async def one(reader, writer) -> None:
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handler(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -84,14 +85,14 @@ class Sink:
     """Stores each event once. `stored` maps id to the event, `seen` counts arrivals of an id."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, dict] = {}
+        self.stored: dict[str, dict[str, Any]] = {}
         self.seen: Counter[str] = Counter()
         self.bodies: list[tuple[dict[str, str], bytes]] = []
         self.reads = 0
         self.refused: list[int] = []
         """Events refused, one entry a request."""
 
-    def take(self, events: list) -> bytes:
+    def take(self, events: list[Any]) -> bytes:
         refused, accepted, duplicates = [], 0, 0
         for line, event in enumerate(events, start=1):
             broken = not isinstance(event, dict) or event["log_id"] == "broken"
@@ -119,10 +120,11 @@ class Sink:
             await writer.drain()
 
 
-def decode(text: bytes) -> list:
+def decode(text: bytes) -> list[Any]:
     if text.startswith(b"["):
-        return json.loads(text)
-    events: list = []
+        events: list[Any] = json.loads(text)
+        return events
+    events = []
     for line in text.splitlines():
         try:
             events.append(json.loads(line))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -25,7 +28,7 @@ from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm
 from trueup.simulator.reactor import Second, merge_ranges
 
 
-def final(events: int, **parts) -> GeneratorSummary:
+def final(events: int, **parts: Any) -> GeneratorSummary:
     return GeneratorSummary(
         busy_share=0.5, cpu_s=1.0, elapsed_s=2.0, unsent=3, events=events, **parts
     )
@@ -35,7 +38,7 @@ def part(first: int, count: int, outcome: Outcome = Outcome.ACCEPTED) -> Outcome
     return OutcomeRange(first=first, count=count, outcome=outcome)
 
 
-def child(**parts) -> GeneratorPlan:
+def child(**parts: Any) -> GeneratorPlan:
     form = HttpForm(
         url="http://127.0.0.1:1/x",
         body=BodyForm.JSON_ARRAY,
@@ -45,15 +48,15 @@ def child(**parts) -> GeneratorPlan:
     return GeneratorPlan(plan=load_plan("steady"), form=form, fleet=None, **parts)
 
 
-def test_a_plan_travels_whole():
+def test_a_plan_travels_whole() -> None:
     """What a worker reads is what was meant, field map, headers and all."""
     assert decode_plan(encode(child(first_event=7))) == child(first_event=7)
 
 
-def test_two_workers_seconds_and_ranges_are_joined():
+def test_two_workers_seconds_and_ranges_are_joined() -> None:
     """Same second, two workers: counts add, histograms merge, neighbouring ranges join."""
     second = Second(t=3, requests=2, events=20, response_ns={"5": 2}, errors={"x": 1})
-    lines = [
+    lines: list[Reserved | Report] = [
         Report(worker=0, lane="ingest", seconds=(second,), ranges=(part(0, 10),)),
         Report(worker=1, lane="ingest", seconds=(second,), ranges=(part(10, 10),), final=final(10)),
         Report(worker=0, lane="ingest", final=final(10)),
@@ -65,7 +68,7 @@ def test_two_workers_seconds_and_ranges_are_joined():
     assert (found.workers, found.unsent, found.generator_cpu_share) == (2, 6, 0.5)
 
 
-def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms():
+def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms() -> None:
     """The first two seconds of `steady` warm up."""
     seconds = tuple(Second(t=t, requests=1, response_ns={"5": 1}) for t in range(4))
     found = load_result(
@@ -75,9 +78,9 @@ def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms():
     assert found.response_ns == {"5": 2}
 
 
-def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown():
+def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown() -> None:
     """Killed in the middle: its open events may have been sent."""
-    lines = [
+    lines: list[Reserved | Report] = [
         Reserved(worker=0, ranges=((0, 100), (200, 50))),
         Report(worker=0, lane="ingest", ranges=(part(10, 20), part(90, 10))),
         Reserved(worker=1, ranges=((100, 100),)),
@@ -89,9 +92,9 @@ def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown():
     assert unknown == [(0, 10), (30, 60), (200, 50)]
 
 
-def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told():
+def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told() -> None:
     """The final word counts more events than arrived: the difference was accepted, or not."""
-    lines = [
+    lines: list[Reserved | Report] = [
         Reserved(worker=0, ranges=((0, 100),)),
         Report(worker=0, lane="ingest", ranges=(part(0, 40),)),
         Report(worker=0, lane="ingest", ranges=(part(60, 40),), final=final(100)),
@@ -108,7 +111,7 @@ def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told():
     )
 
 
-def test_a_generator_without_a_final_word_keeps_the_run_from_being_whole():
+def test_a_generator_without_a_final_word_keeps_the_run_from_being_whole() -> None:
     """One of two died: its events are unknown, and the run says so and when it can."""
     lines = [Report(worker=0, lane="ingest", ranges=(part(0, 10),), final=final(10, ended_s=15))]
     found = load_result(child(), collect(lines), engine="e", expected=2)
@@ -117,9 +120,9 @@ def test_a_generator_without_a_final_word_keeps_the_run_from_being_whole():
     assert not load_result(child(), collect(lines), engine="e").stopped_by
 
 
-def test_a_run_that_was_cut_short_says_when():
+def test_a_run_that_was_cut_short_says_when() -> None:
     """The earliest moment at which a generator stopped to send."""
-    lines = [
+    lines: list[Reserved | Report] = [
         Report(worker=n, lane="ingest", final=final(0, ended_s=at, stopped_by="interrupted"))
         for n, at in enumerate((4.5, 3.5))
     ]
@@ -127,7 +130,7 @@ def test_a_run_that_was_cut_short_says_when():
     assert (found.stopped_by, found.ended_s) == ("interrupted", 3.5)
 
 
-def test_a_second_without_a_response_has_no_latency():
+def test_a_second_without_a_response_has_no_latency() -> None:
     """Only errors came: nothing was quick."""
     second = Second(t=3, errors={"time-out": 4})
     found = load_result(
@@ -136,14 +139,14 @@ def test_a_second_without_a_response_has_no_latency():
     assert found.seconds == ({"t": 3.0, "requests": 0.0, "events": 0.0, "errors": 4.0},)
 
 
-def test_a_loop_that_had_no_processor_counts_as_a_machine_that_took_it():
+def test_a_loop_that_had_no_processor_counts_as_a_machine_that_took_it() -> None:
     """Busy all the time on half a core: the other half was the machine's."""
     lines = [Report(worker=0, lane="ingest", final=final(0, starved_share=0.5))]
     assert load_result(child(), collect(lines), engine="e").machine_lost_share == 0.5
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(sorted(Outcome))), max_size=30))
-def test_merging_ranges_keeps_every_event_and_its_outcome(parts):
+def test_merging_ranges_keeps_every_event_and_its_outcome(parts: list[tuple[int, Outcome]]) -> None:
     """Disjoint ranges in any order: the same events with the same outcomes, in order."""
     ranges, at = [], 0
     for count, outcome in parts:
@@ -151,7 +154,7 @@ def test_merging_ranges_keeps_every_event_and_its_outcome(parts):
         at += count + 2
     merged = merge_ranges(list(reversed(ranges)))
 
-    def flat(given_ranges):
+    def flat(given_ranges: Iterable[OutcomeRange]) -> dict[int, Outcome]:
         return {
             number: one.outcome
             for one in given_ranges
@@ -162,7 +165,7 @@ def test_merging_ranges_keeps_every_event_and_its_outcome(parts):
     assert [one.first for one in merged] == sorted(one.first for one in merged)
 
 
-def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path):
+def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
     """A killed generator leaves half a line; the rest stands."""
     path = tmp_path / "load.ndjson"
     whole = encode(Reserved(worker=0, ranges=((0, 5),)))
@@ -174,7 +177,7 @@ def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path):
     assert len(read_lines(path)) == 2
 
 
-def test_only_runs_of_one_plan_have_one_digest():
+def test_only_runs_of_one_plan_have_one_digest() -> None:
     """Another seed or address may be compared, another rate may not."""
     other = GeneratorPlan(
         plan=with_changes(load_plan("steady"), seed=99), form=child().form, fleet=None

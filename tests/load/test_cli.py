@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import msgspec
@@ -35,14 +36,14 @@ url = "http://192.0.2.9:8080/ingest"
 """
 
 
-def status(capsys, *arguments: str) -> tuple[int, str]:
+def status(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     with pytest.raises(SystemExit) as ended:
         main(["load", *arguments])
     said = capsys.readouterr()
     return int(ended.value.code or 0), said.out + said.err
 
 
-def test_help_names_every_scenario_and_option(capsys):
+def test_help_names_every_scenario_and_option(capsys: pytest.CaptureFixture[str]) -> None:
     """What there is can be read without a page."""
     code, said = status(capsys, "--help")
     flat = "".join(said.split())
@@ -51,7 +52,9 @@ def test_help_names_every_scenario_and_option(capsys):
         assert name in flat
 
 
-def test_a_target_off_this_machine_is_not_loaded_without_a_word(capsys, tmp_path, monkeypatch):
+def test_a_target_off_this_machine_is_not_loaded_without_a_word(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Usage error, with the option that would confirm it."""
     monkeypatch.setenv("FAR_KEY", "a-key-that-is-none")
     path = tmp_path / "far.toml"
@@ -62,7 +65,9 @@ def test_a_target_off_this_machine_is_not_loaded_without_a_word(capsys, tmp_path
     assert not list((tmp_path / "r").glob("*"))
 
 
-def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
+def test_a_host_that_may_be_tested_may_not_be_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """--allow-host is not enough: load is heavier."""
     code, said = status(capsys, "--allow-host", "192.0.2.9", "--runs", str(tmp_path))
     assert code == 4
@@ -88,7 +93,9 @@ def test_a_host_that_may_be_tested_may_not_be_loaded(capsys, tmp_path):
         ),
     ],
 )
-def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_path, arguments, word):
+def test_wrong_usage_is_answered_with_status_four_and_the_remedy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], word: str
+) -> None:
     """Never a traceback for what the user typed, and no folder of a run."""
     code, said = status(capsys, *arguments, "--runs", str(tmp_path / "r"))
     assert not (tmp_path / "r").exists()
@@ -97,7 +104,9 @@ def test_wrong_usage_is_answered_with_status_four_and_the_remedy(capsys, tmp_pat
     assert "Traceback" not in said
 
 
-def test_a_port_that_is_taken_is_refused_before_anything_starts(capsys, tmp_path):
+def test_a_port_that_is_taken_is_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Locust's page would not come up, and the run would end as a fault of ours."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -109,7 +118,9 @@ def test_a_port_that_is_taken_is_refused_before_anything_starts(capsys, tmp_path
 
 
 @pytest.mark.parametrize("address", ["192.0.2.77", "no such host"])
-def test_an_address_that_is_not_this_machines_cannot_be_a_masters(capsys, tmp_path, address):
+def test_an_address_that_is_not_this_machines_cannot_be_a_masters(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, address: str
+) -> None:
     """Workers would wait for nobody."""
     runs = tmp_path / "r"
     code, said = status(capsys, "--master", address, "--workers", "2", "--runs", str(runs))
@@ -127,8 +138,13 @@ def test_an_address_that_is_not_this_machines_cannot_be_a_masters(capsys, tmp_pa
     ],
 )
 def test_a_target_file_that_lacks_what_the_load_needs_leaves_no_folder(
-    capsys, tmp_path, monkeypatch, scenario, changes, word
-):
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: str,
+    changes: Any,
+    word: str,
+) -> None:
     """Told at once with the remedy, and the latest run stays the latest."""
     monkeypatch.setenv("FAR_KEY", "a-key-that-is-none")
     path = tmp_path / "near.toml"
@@ -140,7 +156,7 @@ def test_a_target_file_that_lacks_what_the_load_needs_leaves_no_folder(
 
 
 STEADY = load_plan("steady")
-EARLIER = {
+EARLIER: dict[str, Any] = {
     "scenario": "steady",
     "engine": "e",
     "shape": STEADY.shape.kind,
@@ -154,7 +170,7 @@ EARLIER = {
 }
 
 
-def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts: object) -> Path:
+def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts: Any) -> Path:
     """The folder of an earlier run of `steady` on the embedded reference."""
     folder.mkdir()
     mould = read_journal(factory.journal(folder.with_name(f"{folder.name}-mould")).path).header
@@ -178,8 +194,12 @@ def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts
     ],
 )
 def test_a_run_of_another_question_is_refused_before_anything_is_loaded(
-    capsys, tmp_path, header, options, word
-):
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    header: dict[str, Any],
+    options: tuple[str, ...],
+    word: str,
+) -> None:
     """Seed, target, level and scenario are known before; nobody waits for a load in vain."""
     old = earlier(tmp_path / "old", header=header)
     runs = tmp_path / "runs"
@@ -200,8 +220,12 @@ def test_a_run_of_another_question_is_refused_before_anything_is_loaded(
     ],
 )
 def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
-    capsys, tmp_path, parts, options, word
-):
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    parts: dict[str, Any],
+    options: tuple[str, ...],
+    word: str,
+) -> None:
     """Status 4, the reason and the remedy; no folder of a new run."""
     earlier(tmp_path / "old", **parts)
     runs = tmp_path / "runs"
@@ -211,14 +235,16 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert not runs.exists()
 
 
-def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: object) -> None:
+def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: Any) -> None:
     """Let the load be one that was made before."""
     report = build_report(read_journal(earlier(folder, **parts)))
     done = RunResult(folder=folder, report=report)
     monkeypatch.setattr("trueup.scenarios.cli.load.watched", lambda order, quiet: done)
 
 
-def test_the_comparison_is_in_the_json(capsys, tmp_path, monkeypatch):
+def test_the_comparison_is_in_the_json(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One object, that keeps to the schema; the status is the run's own."""
     old = earlier(tmp_path / "old")
     conducted_as(monkeypatch, tmp_path / "new")
@@ -232,8 +258,8 @@ def test_the_comparison_is_in_the_json(capsys, tmp_path, monkeypatch):
 
 
 def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
-    capsys, tmp_path, monkeypatch
-):
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the load found is shown and decides; that it was not compared is said."""
     old = earlier(tmp_path / "old", comparable="feed")
     conducted_as(monkeypatch, tmp_path / "new")

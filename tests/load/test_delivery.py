@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +14,12 @@ from hypothesis import strategies as st
 
 from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, answer, ndjson, read_request, serving
-from trueup.reports.results import Outcome
+from trueup.reports.results import EventOutcome, Outcome
 from trueup.simulator.delivery import (
     BodyForm,
     CommandDriver,
     CommandForm,
+    Driver,
     FieldMap,
     HttpDriver,
     HttpForm,
@@ -29,13 +33,13 @@ QUICK = RetryPolicy(initial_pause_s=0.001, max_pause_s=0.01, attempts=12)
 EVENTS = [{"log_id": f"event-{n}", "log_total_bytes": n, "country_id": "gb"} for n in range(25)]
 
 
-def http(port: int, **parts) -> HttpDriver:
+def http(port: int, **parts: Any) -> HttpDriver:
     rule = ResponseRule(accepted="accepted")
     parts = {"retry": QUICK, "timeout_s": 0.5, "response_rule": rule, **parts}
     return HttpDriver(HttpForm(url=f"http://127.0.0.1:{port}/ingest", **parts))
 
 
-async def sent(driver, events=EVENTS) -> list:
+async def sent(driver: Driver, events: list[dict[str, Any]] = EVENTS) -> list[EventOutcome]:
     try:
         return list(await driver.send(events))
     finally:
@@ -44,7 +48,9 @@ async def sent(driver, events=EVENTS) -> list:
 
 @pytest.mark.parametrize("body", list(BodyForm))
 @pytest.mark.parametrize("gzip", [False, True])
-async def test_events_arrive_in_every_form_under_the_targets_names(body, gzip):
+async def test_events_arrive_in_every_form_under_the_targets_names(
+    body: BodyForm, gzip: bool
+) -> None:
     """Renamed, dropped and added fields, in each body form, compressed or not."""
     sink = Sink()
     fields = FieldMap(
@@ -59,7 +65,7 @@ async def test_events_arrive_in_every_form_under_the_targets_names(body, gzip):
     assert len(sink.bodies) == (25 if body is BodyForm.JSON_OBJECT else 3)
 
 
-async def test_ndjson_goes_through_unread_where_nothing_is_to_be_mapped():
+async def test_ndjson_goes_through_unread_where_nothing_is_to_be_mapped() -> None:
     """The bytes that were handed in are the bytes that arrive."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -71,7 +77,7 @@ async def test_ndjson_goes_through_unread_where_nothing_is_to_be_mapped():
     assert [p.first for p in outcome.shifted(100)] == [100]
 
 
-async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite():
+async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite() -> None:
     """Each mishap in turn; in the end everything is stored once and said to be accepted."""
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, FINE))
@@ -85,7 +91,9 @@ async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite()
     "script, outcome, stored",
     [((CUT_AFTER,), Outcome.UNKNOWN, 25), ((BUSY,), Outcome.REFUSED, 0)],
 )
-async def test_giving_up_says_what_is_known(script, outcome, stored):
+async def test_giving_up_says_what_is_known(
+    script: tuple[str, ...], outcome: Outcome, stored: int
+) -> None:
     """Lost answers leave unknown events; a target that was only ever busy has none."""
     sink = Sink()
     with serving(ChaosProxy(sink, script).handle) as port:
@@ -94,7 +102,7 @@ async def test_giving_up_says_what_is_known(script, outcome, stored):
     assert len(sink.stored) == stored
 
 
-async def test_a_target_that_is_not_there_refuses_everything_with_a_reason():
+async def test_a_target_that_is_not_there_refuses_everything_with_a_reason() -> None:
     """No connection was ever made: nothing can have been stored."""
     with serving(Sink().handle) as port:
         pass
@@ -103,11 +111,11 @@ async def test_a_target_that_is_not_there_refuses_everything_with_a_reason():
     assert "not delivered" in outcomes[0].reason
 
 
-async def test_a_refusal_after_a_lost_answer_is_no_refusal():
+async def test_a_refusal_after_a_lost_answer_is_no_refusal() -> None:
     """The first attempt may have been stored, whatever the second one is told."""
     calls = 0
 
-    async def handle(reader, writer):
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal calls
         while True:
             await read_request(reader)
@@ -141,7 +149,9 @@ PROGRAM = (
     ],
     ids=["fine", "refused", "killed", "killed-in-a-shell", "try-again", "hangs"],
 )
-async def test_a_programs_end_says_what_became_of_its_events(tmp_path, end, outcome, reason):
+async def test_a_programs_end_says_what_became_of_its_events(
+    tmp_path: Path, end: str, outcome: Outcome, reason: str
+) -> None:
     """Exit status 0 accepts; others refuse; a killed or hanging program leaves unknown."""
     form = CommandForm(
         argv=(sys.executable, "-c", PROGRAM + end, str(tmp_path / "out.json")),
@@ -159,7 +169,7 @@ async def test_a_programs_end_says_what_became_of_its_events(tmp_path, end, outc
     ]
 
 
-async def test_a_program_may_name_the_events_that_it_refuses():
+async def test_a_program_may_name_the_events_that_it_refuses() -> None:
     """Its output is read like the answer of a server."""
     say = """print('{"accepted": 2, "refused": [{"line": 2, "reason": "no"}]}')"""
     form = CommandForm(argv=(sys.executable, "-c", f"import sys;sys.stdin.read();{say}"))
@@ -167,7 +177,7 @@ async def test_a_program_may_name_the_events_that_it_refuses():
     assert [one.outcome.value for one in outcomes] == ["accepted", "refused", "accepted"]
 
 
-async def test_a_program_that_is_not_there_refuses_with_its_name():
+async def test_a_program_that_is_not_there_refuses_with_its_name() -> None:
     """A wrong path in a target file is said, not raised."""
     outcomes = await sent(CommandDriver(CommandForm(argv=("/nowhere/at-all",))))
     assert "/nowhere/at-all" in outcomes[0].reason
@@ -175,7 +185,7 @@ async def test_a_program_that_is_not_there_refuses_with_its_name():
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(1, n)))))
-def test_the_ranges_of_an_answer_cover_every_event_once(parts):
+def test_the_ranges_of_an_answer_cover_every_event_once(parts: tuple[int, set[int]]) -> None:
     """Whatever lines are refused, accepted and refused ranges tile the batch in order."""
     count, lines = parts
     said = {
@@ -216,7 +226,9 @@ def test_the_ranges_of_an_answer_cover_every_event_once(parts):
         (503, b"", None, ResponseKind.INDEFINITE, None),
     ],
 )
-def test_what_each_answer_means(status, body, after, kind, outcome):
+def test_what_each_answer_means(
+    status: int, body: bytes, after: float | None, kind: ResponseKind, outcome: Outcome | None
+) -> None:
     """The table of answers, row by row, for a batch of two."""
     found = interpret_response(
         ResponseRule(accepted="accepted"), status, body, 2, retry_after_s=after
@@ -225,14 +237,14 @@ def test_what_each_answer_means(status, body, after, kind, outcome):
     assert [part.outcome for part in found.ranges] == ([outcome] if outcome else [])
 
 
-def test_a_target_that_promises_no_count_accepts_with_its_status_alone():
+def test_a_target_that_promises_no_count_accepts_with_its_status_alone() -> None:
     """Without a declared path any 2xx accepts what it does not list as refused."""
     for body in (b"", b"<html>", b"{}"):
         ranges = interpret_response(ResponseRule(), 204, body, 2).ranges
         assert [part.outcome for part in ranges] == [Outcome.ACCEPTED]
 
 
-def test_pauses_double_up_to_a_ceiling_and_heed_the_target():
+def test_pauses_double_up_to_a_ceiling_and_heed_the_target() -> None:
     """Backoff, ceiling, Retry-After, and the end."""
     policy = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.5, total_s=3, attempts=5)
     assert [policy.pause_s(n) for n in (1, 2, 3, 4)] == [0.1, 0.2, 0.4, 0.5]

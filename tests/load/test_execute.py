@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,9 @@ class Told:
         self.fails = fails
         monkeypatch.setattr(execute, "run_load", self.run_load)
 
-    async def run_load(self, plan, *, keep, first_event, probe, **rest):
+    async def run_load(
+        self, plan: LoadPlan, *, keep: Any, first_event: int, probe: object, **rest: Any
+    ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         self.plans.append(plan)
         rate, step = plan.shape.rate, len(self.plans)
         fresh = sparse(5) if probe is not None else {}
@@ -61,7 +64,9 @@ class Told:
             raise OwnError("Locust ended with status 1 and without a word")
         return judged(measured, plan.thresholds), ranges
 
-    async def search(self, limits, *, probe=None):
+    async def search(
+        self, limits: dict[str, float], *, probe: Any = None
+    ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         plan = with_changes(load_plan("steady"), rate=100)
         job = LoadJob(
             plan=msgspec.structs.replace(plan, thresholds=limits),
@@ -78,7 +83,9 @@ class Told:
 @pytest.mark.parametrize(
     "name, limit", [("correct_share", 1.0), ("freshness_p99_ms", 100), ("read_p99_ms", 100)]
 )
-async def test_a_step_is_not_held_to_what_it_cannot_measure(monkeypatch, name, limit):
+async def test_a_step_is_not_held_to_what_it_cannot_measure(
+    monkeypatch: pytest.MonkeyPatch, name: str, limit: float
+) -> None:
     """Correctness shows at the end, reads and freshness only where something measures them."""
     told = Told(monkeypatch)
     found, _ = await told.search({"response_p99_ms": 50, name: limit})
@@ -87,7 +94,9 @@ async def test_a_step_is_not_held_to_what_it_cannot_measure(monkeypatch, name, l
     assert 130 < found.knee_low_rps <= 150 < (found.knee_high_rps or 0) < 170
 
 
-async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(monkeypatch):
+async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What can be measured counts."""
     told = Told(monkeypatch)
     found, _ = await told.search({"freshness_p99_ms": 1}, probe=object())
@@ -95,7 +104,9 @@ async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(monkeypatch
     assert not found.thresholds[0].ok
 
 
-async def test_the_events_of_each_step_are_told_at_its_end_and_once(monkeypatch):
+async def test_the_events_of_each_step_are_told_at_its_end_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The journal has them before the next step begins, and not again at the end."""
     told = Told(monkeypatch)
     _, ranges = await told.search({"response_p99_ms": 50})
@@ -105,7 +116,7 @@ async def test_the_events_of_each_step_are_told_at_its_end_and_once(monkeypatch)
     assert told.kept == []
 
 
-async def test_a_search_says_what_each_step_measured(monkeypatch):
+async def test_a_search_says_what_each_step_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rate before, what came of it after: kept, or the limit that was missed."""
     told = Told(monkeypatch)
     await told.search({"response_p99_ms": 50})
@@ -118,7 +129,7 @@ async def test_a_search_says_what_each_step_measured(monkeypatch):
     ]
 
 
-def test_workers_are_told_how_to_come():
+def test_workers_are_told_how_to_come() -> None:
     """The command for their hosts, how many, and how long the master waits."""
     said = workers_text(Locust(master_bind="192.0.2.1", workers=3))
     assert "waiting 60 s for 3 workers" in said
@@ -128,12 +139,14 @@ def test_workers_are_told_how_to_come():
     assert "1 worker;" in everywhere
 
 
-async def test_the_address_of_the_web_page_is_told_once_it_is_up(monkeypatch):
+async def test_the_address_of_the_web_page_is_told_once_it_is_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Not before: whoever follows it finds the page."""
     told: list[str] = []
     up = asyncio.Event()
 
-    async def run_load(plan, **rest):
+    async def run_load(plan: LoadPlan, **rest: Any) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         assert not told
         with socket.create_server(("127.0.0.1", port)):
             async with asyncio.timeout(5):
@@ -160,7 +173,9 @@ async def test_the_address_of_the_web_page_is_told_once_it_is_up(monkeypatch):
     assert told == [f"Locust's web page: http://127.0.0.1:{port}"]
 
 
-async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(monkeypatch):
+async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Events of every finished step, and the knee as far as it was known, before the error."""
     told = Told(monkeypatch, broken_at=3)
     with pytest.raises(OwnError):
@@ -171,7 +186,9 @@ async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(monkey
     assert "cut short" in kept.knee_why
 
 
-async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_too(monkeypatch):
+async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The open step's events are told; its result, a piece of one, is not taken for the knee's."""
     told = Told(monkeypatch, interrupted_at=3)
     with pytest.raises(asyncio.CancelledError):
@@ -180,7 +197,9 @@ async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_to
     assert [one.planned_rps for one in told.kept] == [100]
 
 
-async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_was(monkeypatch):
+async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Nothing else is known."""
     told = Told(monkeypatch, interrupted_at=1)
     with pytest.raises(asyncio.CancelledError):
@@ -195,7 +214,7 @@ def measured(rate: float, seen: StepResult, events: int = 0) -> CapacityStep:
     )
 
 
-def test_a_rate_that_was_kept_once_and_missed_twice_is_not_the_result():
+def test_a_rate_that_was_kept_once_and_missed_twice_is_not_the_result() -> None:
     """The knee is 141 to 154: the result is that of 141, not of the 200 that was outvoted."""
     steps = [
         measured(100, StepResult.MET),
@@ -210,7 +229,7 @@ def test_a_rate_that_was_kept_once_and_missed_twice_is_not_the_result():
     assert (at_knee(steps).planned_rps, at_knee(steps).events_accepted) == (141, 2)
 
 
-def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing():
+def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing() -> None:
     """A rate that was kept once and missed once proves nothing."""
     steps = [
         measured(1, StepResult.MET),
@@ -221,7 +240,7 @@ def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing():
     assert at_knee(steps) is steps[2].result
 
 
-def test_a_scenario_file_cannot_ask_for_a_search_with_workers_elsewhere(tmp_path):
+def test_a_scenario_file_cannot_ask_for_a_search_with_workers_elsewhere(tmp_path: Path) -> None:
     """As on the command line: refused, with the keys."""
     path = tmp_path / "s.toml"
     path.write_text(

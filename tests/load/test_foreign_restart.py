@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,9 @@ from trueup.scenarios.scenario import LoadPart, Scenario
 pytestmark = pytest.mark.slow
 
 
-def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(tmp_path, monkeypatch):
+def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A shell script named in the target file; its two restarts stand in the journal, connections
     broke on them, and every event is still counted once."""
     with (

@@ -101,7 +101,9 @@ def probe_of(target: Target, keeper: Keeper, recorder: Recorder, run: str) -> Su
     )  # fmt: skip
 
 
-async def test_every_step_of_a_search_and_every_run_of_a_seed_measures_its_own_events(tmp_path):
+async def test_every_step_of_a_search_and_every_run_of_a_seed_measures_its_own_events(
+    tmp_path: Path,
+) -> None:
     """No id comes twice: three steps and a second run on the same target measure all of theirs."""
     keeper = Keeper()
     shown, users = [], set()
@@ -122,7 +124,7 @@ async def test_every_step_of_a_search_and_every_run_of_a_seed_measures_its_own_e
     assert {one.path for one in reads} == {"/public/user/log_summary/search"}
 
 
-async def test_the_events_of_an_earlier_run_do_not_count_as_these(tmp_path):
+async def test_the_events_of_an_earlier_run_do_not_count_as_these(tmp_path: Path) -> None:
     """A target that shows nothing new is not fresh because it shows something old."""
     keeper = Keeper()
     with JournalWriter(tmp_path / "journal.ndjson") as writer:
@@ -142,7 +144,9 @@ async def test_the_events_of_an_earlier_run_do_not_count_as_these(tmp_path):
                 assert not await second.visible()
 
 
-async def test_a_probe_without_requests_left_ends_and_keeps_what_it_measured(tmp_path):
+async def test_a_probe_without_requests_left_ends_and_keeps_what_it_measured(
+    tmp_path: Path,
+) -> None:
     """Three reads are allowed: three delays are measured, and nothing is called missing."""
     keeper = Keeper()
     with JournalWriter(tmp_path / "journal.ndjson") as writer:

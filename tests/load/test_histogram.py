@@ -15,7 +15,9 @@ values = st.lists(st.integers(1, 2**52), min_size=1, max_size=300)
 
 
 @given(values, st.floats(0, 1))
-def test_a_percentile_is_within_the_stated_error_of_the_exact_one(found, share):
+def test_a_percentile_is_within_the_stated_error_of_the_exact_one(
+    found: list[int], share: float
+) -> None:
     """The nearest-rank percentile is read to within 0.4 %."""
     histogram = Histogram()
     histogram.add(np.array(found, dtype=np.int64))
@@ -24,7 +26,9 @@ def test_a_percentile_is_within_the_stated_error_of_the_exact_one(found, share):
 
 
 @given(values, values)
-def test_merging_two_histograms_is_the_same_as_adding_all_values_to_one(one, other):
+def test_merging_two_histograms_is_the_same_as_adding_all_values_to_one(
+    one: list[int], other: list[int]
+) -> None:
     """Nothing is lost over workers, nor on the way through JSON."""
     parts = [Histogram(), Histogram()]
     for part, found in zip(parts, (one, other), strict=True):
@@ -37,7 +41,7 @@ def test_merging_two_histograms_is_the_same_as_adding_all_values_to_one(one, oth
 
 
 @given(st.integers(1, 2**52))
-def test_the_vector_and_the_plain_way_agree_on_the_bucket(value):
+def test_the_vector_and_the_plain_way_agree_on_the_bucket(value: int) -> None:
     """The bits of the double and the plain integer arithmetic give one bucket, which holds it."""
     histogram = Histogram()
     histogram.add(np.array([value]))
@@ -46,13 +50,13 @@ def test_the_vector_and_the_plain_way_agree_on_the_bucket(value):
     assert low <= value < high
 
 
-def test_an_empty_histogram_has_no_percentile():
+def test_an_empty_histogram_has_no_percentile() -> None:
     """No values, no figure: never a zero."""
     assert Histogram().percentile(0.5) is None
     assert Histogram().mean() is None
 
 
-def test_the_rule_of_ranks_is_exact_where_interpolating_sketches_fail():
+def test_the_rule_of_ranks_is_exact_where_interpolating_sketches_fail() -> None:
     """Whole milliseconds with a gap at the 95th percentile (the data of gatling#4715 in kind)."""
     histogram = Histogram()
     histogram.add(np.array([100] * 95 + [1502] * 7))

@@ -8,23 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from tests.load.chaos_proxy import FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, serving
-from trueup.reports.journal.records import Hook
+from trueup.reports.journal.records import Hook, OutcomeRange
 from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.execute import LoadJob, calibrate, execute_load
-from trueup.scenarios.load.plan import load_plan, with_changes
-from trueup.scenarios.load.run import LOAD_FILE, Locust, ReadsFrom, run_load
+from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
+from trueup.scenarios.load.run import LOAD_FILE, Locust, Progress, ReadsFrom, run_load
 from trueup.scenarios.load.traffic import load_fleet
 from trueup.simulator.delivery import HttpForm, ResponseRule
+from trueup.simulator.fleet import Fleet
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +35,13 @@ RULE = ResponseRule(accepted="accepted")
 LOCUSTFILES = Path("scenarios/locustfiles").resolve()
 
 
-def planned(name: str = "steady", **changes):
+def planned(name: str = "steady", **changes: Any) -> tuple[LoadPlan, Fleet]:
     plan = with_changes(load_plan(name), **{"rate": 40, "duration_s": 2, **changes})
     fleet = load_fleet(plan, customers=(1, 2), now=datetime.now(UTC))
     return plan, fleet
 
 
-def with_limits(plan, **limits):
+def with_limits(plan: LoadPlan, **limits: Any) -> LoadPlan:
     return msgspec.structs.replace(plan, thresholds=limits)
 
 
@@ -46,7 +49,9 @@ def form(port: int) -> HttpForm:
     return HttpForm(url=f"http://127.0.0.1:{port}/ingest", response_rule=RULE, timeout_s=2)
 
 
-def ids(fleet, ranges, outcome=Outcome.ACCEPTED) -> set[str]:
+def ids(
+    fleet: Fleet, ranges: Iterable[OutcomeRange], outcome: Outcome = Outcome.ACCEPTED
+) -> set[str]:
     return {
         log_id
         for part in ranges
@@ -56,11 +61,13 @@ def ids(fleet, ranges, outcome=Outcome.ACCEPTED) -> set[str]:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(tmp_path, processes):
+async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
+    tmp_path: Path, processes: int
+) -> None:
     """In one process, and as a master with two workers: the same events, each sent once."""
     plan, fleet = planned()
     sink = Sink()
-    seen = []
+    seen: list[Progress] = []
     with serving(sink.handle) as port:
         result, ranges = await run_load(
             plan,
@@ -78,7 +85,7 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(tmp_path, proc
     assert (tmp_path / "locust.html").exists()
 
 
-async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path):
+async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path: Path) -> None:
     """Everything at once over the chaos proxy: what is accepted is stored, nothing else is."""
     plan, fleet = planned(
         requests={"duplicate_every": 3, "malformed_every": 4, "timeout_s": 0.3, "batch": 20}
@@ -94,7 +101,7 @@ async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_
     assert result.errors
 
 
-async def test_reads_are_mixed_in_at_their_share(tmp_path):
+async def test_reads_are_mixed_in_at_their_share(tmp_path: Path) -> None:
     """One request in five is a read, and none of them counts as an event."""
     plan, fleet = planned("mixed-reads", rate=50)
     sink = Sink()
@@ -112,7 +119,7 @@ async def test_reads_are_mixed_in_at_their_share(tmp_path):
     assert result.reads_ns
 
 
-async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path):
+async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path: Path) -> None:
     """Cancelled in the middle: the ranges so far, and nobody left behind."""
     plan, fleet = planned(duration_s=30)
     sink = Sink()
@@ -142,7 +149,9 @@ async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path
     assert not _locusts_of(tmp_path)
 
 
-async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(tmp_path):
+async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(
+    tmp_path: Path,
+) -> None:
     """SIGKILL of Locust: what it announced and did not account for is unknown."""
     plan, fleet = planned(duration_s=30)
     sink = Sink()
@@ -163,7 +172,7 @@ async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(tmp
     assert "1 of 1 generators" in result.stopped_by
 
 
-async def test_fewer_connections_than_generators_are_refused(tmp_path):
+async def test_fewer_connections_than_generators_are_refused(tmp_path: Path) -> None:
     """One without a connection would send nothing, and the run would look whole."""
     plan, fleet = planned(requests={"connections": 1})
     with pytest.raises(UsageProblem, match="connections"):
@@ -176,7 +185,7 @@ async def test_fewer_connections_than_generators_are_refused(tmp_path):
         )
 
 
-async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_path):
+async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_path: Path) -> None:
     """A restart that failed, and one that was not reached."""
     plan, fleet = planned(duration_s=2, faults={"restart_at_share": [0.2, 1.0]})
     failed = Hook(hook="restart", at="2026-05-04 13:00:00", ok=False, error="exit status 3: no")
@@ -206,14 +215,16 @@ def _locusts_of(folder: Path) -> list[int]:
     return found
 
 
-async def test_a_lever_that_nobody_can_pull_is_refused_before_anything_is_sent(tmp_path):
+async def test_a_lever_that_nobody_can_pull_is_refused_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
     """A scenario that restarts the target needs to know how."""
     plan, fleet = planned("retry-storm")
     with pytest.raises(UsageProblem, match="restart"):
         await run_load(plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
 
 
-async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
+async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path: Path) -> None:
     """A sink that takes 20 ms a request on one connection holds 50 a second, not more."""
     plan, fleet = planned(
         rate=30, duration_s=1, requests={"batch": 2, "connections": 1, "drain_s": 0.5}
@@ -222,18 +233,18 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
     plain = sink.handle
 
     class Slow:
-        def __init__(self, writer):
+        def __init__(self, writer: asyncio.StreamWriter) -> None:
             self.writer = writer
 
-        def write(self, data):
+        def write(self, data: bytes) -> None:
             time.sleep(0.02)
             self.writer.write(data)
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             return getattr(self.writer, name)
 
-    async def slow(reader, writer):
-        await plain(reader, Slow(writer))
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await plain(reader, cast(asyncio.StreamWriter, Slow(writer)))
 
     with serving(slow) as port:
         job = LoadJob(
@@ -255,20 +266,24 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path):
     assert set(sink.seen.values()) == {1}
 
 
-async def test_calibration_measures_the_generator_against_a_sink_that_stores_nothing(tmp_path):
+async def test_calibration_measures_the_generator_against_a_sink_that_stores_nothing(
+    tmp_path: Path,
+) -> None:
     """The figure is in requests per second, well above what the sink tests need."""
     plan, fleet = planned()
     job = LoadJob(plan=plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
     assert await calibrate(job) > 100
 
 
-async def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(tmp_path):
+async def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(
+    tmp_path: Path,
+) -> None:
     """FastHttpUser with the fleet's own events, killed where it stands when its time is over."""
     plan, fleet = planned(duration_s=3, requests={"connections": 4})
     sink = Sink()
     plain = sink.handle
 
-    async def slow(reader, writer):
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0)
         await plain(reader, writer)
 
@@ -288,7 +303,7 @@ async def test_the_example_for_people_who_extend_works_and_accounts_for_its_even
     assert len(result.seconds) >= 3
 
 
-def test_a_locustfile_that_is_started_without_a_run_says_how(tmp_path):
+def test_a_locustfile_that_is_started_without_a_run_says_how(tmp_path: Path) -> None:
     """A newcomer's first try gets a sentence, not a traceback."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TRUEUP_")}
     said = subprocess.run(

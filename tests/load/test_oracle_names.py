@@ -9,7 +9,7 @@ from trueup.simulator.model.profile import load_profile
 from trueup.simulator.totals import totals
 
 
-def test_no_event_is_lost_where_two_entries_of_the_pool_share_a_name():
+def test_no_event_is_lost_where_two_entries_of_the_pool_share_a_name() -> None:
     """All events of a long range are in its cells, and in its hours."""
     fleet = Fleet(
         load_profile("default"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -27,13 +28,13 @@ ASKED_FOR = {
 NOW = datetime(2026, 5, 4, 13, 0, 0, tzinfo=UTC)
 
 
-def test_the_catalogue_has_every_scenario_that_was_asked_for():
+def test_the_catalogue_has_every_scenario_that_was_asked_for() -> None:
     """Twelve ways to break a target."""
     assert set(load_names()) >= ASKED_FOR
 
 
 @pytest.mark.parametrize("name", load_names())
-def test_a_scenario_says_what_it_breaks_and_its_fleet_can_be_drawn(name):
+def test_a_scenario_says_what_it_breaks_and_its_fleet_can_be_drawn(name: str) -> None:
     """The name is the file's, the line is there, and the overrides fit the profile."""
     plan = load_plan(name)
     assert plan.name == name
@@ -43,24 +44,24 @@ def test_a_scenario_says_what_it_breaks_and_its_fleet_can_be_drawn(name):
     assert len(fleet.batch(0, 50).rows()) == 50
 
 
-def test_the_midnight_scenario_lies_on_both_sides_of_a_midnight():
+def test_the_midnight_scenario_lies_on_both_sides_of_a_midnight() -> None:
     """Half of its events fall on the day before."""
     plan = load_plan("midnight")
     fleet = load_fleet(plan, customers=(1, 2), now=NOW)
     count = int(plan.shape.rate * plan.shape.duration_s * plan.requests.batch)
-    days = [row["log_request_datetime"][:10] for row in fleet.batch(0, count).rows()]
+    days = [str(row["log_request_datetime"])[:10] for row in fleet.batch(0, count).rows()]
     assert set(days) == {"2026-05-03", "2026-05-04"}
     assert 0.2 < days.count("2026-05-03") / count < 0.8
 
 
-def test_the_hot_key_scenario_has_one():
+def test_the_hot_key_scenario_has_one() -> None:
     """The busiest user-and-hostname pair has over a third of all events."""
     fleet = load_fleet(load_plan("hot-key"), customers=(1, 2), now=NOW)
     pairs = [(row["proxy_user_id"], row["log_hostname"]) for row in fleet.batch(0, 4000).rows()]
     assert max(pairs.count(pair) for pair in set(pairs)) > len(pairs) / 3
 
 
-def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even():
+def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even() -> None:
     """Counted by second they sum to about the plan, and vary more than an even schedule."""
     plan = with_changes(load_plan("soak"), duration_s=30)
     fleet = load_fleet(plan, customers=(1, 2), now=NOW)
@@ -86,7 +87,9 @@ def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even():
         ("this is not toml", "not TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name_and_the_key(tmp_path, text, word):
+def test_a_wrong_file_is_refused_with_its_name_and_the_key(
+    tmp_path: Path, text: str, word: str
+) -> None:
     """A letter to a person: the file, the key, the remedy."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
@@ -96,7 +99,7 @@ def test_a_wrong_file_is_refused_with_its_name_and_the_key(tmp_path, text, word)
     assert word in str(caught.value)
 
 
-def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
+def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
     """Each with its key, its line, what was expected, what came; no raw validator."""
     path = tmp_path / "mine.toml"
     path.write_text(
@@ -121,7 +124,7 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path):
     assert "`" not in said.replace("`what = …`", "")
 
 
-def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path):
+def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path) -> None:
     """A shape, an option of it, a limit and a profile: four more in the same letter."""
     path = tmp_path / "mine.toml"
     path.write_text(
@@ -152,7 +155,7 @@ def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
-def test_no_plan_is_made_of_impossible_numbers(wrong):
+def test_no_plan_is_made_of_impossible_numbers(wrong: float) -> None:
     """Rate and length must be numbers that a run can have."""
     with pytest.raises(UsageProblem):
         with_changes(load_plan("steady"), rate=wrong)
@@ -160,13 +163,13 @@ def test_no_plan_is_made_of_impossible_numbers(wrong):
         with_changes(load_plan("steady"), duration_s=wrong)
 
 
-def test_an_unknown_scenario_is_answered_with_the_known_ones():
+def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
     """No such name, no such file: here is what there is."""
     with pytest.raises(UsageProblem, match="steady"):
         load_plan("stedy")
 
 
-def test_a_changed_plan_keeps_its_warm_up_shorter_than_itself():
+def test_a_changed_plan_keeps_its_warm_up_shorter_than_itself() -> None:
     """A quick look at a long scenario still has something to count."""
     plan = with_changes(load_plan("soak"), duration_s=4, rate=7, seed=9)
     assert (plan.shape.duration_s, plan.shape.warmup_s) == (4, 1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
+from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
 from trueup.reports.results import Outcome
 from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm, ResponseRule, RetryPolicy
@@ -26,6 +30,7 @@ from trueup.simulator.reactor import (
     merge_ranges,
     request_head,
 )
+from trueup.simulator.reactor.recorder import Second
 
 QUICK = RetryPolicy(initial_pause_s=0.001, max_pause_s=0.01, total_s=20)
 
@@ -45,8 +50,8 @@ def loaded(
     malformed_every: int = 0,
     max_backlog: int = 100_000,
     scheme: str = "http",
-    **form_parts,
-):
+    **form_parts: Any,
+) -> tuple[Engine, RequestStream, list[Second], tuple[OutcomeRange, ...]]:
     """Run an engine over `events` events; gives (engine, lane, seconds, ranges)."""
     form = HttpForm(url=f"{scheme}://localhost:{port}/ingest?a=b", **form_parts)
     source = FleetBodies(
@@ -77,14 +82,14 @@ def loaded(
     return engine, stream, seconds, merge_ranges(ranges)
 
 
-def by_outcome(ranges) -> dict[Outcome, set[str]]:
+def by_outcome(ranges: Iterable[OutcomeRange]) -> dict[Outcome, set[str]]:
     found: dict[Outcome, set[str]] = {outcome: set() for outcome in Outcome}
     for part in ranges:
         found[part.outcome] |= {f"event-{n}" for n in range(part.first, part.first + part.count)}
     return found
 
 
-def test_every_event_is_sent_once_and_said_to_be_accepted():
+def test_every_event_is_sent_once_and_said_to_be_accepted() -> None:
     """No mishap: one range, all accepted, all stored, each seen once."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -109,7 +114,7 @@ def test_every_event_is_sent_once_and_said_to_be_accepted():
     ],
     ids=["array", "object", "gzip", "array-gzip", "extras", "headers"],
 )
-def test_every_form_carries_the_same_events(parts):
+def test_every_form_carries_the_same_events(parts: dict[str, Any]) -> None:
     """Whatever the body form, the sink ends with the same events."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -123,7 +128,7 @@ def test_every_form_carries_the_same_events(parts):
         assert (fields["x-ingest-key"], fields["content-type"]) == ("k", "text/plain")
 
 
-def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled():
+def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled() -> None:
     """Cut, slow, failing and silent answers: retried with the same ids until all is settled."""
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 12))
@@ -136,7 +141,7 @@ def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled():
     assert max(sink.seen.values()) > 1, "the same ids must have been sent again"
 
 
-def test_an_answer_that_never_comes_leaves_the_events_unknown():
+def test_an_answer_that_never_comes_leaves_the_events_unknown() -> None:
     """All attempts stored, none answered: neither lost nor stored, but unknown."""
     sink = Sink()
     proxy = ChaosProxy(sink, (CUT_ANSWER,))
@@ -148,7 +153,7 @@ def test_an_answer_that_never_comes_leaves_the_events_unknown():
     assert len(sink.stored) == 40
 
 
-def test_a_target_that_is_always_busy_has_definitely_nothing():
+def test_a_target_that_is_always_busy_has_definitely_nothing() -> None:
     """429 to the end is a refusal: the events are not stored."""
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY,))
@@ -160,7 +165,7 @@ def test_a_target_that_is_always_busy_has_definitely_nothing():
     assert not sink.stored
 
 
-def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent():
+def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent() -> None:
     """No connection, no delivery: no range speaks of events that never left."""
     with serving(Sink().handle) as port:
         pass
@@ -173,7 +178,7 @@ def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent():
     assert any("refused the connection" in reason for second in seconds for reason in second.errors)
 
 
-def test_twins_are_sent_at_once_and_settled_together():
+def test_twins_are_sent_at_once_and_settled_together() -> None:
     """Every other batch goes out twice; it has one outcome, and the sink sees the ids twice."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -182,7 +187,7 @@ def test_twins_are_sent_at_once_and_settled_together():
     assert sum(sink.seen.values()) == 600
 
 
-def test_a_broken_line_is_refused_and_its_neighbours_are_not():
+def test_a_broken_line_is_refused_and_its_neighbours_are_not() -> None:
     """Poison at the end of every third batch changes no outcome of a real event."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -202,7 +207,7 @@ def test_a_broken_line_is_refused_and_its_neighbours_are_not():
     ],
     ids=["gzip", "array", "array-gzip", "extras"],
 )
-def test_a_broken_line_breaks_no_form(parts):
+def test_a_broken_line_breaks_no_form(parts: dict[str, Any]) -> None:
     """Compressed, in an array or with other names, it is one refused event among good ones."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -213,7 +218,7 @@ def test_a_broken_line_breaks_no_form(parts):
     assert not any(second.errors for second in seconds)
 
 
-def test_refused_lines_are_told_apart_from_accepted_ones():
+def test_refused_lines_are_told_apart_from_accepted_ones() -> None:
     """The answer's refused lines become ranges of their own."""
     sink = Sink()
     sink.take = lambda events: json.dumps(  # type: ignore[method-assign]
@@ -228,7 +233,7 @@ def test_refused_lines_are_told_apart_from_accepted_ones():
     ]
 
 
-def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan():
+def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan() -> None:
     """The number of requests follows the plan; response time includes what service time does."""
     sink = Sink()
     schedule = Schedule(Shape(kind="constant", rate=400, duration_s=0.5))
@@ -242,7 +247,7 @@ def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan():
     assert 0.4 < engine.elapsed_ns / 1e9 < 5
 
 
-def test_a_backlog_above_the_cap_ends_the_run_and_says_so():
+def test_a_backlog_above_the_cap_ends_the_run_and_says_so() -> None:
     """A target slower than the plan is not waited for without end."""
     proxy = ChaosProxy(Sink(), ("stored, then no answer",))
     schedule = Schedule(Shape(kind="constant", rate=2000, duration_s=20))
@@ -259,7 +264,7 @@ def test_a_backlog_above_the_cap_ends_the_run_and_says_so():
     assert stream.unsent > 50
 
 
-def test_reads_go_beside_the_events_and_settle_none():
+def test_reads_go_beside_the_events_and_settle_none() -> None:
     """A lane of reads answers and measures, and speaks of no event."""
     sink = Sink()
     with serving(sink.handle) as port:
@@ -281,7 +286,7 @@ def test_reads_go_beside_the_events_and_settle_none():
     assert sum(second.requests for second in seconds) == sink.reads > 0
 
 
-def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice():
+def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice() -> None:
     """What was answered stays accepted and nothing else, though the loop ends there; what was
     under way is unknown."""
     sink = Sink()
@@ -314,12 +319,12 @@ def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice():
     assert len(found[Outcome.UNKNOWN]) <= 10
 
 
-def test_batches_are_drawn_step_by_step_and_one_piece_ahead():
+def test_batches_are_drawn_step_by_step_and_one_piece_ahead() -> None:
     """Each call to prepare takes one step; with a piece ready there is nothing to do; at the end
     there is nothing to hand out. Poison counts on over pieces and blocks."""
     stepped = []
 
-    def draw(first, count, most):
+    def draw(first: int, count: int, most: int) -> Iterator[tuple[int, bytes] | None]:
         for step in in_pieces(ndjson)(first, count, most):
             stepped.append(step and step[0])
             yield step
@@ -337,7 +342,9 @@ def test_batches_are_drawn_step_by_step_and_one_piece_ahead():
     assert (source.prepare(), source.prepare(), stepped) == (True, True, [None])
     assert (source.prepare(), stepped) == (True, [None, 20])
     assert not source.prepare()
-    batches = [source.take()]
+    first = source.take()
+    assert first is not None
+    batches = [first]
     assert source.prepare()
     batches += iter(source.take, None)
     assert not source.prepare()
@@ -346,11 +353,11 @@ def test_batches_are_drawn_step_by_step_and_one_piece_ahead():
     assert [step for step in stepped if step] == [20, 20, 10, 20, 20, 10]
 
 
-def test_a_retry_after_counts_though_the_same_answer_came_without_one_before():
+def test_a_retry_after_counts_though_the_same_answer_came_without_one_before() -> None:
     """429 alone, then 429 with Retry-After: the second pause is the target's."""
     sink, asked = Sink(), []
 
-    async def busy(reader, writer) -> None:
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             _, _, body = await read_request(reader)
             asked.append(time.perf_counter())
@@ -369,7 +376,7 @@ def test_a_retry_after_counts_though_the_same_answer_came_without_one_before():
     assert asked[1] - asked[0] < 0.25 < asked[2] - asked[1]
 
 
-def test_the_response_time_of_a_batch_runs_over_all_its_attempts():
+def test_the_response_time_of_a_batch_runs_over_all_its_attempts() -> None:
     """A busy answer is not a quick one: the batch had no word until the retry."""
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY, FINE))
@@ -381,14 +388,16 @@ def test_the_response_time_of_a_batch_runs_over_all_its_attempts():
         response.merge(Histogram.from_sparse(second.response_ns))
         service.merge(Histogram.from_sparse(second.service_ns))
     assert (response.count, service.count) == (1, 2)
-    assert response.percentile(0) >= 0.1e9
+    fastest = response.percentile(0)
+    assert fastest is not None
+    assert fastest >= 0.1e9
 
 
-def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end():
+def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end() -> None:
     """Accepted and closed at once: the pauses between dials grow, and each is an error."""
     dialled = 0
 
-    async def rude(reader, writer) -> None:
+    async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal dialled
         dialled += 1
 
@@ -406,7 +415,7 @@ def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end():
     assert sum(sum(second.errors.values()) for second in seconds) >= 4
 
 
-def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end():
+def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end() -> None:
     """The loop goes on, looks again, and says why nothing was sent."""
     form = HttpForm(url="http://no-such-host.invalid/ingest")
     stream = RequestStream(
@@ -425,15 +434,17 @@ def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end():
     assert any("no connection could be opened" in why for one in seconds for why in one.errors)
 
 
-def test_a_length_of_thousands_of_digits_is_no_http():
+def test_a_length_of_thousands_of_digits_is_no_http() -> None:
     """One mad answer breaks its connection, not the generator."""
-    sink, told = Sink(), []
+    sink = Sink()
+    told: list[bool] = []
 
-    async def mad(reader, writer) -> None:
+    async def mad(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             _, _, body = await read_request(reader)
             if not told:
-                told.append(writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000))
+                told.append(True)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000)
                 writer.write(b"\r\n\r\n")
             else:
                 writer.write(answer(200, sink.take(decode(body))))
@@ -444,7 +455,7 @@ def test_a_length_of_thousands_of_digits_is_no_http():
     assert len(sink.stored) == 50
 
 
-def test_an_overdue_request_is_late_from_when_a_connection_was_free():
+def test_an_overdue_request_is_late_from_when_a_connection_was_free() -> None:
     """Held up while another connection stood idle, a request counts its wait as ours."""
     sink = Sink()
     held = False

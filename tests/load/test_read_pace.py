@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,9 @@ def limited_api() -> Iterator[tuple[int, list[float]]]:
             thread.join()
 
 
-def test_a_whole_load_keeps_the_documented_limit_of_reads(tmp_path, monkeypatch):
+def test_a_whole_load_keeps_the_documented_limit_of_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Preflight, probe and reconciliation together stay within 10 requests a second, and every
     one of them is in the journal. The probe polls all the time: nothing ever shows."""
     monkeypatch.setenv("LIMITED_KEY", "a-key-that-is-none")

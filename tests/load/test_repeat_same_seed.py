@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from trueup.reports.journal.records import FleetDeclared, LoadResult
@@ -14,7 +16,9 @@ from trueup.scenarios.scenario import LoadPart, Scenario
 pytestmark = pytest.mark.slow
 
 
-def test_a_second_run_with_the_same_seed_is_not_charged_with_the_first(tmp_path, monkeypatch):
+def test_a_second_run_with_the_same_seed_is_not_charged_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same people would have used the API twice; every run's users are its own."""
     with embedded_reference(data=tmp_path / "data", options=("--control",)) as reference:
         target = tmp_path / "target.toml"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def sparse(*milliseconds: float) -> dict[str, int]:
     return histogram.sparse()
 
 
-def result(**parts) -> LoadResult:
+def result(**parts: Any) -> LoadResult:
     seconds = tuple(
         {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0}
         | {"p50_ms": 1.0 + t % 3 / 10, "p99_ms": 5.0 + t % 4}
@@ -56,7 +58,7 @@ def result(**parts) -> LoadResult:
     return LoadResult(**{**base, **parts})
 
 
-def test_a_threshold_is_kept_on_its_own_side_only():
+def test_a_threshold_is_kept_on_its_own_side_only() -> None:
     """Percentiles have a most, throughput a least."""
     rows = check_thresholds(
         result(),
@@ -71,14 +73,14 @@ def test_a_threshold_is_kept_on_its_own_side_only():
     assert rows[2].value == 1000
 
 
-def test_what_was_not_measured_is_not_kept():
+def test_what_was_not_measured_is_not_kept() -> None:
     """No freshness was watched: a limit on it cannot be ok."""
     (row,) = check_thresholds(result(), {"freshness_p99_ms": 1000})
     assert (row.value, row.ok) == (None, False)
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)
-def test_every_threshold_can_be_read_off_a_result(name):
+def test_every_threshold_can_be_read_off_a_result(name: str) -> None:
     """Each row of the table gives a number or says that there is none."""
     full = result(
         service_ns=sparse(1),
@@ -101,13 +103,15 @@ def test_every_threshold_can_be_read_off_a_result(name):
         ({"requests": 0}, None),
     ],
 )
-def test_the_error_share_is_failed_attempts_of_all_attempts(parts, share):
+def test_the_error_share_is_failed_attempts_of_all_attempts(
+    parts: dict[str, Any], share: float | None
+) -> None:
     """A failed attempt that was answered is one attempt, not two; one that was not counts too."""
     assert THRESHOLDS["error_share"].read(result(**parts)) == share
 
 
 @pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
-def test_what_every_answer_says_reaches_the_error_share(status, share):
+def test_what_every_answer_says_reaches_the_error_share(status: int, share: float) -> None:
     """From a target's answer through the generator's seconds to the share: 500 to all is 1."""
     answer = interpret_response(ResponseRule(), status, b"", 100)
     errors = {answer.reason: 10} if answer.reason else {}
@@ -125,7 +129,7 @@ def load_of(*seconds: Second) -> float | None:
     return THRESHOLDS["error_share"].read(load_result(child, collect(reports), engine="e"))
 
 
-def test_the_warm_up_counts_for_no_throughput():
+def test_the_warm_up_counts_for_no_throughput() -> None:
     """Only seconds between the warm-up and the end are averaged."""
     slow_start = tuple(
         second | {"events": 0.0 if second["t"] < 2 else 1000.0} for second in result().seconds
@@ -145,7 +149,9 @@ def test_the_warm_up_counts_for_no_throughput():
         ({"machine_lost_share": 0.01}, False, False),
     ],
 )
-def test_what_limited_or_disturbed_a_run_is_named(parts, limited, noisy):
+def test_what_limited_or_disturbed_a_run_is_named(
+    parts: dict[str, Any], limited: bool, noisy: bool
+) -> None:
     """A busy loop is the generator's limit; lateness with time to spare is the machine's."""
     found = judged(result(**parts), {})
     assert (found.generator_limited, found.machine_noisy) == (limited, noisy)
@@ -185,13 +191,15 @@ def test_what_limited_or_disturbed_a_run_is_named(parts, limited, noisy):
         ),
     ],
 )
-def test_what_a_measurement_says_of_its_rate(parts, limits, expected):
+def test_what_a_measurement_says_of_its_rate(
+    parts: dict[str, Any], limits: dict[str, float], expected: StepResult
+) -> None:
     """Kept in spite of noise is kept; a time or a rate that was missed under noise is measured
     again; an event that was refused or lost under noise was refused or lost."""
     assert seen(judged(result(**parts), limits)) is expected
 
 
-def test_a_machine_that_spins_undisturbed_loses_a_share_between_nothing_and_all():
+def test_a_machine_that_spins_undisturbed_loses_a_share_between_nothing_and_all() -> None:
     """The canary gives a share, whatever the machine."""
     assert 0 <= lost_share(0.01) <= 1
 
@@ -199,7 +207,9 @@ def test_a_machine_that_spins_undisturbed_loses_a_share_between_nothing_and_all(
 # The search
 
 
-def searched(limit: float, start: float, *, generator: float = 1e12, flaky=()) -> list[Step]:
+def searched(
+    limit: float, start: float, *, generator: float = 1e12, flaky: Collection[int] = ()
+) -> list[Step]:
     """Search a target that keeps its limits up to `limit`; `flaky` steps lie."""
     steps: list[Step] = []
     while (rate := next_rate(steps, start=start)) is not None:
@@ -217,7 +227,9 @@ def searched(limit: float, start: float, *, generator: float = 1e12, flaky=()) -
 
 @settings(deadline=None)
 @given(limit=st.floats(10, 1e5), start=st.floats(5, 1e4))
-def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(limit, start):
+def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(
+    limit: float, start: float
+) -> None:
     """Whatever the limit and the start: an interval of the promised width around it."""
     steps = searched(limit, start)
     found = knee(steps)
@@ -233,7 +245,7 @@ def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(limit, s
 
 
 @given(lie=st.integers(0, 6))
-def test_one_lie_of_a_noisy_machine_is_outvoted_or_left_unverified(lie):
+def test_one_lie_of_a_noisy_machine_is_outvoted_or_left_unverified(lie: int) -> None:
     """A single wrong measurement must not end in a wrong interval that calls itself verified."""
     found = knee(searched(1000, 300, flaky={lie}))
     if found.verified:
@@ -243,7 +255,7 @@ def test_one_lie_of_a_noisy_machine_is_outvoted_or_left_unverified(lie):
         assert found.high >= 1000 / (1 + RESOLUTION) ** 2
 
 
-def test_a_search_that_the_generator_ends_says_so():
+def test_a_search_that_the_generator_ends_says_so() -> None:
     """The target's limit lies above what we can send: a low end, no high one."""
     found = knee(searched(1e9, 100, generator=5000))
     assert found.low is not None
@@ -252,7 +264,7 @@ def test_a_search_that_the_generator_ends_says_so():
     assert "generator" in found.why
 
 
-def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_end():
+def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_end() -> None:
     """The search goes on below it, ends, and says what lies in between."""
     steps = [Step(rate=100, seen=StepResult.MET), Step(rate=200, seen=StepResult.MISSED)]
     while (rate := next_rate(steps, start=100)) is not None:
@@ -266,7 +278,7 @@ def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_en
     assert "between the two the generator was the limit" in found.why
 
 
-def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified():
+def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified() -> None:
     """Kept once, then out of reach: it is not measured over and over."""
     steps = [
         Step(rate=100, seen=StepResult.MET),
@@ -283,7 +295,9 @@ def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified():
     start=st.floats(5, 1e4),
     moods=st.lists(st.sampled_from([None, None, None, *StepResult]), min_size=24, max_size=24),
 )
-def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(limit, start, moods):
+def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(
+    limit: float, start: float, moods: list[StepResult | None]
+) -> None:
     """Truths and lies of every kind: it ends, and a rate out of reach is not asked for thrice."""
     steps: list[Step] = []
     while (rate := next_rate(steps, start=start)) is not None:
@@ -295,7 +309,7 @@ def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(li
     assert max(limited.values(), default=0) <= 1
 
 
-def test_disturbed_measurements_are_repeated_and_then_given_up():
+def test_disturbed_measurements_are_repeated_and_then_given_up() -> None:
     """Three in a row are measured again; the fourth ends the search, which says why."""
     steps = [Step(rate=10, seen=StepResult.MET)]
     for _ in range(4):
@@ -306,7 +320,7 @@ def test_disturbed_measurements_are_repeated_and_then_given_up():
     assert knee(steps).low == 10
 
 
-def test_a_target_that_keeps_nothing_ends_the_search():
+def test_a_target_that_keeps_nothing_ends_the_search() -> None:
     """Not even one request a second: said plainly."""
     found = knee(searched(0.01, 50))
     assert found.low is None
@@ -325,7 +339,9 @@ def test_a_target_that_keeps_nothing_ends_the_search():
         ({"duration_s": 6.0, "seconds": result().seconds[:6]}, "for longer"),
     ],
 )
-def test_a_run_that_says_nothing_is_not_fit_to_be_compared(parts, word):
+def test_a_run_that_says_nothing_is_not_fit_to_be_compared(
+    parts: dict[str, Any], word: str
+) -> None:
     """Own limit, noise, cut short, too short: the reason."""
     assert unfit(result()) == ""
     assert word in unfit(result(**parts))
@@ -353,7 +369,7 @@ class Delayed:
         return self.number != 2 and self.looks[self.number] > 3
 
 
-async def test_freshness_counts_the_events_that_show_and_those_that_never_do():
+async def test_freshness_counts_the_events_that_show_and_those_that_never_do() -> None:
     """Injected 0, 2, 3, 4; 1 was not acknowledged; 2 is acknowledged and never shows."""
     stop = asyncio.Event()
     probe = Delayed(stop)

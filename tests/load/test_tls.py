@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -15,7 +18,7 @@ from trueup.simulator.reactor import tls
 
 
 @pytest.fixture
-def authority(tmp_path, monkeypatch):
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
     """A certificate authority that this machine trusts for the length of a test."""
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "authority.pem")
@@ -32,7 +35,7 @@ def server_context(authority: trustme.CA, name: str = "localhost") -> ssl.SSLCon
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_every_event_is_sent_once_over_tls(authority, version):
+def test_every_event_is_sent_once_over_tls(authority: trustme.CA, version: ssl.TLSVersion) -> None:
     """Requests of a few hundred bytes and of more than the socket takes at once."""
     context = server_context(authority)
     context.minimum_version = context.maximum_version = version
@@ -47,7 +50,7 @@ def test_every_event_is_sent_once_over_tls(authority, version):
         assert len(sink.stored) == events
 
 
-def test_mishaps_over_tls_leave_nothing_lost_and_nothing_doubled(authority):
+def test_mishaps_over_tls_leave_nothing_lost_and_nothing_doubled(authority: trustme.CA) -> None:
     """Cut, slow and failing answers, as without TLS."""
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 12))
@@ -58,7 +61,7 @@ def test_mishaps_over_tls_leave_nothing_lost_and_nothing_doubled(authority):
     assert len(said[Outcome.ACCEPTED]) + len(said[Outcome.UNKNOWN]) == 2000
 
 
-def test_a_certificate_for_another_name_is_refused_and_said(authority):
+def test_a_certificate_for_another_name_is_refused_and_said(authority: trustme.CA) -> None:
     """Nothing is sent to whoever cannot show that it is the target."""
     sink = Sink()
     with serving(sink.handle, tls=server_context(authority, "other.example")) as port:
@@ -71,10 +74,10 @@ def test_a_certificate_for_another_name_is_refused_and_said(authority):
     assert not ranges
 
 
-def test_a_server_without_tls_is_no_tls_server(authority):
+def test_a_server_without_tls_is_no_tls_server(authority: trustme.CA) -> None:
     """Plain HTTP behind an https address: said, and nothing hangs."""
 
-    async def plain(reader, writer) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 

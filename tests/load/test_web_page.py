@@ -8,7 +8,9 @@ import json
 import shutil
 import socket
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ FLAGS = (
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 async def asked(port: int, path: str, method: str = "GET") -> bytes:
@@ -37,7 +39,7 @@ async def asked(port: int, path: str, method: str = "GET") -> bytes:
 
     def get() -> bytes:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.read()
+            return bytes(answer.read())
 
     return await asyncio.to_thread(get)
 
@@ -52,12 +54,12 @@ async def counted(port: int) -> int:
                 stats = {"stats": []}
             rows = {row["name"]: row["num_requests"] for row in stats["stats"]}
             if rows.get("ingest"):
-                return rows["ingest"]
+                return int(rows["ingest"])
             await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path):
+async def running(folder: Path) -> AsyncIterator[Any]:
     """A load run of a minute with its page: gives its task, the page's port, sink and fleet."""
     plan, fleet = planned(duration_s=60)
     sink, port = Sink(), free_port()
@@ -74,7 +76,7 @@ async def running(folder: Path):
         yield task, port, sink, fleet
 
 
-async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path):
+async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path: Path) -> None:
     """The button's own request; what was sent is settled, and the run says why it is short."""
     async with running(tmp_path) as (task, port, sink, fleet):
         assert await counted(port) > 0
@@ -89,7 +91,7 @@ async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: make tools")
-async def test_a_browser_shows_the_running_load(tmp_path):
+async def test_a_browser_shows_the_running_load(tmp_path: Path) -> None:
     """The page's table has our requests, and its head the target that they go to."""
     async with running(tmp_path) as (task, port, _, _):
         await counted(port)

@@ -262,11 +262,12 @@ async def _neighbours(tale: Tale) -> None:
 async def _protocol(tale: Tale) -> None:
     served, seen = tale.served, tale.seen
     missing = "log/retrieve/ffffffff-0000-4000-8000-000000000000"
-    for name, path, query in (
+    requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("missing", missing, {}),
         ("malformed", "log/retrieve/x", {}),
         ("bad page", "log/search", {"page": "x"}),
-    ):
+    )
+    for name, path, query in requests:
         status, body = await served.ask(path, **query)
         fields = sorted(body) if isinstance(body, dict) else "text"
         request_id = body.get("api_request_id", "") if isinstance(body, dict) else ""

@@ -293,7 +293,12 @@ async def test_the_views_tie_out_with_amounts_beyond_64_bits(served: Served) -> 
 
 async def test_money_is_booked_once_and_shown_with_its_adjustment(served: Served) -> None:
     before = (await served.get("mobile/summary"))["data"]["mobile_bytes"]
-    order = {"customer_id": 1001, "network": "mobile", "kind": "top_up", "bytes": 70}
+    order: dict[str, Any] = {
+        "customer_id": 1001,
+        "network": "mobile",
+        "kind": "top_up",
+        "bytes": 70,
+    }
     first = await served.control("money", **order, idempotency_key="k")
     assert first[0] == 200
     assert await served.control("money", **order, idempotency_key="k") == first
@@ -337,7 +342,7 @@ async def test_the_clock_moves_forward_only(served: Served) -> None:
 async def test_logs_leave_every_view_at_seven_days_and_totals_stay(served: Served) -> None:
     sent = event(1, log_request_datetime=at(served), log_total_bytes=9)
     await served.ingest([sent])
-    window = {
+    window: dict[str, Any] = {
         "period_start": format_instant(floor_day(served.now_us)),
         "period_end": format_instant(floor_day(served.now_us) + DAY_US),
     }
@@ -348,7 +353,8 @@ async def test_logs_leave_every_view_at_seven_days_and_totals_stay(served: Serve
     assert (await served.get("log/search"))["total_count"] == 0
     assert (await served.ask(f"log/retrieve/{sent['log_id']}"))[0] == 404
     assert (await served.get("analytics/graph", **window))["data"] == before
-    for query in ({"interval": "hour"}, {"service_id": "x"}):
+    queries: tuple[dict[str, Any], ...] = ({"interval": "hour"}, {"service_id": "x"})
+    for query in queries:
         assert (await served.ask("analytics/graph", **window, **query))[0] == 422
     await served.control("clock", advance_s=86400 * 90)
     row = (await served.get("log_summary/search"))["data"][0]

@@ -22,7 +22,7 @@ from trueup.reference.times import DAY_US, HOUR_US, day_of, format_instant, pars
 
 START = 20_000 * DAY_US
 
-EVENTS = st.builds(
+EVENTS: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     number=st.integers(1, 12),
     customer_id=st.sampled_from([1001, 1002]),

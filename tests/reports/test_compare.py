@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ def run(
     folder: Path,
     results: tuple[CheckResult, ...] = PASSES,
     load: LoadResult | None = None,
-    **header: int,
+    **header: Any,
 ) -> RunReport:
     return build_report(journal(folder, results, load=(load or load_result(),), **header))
 

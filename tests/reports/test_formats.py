@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.reports.factory import HOSTILE, PASSES, journal, load_result
-from tests.reports.golden import check_golden
+from tests.reports.golden_files import check_golden
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.reports.factory import PASSES, journal, load_result
-from tests.reports.golden import check_golden
+from tests.reports.golden_files import check_golden
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.junit import render_junit
 from trueup.reports.results import LoadThreshold

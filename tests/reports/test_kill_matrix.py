@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.reports.golden import check_golden
+from tests.reports.golden_files import check_golden
 from trueup.reports.renderers.kill_matrix import (
     FaultRow,
     FaultStatus,

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.reports.factory import PASSES, RESULTS, journal, load_result
-from tests.reports.golden import check_golden
+from tests.reports.golden_files import check_golden
 from trueup.reports.journal.records import Delivered, Hook, OutcomeRange, TieOutSeen
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.markdown import render_markdown

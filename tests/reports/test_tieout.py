@@ -19,7 +19,9 @@ def seen(
     slack_b: int = 0,
 ) -> TieOutSeen:
     def within(least: int | None, most: int, value: int | None) -> bool:
-        return least == value or (None not in (least, value) and least <= value <= least + most)
+        if least is None or value is None:
+            return least == value
+        return least <= value <= least + most
 
     row = TieOut(
         view=view,

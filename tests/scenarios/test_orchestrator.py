@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_load_without_a_way_in_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("part", ["load", "fleet"])
 def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) -> None:
     """Status 2 in seconds, and a report that names the address instead of convicting anybody."""
-    parts = {"load": LoadPart(scenario="steady"), "fleet": FleetPart(events=10)}
+    parts: dict[str, Any] = {"load": LoadPart(scenario="steady"), "fleet": FleetPart(events=10)}
     wanted = order(folder, Scenario(name="l", what="-", **{part: parts[part]}), "127.0.0.1:9")
     way_in = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:9/in"\n'
     (folder / "t.toml").write_text(TARGET.format(host="127.0.0.1:9") + "customer_id = 1\n" + way_in)

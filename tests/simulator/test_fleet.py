@@ -12,7 +12,7 @@ import pytest
 from tests.simulator.fleets import START, common, fleet
 from trueup.simulator.errors import FleetError
 from trueup.simulator.fleet import Fleet
-from trueup.simulator.random.random_words import MODEL_VERSION, words
+from trueup.simulator.random.random_words import MODEL_VERSION, Words, words
 
 LOG_FIELDS = {
     "log_id", "customer_id", "proxy_user_id", "log_network", "log_protocol", "log_hostname",
@@ -61,11 +61,12 @@ def test_the_words_of_a_stream_are_philox() -> None:
 
     def fresh(key: int, first: int) -> list[int]:
         block, skip = divmod(first, 4)
-        return np.random.Philox(key=key, counter=block).random_raw(9 + skip)[skip:].tolist()
+        raw: Words = np.random.Philox(key=key, counter=block).random_raw(9 + skip)
+        return [int(word) for word in raw[skip:]]
 
     asked = [(key, first) for key in keys for first in (0, 3, 1 << 48)]
     with ThreadPoolExecutor(3) as threads:
-        seen = list(threads.map(lambda one: words(*one, 9).tolist(), asked))
+        seen = list(threads.map(lambda one: words(one[0], one[1], 9).tolist(), asked))
     assert seen == [fresh(*one) for one in asked]
 
 

@@ -17,7 +17,7 @@ BEGIN = FLEET.model.coverage.count - 5
 """Five of the events that walk rare values, and drawn ones after them."""
 
 
-def test_the_list_of_keys_is_that_of_the_events():
+def test_the_list_of_keys_is_that_of_the_events() -> None:
     """Whoever adds a key to the events adds it there."""
     for row in FLEET.batch(BEGIN, 10).rows():
         assert set(row) == set(EVENT_KEYS)
@@ -35,7 +35,7 @@ def test_the_list_of_keys_is_that_of_the_events():
         FieldMap(drop=frozenset(EVENT_KEYS[1:9])),
     ],
 )
-def test_rows_under_other_names_are_the_mapped_events(names):
+def test_rows_under_other_names_are_the_mapped_events(names: FieldMap) -> None:
     """Renamed, left out, added: the lines of a block read as the events mapped one by one."""
     assert supports_row_layout(names)
     lines = bytes(FLEET.batch(BEGIN, 300).lines(names)).splitlines()
@@ -49,7 +49,9 @@ def test_rows_under_other_names_are_the_mapped_events(names):
     st.dictionaries(st.sampled_from(EVENT_KEYS), st.text(min_size=1, max_size=40), max_size=6),
     st.frozensets(st.sampled_from(EVENT_KEYS), max_size=6),
 )
-def test_whatever_can_be_laid_out_is_laid_out_right(rename, drop):
+def test_whatever_can_be_laid_out_is_laid_out_right(
+    rename: dict[str, str], drop: frozenset[str]
+) -> None:
     """Any names and any keys left out, of those that the layout says it can do."""
     names = FieldMap(rename=rename, drop=drop, extras={"source": "trueup"})
     if supports_row_layout(names):
@@ -66,6 +68,6 @@ def test_whatever_can_be_laid_out_is_laid_out_right(rename, drop):
         FieldMap(extras={"log_hostname": "always.example"}),
     ],
 )
-def test_what_cannot_be_laid_out_says_so(names):
+def test_what_cannot_be_laid_out_says_so(names: FieldMap) -> None:
     """A place without a key, and one name for two: these are mapped event by event."""
     assert not supports_row_layout(names)

@@ -24,6 +24,7 @@ from trueup.conformance.contract.schemas import (
     schema,
 )
 from trueup.conformance.errors import ConformanceError
+from trueup.reports.results import Json
 
 _LOG: dict[str, Any] = {
     "log_id": "123e4567-e89b-12d3-a456-426614174000",
@@ -111,7 +112,7 @@ def test_a_wrong_value_is_named_with_its_place(change: dict[str, Any], said: str
 @pytest.mark.parametrize("key", sorted(_LOG))
 def test_each_of_the_guides_eleven_fields_is_missed(key: str) -> None:
     row = {name: value for name, value in _LOG.items() if name != key}
-    body = {"data": row, "message": "Log successfully retrieved."}
+    body: dict[str, Json] = {"data": row, "message": "Log successfully retrieved."}
     assert problems("log/retrieve/x", body) == [f'data: the key "{key}" is missing']
 
 

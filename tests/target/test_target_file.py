@@ -22,6 +22,7 @@ from trueup.conformance.target.load import (
     outside_hosts,
 )
 from trueup.conformance.target.placeholders import fill
+from trueup.reports.results import Json
 
 _ENVIRON: Mapping[str, str] = MappingProxyType(
     {"A_PUBLIC": "pk-canary-1", "A_PRIVATE": "sk-canary-22", "INGEST": "ik-3", "PATH": "/bin"}
@@ -155,8 +156,13 @@ def test_addresses_and_customers_may_come_from_the_environment(tmp_path: Path) -
 
 
 def test_placeholders_keep_the_type_of_their_value() -> None:
-    values = {"bytes": -5, "kind": "refund"}
-    template = {"amount": "{bytes}", "text": "{kind} of {bytes}", "deep": [{"k": "{kind}"}], "n": 1}
+    values: dict[str, Json] = {"bytes": -5, "kind": "refund"}
+    template: dict[str, Json] = {
+        "amount": "{bytes}",
+        "text": "{kind} of {bytes}",
+        "deep": [{"k": "{kind}"}],
+        "n": 1,
+    }
     assert fill(template, values) == {
         "amount": -5,
         "text": "refund of -5",

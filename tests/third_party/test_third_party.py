@@ -33,7 +33,8 @@ _SILENT = {Verdict.PASS, Verdict.NOT_APPLICABLE}
 def _serving(monkeypatch: pytest.MonkeyPatch, *lies: str) -> Iterator[None]:
     """The tiny target in a process of its own; its keys stand in the environment."""
     with subprocess.Popen(
-        [sys.executable, str(_HERE / "tiny_target.py"), *lies],
+        [sys.executable, "-m", "tests.third_party.tiny_target", *lies],
+        cwd=_HERE.parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 
-import tiny_store
-from tiny_store import Row, Store
+from tests.third_party import tiny_store
+from tests.third_party.tiny_store import Row, Store
 
 
 def counts_again(store: Store) -> None:
@@ -85,7 +85,7 @@ def charges_isp(store: Store) -> None:
         finally:
             store.happened[customer] = here
 
-    store.residential_ledger = residential_ledger  # type: ignore[method-assign]
+    store.residential_ledger = residential_ledger  # type: ignore[method-assign, assignment]
 
 
 def never_forgets_hosts(_store: Store) -> None:

@@ -46,7 +46,7 @@ class Store:
         self.by_id: dict[str, Row] = {}
         self.money: dict[int, list[Row]] = defaultdict(list)
         self.money_keys: set[str] = set()
-        self._seen: dict[tuple[object, ...], list[Row]] = {}
+        self._seen: dict[tuple[str, int], tuple[tuple[int, int, date], list[Row]]] = {}
 
     # --- what happens
 
@@ -95,7 +95,7 @@ class Store:
         state = (len(happened), len(self.money[customer]), today)
         held = self._seen.get((what, customer))
         if held is None or held[0] != state:
-            held = [state, getattr(self, what)(customer, today)]
+            held = (state, getattr(self, what)(customer, today))
             self._seen[what, customer] = held
         return held[1]
 

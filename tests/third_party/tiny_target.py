@@ -1,10 +1,10 @@
 """The stranger: a second implementation of the API, tiny and deliberately different.
 
-Start it with `python tiny_target.py [LIE …]`; it prints one line of JSON: the variables that its
-target file names. It takes events as a gzipped JSON array with names of its own, or as lines, all
-or none. Its readings differ from those of the embedded reference wherever the contract allows:
-times in ISO 8601, usage as positive numbers, pages of 50, no count of logs, calendar days, 410 for
-what is gone.
+Start it with `python -m tests.third_party.tiny_target [FAULT …]`; it prints one line of JSON: the
+environment variables that its target file names. It takes events as a gzipped JSON array with names
+of its own, or as lines, all or none. Its readings differ from those of the embedded reference
+wherever the contract allows: times in ISO 8601, usage as positive numbers, pages of 50, no count of
+logs, calendar days, 410 for what has expired.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import operator
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from tiny_lies import LIES
-from tiny_store import POOLS, Store, name_of, parse, show
+
+from tests.third_party.tiny_lies import LIES
+from tests.third_party.tiny_store import POOLS, Store, name_of, parse, show
 
 PAGE = 50
 OURS = {
@@ -52,7 +54,7 @@ FIELDS = {
     "log_summary": {"proxy_user_id", *(f"log_summary_{part}" for part in SUMMARY_FIELDS)},
     **{f"{pool}_ledger": {f"{pool}_ledger_{part}" for part in LEDGER_FIELDS} for pool in POOLS},
 }
-RULES = {
+RULES: dict[str, Callable[[Any, Any], bool] | None] = {
     "min_": operator.ge,
     "max_": operator.le,
     "not_": operator.ne,
@@ -89,7 +91,8 @@ async def keys(request: web.Request, handler: Any) -> web.StreamResponse:
     elif heads.get("Authorization") != f"Operator {OPERATOR}":
         return no(403, "for operators")
     try:
-        return await handler(request)
+        response: web.StreamResponse = await handler(request)
+        return response
     except web.HTTPException as error:
         return no(error.status, error.reason)
 
@@ -171,7 +174,9 @@ def holds(has: Any, rule: str, want: str) -> bool:
         value = int(want)
     elif TIME.match(has):
         has, value = parse(has), parse(want)
-    return bool(RULES[rule](has, value))
+    compare = RULES[rule]
+    assert compare is not None
+    return bool(compare(has, value))
 
 
 async def search(request: web.Request) -> web.Response:
