@@ -1,39 +1,56 @@
-"""HTTP/1.1 responses, read from whatever pieces the network hands over. Pure: no sockets.
+"""Parse HTTP/1.x responses from received bytes. Pure: opens no socket.
 
-Understood: a status line and fields, Content-Length, chunked bodies with trailers, bodies that
-end with the connection, answers without a body (1xx, 204, 304), interim 1xx answers, and
-`Connection: close`. Pipelining is not: bytes after a whole answer break the protocol.
+Supports status lines and fields, Content-Length, chunked bodies with extensions and trailers,
+bodies that end with the connection, responses without a body (1xx, 204, 304), interim responses
+and keep-alive. Does not support pipelining, other transfer codings, protocol switches (101) and
+folded header lines: each is refused, as are bytes after the end of a response.
 
-Answers repeat (they differ by their Date once a second), so whole small ones are kept by their
-bytes: one that came before, in one piece, costs a look-up. So do parsed heads.
+Parsing is strict where a lenient parser could disagree with the server about where a response
+ends: RFC 9112, sections 2 to 7. `tests/load/test_http1_against_h11.py` compares it with h11.
+
+Time is linear in the size of a response, however it is split. A server repeats its responses
+(the Date changes once a second), so complete small responses and parsed heads are cached by their
+bytes: a known response that arrives in one piece costs one dictionary lookup.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 __all__ = ["HttpProtocolError", "Response", "ResponseParser"]
 
 MAX_HEAD: Final = 64 << 10
-"""Bytes of a response head."""
+"""Maximum size of a response head, of a chunk-size line and of trailers, in bytes."""
 MAX_BODY: Final = 64 << 20
-"""Bytes of a response body."""
-_MOST_KNOWN: Final = 256
-_SMALL: Final = 1_024
-"""Bytes of an answer that is worth keeping whole."""
-_MOST_DIGITS: Final = 18
-"""Of a length: enough for 2^59 bytes, and few enough for Python to read."""
+"""Maximum size of a response body, in bytes."""
+_CACHE_ENTRIES: Final = 256
+_CACHED_SIZE_MAX: Final = 1_024
+"""Maximum size of a complete response that is cached, in bytes."""
+_LENGTH_DIGITS_MAX: Final = 18
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CHUNKED: Final = -1
 _UNTIL_CLOSE: Final = -2
 
+_FIELD: Final = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*"
+_HEAD_SYNTAX: Final = re.compile(
+    rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n" + _FIELD + rb")*"
+)
+_FIELD_SYNTAX: Final = re.compile(_FIELD)
+_USED_FIELDS: Final = re.compile(
+    rb"\r\n((?i:connection|content-length|retry-after|transfer-encoding)):[ \t]*([^\r]*)"
+)
+_FRAMING_FIELDS: Final = (b"content-length", b"transfer-encoding")
+"""Fields that must not be in trailers: they say where a body ends."""
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?[ \t]*")
+
 
 class HttpProtocolError(Exception):
-    """The target's bytes are no HTTP/1.1 response; the message says what stands in the way."""
+    """The received bytes are not a supported HTTP/1.x response; the message says why."""
 
 
 class Response(NamedTuple):
-    """One whole response."""
+    """A complete response."""
 
     status: int
     body: bytes
@@ -44,174 +61,278 @@ class Response(NamedTuple):
 class _Head(NamedTuple):
     status: int
     length: int
-    """Bytes of the body, or one of the two constants above."""
+    """Size of the body in bytes, `_CHUNKED` or `_UNTIL_CLOSE`."""
     keep_alive: bool
     retry_after: str | None
 
 
-_known: dict[bytes, _Head] = {}
-_whole: dict[bytes, Response] = {}
+_heads: dict[bytes, _Head] = {}
+_responses: dict[bytes, Response] = {}
 
 
 class ResponseParser:
-    """Feeds on received bytes, one response after the other. One per connection."""
+    """Parse the responses of one connection, one after another."""
 
-    __slots__ = ("_buffer", "_head", "_length", "_parts")
+    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_trailer_size")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        """Received bytes of an incomplete head or line."""
         self._head: _Head | None = None
-        self._parts: list[bytes] | None = None
-        self._length = 0
-        """Bytes of `_parts`."""
+        self._body = bytearray()
+        self._chunk_left = 0
+        """Bytes that the current chunk still lacks, its line end included."""
+        self._trailer_size = -1
+        """Bytes of trailers so far; -1 before the last chunk."""
 
     @property
     def idle(self) -> bool:
-        """Whether no part of a response has been read yet."""
+        """Whether no byte of the next response was received."""
         return self._head is None and not self._buffer
 
     def feed(self, data: bytes) -> Response | None:
-        """Take some bytes; give the response once it is whole.
+        """Parse received bytes.
 
-        Raises HttpProtocolError where the bytes cannot be a response to one request.
+        Returns the response once it is complete, else None. Raises HttpProtocolError if the bytes
+        cannot be the response to one request; the parser cannot be used after that.
         """
         if self._head is None and not self._buffer:
-            known = _whole.get(data)
+            known = _responses.get(data)
             if known is not None:
                 return known
-            self._buffer = data
-            response = self._advance()
-            if response is not None and len(data) <= _SMALL:
-                if len(_whole) >= _MOST_KNOWN:
-                    _whole.clear()
-                _whole[data] = response
+            response = self._parse(data)
+            if response is not None and len(data) <= _CACHED_SIZE_MAX:
+                if len(_responses) >= _CACHE_ENTRIES:
+                    _responses.clear()
+                _responses[data] = response
             return response
-        self._buffer += data
-        return self._advance()
+        return self._parse(data)
 
     def eof(self) -> Response | None:
-        """The connection ended; give the response that only now is whole, if it is."""
-        if self._head is not None and self._head.length == _UNTIL_CLOSE:
-            head, body = self._head, self._buffer
-            self._reset(b"")
-            return Response(head.status, body, False, head.retry_after)
-        return None
+        """Handle the end of the connection.
 
-    def _advance(self) -> Response | None:
-        while self._head is None:
-            end = self._buffer.find(_END_OF_HEAD)
-            if end < 0:
-                if len(self._buffer) > MAX_HEAD:
-                    raise HttpProtocolError(f"a response head of more than {MAX_HEAD} bytes")
+        Returns the response if its body ends with the connection, else None: what was received
+        is no complete response.
+        """
+        head = self._head
+        if head is None or head.length != _UNTIL_CLOSE:
+            return None
+        return self._finish(head)
+
+    def _parse(self, data: bytes) -> Response | None:
+        head, at = self._head, 0
+        if head is None:
+            head, data, at = self._read_head(data)
+            if head is None:
                 return None
-            head = _read_head(self._buffer[:end])
-            self._buffer = self._buffer[end + 4 :]
-            if head.status >= 200:
-                self._head = head
-        return self._body(self._head)
-
-    def _body(self, head: _Head) -> Response | None:
+            if len(data) - at == head.length:  # the usual case: all of it in one piece
+                return Response(head.status, data[at:], head.keep_alive, head.retry_after)
+            self._head = head
         if head.length == _CHUNKED:
-            return self._chunks(head)
-        if len(self._buffer) > MAX_BODY:
-            raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
-        if head.length == _UNTIL_CLOSE or len(self._buffer) < head.length:
+            return self._read_chunks(head, data, at)
+        self._append(data, at, len(data))
+        if head.length == _UNTIL_CLOSE or len(self._body) < head.length:
             return None
-        return self._finish(head, self._buffer[: head.length], self._buffer[head.length :])
+        if len(self._body) > head.length:
+            raise _excess(len(self._body) - head.length)
+        return self._finish(head)
 
-    def _chunks(self, head: _Head) -> Response | None:
-        if self._parts is None:
-            self._parts = []
-        buffer, at = self._buffer, 0
-        try:
-            while True:
-                line_end = buffer.find(b"\r\n", at)
-                if line_end < 0:
-                    if len(buffer) - at > MAX_HEAD:
-                        raise HttpProtocolError("a chunk size line without an end")
+    def _read_head(self, data: bytes) -> tuple[_Head | None, bytes, int]:
+        """Parse the head, and interim ones before it.
+
+        Returns the head, or None while it is incomplete, and the bytes and the position at which
+        the body begins.
+        """
+        if self._buffer:
+            start = max(len(self._buffer) - 3, 0)
+            self._buffer += data
+            end = self._buffer.find(_END_OF_HEAD, start)
+            if end < 0 and len(self._buffer) <= MAX_HEAD:
+                return None, b"", 0
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        else:
+            end = data.find(_END_OF_HEAD)
+        begin = 0
+        while 0 <= end - begin <= MAX_HEAD:
+            raw = data[begin:end]
+            head = _heads.get(raw) or _parse_head(raw)
+            if head.status >= 200:
+                return head, data, end + 4
+            begin = end + 4
+            end = data.find(_END_OF_HEAD, begin)
+        if end >= 0 or len(data) - begin > MAX_HEAD:
+            raise HttpProtocolError(f"a response head of more than {MAX_HEAD} bytes")
+        self._buffer += data[begin:]
+        return None, b"", 0
+
+    def _read_chunks(self, head: _Head, data: bytes, at: int) -> Response | None:
+        while True:
+            if self._chunk_left > 2:
+                take = min(self._chunk_left - 2, len(data) - at)
+                self._append(data, at, at + take)
+                self._chunk_left -= take
+                at += take
+                if self._chunk_left > 2:
                     return None
-                size = _chunk_size(buffer[at:line_end])
-                if size == 0:
-                    return self._trailers(head, buffer[line_end:])
-                begin, end = line_end + 2, line_end + 2 + size
-                if self._length + size > MAX_BODY:
-                    raise HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
-                if len(buffer) < end + 2:
-                    return None
-                if buffer[end : end + 2] != b"\r\n":
-                    raise HttpProtocolError("a chunk that does not end where its size says")
-                self._parts.append(buffer[begin:end])
-                self._length += size
-                at = end + 2
-        finally:
-            if at and self._parts is not None:
-                self._buffer = buffer[at:]
+            line, at = self._read_line(data, at)
+            if line is None:
+                return None
+            if self._chunk_left:
+                if line:
+                    raise HttpProtocolError(f"{line[:40]!r} after the end of a chunk")
+                self._chunk_left = 0
+            elif self._trailer_size >= 0:
+                if not line:
+                    break
+                self._read_trailer(line)
+            elif size := _parse_chunk_size(line):
+                if len(self._body) + size > MAX_BODY:
+                    raise _too_large()
+                if data[at + size : at + size + 2] == b"\r\n":  # the usual case: all of it is here
+                    self._body += data[at : at + size]
+                    at += size + 2
+                else:
+                    self._chunk_left = size + 2
+            elif data[at:] == b"\r\n":  # the usual case: no trailers
+                return self._finish(head)
+            else:
+                self._trailer_size = 0
+        if at < len(data):
+            raise _excess(len(data) - at)
+        return self._finish(head)
 
-    def _trailers(self, head: _Head, rest: bytes) -> Response | None:
-        end = rest.find(_END_OF_HEAD)
-        if end < 0:
-            if len(rest) > MAX_HEAD:
-                raise HttpProtocolError(f"trailers of more than {MAX_HEAD} bytes")
-            return None
-        return self._finish(head, b"".join(self._parts or ()), rest[end + 4 :])
+    def _read_line(self, data: bytes, at: int) -> tuple[bytes | None, int]:
+        """Read a line that may have begun in an earlier piece.
 
-    def _finish(self, head: _Head, body: bytes, rest: bytes) -> Response:
-        if rest:
-            raise HttpProtocolError(f"{len(rest)} bytes after the end of a response")
-        self._reset(b"")
+        Returns the line without its end, and the position after it; None if it is incomplete.
+        """
+        if not self._buffer:
+            end = data.find(b"\r\n", at)
+            if end >= 0:
+                return data[at:end], end + 2
+            self._buffer += data[at:]
+        else:
+            known = len(self._buffer)
+            self._buffer += data[at:]
+            end = self._buffer.find(b"\r\n", known - 1)
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                self._buffer.clear()
+                return line, at + end + 2 - known
+        if len(self._buffer) > MAX_HEAD:
+            raise HttpProtocolError(f"a line of more than {MAX_HEAD} bytes in a chunked body")
+        return None, len(data)
+
+    def _read_trailer(self, line: bytes) -> None:
+        self._trailer_size += len(line) + 2
+        if self._trailer_size > MAX_HEAD:
+            raise HttpProtocolError(f"trailers of more than {MAX_HEAD} bytes")
+        name = line.partition(b":")[0].lower()
+        if name in _FRAMING_FIELDS or not _FIELD_SYNTAX.fullmatch(line):
+            raise HttpProtocolError(f"{line[:60]!r} is not a valid trailer")
+
+    def _append(self, data: bytes, start: int, stop: int) -> None:
+        if len(self._body) + stop - start > MAX_BODY:
+            raise _too_large()
+        self._body += data[start:stop] if start or stop < len(data) else data
+
+    def _finish(self, head: _Head) -> Response:
+        body = bytes(self._body)
+        self._head, self._chunk_left, self._trailer_size = None, 0, -1
+        self._body.clear()
         return Response(head.status, body, head.keep_alive, head.retry_after)
 
-    def _reset(self, buffer: bytes) -> None:
-        self._buffer, self._head, self._parts, self._length = buffer, None, None, 0
+
+def _excess(count: int) -> HttpProtocolError:
+    return HttpProtocolError(f"{count} bytes after the end of a response")
 
 
-def _chunk_size(line: bytes) -> int:
-    digits = line.split(b";", 1)[0].strip()
-    try:
-        if not digits.isalnum() or len(digits) > _MOST_DIGITS:
-            raise ValueError
-        return int(digits, 16)
-    except ValueError:
-        raise HttpProtocolError(f"{line[:40]!r} is no chunk size") from None
+def _too_large() -> HttpProtocolError:
+    return HttpProtocolError(f"a response body of more than {MAX_BODY} bytes")
 
 
-def _read_head(raw: bytes) -> _Head:
-    known = _known.get(raw)
-    if known is not None:
-        return known
-    lines = raw.split(b"\r\n")
-    start = lines[0].split(b" ", 2)
-    if len(start) < 2 or not start[0].startswith(b"HTTP/1.") or not start[1].isdigit():
-        raise HttpProtocolError(f"{lines[0][:60]!r} is no HTTP/1.1 status line")
-    fields: dict[bytes, bytes] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise HttpProtocolError(f"{line[:60]!r} is no header field")
-        fields[name.strip().lower()] = value.strip()
-    status = int(start[1])
-    connection = fields.get(b"connection", b"").lower()
-    length = _length(status, fields)
-    keep = b"close" not in connection and length != _UNTIL_CLOSE
-    if start[0] == b"HTTP/1.0":
-        keep = keep and b"keep-alive" in connection
-    after = fields.get(b"retry-after")
-    head = _Head(status, length, keep, after.decode("latin-1") if after is not None else None)
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    if length >= 0 and status >= 200:
-        _known[raw] = head
+def _parse_chunk_size(line: bytes) -> int:
+    found = _CHUNK_SIZE.fullmatch(line)
+    if found is None:
+        raise HttpProtocolError(f"{line[:40]!r} is not a chunk size")
+    return int(found[1], 16)
+
+
+def _parse_head(raw: bytes) -> _Head:
+    """Parse a status line and fields; `raw` ends before the empty line."""
+    syntax = _HEAD_SYNTAX.fullmatch(raw)
+    if syntax is None:
+        raise HttpProtocolError(_syntax_error(raw))
+    status = int(syntax[2])
+    if status == 101:
+        raise HttpProtocolError("status 101: a change of protocol was not requested")
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    connection = b""
+    retry_after = None
+    for name, value in _USED_FIELDS.findall(raw):
+        match name.lower():
+            case b"content-length":
+                lengths.append(value)
+            case b"transfer-encoding":
+                codings.append(value)
+            case b"connection":
+                connection += b"," + value
+            case _:
+                retry_after = value.decode("latin-1").strip(" \t")
+    length = _body_length(status, lengths, codings)
+    keep_alive = length != _UNTIL_CLOSE and not _has_option(connection, b"close")
+    if syntax[1] == b"0":
+        keep_alive = keep_alive and _has_option(connection, b"keep-alive")
+    if codings and lengths:
+        keep_alive = False  # two lengths: RFC 9112, 6.3, asks for the connection to be closed
+    head = _Head(status, length, keep_alive, retry_after)
+    if len(_heads) >= _CACHE_ENTRIES:
+        _heads.clear()
+    if status >= 200:
+        _heads[raw] = head
     return head
 
 
-def _length(status: int, fields: dict[bytes, bytes]) -> int:
+def _syntax_error(raw: bytes) -> str:
+    """Describe the first line of a head that is not valid."""
+    first, *fields = raw.split(b"\r\n")
+    for line in fields if _HEAD_SYNTAX.fullmatch(first) else ():
+        if not _FIELD_SYNTAX.fullmatch(line):
+            return f"{line[:60]!r} is not a valid header field"
+    return f"{first[:60]!r} is not an HTTP/1.x status line"
+
+
+def _has_option(connection: bytes, option: bytes) -> bool:
+    """Return whether an option is in the comma-separated values of Connection."""
+    lowered = connection.lower()
+    return option in lowered and option in [one.strip(b" \t") for one in lowered.split(b",")]
+
+
+def _body_length(status: int, lengths: list[bytes], codings: list[bytes]) -> int:
+    """Return the size of the body in bytes, `_CHUNKED` or `_UNTIL_CLOSE`.
+
+    Raises HttpProtocolError for an invalid length, for two that differ, and for a transfer coding
+    other than chunked.
+    """
+    if codings and [coding.strip(b" \t").lower() for coding in codings] != [b"chunked"]:
+        raise HttpProtocolError(f"Transfer-Encoding {b', '.join(codings)[:40]!r} is not supported")
+    length = _UNTIL_CLOSE
+    if lengths:
+        text = lengths[0].strip(b" \t")
+        if len(lengths) > 1 or b"," in text:
+            distinct = {one.strip(b" \t") for value in lengths for one in value.split(b",")}
+            text = distinct.pop()
+            if distinct:
+                raise HttpProtocolError("Content-Length fields that differ")
+        if not text.isdigit() or len(text) > _LENGTH_DIGITS_MAX:
+            raise HttpProtocolError(f"{text[:20]!r} is not a Content-Length")
+        length = int(text)
     if status < 200 or status in (204, 304):
         return 0
-    if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
+    if codings:
         return _CHUNKED
-    length = fields.get(b"content-length")
-    if length is None:
-        return _UNTIL_CLOSE
-    if not length.isdigit() or len(length) > _MOST_DIGITS:
-        raise HttpProtocolError(f"a Content-Length of {length[:20]!r}")
-    return int(length)
+    if length > MAX_BODY:
+        raise _too_large()
+    return length
