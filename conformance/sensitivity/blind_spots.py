@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from trueup.conformance.errors import JudgeBroken
 from trueup.conformance.sensitivity.mutants import ResponseMutant
-from trueup.conformance.sensitivity.operators import Operator
+from trueup.conformance.sensitivity.operators import ResponseOperator
 
 __all__ = ["Unjudgeable", "load_unjudgeable", "why_unjudgeable"]
 
@@ -47,7 +47,7 @@ class Unjudgeable:
 def load_unjudgeable() -> tuple[Unjudgeable, ...]:
     """The entries of the table in its order. Raises JudgeBroken naming one that is not right."""
     text = files("trueup.conformance.sensitivity").joinpath(_TABLE).read_text(encoding="utf-8")
-    known = {str(operator) for operator in Operator}
+    known = {str(operator) for operator in ResponseOperator}
     found = []
     for number, entry in enumerate(tomllib.loads(text)["blind_spot"], start=1):
         operators = tuple(entry.get("operators", sorted(known)))

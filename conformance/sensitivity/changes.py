@@ -24,7 +24,7 @@ from trueup.conformance.sensitivity.operators import (
     ALONE,
     NOT_APPLICABLE,
     NoValue,
-    Operator,
+    ResponseOperator,
     Surroundings,
     mutate_value,
 )
@@ -67,7 +67,7 @@ class ValueChange:
     since: int
     """Number of the first exchange that may change."""
     field: Place
-    operator: Operator
+    operator: ResponseOperator
     around: Surroundings = ALONE
     actions: frozenset[str] = frozenset()
     """Endpoints' actions that show it wrongly; empty: all."""
@@ -93,7 +93,7 @@ class RowChange:
 
     thing: ObjectKey
     since: int
-    operator: Operator
+    operator: ResponseOperator
     row: Mapping[str, Json] | None = None
     """The row that is added."""
 
@@ -102,7 +102,7 @@ class RowChange:
         for listing in recording.lists_of.get(self.thing, ()):
             if listing.pages[0] >= self.since:
                 changed |= repaged(recording, listing, self._operation(recording, listing))
-        if self.operator is Operator.ROW_LOST:
+        if self.operator is ResponseOperator.ROW_LOST:
             for shown in recording.shown.get(self.thing, ()):
                 if shown.n >= self.since and shown.action not in ("search", "graph", "breakdown"):
                     changed[shown.n] = replace(
@@ -115,11 +115,11 @@ class RowChange:
             new: list[Row] = []
             for row in rows:
                 here = recording.key(listing, row) == self.thing
-                if not (here and self.operator is Operator.ROW_LOST):
+                if not (here and self.operator is ResponseOperator.ROW_LOST):
                     new.append(row)
-                if here and self.operator is Operator.ROW_DOUBLED:
+                if here and self.operator is ResponseOperator.ROW_DOUBLED:
                     new.append(row)
-                if here and self.operator is Operator.FOREIGN_ROW and self.row is not None:
+                if here and self.operator is ResponseOperator.FOREIGN_ROW and self.row is not None:
                     new.append(self.row)
             return new
 
@@ -134,7 +134,7 @@ class ListChange:
     place: Place
     """Where its rows stand; of a breakdown, which of its lists."""
     since: int
-    operator: Operator
+    operator: ResponseOperator
     one: ObjectKey | None = None
     """The row that is lost, doubled, or swapped with `other`."""
     other: ObjectKey | None = None
@@ -148,7 +148,7 @@ class ListChange:
                 continue
             if listing.pages[0] < self.since:
                 continue
-            if self.operator is Operator.PAGE_BOUNDARY:
+            if self.operator is ResponseOperator.PAGE_BOUNDARY:
                 changed |= _without_boundary_row(recording, listing)
             else:
                 changed |= repaged(recording, listing, self._operation(recording, listing))
@@ -157,17 +157,17 @@ class ListChange:
     def _operation(self, recording: Recording, listing: Listing) -> _RowsOperation:
         def operation(rows: list[Row]) -> list[Row]:
             things = [recording.key(listing, row) for row in rows]
-            if self.operator is Operator.EXTRA_ROW and self.row is not None:
+            if self.operator is ResponseOperator.EXTRA_ROW and self.row is not None:
                 return [*rows, self.row]
             if self.one is None or self.one not in things:
                 return rows
             at = things.index(self.one)
             match self.operator:
-                case Operator.ROW_LOST:
+                case ResponseOperator.ROW_LOST:
                     return rows[:at] + rows[at + 1 :]
-                case Operator.ROW_DOUBLED:
+                case ResponseOperator.ROW_DOUBLED:
                     return [*rows[: at + 1], rows[at], *rows[at + 1 :]]
-                case Operator.ROWS_SWAPPED if self.other in things:
+                case ResponseOperator.ROWS_SWAPPED if self.other in things:
                     new = list(rows)
                     beside = things.index(self.other)
                     new[at], new[beside] = new[beside], new[at]

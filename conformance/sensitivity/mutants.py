@@ -26,7 +26,7 @@ from trueup.conformance.sensitivity.operators import (
     NOT_APPLICABLE,
     VALUE_OPERATORS,
     NoValue,
-    Operator,
+    ResponseOperator,
     Surroundings,
     mutate_value,
 )
@@ -64,7 +64,7 @@ _OTHER_STATUS: Final[Mapping[int, int]] = {
     422: 400,
 }
 """Status to another one that is documented, as near as there is."""
-_ROW_OPERATORS: Final = (Operator.ROW_LOST, Operator.ROW_DOUBLED)
+_ROW_OPERATORS: Final = (ResponseOperator.ROW_LOST, ResponseOperator.ROW_DOUBLED)
 _OTHER_CUSTOMER: Final[Mapping[str, str]] = {"a": "b", "b": "a"}
 
 
@@ -75,7 +75,7 @@ class ResponseMutant:
     id: str
     view: str
     field: str
-    operator: Operator
+    operator: ResponseOperator
     stage: str
     customer: str
     key: str
@@ -196,16 +196,16 @@ class _Enumeration:
         thing: ObjectKey,
         shown: Shown,
         field: Place,
-        operator: Operator,
+        operator: ResponseOperator,
     ) -> ValueChange | None:
         value = self._recording.value(shown, field)
         name = ".".join(str(step) for step in field)
         match operator:
-            case Operator.STALE:
+            case ResponseOperator.STALE:
                 around = Surroundings(stale=self._stale(thing, shown, field))
-            case Operator.NEIGHBOUR:
+            case ResponseOperator.NEIGHBOUR:
                 around = Surroundings(neighbour=self._neighbour(shown, field))
-            case Operator.FOREIGN_ROW if isinstance(value, list):
+            case ResponseOperator.FOREIGN_ROW if isinstance(value, list):
                 around = Surroundings(foreign=self._foreign_element(thing, field))
             case _:
                 around = Surroundings(field=name)
@@ -271,11 +271,11 @@ class _Enumeration:
         since = self._recording.since[stage]
         if view.endswith("(retrieve)"):
             return
-        for operator in (*_ROW_OPERATORS, Operator.FOREIGN_ROW):
+        for operator in (*_ROW_OPERATORS, ResponseOperator.FOREIGN_ROW):
             stratum = (view, _WHOLE_ROW, operator, stage, customer)
             for thing in _ranked(self._seed, stratum, things, key=str):
                 row = None
-                if operator is Operator.FOREIGN_ROW:
+                if operator is ResponseOperator.FOREIGN_ROW:
                     row = self._foreign_row(thing)
                     if row is None:
                         break
@@ -307,17 +307,17 @@ class _Enumeration:
             by_order: defaultdict[str, list[Listing]] = defaultdict(list)
             for listing in some:
                 by_order[_order(listing)].append(listing)
-            for operator in (*_ROW_OPERATORS, Operator.EXTRA_ROW):
+            for operator in (*_ROW_OPERATORS, ResponseOperator.EXTRA_ROW):
                 stratum = (view, _ONE_LIST, operator, stage, customer)
                 yield from self._list_mutant(stratum, some)
             for order, ordered in by_order.items():
-                stratum = (view, f"order: {order}", Operator.ROWS_SWAPPED, stage, customer)
+                stratum = (view, f"order: {order}", ResponseOperator.ROWS_SWAPPED, stage, customer)
                 yield from self._list_mutant(stratum, ordered)
-            stratum = (view, "page 2", Operator.PAGE_BOUNDARY, stage, customer)
+            stratum = (view, "page 2", ResponseOperator.PAGE_BOUNDARY, stage, customer)
             yield from self._list_mutant(stratum, some)
 
     def _list_mutant(
-        self, stratum: tuple[str, str, Operator, str, str], listings: Sequence[Listing]
+        self, stratum: tuple[str, str, ResponseOperator, str, str], listings: Sequence[Listing]
     ) -> Iterator[ResponseMutant]:
         """The first listing, by rank, that the operator can change."""
         operator, since = stratum[2], self._recording.since[stratum[3]]
@@ -337,7 +337,7 @@ class _Enumeration:
                     return
 
     def _arguments(
-        self, operator: Operator, stratum: Hashable, listing: Listing
+        self, operator: ResponseOperator, stratum: Hashable, listing: Listing
     ) -> Iterator[tuple[ObjectKey | None, ObjectKey | None, Row | None]]:
         """What an operator may act on in a listing."""
         recording = self._recording
@@ -345,9 +345,9 @@ class _Enumeration:
         things = [recording.key(listing, row) for row in rows]
         own = [thing for thing in dict.fromkeys(things) if thing in recording.own]
         match operator:
-            case Operator.PAGE_BOUNDARY:
+            case ResponseOperator.PAGE_BOUNDARY:
                 yield None, None, None
-            case Operator.EXTRA_ROW:
+            case ResponseOperator.EXTRA_ROW:
                 same_kind, shown_here = self._same_kind(listing), set(things)
                 beside = {
                     thing: places[0]
@@ -361,7 +361,7 @@ class _Enumeration:
                     row = recording.value(beside[thing])
                     if isinstance(row, dict):
                         yield None, None, row
-            case Operator.ROWS_SWAPPED:
+            case ResponseOperator.ROWS_SWAPPED:
                 pairs = [
                     (one, other)
                     for one, other, first, second in zip(
@@ -400,7 +400,7 @@ class _Enumeration:
                 groups[kind, exchange.tenant, exchange.status].append(exchange)
         for (kind, customer, status), some in groups.items():
             view = ENVELOPE if status < 300 else ERROR
-            for operator in (Operator.OTHER_STATUS, Operator.ALLOWED):
+            for operator in (ResponseOperator.OTHER_STATUS, ResponseOperator.ALLOWED):
                 stratum = (view, f"{kind} status", operator, stage, customer)
                 for exchange in _ranked(self._seed, stratum, some, key=lambda x: str(x.n)):
                     change = self._status_change(operator, stage, exchange)
@@ -409,11 +409,11 @@ class _Enumeration:
                         break
 
     def _status_change(
-        self, operator: Operator, stage: str, exchange: Exchange
+        self, operator: ResponseOperator, stage: str, exchange: Exchange
     ) -> StatusChange | None:
         assert exchange.status is not None, "grouped by status"
         since, old = self._recording.since[stage], exchange.status
-        if operator is Operator.OTHER_STATUS:
+        if operator is ResponseOperator.OTHER_STATUS:
             new = _OTHER_STATUS.get(old)
             if new is None:
                 return None
@@ -434,7 +434,7 @@ class _Enumeration:
         return None
 
     def _mutant(
-        self, stratum: tuple[str, str, Operator, str, str], key: str, change: Change
+        self, stratum: tuple[str, str, ResponseOperator, str, str], key: str, change: Change
     ) -> ResponseMutant:
         view, field, operator, stage, customer = stratum
         field, key = _encodable(field), _encodable(key)
@@ -484,13 +484,13 @@ def _fields(row: Json, view: str) -> Iterator[Place]:
             yield (name,)
 
 
-def _operators(view: str, field: Place) -> Iterable[Operator]:
+def _operators(view: str, field: Place) -> Iterable[ResponseOperator]:
     if view == ENVELOPE and field == ("data",):
-        return (Operator.MISSING, Operator.NULL, Operator.OTHER_TYPE)
+        return (ResponseOperator.MISSING, ResponseOperator.NULL, ResponseOperator.OTHER_TYPE)
     if view == ENVELOPE and field == ("total_count",):
-        left_out = {Operator.ONE_MORE}
+        left_out = {ResponseOperator.ONE_MORE}
     else:
-        left_out = {Operator.TOTAL_OFF}
+        left_out = {ResponseOperator.TOTAL_OFF}
     return [operator for operator in VALUE_OPERATORS if operator not in left_out]
 
 

@@ -23,13 +23,13 @@ __all__ = [
     "NOT_APPLICABLE",
     "VALUE_OPERATORS",
     "NoValue",
-    "Operator",
+    "ResponseOperator",
     "Surroundings",
     "mutate_value",
 ]
 
 
-class Operator(StrEnum):
+class ResponseOperator(StrEnum):
     """Every way in which a recorded response is changed."""
 
     ONE_MORE = "one more"
@@ -96,7 +96,9 @@ ALONE: Final = Surroundings()
 _Operation: TypeAlias = Callable[[Json, Surroundings], Json | NoValue]
 
 
-def mutate_value(operator: Operator, value: Json, around: Surroundings = ALONE) -> Json | NoValue:
+def mutate_value(
+    operator: ResponseOperator, value: Json, around: Surroundings = ALONE
+) -> Json | NoValue:
     """The wrong value that an operator shows in place of `value`.
 
     Returns `ABSENT` where the field is to be left out, and `NOT_APPLICABLE` where the operator
@@ -219,30 +221,30 @@ def _foreign(value: Json, around: Surroundings) -> Json | NoValue:
     return [*value, around.foreign]
 
 
-VALUE_OPERATORS: Final[Mapping[Operator, _Operation]] = MappingProxyType(
+VALUE_OPERATORS: Final[Mapping[ResponseOperator, _Operation]] = MappingProxyType(
     {
-        Operator.ONE_MORE: _number(lambda value: value + 1),
-        Operator.ONE_LESS: _number(lambda value: value - 1),
-        Operator.ZERO: _number(lambda _value: 0),
-        Operator.DOUBLED: _number(lambda value: value * 2),
-        Operator.TRUNCATED: _truncated,
-        Operator.SIGN_FLIPPED: _number(lambda value: -value),
-        Operator.NEGATED: _negated,
-        Operator.STALE: lambda _value, around: around.stale,
-        Operator.NEIGHBOUR: lambda _value, around: around.neighbour,
-        Operator.INVENTED: _invented,
-        Operator.DAY_SHIFTED: _shifted(timedelta(days=1)),
-        Operator.HOUR_SHIFTED: _shifted(timedelta(hours=1)),
-        Operator.CASE: _case,
-        Operator.CHARACTER: _character,
-        Operator.MISSING: _missing,
-        Operator.NULL: _null,
-        Operator.OTHER_TYPE: _other_type,
-        Operator.TOTAL_OFF: _number(lambda value: value + 1),
-        Operator.ROW_LOST: _list(lambda value: value[:-1], 1),
-        Operator.ROW_DOUBLED: _list(lambda value: [*value, value[-1]], 1),
-        Operator.ROWS_SWAPPED: _list(lambda value: [*value[:-2], value[-1], value[-2]], 2),
-        Operator.FOREIGN_ROW: _foreign,
+        ResponseOperator.ONE_MORE: _number(lambda value: value + 1),
+        ResponseOperator.ONE_LESS: _number(lambda value: value - 1),
+        ResponseOperator.ZERO: _number(lambda _value: 0),
+        ResponseOperator.DOUBLED: _number(lambda value: value * 2),
+        ResponseOperator.TRUNCATED: _truncated,
+        ResponseOperator.SIGN_FLIPPED: _number(lambda value: -value),
+        ResponseOperator.NEGATED: _negated,
+        ResponseOperator.STALE: lambda _value, around: around.stale,
+        ResponseOperator.NEIGHBOUR: lambda _value, around: around.neighbour,
+        ResponseOperator.INVENTED: _invented,
+        ResponseOperator.DAY_SHIFTED: _shifted(timedelta(days=1)),
+        ResponseOperator.HOUR_SHIFTED: _shifted(timedelta(hours=1)),
+        ResponseOperator.CASE: _case,
+        ResponseOperator.CHARACTER: _character,
+        ResponseOperator.MISSING: _missing,
+        ResponseOperator.NULL: _null,
+        ResponseOperator.OTHER_TYPE: _other_type,
+        ResponseOperator.TOTAL_OFF: _number(lambda value: value + 1),
+        ResponseOperator.ROW_LOST: _list(lambda value: value[:-1], 1),
+        ResponseOperator.ROW_DOUBLED: _list(lambda value: [*value, value[-1]], 1),
+        ResponseOperator.ROWS_SWAPPED: _list(lambda value: [*value[:-2], value[-1], value[-2]], 2),
+        ResponseOperator.FOREIGN_ROW: _foreign,
     }
 )
 """Operators on one value; those on rows of a list apply to a field that holds a list."""

@@ -125,10 +125,10 @@ class Recording:
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = tuple(records)
         self.exchanges: dict[int, Exchange] = {
-            record.n: record
-            for record in self.records[: _end_of_checks(self.records)]
-            if isinstance(record, Exchange) and not record.stage.startswith("traffic ")
+            exchange.n: exchange
+            for exchange in _judged(self.records[: _end_of_checks(self.records)])
         }
+        """Those that the checks judge: of a question that was asked again, the last attempt."""
         self.plan = next((r for r in self.records if isinstance(r, JudgePlan) and not r.part), None)
         self.since: dict[str, int] = {}
         """Stage to the number of its first exchange, in the order in which stages began."""
@@ -266,6 +266,26 @@ class Recording:
             usage = row.get(f"{endpoint.resource}_reason") == "usage"
             view = f"{endpoint.resource} {'usage' if usage else 'money'}"
         return ObjectKey(view=view, customer=exchange.tenant, key=key)
+
+
+def _judged(records: Sequence[Record]) -> Iterator[Exchange]:
+    """The exchanges of the checks without superseded attempts and 429 that were waited out."""
+    exchanges = [
+        record
+        for record in records
+        if isinstance(record, Exchange) and not record.stage.startswith("traffic ")
+    ]
+    last = {(exchange.stage, exchange.ask): exchange.attempt for exchange in exchanges}
+    retried: dict[tuple[str, str, object], int] = {}
+    for exchange in exchanges:
+        retried[exchange.stage, exchange.ask, exchange.query] = exchange.n
+    for exchange in exchanges:
+        waited_out = (
+            exchange.status == 429
+            and retried[exchange.stage, exchange.ask, exchange.query] != exchange.n
+        )
+        if exchange.attempt == last[exchange.stage, exchange.ask] and not waited_out:
+            yield exchange
 
 
 def _end_of_checks(records: Sequence[Record]) -> int:

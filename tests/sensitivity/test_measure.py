@@ -12,7 +12,7 @@ from trueup.conformance.sensitivity.blind_spots import Unjudgeable, load_unjudge
 from trueup.conformance.sensitivity.losses import Loss, false_failures, lost_responses
 from trueup.conformance.sensitivity.measure import Effect, Judged, judge_mutant, summarize
 from trueup.conformance.sensitivity.mutants import enumerate_mutants
-from trueup.conformance.sensitivity.operators import Operator
+from trueup.conformance.sensitivity.operators import ResponseOperator
 from trueup.reports.errors import ReportError
 from trueup.reports.journal.records import Exchange
 from trueup.reports.metrics.sensitivity import read_sensitivity, sensitivity_json
@@ -94,7 +94,7 @@ def test_what_is_not_noticed_is_explained_by_the_first_entry_that_covers_it() ->
     entry = Unjudgeable(
         views=("error",),
         fields=("404 *",),
-        operators=(str(Operator.CASE),),
+        operators=(str(ResponseOperator.CASE),),
         stages=("*",),
         why="Any case will do.",
         source="S0",
@@ -102,7 +102,7 @@ def test_what_is_not_noticed_is_explained_by_the_first_entry_that_covers_it() ->
     found = summarize(
         mutants, judged, run="r", seed=0, enumerated=len(mutants), unjudgeable=[entry]
     )
-    cased = [m for m in mutants if m.view == "error" and m.operator is Operator.CASE]
+    cased = [m for m in mutants if m.view == "error" and m.operator is ResponseOperator.CASE]
     sized = [m for m in mutants if m.field == "log_total_bytes"]
     assert cased
     assert found.explained == len(cased)

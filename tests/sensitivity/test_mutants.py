@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.sensitivity.recorded import Exchanges, recorded_run, recording
 from trueup.conformance.sensitivity.losses import lost_responses
 from trueup.conformance.sensitivity.mutants import enumerate_mutants, select
-from trueup.conformance.sensitivity.operators import Operator
+from trueup.conformance.sensitivity.operators import ResponseOperator
 from trueup.conformance.sensitivity.recording import Recording
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -39,27 +39,27 @@ def test_every_operator_that_the_run_allows_is_tried_on_every_field_of_a_log() -
         if (mutant.view, mutant.field) == ("log", "log_total_bytes")
     }
     assert of_bytes == {
-        Operator.ONE_MORE,
-        Operator.ONE_LESS,
-        Operator.ZERO,
-        Operator.DOUBLED,
-        Operator.SIGN_FLIPPED,
-        Operator.NEIGHBOUR,
-        Operator.MISSING,
-        Operator.NULL,
-        Operator.OTHER_TYPE,
+        ResponseOperator.ONE_MORE,
+        ResponseOperator.ONE_LESS,
+        ResponseOperator.ZERO,
+        ResponseOperator.DOUBLED,
+        ResponseOperator.SIGN_FLIPPED,
+        ResponseOperator.NEIGHBOUR,
+        ResponseOperator.MISSING,
+        ResponseOperator.NULL,
+        ResponseOperator.OTHER_TYPE,
     }
     kinds = Counter(mutant.operator for mutant in mutants if mutant.view == "log")
     for operator in (
-        Operator.ROW_LOST,
-        Operator.ROW_DOUBLED,
-        Operator.FOREIGN_ROW,
-        Operator.ROWS_SWAPPED,
-        Operator.PAGE_BOUNDARY,
-        Operator.EXTRA_ROW,
-        Operator.DAY_SHIFTED,
-        Operator.CASE,
-        Operator.INVENTED,
+        ResponseOperator.ROW_LOST,
+        ResponseOperator.ROW_DOUBLED,
+        ResponseOperator.FOREIGN_ROW,
+        ResponseOperator.ROWS_SWAPPED,
+        ResponseOperator.PAGE_BOUNDARY,
+        ResponseOperator.EXTRA_ROW,
+        ResponseOperator.DAY_SHIFTED,
+        ResponseOperator.CASE,
+        ResponseOperator.INVENTED,
     ):
         assert kinds[operator], operator
 
@@ -85,7 +85,7 @@ def test_a_stale_value_is_one_that_an_earlier_stage_showed() -> None:
     stale = next(
         mutant
         for mutant in enumerate_mutants(run)
-        if (mutant.field, mutant.operator) == ("bytes", Operator.STALE)
+        if (mutant.field, mutant.operator) == ("bytes", ResponseOperator.STALE)
     )
     (changed,) = stale.exchanges(run).values()
     assert changed.n == 12
@@ -95,7 +95,7 @@ def test_a_stale_value_is_one_that_an_earlier_stage_showed() -> None:
 def test_rows_with_equal_sort_keys_are_not_swapped() -> None:
     """The order of ties is not documented, so that such a mutant would be no fault."""
     run = recording()
-    swaps = [m for m in enumerate_mutants(run) if m.operator is Operator.ROWS_SWAPPED]
+    swaps = [m for m in enumerate_mutants(run) if m.operator is ResponseOperator.ROWS_SWAPPED]
     assert {mutant.field for mutant in swaps if mutant.view == "log"} == {
         "order: not asked",
         "order: log_total_bytes_desc",

@@ -10,7 +10,7 @@ from trueup.conformance.sensitivity.operators import (
     ABSENT,
     NOT_APPLICABLE,
     VALUE_OPERATORS,
-    Operator,
+    ResponseOperator,
     Surroundings,
     mutate_value,
 )
@@ -20,31 +20,33 @@ from trueup.reports.results import Json
 @pytest.mark.parametrize(
     ("operator", "value", "wrong"),
     [
-        (Operator.ONE_MORE, 41, 42),
-        (Operator.ONE_LESS, 0, -1),
-        (Operator.ZERO, 5, 0),
-        (Operator.DOUBLED, -3, -6),
-        (Operator.SIGN_FLIPPED, 7, -7),
-        (Operator.TRUNCATED, 2**32 + 9, 9),
-        (Operator.TRUNCATED, "apple.com", "apple.co"),
-        (Operator.NEGATED, False, True),
-        (Operator.INVENTED, None, "invented"),
-        (Operator.DAY_SHIFTED, "2026-02-28", "2026-03-01"),
-        (Operator.DAY_SHIFTED, "2026-12-31 23:00:00", "2027-01-01 23:00:00"),
-        (Operator.HOUR_SHIFTED, "2026-12-31T23:30:00.5Z", "2027-01-01T00:30:00.5Z"),
-        (Operator.CASE, "Apple", "aPPLE"),
-        (Operator.CHARACTER, "a9c", "a0c"),
-        (Operator.MISSING, 1, ABSENT),
-        (Operator.NULL, "x", None),
-        (Operator.OTHER_TYPE, 5, "5"),
-        (Operator.OTHER_TYPE, True, "true"),
-        (Operator.OTHER_TYPE, "x", ["x"]),
-        (Operator.ROW_LOST, ["a", "b"], ["a"]),
-        (Operator.ROW_DOUBLED, ["a", "b"], ["a", "b", "b"]),
-        (Operator.ROWS_SWAPPED, ["a", "b"], ["b", "a"]),
+        (ResponseOperator.ONE_MORE, 41, 42),
+        (ResponseOperator.ONE_LESS, 0, -1),
+        (ResponseOperator.ZERO, 5, 0),
+        (ResponseOperator.DOUBLED, -3, -6),
+        (ResponseOperator.SIGN_FLIPPED, 7, -7),
+        (ResponseOperator.TRUNCATED, 2**32 + 9, 9),
+        (ResponseOperator.TRUNCATED, "apple.com", "apple.co"),
+        (ResponseOperator.NEGATED, False, True),
+        (ResponseOperator.INVENTED, None, "invented"),
+        (ResponseOperator.DAY_SHIFTED, "2026-02-28", "2026-03-01"),
+        (ResponseOperator.DAY_SHIFTED, "2026-12-31 23:00:00", "2027-01-01 23:00:00"),
+        (ResponseOperator.HOUR_SHIFTED, "2026-12-31T23:30:00.5Z", "2027-01-01T00:30:00.5Z"),
+        (ResponseOperator.CASE, "Apple", "aPPLE"),
+        (ResponseOperator.CHARACTER, "a9c", "a0c"),
+        (ResponseOperator.MISSING, 1, ABSENT),
+        (ResponseOperator.NULL, "x", None),
+        (ResponseOperator.OTHER_TYPE, 5, "5"),
+        (ResponseOperator.OTHER_TYPE, True, "true"),
+        (ResponseOperator.OTHER_TYPE, "x", ["x"]),
+        (ResponseOperator.ROW_LOST, ["a", "b"], ["a"]),
+        (ResponseOperator.ROW_DOUBLED, ["a", "b"], ["a", "b", "b"]),
+        (ResponseOperator.ROWS_SWAPPED, ["a", "b"], ["b", "a"]),
     ],
 )
-def test_an_operator_shows_the_wrong_value(operator: Operator, value: Json, wrong: Json) -> None:
+def test_an_operator_shows_the_wrong_value(
+    operator: ResponseOperator, value: Json, wrong: Json
+) -> None:
     found = mutate_value(operator, value)
     assert found == wrong
     assert type(found) is type(wrong)
@@ -53,28 +55,30 @@ def test_an_operator_shows_the_wrong_value(operator: Operator, value: Json, wron
 @pytest.mark.parametrize(
     ("operator", "value"),
     [
-        (Operator.ZERO, 0),
-        (Operator.SIGN_FLIPPED, 0),
-        (Operator.TRUNCATED, 2**32 - 1),
-        (Operator.ONE_MORE, True),
-        (Operator.CASE, "123"),
-        (Operator.MISSING, None),
-        (Operator.NULL, None),
-        (Operator.HOUR_SHIFTED, "2026-02-28"),
-        (Operator.DAY_SHIFTED, "2026-13-28"),
-        (Operator.STALE, 5),
-        (Operator.ROWS_SWAPPED, ["a"]),
+        (ResponseOperator.ZERO, 0),
+        (ResponseOperator.SIGN_FLIPPED, 0),
+        (ResponseOperator.TRUNCATED, 2**32 - 1),
+        (ResponseOperator.ONE_MORE, True),
+        (ResponseOperator.CASE, "123"),
+        (ResponseOperator.MISSING, None),
+        (ResponseOperator.NULL, None),
+        (ResponseOperator.HOUR_SHIFTED, "2026-02-28"),
+        (ResponseOperator.DAY_SHIFTED, "2026-13-28"),
+        (ResponseOperator.STALE, 5),
+        (ResponseOperator.ROWS_SWAPPED, ["a"]),
     ],
 )
-def test_an_operator_that_changes_nothing_does_not_apply(operator: Operator, value: Json) -> None:
+def test_an_operator_that_changes_nothing_does_not_apply(
+    operator: ResponseOperator, value: Json
+) -> None:
     assert mutate_value(operator, value) is NOT_APPLICABLE
 
 
 def test_values_from_elsewhere_are_shown_where_they_differ() -> None:
     around = Surroundings(stale=1, neighbour=2, foreign="theirs")
-    assert mutate_value(Operator.STALE, 2, around) == 1
-    assert mutate_value(Operator.NEIGHBOUR, 2, around) is NOT_APPLICABLE
-    assert mutate_value(Operator.FOREIGN_ROW, ["ours"], around) == ["ours", "theirs"]
+    assert mutate_value(ResponseOperator.STALE, 2, around) == 1
+    assert mutate_value(ResponseOperator.NEIGHBOUR, 2, around) is NOT_APPLICABLE
+    assert mutate_value(ResponseOperator.FOREIGN_ROW, ["ours"], around) == ["ours", "theirs"]
 
 
 _JSON = st.recursive(
@@ -85,6 +89,8 @@ _JSON = st.recursive(
 
 
 @given(_JSON, st.sampled_from(sorted(VALUE_OPERATORS)))
-def test_no_operator_returns_the_value_itself_or_raises(value: Json, operator: Operator) -> None:
+def test_no_operator_returns_the_value_itself_or_raises(
+    value: Json, operator: ResponseOperator
+) -> None:
     found = mutate_value(operator, value)
     assert found is NOT_APPLICABLE or found != value or type(found) is not type(value)
