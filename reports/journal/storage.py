@@ -57,7 +57,7 @@ class JournalWriter:
     def write(self, record: Record) -> None:
         if self.failure is not None and not isinstance(record, Footer):
             raise self.failure
-        line = strike_out(_ENCODER.encode(record), self._forms) + b"\n"
+        line = strike_out(_encode(record), self._forms) + b"\n"
         self._write_whole(line)
         self._digest.update(line)
         self._records += 1
@@ -127,6 +127,26 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """None: the run was cut short."""
     cut_tail: bool = False
     """The last line was incomplete and was left out."""
+
+
+def _encode(record: Record) -> bytes:
+    """The record as one JSON object; surrogates, which UTF-8 cannot hold, are replaced."""
+    try:
+        return _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_without_surrogates(msgspec.to_builtins(record)))
+
+
+def _without_surrogates(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_without_surrogates(each) for each in value]
+        case _:
+            return value
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

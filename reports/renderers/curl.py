@@ -11,7 +11,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from trueup.reports.formatting import one_line
 from trueup.reports.journal.records import Exchange, Header
@@ -25,7 +25,10 @@ KEY_VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     "b": ("TRUEUP_B_PUBLIC_KEY", "TRUEUP_B_PRIVATE_KEY"),
 }
 """Tenant of an exchange → environment variables that hold its two keys."""
+_PATH_CHARACTERS: Final = "/%~:@!$&'()*+,;="
 _MAX_EVENTS: Final = 50
+_DIFFERENCES: Final = 20
+"""Differences that the script's last comment names."""
 
 
 def curl_script(report: RunReport, row: CheckRow) -> str:
@@ -58,7 +61,7 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
         yield _comment(f"expected: {result.expected}")
         yield _comment(f"seen: {result.seen}")
     if result.counterexample:
-        for difference in result.counterexample.differences[:20]:
+        for difference in result.counterexample.differences[:_DIFFERENCES]:
             place = f"{difference.where}: expected {difference.expected}, saw {difference.seen}"
             yield _comment(place)
 
@@ -84,24 +87,32 @@ def _events(row: CheckRow) -> Iterator[str]:
 def _delivery(events: Sequence[dict[str, Json]]) -> Iterator[str]:
     yield "  printf '%s\\n' \\"
     for event in events:
-        yield f"    {shlex.quote(json.dumps(event, separators=(',', ':')))} \\"
+        yield f"    {shlex.quote(_json(event))} \\"
     yield "  | curl -sS -X POST -H 'Content-Type: application/x-ndjson' --data-binary @- \\"
     yield '    "$INGEST_URL"'
     yield "  echo"
 
 
 def _curl(exchange: Exchange) -> str:
-    path = exchange.path if exchange.path.startswith("/") else f"/{exchange.path}"
-    query = f"?{urlencode(exchange.query)}" if exchange.query else ""
+    path = quote(f"/{exchange.path.removeprefix('/')}", safe=_PATH_CHARACTERS, errors="replace")
+    query = f"?{urlencode(exchange.query, errors='replace')}" if exchange.query else ""
     parts = ["curl -sS -i"]
     if exchange.method != "GET":
-        parts.append(f"-X {shlex.quote(exchange.method)}")
+        parts.append(f"-X {shlex.quote(one_line(exchange.method, 20))}")
     parts += _keys(exchange.tenant)
     if exchange.request_body is not None:
         parts.append("-H 'Content-Type: application/json'")
-        parts.append(f"--data-raw {shlex.quote(json.dumps(exchange.request_body))}")
+        parts.append(f"--data-raw {shlex.quote(_json(exchange.request_body))}")
     parts.append(f'"$BASE_URL"{shlex.quote(path + query)}')
     return " \\\n  ".join(parts)
+
+
+def _json(value: Json) -> str:
+    """The value as ASCII JSON; `null` where it cannot be serialized."""
+    try:
+        return json.dumps(value, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return "null"
 
 
 def _keys(tenant: str) -> list[str]:

@@ -54,8 +54,8 @@ def render_csv(report: RunReport) -> str:
         for second in every_second(load):
             row = {column: second.get(_KEY.get(column, column), "") for column in CSV_COLUMNS}
             row |= {
-                "run": report.header.run,
-                "scenario": load.scenario,
+                "run": visible(report.header.run),
+                "scenario": visible(load.scenario),
                 "counted": int(counted.holds(second.get("t", 0.0))),
                 "knee_low_rps": "" if load.knee_low_rps is None else load.knee_low_rps,
                 "knee_high_rps": "" if load.knee_high_rps is None else load.knee_high_rps,
