@@ -15,15 +15,20 @@ from trueup.conformance.errors import JudgeBroken
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
+from trueup.conformance.selection import checks_at
+from trueup.conformance.stateful.evaluate import BEGUN, judge_histories
 from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
-from trueup.conformance.stateful.evaluate import judge_histories
-from trueup.reports.journal.records import JudgePlan, Record, Result
+from trueup.reports.journal.records import Delivered, Hook, JudgePlan, Phase, Record, Result
 from trueup.reports.journal.storage import Journal
 from trueup.reports.results import CheckResult
 
-__all__ = ["BY_NAME", "disagreements", "judge_journal", "judge_records"]
+__all__ = ["BY_NAME", "disagreements", "judge_journal", "judge_records", "required_checks"]
 
 BY_NAME = {check.name: check for check in CHECKS}
+_LEVEL_OF_HOOK = {"ingest": 2, "clock": 3, "restart": 4}
+"""Control hook of a target → the level that it opens."""
+_STAGE = "judge "
+"""Begins the names of the phases in which checks read."""
 
 
 def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
@@ -31,16 +36,57 @@ def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[Ch
     return judge_all(Observations(records), checks)
 
 
+def required_checks(journal: Journal) -> tuple[str, ...]:
+    """Return the names of the checks that a journal has to hold results of, in order.
+
+    They follow from what was done, not from the list in the header, so that a check cannot be
+    removed from a journal: all checks of the levels that the run's level, the target's hooks and
+    the hooks that were called amount to, within the header's `only`; the checks of the traffic
+    that was delivered; and that of random histories where one was run.
+    """
+    records, header = journal.records, journal.header
+    names: dict[str, None] = {}
+    parts = {record.part for record in records if isinstance(record, JudgePlan)}
+    parts |= {record.source for record in records if isinstance(record, Delivered)}
+    if "fleet" in parts:
+        names |= dict.fromkeys(traffic_checks("fleet"))
+    stages = {
+        record.name.removeprefix(_STAGE)
+        for record in records
+        if isinstance(record, Phase) and record.name.startswith(_STAGE)
+    }
+    if stages:
+        reached = {0} | {
+            level
+            for plan in records
+            if isinstance(plan, JudgePlan) and not plan.part
+            for hook, level in _LEVEL_OF_HOOK.items()
+            if hook in plan.hooks and level <= header.level
+        }
+        reached |= {
+            _LEVEL_OF_HOOK.get(hook.hook, 0)
+            for hook in records
+            if isinstance(hook, Hook) and hook.ok and not hook.check and hook.stage in stages
+        }
+        names |= dict.fromkeys(check.name for check in checks_at(reached, only=header.only))
+    if any(isinstance(record, Hook) and record.hook == BEGUN for record in records):
+        names[HISTORIES] = None
+    if "load" in parts:
+        names |= dict.fromkeys(traffic_checks("load"))
+    return tuple(names)
+
+
 def judge_journal(
     journal: Journal, sent: Mapping[str, SentTraffic] | None = None
 ) -> list[CheckResult]:
-    """Recompute every verdict that a journal's header declares.
+    """Return every verdict that a journal has to hold, recomputed from its records.
 
-    `sent` holds the traffic of the parts (`fleet`, `load`), drawn again from the journal; the
-    checks of a part that is missing there are left out. Raises JudgeBroken for a name that this
-    version does not know.
+    Those are the checks that its header declares and those of `required_checks`. `sent` holds the
+    traffic of the parts (`fleet`, `load`), drawn again from the journal; the checks of a part that
+    is missing there are left out. Raises JudgeBroken for a declared name that this version does
+    not know.
     """
-    names = journal.header.checks
+    names = tuple(dict.fromkeys((*journal.header.checks, *required_checks(journal))))
     of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {HISTORIES}
     unknown = [n for n in names if n not in BY_NAME and n not in of_traffic]
     if unknown:
@@ -60,12 +106,26 @@ def judge_journal(
 
 
 def disagreements(journal: Journal, again: Sequence[CheckResult]) -> list[str]:
-    """Checks whose verdict in the journal is not the recomputed one; a sentence each."""
+    """Return a sentence for each check whose result in the journal is not the recomputed one.
+
+    So are a check that had to be evaluated and is not declared or has no result, and a result of
+    a check that neither the header nor the records call for.
+    """
     stored = {r.result.check: r.result for r in journal.records if isinstance(r, Result)}
-    found = []
+    declared = {*journal.header.checks}
+    found = [
+        f"{name}: has a result in the journal, but the run did not have to evaluate it"
+        for name in sorted(stored.keys() - declared - {*required_checks(journal)})
+    ]
     for result in again:
         before = stored.get(result.check)
-        if before is None:
+        if result.check not in declared:
+            found.append(
+                f"{result.check}: had to be evaluated at level {journal.header.level}, but the "
+                f"journal (of trueup {journal.header.trueup}) does not declare it; "
+                f"{result.verdict} when judged again"
+            )
+        elif before is None:
             found.append(f"{result.check}: not in the journal, {result.verdict} when judged again")
         elif (before.verdict, before.evidence) != (result.verdict, result.evidence):
             found.append(

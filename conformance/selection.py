@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from trueup.conformance.checks.check import Check
@@ -11,7 +11,7 @@ from trueup.conformance.errors import BadSelection
 from trueup.conformance.target.load import levels
 from trueup.conformance.target.model import Target
 
-__all__ = ["checks_for"]
+__all__ = ["checks_at", "checks_for"]
 
 
 def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple[Check, ...]:
@@ -23,18 +23,26 @@ def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple
     """
     _hold_known(only)
     reached = {each for each in levels(target) if each <= level}
+    found = checks_at(reached, only=only)
+    if only and not found:
+        wanted = [check for check in CHECKS if check.name in only or check.law in only]
+        raise BadSelection(_out_of_reach(only, wanted, max(reached)))
+    return found
+
+
+def checks_at(reached: Collection[int], *, only: Sequence[str] = ()) -> tuple[Check, ...]:
+    """Return the checks of a run that reached these levels, in order.
+
+    `only` holds names or laws of checks; empty stands for all. Names that are neither are ignored.
+    """
     top = max(reached)
-    found = tuple(
+    return tuple(
         check
         for check in CHECKS
         if (check.level in reached or (check.level == 1 and top >= 2))
         and (not check.audit or top == 0)
         and (not only or check.name in only or check.law in only)
     )
-    if only and not found:
-        wanted = [check for check in CHECKS if check.name in only or check.law in only]
-        raise BadSelection(_out_of_reach(only, wanted, top))
-    return found
 
 
 def _hold_known(only: Sequence[str]) -> None:

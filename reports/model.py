@@ -6,6 +6,7 @@ the counts and how the run ended are decided here once; a renderer only says the
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Final
 
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import (
+    CoverageSeen,
     Delivered,
     Exchange,
     FleetDeclared,
@@ -32,12 +34,14 @@ from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.results import (
     EXIT_STATUS,
     CheckResult,
+    CoverageRow,
     ExitStatus,
     Json,
     Outcome,
     Reading,
     Verdict,
 )
+from trueup.reports.verdict_styles import VERDICTS
 from trueup.reports.verdicts import VerdictCounts, by_weight, count_verdicts, overall
 
 __all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
@@ -96,9 +100,14 @@ class RunReport:
     rows: tuple[CheckRow, ...]
     """Worst first; blocked checks stand under their root."""
     missing: tuple[str, ...]
-    """Declared checks that reported nothing."""
+    """Checks that had to report and did not: declared ones, and those of `undeclared`."""
+    undeclared: tuple[str, ...]
+    """Checks that a run of this level had to evaluate and that its header does not declare: the
+    journal was changed, or is not one of ours. Known only where the caller recomputed them."""
     readings: tuple[Reading, ...]
     tie_outs: tuple[TieOutSeen, ...]
+    coverage: tuple[CoverageRow, ...]
+    """Classes of the contract's dimensions, each once; empty where the run recorded none."""
     load: tuple[LoadResult, ...]
     figures: tuple[LoadFigures, ...]
     """The same load runs with what is derived from them."""
@@ -132,9 +141,15 @@ class RunReport:
         return tuple(sorted(flat, key=by_weight))
 
 
-def build_report(journal: Journal, sensitivity: Sensitivity | None = None) -> RunReport:
-    """Read a run off its journal, with what was measured on it later. Pure.
+def build_report(
+    journal: Journal, sensitivity: Sensitivity | None = None, *, required: Sequence[str] = ()
+) -> RunReport:
+    """Return the report of a run, made from its journal. Pure.
 
+    `required` names the checks that had to be evaluated, recomputed from the run's level and
+    records (`trueup.conformance.judge.required_checks`); one that the header leaves out is
+    reported as missing, and the run is not said to conform. Left out, the header is trusted.
+    `sensitivity` is what was measured on the run later.
     Raises JournalError, naming the file, where a load record holds what cannot have been measured.
     """
     header, footer = journal.header, journal.footer
@@ -142,19 +157,24 @@ def build_report(journal: Journal, sensitivity: Sensitivity | None = None) -> Ru
     load = [r for r in journal.records if isinstance(r, LoadResult)]
     exchanges = [r for r in journal.records if isinstance(r, Exchange)]
     reported = {result.check for result in results}
-    missing = tuple(name for name in header.checks if name not in reported)
+    undeclared = tuple(name for name in required if name not in header.checks)
+    missing = tuple(name for name in (*header.checks, *undeclared) if name not in reported)
     interrupted = footer is None or footer.interrupted
     ended_early = interrupted or (footer is not None and footer.exit_status in _GIVEN_UP)
     finished_at = footer.finished_at if footer else ""
     return RunReport(
         journal=journal.path,
         header=header,
-        status=_status(journal, results, load, missing, ended_early=ended_early),
+        status=_status(
+            journal, results, load, missing, ended_early=ended_early, undeclared=bool(undeclared)
+        ),
         tally=count_verdicts(results, missing=len(missing)),
         rows=_rows(results, exchanges, [r for r in journal.records if isinstance(r, Delivered)]),
         missing=missing,
+        undeclared=undeclared,
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
+        coverage=_coverage([r for r in journal.records if isinstance(r, CoverageSeen)]),
         load=tuple(load),
         figures=_figures(journal, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
@@ -185,10 +205,14 @@ def _status(
     missing: Sequence[str],
     *,
     ended_early: bool,
+    undeclared: bool,
 ) -> ExitStatus:
-    """The status that the facts give, unless the run itself ended in an error that outranks it."""
+    """The status that the records give, unless the run itself ended in an error that outranks it.
+
+    A journal that leaves out checks which had to be evaluated proves nothing but its failures.
+    """
     recorded = journal.footer.exit_status if journal.footer else None
-    status = overall(results, load, missing=missing, interrupted=ended_early)
+    status = overall(results, load, missing=missing, interrupted=ended_early or undeclared)
     by_number = {number: name for name, number in EXIT_STATUS.items()}
     said = by_number.get(recorded) if recorded is not None else None
     if said in (ExitStatus.OUR_ERROR, ExitStatus.USAGE) and status is not ExitStatus.VIOLATES:
@@ -205,13 +229,17 @@ def _rows(
     by_number = {exchange.n: exchange for exchange in exchanges}
     waited: defaultdict[str, float] = defaultdict(float)
     for exchange in exchanges:
-        waited[exchange.check] += exchange.elapsed_ms / 1000
-    roots = {r.check for r in results if r.verdict is not Verdict.BLOCKED}
+        if math.isfinite(exchange.elapsed_ms):
+            waited[exchange.check] += exchange.elapsed_ms / 1000
+    by_name = {result.check: result for result in results}
     folded: defaultdict[str, list[CheckResult]] = defaultdict(list)
+    standing: list[CheckResult] = []
     for result in results:
-        if result.verdict is Verdict.BLOCKED and result.blocked_by in roots:
-            folded[result.blocked_by].append(result)
-    standing = [r for r in results if r.verdict is not Verdict.BLOCKED or r.blocked_by not in roots]
+        cause = _cause(result, by_name)
+        if cause is None:
+            standing.append(result)
+        else:
+            folded[cause.check].append(result)
     return tuple(
         CheckRow(
             result=result,
@@ -222,6 +250,35 @@ def _rows(
         )
         for result in sorted(standing, key=by_weight)
     )
+
+
+def _cause(result: CheckResult, by_name: Mapping[str, CheckResult]) -> CheckResult | None:
+    """The check at the end of the chain of `blocked_by` that starts at a blocked result.
+
+    None where the result is not blocked, or where the chain ends at no finding: it then stands
+    alone, so that no blocked check disappears under one that passed.
+    """
+    followed = {result.check}
+    cause: CheckResult | None = result
+    while cause is not None and cause.verdict is Verdict.BLOCKED:
+        cause = by_name.get(cause.blocked_by)
+        if cause is not None and cause.check in followed:
+            return None
+        followed |= {cause.check} if cause is not None else set()
+    if cause is None or cause is result:
+        return None
+    return cause if VERDICTS[cause.verdict].tone in ("bad", "doubt") else None
+
+
+def _coverage(records: Sequence[CoverageSeen]) -> tuple[CoverageRow, ...]:
+    """Every class once, in the order of its first record; one that was reached stays so."""
+    rows: dict[tuple[str, str, str], CoverageRow] = {}
+    for record in records:
+        for row in record.rows:
+            key = (row.table, row.dimension, row.value_class)
+            if key not in rows or row.reached:
+                rows[key] = row
+    return tuple(rows.values())
 
 
 def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[Exchange, ...]:
@@ -236,11 +293,15 @@ def _as_delivered(
     """Every delivery of an event of the counter-example, in order, with those events alone."""
     if result.counterexample is None:
         return ()
-    wanted = {event.get("log_id") for event in result.counterexample.events}
-    batches = (
-        tuple(event for event in one.events if event.get("log_id") in wanted) for one in delivered
-    )
+    wanted = {_id_of(event) for event in result.counterexample.events}
+    batches = (tuple(event for event in one.events if _id_of(event) in wanted) for one in delivered)
     return tuple(batch for batch in batches if batch)
+
+
+def _id_of(event: Mapping[str, Json]) -> str:
+    """The id of an event; empty where it has none that is a text."""
+    found = event.get("log_id")
+    return found if isinstance(found, str) else ""
 
 
 def _sent(deliveries: Sequence[Delivered]) -> tuple[SentEvents, ...]:

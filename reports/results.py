@@ -17,6 +17,7 @@ __all__ = [
     "CheckResult",
     "Counterexample",
     "Counts",
+    "CoverageRow",
     "Difference",
     "EventOutcome",
     "ExitStatus",
@@ -142,6 +143,7 @@ class Counterexample(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     """The smallest thing found that shows a failure."""
 
     differences: tuple[Difference, ...] = ()
+    """Every place that differs, up to a bound of the judge; reports decide how many they show."""
     events: tuple[dict[str, Json], ...] = ()
     """The events, as sent, that are enough to show it."""
     exchanges: tuple[int, ...] = ()
@@ -201,6 +203,18 @@ class TieOut(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Widening of the expectation by deliveries whose outcome is unknown."""
     slack_bytes: int = 0
     ok: bool = True
+
+
+class CoverageRow(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a run reached one class of values of one dimension of the contract."""
+
+    table: str
+    """What has the dimension: `event`, `payment`, `operation`, `request`."""
+    dimension: str
+    value_class: str
+    reached: bool
+    why_not: str = ""
+    """Why the class was not reached, in words; empty where it was."""
 
 
 class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,10 +11,19 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from trueup.reports.results import CheckResult, Json, LoadThreshold, Outcome, Reading, TieOut
+from trueup.reports.results import (
+    CheckResult,
+    CoverageRow,
+    Json,
+    LoadThreshold,
+    Outcome,
+    Reading,
+    TieOut,
+)
 
 __all__ = [
     "SCHEMA",
+    "CoverageSeen",
     "Delivered",
     "Exchange",
     "FleetDeclared",
@@ -58,6 +67,8 @@ class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header
     """Every check declared for this run; one that reports nothing is our own error."""
     command: str = ""
     """What to type to do the same again, where the run was started by hand."""
+    only: tuple[str, ...] = ()
+    """Names or laws of the checks that the run was limited to; empty: all of its level."""
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
@@ -187,6 +198,15 @@ class TieOutSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="ti
     row: TieOut
 
 
+class CoverageSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="coverage"):
+    """Which classes of the contract's dimensions the run reached; rows in the order of the tables.
+
+    A run may write several; a class that any of them reached was reached.
+    """
+
+    rows: tuple[CoverageRow, ...]
+
+
 class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="load"):
     """One load run, as measured. Histograms are sparse: bucket number → count."""
 
@@ -291,6 +311,7 @@ Record: TypeAlias = (
     | JudgePlan
     | ReadingSeen
     | TieOutSeen
+    | CoverageSeen
     | LoadResult
     | Result
     | Footer

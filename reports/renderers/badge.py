@@ -21,13 +21,20 @@ _COLOUR: Final[Mapping[ExitStatus, str]] = {
 
 
 def render_badge(report: RunReport) -> str:
-    """Endpoint badge JSON, schema version 1: `conforms · 18 of 18`."""
-    tally = report.tally
+    """Return the JSON of an endpoint badge, schema version 1.
+
+    The message has the status, the counts and the level: `conforms · 18 of 18 · level 3`. A run
+    that was limited to some checks says so and is never green.
+    """
+    tally, header = report.tally, report.header
+    selected = " · selected checks" if header.only else ""
+    colour = _COLOUR[report.status]
     badge = {
         "schemaVersion": 1,
         "label": "usage tracking",
-        "message": f"{report.status} · {tally.passed} of {tally.testable}",
-        "color": _COLOUR[report.status],
+        "message": f"{report.status} · {tally.passed} of {tally.testable} · level {header.level}"
+        f"{selected}",
+        "color": "yellow" if selected and report.status is ExitStatus.CONFORMS else colour,
         "isError": report.status is not ExitStatus.CONFORMS,
     }
     return json.dumps(badge, ensure_ascii=False) + "\n"

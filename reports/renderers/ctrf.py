@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from trueup.reports.formatting import one_line
+from trueup.reports.formatting import json_document, one_line
 from trueup.reports.model import RunReport
 from trueup.reports.results import CheckResult, Json, Verdict
 
@@ -66,7 +65,7 @@ def render_ctrf(report: RunReport) -> str:
             },
         },
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_document(document)
 
 
 def _test(result: CheckResult, seconds: float) -> Json:

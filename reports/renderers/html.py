@@ -6,7 +6,6 @@ can act. Every value is made visible, cut and escaped on its way in.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from trueup.reports.formatting import (
     cut,
     duration,
     figure,
+    json_text,
     milliseconds,
     moment,
     one_line,
@@ -30,6 +30,7 @@ from trueup.reports.formatting import (
     visible,
 )
 from trueup.reports.journal.records import Exchange
+from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.histogram import PERCENTILE_RULE
 from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.measurement_window import every_second
@@ -62,12 +63,13 @@ _NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageLimits:
-    """How much evidence the page shows of one check; the journal holds all of it."""
+    """How much evidence of one check the page shows; the journal holds all of it."""
 
     body_characters: int = 4000
     blind_spots: int = 200
     exchanges: int = 12
-    differences: int = 40
+    differences: int = 12
+    """Shown at once; a details element holds the others."""
     events: int = 20
 
 
@@ -78,6 +80,7 @@ def render_html(report: RunReport) -> str:
     """The whole page as text."""
     template = _environment().get_template("report.html.j2")
     rows = pivot(report.tie_outs)
+    coverage = coverage_summary(report.coverage)
     findings = [row for row in report.rows if _tone(row) in ("bad", "doubt")]
     return template.render(
         report=report,
@@ -95,6 +98,7 @@ def render_html(report: RunReport) -> str:
         loads=[_load(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
         command=_command(report),
+        coverage=coverage,
         sensitivity=report.sensitivity,
         sensitivity_headline=headline(report.sensitivity) if report.sensitivity else "",
         sensitivity_views=view_totals(report.sensitivity) if report.sensitivity else (),
@@ -113,6 +117,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "amount": amount,
         "body": _body,
+        "plain": _plain,
         "cut": cut,
         "duration": duration,
         "figure": figure,
@@ -158,17 +163,18 @@ def _pretty(value: Json, depth: int = 0) -> str:
     pad = "  " * (depth + 1)
     match value:
         case dict() if value and depth < _UNFOLDED:
-            rows = [f"{pad}{_compact(key)}: {_pretty(v, depth + 1)}" for key, v in value.items()]
+            rows = [f"{pad}{json_text(key)}: {_pretty(v, depth + 1)}" for key, v in value.items()]
             return "\n".join(("{", ",\n".join(rows), "  " * depth + "}"))
         case list() if value and depth < _UNFOLDED:
             rows = [f"{pad}{_pretty(v, depth + 1)}" for v in value]
             return "\n".join(("[", ",\n".join(rows), "  " * depth + "]"))
         case _:
-            return _compact(value)
+            return json_text(value)
 
 
-def _compact(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _plain(value: Json) -> str:
+    """A text as it is; any other value as JSON text."""
+    return value if isinstance(value, str) else json_text(value)
 
 
 def _event_columns(events: Sequence[Mapping[str, Json]]) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from trueup.reports.formatting import figure, one_line, visible
+from trueup.reports.formatting import figure, one_line, plural, visible
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.results import CheckResult, LoadThreshold, Verdict
@@ -21,6 +21,8 @@ from trueup.reports.verdicts import why_undetermined
 
 __all__ = ["render_junit"]
 
+_DIFFERENCES: Final = 5
+"""Differences shown of one check; `result.json` has all of them."""
 _ELEMENT: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "",
     Verdict.WARN: "",
@@ -51,7 +53,9 @@ def _conformance(report: RunReport) -> Xml.Element:
         cases.append(_case(row.result, row))
         cases.extend(_case(result, None) for result in row.dependants)
     cases.extend(_missing(name, report) for name in report.missing)
-    return _suite(report, "conformance", 0, cases)
+    warned = [result for result in report.results if result.verdict is Verdict.WARN]
+    warnings = [f"warn: {result.law} ({result.check}): {result.reason}" for result in warned]
+    return _suite(report, "conformance", 0, cases, output=_text(warnings))
 
 
 def _case(result: CheckResult, row: CheckRow | None) -> Xml.Element:
@@ -80,14 +84,21 @@ def _letter(result: CheckResult) -> Iterable[str]:
         yield f"expected: {result.expected}"
         yield f"seen: {result.seen}"
     if result.counterexample:
-        for difference in result.counterexample.differences[:20]:
+        differences = result.counterexample.differences
+        for difference in differences[:_DIFFERENCES]:
             yield f"at {difference.where}: expected {difference.expected}, saw {difference.seen}"
+        if len(differences) > _DIFFERENCES:
+            yield f"and {plural(len(differences) - _DIFFERENCES, 'more difference')} in result.json"
 
 
 def _missing(name: str, report: RunReport) -> Xml.Element:
     case = _empty_case("trueup.undelivered", name, 0.0)
-    why = "the run ended before it" if report.ended_early else "it reported nothing"
-    Xml.SubElement(case, "error", message=f"declared for this run, but {why}", type="missing")
+    message = "declared for this run, but it reported no result"
+    if name in report.undeclared:
+        message = "required at this level, but the journal does not declare it"
+    elif report.ended_early:
+        message = "declared for this run, but the run ended before it"
+    Xml.SubElement(case, "error", message=message, type="missing")
     return case
 
 
@@ -118,12 +129,18 @@ def _empty_case(classname: str, name: str, seconds: float) -> Xml.Element:
     return Xml.Element("testcase", attributes)
 
 
-def _suite(report: RunReport, name: str, number: int, cases: Iterable[Xml.Element]) -> Xml.Element:
-    """A suite with its counts, in the element order that the Ant schema asks for."""
+def _suite(
+    report: RunReport, name: str, number: int, cases: Iterable[Xml.Element], *, output: str = ""
+) -> Xml.Element:
+    """A suite with its counts, in the element order of the Ant schema; `output` is its stdout."""
     cases = list(cases)
     counts = {
-        plural: sum(case.find(kind) is not None for case in cases)
-        for plural, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
+        attribute: sum(case.find(kind) is not None for case in cases)
+        for attribute, kind in (
+            ("failures", "failure"),
+            ("errors", "error"),
+            ("skipped", "skipped"),
+        )
     }
     seconds = sum(float(case.get("time", "0")) for case in cases)
     suite = Xml.Element(
@@ -152,7 +169,7 @@ def _suite(report: RunReport, name: str, number: int, cases: Iterable[Xml.Elemen
     ):
         Xml.SubElement(properties, "property", name=key, value=visible(value))
     suite.extend(cases)
-    Xml.SubElement(suite, "system-out")
+    Xml.SubElement(suite, "system-out").text = output or None
     Xml.SubElement(suite, "system-err")
     return suite
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from trueup.reports.formatting import amount, duration, one_line, plural, rate
+from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.tieout import COLUMNS, pivot
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
@@ -16,6 +18,8 @@ from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = ["markdown_text", "render_markdown"]
 
+_DIFFERENCES: Final = 5
+"""Differences shown of one check; `result.json` has all of them."""
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
@@ -55,6 +59,7 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield from _checks(report)
     yield from _tie_outs(report)
     yield from _load(report)
+    yield from _coverage(report)
 
 
 def _findings(report: RunReport) -> Iterator[str]:
@@ -73,13 +78,15 @@ def _findings(report: RunReport) -> Iterator[str]:
             yield f"- expected: {markdown_text(result.expected)}"
             yield f"- seen: {markdown_text(result.seen)}"
         differences = result.counterexample.differences if result.counterexample else ()
-        for difference in differences[:5]:
+        for difference in differences[:_DIFFERENCES]:
             yield (
                 f"- {markdown_text(difference.where)}: expected "
                 f"{markdown_text(difference.expected)}, saw {markdown_text(difference.seen)}"
             )
+        if len(differences) > _DIFFERENCES:
+            yield f"- and {plural(len(differences) - _DIFFERENCES, 'more difference')}"
         if row.dependants:
-            yield f"- also blocked: {', '.join(markdown_text(r.law) for r in row.dependants)}"
+            yield f"- blocks: {', '.join(markdown_text(r.law) for r in row.dependants)}"
 
 
 def _checks(report: RunReport) -> Iterator[str]:
@@ -89,7 +96,8 @@ def _checks(report: RunReport) -> Iterator[str]:
     for result in report.results:
         yield _check(result)
     for name in report.missing:
-        yield f"| | | {markdown_text(name)} | no report | 0 |"
+        word = "not declared" if name in report.undeclared else "no result"
+        yield f"| | | {markdown_text(name)} | {word} | 0 |"
 
 
 def _check(result: CheckResult) -> str:
@@ -115,6 +123,17 @@ def _tie_outs(report: RunReport) -> Iterator[str]:
         shown = ("" if c is None else c.seen or "✓" if c.ok else f"**✗ {c.seen}**" for c in cells)
         scope = markdown_text(row.name)
         yield f"| {scope} | {row.expected} | {' | '.join(shown)} |"
+
+
+def _coverage(report: RunReport) -> Iterator[str]:
+    summary = coverage_summary(report.coverage)
+    if summary is None:
+        return
+    yield ""
+    yield f"**Contract coverage: {markdown_text(summary.headline)}**"
+    for table in summary.tables:
+        yield ""
+        yield f"- {markdown_text(table.name)}: {table.reached} of {table.classes} classes"
 
 
 def _load(report: RunReport) -> Iterator[str]:

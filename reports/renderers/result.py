@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from trueup.reports.formatting import json_document
+from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import Latency, LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport
@@ -40,7 +42,7 @@ def render_result(report: RunReport, besides: Mapping[str, Json] = MappingProxyT
     """The document as JSON text, keys in a fixed order, ended by a line end. `besides` are further
     keys that the schema knows, of what was found out after the run."""
     document = {**result_document(report), **besides}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_document(document)
 
 
 def result_document(report: RunReport) -> dict[str, Json]:
@@ -55,6 +57,7 @@ def result_document(report: RunReport) -> dict[str, Json]:
         "base_url": header.base_url,
         "level": header.level,
         "seed": header.seed,
+        "only": list(header.only),
         "started_at": header.started_at,
         "finished_at": report.finished_at or None,
         "duration_s": report.duration_s,
@@ -72,6 +75,7 @@ def result_document(report: RunReport) -> dict[str, Json]:
         },
         "checks": [_check(result) for result in report.results],
         "missing": list(report.missing),
+        "undeclared": list(report.undeclared),
         "readings": [msgspec.to_builtins(reading) for reading in report.readings],
         "tie_outs": [
             {"part": seen.part, **msgspec.to_builtins(seen.row), "ok": seen.row.ok}
@@ -92,7 +96,28 @@ def result_document(report: RunReport) -> dict[str, Json]:
             for stage in report.stages
         ],
         "requests": report.requests,
+        "coverage": _coverage(report),
         "sensitivity": _sensitivity(report.sensitivity),
+    }
+
+
+def _coverage(report: RunReport) -> dict[str, Json] | None:
+    summary = coverage_summary(report.coverage)
+    if summary is None:
+        return None
+    return {
+        "classes": summary.classes,
+        "reached": summary.reached,
+        "rows": [
+            {
+                "table": row.table,
+                "dimension": row.dimension,
+                "class": row.value_class,
+                "reached": row.reached,
+                "why_not": row.why_not or None,
+            }
+            for row in report.coverage
+        ],
     }
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trueup.reports.formatting import amount, duration, one_line, plural, rate, visible
+from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.metrics.tieout import COLUMNS, TableCell, TieOutRow, pivot, worth_a_line
@@ -39,6 +40,12 @@ _STYLE: Final[Mapping[str, str]] = {
 _MAX_LAW_LINES: Final = 22
 _MAX_TIE_OUTS: Final = 6
 _INDENT: Final = " " * 6
+_MISSING: Final = 5
+_DIFFERENCES: Final = 3
+"""Differences shown of one check; `result.json` has all of them."""
+_WHERE_LEAST: Final = 24
+_EXPLAINED_LAWS: Final = 4
+"""Failing laws up to which each has its differences on the screen; above, one line each."""
 _LETTER_MOST: Final = 8
 _NAME_MOST: Final = 36
 _BLIND_MOST: Final = 5
@@ -99,17 +106,17 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     yield ""
     if report.results:
         yield _laws(report, width=width)
-    for name in report.missing[:5]:
-        why = "not reached" if report.ended_early else "declared, but reported nothing"
-        yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
-    if len(report.missing) > 5:
-        yield Text(f"?  and {plural(len(report.missing) - 5, 'more check')}", style="yellow")
+    yield from _missing(report, width)
     if report.tie_outs:
         yield ""
         yield _tie_outs(report, width=width)
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
+    coverage = coverage_summary(report.coverage)
+    if coverage is not None:
+        yield ""
+        yield Text.assemble(("COVERAGE  ", "dim"), one_line(coverage.headline, width - 10))
     if report.sensitivity is not None:
         yield ""
         yield _sensitivity(report.sensitivity, width=width)
@@ -117,10 +124,25 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     yield _end(report, html=html, width=width)
 
 
+def _missing(report: RunReport, width: int) -> Iterator[Text]:
+    """Checks without a result, and why."""
+    for name in report.missing[:_MISSING]:
+        why = "declared, but reported no result"
+        if name in report.undeclared:
+            why = "required at this level, but the journal does not declare it"
+        elif report.ended_early:
+            why = "not reached"
+        yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
+    if len(report.missing) > _MISSING:
+        more = plural(len(report.missing) - _MISSING, "more check")
+        yield Text(f"?  and {more}", style="yellow")
+
+
 def _title(report: RunReport, width: int) -> Text:
     header = report.header
     facts = [
         f"level {header.level}",
+        *([f"only {', '.join(header.only)}"] if header.only else []),
         f"seed {header.seed}",
         *([duration(report.duration_s)] if report.duration_s is not None else []),
         f"judge {plural(report.requests, 'request')}",
@@ -133,43 +155,71 @@ def _title(report: RunReport, width: int) -> Text:
 
 
 def _laws(report: RunReport, *, width: int) -> RenderableType:
-    """A line a law; laws that did not pass say why below, the unclaimed share one line.
+    """One line for each law; one that did not pass has the reason and what it blocks below.
 
-    Where the laws are so many that they would fill the screen, those that hold stand in columns.
+    Laws that the target does not claim share one line. Where the laws would fill the screen,
+    those that hold are listed in columns.
     """
-    lines = law_lines(report.results)
+    folded = {result.check for row in report.rows for result in row.dependants}
+    lines = [line for line in law_lines(report.results) if line.worst.check not in folded]
     unclaimed = [x.law for x in lines if x.worst.verdict is Verdict.NOT_APPLICABLE]
     shown = [x for x in lines if x.worst.verdict is not Verdict.NOT_APPLICABLE]
     holding = [x for x in shown if x.worst.verdict is Verdict.PASS]
-    reasons = sum(VERDICTS[x.worst.verdict].tone in ("bad", "doubt") for x in shown)
-    crowded = len(shown) + reasons > _MAX_LAW_LINES
-    told = [x for x in shown if x not in holding] if crowded else shown
+    notes = _notes(report, shown, width)
+    crowded = len(shown) + sum(map(len, notes.values())) > _MAX_LAW_LINES
+    listed = [x for x in shown if x not in holding] if crowded else shown
     law_width = min(max((len(line.law) for line in shown), default=3), 16)
-    says = max(8, width - law_width - 16)
     text = Text()
-    if told:
+    if listed:
+        says = max(8, width - law_width - 16)
         text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
-    for line in told:
-        look = VERDICTS[line.worst.verdict]
-        style = _STYLE[look.tone]
-        doubtful = look.tone in ("bad", "doubt")
-        blocked = line.worst.verdict is Verdict.BLOCKED
-        sentence = _why(line.worst) if blocked else line.worst.title
-        text.append(f"{look.mark}  ", style=style)
-        text.append(f"{one_line(line.law, law_width):<{law_width}}  ", style=style)
-        text.append(f"{one_line(sentence, says):<{says}} ", style=style if blocked else "")
-        text.append(f"{amount(line.evidence):>8}\n", style="dim")
-        if doubtful and not blocked:
-            text.append(f"   {one_line(_why(line.worst), width - 4)}\n", style=style)
+    for line in listed:
+        _law(text, line, law_width, width)
+        for note, style in notes[line.law]:
+            text.append(f"   {one_line(note, width - 4)}\n", style=style)
     if crowded and holding:
-        said = one_line("LAWS THAT HOLD, AND THE EVIDENCE FOR EACH", width - 3)
-        text.append(f"   {said}\n", "dim")
+        heading = one_line("LAWS THAT HOLD, AND THE EVIDENCE FOR EACH", width - 3)
+        text.append(f"   {heading}\n", "dim")
         text.append(_columns(holding, law_width, width))
     if unclaimed:
         names = one_line(", ".join(unclaimed), width - 17)
         text.append(f"·  not claimed: {names}\n", style="dim")
     text.rstrip()
     return text
+
+
+def _law(text: Text, line: LawLine, law_width: int, width: int) -> None:
+    """Append a law with its worst verdict, its sentence and its evidence."""
+    style_of = VERDICTS[line.worst.verdict]
+    style = _STYLE[style_of.tone]
+    alone = line.worst.verdict is Verdict.BLOCKED
+    sentence = _why(line.worst) if alone else line.worst.title
+    room = max(8, width - law_width - 16)
+    text.append(f"{style_of.mark}  ", style=style)
+    text.append(f"{one_line(line.law, law_width):<{law_width}}  ", style=style)
+    text.append(f"{one_line(sentence, room):<{room}} ", style=style if alone else "")
+    text.append(f"{amount(line.evidence):>8}\n", style="dim")
+
+
+def _notes(
+    report: RunReport, lines: Sequence[LawLine], width: int
+) -> dict[str, list[tuple[str, str]]]:
+    """Law → (text, style) of the lines below it: why it did not pass, and which laws it blocks."""
+    failing = sum(line.worst.verdict is Verdict.FAIL for line in lines)
+    blocked = {row.result.check: row.dependants for row in report.rows}
+    notes: dict[str, list[tuple[str, str]]] = {}
+    for line in lines:
+        worst = line.worst
+        tone = VERDICTS[worst.verdict].tone
+        found = notes.setdefault(line.law, [])
+        if tone in ("bad", "doubt") and worst.verdict is not Verdict.BLOCKED:
+            explained = failing <= _EXPLAINED_LAWS
+            reasons = _reasons(worst, width=width - 4, explained=explained)
+            found += [(reason, _STYLE[tone]) for reason in reasons]
+        names = dict.fromkeys(result.law for result in blocked.get(worst.check, ()))
+        if others := ", ".join(name for name in names if name != line.law):
+            found.append((f"blocks {others}", "dim"))
+    return notes
 
 
 def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
@@ -183,6 +233,22 @@ def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
         text.append(f"{amount(line.evidence):>5}", style="dim")
         text.append("\n" if number % per_line == 0 or number == len(lines) else "  ")
     return text
+
+
+def _reasons(worst: CheckResult, *, width: int, explained: bool) -> list[str]:
+    """Why a check did not pass, one line each: with up to three differences where `explained`."""
+    differences = worst.counterexample.differences if worst.counterexample else ()
+    if worst.verdict is not Verdict.FAIL or len(differences) < 2 or not explained:
+        return [_why(worst)]
+    first = differences[0]
+    repeated = (first.expected, first.seen) == (worst.expected, worst.seen)
+    lines = [] if repeated else [_why(worst)]
+    for one in differences[:_DIFFERENCES]:
+        values = one_line(f": expected {one.expected}, saw {one.seen}", width - _WHERE_LEAST)
+        lines.append(f"{one_line(one.where, max(_WHERE_LEAST, width - len(values)))}{values}")
+    if len(differences) > _DIFFERENCES:
+        lines.append(f"and {plural(len(differences) - _DIFFERENCES, 'more difference')}")
+    return lines
 
 
 def _why(worst: CheckResult) -> str:
@@ -283,9 +349,9 @@ def _load(load: LoadFigures, *, width: int) -> Text:
 def _lay(
     text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
 ) -> None:
-    """Facts on as few lines as they need; what is longer than a line is cut."""
+    """Append facts on as few lines as they need; one that is longer than a line is cut."""
     line = f"{label} " if label else ""
-    for number, fact in enumerate(facts):
+    for number, fact in enumerate(map(visible, facts)):
         piece = f" · {fact}" if number and line.strip() else fact
         if len(line) + len(piece) > room and line.strip() and number:
             text.append(f"\n{indent}{line.rstrip()}", style=style)

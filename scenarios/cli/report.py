@@ -13,6 +13,7 @@ from typing import Final
 import click
 from rich.console import Console
 
+from trueup.conformance.judge import required_checks
 from trueup.reports.compare import compare, comparison_document, comparison_text
 from trueup.reports.journal.storage import JOURNAL_NAME, read_journal
 from trueup.reports.metrics.sensitivity import read_sensitivity
@@ -145,4 +146,5 @@ def _read(run: Path) -> RunReport:
             f"{where}. Name a run's folder or its journal (they are kept below runs/), or make "
             "one with `trueup run`."
         )
-    return build_report(read_journal(path), read_sensitivity(path.parent))
+    journal = read_journal(path)
+    return build_report(journal, read_sensitivity(path.parent), required=required_checks(journal))

@@ -246,6 +246,7 @@ def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> H
         level=level_of(order.scenario, target),
         checks=tuple(_declared(order.scenario, target)),
         command=order.command,
+        only=order.scenario.checks.only if order.scenario.checks is not None else (),
     )
 
 

@@ -159,6 +159,7 @@ async def judged(
                 base_url=target.base_url,
                 level=level,
                 checks=tuple(check.name for check in checks),
+                only=tuple(only),
             )
         )
         async with PlainIngest(ingest_url) as ingest:

@@ -11,6 +11,7 @@ import numpy as np
 
 from trueup.reports.journal.records import (
     SCHEMA,
+    CoverageSeen,
     Delivered,
     Exchange,
     FleetDeclared,
@@ -28,6 +29,7 @@ from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import (
     CheckResult,
     Counterexample,
+    CoverageRow,
     Difference,
     Impact,
     LoadThreshold,
@@ -37,7 +39,16 @@ from trueup.reports.results import (
     Verdict,
 )
 
-__all__ = ["HOSTILE", "PASSES", "RESULTS", "journal", "load_result", "records"]
+__all__ = [
+    "COVERAGE",
+    "HOSTILE",
+    "PASSES",
+    "RESULTS",
+    "failing_result",
+    "journal",
+    "load_result",
+    "records",
+]
 
 HOSTILE: Final = (
     "</script><script>alert('owned')</script><img src=x onerror=alert(1)> \x1b[31mred\x00"
@@ -161,6 +172,47 @@ RESULTS: Final = (
         reason="The target gives no charged counters.",
     ),
 )
+
+
+COVERAGE: Final = CoverageSeen(
+    rows=(
+        CoverageRow(table="event", dimension="network", value_class="mobile", reached=True),
+        CoverageRow(
+            table="event",
+            dimension="age",
+            value_class="older than 90 days",
+            reached=False,
+            why_not="needs level 3",
+        ),
+        CoverageRow(
+            table="request",
+            dimension="operator",
+            value_class="like_",
+            reached=False,
+            why_not="`filters` is not claimed",
+        ),
+    )
+)
+
+
+def failing_result(number: int, *, differences: int) -> CheckResult:
+    """Return a failing check of a law of its own with so many differing cells."""
+    return CheckResult(
+        check=f"check-{number}",
+        law=f"LAW-{number}",
+        title="Cells hold what was sent.",
+        verdict=Verdict.FAIL,
+        reason=f"cell 0: expected 100, saw 0, and {differences - 1} more",
+        evidence=differences,
+        expected="100",
+        seen="0",
+        counterexample=Counterexample(
+            differences=tuple(
+                Difference(where=f"user-{number} · cell {cell}.", expected="100", seen=str(cell))
+                for cell in range(differences)
+            )
+        ),
+    )
 
 
 def load_result(*, limited: bool = False, missed: bool = False) -> LoadResult:
@@ -332,8 +384,9 @@ def journal(
     stopped_by: str = "",
     seed: int = 7,
     scenario: str = "everything",
+    only: tuple[str, ...] = (),
 ) -> Journal:
-    """Write a run's journal into `folder` and read it back."""
+    """Write a run's journal into `folder` and return it as read back."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "journal.ndjson"
     with JournalWriter(path) as writer:
@@ -349,6 +402,7 @@ def journal(
                 base_url="http://127.0.0.1:41234/1.0",
                 level=3,
                 checks=(*(result.check for result in results), *declared),
+                only=only,
             )
         )
         for record in (*records(results), *extra, *load):

@@ -68,11 +68,19 @@ def test_a_badge_says_the_end_and_its_denominator(failing: RunReport, passing: R
     assert json.loads(render_badge(passing)) == {
         "schemaVersion": 1,
         "label": "usage tracking",
-        "message": "conforms · 14 of 14",
+        "message": "conforms · 14 of 14 · level 3",
         "color": "brightgreen",
         "isError": False,
     }
     assert json.loads(render_badge(failing))["color"] == "red"
+
+
+def test_the_badge_of_a_run_limited_to_some_checks_is_not_green(tmp_path: Path) -> None:
+    """It says that checks were selected; a part of the contract is not the contract."""
+    report = build_report(journal(tmp_path / "r", PASSES, only=("AUTH", "KEY")))
+    badge = json.loads(render_badge(report))
+    assert badge["message"] == "conforms · 14 of 14 · level 3 · selected checks"
+    assert badge["color"] == "yellow"
 
 
 def test_the_markdown_of_a_failing_run(failing: RunReport) -> None:

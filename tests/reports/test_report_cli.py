@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.reports import factory
-from trueup.reports.model import RunReport
+from trueup.conformance.judge import required_checks
+from trueup.reports.journal.storage import read_journal
+from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.writer import RUN_FILES
 from trueup.scenarios.cli import main
 from trueup.scenarios.cli.report import FORMATS
@@ -52,13 +54,15 @@ def test_the_latest_run_is_the_default(
 def test_every_format_goes_to_screen_and_file_alike(
     form: str, failing: RunReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same text either way; the file's name is said."""
+    """The same text either way; the file's name is printed."""
     run = str(failing.journal.parent)
+    journal = read_journal(failing.journal)
+    report = build_report(journal, required=required_checks(journal))
     _, text, _ = call(capsys, run, "--format", form)
     out = tmp_path / "file"
     status, said, _ = call(capsys, run, "--format", form, "--out", str(out))
     assert (status, said.strip()) == (0, str(out))
-    assert out.read_text() == text == FORMATS[form](failing)
+    assert out.read_text() == text == FORMATS[form](report)
 
 
 def test_the_screen_can_be_kept_in_a_file(
