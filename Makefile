@@ -2,7 +2,7 @@
 # make test   set up once, then everything that must pass before a change lands
 # make setup  only the set-up: a virtual environment in .venv with pinned versions
 # make tools  on Debian, as root: the browser and the null sink that some tests and benchmarks use
-# make docs   pages that are made from the code; make prove: the whole zoo, and its matrix
+# make docs   pages that are made from the code; make prove: every mutant, and the kill matrix
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,7 +54,7 @@ docs: setup
 	@$(BIN)/python -m trueup.conformance.docgen.targets_page
 
 prove: setup
-	@$(BIN)/trueup prove --write docs/kill-matrix.md
+	@$(BIN)/trueup prove --generated all --combinations all --write docs/kill-matrix.md
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

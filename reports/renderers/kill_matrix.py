@@ -21,12 +21,16 @@ from trueup.reports.verdict_styles import VERDICTS
 __all__ = [
     "FaultRow",
     "FaultStatus",
+    "GeneratedRow",
     "KillMatrix",
     "VariantRow",
+    "first_by_law",
     "matrix_document",
     "matrix_headline",
+    "render_matrix_file",
     "render_matrix_json",
     "render_matrix_markdown",
+    "wrongly_explained",
 ]
 
 
@@ -76,6 +80,21 @@ class VariantRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedRow:
+    """One generated mutant and the law that failed first. Any failing law detects it."""
+
+    id: str
+    what: str
+    status: FaultStatus
+    first_law: str = ""
+    """The first law in order that failed; "" where none did."""
+    explained: str = ""
+    """Why no check can notice it, where a reason is known."""
+    note: str = ""
+    """Why the trial proves nothing, where it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KillMatrix:
     """The whole proof, as plain values."""
 
@@ -85,6 +104,11 @@ class KillMatrix:
     """Check → its law; the columns of the matrix, in their order."""
     wall_s: float
     seed: int | None = None
+    combinations: tuple[VariantRow, ...] = ()
+    """Several variants at once."""
+    generated: tuple[GeneratedRow, ...] = ()
+    generated_in_all: int = 0
+    """How many generated mutants there are, of which `generated` were tried."""
 
     def ids(self, *statuses: FaultStatus) -> list[str]:
         """Ids of the faults with one of the statuses, in order."""
@@ -92,7 +116,12 @@ class KillMatrix:
 
     @property
     def false_alarms(self) -> list[str]:
-        return [f"{row.id}: {alarm}" for row in self.variants for alarm in row.alarms]
+        rows = (*self.variants, *self.combinations)
+        return [f"{row.id}: {alarm}" for row in rows for alarm in row.alarms]
+
+    def generated_with(self, *statuses: FaultStatus) -> list[GeneratedRow]:
+        """Return the generated mutants with one of the statuses, in order."""
+        return [row for row in self.generated if row.status in statuses]
 
 
 def matrix_document(matrix: KillMatrix) -> dict[str, Json]:
@@ -100,7 +129,9 @@ def matrix_document(matrix: KillMatrix) -> dict[str, Json]:
 
     `faults`, `killed`, `variants` are numbers; `survivors` (kills for another reason included,
     since the declared law did not fail), `void` (time-outs included), `false_alarms` and
-    `killed_other` list names; `wall_s` is in seconds.
+    `killed_other` list names; `wall_s` is in seconds. `generated` has the numbers of generated
+    mutants that were tried and detected, how many each law was the first to detect, and the
+    survivors with their sentence and, where there is one, the reason why they stay unseen.
     """
     return {
         "faults": len(matrix.faults),
@@ -111,12 +142,50 @@ def matrix_document(matrix: KillMatrix) -> dict[str, Json]:
         "false_alarms": list[Json](matrix.false_alarms),
         "wall_s": round(matrix.wall_s, 3),
         "killed_other": list[Json](matrix.ids(FaultStatus.KILLED_OTHER)),
+        "combinations": len(matrix.combinations),
+        "generated": _generated_document(matrix),
     }
+
+
+def _generated_document(matrix: KillMatrix) -> dict[str, Json]:
+    survivors = matrix.generated_with(FaultStatus.SURVIVED)
+    unproven = matrix.generated_with(FaultStatus.VOID, FaultStatus.TIMEOUT)
+    return {
+        "in_all": matrix.generated_in_all,
+        "tried": len(matrix.generated),
+        "detected": len(matrix.generated_with(FaultStatus.KILLED)),
+        "first_by_law": dict[str, Json](first_by_law(matrix)),
+        "survivors": [
+            {"id": row.id, "what": row.what, "explained": row.explained} for row in survivors
+        ],
+        "void": [row.id for row in unproven],
+        "wrongly_explained": list[Json](wrongly_explained(matrix)),
+    }
+
+
+def wrongly_explained(matrix: KillMatrix) -> list[str]:
+    """Return ids of mutants that were detected though a reason says that no check can."""
+    return [row.id for row in matrix.generated_with(FaultStatus.KILLED) if row.explained]
+
+
+def first_by_law(matrix: KillMatrix) -> dict[str, int]:
+    """Return law → number of generated mutants that it was the first to detect, every law once."""
+    laws = dict.fromkeys(matrix.laws.values(), 0)
+    for row in matrix.generated:
+        if row.first_law:
+            laws[row.first_law] = laws.get(row.first_law, 0) + 1
+    return laws
 
 
 def render_matrix_json(matrix: KillMatrix) -> str:
     """`matrix_document` on one line, ended by a line end."""
     return json.dumps(matrix_document(matrix), ensure_ascii=False) + "\n"
+
+
+def render_matrix_file(matrix: KillMatrix) -> str:
+    """`docs/kill-matrix.json`: `matrix_document` on many lines, without the wall time."""
+    document = {key: value for key, value in matrix_document(matrix).items() if key != "wall_s"}
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def render_matrix_markdown(matrix: KillMatrix) -> str:
@@ -130,11 +199,12 @@ def render_matrix_markdown(matrix: KillMatrix) -> str:
 def _lines(matrix: KillMatrix) -> Iterator[str]:
     killed = len(matrix.ids(FaultStatus.KILLED))
     alarms = len(matrix.false_alarms)
+    correct = len(matrix.variants) + len(matrix.combinations)
     yield "# The kill matrix"
     yield ""
     yield (
         f"**{killed} of {len(matrix.faults)} faults killed by a law they are charged with; "
-        f"{alarms} false {'alarm' if alarms == 1 else 'alarms'} on {len(matrix.variants)} correct "
+        f"{alarms} false {'alarm' if alarms == 1 else 'alarms'} on {correct} correct "
         "implementations.**"
     )
     yield ""
@@ -153,7 +223,52 @@ def _lines(matrix: KillMatrix) -> Iterator[str]:
             yield f"- {_MARKS[status]} {title}: {', '.join(map(markdown_text, ids))}"
     yield from _fault_table(matrix)
     yield from _grid(matrix)
-    yield from _variants(matrix.variants)
+    yield from _generated(matrix)
+    yield from _variants(matrix.variants, title="Correct, but different")
+    yield from _variants(matrix.combinations, title="Several differences at once")
+
+
+def _generated(matrix: KillMatrix) -> Iterator[str]:
+    """Numbers of the generated mutants, which law was first to detect how many, survivors."""
+    if not matrix.generated:
+        return
+    tried = [row for row in matrix.generated if row.status in (FaultStatus.KILLED, _SURVIVED)]
+    survivors = matrix.generated_with(_SURVIVED)
+    explained = sum(bool(row.explained) for row in survivors)
+    yield ""
+    yield "## Generated mutants"
+    yield ""
+    yield (
+        f"**{len(tried) - len(survivors)} of {len(tried)} detected**, out of "
+        f"{matrix.generated_in_all} that the reference generates from its decisions, operators and "
+        f"conditions; {len(survivors)} survive, {explained} of them explained. A mutant counts as "
+        "detected where any law fails; the first in order is counted."
+    )
+    if unproven := matrix.generated_with(FaultStatus.VOID, FaultStatus.TIMEOUT):
+        yield ""
+        yield f"{len(unproven)} prove nothing: {', '.join(f'`{row.id}`' for row in unproven)}."
+    if mistaken := wrongly_explained(matrix):
+        yield ""
+        yield f"Detected though explained: {', '.join(f'`{name}`' for name in mistaken)}."
+    yield ""
+    yield "| law | generated mutants that it was the first to detect |"
+    yield "|---|---:|"
+    for law, count in first_by_law(matrix).items():
+        yield f"| {markdown_text(law)} | {count} |"
+    if survivors:
+        yield ""
+        yield f"<details><summary>Survivors ({len(survivors)})</summary>"
+        yield ""
+        yield "| mutant | what it does wrong | why it stays unseen |"
+        yield "|---|---|---|"
+        for row in survivors:
+            reason = markdown_text(row.explained) or "not explained"
+            yield f"| `{row.id}` | {markdown_text(row.what)} | {reason} |"
+        yield ""
+        yield "</details>"
+
+
+_SURVIVED: Final = FaultStatus.SURVIVED
 
 
 def _fault_table(matrix: KillMatrix) -> Iterator[str]:
@@ -225,11 +340,11 @@ def _cell(row: FaultRow, check: str) -> str:
     return "" if verdict is Verdict.PASS else VERDICTS[verdict].mark
 
 
-def _variants(variants: Sequence[VariantRow]) -> Iterator[str]:
+def _variants(variants: Sequence[VariantRow], *, title: str) -> Iterator[str]:
     if not variants:
         return
     yield ""
-    yield "## Correct, but different"
+    yield f"## {title}"
     yield ""
     yield "| | implementation | how it differs | alarms |"
     yield "|---|---|---|---|"

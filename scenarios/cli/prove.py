@@ -1,34 +1,77 @@
-"""`trueup prove`: the zoo, the kill matrix, and what it says of the judge."""
+"""`trueup prove`: mutation-test the checks and render the kill matrix."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
 
-from trueup.reports.renderers.kill_matrix import render_matrix_json, render_matrix_markdown
+from trueup.reports.renderers.kill_matrix import (
+    render_matrix_file,
+    render_matrix_json,
+    render_matrix_markdown,
+)
 from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
 from trueup.scenarios.mutation.register import (
     MutantCatalogue,
+    exclusive_variants,
     load_expected_kills,
+    load_explained,
     load_mutants,
     load_variant_setups,
     quick_ids,
 )
+from trueup.scenarios.mutation.sampling import sample, variant_combinations
 from trueup.scenarios.progress import reporter_for
 
 __all__ = ["command"]
 
 
-@click.command(short_help="Try every fault of the zoo: does the judge convict?")
+_ALL: Final = "all"
+
+
+class _Count(click.ParamType["int | None"]):
+    """A number, or `all`, which is None."""
+
+    name = "count"
+
+    def convert(self, value: object, param: object, ctx: object) -> int | None:
+        """Return the number. Raises BadParameter."""
+        text = str(value)
+        if text == _ALL:
+            return None
+        if not (text.isascii() and text.isdigit()):
+            raise click.BadParameter(f"{text!r} is neither a number nor `{_ALL}`")
+        return int(text)
+
+
+@click.command(short_help="Mutation-test the checks: do they detect known and generated faults?")
 @click.option("--quick", is_flag=True, help="A subset that touches every law of the first proof.")
 @click.option("--only", multiple=True, metavar="ID", help="A fault or variant; may be given again.")
-@click.option("--list", "listing", is_flag=True, help="List the zoo and end.")
+@click.option(
+    "--generated",
+    type=_Count(),
+    default="0",
+    metavar="N",
+    help="Also try N generated mutants, a sample drawn by the seed; `all` for every one.",
+)
+@click.option(
+    "--combinations",
+    type=_Count(),
+    default="0",
+    metavar="N",
+    help="Also try N combinations of variants, with and without their readings declared; `all`.",
+)
+@click.option(
+    "--without-named", is_flag=True, help="Leave out the named faults and the single variants."
+)
+@click.option("--list", "listing", is_flag=True, help="List faults and variants and end.")
 @click.option("--seed", type=click.IntRange(0, 2**62), default=7, show_default=True)
 @click.option(
     "--workers",
@@ -40,13 +83,16 @@ __all__ = ["command"]
     "--write",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also write the kill matrix as Markdown, such as docs/kill-matrix.md.",
+    help="Also write the kill matrix, as Markdown to FILE and as JSON beside it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def command(
     quick: bool,
     only: tuple[str, ...],
+    generated: int | None,
+    combinations: int | None,
+    without_named: bool,
     listing: bool,
     seed: int,
     workers: int | None,
@@ -56,15 +102,17 @@ def command(
 ) -> int:
     """Start the reference once for every fault and variant, and judge each.
 
-    A fault counts as killed only where a law fails that it is charged with. The unfaulted
-    reference and every correct-but-different variant must raise nothing. Exit status 0: all
-    killed, no alarm; 1: a survivor or an alarm; 2: a fault that proves nothing.
+    A named fault counts as killed only where a law fails that is expected of it. The unfaulted
+    reference and every correct-but-different variant must raise nothing. Of generated mutants the
+    share that is detected is measured. Exit status 0: all named faults killed, no alarm; 1: one of
+    them survived, or an alarm; 2: a fault that proves nothing.
     """
-    mutants = load_mutants()
+    mutants = load_mutants(generated=generated != 0)
     if listing:
         _list(mutants)
         return 0
-    chosen = _chosen(mutants, only, quick=quick)
+    chosen = frozenset[str]() if without_named else _chosen(mutants, only, quick=quick)
+    rows = variant_combinations(mutants.variants, exclusive_variants(), seed=seed)
     with reporter_for(Console(stderr=True), quiet=quiet or as_json) as reporter:
         reporter.start("prove")
         matrix = asyncio.run(
@@ -75,12 +123,16 @@ def command(
                 only=chosen,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
+                generated=sample(mutants.generated, generated, seed=seed),
+                combinations=sample(rows, combinations, seed=seed),
+                explained=load_explained(),
                 progress=lambda done, total, name: reporter.update(done, f"{done}/{total} {name}"),
             )
         )
         reporter.finish()
     if write is not None:
         write_text(write, render_matrix_markdown(matrix))
+        write_text(write.with_suffix(".json"), render_matrix_file(matrix))
     click.echo(render_matrix_json(matrix) if as_json else render_matrix_markdown(matrix), nl=False)
     return exit_status_of_proof(matrix)
 

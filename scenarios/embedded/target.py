@@ -27,6 +27,8 @@ class TargetOverrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Claims that cannot be made."""
     graph: dict[str, str] = {}
     """Where graph points sit, as in a target file."""
+    readings: dict[str, str] = {}
+    """Readings that are declared besides those of the reference."""
 
 
 NO_OVERRIDES: Final = TargetOverrides()
@@ -109,7 +111,8 @@ def target_file(
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
     if overrides.graph:
         parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in overrides.graph.items())]
-    parts += ["", "[readings]", *_READINGS]
+    declared = (f'{key} = "{value}"' for key, value in overrides.readings.items())
+    parts += ["", "[readings]", *_READINGS, *declared]
     pace = '"unlimited"' if overrides.rate_limit is None else f"{overrides.rate_limit:g}"
     parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)

@@ -1,8 +1,10 @@
-"""`prove`: every fault of the zoo is tried, every variant too, and the judge is held to both.
+"""Mutation-test the checks: named faults, generated mutants, variants and their combinations.
 
-A fault is killed only where one of the laws that it is charged with fails; another failing law is
-a kill for another reason. A variant, and the reference itself, must raise nothing. Trials run in
-processes of their own, a bounded number at a time, so that one that hangs costs only its time.
+A named fault is killed only where one of the laws that are expected of it fails; another failing
+law is a kill for another reason. A generated mutant is detected where any law fails; the first in
+order is kept. A variant, a combination of variants, and the reference itself must raise nothing.
+Trials run in processes of their own, a bounded number at a time, so that one that hangs costs only
+its time.
 """
 
 from __future__ import annotations
@@ -11,11 +13,19 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from trueup.reports.renderers.kill_matrix import FaultRow, FaultStatus, KillMatrix, VariantRow
+from trueup.reports.renderers.kill_matrix import (
+    FaultRow,
+    FaultStatus,
+    GeneratedRow,
+    KillMatrix,
+    VariantRow,
+    wrongly_explained,
+)
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Verdict
 from trueup.scenarios.mutation.register import (
     ExpectedKill,
@@ -23,6 +33,7 @@ from trueup.scenarios.mutation.register import (
     MutantEntry,
     VariantSetup,
 )
+from trueup.scenarios.mutation.sampling import combined_setup, explanation
 from trueup.scenarios.mutation.trial import Trial, TrialPlan
 
 __all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
@@ -31,6 +42,8 @@ CLEAN: Final = "reference"
 LIMITED: Final = "reference-limited"
 CORRECT: Final = {CLEAN: "the reference as it is", LIMITED: "the reference with its rate limit"}
 """The reference without any fault, tried among the variants."""
+NOTHING_EXPLAINED: Final[Mapping[str, str]] = MappingProxyType({})
+_AT_ONCE: Final = "all of these at once"
 
 TRIAL_LIMIT_S: Final = 180.0
 
@@ -59,10 +72,16 @@ def alarms(trial: Trial) -> list[str]:
 
 
 def exit_status_of_proof(matrix: KillMatrix) -> int:
-    """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing."""
-    if matrix.false_alarms or matrix.ids(FaultStatus.SURVIVED, FaultStatus.KILLED_OTHER):
+    """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing.
+
+    A generated mutant that survives does not count: their share is a measurement. One that is
+    detected though `explained.toml` says that no check can is a mistake of that table, and gives 1.
+    """
+    survived = matrix.ids(FaultStatus.SURVIVED, FaultStatus.KILLED_OTHER)
+    if matrix.false_alarms or survived or wrongly_explained(matrix):
         return EXIT_STATUS[ExitStatus.VIOLATES]
-    if matrix.ids(FaultStatus.VOID, FaultStatus.TIMEOUT):
+    unproven = (FaultStatus.VOID, FaultStatus.TIMEOUT)
+    if matrix.ids(*unproven) or any(row.status in unproven for row in matrix.generated):
         return EXIT_STATUS[ExitStatus.COULD_NOT_TELL]
     return EXIT_STATUS[ExitStatus.CONFORMS]
 
@@ -76,10 +95,15 @@ async def prove(
     seed: int,
     workers: int,
     progress: Callable[[int, int, str], None],
+    generated: Sequence[MutantEntry] = (),
+    combinations: Sequence[Sequence[str]] = (),
+    explained: Mapping[str, str] = NOTHING_EXPLAINED,
 ) -> KillMatrix:
-    """Try the zoo, or those of its ids in `only`, `workers` trials at a time.
+    """Try every named fault and variant, or those in `only`, `workers` trials at a time.
 
-    The reference itself is always tried. `progress` is told (done, all, id).
+    The reference itself is always tried, and so are all of `generated` and `combinations`; a
+    combination of variants twice, with its readings declared and without. `progress` is told
+    (done, all, id). Returns the kill matrix.
     """
     since = time.monotonic()
     faults = [entry for entry in mutants.faults if only is None or entry.id in only]
@@ -87,9 +111,19 @@ async def prove(
         *(MutantEntry(id=name, what=what) for name, what in CORRECT.items()),
         *(entry for entry in mutants.variants if only is None or entry.id in only),
     ]
+    joined = {
+        _combination_id(ids, declared): combined_setup(ids, differences, declared=declared)
+        for ids in combinations
+        for declared in (True, False)
+    }
     plans = [
         *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
         *(_plan("--fault", f.id, charges[f.id], seed) for f in faults),
+        *(_plan("--fault", g.id, None, seed) for g in generated),
+        *(
+            TrialPlan(id=name, options=setup.options, seed=seed, overrides=setup.overrides)
+            for name, setup in joined.items()
+        ),
     ]
     trials = await _hold(plans, workers, progress)
     return KillMatrix(
@@ -97,6 +131,12 @@ async def prove(
         variants=tuple(
             VariantRow(id=v.id, what=v.what, alarms=tuple(alarms(trials[v.id]))) for v in variants
         ),
+        combinations=tuple(
+            VariantRow(id=name, what=_AT_ONCE, alarms=tuple(alarms(trials[name])))
+            for name in joined
+        ),
+        generated=tuple(_generated_row(g, trials[g.id], explained) for g in generated),
+        generated_in_all=len(mutants.generated),
         laws={result.check: result.law for result in trials[CLEAN].results},
         wall_s=time.monotonic() - since,
         seed=seed,
@@ -118,6 +158,23 @@ def _fault_row(entry: MutantEntry, laws: tuple[str, ...], trial: Trial) -> Fault
         laws=laws,
         status=status_of(trial, laws),
         verdicts={result.check: result.verdict for result in trial.results},
+        note=trial.error,
+    )
+
+
+def _combination_id(ids: Sequence[str], declared: bool) -> str:
+    return "+".join(ids) + (", declared" if declared else "")
+
+
+def _generated_row(entry: MutantEntry, trial: Trial, explained: Mapping[str, str]) -> GeneratedRow:
+    failed = [result.law for result in trial.results if result.verdict is Verdict.FAIL]
+    status = status_of(trial, failed)
+    return GeneratedRow(
+        id=entry.id,
+        what=entry.what,
+        status=status,
+        first_law=failed[0] if failed else "",
+        explained=explanation(entry.id, explained),
         note=trial.error,
     )
 

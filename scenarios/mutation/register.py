@@ -1,7 +1,7 @@
-"""The register of faults: by which laws each must be convicted.
+"""The mutation register: by which laws a named fault must be detected, and how it is started.
 
-What a fault does belongs to the reference; this file only reads `register.toml` and the
-list that the reference prints, and says where the two disagree.
+What a fault does belongs to the reference; this file reads `register.toml`, `explained.toml` and
+the list that the reference prints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ __all__ = [
     "MutantCatalogue",
     "MutantEntry",
     "VariantSetup",
+    "exclusive_variants",
     "load_expected_kills",
+    "load_explained",
     "load_mutants",
     "load_variant_setups",
     "quick_ids",
@@ -37,6 +39,8 @@ class VariantSetup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     options: tuple[str, ...] = ()
     overrides: TargetOverrides = NO_OVERRIDES
+    readings: dict[str, str] = {}
+    """Readings that describe the variant; declared in some of the trials of combinations."""
 
 
 class ExpectedKill(VariantSetup, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,10 +51,12 @@ class ExpectedKill(VariantSetup, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MutantEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault or a variant, in the reference's own words."""
+    """A fault, a variant or a generated mutant, in the reference's own words."""
 
     id: str
     what: str
+    replaces: tuple[str, ...] = ()
+    """Decisions of the reference that it replaces; two variants that share one exclude another."""
 
 
 class MutantCatalogue(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +64,12 @@ class MutantCatalogue(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: tuple[MutantEntry, ...]
     variants: tuple[MutantEntry, ...]
+    generated: tuple[MutantEntry, ...] = ()
 
 
 class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quick: tuple[str, ...]
+    exclusive: tuple[frozenset[str], ...] = ()
     faults: dict[str, ExpectedKill]
     variants: dict[str, VariantSetup]
 
@@ -90,14 +98,33 @@ def quick_ids() -> frozenset[str]:
     return frozenset(_register().quick)
 
 
-def load_mutants() -> MutantCatalogue:
-    """The faults and variants that the reference at hand knows. Raises OwnError."""
+def exclusive_variants() -> tuple[frozenset[str], ...]:
+    """Groups of variants of which at most one can be true of an implementation."""
+    return _register().exclusive
+
+
+def load_explained() -> Mapping[str, str]:
+    """Pattern over ids → why no check can notice the generated mutants that match it."""
+    text = (
+        resources.files("trueup.scenarios.mutation")
+        .joinpath("explained.toml")
+        .read_text(encoding="utf-8")
+    )
+    return msgspec.convert(tomllib.loads(text), dict[str, dict[str, str]])["survivors"]
+
+
+def load_mutants(*, generated: bool = False) -> MutantCatalogue:
+    """Return the faults and variants that the reference at hand knows. Raises OwnError.
+
+    `generated`: its generated mutants as well, which takes some seconds.
+    """
+    flags = ("--generated",) if generated else ()
     done = subprocess.run(
-        [sys.executable, "-m", "trueup.reference", "mutants", "--json"],
+        [sys.executable, "-m", "trueup.reference", "mutants", "--json", *flags],
         capture_output=True,
         timeout=LIST_LIMIT_S,
         check=False,
     )
     if done.returncode != 0:
-        raise OwnError(f"the reference could not list its zoo: {done.stderr.decode().strip()}")
+        raise OwnError(f"the reference could not list its mutants: {done.stderr.decode().strip()}")
     return msgspec.json.decode(done.stdout, type=MutantCatalogue)

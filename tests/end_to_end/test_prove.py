@@ -1,4 +1,4 @@
-"""The quick subset of the zoo, for every day; `make prove` tries all of it."""
+"""A subset of the mutants, for every day; `make prove` tries all of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ import os
 
 import pytest
 
-from trueup.reports.renderers.kill_matrix import matrix_document
+from trueup.reports.renderers.kill_matrix import (
+    FaultStatus,
+    first_by_law,
+    matrix_document,
+    wrongly_explained,
+)
 from trueup.scenarios.mutation.prove import CORRECT, exit_status_of_proof, prove
 from trueup.scenarios.mutation.register import (
+    exclusive_variants,
     load_expected_kills,
+    load_explained,
     load_mutants,
     load_variant_setups,
     quick_ids,
 )
+from trueup.scenarios.mutation.sampling import sample, variant_combinations
+
+SAMPLE = 60
+COMBINATIONS = 3
+SEED = 7
 
 pytestmark = pytest.mark.slow
 
@@ -40,3 +52,51 @@ def test_the_quick_subset_is_killed_and_nobody_innocent_is_accused() -> None:
     assert found["killed"] == found["faults"]
     assert found["variants"] == len(variants) + len(CORRECT)
     assert exit_status_of_proof(matrix) == 0
+
+
+def test_a_sample_of_generated_mutants_is_tried_and_accounted_for() -> None:
+    """Each is detected, with the law that was first, or survives, with its sentence."""
+    mutants = load_mutants(generated=True)
+    matrix = asyncio.run(
+        prove(
+            mutants,
+            load_expected_kills(),
+            load_variant_setups(),
+            only=frozenset(),
+            seed=SEED,
+            workers=len(os.sched_getaffinity(0)),
+            progress=lambda done, total, name: None,
+            generated=sample(mutants.generated, SAMPLE, seed=SEED),
+            explained=load_explained(),
+        )
+    )
+    assert len({row.id for row in matrix.generated}) == SAMPLE
+    assert matrix.generated_with(FaultStatus.VOID, FaultStatus.TIMEOUT) == []
+    assert wrongly_explained(matrix) == []
+    detected = matrix.generated_with(FaultStatus.KILLED)
+    assert sum(first_by_law(matrix).values()) == len(detected) > 0
+    assert all(row.first_law in matrix.laws.values() for row in detected)
+    survivors = matrix.generated_with(FaultStatus.SURVIVED)
+    assert len(detected) + len(survivors) == SAMPLE
+    assert all(row.what.endswith(".") and not row.first_law for row in survivors)
+    assert matrix.false_alarms == []
+
+
+def test_combinations_of_variants_raise_no_alarm() -> None:
+    """Many differences at once, with their readings declared and without."""
+    mutants = load_mutants()
+    rows = variant_combinations(mutants.variants, exclusive_variants(), seed=SEED)
+    matrix = asyncio.run(
+        prove(
+            mutants,
+            load_expected_kills(),
+            load_variant_setups(),
+            only=frozenset(),
+            seed=SEED,
+            workers=len(os.sched_getaffinity(0)),
+            progress=lambda done, total, name: None,
+            combinations=sample(rows, COMBINATIONS, seed=SEED),
+        )
+    )
+    assert len(matrix.combinations) == 2 * COMBINATIONS
+    assert matrix.false_alarms == []

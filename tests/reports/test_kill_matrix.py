@@ -8,8 +8,10 @@ from tests.reports.golden_files import check_golden
 from trueup.reports.renderers.kill_matrix import (
     FaultRow,
     FaultStatus,
+    GeneratedRow,
     KillMatrix,
     VariantRow,
+    render_matrix_file,
     render_matrix_json,
     render_matrix_markdown,
 )
@@ -46,6 +48,33 @@ MATRIX = KillMatrix(
     ),
     laws=LAWS,
     wall_s=12.3456,
+    combinations=(VariantRow(id="V1+V2, declared", what="all of these at once", alarms=()),),
+    generated=(
+        GeneratedRow(
+            id="event.kept:omitted",
+            what="An event is lost.",
+            status=FaultStatus.KILLED,
+            first_law="LOG=SENT",
+        ),
+        GeneratedRow(
+            id="shown.log.search.log_id:empty",
+            what="The log_id is empty.",
+            status=FaultStatus.KILLED,
+            first_law="KEY",
+            explained="said to be unseen",
+        ),
+        GeneratedRow(id="day:utc+9", what="Days are late.", status=FaultStatus.SURVIVED),
+        GeneratedRow(
+            id="day:utc-8",
+            what="Days are early.",
+            status=FaultStatus.SURVIVED,
+            explained="days are a reading",
+        ),
+        GeneratedRow(
+            id="limit:stops", what="Use stops.", status=FaultStatus.VOID, note="did not start"
+        ),
+    ),
+    generated_in_all=1000,
 )
 
 
@@ -61,10 +90,33 @@ def test_the_json_object_has_its_keys_and_adds_up() -> None:
         "false_alarms": ["V1: sums"],
         "wall_s": 12.346,
         "killed_other": ["B3"],
+        "combinations": 1,
+        "generated": {
+            "in_all": 1000,
+            "tried": 5,
+            "detected": 2,
+            "first_by_law": {"LOG=SENT": 1, "SUM=LOG": 0, "KEY": 1},
+            "survivors": [
+                {"id": "day:utc+9", "what": "Days are late.", "explained": ""},
+                {"id": "day:utc-8", "what": "Days are early.", "explained": "days are a reading"},
+            ],
+            "void": ["limit:stops"],
+            "wrongly_explained": ["shown.log.search.log_id:empty"],
+        },
     }
     parts = document["killed"] + len(document["survivors"]) + len(document["void"])
     assert parts == document["faults"]
     assert render_matrix_json(MATRIX).count("\n") == 1
+
+
+def test_the_file_leaves_out_the_wall_time() -> None:
+    """The same proof gives the same file."""
+    document = json.loads(render_matrix_file(MATRIX))
+    assert document == {
+        key: value
+        for key, value in json.loads(render_matrix_json(MATRIX)).items()
+        if key != "wall_s"
+    }
 
 
 def test_the_page() -> None:
