@@ -24,7 +24,7 @@ from trueup.reports.results import ExitStatus, Json, Verdict
 from trueup.reports.verdict_styles import STATUSES, VERDICTS
 
 __all__ = [
-    "FLOOR",
+    "SMALLEST_CHANGE",
     "Change",
     "Comparison",
     "LoadChange",
@@ -33,10 +33,10 @@ __all__ = [
     "compare",
     "comparison_document",
     "comparison_text",
-    "unfit",
+    "why_not_comparable",
 ]
 
-FLOOR: Final = 0.05
+SMALLEST_CHANGE: Final = 0.05
 """A relative difference smaller than this is not worth a word, however certain it is."""
 _LEAST_SECONDS: Final = 5
 _RESAMPLES: Final = 4000
@@ -111,9 +111,10 @@ _FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
 
 
 def compare(before: RunReport, after: RunReport) -> Comparison:
-    """Compare two runs. Raises NotComparable, naming every respect in which they differ.
+    """Return what changed from one run to another.
 
-    The figures of a load run that is `unfit` in either show no difference: nobody could tell.
+    Load figures for which `why_not_comparable` gives a reason in either run have the trend
+    UNKNOWN. Raises NotComparable, naming every respect in which the two runs differ.
     """
     asked = ("scenario", "target", "level", "seed")
     differ = [
@@ -151,7 +152,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
     )
 
 
-def unfit(load: LoadResult) -> str:
+def why_not_comparable(load: LoadResult) -> str:
     """Why the figures of a load run say nothing of its target; empty where they do."""
     reasons = (
         (load.generator_limited, "the generator was the limit"),
@@ -187,9 +188,13 @@ def _load_change(
     before, after = (float(np.mean(x)) if x else 0.0 for x in (first, second))
     low, high = bootstrap_difference(first, second)
     trend = Trend.SAME
-    if unfit(old) or unfit(new) or min(len(first), len(second)) < _LEAST_SECONDS:
+    if (
+        why_not_comparable(old)
+        or why_not_comparable(new)
+        or min(len(first), len(second)) < _LEAST_SECONDS
+    ):
         trend = Trend.UNKNOWN
-    elif (low > 0 or high < 0) and abs(after - before) > FLOOR * abs(before):
+    elif (low > 0 or high < 0) and abs(after - before) > SMALLEST_CHANGE * abs(before):
         trend = Trend.BETTER if (after > before) == more_is_better else Trend.WORSE
     return LoadChange(
         scenario=old.scenario,
@@ -231,9 +236,9 @@ def comparison_text(comparison: Comparison) -> str:
     before, after = comparison.before, comparison.after
     lines = [
         f"before  {before.header.run}",
-        f"        {STATUSES[before.status].headline}: {before.tally}",
+        f"        {STATUSES[before.status].headline}: {before.counts}",
         f"after   {after.header.run}",
-        f"        {STATUSES[after.status].headline}: {after.tally}",
+        f"        {STATUSES[after.status].headline}: {after.counts}",
         "",
     ]
     lines += [f"{c.check}: {_word(c.before)} → {_word(c.after)}" for c in comparison.changes]

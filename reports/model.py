@@ -29,7 +29,7 @@ from trueup.reports.journal.records import (
     TieOutSeen,
 )
 from trueup.reports.journal.storage import Journal
-from trueup.reports.metrics.load_metrics import LoadFigures, figures
+from trueup.reports.metrics.load_metrics import LoadFigures, load_figures
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.results import (
     EXIT_STATUS,
@@ -42,12 +42,12 @@ from trueup.reports.results import (
     Verdict,
 )
 from trueup.reports.verdict_styles import VERDICTS
-from trueup.reports.verdicts import VerdictCounts, by_weight, count_verdicts, overall
+from trueup.reports.verdicts import VerdictCounts, count_verdicts, overall, severity_order
 
 __all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
 
 _LOAD: Final = "load"
-"""Stage of the levers that are pulled while the target is loaded."""
+"""Stage of the levers that are hooks while the target is loaded."""
 _FRESHNESS: Final = "freshness"
 """Stage of the markers that are planted beside a load, and their source where it is counted."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
@@ -96,7 +96,7 @@ class RunReport:
     journal: Path
     header: Header
     status: ExitStatus
-    tally: VerdictCounts
+    counts: VerdictCounts
     rows: tuple[CheckRow, ...]
     """Worst first; blocked checks stand under their root."""
     missing: tuple[str, ...]
@@ -138,7 +138,7 @@ class RunReport:
     def results(self) -> tuple[CheckResult, ...]:
         """All results flat, worst first, whatever is folded under whatever."""
         flat = [r for row in self.rows for r in (row.result, *row.dependants)]
-        return tuple(sorted(flat, key=by_weight))
+        return tuple(sorted(flat, key=severity_order))
 
 
 def build_report(
@@ -168,7 +168,7 @@ def build_report(
         status=_status(
             journal, results, load, missing, ended_early=ended_early, undeclared=bool(undeclared)
         ),
-        tally=count_verdicts(results, missing=len(missing)),
+        counts=count_verdicts(results, missing=len(missing)),
         rows=_rows(results, exchanges, [r for r in journal.records if isinstance(r, Delivered)]),
         missing=missing,
         undeclared=undeclared,
@@ -191,9 +191,9 @@ def build_report(
 
 
 def _figures(journal: Journal, load: Sequence[LoadResult]) -> tuple[LoadFigures, ...]:
-    pulled = [r for r in journal.records if isinstance(r, Hook) and r.stage == _LOAD]
+    hooks = [r for r in journal.records if isinstance(r, Hook) and r.stage == _LOAD]
     try:
-        return tuple(figures(one, pulled) for one in load)
+        return tuple(load_figures(one, hooks) for one in load)
     except JournalError as error:
         raise JournalError(f"{journal.path}: {error}") from error
 
@@ -243,12 +243,12 @@ def _rows(
     return tuple(
         CheckRow(
             result=result,
-            dependants=tuple(sorted(folded.pop(result.check, ()), key=by_weight)),
+            dependants=tuple(sorted(folded.pop(result.check, ()), key=severity_order)),
             exchanges=_evidence(result, by_number),
             deliveries=_as_delivered(result, delivered),
             elapsed_s=waited.get(result.check, 0.0),
         )
-        for result in sorted(standing, key=by_weight)
+        for result in sorted(standing, key=severity_order)
     )
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from trueup.reports.results import ExitStatus, Impact, Verdict
 
-__all__ = ["IMPACTS", "STATUSES", "VERDICTS", "StatusLook", "VerdictLook"]
+__all__ = ["IMPACTS", "STATUSES", "VERDICTS", "StatusStyle", "VerdictStyle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictLook:
+class VerdictStyle:
     """How a verdict is shown. `tone` is one of `bad`, `doubt`, `good`, `quiet`."""
 
     weight: int
@@ -26,8 +26,8 @@ class VerdictLook:
     meaning: str
 
 
-VERDICTS: Final[dict[Verdict, VerdictLook]] = {
-    Verdict.FAIL: VerdictLook(
+VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
+    Verdict.FAIL: VerdictStyle(
         weight=0,
         mark="✗",
         ascii_mark="x",
@@ -35,7 +35,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="bad",
         meaning="The target breaks the law.",
     ),
-    Verdict.NOT_TESTABLE: VerdictLook(
+    Verdict.NOT_TESTABLE: VerdictStyle(
         weight=1,
         mark="⊘",
         ascii_mark="#",
@@ -43,7 +43,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="bad",
         meaning="The target claims the feature, but it could not be exercised: counts against it.",
     ),
-    Verdict.INCONCLUSIVE: VerdictLook(
+    Verdict.INCONCLUSIVE: VerdictStyle(
         weight=2,
         mark="?",
         ascii_mark="?",
@@ -51,7 +51,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="doubt",
         meaning="The check ran, but its evidence stayed below what could have refuted it.",
     ),
-    Verdict.BLOCKED: VerdictLook(
+    Verdict.BLOCKED: VerdictStyle(
         weight=3,
         mark="↳",
         ascii_mark=">",
@@ -59,7 +59,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="doubt",
         meaning="A check that this one rests on failed; mend that one first.",
     ),
-    Verdict.WARN: VerdictLook(
+    Verdict.WARN: VerdictStyle(
         weight=4,
         mark="!",
         ascii_mark="!",
@@ -67,7 +67,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="doubt",
         meaning="Allowed by the contract, yet worth knowing.",
     ),
-    Verdict.PASS: VerdictLook(
+    Verdict.PASS: VerdictStyle(
         weight=5,
         mark="✓",
         ascii_mark="+",
@@ -75,7 +75,7 @@ VERDICTS: Final[dict[Verdict, VerdictLook]] = {
         tone="good",
         meaning="The evidence could have refuted the law, and did not.",
     ),
-    Verdict.NOT_APPLICABLE: VerdictLook(
+    Verdict.NOT_APPLICABLE: VerdictStyle(
         weight=6,
         mark="·",
         ascii_mark="-",
@@ -95,7 +95,7 @@ IMPACTS: Final[dict[Impact, tuple[int, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusLook:
+class StatusStyle:
     """How the end of a run is shown, and what its reader does next."""
 
     headline: str
@@ -103,28 +103,28 @@ class StatusLook:
     next_step: str
 
 
-STATUSES: Final[dict[ExitStatus, StatusLook]] = {
-    ExitStatus.CONFORMS: StatusLook(
+STATUSES: Final[dict[ExitStatus, StatusStyle]] = {
+    ExitStatus.CONFORMS: StatusStyle(
         headline="Conforms",
         tone="good",
         next_step="Nothing to mend. Keep this run as the baseline for the next comparison.",
     ),
-    ExitStatus.VIOLATES: StatusLook(
+    ExitStatus.VIOLATES: StatusStyle(
         headline="Does not conform",
         tone="bad",
         next_step="Start with the first failure: its evidence shows how to see it again.",
     ),
-    ExitStatus.COULD_NOT_TELL: StatusLook(
+    ExitStatus.COULD_NOT_TELL: StatusStyle(
         headline="Could not tell",
         tone="doubt",
         next_step="No law was seen broken, but not all could be judged: see what is open.",
     ),
-    ExitStatus.OUR_ERROR: StatusLook(
+    ExitStatus.OUR_ERROR: StatusStyle(
         headline="Our own error",
         tone="bad",
         next_step="The fault is in trueup, not in the target. Please report it with the journal.",
     ),
-    ExitStatus.USAGE: StatusLook(
+    ExitStatus.USAGE: StatusStyle(
         headline="Not run",
         tone="doubt",
         next_step="The request could not be carried out as given; see the message and try again.",

@@ -17,11 +17,11 @@ from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 __all__ = [
     "ThresholdOutcome",
     "VerdictCounts",
-    "by_weight",
     "count_verdicts",
     "load_status",
     "nothing_sent",
     "overall",
+    "severity_order",
     "threshold_outcome",
     "why_undetermined",
 ]
@@ -47,7 +47,7 @@ class VerdictCounts:
     tested: int
     testable: int
     total: int
-    counts: tuple[tuple[Verdict, int], ...]
+    by_verdict: tuple[tuple[Verdict, int], ...]
     """Every verdict, weightiest first, zeros included."""
     missing: int
     """Declared checks that reported nothing."""
@@ -69,19 +69,19 @@ def count_verdicts(results: Iterable[CheckResult], *, missing: int = 0) -> Verdi
         tested=seen[Verdict.PASS] + seen[Verdict.WARN] + seen[Verdict.FAIL],
         testable=testable,
         total=total,
-        counts=tuple((verdict, seen[verdict]) for verdict in VERDICTS),
+        by_verdict=tuple((verdict, seen[verdict]) for verdict in VERDICTS),
         missing=missing,
     )
 
 
-def by_weight(result: CheckResult) -> tuple[int, int, str, str]:
+def severity_order(result: CheckResult) -> tuple[int, int, str, str]:
     """Sort key: worst verdict first, then whom it hurts most, then law and name.
 
     Impact orders what needs a person; what holds stands by law, so that its checks are together.
     """
-    look = VERDICTS[result.verdict]
-    impact = IMPACTS[result.impact][0] if look.tone in ("bad", "doubt") else 0
-    return (look.weight, impact, result.law, result.check)
+    style = VERDICTS[result.verdict]
+    impact = IMPACTS[result.impact][0] if style.tone in ("bad", "doubt") else 0
+    return (style.weight, impact, result.law, result.check)
 
 
 def overall(

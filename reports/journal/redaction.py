@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["spellings", "strike_out"]
+__all__ = ["redact", "secret_forms"]
 
-_STRUCK: Final = b"[key]"
+_REDACTED: Final = b"[key]"
 
 
-def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
+def secret_forms(secrets: Iterable[str]) -> tuple[bytes, ...]:
     """Every form that is looked for: plain, percent-encoded, base64; the longest first."""
     forms: set[bytes] = set()
     for secret in secrets:
@@ -25,9 +25,9 @@ def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
     return tuple(sorted((form for form in forms if form), key=len, reverse=True))
 
 
-def strike_out(data: bytes, forms: Iterable[bytes]) -> bytes:
+def redact(data: bytes, forms: Iterable[bytes]) -> bytes:
     """The bytes with every form replaced; JSON stays JSON, since keys stand within texts."""
     for form in forms:
         if form in data:
-            data = data.replace(form, _STRUCK)
+            data = data.replace(form, _REDACTED)
     return data

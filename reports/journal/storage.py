@@ -18,7 +18,7 @@ import msgspec
 
 from trueup.reports.errors import JournalError, JournalWriteError
 from trueup.reports.journal.records import SCHEMA, Footer, Header, Record
-from trueup.reports.journal.redaction import spellings, strike_out
+from trueup.reports.journal.redaction import redact, secret_forms
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalWriter", "read_journal"]
 
@@ -40,7 +40,7 @@ class JournalWriter:
 
     def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
         self.path = path
-        self._forms = spellings(secrets)
+        self._forms = secret_forms(secrets)
         self._digest = hashlib.sha256()
         self._records = 0
         self._exchanges = 0
@@ -57,7 +57,7 @@ class JournalWriter:
     def write(self, record: Record) -> None:
         if self.failure is not None and not isinstance(record, Footer):
             raise self.failure
-        line = strike_out(_encode(record), self._forms) + b"\n"
+        line = redact(_encode(record), self._forms) + b"\n"
         self._write_whole(line)
         self._digest.update(line)
         self._records += 1

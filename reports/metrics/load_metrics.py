@@ -20,7 +20,7 @@ from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.metrics.measurement_window import per_second, window
 from trueup.reports.verdicts import nothing_sent
 
-__all__ = ["CURVE", "QUANTILES", "Fault", "Latency", "LoadFigures", "error_share", "figures"]
+__all__ = ["CURVE", "QUANTILES", "Fault", "Latency", "LoadFigures", "error_share", "load_figures"]
 
 QUANTILES: Final[tuple[tuple[str, float], ...]] = (
     ("p50", 0.50),
@@ -145,8 +145,8 @@ def _seconds_since(began: str, at: str) -> float | None:
     return since.total_seconds()
 
 
-def figures(load: LoadResult, pulled: Sequence[Hook] = ()) -> LoadFigures:
-    """Derive the quoted figures of a load run; `pulled` are the levers of its time.
+def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
+    """Derive the quoted figures of a load run; `hooks` are the levers of its time.
 
     Raises JournalError when a histogram does not fit the layout of
     `trueup.reports.metrics.histogram`, or when
@@ -180,7 +180,7 @@ def figures(load: LoadResult, pulled: Sequence[Hook] = ()) -> LoadFigures:
                 t_s=_seconds_since(load.began_at, hook.at),
                 error="" if hook.ok else hook.error or "failed",
             )
-            for hook in pulled
+            for hook in hooks
         ),
     )
 

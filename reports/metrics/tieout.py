@@ -16,7 +16,7 @@ from trueup.reports.formatting import amount, between, signed
 from trueup.reports.journal.records import TieOutSeen
 from trueup.reports.results import TieOut
 
-__all__ = ["COLUMNS", "TableCell", "TieOutRow", "pivot", "worth_a_line"]
+__all__ = ["COLUMNS", "TableCell", "TieOutRow", "pivot", "rows_for_small_screen"]
 
 COLUMNS: Final[tuple[str, ...]] = ("logs", "summaries", "ledgers", "graph", "account")
 _COLUMN_OF: Final[Mapping[str, str]] = {
@@ -83,7 +83,7 @@ def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
     return tuple(rows)
 
 
-def worth_a_line(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
+def rows_for_small_screen(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
     """Rows for a small screen: those that are off first, then wholes that tie out."""
     return sorted((row for row in rows if row.whole or not row.ok), key=lambda row: row.ok)
 

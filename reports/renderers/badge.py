@@ -26,13 +26,13 @@ def render_badge(report: RunReport) -> str:
     The message has the status, the counts and the level: `conforms · 18 of 18 · level 3`. A run
     that was limited to some checks says so and is never green.
     """
-    tally, header = report.tally, report.header
+    counts, header = report.counts, report.header
     selected = " · selected checks" if header.only else ""
     colour = _COLOUR[report.status]
     badge = {
         "schemaVersion": 1,
         "label": "usage tracking",
-        "message": f"{report.status} · {tally.passed} of {tally.testable} · level {header.level}"
+        "message": f"{report.status} · {counts.passed} of {counts.testable} · level {header.level}"
         f"{selected}",
         "color": "yellow" if selected and report.status is ExitStatus.CONFORMS else colour,
         "isError": report.status is not ExitStatus.CONFORMS,

@@ -49,7 +49,7 @@ def render_csv(report: RunReport) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for load in (made.result for made in report.figures):
+    for load in (figures.result for figures in report.figures):
         counted = window(load)
         for second in every_second(load):
             row = {column: second.get(_KEY.get(column, column), "") for column in CSV_COLUMNS}
@@ -87,13 +87,18 @@ def _run_samples(report: RunReport) -> Iterator[_Sample]:
     target = {"target": report.header.target, "scenario": report.header.scenario}
     exit_help = "Exit status: 0 conforms, 1 does not, 2 could not tell, 3 our error, 4 usage."
     yield "trueup_exit_status", exit_help, target, report.exit_status
-    for verdict, count in report.tally.counts:
+    for verdict, count in report.counts.by_verdict:
         yield "trueup_checks", "Checks by verdict.", target | {"verdict": str(verdict)}, count
-    yield "trueup_checks_missing", "Declared checks without a report.", target, report.tally.missing
+    yield (
+        "trueup_checks_missing",
+        "Declared checks without a report.",
+        target,
+        report.counts.missing,
+    )
 
 
-def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
-    load = made.result
+def _load_samples(report: RunReport, figures: LoadFigures) -> Iterator[_Sample]:
+    load = figures.result
     name = {"target": report.header.target, "scenario": load.scenario}
     for outcome, count in (
         ("accepted", load.events_accepted),
@@ -101,10 +106,10 @@ def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
         ("unknown", load.events_unknown),
     ):
         yield "trueup_load_events", "Events by outcome.", name | {"outcome": outcome}, count
-    for what, help_text, value in _plain(made):
+    for what, help_text, value in _plain(figures):
         if value is not None:
             yield f"trueup_load_{what}", help_text, name, value
-    for one in made.latencies:
+    for one in figures.latencies:
         for word, share in QUANTILES:
             if word in one.quantiles:
                 labels = name | {"kind": one.name, "quantile": f"{share:g}"}
@@ -118,20 +123,20 @@ def _load_samples(report: RunReport, made: LoadFigures) -> Iterator[_Sample]:
             yield "trueup_load_threshold_ok", told, labels, int(says is ThresholdOutcome.MET)
 
 
-def _plain(made: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
+def _plain(figures: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
     """(name, help, value) of every figure that has no labels of its own; None: not measured."""
-    load = made.result
+    load = figures.result
     yield "requests", "Requests that were answered.", load.requests
     yield "reads", "Read requests mixed in that were answered.", load.reads
     yield "failed_attempts", "Failed attempts, reads included.", sum(load.errors.values())
     yield "unsent_requests", "Planned requests that were never sent.", load.unsent
     yield "batch_events", "Events in a request.", load.batch
     yield "planned_requests_per_second", "Requests per second, as planned.", load.planned_rps
-    yield "requests_per_second", "Requests per second.", made.requests_per_s
-    yield "accepted_events_per_second", "Accepted events per second.", made.accepted_eps
+    yield "requests_per_second", "Requests per second.", figures.requests_per_s
+    yield "accepted_events_per_second", "Accepted events per second.", figures.accepted_eps
     correct = "Accepted events per second that every view confirms."
-    yield "correct_events_per_second", correct, made.correct_eps
-    yield "error_ratio", "Failed attempts of all attempts.", made.error_share
+    yield "correct_events_per_second", correct, figures.correct_eps
+    yield "error_ratio", "Failed attempts of all attempts.", figures.error_share
     busy = "Share of the time in which the generator's loop was not waiting."
     yield "generator_busy_ratio", busy, load.generator_cpu_share
     limited = "1 where the generator itself was the limit."

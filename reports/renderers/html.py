@@ -209,24 +209,24 @@ def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _ThresholdRow:
     """A threshold with what it says of the target."""
 
     threshold: LoadThreshold
-    says: str
+    outcome: str
     """`met`, `missed`, or why neither can be told."""
     why: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Load:
+class _LoadSection:
     """A load run with its plots."""
 
-    made: LoadFigures
+    figures: LoadFigures
     knee: str
     errors: list[tuple[str, int]]
-    thresholds: list[_Said]
+    thresholds: list[_ThresholdRow]
     marks: list[tuple[float, str]]
     """(second, what was done to the target)."""
     percentiles: Markup
@@ -234,17 +234,17 @@ class _Load:
     latency: Markup
 
 
-def _load(made: LoadFigures) -> _Load:
-    load, seconds = made.result, every_second(made.result)
-    marks = [(fault.t_s, fault.what) for fault in made.faults if fault.t_s is not None]
-    return _Load(
-        made=made,
+def _load(figures: LoadFigures) -> _LoadSection:
+    load, seconds = figures.result, every_second(figures.result)
+    marks = [(fault.t_s, fault.what) for fault in figures.faults if fault.t_s is not None]
+    return _LoadSection(
+        figures=figures,
         knee=knee_text(load),
         errors=errors_of(load),
         thresholds=[
-            _Said(
+            _ThresholdRow(
                 threshold=one,
-                says=str(threshold_outcome(one, load)),
+                outcome=str(threshold_outcome(one, load)),
                 why=why_undetermined(one, load)
                 if threshold_outcome(one, load) is ThresholdOutcome.UNDETERMINED
                 else "",
@@ -253,7 +253,7 @@ def _load(made: LoadFigures) -> _Load:
             for one in load.thresholds
         ],
         marks=marks,
-        percentiles=percentile_plot([made.response, made.service, made.lateness]),
+        percentiles=percentile_plot([figures.response, figures.service, figures.lateness]),
         throughput=seconds_plot(
             seconds, ["events"], label="Events accepted per second", marks=marks
         ),

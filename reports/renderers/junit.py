@@ -39,8 +39,8 @@ def render_junit(report: RunReport) -> str:
     """The run as a JUnit XML document."""
     root = Xml.Element("testsuites")
     root.append(_conformance(report))
-    for number, made in enumerate(report.figures, start=1):
-        root.append(_load(report, made.result, number))
+    for number, figures in enumerate(report.figures, start=1):
+        root.append(_load(report, figures.result, number))
     Xml.indent(root)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
@@ -69,11 +69,11 @@ def _case(result: CheckResult, row: CheckRow | None) -> Xml.Element:
         Xml.SubElement(case, kind, message=message)
     elif kind:
         told = Xml.SubElement(case, kind, message=message, type=str(result.verdict))
-        told.text = _text(_letter(result))
+        told.text = _text(_details(result))
     return case
 
 
-def _letter(result: CheckResult) -> Iterable[str]:
+def _details(result: CheckResult) -> Iterable[str]:
     """What a person needs who sees nothing but the build server."""
     yield f"{result.law}: {result.title}"
     yield result.reason
@@ -92,7 +92,7 @@ def _letter(result: CheckResult) -> Iterable[str]:
 
 
 def _missing(name: str, report: RunReport) -> Xml.Element:
-    case = _empty_case("trueup.undelivered", name, 0.0)
+    case = _empty_case("trueup.missing", name, 0.0)
     message = "declared for this run, but it reported no result"
     if name in report.undeclared:
         message = "required at this level, but the journal does not declare it"
@@ -165,7 +165,7 @@ def _suite(
         ("seed", str(report.header.seed)),
         ("level", str(report.header.level)),
         ("verdict", str(report.status)),
-        ("tally", str(report.tally)),
+        ("counts", str(report.counts)),
     ):
         Xml.SubElement(properties, "property", name=key, value=visible(value))
     suite.extend(cases)

@@ -17,34 +17,34 @@ from trueup.reports.results import LoadThreshold
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
 __all__ = [
-    "Facts",
+    "LabelledFacts",
     "errors_of",
     "faults_text",
-    "kept_text",
     "knee_text",
+    "load_facts",
+    "met_text",
     "sent_text",
-    "story",
     "threshold_text",
 ]
 
-Facts = tuple[str, tuple[str, ...]]
+LabelledFacts = tuple[str, tuple[str, ...]]
 """A label and the facts below it."""
 _MOST_ERRORS: Final = 3
 _REASON: Final = 60
 
 
-def story(made: LoadFigures) -> Iterator[Facts]:
+def load_facts(figures: LoadFigures) -> Iterator[LabelledFacts]:
     """What was sent, what came of it, what went wrong, what was done meanwhile, and the limit."""
-    load = made.result
-    yield "", tuple(_sent(made))
-    yield "latency", tuple(_quantiles(made.response)) or ("not measured",)
-    if beside := tuple(_beside(made)):
+    load = figures.result
+    yield "", tuple(_sent(figures))
+    yield "latency", tuple(_quantiles(figures.response)) or ("not measured",)
+    if beside := tuple(_beside(figures)):
         yield "", beside
     if load.errors:
         yield "errors", tuple(_errors(load))
-    if meanwhile := tuple(_meanwhile(made)):
+    if meanwhile := tuple(_meanwhile(figures)):
         yield "meanwhile", meanwhile
-    yield "generator", tuple(_own(made))
+    yield "generator", tuple(_own(figures))
     if knee := knee_text(load):
         yield "limit", tuple(knee.split("; ", 1))
 
@@ -96,7 +96,7 @@ def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
     return f"{text} ({why})" if why else text
 
 
-def kept_text(load: LoadResult) -> tuple[str, ...]:
+def met_text(load: LoadResult) -> tuple[str, ...]:
     """Each threshold that was kept: name, measured, limit."""
     return tuple(
         f"{t.name} {figure(t.value or 0)}, limit {figure(t.limit)} {t.unit}".rstrip()
@@ -116,9 +116,9 @@ def faults_text(faults: Sequence[Fault]) -> tuple[str, ...]:
     )
 
 
-def _sent(made: LoadFigures) -> Iterator[str]:
-    load = made.result
-    per_s = f", {rate(made.requests_per_s)}/s" if made.requests_per_s is not None else ""
+def _sent(figures: LoadFigures) -> Iterator[str]:
+    load = figures.result
+    per_s = f", {rate(figures.requests_per_s)}/s" if figures.requests_per_s is not None else ""
     planned = f" of {rate(load.planned_rps)} planned" if load.planned_rps is not None else ""
     planned += " with reads" if planned and load.reads else ""
     yield f"{plural(load.requests, 'request')} × {plural(load.batch, 'event')}{per_s}{planned}"
@@ -129,10 +129,10 @@ def _sent(made: LoadFigures) -> Iterator[str]:
         yield f"{amount(load.events_unknown)} of unknown outcome"
 
 
-def _beside(made: LoadFigures) -> Iterator[str]:
+def _beside(figures: LoadFigures) -> Iterator[str]:
     for word, latency, count in (
-        ("read", made.reads, made.result.reads),
-        ("fresh after", made.freshness, 0),
+        ("read", figures.reads, figures.result.reads),
+        ("fresh after", figures.freshness, 0),
     ):
         told = [f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items()]
         said = ", ".join(told[0:3:2])
@@ -157,9 +157,9 @@ def _errors(load: LoadResult) -> Iterator[str]:
         yield plural(len(found) - _MOST_ERRORS, "more kind")
 
 
-def _meanwhile(made: LoadFigures) -> Iterator[str]:
-    load = made.result
-    yield from faults_text(made.faults)
+def _meanwhile(figures: LoadFigures) -> Iterator[str]:
+    load = figures.result
+    yield from faults_text(figures.faults)
     batches = -(-load.events_sent // max(load.batch, 1))
     if load.malformed_every:
         lines = plural(batches // load.malformed_every, "broken line")
@@ -168,9 +168,9 @@ def _meanwhile(made: LoadFigures) -> Iterator[str]:
         yield f"1 of {load.duplicate_every} batches sent twice at once"
 
 
-def _own(made: LoadFigures) -> Iterator[str]:
-    load = made.result
-    yield f"late p99 {milliseconds(made.lateness.quantiles.get('p99'))}"
+def _own(figures: LoadFigures) -> Iterator[str]:
+    load = figures.result
+    yield f"late p99 {milliseconds(figures.lateness.quantiles.get('p99'))}"
     if load.generator_cpu_share is not None:
         yield f"busy {load.generator_cpu_share:.0%}"
     if load.null_sink_rps is not None:

@@ -10,7 +10,7 @@ from trueup.reports.formatting import amount, duration, one_line, plural, rate
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.tieout import COLUMNS, pivot
 from trueup.reports.model import RunReport
-from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
+from trueup.reports.renderers.load_summary import load_facts, met_text, sent_text, threshold_text
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
 from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
@@ -36,11 +36,11 @@ def render_markdown(report: RunReport) -> str:
 
 
 def _lines(report: RunReport) -> Iterator[str]:
-    header, look = report.header, STATUSES[report.status]
-    mark = {"good": "✅", "bad": "❌"}.get(look.tone, "❔")
-    yield f"## {mark} {look.headline}: {markdown_text(header.target)}"
+    header, style = report.header, STATUSES[report.status]
+    mark = {"good": "✅", "bad": "❌"}.get(style.tone, "❔")
+    yield f"## {mark} {style.headline}: {markdown_text(header.target)}"
     yield ""
-    yield f"**{report.tally}**"
+    yield f"**{report.counts}**"
     if report.status is not ExitStatus.CONFORMS:
         yield ""
         yield next_step(report)
@@ -101,10 +101,10 @@ def _checks(report: RunReport) -> Iterator[str]:
 
 
 def _check(result: CheckResult) -> str:
-    look = VERDICTS[result.verdict]
+    style = VERDICTS[result.verdict]
     return (
-        f"| {look.mark} | {markdown_text(result.law)} | {markdown_text(result.check)} "
-        f"| {look.word} | {amount(result.evidence)} |"
+        f"| {style.mark} | {markdown_text(result.law)} | {markdown_text(result.check)} "
+        f"| {style.word} | {amount(result.evidence)} |"
     )
 
 
@@ -137,22 +137,22 @@ def _coverage(report: RunReport) -> Iterator[str]:
 
 
 def _load(report: RunReport) -> Iterator[str]:
-    for made in report.figures:
-        load = made.result
+    for figures in report.figures:
+        load = figures.result
         yield ""
         yield (
-            f"**Load {markdown_text(load.scenario)}: {rate(made.headline_eps)} "
-            f"{made.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
+            f"**Load {markdown_text(load.scenario)}: {rate(figures.headline_eps)} "
+            f"{figures.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
         )
         yield ""
-        for label, facts in story(made):
+        for label, facts in load_facts(figures):
             told = " · ".join(markdown_text(fact) for fact in facts)
             yield f"- {label} {told}" if label else f"- {told}"
-        for doubt in made.doubts:
+        for doubt in figures.doubts:
             yield ""
             yield markdown_text(doubt)
         yield ""
-        yield from (f"- ✓ {markdown_text(kept)}" for kept in kept_text(load))
+        yield from (f"- ✓ {markdown_text(kept)}" for kept in met_text(load))
         for threshold in load.thresholds:
             says = threshold_outcome(threshold, load)
             if says is not ThresholdOutcome.MET:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trueup.reports.compare import unfit
+from trueup.reports.compare import why_not_comparable
 from trueup.reports.model import RunReport
 from trueup.reports.results import ExitStatus
 from trueup.reports.verdict_styles import STATUSES
@@ -12,7 +12,7 @@ __all__ = ["next_step"]
 
 def next_step(report: RunReport) -> str:
     """The status's own advice; a load that says nothing of its target is no baseline."""
-    why = next((why for load in report.load if (why := unfit(load))), "")
+    why = next((why for load in report.load if (why := why_not_comparable(load))), "")
     if report.status is ExitStatus.CONFORMS and why:
         return f"Nothing to mend. Not a baseline for comparisons of load: {why}."
     return STATUSES[report.status].next_step

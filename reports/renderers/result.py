@@ -38,16 +38,16 @@ def result_schema() -> dict[str, Json]:
     return schema
 
 
-def render_result(report: RunReport, besides: Mapping[str, Json] = MappingProxyType({})) -> str:
-    """The document as JSON text, keys in a fixed order, ended by a line end. `besides` are further
+def render_result(report: RunReport, extra: Mapping[str, Json] = MappingProxyType({})) -> str:
+    """The document as JSON text, keys in a fixed order, ended by a line end. `extra` are further
     keys that the schema knows, of what was found out after the run."""
-    document = {**result_document(report), **besides}
+    document = {**result_document(report), **extra}
     return json_document(document)
 
 
 def result_document(report: RunReport) -> dict[str, Json]:
     """The run as plain JSON values."""
-    header, tally = report.header, report.tally
+    header, counts = report.header, report.counts
     return {
         "schema_version": RESULT_SCHEMA_VERSION,
         "trueup": header.trueup,
@@ -65,13 +65,13 @@ def result_document(report: RunReport) -> dict[str, Json]:
         "stopped_by": report.stopped_by or None,
         "status": str(report.status),
         "exit_status": report.exit_status,
-        "tally": {
-            "passed": tally.passed,
-            "tested": tally.tested,
-            "testable": tally.testable,
-            "total": tally.total,
-            "missing": tally.missing,
-            "verdicts": {str(verdict): count for verdict, count in tally.counts},
+        "counts": {
+            "passed": counts.passed,
+            "tested": counts.tested,
+            "testable": counts.testable,
+            "total": counts.total,
+            "missing": counts.missing,
+            "verdicts": {str(verdict): count for verdict, count in counts.by_verdict},
         },
         "checks": [_check(result) for result in report.results],
         "missing": list(report.missing),
@@ -164,19 +164,19 @@ def _check(result: CheckResult) -> dict[str, Json]:
     }
 
 
-def _load(made: LoadFigures) -> dict[str, Json]:
-    load = made.result
+def _load(figures: LoadFigures) -> dict[str, Json]:
+    load = figures.result
     return {
         "scenario": load.scenario,
         "engine": load.engine,
         "shape": load.shape,
         "duration_s": load.duration_s,
         "warmup_s": load.warmup_s,
-        "counted_s": list(made.counted_s),
+        "counted_s": list(figures.counted_s),
         "planned_rps": load.planned_rps,
         "requests": load.requests,
-        "requests_per_s": made.requests_per_s,
-        "error_share": made.error_share,
+        "requests_per_s": figures.requests_per_s,
+        "error_share": figures.error_share,
         "errors": dict(load.errors),
         "events": {
             "sent": load.events_sent,
@@ -185,9 +185,9 @@ def _load(made: LoadFigures) -> dict[str, Json]:
             "unknown": load.events_unknown,
             "correct": load.correct_events,
         },
-        "accepted_events_per_s": made.accepted_eps,
-        "correct_events_per_s": made.correct_eps,
-        "latency_ms": {one.name: _latency(one) for one in made.latencies},
+        "accepted_events_per_s": figures.accepted_eps,
+        "correct_events_per_s": figures.correct_eps,
+        "latency_ms": {one.name: _latency(one) for one in figures.latencies},
         "generator_cpu_share": load.generator_cpu_share,
         "generator_limited": load.generator_limited,
         "machine_noisy": load.machine_noisy,
@@ -201,7 +201,7 @@ def _load(made: LoadFigures) -> dict[str, Json]:
         "batch": load.batch,
         "faults": [
             {"what": one.what, "at": one.at, "t_s": one.t_s, "error": one.error or None}
-            for one in made.faults
+            for one in figures.faults
         ],
         "reconcile_s": load.reconcile_s,
         "thresholds": [
@@ -211,7 +211,7 @@ def _load(made: LoadFigures) -> dict[str, Json]:
                 "value": t.value,
                 "unit": t.unit,
                 "ok": t.ok,
-                "says": str(threshold_outcome(t, load)),
+                "outcome": str(threshold_outcome(t, load)),
             }
             for t in load.thresholds
         ],

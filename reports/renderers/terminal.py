@@ -20,9 +20,15 @@ from trueup.reports.formatting import amount, duration, one_line, plural, rate, 
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
-from trueup.reports.metrics.tieout import COLUMNS, TableCell, TieOutRow, pivot, worth_a_line
+from trueup.reports.metrics.tieout import (
+    COLUMNS,
+    TableCell,
+    TieOutRow,
+    pivot,
+    rows_for_small_screen,
+)
 from trueup.reports.model import RunReport
-from trueup.reports.renderers.load_summary import kept_text, sent_text, story, threshold_text
+from trueup.reports.renderers.load_summary import load_facts, met_text, sent_text, threshold_text
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import blind_fields, headline
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
@@ -46,12 +52,12 @@ _DIFFERENCES: Final = 3
 _WHERE_LEAST: Final = 24
 _EXPLAINED_LAWS: Final = 4
 """Failing laws up to which each has its differences on the screen; above, one line each."""
-_LETTER_MOST: Final = 8
+_STOPPED_LINES_MOST: Final = 8
 _NAME_MOST: Final = 36
 _BLIND_MOST: Final = 5
 _NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
-    {look.mark: look.ascii_mark for look in VERDICTS.values()}
+    {style_of.mark: style_of.ascii_mark for style_of in VERDICTS.values()}
     | {"…": "~", "–": "-", "−": "-", "µ": "u", "×": "x"}
 )
 
@@ -264,7 +270,7 @@ def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
     """The table. Where room is short, bytes go below it and names are cut before numbers are."""
     rows = pivot(report.tie_outs)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
-    shown = worth_a_line(rows)[:_MAX_TIE_OUTS]
+    shown = rows_for_small_screen(rows)[:_MAX_TIE_OUTS]
     lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
     notes: list[str] = []
     if _beside(columns, shown, lines) + _NAME_MOST > width:
@@ -330,12 +336,12 @@ def _load(load: LoadFigures, *, width: int) -> Text:
     what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
     what = one_line(what, max(0, room - len(text.plain) + 4))
     text.append(f"  {what}", style="dim")
-    for label, facts in story(load):
+    for label, facts in load_facts(load):
         style = {"generator": "dim", "errors": "yellow"}.get(label, "")
         _lay(text, label, facts, room, style)
     for doubt in load.doubts:
         _lay(text, "", (doubt,), room, "yellow")
-    kept = kept_text(result)
+    kept = met_text(result)
     if kept:
         _lay(text, "✓ kept:", kept, room, "green")
     for threshold in result.thresholds:
@@ -362,15 +368,17 @@ def _lay(
     text.append(f"\n{indent}{line.rstrip()}", style=style)
 
 
-def _letter(said: str, width: int) -> Iterator[str]:
+def _stopped_lines(said: str, width: int) -> Iterator[str]:
     """What stopped a run, on a few lines; a longer one is in the report."""
     lines = [
         line
         for paragraph in visible(said).splitlines()
         for line in textwrap.wrap(" ".join(paragraph.split()), max(20, width - 11))
     ]
-    yield from (f"  {line}" if number else line for number, line in enumerate(lines[:_LETTER_MOST]))
-    if len(lines) > _LETTER_MOST:
+    yield from (
+        f"  {line}" if number else line for number, line in enumerate(lines[:_STOPPED_LINES_MOST])
+    )
+    if len(lines) > _STOPPED_LINES_MOST:
         yield "  …"
 
 
@@ -386,14 +394,14 @@ def _sensitivity(found: Sensitivity, *, width: int) -> Text:
 
 
 def _end(report: RunReport, *, html: str, width: int) -> Text:
-    look = STATUSES[report.status]
-    mark = {"good": "✓", "bad": "✗"}.get(look.tone, "?")
+    style_of = STATUSES[report.status]
+    mark = {"good": "✓", "bad": "✗"}.get(style_of.tone, "?")
     cut_short = " (cut short)" if report.interrupted else ""
     text = Text()
-    line = f"{mark} {look.headline}{cut_short}: {report.tally}"
-    text.append(line, style=f"bold {_STYLE[look.tone]}")
+    line = f"{mark} {style_of.headline}{cut_short}: {report.counts}"
+    text.append(line, style=f"bold {_STYLE[style_of.tone]}")
     if report.stopped_by:
-        for number, line in enumerate(_letter(report.stopped_by, width)):
+        for number, line in enumerate(_stopped_lines(report.stopped_by, width)):
             text.append(f"\n  {'' if number else 'Stopped: '}{line}")
     elif report.status is not ExitStatus.CONFORMS:
         text.append(f"\n  {one_line(next_step(report), width - 2)}")

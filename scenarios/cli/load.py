@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from trueup.conformance.target.load import load_target, outside_hosts
-from trueup.reports.compare import compare, comparison_document, comparison_text, unfit
+from trueup.reports.compare import compare, comparison_document, comparison_text, why_not_comparable
 from trueup.reports.errors import NotComparable
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.journal.storage import read_journal
@@ -171,11 +171,11 @@ def command(
         comparison = compare(before, conducted.report)
     except NotComparable as refused:
         # What the run itself found is not lost over it.
-        status = show(conducted, as_json=as_json, besides={"comparison": None})
+        status = show(conducted, as_json=as_json, extra={"comparison": None})
         click.echo(f"Not compared: {refused}", err=True)
         return status
     document = comparison_document(comparison)
-    status = show(conducted, as_json=as_json, besides={"comparison": document})
+    status = show(conducted, as_json=as_json, extra={"comparison": document})
     if not as_json:
         click.echo(comparison_text(comparison), nl=False, err=True)
     return status
@@ -231,7 +231,7 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
             f"{earlier}: this run could not be compared with it: they would differ in "
             f"{', '.join(differ)}. Load with what the earlier run had."
         )
-    if why := unfit(load):
+    if why := why_not_comparable(load):
         raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
     return before
 

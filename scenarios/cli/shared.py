@@ -96,14 +96,14 @@ def watched(order: RunRequest, *, quiet: bool) -> RunResult:
 
 
 def show(
-    conducted: RunResult, *, as_json: bool, besides: Mapping[str, Json] = MappingProxyType({})
+    conducted: RunResult, *, as_json: bool, extra: Mapping[str, Json] = MappingProxyType({})
 ) -> int:
-    """Show a run's screen, or its JSON with what is said besides, and give its exit status.
+    """Show a run's screen, or its JSON with what is said extra, and give its exit status.
 
     Raises what cut the run short.
     """
     if as_json:
-        click.echo(render_result(conducted.report, besides))
+        click.echo(render_result(conducted.report, extra))
     else:
         html = conducted.folder / "report.html"
         render_terminal(conducted.report, Console(), html=str(html) if html.is_file() else "")

@@ -28,7 +28,7 @@ from trueup.conformance.target.load import levels, load_target, outside_hosts
 from trueup.conformance.target.model import Target
 from trueup.reports.errors import JournalWriteError, ReportError
 from trueup.reports.journal.records import SCHEMA, Header
-from trueup.reports.journal.redaction import spellings, strike_out
+from trueup.reports.journal.redaction import redact, secret_forms
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
 from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, Sensitivity, sensitivity_json
 from trueup.reports.model import RunReport, build_report
@@ -194,11 +194,11 @@ def _in_words(error: BaseException) -> str:
 
 def _strike_files(folder: Path, target: Target) -> None:
     """Strike keys out of what Locust and its workers left: they write down what a target says."""
-    forms = spellings(target.secrets)
+    forms = secret_forms(target.secrets)
     for path in folder.rglob("*"):
         if path.is_file() and path.name not in (JOURNAL_NAME, TARGET_NAME):
             said = path.read_bytes()
-            struck = strike_out(said, forms)
+            struck = redact(said, forms)
             if struck != said:
                 path.write_bytes(struck)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trueup.reports.compare import unfit
+from trueup.reports.compare import why_not_comparable
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.metrics.histogram import Histogram
 from trueup.scenarios.load.aggregate import collect, load_result
@@ -343,8 +343,8 @@ def test_a_run_that_says_nothing_is_not_fit_to_be_compared(
     parts: dict[str, Any], word: str
 ) -> None:
     """Own limit, noise, cut short, too short: the reason."""
-    assert unfit(result()) == ""
-    assert word in unfit(result(**parts))
+    assert why_not_comparable(result()) == ""
+    assert word in why_not_comparable(result(**parts))
 
 
 # Freshness

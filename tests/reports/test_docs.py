@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trueup.reports.compare import FLOOR
+from trueup.reports.compare import SMALLEST_CHANGE
 from trueup.reports.renderers.curl import KEY_VARIABLES
 from trueup.reports.renderers.exports import CSV_COLUMNS
 from trueup.reports.renderers.html import LIMITS
@@ -30,4 +30,4 @@ def test_every_format_file_and_verdict_is_on_the_page() -> None:
 def test_figures_on_the_page_are_those_of_the_code() -> None:
     """Limits that a reader relies on."""
     assert f"{LIMITS.body_characters:,} characters" in PAGE
-    assert f"larger than {FLOOR:.0%}".replace("%", " %") in PAGE
+    assert f"larger than {SMALLEST_CHANGE:.0%}".replace("%", " %") in PAGE

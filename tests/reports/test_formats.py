@@ -40,7 +40,7 @@ def test_result_json_says_what_a_program_branches_on(failing: RunReport) -> None
     """Status, counts, verdicts by check, and load figures in their units."""
     document = json.loads(render_result(failing))
     assert (document["status"], document["exit_status"]) == ("does not conform", 1)
-    assert document["tally"]["passed"] == 14
+    assert document["counts"]["passed"] == 14
     assert document["checks"][0]["check"] == "summaries-equal-logs"
     load = document["load"][0]
     assert load["correct_events_per_s"] == pytest.approx(199_600)

@@ -16,7 +16,7 @@ from tests.reports.test_terminal import screen
 from trueup.reports.compare import Trend, compare
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import LoadResult
-from trueup.reports.metrics.load_metrics import figures
+from trueup.reports.metrics.load_metrics import load_figures
 from trueup.reports.metrics.measurement_window import every_second, per_second, series
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.exports import render_csv, render_prometheus
@@ -63,7 +63,7 @@ def report(folder: Path, *loads: LoadResult) -> RunReport:
 
 def test_a_second_without_an_answer_counts_as_no_events() -> None:
     """4,000 events/s in 6 of 13 seconds are 1,846 a second, not 4,000."""
-    assert figures(FROZEN).accepted_eps == pytest.approx(24_000 / 13)
+    assert load_figures(FROZEN).accepted_eps == pytest.approx(24_000 / 13)
     assert THRESHOLDS["events_per_s"].read(FROZEN) == pytest.approx(24_000 / 13)
     assert THRESHOLDS["requests_per_s"].read(FROZEN) == pytest.approx(240 / 13)
     assert series(FROZEN, "events") == [4000.0] * 3 + [0.0] * 7 + [4000.0] * 3
@@ -71,17 +71,19 @@ def test_a_second_without_an_answer_counts_as_no_events() -> None:
 
 def test_what_is_accepted_after_the_end_or_in_the_warm_up_is_in_no_rate() -> None:
     """300 events/s in the window; 20,000 more in the drain change nothing."""
-    made = figures(HOLDS_BACK)
+    made = load_figures(HOLDS_BACK)
     assert (made.counted_s, made.accepted_eps, made.correct_eps) == ((2, 10), 300, 300)
     assert THRESHOLDS["events_per_s"].read(HOLDS_BACK) == 300
     warm = load([row(t, 9000.0 if t < 2 else 300.0) for t in range(15)])
-    assert figures(warm).accepted_eps == 300
+    assert load_figures(warm).accepted_eps == 300
 
 
 def test_a_run_whose_views_do_not_tie_out_has_no_correct_rate() -> None:
     """No partial credit: 0 correct events are 0 a second, whatever was accepted."""
-    assert figures(msgspec.structs.replace(HOLDS_BACK, correct_events=0)).correct_eps == 0
-    assert figures(msgspec.structs.replace(HOLDS_BACK, correct_events=None)).correct_eps is None
+    assert load_figures(msgspec.structs.replace(HOLDS_BACK, correct_events=0)).correct_eps == 0
+    assert (
+        load_figures(msgspec.structs.replace(HOLDS_BACK, correct_events=None)).correct_eps is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_the_window_ends_where_the_run_was_cut(
     parts: dict[str, object], counted: tuple[int, int]
 ) -> None:
     """Whole seconds, to the planned end, or to the cut: the last second seen may be a piece."""
-    made = figures(load([row(t) for t in range(9)], **parts))
+    made = load_figures(load([row(t) for t in range(9)], **parts))
     assert made.counted_s == counted
     seen = min(counted[1], 9) - counted[0]
     assert made.accepted_eps == pytest.approx(4000 * seen / (counted[1] - counted[0]))
@@ -119,7 +121,7 @@ def test_a_run_without_a_whole_second_has_no_rate_instead_of_a_wrong_one(
 ) -> None:
     """None in every figure, a sentence that says why, and every report can be made of it."""
     short = msgspec.structs.replace(load([row(0)]), **parts)
-    made = figures(short)
+    made = load_figures(short)
     assert (made.accepted_eps, made.correct_eps, made.requests_per_s) == (None, None, None)
     assert any("Load for longer" in doubt for doubt in made.doubts)
     told = report(tmp_path / "r", short)
@@ -133,7 +135,7 @@ def test_a_run_without_a_whole_second_has_no_rate_instead_of_a_wrong_one(
 def test_a_record_of_an_impossible_length_is_refused(length: float) -> None:
     """It would be filled with seconds of nothing for ever."""
     with pytest.raises(JournalError, match="claims a run"):
-        figures(load([row(0)], duration_s=length))
+        load_figures(load([row(0)], duration_s=length))
 
 
 def test_a_second_of_errors_alone_has_no_latency() -> None:
@@ -166,7 +168,7 @@ def test_all_renderers_give_the_rate_that_the_threshold_is_held_to(
     told = report(tmp_path / "r", run)
     rate = THRESHOLDS["events_per_s"].read(run)
     assert rate is not None
-    said = f"{rate:,.0f} {figures(run).headline_word}"
+    said = f"{rate:,.0f} {load_figures(run).headline_word}"
     assert said in screen(told)
     assert said in render_markdown(told)
     assert said in " ".join(re.sub(r"<[^>]*>", "", render_html(told)).split())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.factory import load_result
-from trueup.reports.metrics.load_metrics import figures
+from trueup.reports.metrics.load_metrics import load_figures
 from trueup.reports.renderers.plots import percentile_plot, seconds_plot, ticks
 
 
@@ -35,7 +35,7 @@ def test_every_point_lies_inside_the_picture(values: list[float]) -> None:
 
 def test_the_percentile_curve_rises() -> None:
     """More patience, more requests: y never falls as the share grows."""
-    made = figures(load_result())
+    made = load_figures(load_result())
     curve = points(str(percentile_plot([made.response])))
     assert len(curve) > 20
     assert all(a[0] < b[0] and a[1] >= b[1] for a, b in itertools.pairwise(curve))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueup.reports.journal.records import TieOutSeen
-from trueup.reports.metrics.tieout import pivot, worth_a_line
+from trueup.reports.metrics.tieout import pivot, rows_for_small_screen
 from trueup.reports.results import TieOut
 
 
@@ -71,7 +71,7 @@ def test_a_part_that_is_off_is_seen_in_the_whole_and_on_a_small_screen() -> None
     )
     assert not rows[0].ok
     assert rows[0].cells["summaries"].seen in ("−1", "+1")
-    assert [row.scope for row in worth_a_line(rows)] == [
+    assert [row.scope for row in rows_for_small_screen(rows)] == [
         "tenant 1",
         "tenant 1 · isp",
         "tenant 1 · mobile",

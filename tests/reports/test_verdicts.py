@@ -106,13 +106,13 @@ def test_a_load_run_passes_only_on_figures_that_mean_something(
     assert overall([], [load]) is expected
 
 
-def test_a_tally_names_all_four_numbers() -> None:
+def test_counts_are_shown_with_all_four_numbers() -> None:
     """No count stands without its denominators."""
     results = [result(verdict) for verdict in Verdict]
     made = count_verdicts(results, missing=2)
     assert (made.passed, made.tested, made.testable, made.total) == (1, 3, 7, 9)
     assert str(made) == "1 passed / 3 tested / 7 testable / 9 total"
-    assert sum(count for _, count in made.counts) + made.missing == made.total
+    assert sum(count for _, count in made.by_verdict) + made.missing == made.total
 
 
 def test_every_verdict_has_a_look() -> None:
