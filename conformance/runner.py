@@ -15,7 +15,6 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.evaluate import exit_status
 from trueup.conformance.checks.snapshots import SNAPSHOT_STAGES, is_stable, snapshot_requests
 from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
 from trueup.conformance.client.control import TargetControl
@@ -44,6 +43,7 @@ from trueup.conformance.target.model import HttpHook, Target
 from trueup.reports.journal.records import Phase, ReadingSeen, Result
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, Json, Reading, Verdict
+from trueup.reports.verdicts import overall
 
 __all__ = ["ProgressEvent", "RunOutcome", "probe_readings", "run_checks"]
 
@@ -172,7 +172,7 @@ async def _held(
         return RunOutcome(
             results=tuple(results),
             readings=tuple(observations.readings.values()),
-            exit_status=exit_status(results),
+            exit_status=overall(results),
             requests=client.pacer.made,
         )
 

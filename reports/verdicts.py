@@ -91,21 +91,23 @@ def overall(
     missing: Sequence[str] = (),
     interrupted: bool = False,
 ) -> ExitStatus:
-    """How a run ended; the first rule that holds decides.
+    """Return how a run ended: the only place that decides it. The first rule that holds counts.
 
     A failure outranks all; a feature that is claimed but cannot be exercised does not conform
-    either. A declared check that reported nothing is our own error, unless the run was
-    interrupted. Nothing passed means that nothing is known. Load: see `load_status`.
+    either. A declared check that reported nothing, or no result of anything at all, is our own
+    error, unless the run was interrupted. Where no check passed (all were not applicable, say)
+    nothing is known. Load: see `load_status`. `docs/reports.md` has the rules as a table.
     """
     verdicts = {result.verdict for result in results}
     loads = {load_status(one) for one in load}
+    unreported = bool(missing) or not (verdicts or loads)
     nothing_known = not load and not verdicts & {Verdict.PASS, Verdict.WARN}
     open_question = bool(verdicts & {Verdict.INCONCLUSIVE, Verdict.BLOCKED})
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (Verdict.FAIL in verdicts, ExitStatus.VIOLATES),
         (Verdict.NOT_TESTABLE in verdicts, ExitStatus.VIOLATES),
         (ExitStatus.VIOLATES in loads, ExitStatus.VIOLATES),
-        (bool(missing) and not interrupted, ExitStatus.OUR_ERROR),
+        (unreported and not interrupted, ExitStatus.OUR_ERROR),
         (interrupted or nothing_known or open_question, ExitStatus.COULD_NOT_TELL),
         (ExitStatus.COULD_NOT_TELL in loads, ExitStatus.COULD_NOT_TELL),
     )

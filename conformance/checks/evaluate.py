@@ -15,9 +15,9 @@ import msgspec
 from trueup.conformance.checks.check import Check
 from trueup.conformance.checks.finding import Finding
 from trueup.conformance.observed.observations import Observations
-from trueup.reports.results import CheckResult, Counterexample, ExitStatus, Verdict
+from trueup.reports.results import CheckResult, Counterexample, Verdict
 
-__all__ = ["exit_status", "judge_all"]
+__all__ = ["judge_all"]
 
 
 def judge_all(observations: Observations, checks: Sequence[Check]) -> list[CheckResult]:
@@ -103,19 +103,3 @@ def _fold(results: list[CheckResult], checks: Sequence[Check]) -> list[CheckResu
 
 def _failed(result: CheckResult) -> bool:
     return result.verdict is Verdict.FAIL
-
-
-def exit_status(results: Sequence[CheckResult]) -> ExitStatus:
-    """How a run of these results ends.
-
-    Failing or not being testable though claimed does not conform. What could not be told outranks
-    a pass. No result at all is our own error.
-    """
-    verdicts = {result.verdict for result in results}
-    if not verdicts:
-        return ExitStatus.OUR_ERROR
-    if verdicts & {Verdict.FAIL, Verdict.NOT_TESTABLE}:
-        return ExitStatus.VIOLATES
-    if verdicts & {Verdict.INCONCLUSIVE, Verdict.BLOCKED}:
-        return ExitStatus.COULD_NOT_TELL
-    return ExitStatus.CONFORMS

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, TypeAlias
 
-from trueup.conformance.checks.evaluate import exit_status
 from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.polling import poll_until
@@ -30,6 +29,7 @@ from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import JudgePlan, ReadingSeen, Result, TieOutSeen
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, Reading, TieOut, Verdict
+from trueup.reports.verdicts import overall
 
 __all__ = ["TrafficOutcome", "reconcile_traffic"]
 
@@ -119,7 +119,7 @@ async def _reconciled(
         return TrafficOutcome(
             results=tuple(results),
             tie_outs=tuple(rows),
-            exit_status=exit_status(results),
+            exit_status=overall(results),
             requests=client.pacer.made,
         )
 

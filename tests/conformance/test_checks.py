@@ -10,7 +10,7 @@ from tests.conformance.observations_of import PREFIX, Story, event, summary, use
 from trueup.conformance import requests
 from trueup.conformance.checks import snapshots
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.evaluate import exit_status, judge_all
+from trueup.conformance.checks.evaluate import judge_all
 from trueup.conformance.checks.finding import Finding
 from trueup.conformance.checks.ledgers import ledger_equals_summaries
 from trueup.conformance.checks.logs import logs_equal_sent
@@ -18,7 +18,7 @@ from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.checks.retention import CHECKS as RETENTION
 from trueup.conformance.checks.summaries import CHECKS as SUMMARIES
 from trueup.conformance.checks.summaries import summaries_equal_logs
-from trueup.reports.results import CheckResult, ExitStatus, Json, Outcome, Verdict
+from trueup.reports.results import CheckResult, Json, Outcome, Verdict
 
 LOGS = requests.logs(user("race"))
 SUMS = requests.summaries(user("race"))
@@ -179,26 +179,6 @@ def test_dependants_fold_below_their_root() -> None:
     dependant, root = results(story, "summaries-equal-logs", "day-of-the-request")
     assert root.verdict is Verdict.FAIL
     assert (dependant.verdict, dependant.blocked_by) == (Verdict.BLOCKED, "day-of-the-request")
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "status"),
-    [
-        ((Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.WARN), ExitStatus.CONFORMS),
-        ((Verdict.PASS, Verdict.INCONCLUSIVE), ExitStatus.COULD_NOT_TELL),
-        ((Verdict.INCONCLUSIVE, Verdict.FAIL), ExitStatus.VIOLATES),
-        ((Verdict.NOT_TESTABLE, Verdict.PASS), ExitStatus.VIOLATES),
-        ((), ExitStatus.OUR_ERROR),
-    ],
-)
-def test_fail_outranks_inconclusive_outranks_pass(
-    verdicts: tuple[Verdict, ...], status: ExitStatus
-) -> None:
-    made = [
-        CheckResult(check=str(n), law="-", title="-", verdict=verdict, reason="-")
-        for n, verdict in enumerate(verdicts)
-    ]
-    assert exit_status(made) is status
 
 
 def test_every_check_is_named_once_and_can_be_refuted() -> None:

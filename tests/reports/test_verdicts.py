@@ -30,13 +30,15 @@ def result(verdict: Verdict, check: str = "c") -> CheckResult:
         ("pass", "x", True, ExitStatus.COULD_NOT_TELL),
         ("pass", "", True, ExitStatus.COULD_NOT_TELL),
         ("not-applicable", "", False, ExitStatus.COULD_NOT_TELL),
-        ("", "", False, ExitStatus.COULD_NOT_TELL),
+        ("", "", False, ExitStatus.OUR_ERROR),
+        ("", "", True, ExitStatus.COULD_NOT_TELL),
     ],
 )
 def test_the_weightiest_fact_decides_how_a_run_ends(
     verdicts: str, missing: str, interrupted: bool, expected: ExitStatus
 ) -> None:
-    """Fail outranks all, missing reports are ours, doubt outranks pass, nothing is not a pass."""
+    """Fail outranks all, missing reports are ours, doubt outranks pass, not applicable is not a
+    pass, and no result at all is ours."""
     results = [result(Verdict(verdict)) for verdict in verdicts.split()]
     assert overall(results, missing=missing.split(), interrupted=interrupted) is expected
 
