@@ -31,14 +31,15 @@ _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
 
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""The place that is written to is full or broken: not a fault of ours."""
+"""The place that is written to is full or broken: not our own error. Without a file name it is
+standard output or standard error, and what was to be shown is lost."""
 
 
 def _status_of(error: BaseException) -> ExitStatus | None:
     if isinstance(error, ConformanceError):
         return error.exit_status
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return ExitStatus.USAGE
+        return ExitStatus.USAGE if error.filename else ExitStatus.COULD_NOT_TELL
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from trueup.conformance.target.load import load_target
-from trueup.reports.results import Json, Outcome
+from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
 from trueup.scenarios.cli.fleet_output import FORMATS, write_events
 from trueup.scenarios.cli.fleet_send import recent_naming, send_events
 from trueup.simulator.errors import DataError, SimulatorError
@@ -230,7 +230,7 @@ def _to_target(
     for reason, count in sent.reasons.most_common(5):
         click.echo(f"  {count:,} x {reason}")
     if sent[Outcome.ACCEPTED] < events:
-        raise click.exceptions.Exit(2 if sent[Outcome.UNKNOWN] else 1)
+        raise click.exceptions.Exit(EXIT_STATUS[ExitStatus.COULD_NOT_TELL])
 
 
 @contextmanager
@@ -261,7 +261,7 @@ def explain(log_id: str, **naming: Any) -> None:
                 "profile, start, rate or other customers make another fleet.)",
                 err=True,
             )
-            raise click.exceptions.Exit(1)
+            raise click.exceptions.Exit(EXIT_STATUS[ExitStatus.COULD_NOT_TELL])
         row = fleet.row(position)
     shown = {"position": position, "coverage": position < fleet.model.coverage.count, "event": row}
     click.echo(json.dumps(shown, indent=2))

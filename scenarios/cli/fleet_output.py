@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,8 +24,7 @@ Done = Callable[[int], None]
 def write_events(fleet: Fleet, first: int, events: int, form: str, out: str, done: Done) -> None:
     """Write events first … first+events-1 in that form to a file, or to standard output (`-`).
 
-    Raises click.UsageError where the file cannot be written; a reader that closes the pipe ends
-    the work quietly.
+    Raises click.UsageError where the file cannot be written, OSError where standard output cannot.
     """
     writers: dict[str, Callable[[IO[bytes], Fleet, Iterator[tuple[int, int]]], Iterator[int]]] = {
         "ndjson": _ndjson,
@@ -55,13 +53,11 @@ def _opened(out: str) -> Iterator[IO[bytes]]:
             return
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # The reader has what it wanted. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        where = "standard output" if out == "-" else out
+        if out == "-":
+            raise
         raise click.UsageError(
-            f"{where}: cannot be written: {error.strerror}; what was written so far is incomplete"
+            f"{out}: cannot be written: {error.strerror}; what was written so far is incomplete"
         ) from error
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 
 from trueup.reports.renderers.kill_matrix import (
     render_matrix_file,
@@ -16,6 +15,7 @@ from trueup.reports.renderers.kill_matrix import (
     render_matrix_markdown,
 )
 from trueup.reports.renderers.writer import write_text
+from trueup.scenarios.cli.output import OutputConsole
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
 from trueup.scenarios.mutation.register import (
@@ -113,7 +113,7 @@ def command(
         return 0
     chosen = frozenset[str]() if without_named else _chosen(mutants, only, quick=quick)
     rows = variant_combinations(mutants.variants, exclusive_variants(), seed=seed)
-    with reporter_for(Console(stderr=True), quiet=quiet or as_json) as reporter:
+    with reporter_for(OutputConsole(stderr=True), quiet=quiet or as_json) as reporter:
         reporter.start("prove")
         matrix = asyncio.run(
             prove(

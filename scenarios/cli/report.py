@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -93,10 +91,10 @@ def show(run: Path, form: str | None, out: Path | None) -> int:
     """Show a run, or write its reports."""
     report = _read(run)
     if form is None and out is not None:
-        _say("".join(f"{path}\n" for path in write_all(report, out).values()))
+        click.echo("".join(f"{path}\n" for path in write_all(report, out).values()), nl=False)
         return 0
     text = _screen(report, run, out) if form in (None, "terminal") else FORMATS[form or ""](report)
-    _say(text if out is None else f"{write_text(out, text)}\n")
+    click.echo(text if out is None else f"{write_text(out, text)}\n", nl=False)
     return 0
 
 
@@ -113,7 +111,7 @@ def compare_runs(before: Path, after: Path, as_json: bool) -> int:
     """
     comparison = compare(_read(before), _read(after))
     document = json.dumps(comparison_document(comparison), ensure_ascii=False) + "\n"
-    _say(document if as_json else comparison_text(comparison))
+    click.echo(document if as_json else comparison_text(comparison), nl=False)
     return EXIT_STATUS[comparison.status]
 
 
@@ -124,15 +122,6 @@ def _screen(report: RunReport, run: Path, out: Path | None) -> str:
     with console.capture() as captured:
         render_terminal(report, console, html=str(html) if html.is_file() else "")
     return captured.get()
-
-
-def _say(text: str) -> None:
-    """Print; a reader that leaves early (`| head`) has what it wanted, and that is no failure."""
-    try:
-        click.echo(text, nl=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _read(run: Path) -> RunReport:

@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import click
-from rich.console import Console
 
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
+from trueup.scenarios.cli.output import OutputConsole
 from trueup.scenarios.progress import reporter_for
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 
@@ -91,7 +91,7 @@ def finish(order: RunRequest, *, as_json: bool, quiet: bool) -> int:
 
 def watched(order: RunRequest, *, quiet: bool) -> RunResult:
     """Conduct a run and show on the standard error how far it is."""
-    with reporter_for(Console(stderr=True), quiet=quiet) as reporter:
+    with reporter_for(OutputConsole(stderr=True), quiet=quiet) as reporter:
         return run_scenario(order, reporter)
 
 
@@ -106,7 +106,7 @@ def show(
         click.echo(render_result(conducted.report, extra))
     else:
         html = conducted.folder / "report.html"
-        render_terminal(conducted.report, Console(), html=str(html) if html.is_file() else "")
+        render_terminal(conducted.report, OutputConsole(), html=str(html) if html.is_file() else "")
     if conducted.error is not None:
         raise conducted.error
     return conducted.exit_status

@@ -139,8 +139,8 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare BEFORE AFTER" in out
 
 
-def test_a_reader_that_leaves_early_is_no_fault_of_ours(failing: RunReport) -> None:
-    """`trueup report … | head -1`: no traceback."""
+def test_a_pipe_that_nobody_reads_ends_with_could_not_tell(failing: RunReport) -> None:
+    """`trueup report … | true`: status 2 and no traceback."""
     command = [sys.executable, "-c", "from trueup.scenarios.cli import main; main()", "report"]
     for form in ("html", "terminal"):
         with subprocess.Popen(
@@ -152,4 +152,4 @@ def test_a_reader_that_leaves_early_is_no_fault_of_ours(failing: RunReport) -> N
             assert child.stderr is not None
             child.stdout.close()
             error = child.stderr.read().decode()
-            assert (child.wait(timeout=30), error) == (0, "")
+            assert (child.wait(timeout=30), error) == (2, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from trueup.conformance.errors import TargetFileError, TargetUnreachable
 from trueup.reports.errors import JournalError
+from trueup.reports.journal.storage import read_journal
 from trueup.scenarios.cli import main
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.exit_status import exit_status_of, format_error
@@ -75,7 +77,7 @@ def test_help_fits_an_80_column_terminal(
 
 
 def test_a_reader_that_leaves_early_is_no_verdict() -> None:
-    """`trueup … | head`: no traceback, and never the status of a target that does not conform."""
+    """`trueup … | head`: no traceback, and the status of "could not tell"."""
     child = subprocess.Popen(
         [sys.executable, "-m", "trueup", "fleet", "--events", "20000"],
         stdout=subprocess.PIPE,
@@ -85,23 +87,112 @@ def test_a_reader_that_leaves_early_is_no_verdict() -> None:
     assert child.stderr is not None
     assert child.stdout.readline().startswith(b"{")
     child.stdout.close()
-    assert child.wait(timeout=60) in (0, 2)
-    assert b"Traceback" not in child.stderr.read()
+    assert child.wait(timeout=60) == 2
+    assert child.stderr.read() == b""
     child.stderr.close()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["prove", "--list"], ["fleet", "--events", "3"]])
-def test_output_that_does_not_fit_is_told(arguments: list[str]) -> None:
-    """A full disk behind the standard output: one line, status 4, no traceback."""
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "trueup", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
+LOST_OUTPUT = {
+    "a pipe that nobody reads": "{trueup} {arguments} | true; exit ${{PIPESTATUS[0]}}",
+    "a full device": "{trueup} {arguments} >/dev/full",
+    "closed": "{trueup} {arguments} >&-",
+    "closed, as standard error is": "{trueup} {arguments} >&- 2>&- <&-",
+}
+
+
+def with_lost_output(how: str, arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command whose standard output leads nowhere, as a shell does it."""
+    line = LOST_OUTPUT[how].format(trueup=f"{sys.executable} -m trueup", arguments=arguments)
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", ["--help", "prove --list", "fleet --events 3000"])
+@pytest.mark.parametrize("how", LOST_OUTPUT)
+def test_output_that_is_lost_ends_with_could_not_tell(
+    how: str, arguments: str, tmp_path: Path
+) -> None:
+    """Status 2, never a verdict's; a full device is named; nobody sees a traceback."""
+    done = with_lost_output(how, arguments, tmp_path)
+    if "pipe" not in how:  # a short text may be written before the reader is gone
+        assert done.returncode == 2, done.stderr
+    assert done.returncode in (0, 2)
+    assert "Traceback" not in done.stderr
+    assert ("No space left" in done.stderr) == (how == "a full device")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", LOST_OUTPUT)
+def test_a_run_whose_output_is_lost_leaves_a_sealed_journal(how: str, tmp_path: Path) -> None:
+    """The run itself is whole and conforms; only its screen could not be shown: status 2."""
+    done = with_lost_output(how, "check --quiet --only SUM=LOG --level 2", tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    footer = read_journal(tmp_path / "runs" / "latest").footer
+    assert footer is not None
+    assert footer.exit_status == 0
+    assert not footer.interrupted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["chekc"], "Did you mean 'check'?"),
+        (["run", "--quiett"], "--quiet"),
+        (["nonsense"], "Commands: run, check"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_nearest_one(
+    arguments: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 4
+    assert suggestion in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["load"], ["report"], ["fleet", "fit"]])
+def test_h_is_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`-h` and `--help` print the same, with status 0."""
+    shown = []
+    for option in ("-h", "--help"):
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, option])
+        assert end.value.code == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert shown[0].startswith("Usage: trueup")
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """What docs/scenarios.md has a shell evaluate: the script, and the words it asks for."""
+    installed = [sys.executable, "-m", "trueup"]
+    script = subprocess.run(
+        installed,
+        env={**os.environ, "_TRUEUP_COMPLETE": "bash_source"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "_TRUEUP_COMPLETE=bash_complete" in script.stdout
+
+    def completed(words: str) -> str:
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        return subprocess.run(
+            installed,
+            env={**os.environ, "_TRUEUP_COMPLETE": "bash_complete", **asked},
+            capture_output=True,
             text=True,
             timeout=60,
-            check=False,
-        )
-    assert done.returncode == 4
-    assert "No space left" in done.stderr
-    assert "Traceback" not in done.stderr
+            check=True,
+        ).stdout
+
+    assert completed("trueup ch") == "plain,check\n"
+    assert completed("trueup load --find") == "plain,--find-limit\n"
