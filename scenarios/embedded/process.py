@@ -57,7 +57,12 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends. Linux only; elsewhere nothing."""
+    """Prepare a child process: it ends when its parent does, and SIGINT can end it.
+
+    A shell has background commands ignore SIGINT, and children inherit that: they would not end
+    when asked to. That a child ends with its parent works on Linux only.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

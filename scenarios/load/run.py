@@ -45,6 +45,10 @@ _LOCUSTFILE: Final = Path(__file__).parents[1] / "locustfiles" / "reactor.py"
 _WEB: Final = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
 _POLL_S: Final = 0.2
 _STOP_S: Final = 25.0
+"""How long Locust may take to end by itself after the last event: outstanding responses."""
+_INTERRUPT_S: Final = 0.7
+"""The same where a person or a signal ends the run. Events whose outcome Locust has not reported
+by then are unknown."""
 _START_S: Final = 60.0
 _QUIT_S: Final = 10.0
 """After the last word of all generators: how long Locust may take to end. Stopped from its web page
@@ -322,8 +326,9 @@ async def _locust(
     with _handed_over(encode(child)) as plan, (out_dir / LOG_FILE).open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",
             "-m",
-            "locust",
+            "trueup.scenarios.locustfiles.start",
             *locust.arguments(out_dir / "locust.html", child.plan),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
@@ -339,8 +344,11 @@ async def _locust(
         )
         try:
             yield process
-        finally:
-            await asyncio.shield(_end(process))
+        except BaseException:
+            await asyncio.shield(_end(process, _INTERRUPT_S))
+            raise
+        else:
+            await asyncio.shield(_end(process, _STOP_S))
 
 
 @contextlib.contextmanager
@@ -356,11 +364,12 @@ def _handed_over(data: bytes) -> Iterator[int]:
         os.close(memory)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, patience_s: float) -> None:
+    """Interrupt Locust, and kill it and its workers where it has not ended `patience_s` later."""
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_S):
+            async with asyncio.timeout(patience_s):
                 await process.wait()
     # Whatever is left of its group: workers that lost their master.
     with contextlib.suppress(ProcessLookupError):

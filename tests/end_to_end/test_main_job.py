@@ -19,6 +19,8 @@ from trueup.reports.journal.storage import read_journal
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+BUSY_MACHINE = 2
+"""Bounds on times are widened by this factor: tests share their machine."""
 SHORT = """
 name = "short"
 what = "the main job with little load"
@@ -114,6 +116,36 @@ def test_ctrl_c_leaves_a_readable_journal_and_no_process(
     assert read.footer.interrupted
     assert any(isinstance(record, Phase) and phase in record.name for record in read.records)
     assert (tmp_path / "runs" / "latest" / "report.html").exists()
+    assert children_named(marker) == []
+
+
+def test_term_ends_a_background_load_within_seconds(scenario: Path, tmp_path: Path) -> None:
+    """`trueup run &` in a script ignores SIGINT, and so would its children: SIGTERM ends all of
+    them at once. Measured below 1.2 s; the bound leaves room for a busy machine."""
+    marker = f"TRUEUP_TEST_MARK={tmp_path.name}-term"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trueup", "run", str(scenario), "--quiet"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **dict([marker.split("=")])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    reports = tmp_path / "runs" / "latest" / "load.ndjson"
+    until = time.monotonic() + 90
+    while not (reports.exists() and b"report" in reports.read_bytes()):
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < until, "the load never began"
+        time.sleep(0.01)
+    asked = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=60)
+    assert time.monotonic() - asked < 2 * BUSY_MACHINE
+    assert child.returncode == 2, errors
+    footer = read_journal(tmp_path / "runs" / "latest").footer
+    assert footer is not None
+    assert footer.interrupted
     assert children_named(marker) == []
 
 

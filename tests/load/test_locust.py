@@ -85,6 +85,30 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
     assert (tmp_path / "locust.html").exists()
 
 
+async def test_settings_that_lie_about_for_other_locust_tests_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`locust.conf`, `pyproject.toml` and variables `LOCUST_*` say something else of everything: a
+    run of one process is as long, as fast and as single as its plan."""
+    settings = "master = true\nheadless = false\nusers = 1\nrun-time = 1s\nlocustfile = x.py\n"
+    (tmp_path / "locust.conf").write_text(settings)
+    (tmp_path / ".locust.conf").write_text(settings)
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nmaster = true\nusers = 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("LOCUST_MODE_WORKER", "LOCUST_MODE_MASTER", "LOCUST_AUTOSTART"):
+        monkeypatch.setenv(name, "true")
+    monkeypatch.setenv("LOCUST_RUN_TIME", "1s")
+    plan, fleet = planned()
+    sink = Sink()
+    with serving(sink.handle) as port:
+        result, _ = await run_load(
+            plan, ingest=form(port), fleet=fleet.identity("load"), out_dir=tmp_path
+        )
+    assert (result.events_accepted, result.unsent, result.stopped_by) == (40 * 2 * 100, 0, "")
+    assert (tmp_path / "locust.html").exists()
+
+
 async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path: Path) -> None:
     """Everything at once over the chaos proxy: what is accepted is stored, nothing else is."""
     plan, fleet = planned(
