@@ -1,4 +1,5 @@
-"""The fleet: simulated proxies whose every byte is known in advance.
+"""Simulated traffic of a proxy fleet, and its delivery to a target.
 
-It draws traffic and delivers it. It knows nothing of laws and judges nobody.
+Every event is a pure function of a profile, a seed and its number. This package generates and sends
+events; it does not evaluate what a target does with them.
 """

@@ -1,6 +1,6 @@
-"""A batch: a run of a fleet's events by number, in the form that is asked for.
+"""A batch: a run of a fleet's events by number, in any of its forms.
 
-Draws happen when a form is asked for, and again for the next: a batch holds no events.
+Holds no events: they are drawn when a form is requested, and again for the next.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Batch", "Columns"]
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Events as arrays of one entry each; codes are explained by the fleet's model."""
+    """Events as arrays of one entry each; the fleet's model explains the codes."""
 
     number: Ints
     coverage: npt.NDArray[np.bool_]
-    """Coverage events: every other column of theirs holds 0 but `number` and `second`."""
+    """Coverage events: their other columns hold 0, except `number` and `second`."""
     second: Ints
     """Unix seconds, UTC."""
     sender: Ints
@@ -62,7 +62,7 @@ class Batch:
         return self.count
 
     def _coverage(self) -> Iterator[dict[str, Json]]:
-        """The coverage events in this batch, in order."""
+        """Yield the coverage events in this batch, in order."""
         model = self.model
         stop = min(self.first + self.count, model.coverage.count)
         if stop <= self.first:
@@ -75,7 +75,7 @@ class Batch:
                 number += 1
 
     def _drawn(self) -> Iterator[tuple[BillingColumns, DetailColumns]]:
-        """The other events, stretch by stretch."""
+        """Yield the columns of the other events, segment by segment."""
         first = max(self.first, self.model.coverage.count)
         count = self.first + self.count - first
         if count > 0:
@@ -84,11 +84,13 @@ class Batch:
                 yield billing, draw_details(self.model, billing)
 
     def coverage_rows(self) -> list[dict[str, Json]]:
-        """The coverage events of this batch alone."""
+        """Return the coverage events of this batch only."""
         return list(self._coverage())
 
     def ndjson(self, *, compact: bool = False) -> bytes:
-        """One JSON object a line, `\\n` after each. `compact` leaves out blanks, at some cost."""
+        r"""Return one JSON object a line, `\n` after each. `compact` omits padding, at some
+        cost.
+        """
         if not compact:
             return bytes(self.lines())
         encoder = self._encoders.get(compact=compact)
@@ -98,10 +100,10 @@ class Batch:
         return b"".join(pieces)
 
     def lines(self, names: FieldMap | None = None) -> memoryview:
-        """What `ndjson()` gives, in memory of its own and without the copy that bytes need.
+        """Return what `ndjson()` returns, without the copy that bytes need.
 
-        `names`: a target's own, which must be ones that `can_lay_out`, and the same object from
-        one call to the next.
+        `names` are a target's names of the fields, for which `supports_row_layout` is true; pass
+        the same object from one call to the next.
         """
         pieces = (piece for piece in self.pieces(max(self.count, 1), names) if piece is not None)
         _count, text = next(pieces)
@@ -110,10 +112,12 @@ class Batch:
     def pieces(
         self, most: int, names: FieldMap | None = None
     ) -> Iterator[tuple[int, memoryview] | None]:
-        """The same in pieces of `most` events (the first may be a whole number of pieces, the
-        last less), each with its number of events; in between, None after each step of drawing,
-        so that a loop which draws beside other work can turn to that. A step takes some tenths
-        of a millisecond for some thousand events."""
+        """Yield the lines in pieces of `most` events, each with its number of events.
+
+        The first piece may be a multiple of that, the last less. Between pieces, yields None after
+        each step of drawing, so that a caller can do other work: a step takes some tenths of a
+        millisecond for some thousand events.
+        """
         encoder = self._encoders.get(compact=False, names=names)
         stop = self.first + self.count
         begin = min(max(self.first, self.model.coverage.count), stop)
@@ -152,22 +156,22 @@ class Batch:
         return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
 
     def json_array(self) -> bytes:
-        """The same events as one JSON array, compact."""
+        """Return the events as one JSON array, compact."""
         body = self.ndjson(compact=True)[:-1]
         return b"[" + body.replace(b"\n", b",\n") + b"]\n" if body else b"[]\n"
 
     def rows(self) -> list[dict[str, Json]]:
-        """The events as plain objects: what the NDJSON says, read back."""
+        """Return the events as dictionaries: the NDJSON, decoded."""
         decode = msgspec.json.Decoder(dict[str, object]).decode
         return [decode(line) for line in self.ndjson().splitlines()]  # type: ignore[misc]
 
     def log_ids(self) -> list[str]:
-        """The ids of the events, in order."""
+        """Return the ids of the events, in order."""
         number = np.arange(self.first, self.first + self.count, dtype=np.uint64)
         return self.model.ids.texts(number)
 
     def columns(self) -> Columns:
-        """The events as arrays."""
+        """Return the events as arrays."""
         parts: list[dict[str, npt.NDArray[np.generic]]] = []
         covered = self.coverage_rows()
         if covered:

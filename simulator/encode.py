@@ -1,9 +1,9 @@
-"""Events as NDJSON, a thousand rows at a time: fragments gathered, digits looked up.
+"""Encode events as NDJSON, a thousand rows at a time, by gathering fragments from tables.
 
-Every row has the same width. JSON allows blanks between tokens, so a short value is followed, and
-a number led, by blanks; that is what makes a row a handful of copies. The compact form is the
-same text without those blanks. Keys stand in the same order in both. A target's own names for the
-keys are written into the tables, so they cost nothing an event.
+Every row has the same width. JSON allows blanks between tokens, so blanks follow a short value and
+precede a number: a row is a few copies. The compact form is the same text without those blanks.
+Fields are in the same order in both. A target's names of the fields are part of the tables, so they
+cost nothing per event.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ Table: TypeAlias = npt.NDArray[np.uint64]
 Fragments: TypeAlias = npt.NDArray[np.void]
 
 _ROWS: Final = 2048
-"""Most rows laid out at once, two megabytes: each copy goes over all of them."""
+"""Maximum number of rows written at once, two megabytes: each copy passes over all of them."""
 _DAY: Final = 86400
 _U = np.uint64
 _NUMBERS: Final = (
-    # key, width to which it is padded with what precedes it, groups of four digits
+    # field, width to which it is padded with what precedes it, groups of four digits
     ("log_total_bytes", 20, 3),
     ("log_total_elapsed_ms", 24, 2),
     ("log_handshake_elapsed_ms", 32, 2),
@@ -45,18 +45,20 @@ _NUMBERS: Final = (
     ("log_concurrency", 20, 1),
 )
 _FIXED: Final = ("log_id", "log_request_datetime", "log_session_id", "log_egress_ip_address")
-"""Keys whose value is a place in the row: they can be renamed, not left out."""
+"""Fields whose value has a fixed place in the row: they can be renamed, not dropped."""
 _AS_THEY_ARE: Final = FieldMap()
 _ID_PARTS: Final = ((0, 8, 0), (8, 4, 9), (12, 4, 14), (16, 4, 19), (20, 12, 24))
-"""Hexadecimal digits of an id: where they begin, how many, and where they stand in its text."""
+"""Hexadecimal digits of an id: where they begin, how many, and their place in its text."""
 _OCTETS: Final = (0, 0xFFFF)
 _OCTET: Final = (1 << 16, 0xFF)
 _NO_OCTET: Final = ((1 << 16) + (1 << 8), 0)
-"""Ways to close an egress address: first place in `_suffixes`, and the bits of its number."""
+"""Ways to end an egress address: first place in `_suffixes`, and a mask for its number."""
 
 
 def supports_row_layout(fields: FieldMap) -> bool:
-    """Whether rows can be laid out under these names; where not, events are mapped one by one."""
+    """Return whether rows can be written under these names; if not, events are mapped one by
+    one.
+    """
     numbers = {key for key, _width, _groups in _NUMBERS}
     names = [fields.rename.get(key, key) for key in EVENT_KEYS if key not in fields.drop]
     names += fields.extras
@@ -68,7 +70,9 @@ def supports_row_layout(fields: FieldMap) -> bool:
 
 
 def _object(fields: Mapping[str, Json], names: FieldMap) -> bytes:
-    """The inside of a JSON object under a target's names, with a comma behind it; or nothing."""
+    """Return the fields of a JSON object under a target's names, with a comma at the end; or
+    b"".
+    """
     named = {names.rename.get(key, key): v for key, v in fields.items() if key not in names.drop}
     return json.dumps(named, separators=(",", ":")).encode()[1:-1] + b"," if named else b""
 
@@ -78,32 +82,33 @@ def _quoted(name: str) -> bytes:
 
 
 def _round_up(size: int) -> int:
-    """The next number of bytes that is whole 64-bit words."""
+    """Return the next multiple of eight bytes."""
     return -(-size // 8) * 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
-    """Events on their way to lines: what is looked up for all of them at once, few bytes each."""
+    """Events prepared for writing as lines: what is looked up for all of them at once."""
 
     count: int
     taken: tuple[tuple[str, Fragments, Ints], ...]
-    """Part of the row, its table, and the place in it for each event."""
+    """Part of the row, its table, and the index into it for each event."""
     day: Fragments
     """Date, as text."""
     time: Table
-    """Time of the day, as text."""
+    """Time of day, as text."""
     id_digits: npt.NDArray[np.uint32]
     sticky: Ints
-    """Places of the events that have a session, and their marks' digits."""
+    """Indices of the events that have a session; their session's digits follow."""
     session_digits: npt.NDArray[np.uint32]
     digits: npt.NDArray[np.uint32]
     """The numbers of a row, side by side."""
 
 
 class Encoder:
-    """The tables of one fleet, one pad character (a blank, or NUL for the compact form) and the
-    names that a target has for our keys, which must be ones that `can_lay_out`."""
+    """The tables of one fleet, one pad character (a blank, or NUL for the compact form) and a
+    target's field names, for which `supports_row_layout` must be true.
+    """
 
     def __init__(self, model: FleetModel, pad: bytes, names: FieldMap = _AS_THEY_ARE) -> None:
         self._ids = model.ids
@@ -128,18 +133,18 @@ class Encoder:
         self._layout()
 
     def _key(self, key: str) -> bytes:
-        """A key under the target's name, with its colon."""
+        """Return a field's name of the target, quoted, with its colon."""
         return _quoted(self._names.rename.get(key, key)) + b":"
 
     def _id_head(self) -> bytes:
-        """What stands before an id: constants of the target's, and blanks that fill the words."""
+        """Return what precedes an id: the target's constants, and blanks that complete a word."""
         extras = json.dumps(dict(self._names.extras), separators=(",", ":")).encode()[1:-1]
         details = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
         whole = 1 + len(details) + 38
         return b"{" + self._pad * max(_round_up(whole) - whole - 2, 0) + details
 
     def _number_heads(self) -> list[bytes]:
-        """What stands before each number, padded to a width of its own."""
+        """Return what precedes each number, padded to a width of its own."""
         heads = []
         for place, (key, width, _groups) in enumerate(self._numbers):
             text = (b"," if place else b"") + self._key(key)
@@ -147,7 +152,7 @@ class Encoder:
         return heads
 
     def _layout(self) -> None:
-        """Where each part of a row begins, in bytes; every part is whole 64-bit words."""
+        """Compute where each part of a row begins, in bytes; each part is a multiple of 8 bytes."""
         self._head, self._heads = self._id_head(), self._number_heads()
         self._session = self._session_key + b'"------------",'
         parts = {
@@ -179,11 +184,11 @@ class Encoder:
         self._row_end = blank[self._at["session"] // 8 :]
 
     def rows(self, count: int) -> Table:
-        """Room for the lines of so many events; what it holds before `lay_out` is undefined."""
+        """Return room for the lines of so many events; undefined until `write_rows`."""
         return np.empty((count, self.width // 8), dtype=np.uint64)
 
     def prepare_rows(self, billing: BillingColumns, details: DetailColumns) -> Rows:
-        """Everything about the lines of these events but the bytes that tables hold."""
+        """Return everything about the lines of these events but the bytes that tables hold."""
         sender = (billing.sender * CLIENTS + details.client) * 2 + details.routed
         exit_row = details.exit + self._place_offset * (1 - details.static)
         suffix = self._suffix_mask.take(exit_row)
@@ -210,13 +215,13 @@ class Encoder:
         )
 
     def write_rows(self, out: Table, rows: Rows, first: int = 0) -> None:
-        """Write events `first …` of those looked up as lines of `width` bytes into `out`."""
+        """Write events `first …` of the prepared ones as lines of `width` bytes into `out`."""
         for start in range(0, len(out), _ROWS):
             part = out[start : start + _ROWS]
             self._fill(part, rows, slice(first + start, first + start + len(part)))
 
     def text(self, billing: BillingColumns, details: DetailColumns) -> list[bytes]:
-        """The events as lines without the pads, some hundred to each piece, in order."""
+        """Return the events as lines without padding, some thousand a piece, in order."""
         rows, pieces = self.prepare_rows(billing, details), []
         grid = self.rows(min(rows.count, _ROWS))
         for start in range(0, rows.count, _ROWS):
@@ -226,8 +231,9 @@ class Encoder:
         return pieces
 
     def _blank_row(self) -> Table:
-        """A row with everything that never changes: keys, quotes, dashes, the newline; and no
-        session, which most rows lack."""
+        """Return a row with everything constant: names, quotes, dashes, newline; and no session,
+        which most rows lack.
+        """
         row = bytearray(self._pad * self.width)
         numbers = b"".join(
             head + b"0" * (4 * groups)
@@ -244,7 +250,7 @@ class Encoder:
         return np.frombuffer(bytes(row), dtype=np.uint64)
 
     def _fill(self, out: Table, rows: Rows, here: slice) -> None:
-        """Each copy goes over few enough rows for them to stay in cache until the last."""
+        """Write rows, few enough to stay in the processor's cache until the last copy."""
         out[:, : len(self._row_start)] = self._row_start
         out[:, -len(self._row_end) :] = self._row_end
         for name, table, index in rows.taken:
@@ -270,15 +276,16 @@ class Encoder:
             _byte_column(out, at + len(self._session_key) + 1, 12)[where] = marks
 
     def _hex_of(self, *words: Words) -> npt.NDArray[np.uint32]:
-        """Hexadecimal digits of words side by side: rows of four groups of four a word."""
+        """Return hexadecimal digits of words side by side: four groups of four a word."""
         whole = np.empty((len(words[0]), len(words)), dtype=">u8")
         for column, word in enumerate(words):
             whole[:, column] = word
         return self._hex.take(whole.view("<u2"))
 
     def _digits_of(self, billing: BillingColumns, details: DetailColumns) -> npt.NDArray[np.uint32]:
-        """Right-aligned digits, led by pads: groups of four, the leading one without zeros; the
-        numbers of a row side by side."""
+        """Return right-aligned digits after padding: groups of four, the first without zeros; the
+        numbers of a row side by side.
+        """
         values = {
             "log_total_bytes": billing.total_bytes,
             "log_total_elapsed_ms": details.total_ms,
@@ -307,7 +314,7 @@ class Encoder:
 
 
 class Encoders:
-    """The encoders of one fleet, one a form; the tables of each are made when first asked for."""
+    """The encoders of one fleet; the tables of each are made when first used."""
 
     def __init__(self, model: FleetModel) -> None:
         self._model = model
@@ -326,7 +333,7 @@ class Encoders:
 
 
 def _days(second: Ints) -> tuple[Fragments, Ints]:
-    """(date as text, seconds of the day) for Unix seconds."""
+    """Return (date as text, seconds of the day) for Unix seconds."""
     low, high = int(second.min()) // _DAY, int(second.max()) // _DAY
     text = np.array([_day(day) for day in range(low, high + 1)], dtype="V12")
     if low == high:
@@ -336,8 +343,9 @@ def _days(second: Ints) -> tuple[Fragments, Ints]:
 
 
 def _table(fragments: Iterable[bytes], pad: bytes, right: bool = False) -> Fragments:
-    """Fragments as values of one width, a whole number of 64-bit words, padded on one side; where
-    a target wants nothing of a part, blanks are left of it, because no value has no bytes."""
+    """Return fragments as values of one width, a multiple of 8 bytes, padded on one side; an empty
+    table holds blanks, because a value cannot have zero bytes.
+    """
     rows = list(fragments)
     width = _round_up(max(1, *map(len, rows)))
     put = bytes.rjust if right else bytes.ljust
@@ -345,8 +353,9 @@ def _table(fragments: Iterable[bytes], pad: bytes, right: bool = False) -> Fragm
 
 
 def _byte_column(rows: npt.NDArray[Any], at: int, size: int) -> Fragments:
-    """`size` bytes of every row from byte `at` on, as one strided column of opaque values: numpy
-    copies those in half the time that it takes for rows of words."""
+    """Return `size` bytes of every row from byte `at` on, as one strided column of opaque values:
+    numpy copies those in half the time that it takes for rows of words.
+    """
     return np.ndarray(
         (len(rows),), dtype=f"V{size}", buffer=rows.data, offset=at, strides=(rows.strides[0],)
     )
@@ -390,7 +399,9 @@ def _outcome_fragment(outcome: RequestOutcome, names: FieldMap) -> bytes:
 
 
 def _exit_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
-    """Fixed proxies, then places; each ends within the egress address, open for its last part."""
+    """Yield fixed proxies, then places; each ends within the egress address, before its last
+    part.
+    """
     places = model.places
     last = _quoted(names.rename.get("log_egress_ip_address", "log_egress_ip_address")) + b':"'
     gateways = [k for k, row in enumerate(places.rows) if row.network == 0]
@@ -422,7 +433,7 @@ def _exit_fragments(model: FleetModel, names: FieldMap) -> Iterable[bytes]:
 
 
 def _suffixes() -> Iterable[bytes]:
-    """What closes an egress address: two octets, one octet, nothing."""
+    """Yield the ends of an egress address: two octets, one octet, none."""
     yield from (f'{low >> 8}.{low & 255}",'.encode() for low in range(65536))
     yield from (f'{low}",'.encode() for low in range(256))
     yield b'",'
@@ -430,21 +441,23 @@ def _suffixes() -> Iterable[bytes]:
 
 @lru_cache(maxsize=4096)
 def _day(day: int) -> bytes:
-    """The date of a day since 1970, closed by the blank before the time."""
+    """Return the date of a day since 1970, with a quote before it and a blank after it."""
     moment = datetime.fromtimestamp(day * _DAY, UTC)
     return f'"{moment:%Y-%m-%d} '.encode()
 
 
 @lru_cache(maxsize=1)
 def _hex_table() -> npt.NDArray[np.uint32]:
-    """Two bytes in their order in memory, read as a little-endian number, to four digits."""
+    """Return the four digits of two bytes in memory order, read as a little-endian number."""
     text = "".join(f"{value & 255:02x}{value >> 8:02x}" for value in range(65536))
     return np.frombuffer(text.encode(), dtype=np.uint32)
 
 
 @lru_cache(maxsize=2)
 def _digit_table(pad: bytes) -> npt.NDArray[np.uint32]:
-    """Four digits: 0-9,999 led by pads, none for 0; then led by zeros; then led, `0` for 0."""
+    """Return four digits: 0-9,999 with leading padding, all padding for 0; then with leading zeros;
+    then with leading padding, `0` for 0; then with leading zeros.
+    """
     blank = pad.decode()
     led = [f"{value:{blank}>4}" if value else blank * 4 for value in range(10_000)]
     zeros = [f"{value:04d}" for value in range(10_000)]

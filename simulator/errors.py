@@ -1,10 +1,10 @@
-"""What can go wrong with the fleet.
+"""Exceptions of the simulator.
 
 SimulatorError
-├── ProfileError    a profile, a parameter or an override is not what it should be
-├── FleetError      a fleet cannot be built, or an event of it was asked for that cannot be
+├── ProfileError    a profile, a parameter or an override is not valid
+├── FleetError      a fleet cannot be built, or an event that it does not have was requested
 ├── FitError        a profile cannot be fitted from a file
-└── DataError       a data file of ours was changed or is missing: our own fault
+└── DataError       a committed data file was changed or is missing: an error of this package
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["DataError", "FitError", "FleetError", "ProfileError", "SimulatorErro
 
 
 class SimulatorError(Exception):
-    """Root of this room's errors; the message is for a person."""
+    """Base class of the simulator's exceptions; the message is shown to the user."""
 
 
 class ProfileError(SimulatorError):
@@ -29,4 +29,4 @@ class FitError(SimulatorError):
 
 
 class DataError(SimulatorError):
-    """A committed data file does not have the checksum it was committed with."""
+    """A committed data file does not have its committed checksum."""

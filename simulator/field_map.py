@@ -1,4 +1,4 @@
-"""A target's own names for the keys of an event. Pure."""
+"""A target's names for the fields of an event. Pure."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ _KEYS: Final = """
     log_total_elapsed_ms log_handshake_elapsed_ms log_tunnel_elapsed_ms log_concurrency
 """
 EVENT_KEYS: Final = tuple(_KEYS.split())
-"""Every key of an event that a fleet draws."""
+"""Every field of an event that a fleet draws."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMap:
-    """From our event to theirs: renamed keys, dropped keys, keys with a fixed value."""
+    """Maps our events to a target's: renamed fields, dropped fields, fields with a constant
+    value.
+    """
 
     rename: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     drop: frozenset[str] = frozenset()
     extras: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
 
     def __bool__(self) -> bool:
+        """Return whether anything is mapped."""
         return bool(self.rename or self.drop or self.extras)
 
     def apply(self, event: Mapping[str, Json]) -> dict[str, Json]:
-        """The event under the target's names."""
+        """Return the event under the target's names."""
         mapped = {
             self.rename.get(key, key): value for key, value in event.items() if key not in self.drop
         }

@@ -1,6 +1,6 @@
-"""One hash of a fleet's events, whoever draws them and in which order.
+"""A hash of a fleet's events that does not depend on who draws them, and in which order.
 
-Events are cut into blocks of 8,192; a block's digest is SHA-256 of its compact NDJSON, and the
+Events are drawn in blocks of 8,192; a block's digest is SHA-256 of its compact NDJSON, and the
 fingerprint is SHA-256 over the digests in the order of the blocks.
 """
 
@@ -25,18 +25,18 @@ BLOCK_EVENTS: Final = 8192
 
 
 def blocks(events: int) -> list[tuple[int, int]]:
-    """(first, count) of the blocks of events 0 … events-1."""
+    """Return (first, count) of the blocks of events 0 … events-1."""
     starts = range(0, events, BLOCK_EVENTS)
     return [(start, min(BLOCK_EVENTS, events - start)) for start in starts]
 
 
 def digest(fleet: Fleet, block: tuple[int, int]) -> bytes:
-    """SHA-256 of one block's compact NDJSON."""
+    """Return the SHA-256 of one block's compact NDJSON."""
     return hashlib.sha256(fleet.batch(*block).ndjson(compact=True)).digest()
 
 
 def combine(digests: Iterable[bytes]) -> str:
-    """The fingerprint from the digests of all blocks, in the order of the blocks."""
+    """Return the fingerprint, in hexadecimal, from the digests of all blocks in their order."""
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
@@ -46,9 +46,9 @@ def fingerprint(
     workers: int = 1,
     done: Callable[[int], None] | None = None,
 ) -> str:
-    """The fingerprint of events 0 … events-1, drawn by that many processes.
+    """Return the fingerprint of events 0 … events-1, drawn by that many processes.
 
-    `done` is told how many more events are drawn.
+    `done` is called with the number of events drawn since its last call.
     """
     wanted = blocks(events)
     found: list[bytes] = []
@@ -70,21 +70,21 @@ def fingerprint(
                 if done:
                     done(block[1])
         except BaseException:
-            # Whatever ends this, Ctrl-C included, must not wait for blocks nobody wants.
+            # Whatever ends this, Ctrl-C included, must not wait for the other blocks.
             pool.shutdown(cancel_futures=True)
             raise
     return combine(found)
 
 
 _FLEET: list[Fleet] = []
-"""The one fleet of a worker process, rebuilt there from its identity."""
+"""The fleet of a worker process, built there from its identity."""
 
 
 @contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C: the parent alone decides what it means.
+    """Start processes that ignore Ctrl-C: the parent alone handles it.
 
-    A child inherits that a signal is ignored. Only the main thread may change it.
+    A child inherits that a signal is ignored. Only the main thread can change it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,7 +1,7 @@
-"""A fleet: a profile, a seed, a start, tenants and a rate; and from them, any of its events.
+"""A fleet: profile, seed, start, tenants and rate; and from them, any of its events.
 
-It keeps no events and has no position: every batch is a pure function of the numbers asked for.
-It refuses to deliver anything, and to know what a target does with it.
+Holds no events and no position: every batch is a pure function of its event numbers. Does not
+deliver anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trueup.simulator.random.random_words import MODEL_VERSION
 __all__ = ["EVENTS_MAX", "Fleet"]
 
 EVENTS_MAX: Final = 1 << 48
-"""Event numbers end here: at a million events a second, after nine years."""
+"""Event numbers are below this: reached after nine years at a million events a second."""
 _EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _LAST_SECOND: Final = 253_402_214_400
@@ -36,13 +36,12 @@ _CUSTOMER_MAX: Final = 2**63 - 1
 class Fleet:
     """The events of a simulated proxy fleet, by number.
 
-    `events_per_s` is the mean over a week. Event `i` happens at or after `start`, never later
-    than `start + (i+1)/events_per_s`, and on average close to it; so N events at
-    N / (6 * 86400) events a second from six days ago all lie in the past. Times are whole
-    seconds, UTC.
+    `events_per_s` is the mean over a week. Event `i` happens at or after `start`, never later than
+    `start + (i+1)/events_per_s`, and on average close to it; so N events at N / (6 * 86400) events
+    a second from six days ago are all in the past. Times are whole seconds, UTC.
 
-    Raises FleetError for a start without a time zone or outside 1970 … 2200, for no or impossible
-    customers, and for an impossible rate.
+    Raises FleetError for a start without a time zone or outside 1970 … 2200, for no or invalid
+    customers, and for an invalid rate.
     """
 
     def __init__(
@@ -55,21 +54,20 @@ class Fleet:
         events_per_s: float,
         namespace: str = "",
     ) -> None:
-        """`mark`, any text, gives the fleet's users names that fleets of other marks do not have;
-        nothing else of an event hangs on it, but its id."""
+        """`namespace`, any text, gives the fleet's users names that fleets of other namespaces do
+        not have; nothing else of an event depends on it but its id.
+        """
         if start.tzinfo is None:
             raise FleetError("the fleet's start needs a time zone: use datetime(…, tzinfo=UTC)")
         if not _EARLIEST <= start < _LATEST:
             raise FleetError(
-                f"the fleet's start must lie between {_EARLIEST:%Y-%m-%d} and "
+                f"the fleet's start must be between {_EARLIEST:%Y-%m-%d} and "
                 f"{_LATEST:%Y-%m-%d}, not on {start.date().isoformat()}"
             )
         if not customers or len(set(customers)) != len(customers):
             raise FleetError("a fleet needs at least one customer id, each only once")
         if odd := [number for number in customers if not 0 <= number <= _CUSTOMER_MAX]:
-            raise FleetError(
-                f"a customer id lies between 0 and 2^63-1: {str(odd[0])[:40]} does not"
-            )
+            raise FleetError(f"a customer id must be between 0 and 2^63-1, not {str(odd[0])[:40]}")
         if not 0.000_001 <= events_per_s <= 10_000_000:
             raise FleetError(
                 f"events_per_s must be above 0, from 10^-6 to 10^7, not {events_per_s}"
@@ -93,18 +91,18 @@ class Fleet:
         self._encoders = Encoders(self.model)
 
     def _scope(self) -> str:
-        """What else tells two fleets of one seed apart: their ids must not meet."""
+        """Return what else distinguishes fleets of one seed: their ids must differ."""
         parts = f"{self.profile.sha256}/{self.clock.start}/{self.customers}/{self.events_per_s!r}"
         parts += f"/{self.namespace}" if self.namespace else ""
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def batch(self, first: int, count: int) -> Batch:
-        """Events first … first+count-1. Raises FleetError for numbers that no event has."""
+        """Return events first … first+count-1. Raises FleetError for numbers that no event has."""
         self.check(first, count)
         return Batch(self.model, self._encoders, first, count)
 
     def check(self, first: int, count: int) -> None:
-        """Raise FleetError where any of events first … first+count-1 cannot be. Costs nothing."""
+        """Raise FleetError if any of events first … first+count-1 does not exist; draws nothing."""
         if first < 0 or count < 0 or first + count > EVENTS_MAX:
             raise FleetError(
                 f"events {first} to {first + count - 1} do not exist: numbers run from 0 to 2^48-1"
@@ -116,22 +114,23 @@ class Fleet:
             )
 
     def row(self, position: int) -> dict[str, Json]:
-        """One whole event."""
+        """Return one complete event."""
         return self.batch(position, 1).rows()[0]
 
     def log_id(self, position: int) -> str:
-        """The id of one event."""
+        """Return the id of one event."""
         return self.model.ids.text(position)
 
     def position(self, log_id: str) -> int | None:
-        """Number of the event with this id; None where the id is not of this fleet."""
+        """Return the number of the event with this id; None if the id is not of this fleet."""
         number = self.model.ids.number(log_id.lower())
         return number if number is not None and number < EVENTS_MAX else None
 
     def window(self, t0: datetime, t1: datetime) -> tuple[int, int]:
-        """(first, count) of a run of events that holds all events with t0 <= time < t1.
+        """Return (first, count) of a run of events that holds all events with t0 <= time < t1.
 
-        It also holds others: it is cut where frames of 4,096 s are.
+        It also holds others: it begins and ends at frames of 4,096 s. Raises FleetError for times
+        without a time zone.
         """
         begin = max(0, _seconds(t0) - self.clock.start)
         end = max(begin, _seconds(t1) - self.clock.start)
@@ -139,12 +138,12 @@ class Fleet:
         return first, self.clock.frame_first(-(-end // FRAME_S)) - first if end > begin else 0
 
     def latest(self, position: int) -> datetime:
-        """The moment that event `position` cannot be later than."""
+        """Return the latest time that event `position` can have."""
         seconds = (position + 1) / self.clock.rate
         return self.start + timedelta(seconds=int(seconds))
 
     def identity(self, name: str = "fleet") -> FleetDeclared:
-        """What is needed to draw this fleet's events again."""
+        """Return the record that `from_identity` builds this fleet from again."""
         return FleetDeclared(
             fleet=name,
             profile=self.profile.name,
@@ -162,9 +161,9 @@ class Fleet:
 
     @classmethod
     def from_identity(cls, declared: FleetDeclared) -> Self:
-        """The fleet that `identity` described.
+        """Return the fleet that `identity` described.
 
-        Raises FleetError where the profile, or the traffic model, is no longer the same.
+        Raises FleetError if the profile or the traffic model has changed since.
         """
         overrides = declared.parameters.get("overrides")
         rate = declared.parameters.get("events_per_s")
@@ -174,7 +173,7 @@ class Fleet:
             and isinstance(rate, int | float)
             and isinstance(namespace, str)
         ):
-            raise FleetError(f"fleet {declared.fleet!r}: its parameters are not those of a fleet")
+            raise FleetError(f"fleet {declared.fleet!r}: invalid parameters in the journal")
         if declared.model_version != MODEL_VERSION:
             raise FleetError(
                 f"fleet {declared.fleet!r} was drawn with traffic model {declared.model_version}; "
@@ -198,5 +197,5 @@ class Fleet:
 
 def _seconds(moment: datetime) -> int:
     if moment.tzinfo is None:
-        raise FleetError("a window needs moments with a time zone")
+        raise FleetError("the times of a window need a time zone")
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1))

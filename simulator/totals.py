@@ -1,8 +1,7 @@
-"""The oracle of fleet traffic: what delivered ranges add up to, without keeping events.
+"""Totals of a fleet's traffic: what ranges of its events add up to, without storing events.
 
-Events are drawn again and added into cells. Memory grows with the number of cells that exist,
-never with the number of events. All sums are whole numbers: 64 bits while adding, Python's own in
-the result.
+Events are drawn again and added to cells. Memory grows with the number of cells, not with the
+number of events. All sums are integers: 64 bits while adding, Python's own in the result.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _DAY: Final = 86400
 _HOUR: Final = 3600
 _CHUNK: Final = 1 << 16
 _SPARSE_MAX: Final = 1 << 20
-"""Entries of the sparse store after which equal cells are put together."""
+"""Entries of the sparse store after which equal cells are merged."""
 
 
 class Totals:
     """Sums by summary cell and by hour. Both add up to the same requests and bytes.
 
-    Sums are held as arrays; the cells get their names when they are first asked for.
+    Sums are held as arrays; the cells are named when they are first requested.
     """
 
     def __init__(self, adder: _Adder) -> None:
@@ -44,17 +43,19 @@ class Totals:
 
     @cached_property
     def cells(self) -> Mapping[CellKey, Counts]:
-        """By tenant, user, network, hostname and day."""
+        """Return counts by tenant, user, network, hostname and day."""
         return self._adder.named_cells()
 
     @cached_property
     def hours(self) -> Mapping[HourKey, Counts]:
-        """By tenant, network and hour."""
+        """Return counts by tenant, network and hour."""
         return self._adder.named_hours()
 
 
 def totals(fleet: Fleet, ranges: Sequence[tuple[int, int]]) -> Totals:
-    """Totals of events first … first+count-1 of each (first, count); a repeat counts twice."""
+    """Return the totals of events first … first+count-1 of each (first, count); a repeat counts
+    twice.
+    """
     adder = _Adder(fleet)
     for first, count in ranges:
         adder.add(first, count)
@@ -90,20 +91,22 @@ def _plus(known: Counts | None, more: Counts) -> Counts:
 
 
 class _Adder:
-    """Running sums. Targets of lanes are dense by day; hostnames of the wide law are sparse."""
+    """Running sums. A sender's own targets are dense by day; other hostnames are sparse."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         senders = fleet.model.senders
         self._slots = (len(senders) + 1) * HOST_SLOTS + 1
-        # The last slots are those of probes and, at the very end, of the wide law (WIDE is -1).
+        # The last slots are those of probes and, at the very end, of all hostnames (WIDE is -1).
         self._hosts = len(fleet.model.hosts.names)
         self._dense: dict[int, Ints] = {}
-        """Day since 1970 → (3 x lanes x slots): requests, errors, bytes. Probes by lane: sparse."""
+        """Day since 1970 → (3 x senders x slots): requests, errors, bytes. Probes by sender:
+        sparse.
+        """
         self._sparse: list[Ints] = []
         self._sparse_size = 0
         self._hour: dict[int, Ints] = {}
-        """Hour since 1970 → (3 x lanes)."""
+        """Hour since 1970 → (3 x senders)."""
         self._cells: dict[CellKey, Counts] = {}
         self._hours: dict[HourKey, Counts] = {}
         self.events = 0
@@ -156,7 +159,7 @@ class _Adder:
                 self._merge_sparse()
 
     def _merge_sparse(self) -> None:
-        """Put equal cells of the sparse store together."""
+        """Merge equal cells of the sparse store."""
         if self._sparse:
             every = np.concatenate(self._sparse, axis=1)
             every = every[:, np.argsort(every[0], kind="stable")]
@@ -166,7 +169,7 @@ class _Adder:
             self._sparse_size = 0
 
     def named_cells(self) -> dict[CellKey, Counts]:
-        """Every cell that has a request. Coverage users are nobody else."""
+        """Return every cell that has a request, by name."""
         cells = dict(self._cells)
         for part in self._sparse:
             for key, counts in self._named_cells(part):
@@ -174,20 +177,20 @@ class _Adder:
         return cells
 
     def named_hours(self) -> dict[HourKey, Counts]:
-        """Every hour that has a request."""
+        """Return every hour that has a request, by name."""
         hours = dict(self._hours)
         for hour, sums in self._hour.items():
             self._name_hour(hours, hour, sums)
         return hours
 
     def finish(self) -> Totals:
-        """Put everything together; nothing is added any more."""
+        """Merge everything, and return the totals; nothing can be added after that."""
         self._dense_to_sparse()
         self._merge_sparse()
         return Totals(self)
 
     def _dense_to_sparse(self) -> None:
-        """Turn the dense store into sparse entries: slots of one lane may share a hostname."""
+        """Move the dense store to the sparse one: slots of a sender may share a hostname."""
         senders, most = self.fleet.model.senders, self._slots - 1 - HOST_SLOTS
         for day, sums in self._dense.items():
             slot = np.flatnonzero(sums[0, :most])
@@ -197,10 +200,12 @@ class _Adder:
         self._dense.clear()
 
     def _named_cells(self, part: Ints) -> Iterator[tuple[CellKey, Counts]]:
-        """Cells by name. Codes are distinct, names are not: the pool may hold a hostname twice."""
+        """Yield cells by name. Codes are distinct, names are not: a hostname may be listed
+        twice.
+        """
         model = self.fleet.model
         senders, names = model.senders, model.hosts.names
-        names_of = [
+        sender_names = [
             (model.customers[customer], senders.users[user], NETWORKS[network])
             for customer, user, network in zip(
                 senders.customer.tolist(),
@@ -214,7 +219,7 @@ class _Adder:
         dates = {value: _date(value) for value in np.unique(day).tolist()}
         columns = (day, sender, host, part[1], part[2], part[3])
         for d, who, h, requests, errors, size in zip(*(c.tolist() for c in columns), strict=True):
-            customer, user, network = names_of[who]
+            customer, user, network = sender_names[who]
             key = CellKey(customer, user, network, names[h], dates[d])
             yield key, Counts(requests, size, requests - errors, errors)
 
@@ -233,7 +238,7 @@ class _Adder:
 
 
 def _add_at(found: Ints, where: Ints, failed: Ints, size: Ints) -> None:
-    """Add requests, errors and bytes; whole numbers all the way."""
+    """Add requests, errors and bytes."""
     np.add.at(found[0], where, 1)
     np.add.at(found[1], where[failed == 1], 1)
     np.add.at(found[2], where, size)
@@ -244,7 +249,7 @@ def _date(day: int) -> str:
 
 
 def _split(values: Ints) -> Iterator[tuple[int, Ints | slice]]:
-    """Each distinct value with where it stands; cheap where there is only one."""
+    """Yield each distinct value with the indices that have it; cheap if there is only one."""
     low, high = int(values.min()), int(values.max())
     if low == high:
         yield low, slice(None)

@@ -1,7 +1,7 @@
-"""Delivery: handing events to a target and saying what became of them.
+"""Deliver events to a target, and report an outcome for each: accepted, refused or unknown.
 
-A driver answers for each event: accepted, refused, or unknown, where the answer was lost.
-It retries with the same bytes, so with the same ids; it never calls a lost answer a loss.
+Retries send the same bytes, so the same ids. An attempt without a response leaves the outcome
+unknown: the target may have stored the events.
 """
 
 from trueup.simulator.delivery.command import CommandDriver, CommandForm

@@ -1,9 +1,8 @@
-"""The command driver: any program that reads NDJSON on its standard input.
+"""Deliver events through a program that reads NDJSON on its standard input.
 
-Exit status 0: accepted, unless its output says otherwise in the form of the answer rule.
-75 (EX_TEMPFAIL of sysexits.h): not taken, try again. Another below 128: refused. Killed (128
-and above, as shells report it, or by a signal), or longer
-than the time allowed: unknown.
+Exit status 0: accepted, unless its output says otherwise in the form of the response rule. 75
+(EX_TEMPFAIL of sysexits.h): not accepted, try again. Another below 128: refused. Killed (128 and
+above as shells report it, or by a signal) or over its timeout: unknown.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class CommandForm:
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """Added to our own environment; may hold secrets."""
+    """Added to the environment; may hold secrets."""
     cwd: str | None = None
     fields: FieldMap = field(default_factory=FieldMap)
     response_rule: ResponseRule = field(default_factory=ResponseRule)
@@ -55,12 +54,13 @@ class CommandForm:
 
 
 class CommandDriver:
-    """Fills `Driver` by starting the program once a batch."""
+    """Implement `Driver` by starting the program once a batch."""
 
     def __init__(self, form: CommandForm) -> None:
         self.form = form
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
+        """Deliver events; returns one outcome per event, in order."""
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), self.form.max_events):
             part = [self.form.fields.apply(one) for one in events[start:][: self.form.max_events]]
@@ -69,6 +69,7 @@ class CommandDriver:
         return outcomes
 
     async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
+        """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
         if self.form.fields:
             rows = [_EVENT.decode(line) for line in body.splitlines() if line]
             body = b"".join(
@@ -78,7 +79,7 @@ class CommandDriver:
         return await self._deliver(body, count)
 
     async def close(self) -> None:
-        """Nothing is held between batches."""
+        """Do nothing: nothing is held between batches."""
 
     async def _deliver(self, body: bytes, count: int) -> BatchOutcome:
         started = time.perf_counter()
@@ -116,7 +117,7 @@ class CommandDriver:
                 start_new_session=True,
             )
         except OSError as error:
-            reason = f"`{self.form.argv[0]}` could not be started: {error.strerror}"
+            reason = f"cannot start `{self.form.argv[0]}`: {error.strerror}"
             return InterpretedResponse(
                 ResponseKind.DEFINITE, single_range(count, Outcome.REFUSED, reason), reason
             )
@@ -124,7 +125,7 @@ class CommandDriver:
             async with asyncio.timeout(self.form.timeout_s):
                 output, errors = await process.communicate(body)
         except TimeoutError:
-            reason = f"the command took longer than {self.form.timeout_s:g} s and was ended"
+            reason = f"the command was killed after its timeout of {self.form.timeout_s:g} s"
             return InterpretedResponse(
                 ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, reason), reason
             )

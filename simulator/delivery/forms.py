@@ -1,6 +1,6 @@
-"""How a target wants its events: where, in which body, under which names. Frozen values.
+"""The form in which a target accepts events: URL, body and field names. Frozen values.
 
-Encoding is pure: our NDJSON goes in, the bytes of the target's form come out.
+Encoding is pure: takes events or our NDJSON, returns the bytes of the target's form.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVENTS: Final = msgspec.json.Decoder(dict[str, object])
 
 
 class BodyForm(StrEnum):
-    """What one request carries."""
+    """The body of one request."""
 
     NDJSON = "ndjson"
     JSON_ARRAY = "json-array"
@@ -50,7 +50,9 @@ _FRAME: Final[Mapping[BodyForm, tuple[bytes, bytes, bytes]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpForm:
-    """An HTTP way in. Header values are already resolved and may be secret: never print them."""
+    """An HTTP ingestion endpoint. Header values are resolved and may be secret: never print
+    them.
+    """
 
     url: str
     method: str = "POST"
@@ -60,13 +62,15 @@ class HttpForm:
     fields: FieldMap = field(default_factory=FieldMap)
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
-    """For one attempt, from connecting to the whole answer."""
+    """For one attempt, from connecting to the complete response."""
     max_events: int = 1_000
-    """Events in one request; a longer send is cut into several."""
+    """Events in one request; more are sent in several."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def head_fields(self) -> dict[str, str]:
-        """Header fields of every request but Host and Content-Length; the form's own win."""
+        """Return the header fields but Host and Content-Length; those of the form replace
+        defaults.
+        """
         fields = {"Content-Type": CONTENT_TYPE[self.body], "Accept": "application/json"}
         if self.gzip:
             fields["Content-Encoding"] = "gzip"
@@ -76,7 +80,7 @@ class HttpForm:
 
 
 def encode_events(form: HttpForm, events: Sequence[Mapping[str, Json]]) -> bytes:
-    """The request body for some events, field map and compression applied."""
+    """Return the request body for some events, with field map and compression applied."""
     before, between, after = _FRAME[form.body]
     rows = [form.fields.apply(event) for event in events] if form.fields else events
     body = before + between.join(_JSON.encode(row) for row in rows) + after
@@ -84,7 +88,7 @@ def encode_events(form: HttpForm, events: Sequence[Mapping[str, Json]]) -> bytes
 
 
 def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
-    """The request body for events that already stand as NDJSON lines.
+    """Return the request body for events given as NDJSON lines.
 
     Without a field map the lines are not parsed: a JSON text on one line holds no raw newline.
     """
@@ -98,6 +102,8 @@ def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
 
 
 def compress(body: bytes) -> bytes:
-    """gzip at the fastest level: at load the generator's time is worth more than bytes."""
+    """Return the body compressed by gzip at its fastest level, which costs a load generator
+    least.
+    """
     squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return squeezer.compress(body) + squeezer.flush()

@@ -1,7 +1,6 @@
-"""The HTTP driver: events as POSTs, retried with the same bytes until a definite answer.
+"""Deliver events by HTTP requests, retried with the same bytes until a response is definite.
 
-It is the careful, convenient way in, for probes and fleets. Load goes through the reactor,
-which speaks the same forms and reads answers with the same table.
+For checks, probes and fleets. Loads use the reactor, which shares forms and response rules.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from trueup.simulator.delivery.retry import RetryPolicy
 __all__ = ["HttpDriver"]
 
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
-"""Errors after which the target certainly has nothing."""
+"""Errors after which the target certainly has received nothing."""
 _LOST: Final = (aiohttp.ClientError, TimeoutError, OSError)
-"""Errors after which it may have everything."""
+"""Errors after which the target may have received everything."""
 
 
 class HttpDriver:
-    """Fills `Driver` over HTTP. One instance may send from many tasks at once."""
+    """Implement `Driver` over HTTP. Several tasks may send through one instance at once."""
 
     def __init__(self, form: HttpForm, *, connections: int = 8) -> None:
         self.form = form
@@ -42,6 +41,7 @@ class HttpDriver:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
+        """Deliver events; returns one outcome per event, in order."""
         size = 1 if self.form.body is BodyForm.JSON_OBJECT else self.form.max_events
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), size):
@@ -51,6 +51,7 @@ class HttpDriver:
         return outcomes
 
     async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
+        """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
         if count == 0:
             return BatchOutcome(count=0, ranges=())
         if self.form.body is BodyForm.JSON_OBJECT and count > 1:
@@ -95,7 +96,9 @@ class HttpDriver:
         return self.form.retry
 
     async def _attempt(self, payload: bytes, count: int) -> tuple[InterpretedResponse, bool]:
-        """One request; the flag says whether anything may have reached the target."""
+        """Send one request; returns its result, and whether the target may have received
+        anything.
+        """
         session = self._open()
         try:
             async with session.request(self.form.method, self.form.url, data=payload) as response:
@@ -110,7 +113,7 @@ class HttpDriver:
             ), False
         except _LOST as error:
             return InterpretedResponse(
-                ResponseKind.INDEFINITE, (), f"no answer: {str(error) or type(error).__name__}"
+                ResponseKind.INDEFINITE, (), f"no response: {str(error) or type(error).__name__}"
             ), True
 
     def _open(self) -> aiohttp.ClientSession:
@@ -123,12 +126,15 @@ class HttpDriver:
         return self._session
 
     async def close(self) -> None:
+        """Close the connections, if any were opened."""
         if self._session is not None:
             await self._session.close()
 
 
 def _final(answer: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
-    """The last word: a refusal after a lost answer leaves open what the lost one did."""
+    """Return the final outcomes: a refusal after a lost response leaves the earlier attempt
+    open.
+    """
     if answer.kind is not ResponseKind.DEFINITE:
         outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
         return single_range(count, outcome, answer.reason)

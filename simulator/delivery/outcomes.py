@@ -1,4 +1,4 @@
-"""What became of one delivery, event by event, and the one shape of every driver."""
+"""Outcomes of one delivery, event by event, and the protocol of drivers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class BatchOutcome:
     ranges: tuple[OutcomeRange, ...]
     attempts: int = 1
     elapsed_ms: float = 0.0
-    """From the first attempt to the last word on it."""
+    """From the first attempt to the last one's response or failure."""
 
     def events(self) -> list[EventOutcome]:
-        """One outcome per event, in order."""
+        """Return one outcome per event, in order."""
         return [
             outcome
             for part in self.ranges
@@ -31,12 +31,12 @@ class BatchOutcome:
         ]
 
     def shifted(self, first: int) -> Iterator[OutcomeRange]:
-        """The ranges, numbered as events of a fleet that begin at `first`."""
+        """Return the ranges, numbered as events of a fleet that begin at `first`."""
         return offset_ranges(self.ranges, first)
 
 
 def offset_ranges(ranges: Iterable[OutcomeRange], first: int) -> Iterator[OutcomeRange]:
-    """Ranges of a batch's lines, numbered as events of a fleet that begin at `first`."""
+    """Yield ranges of a batch's lines, numbered as events of a fleet that begin at `first`."""
     for part in ranges:
         yield OutcomeRange(
             first=first + part.first, count=part.count, outcome=part.outcome, reason=part.reason
@@ -44,14 +44,17 @@ def offset_ranges(ranges: Iterable[OutcomeRange], first: int) -> Iterator[Outcom
 
 
 def single_range(count: int, outcome: Outcome, reason: str = "") -> tuple[OutcomeRange, ...]:
-    """One range over all events of a batch (none where the batch is empty)."""
+    """Return one range over all events of a batch; none if the batch is empty."""
     if count == 0:
         return ()
     return (OutcomeRange(first=0, count=count, outcome=outcome, reason=reason),)
 
 
 def after_lost_response(ranges: tuple[OutcomeRange, ...]) -> tuple[OutcomeRange, ...]:
-    """The outcomes after an earlier attempt was lost: a refusal now says nothing of then."""
+    """Return the outcomes after an earlier attempt without a response.
+
+    A refusal becomes unknown: the earlier attempt may have been stored.
+    """
     return tuple(
         part
         if part.outcome is not Outcome.REFUSED
@@ -59,23 +62,23 @@ def after_lost_response(ranges: tuple[OutcomeRange, ...]) -> tuple[OutcomeRange,
             first=part.first,
             count=part.count,
             outcome=Outcome.UNKNOWN,
-            reason=f"refused ({part.reason}) after a lost answer",
+            reason=f"refused ({part.reason}) after an attempt without a response",
         )
         for part in ranges
     )
 
 
 class Driver(Protocol):
-    """Hands events to a target. Never raises for a target's answer or for its silence."""
+    """Delivers events to a target. Never raises because of a response, or because there is none."""
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
-        """Deliver events; one outcome per event, in order."""
+        """Deliver events; returns one outcome per event, in order."""
         ...
 
     async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
-        """Deliver `count` events that stand in `body`, one JSON object a line."""
+        """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections; a closed driver may not send again."""
+        """Release connections; a closed driver must not send again."""
         ...

@@ -1,8 +1,8 @@
-"""What a target's answer says about the events it was handed. Pure; a table and its reader.
+"""Interpret a target's response to a delivery of events. Pure: a table of statuses and its reader.
 
-Definite answers end a delivery. An indefinite one (no answer, a 5xx that may come from
-something in between) leaves open whether the events were stored, and must be tried again
-with the same ids; if it stays open, the outcome is unknown.
+A definite response ends a delivery. An indefinite one (no response, or a 5xx that may come from an
+intermediary) leaves open whether the events were stored: the delivery is retried with the same ids,
+and its outcome is unknown if it stays open.
 """
 
 from __future__ import annotations
@@ -29,36 +29,37 @@ __all__ = [
 
 
 class ResponseKind(StrEnum):
-    """What to do with an answer."""
+    """What follows from a response."""
 
     DEFINITE = "definite"
     """The outcomes are known."""
     RETRY = "retry"
-    """Definitely not taken this time (429, 503 with Retry-After): try again later."""
+    """Certainly not accepted (429, 503 with Retry-After): try again later."""
     INDEFINITE = "indefinite"
-    """May or may not have been taken: try again with the same ids."""
+    """Possibly accepted: try again with the same ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRule:
-    """Where an answer says what was accepted and refused; an empty path: it does not say."""
+    """Where a response says what was accepted and refused; an empty path: it does not say."""
 
     accepted: str = ""
-    """Dotted path to the number accepted, duplicates included. Where it is set, an answer
-    without it leaves the events unknown: it is not the answer that the target promised."""
+    """Dotted path to the number accepted, duplicates included. If it is set, a response without it
+    leaves the events unknown: it is not the response that the target file declares.
+    """
     refused: str = "refused"
-    """Dotted path to the list of refused events; absent in an answer: none was refused."""
+    """Dotted path to the list of refused events; if a response lacks it, none were refused."""
     line_key: str = "line"
     reason_key: str = "reason"
     first_line: int = 1
 
 
 class InterpretedResponse(NamedTuple):
-    """An answer, read."""
+    """What a response says about the events of its request."""
 
     kind: ResponseKind
     ranges: tuple[OutcomeRange, ...] = ()
-    """Where settled: outcomes of lines 0 … count-1."""
+    """If definite: the outcomes of lines 0 … count-1."""
     reason: str = ""
     retry_after_s: float | None = None
 
@@ -68,11 +69,11 @@ _BY_STATUS: Final[Mapping[int, ResponseKind]] = {
     425: ResponseKind.RETRY,
     429: ResponseKind.RETRY,
 }
-"""Statuses that do not follow their class; a 503 counts as AGAIN when it has Retry-After."""
+"""Statuses that do not follow their class; a 503 counts as RETRY if it has Retry-After."""
 
 
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding an answer may raise: no JSON, no text, or JSON nested a thousand deep."""
+"""Exceptions of decoding a response: not JSON, not text, or nested a thousand levels deep."""
 
 
 def interpret_response(
@@ -83,7 +84,12 @@ def interpret_response(
     *,
     retry_after_s: float | None = None,
 ) -> InterpretedResponse:
-    """Read one complete answer to a request that held `count` events."""
+    """Interpret a complete response to a request that held `count` events.
+
+    `retry_after_s` is its Retry-After in seconds. Returns its kind, the outcomes if they are
+    definite, and a reason unless every event was accepted. Never raises: a response that cannot be
+    read leaves the events unknown.
+    """
     reason = f"HTTP {status}"
     if 200 <= status < 300:
         return _read_success(rule, body, count)
@@ -101,21 +107,21 @@ def interpret_response(
 
 
 def retry_after_s(text: str | None) -> float | None:
-    """Seconds in a Retry-After header; None where absent or given as a date."""
+    """Return the seconds of a Retry-After field: None if absent, 0 for a date."""
     try:
         return max(float(text), 0.0) if text is not None else None
     except ValueError:
         return 0.0
 
 
-_RESPONSE_REASONS: Final = ("HTTP ", "the answer", "a broken line was accepted")
-"""How reasons begin that are read off a whole answer."""
+_RESPONSE_REASONS: Final = ("HTTP ", "the response", "a malformed line was accepted")
+"""Prefixes of the reasons that come from a complete response."""
 
 
 def has_response(reason: str) -> bool:
-    """Whether an attempt that failed for this reason had a whole answer.
+    """Return whether an attempt that failed for this reason got a complete response.
 
-    The others are time-outs and connections that were cut, refused or never made.
+    The others timed out, or their connection was lost, refused or never made.
     """
     return reason.startswith(_RESPONSE_REASONS)
 
@@ -135,18 +141,18 @@ def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedRes
         decoded = {}
     refused = _refused_lines(rule, _get_path(decoded, rule.refused), count)
     if refused is None:
-        note = f"the answer's `{rule.refused}` could not be read"
+        note = f"the response's `{rule.refused}` cannot be read"
         return InterpretedResponse(
             ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
         )
     accepted = _get_path(decoded, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
-        note = f"the answer has no `{rule.accepted}`, a number"
+        note = f"the response has no number at `{rule.accepted}`"
         return InterpretedResponse(
             ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
         )
     if isinstance(accepted, int) and accepted + len(refused) != count:
-        note = f"the answer accounts for {accepted + len(refused)} of {count} events"
+        note = f"the response accounts for {accepted + len(refused)} of {count} events"
         return InterpretedResponse(
             ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
         )
@@ -154,7 +160,7 @@ def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedRes
 
 
 def _get_path(decoded: object, path: str) -> object:
-    """What stands at a dotted path; None where the path is empty or leads nowhere."""
+    """Return the value at a dotted path; None if the path is empty or does not exist."""
     if not path:
         return None
     for key in path.split("."):
@@ -179,7 +185,7 @@ def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, 
 
 
 def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
-    """Accepted everywhere but at the refused lines; neighbours with one outcome share a range."""
+    """Return ranges that are accepted but for the refused lines; adjacent equal ones are merged."""
     if not refused:
         return single_range(count, Outcome.ACCEPTED)
     ranges: list[OutcomeRange] = []

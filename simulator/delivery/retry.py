@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when it is given up. Pure: it neither waits nor draws."""
+"""When a delivery is tried again, and when it is given up. Pure: neither waits nor draws."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["RetryPolicy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Doubling pauses between attempts, held below a ceiling, until a total is spent.
+    """Pauses between attempts that double up to a maximum, until a total time is used up.
 
-    The defaults outlast a target that is killed and started again within twenty seconds.
+    The defaults outlast a target that is killed and restarted within twenty seconds.
     """
 
     attempts: int = 40
@@ -22,9 +22,9 @@ class RetryPolicy:
     """From the first attempt; no attempt begins later than this."""
 
     def pause_s(self, attempt: int, *, retry_after_s: float | None = None) -> float:
-        """Seconds to wait after failed attempt number `attempt` (from 1).
+        """Return the seconds to wait after failed attempt number `attempt` (from 1).
 
-        A target's own Retry-After counts when it asks for longer, up to ten times `most_s`.
+        A target's Retry-After is used if it is longer, up to ten times `max_pause_s`.
         """
         pause = min(self.initial_pause_s * self.factor ** min(attempt - 1, 30), self.max_pause_s)
         if retry_after_s is not None:
@@ -32,5 +32,5 @@ class RetryPolicy:
         return pause
 
     def is_exhausted(self, attempt: int, elapsed_s: float, pause_s: float) -> bool:
-        """Whether attempt number `attempt` was the last one."""
+        """Return whether attempt number `attempt` was the last one."""
         return attempt >= self.attempts or elapsed_s + pause_s > self.total_s

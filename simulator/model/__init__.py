@@ -1,1 +1,1 @@
-"""The traffic model of a fleet: population, arrivals, sizes and outcomes."""
+"""The traffic model: what the events of a fleet are drawn from."""

@@ -1,13 +1,12 @@
-"""When events happen and whose they are: event number → (second, job).
+"""When events happen and who sends them: event number → (second, job).
 
-Time is cut into frames of 4,096 s. How many events a frame holds follows from the clock; where
-they lie within it follows from the rates of the jobs that are ON: the frame is laid out as an
-area, leaf by leaf and channel by channel, and event numbers are spread evenly over it with a
-jitter of sixteen events' width, around the frame's end if need be. A frame depends on nothing
-before it.
+Time is divided into frames of 4,096 s. The number of events in a frame follows from the seasonal
+clock; their times within it follow from the rates of the jobs that are ON: the frame is treated as
+an area, time bin by time bin and channel by channel, and event numbers are distributed evenly over
+it with a jitter of sixteen events' width, modulo the frame. A frame depends on nothing before it.
 
 Bound: event `i` happens at or after the fleet's start and never later than (i+1) / rate seconds
-after it; where the layout would put it later, it happens at exactly that moment.
+after it; a later time is replaced by exactly that one.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _BINS_MIN: Final = 64
 _BINS_MAX: Final = 4096
 _EVENTS_PER_BIN: Final = 16
 _JITTER_EVENTS: Final = 16
-"""Events are strewn over this many events' width, so that a steady rate looks like Poisson's."""
+"""Width of the jitter in events, so that a steady rate looks like a Poisson process."""
 _FRAMES_KEPT: Final = 6
 _CHUNK: Final = 1 << 20
 SEGMENT_EVENTS: Final = 1 << 13
-"""Events drawn at once: enough to spread numpy's overhead, few enough to stay in cache."""
+"""Events drawn at once: enough to amortise numpy's overhead, few enough to stay in cache."""
 _U = np.uint64
 
 
@@ -50,24 +49,24 @@ class Frame:
     """Unix seconds."""
     bin_s: int
     area: npt.NDArray[np.signedinteger]
-    """Running sum of weights over the cells (leaf, channel) with work, row by row."""
+    """Cumulative weights of the cells (time bin, channel) with work, row by row."""
     time_bin: Ints
     channel: Ints
     job: Ints
     """By cell: the job that is ON."""
     sender: Ints
-    """By job: who works."""
+    """By job: its sender."""
     word: Words
-    """By job: a keyed word for what a job keeps."""
+    """By job: a keyed word for what is constant in a job."""
     incident: npt.NDArray[np.bool_]
-    """(leaves x networks), flat: whether an incident is on."""
+    """(time bins x networks), flat: whether an incident is active."""
     step: int
     """Area of one event, times 2^shift."""
     shift: int
 
 
 class Segment(NamedTuple):
-    """The arrivals of a run of events of one frame; arrays of one entry an event."""
+    """The arrivals of consecutive events of one frame; arrays of one entry an event."""
 
     second: Ints
     """Unix seconds."""
@@ -78,7 +77,7 @@ class Segment(NamedTuple):
 
 
 class Arrivals:
-    """The arrival process of one fleet. Keeps a few frames, which are pure, to save time."""
+    """The arrival process of one fleet. Caches some frames."""
 
     def __init__(self, clock: SeasonalClock, channels: Channels, incidents: Incidents) -> None:
         self.clock = clock
@@ -87,7 +86,11 @@ class Arrivals:
         self._frames: OrderedDict[int, Frame] = OrderedDict()
 
     def segments(self, first: int, count: int, most: int = SEGMENT_EVENTS) -> list[tuple[int, int]]:
-        """Cut events first … first+count-1 where frames and 2^20 events end, and to `most`."""
+        """Split events first … first+count-1 at the ends of frames and of 2^20 events, and to at
+        most `most`.
+
+        Returns (first, count) pairs.
+        """
         cuts: list[tuple[int, int]] = []
         end = first + count
         while first < end:
@@ -98,7 +101,7 @@ class Arrivals:
         return cuts
 
     def draw(self, first: int, count: int, word: Words) -> Segment:
-        """Arrivals of one stretch (see `stretches`); uses bits 0-31 of each word."""
+        """Return the arrivals of one segment (see `segments`); uses bits 0-31 of each word."""
         frame = self._known(first) or self._frame(self.clock.frame_of(first))
         number = np.arange(first - frame.first, first - frame.first + count, dtype=np.int64)
         jitter = (word & _U(0xFFFF)).astype(np.int64)
@@ -116,7 +119,9 @@ class Arrivals:
         return Segment(second=second, channel=channel, job=job, frame=frame)
 
     def _latest(self, first: int, count: int) -> Ints:
-        """Unix second of (i+1) / rate for each event: exact at multiples of 2^20, then linear."""
+        """Return the Unix second of (i+1) / rate for each event: exact at multiples of 2^20, then
+        linear.
+        """
         anchor = first // _CHUNK * _CHUNK
         rate = self.clock.rate
         size = rate.numerator.bit_length() - rate.denominator.bit_length()
@@ -128,14 +133,16 @@ class Arrivals:
         return ((offset * step + rest) >> shift) + (whole + self.clock.start)
 
     def _known(self, number: int) -> Frame | None:
-        """The frame of an event, where it is kept; the one that was used last most likely."""
+        """Return the cached frame of an event, most recently used first; None if it is not
+        cached.
+        """
         for frame in reversed(self._frames.values()):
             if 0 <= number - frame.first < frame.count:
                 return frame
         return None
 
     def _frame_end(self, number: int) -> int:
-        """Number of the first event behind the frame of an event."""
+        """Return the number of the first event after the frame of an event."""
         known = self._known(number)
         if known is not None:
             return known.first + known.count
@@ -195,7 +202,7 @@ class Arrivals:
         )
 
     def _with_retries(self, jobs: Jobs) -> Ints:
-        """Job weights, raised where a network has an incident and its clients try again."""
+        """Return job weights, raised if the network has an incident and its clients try again."""
         network = self.channels.network.take(jobs.channel)
         bad = self.incidents.active(network, jobs.begin)
         return np.where(bad, jobs.weight * self.incidents.retries // 1000, jobs.weight)

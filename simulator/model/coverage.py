@@ -1,8 +1,8 @@
-"""Coverage lanes: rare combinations and boundary values, in the first events of every fleet.
+"""Coverage events: rare combinations and boundary values, in the first events of every fleet.
 
-Realism alone never shows a SOCKS request of 2^31 bytes over IPv6 that failed. The first events of
-a fleet walk a pairwise array over what matters: every pair of two factors' values occurs. They
-belong to proxy users of their own, so that realism figures can leave them out.
+Realistic traffic alone never contains a failed SOCKS request of 2^31 bytes over IPv6. The first
+events of a fleet are a pairwise covering array: every pair of two factors' values occurs. They
+belong to proxy users of their own, so that realism figures can exclude them.
 """
 
 from __future__ import annotations
@@ -56,12 +56,14 @@ FACTORS: Final[dict[str, tuple[Json, ...]]] = {
     "egress": (4, 6),
     "bytes": BOUNDARY_BYTES,
 }
-"""Factor → its values; a sticky session exists on residential and mobile alone."""
+"""Factor → its values; sticky sessions exist on residential and mobile networks only."""
 
 
 @cache
 def pairwise_rows() -> tuple[tuple[Json, ...], ...]:
-    """Rows over `FACTORS` such that every possible pair of values occurs; greedy, fixed order."""
+    """Return rows over `FACTORS` that contain every possible pair of values; greedy, in a fixed
+    order.
+    """
     rows = [
         row
         for row in itertools.product(*FACTORS.values())
@@ -96,16 +98,17 @@ class Coverage:
 
     @classmethod
     def of(cls, profile: Profile, customers: tuple[int, ...], tag: str) -> Coverage:
-        """`tag` ends users' names."""
+        """Return the coverage events of a profile; `tag` ends users' names."""
         rows = pairwise_rows() if profile["coverage.enabled"] else ()
         return cls(customers=customers, rows=rows, tag=tag)
 
     @property
     def count(self) -> int:
+        """Return the number of coverage events."""
         return len(self.rows)
 
     def event(self, number: int, log_id: str, unix_s: int) -> dict[str, Json]:
-        """The whole coverage event `number`."""
+        """Return the complete coverage event `number`."""
         network, kind, ending, authentication, sticky, client, egress, size = self.rows[number]
         method, status, error = _ENDINGS[str(kind), str(ending)]
         here = [row for row in places() if NETWORKS[row.network] == network]

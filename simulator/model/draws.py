@@ -1,7 +1,7 @@
-"""The fields of events as arrays: one word a field, one look-up a fact.
+"""Draw the fields of events as arrays: one random word a field, one table lookup a value.
 
-`draw_core` draws what is counted (who, where to, how much, how it ended); `draw_rest` what else a
-row shows. The oracle needs the core alone. Nothing here knows of bytes on a wire.
+`draw_billing` draws what is counted (who, where to, how much, the outcome); `draw_details` what
+else a row shows. Totals need the first only. Nothing here encodes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _U = np.uint64
 _PROBE: Final = ARCHETYPES.index("probe")
 _MISCONFIGURED: Final = ARCHETYPES.index("misconfigured")
 _TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
-"""Size law of each archetype: light, plain or heavy tail."""
+"""Tail factor of each archetype's sizes: light, plain or heavy."""
 _RESIDENTIAL: Final = NETWORKS.index("residential")
 _TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
 _MS_MAX: Final = 10_000_000
 """Longest handshake, and an eighth of the longest tunnel: rows have eight digits for times."""
 _WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)
-"""Bytes that slow start has sent after 1, 2, … round trips of a fresh connection (RFC 6928)."""
+"""Bytes that slow start has sent after 1, 2, … round trips of a new connection (RFC 6928)."""
 _CONNECT, _PLAIN, _SOCKS = range(3)
 _MASKS: Final = tuple(_U((1 << width) - 1) for width in range(64))
 
@@ -42,12 +42,12 @@ class BillingColumns(NamedTuple):
     """Unix seconds."""
     sender: Ints
     slot: Ints
-    """Place of the hostname in the lanes' slots, or WIDE for one drawn from the whole law."""
+    """Index of the hostname in the senders' slots, or WIDE for one drawn from all hostnames."""
     host: Ints
     outcome: Ints
     total_bytes: Ints
     job_word: Words
-    """Keyed word of the event's job, for what a job keeps."""
+    """Keyed word of the event's job, for what is constant in a job."""
     archetype: Ints
 
 
@@ -56,7 +56,7 @@ class DetailColumns:
     """What else a row shows."""
 
     client: Ints
-    """Slot of the lane's client addresses."""
+    """Index into the sender's client addresses."""
     routed: Ints
     exit: Ints
     """Fixed proxy (static networks) or place (residential, mobile)."""
@@ -64,7 +64,7 @@ class DetailColumns:
     address_index: Ints
     """Number of the egress address within its place; 0 for fixed proxies."""
     session: Words
-    """48-bit session mark, where `sticky`."""
+    """48-bit session identifier, if `sticky`."""
     sticky: Ints
     total_ms: Ints
     handshake_ms: Ints
@@ -73,7 +73,7 @@ class DetailColumns:
 
 
 def _bits(word: Words, shift: int, width: int) -> Ints:
-    """`width` bits of each word, at most 63; in memory of its own."""
+    """Return `width` bits of each word, at most 63, in memory of its own."""
     part = word >> _U(shift) if shift else word & _MASKS[width]
     if shift and shift + width < 64:
         part &= _MASKS[width]
@@ -81,7 +81,7 @@ def _bits(word: Words, shift: int, width: int) -> Ints:
 
 
 def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
-    """The counted fields of one stretch of events (see `Arrivals.stretches`)."""
+    """Return the counted fields of one segment of events (see `Arrivals.segments`)."""
     keys = model.keys
     senders, channels = model.senders, model.channels
     segment = model.arrivals.draw(first, count, words(keys["arrival"], first, count))
@@ -119,7 +119,7 @@ def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
 
 
 def _hosts(model: FleetModel, first: int, sender: Ints, archetype: Ints) -> tuple[Ints, Ints]:
-    """Slot and hostname of each event: the lane's targets, or the whole law."""
+    """Return slot and hostname of each event: one of the sender's targets, or any hostname."""
     word = words(model.keys["host"], first, len(sender))
     row = np.where(archetype == _PROBE, len(model.senders), sender)
     slot = row * HOST_SLOTS + _bits(word, 0, 8)
@@ -132,7 +132,9 @@ def _hosts(model: FleetModel, first: int, sender: Ints, archetype: Ints) -> tupl
 
 
 def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
-    """Total bytes of each event, both ways: payload and overhead, or the outcome's own few."""
+    """Return total bytes of each event in both directions: payload and overhead, or the outcome's
+    own.
+    """
     sizes, outcomes = model.sizes, model.outcomes
     word = words(model.keys["size"], first, len(law))
     total = sizes.payload(law, word)
@@ -146,7 +148,7 @@ def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
 
 
 def draw_details(model: FleetModel, billing: BillingColumns) -> DetailColumns:
-    """Everything else of the events of `core`."""
+    """Return all other fields of the events of `billing`."""
     senders = model.senders
     first, count = billing.first, len(billing.sender)
     word = words(model.keys["exit"], first, count)
@@ -180,7 +182,9 @@ def draw_details(model: FleetModel, billing: BillingColumns) -> DetailColumns:
 
 
 def _sessions(model: FleetModel, billing: BillingColumns, here: Ints, ttl: Ints) -> Words:
-    """Mark of each sticky session: one of four slots of a lane, renewed every TTL."""
+    """Return the identifier of each sticky session: one of four slots of a sender, renewed every
+    TTL.
+    """
     sender = billing.sender[here]
     slot = sender * 4 + _bits(billing.job_word[here], 20, 2)
     phase = (slot * 7919) % ttl
@@ -192,7 +196,7 @@ def _sessions(model: FleetModel, billing: BillingColumns, here: Ints, ttl: Ints)
 def _session_exit(
     churn: Ints, session: Words, billing: BillingColumns, here: Ints, ttl: Ints
 ) -> Words:
-    """What a session's address hangs on: itself, and whether its peer is already lost."""
+    """Return what a session's address depends on: itself, and whether its peer was lost."""
     sender = billing.sender[here]
     slot = sender * 4 + _bits(billing.job_word[here], 20, 2)
     into = (billing.second[here] + (slot * 7919) % ttl[here]) % ttl[here]
@@ -203,7 +207,7 @@ def _session_exit(
 
 
 def _times(model: FleetModel, billing: BillingColumns, word: Words) -> tuple[Ints, Ints, Ints]:
-    """(total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
+    """Return (total, handshake, tunnel) in milliseconds; total >= handshake + tunnel."""
     sizes = model.sizes
     network = model.senders.network.take(billing.sender)
     handshake = sizes.handshake.take(network * 1024 + _bits(word, 0, 10))

@@ -1,4 +1,4 @@
-"""The model of one fleet: everything that its events are looked up in, drawn once."""
+"""The model of one fleet: the tables that its events are drawn from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STREAMS: Final = ("arrival", "host", "outcome", "size", "exit", "timing")
 
 @dataclass(frozen=True, kw_only=True)
 class FleetModel:
-    """What a fleet's events are drawn from; the same for all events of the fleet."""
+    """The tables of a fleet; the same for all of its events."""
 
     customers: tuple[int, ...]
     hosts: Hosts
@@ -59,8 +59,8 @@ class FleetModel:
     ) -> Self:
         """Draw the model of a fleet.
 
-        `tag` is part of the names of its users; `scope` is what tells its event ids from those of
-        another fleet with the same seed.
+        `tag` is part of its users' names; `scope` distinguishes its event ids from those of another
+        fleet with the same seed. Raises ProfileError for a value that the model cannot use.
         """
         hosts = Hosts.of(profile, seed)
         places = Places.of(profile)

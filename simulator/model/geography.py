@@ -1,7 +1,7 @@
-"""Where traffic leaves the network: block of addresses → ASN, city, country, all coherent.
+"""Where traffic leaves the network: block of addresses → ASN, city, country.
 
-A place is one block of one ASN, put in one city. Everything geographic about an event follows
-from its place, so no two fields of it can disagree.
+A place is one block of one ASN in one city. All geographic fields of an event follow from its
+place, so they are consistent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Place", "Places", "places"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A block of addresses and what follows from it."""
+    """A block of addresses and its attributes."""
 
     network: int
     """Index into `NETWORKS`."""
@@ -32,14 +32,14 @@ class Place:
     asn: int
     asn_type: str
     prefix: str
-    """What the block's addresses start with: `73.15.` or `73.15.2.`."""
+    """Prefix of the block's addresses: `73.15.` or `73.15.2.`."""
     free_octets: int
     weight: int
 
 
 @cache
 def places() -> tuple[Place, ...]:
-    """Every place, by network and country."""
+    """Return every place, by network and country."""
     rows = [
         Place(
             network=NETWORKS.index(row["network"]),
@@ -58,17 +58,20 @@ def places() -> tuple[Place, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """The places of a profile, ready to be drawn from."""
+    """The places of a profile, with tables to draw from."""
 
     rows: tuple[Place, ...]
     country_slots: tuple[Ints, ...]
-    """By network: 1,024 slots → number of a country in `countries`."""
+    """By network: 1,024 slots → index into `countries`."""
     place_slots: tuple[Ints, ...]
     """By network: countries x 1,024 slots → place number, flat."""
     countries: tuple[tuple[str, ...], ...]
 
     @classmethod
     def of(cls, profile: Profile) -> Places:
+        """Return the places of a profile. Raises ProfileError for a country without address
+        blocks.
+        """
         rows = places()
         country_slots, place_slots, countries = [], [], []
         for number, network in enumerate(NETWORKS):
@@ -97,7 +100,7 @@ class Places:
         )
 
     def draw(self, network: int, word: Words, country: Ints | None = None) -> Ints:
-        """A place for each word; `country` (numbers in `countries`) where it is asked for."""
+        """Return a place for each word; `country` (indices into `countries`) restricts it."""
         low = (word & np.uint64(1023)).astype(np.int64)
         if country is None:
             slots = self.country_slots[network]
@@ -105,11 +108,11 @@ class Places:
         return self.place_slots[network].take(country * 1024 + low)
 
     def addresses(self, place: int) -> int:
-        """Addresses in the place's block."""
+        """Return the number of addresses in the place's block."""
         return int(256 ** self.rows[place].free_octets)
 
     def address(self, place: int, low: int) -> str:
-        """The address number `low` (taken modulo the block's size) of a place."""
+        """Return an address of a place; `low` is its number, modulo the block's size."""
         row = self.rows[place]
         octets = [(low >> (8 * k)) & 255 for k in reversed(range(row.free_octets))]
         return row.prefix + ".".join(map(str, octets))

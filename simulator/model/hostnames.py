@@ -1,7 +1,7 @@
-"""The hostnames that simulated traffic asks for: real site names by popularity, then synthetic.
+"""The hostnames of simulated traffic: names of real sites by popularity, then synthetic ones.
 
 Rank 1 is the most popular. Popularity follows Zipf–Mandelbrot over all ranks; each hostname also
-has a difficulty (how often it blocks robots), which follows from its name and the seed alone.
+has a difficulty (how often it blocks robots), which follows from its number and the seed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trueup.simulator.random.random_words import Ints, Words, hash64, stream_key
 __all__ = ["PROBE_HOSTS", "Hosts"]
 
 PROBE_HOSTS: Final = ("api.ipify.org", "httpbin.org", "ip-api.com", "ifconfig.me")
-"""Where health checks and address echoes go; ranks 1 to 4 are kept free of them."""
+"""Targets of health checks and address checks; they have no rank."""
 _SLOTS: Final = 1 << 16
 
 
@@ -39,6 +39,7 @@ class Hosts:
 
     @classmethod
     def of(cls, profile: Profile, seed: int) -> Hosts:
+        """Return the hostnames of a profile."""
         probes = len(PROBE_HOSTS)
         real = [(row["hostname"], row["category"]) for row in _csv("hosts.csv")]
         sites = [name for name, category in real if category != "Asset"]
@@ -65,7 +66,7 @@ class Hosts:
         )
 
     def draw_popular(self, word: Words) -> Ints:
-        """Hostnames by the popularity law, one for each word (Walker's alias method)."""
+        """Return a hostname by popularity for each word (Walker's alias method)."""
         count = np.uint64(len(self.names))
         low = word & np.uint64(0xFFFFFFFF)
         column = ((low * count) >> np.uint64(32)).astype(np.int64)
@@ -78,7 +79,7 @@ def _csv(name: str) -> list[dict[str, str]]:
 
 
 def _ranked(sites: list[str], third: list[str], count: int) -> list[str]:
-    """Real sites and third parties, two to one, then `{word}{n}.{domain}`; `count` names."""
+    """Return `count` names: sites and third parties, two to one, then `{word}{n}.{domain}`."""
     merged: list[str] = []
     rest = iter(third)
     for position, site in enumerate(sites):
@@ -97,7 +98,7 @@ def _ranked(sites: list[str], third: list[str], count: int) -> list[str]:
 
 
 def _alias_table(weights: list[int]) -> tuple[npt.NDArray[np.uint32], Ints]:
-    """Walker's tables in whole numbers: column → 32-bit threshold and other column."""
+    """Return Walker's tables as integers: column → 32-bit threshold and alternative column."""
     count, total = len(weights), sum(weights)
     share = [weight * count for weight in weights]
     threshold = np.full(count, 0xFFFFFFFF, dtype=np.uint32)

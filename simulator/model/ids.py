@@ -1,9 +1,8 @@
-"""Event ids: a UUID that hides its event's number, and gives it back.
+"""Event ids: UUIDs that hide an event's number and can be inverted with the key.
 
 The 122 free bits of a version 4 UUID are a keyed permutation of (event number, 0): four Feistel
-rounds on two halves of 61 bits. Whoever holds the key inverts an id; an id of another fleet, or a
-made-up one, comes back with a right half that is not 0, except with probability 2^-61, and is
-foreign.
+rounds on two halves of 61 bits. An id of another fleet, or an invented one, inverts to a right half
+that is not 0, except with probability 2^-61, and is foreign.
 """
 
 from __future__ import annotations
@@ -33,31 +32,31 @@ class Ids:
         )
 
     def halves(self, number: Words) -> tuple[Words, Words]:
-        """The two 61-bit halves for each event number."""
+        """Return the two 61-bit halves for each event number."""
         left, right = number, np.zeros(len(number), dtype=np.uint64)
         for key in self.round_keys:
             left, right = right, left ^ (mix64(right + _U(key)) >> _U(3))
         return left, right
 
     def words(self, number: Words) -> tuple[Words, Words]:
-        """The UUID of each event number as two 64-bit words, most significant first."""
+        """Return the UUID of each event number as two 64-bit words, most significant first."""
         left, right = self.halves(number)
         high = ((left >> _U(13)) << _U(16)) | _U(0x4000) | ((left >> _U(1)) & _U(0xFFF))
         low = _U(1 << 63) | ((left & _U(1)) << _U(61)) | right
         return high, low
 
     def texts(self, number: Words) -> list[str]:
-        """The id of each event number."""
+        """Return the id of each event number."""
         high, low = self.words(number)
         text = [f"{a:016x}{b:016x}" for a, b in zip(high.tolist(), low.tolist(), strict=True)]
         return ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in text]
 
     def text(self, number: int) -> str:
-        """The id of one event."""
+        """Return the id of one event."""
         return self.texts(np.array([number], dtype=np.uint64))[0]
 
     def number(self, log_id: str) -> int | None:
-        """The event number of an id, or None where the id is foreign."""
+        """Return the event number of an id; None if the id is foreign."""
         if not _UUID.fullmatch(log_id):
             return None
         value = int(log_id.replace("-", ""), 16)
@@ -70,7 +69,7 @@ class Ids:
 
 
 def _mix(value: int) -> int:
-    """`mix64` of one plain integer."""
+    """Return `mix64` of one Python integer."""
     value &= _MASK64
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK64

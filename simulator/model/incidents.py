@@ -1,7 +1,7 @@
-"""Incidents: minutes in which a whole network fails more often, for all who use it at once.
+"""Incidents: minutes in which a whole network fails more often, for all of its users at once.
 
-Time is cut into spans; each span of each network has one incident, whose begin and length follow
-from a keyed word. So any worker knows the state of any network at any second.
+Time is divided into periods; each period of each network has one incident, whose begin and length
+follow from a keyed word. So any worker knows the state of any network at any second.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ class Incidents:
     key: int
     every_s: int
     lasts_s: int
-    """Mean length; lengths are even over 1 s … twice the mean."""
+    """Mean length; lengths are uniform over 1 s … twice the mean."""
     retries: int
     """Rate of jobs of the network that begin in an incident, per mille of their usual rate."""
 
     @classmethod
     def of(cls, profile: Profile, seed: int) -> Incidents:
+        """Return the incidents of a profile."""
         every_s = max(60, profile.integer("incident.every_s"))
         return cls(
             key=stream_key(seed, "incident"),
@@ -41,7 +42,7 @@ class Incidents:
         )
 
     def active(self, network: Ints, second: Ints) -> npt.NDArray[np.bool_]:
-        """Whether each network is in an incident at its Unix second."""
+        """Return whether each network has an incident at its Unix second."""
         number, into = np.divmod(second, self.every_s)
         word = hash64(self.key, (number * 4 + network).astype(np.uint64))
         length = 1 + (((word & _U(0xFFFF)).astype(np.int64) * (2 * self.lasts_s)) >> 16)

@@ -1,9 +1,9 @@
-"""Who is at work when: job slots that are ON and OFF on many time scales.
+"""Job slots that are ON and OFF on many time scales.
 
-A channel is a slot that runs one job after another. Its time is cut into periods; period `k` of
-channel `c` holds one job whose lane, rate, begin and end follow from a keyed word of (c, k) alone.
-So the state of any channel at any moment is known in O(1), and the heavy tail of job lengths
-comes from the share of channels on each time scale (superposed ON/OFF sources: Willinger et al.,
+A channel is a slot that runs one job after another. Its time is divided into periods; period `k` of
+channel `c` holds one job whose sender, rate, begin and end follow from a keyed word of (c, k). So
+the state of any channel at any time is known in O(1), and the heavy tail of job lengths comes from
+the share of channels on each time scale (superposed ON/OFF sources: Willinger et al.,
 "Self-similarity through high-variability", 1997).
 """
 
@@ -29,16 +29,16 @@ _MONITOR, _CRAWL, _BROWSE, _PROBE, _MISCONFIGURED = range(5)
 _CRON_S: Final = ((300, 15), (900, 30), (3600, 40), (21600, 15))
 """Periods of monitors with their weights in per cent."""
 _CRON_SPAN_S: Final = 400
-"""A monitor's run lasts a quarter of this to all of it, and at most half of its period."""
+"""A monitor's job lasts between a quarter of this and all of it, and at most half its period."""
 _CRON_DELAY_S: Final = 60
-"""A monitor starts up to this long after its moment."""
+"""A monitor's job starts up to this long after its scheduled time."""
 _GROUP_SLOTS: Final = 4096
 _U = np.uint64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """Jobs of a stretch of time, one array entry each."""
+    """Jobs of an interval, one array entry each."""
 
     channel: Ints
     begin: Ints
@@ -48,7 +48,7 @@ class Jobs:
     period: Ints
     """Number of the job's period."""
     first: Ints
-    """By channel: place of its first job in these arrays."""
+    """By channel: index of its first job in these arrays."""
     first_period: Ints
     """By channel: period number of that job."""
 
@@ -65,20 +65,21 @@ class Channels:
     scale: Ints
     """Rate factor, in thousandths, that gives each (network, archetype) its share of events."""
     keep: Ints
-    """Periods after which a channel changes its lane, as a shift: 2^keep periods."""
+    """Periods after which a channel changes its sender, as a shift: 2^keep periods."""
     job_key: int
     rate: Ints
     """Quantiles of job rates, times 64."""
     diurnal: Ints
     """(archetypes x 168) factors per mille, flat."""
     sender_slots: Ints
-    """(networks x 4,096) lanes, flat."""
+    """(networks x 4,096) senders, flat."""
 
     def __len__(self) -> int:
         return len(self.network)
 
     @classmethod
     def of(cls, profile: Profile, seed: int, senders: Senders) -> Channels:
+        """Return the channels of a profile."""
         network, archetype, share = _plan(profile)
         marks = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
         period, keep = _periods(profile, network, archetype, marks)
@@ -100,12 +101,12 @@ class Channels:
         )
 
     def word(self, channel: Ints, period: Ints) -> Words:
-        """The keyed word of job (channel, period)."""
+        """Return the keyed word of job (channel, period)."""
         mark = (channel << 40) + (period & 0xFFFFFFFFFF)
         return hash64(self.job_key, mark.astype(np.uint64))
 
     def jobs(self, begin: int, end: int) -> Jobs:
-        """All jobs of the periods that touch the Unix seconds begin … end-1."""
+        """Return all jobs of the periods that overlap the Unix seconds begin … end-1."""
         first_period = (begin + self.phase) // self.period
         count = (end - 1 + self.phase) // self.period - first_period + 1
         first = np.cumsum(count) - count
@@ -130,19 +131,19 @@ class Channels:
         )
 
     def job_at(self, jobs: Jobs, channel: Ints, second: Ints) -> Ints:
-        """Place in `jobs` of each channel's job at a Unix second."""
+        """Return the index in `jobs` of each channel's job at a Unix second."""
         period = (second + self.phase.take(channel)) // self.period.take(channel)
         return period - jobs.first_period.take(channel) + jobs.first.take(channel)
 
     def sender(self, channel: Ints, period: Ints) -> Ints:
-        """The lane that works in period `period` of a channel."""
+        """Return the sender of period `period` of a channel."""
         word = self.word(channel, (period >> self.keep.take(channel)) | (1 << 39))
         slot = (word & _U(_GROUP_SLOTS - 1)).astype(np.int64)
         return self.sender_slots.take(self.network.take(channel) * _GROUP_SLOTS + slot)
 
 
 def _span(kind: Ints, period: Ints, word: Words) -> tuple[Ints, Ints]:
-    """(ON seconds, seconds into the period) of each job."""
+    """Return (ON seconds, seconds from the period's begin) of each job."""
     low, high = (word & _U(0xFFFF)).astype(np.int64), (word >> _U(16)).astype(np.int64) & 0xFFFF
     third = period // 3
     span = np.maximum(1, third // 2 + ((third * low) >> 16))
@@ -156,16 +157,16 @@ def _span(kind: Ints, period: Ints, word: Words) -> tuple[Ints, Ints]:
 
 
 def _mean_span(kind: Ints, period: Ints) -> Ints:
-    """Mean ON time of a channel's jobs, in thousandths of a second."""
+    """Return the mean ON time of a channel's jobs, in thousandths of a second."""
     widest = np.minimum(_CRON_SPAN_S, period // 2)
     span = np.where(kind == _MONITOR, widest * 625, np.maximum(1000, period * 333))
     return np.where((kind == _BROWSE) | (kind == _PROBE), 1500, span)
 
 
 def _plan(profile: Profile) -> tuple[Ints, Ints, Ints]:
-    """Network and archetype of each channel, and the share of events of its pair of them.
+    """Return network and archetype of each channel, and the share of events of that pair.
 
-    Channels are given out by the product of the two mixes, at least four to every pair with a
+    Channels are distributed by the product of the two mixes, at least four to every pair with a
     share. Shares are in millionths.
     """
     mix, kinds = dict(profile.weights("mix")), dict(profile.weights("archetype"))
@@ -187,7 +188,9 @@ def _plan(profile: Profile) -> tuple[Ints, Ints, Ints]:
 
 
 def _scale(network: Ints, archetype: Ints, period: Ints, share: Ints) -> Ints:
-    """Rate factor of each channel: its pair's share over the time that the pair is ON."""
+    """Return the rate factor of each channel: its pair's share over the time that the pair is
+    ON.
+    """
     duty = _mean_span(archetype, period) * 1000 // period
     pair = network * len(ARCHETYPES) + archetype
     on = np.zeros(len(NETWORKS) * len(ARCHETYPES), dtype=np.int64)
@@ -196,7 +199,7 @@ def _scale(network: Ints, archetype: Ints, period: Ints, share: Ints) -> Ints:
 
 
 def _periods(profile: Profile, network: Ints, archetype: Ints, marks: Words) -> tuple[Ints, Ints]:
-    """Period of each channel in seconds, and how long it keeps a lane."""
+    """Return the period of each channel in seconds, and how long it keeps a sender."""
     period = np.empty(len(network), dtype=np.int64)
     keep = np.zeros(len(network), dtype=np.int64)
     scales = _scale_slots(profile)
@@ -220,7 +223,7 @@ def _periods(profile: Profile, network: Ints, archetype: Ints, marks: Words) -> 
 
 
 def _scale_slots(profile: Profile) -> Ints:
-    """1,024 slots → octave of job length, weight 2^(-decay·octave)."""
+    """Return 1,024 slots → octave of job length, with weight 2^(-decay·octave)."""
     octaves = max(1, min(20, profile.integer("arrivals.scales")))
     decay = profile.decimal("arrivals.scale_decay")
     with localcontext(prec=18):
@@ -230,7 +233,7 @@ def _scale_slots(profile: Profile) -> Ints:
 
 
 def _sender_slots(senders: Senders) -> Ints:
-    """By network: 4,096 slots → lane, by weight."""
+    """Return by network: 4,096 slots → sender, by weight."""
     parts = []
     for network in range(len(NETWORKS)):
         here = np.flatnonzero(senders.network == network)

@@ -1,8 +1,8 @@
 """How a request ended, as the proxy saw it: a table of outcomes, drawn by condition.
 
-For CONNECT and SOCKS the proxy sees the tunnel, not the page: their statuses come from the tunnel
-set alone. Error names are those of RFC 9209; SOCKS has no status, so that only the name tells.
-A request that a target's robot defence stops inside a tunnel shows as a success with few bytes.
+For CONNECT and SOCKS the proxy sees the tunnel, not the page: their statuses are those of the
+tunnel. Error names are those of RFC 9209; SOCKS has no status, only the name. A request that a
+target's robot defence stops inside a tunnel is a success with few bytes.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class RequestOutcome:
     error: str | None = None
     transport: str = "tcp"
     bytes_low: int = -1
-    """Least bytes of an outcome with a size of its own; -1: a drawn size."""
+    """Minimum bytes of an outcome with a size of its own; -1: the size is drawn."""
     bytes_span: int = 0
     timeout: bool = False
     """Took 30, 60 or 90 s."""
 
     @property
     def failed(self) -> bool:
-        """As the architecture reads it: an error name, or a status of 400 and above."""
+        """Return whether it has an error name, or a status of 400 or above."""
         return self.error is not None or (self.status is not None and self.status >= 400)
 
 
 _PROXY_SIDE: Final = (
-    # error, status on CONNECT, bytes low, span, time-out, shares: static · residential · mobile
+    # error, status on CONNECT, bytes low, span, timeout, shares: static · residential · mobile
     ("connection_timeout", 504, 220, 200, True, (25, 20, 23)),
     ("http_response_timeout", 504, 220, 680, True, (15, 13, 15)),
     ("connection_terminated", 502, 250, 6000, False, (10, 30, 30)),
@@ -60,10 +60,10 @@ _PROXY_SIDE: Final = (
     ("http_request_denied", 403, 250, 650, False, (2, 1, 1)),
     ("proxy_internal_error", 500, 250, 650, False, (4, 3, 3)),
 )
-"""What the proxy itself fails with; shares in per cent (A), names RFC 9209."""
+"""Failures of the proxy itself; shares in per cent (grade A), names of RFC 9209."""
 
 _SUCCESS: Final = {
-    # difficulty: per mille answered, by network
+    # difficulty: successes per mille, by network
     _EASY: (985, 990, 990, 985),
     _MEDIUM: (900, 950, 960, 960),
     _HARD: (550, 800, 880, 900),
@@ -71,7 +71,7 @@ _SUCCESS: Final = {
 }
 _BLOCKED: Final = ((403, 45), (429, 25), (503, 15), (302, 10), (999, 5))
 _PLAIN: Final = ((200, 8510), (301, 350), (302, 350), (304, 100), (404, 590), (410, 60), (500, 40))
-"""Answers of targets that block nobody, per 10,000. Shape: Alexa crawl 2006."""
+"""Statuses of targets that do not block, per 10,000. Source of the mix: Alexa crawl 2006."""
 _METHODS: Final = (("GET", 930), ("POST", 60), ("HEAD", 10))
 
 
@@ -133,19 +133,21 @@ def _failure(
 
 
 OUTCOMES: Final = tuple(dict.fromkeys(_all_outcomes()))
-"""Every outcome; its place is its number."""
+"""Every outcome; its index is its number."""
 _NUMBER: Final = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
-    """Outcome numbers by condition: (misconfigured, bad, network, kind, difficulty) x slots."""
+    """Outcome numbers by condition: (misconfigured, incident, network, kind, difficulty) x
+    slots.
+    """
 
     slots: Ints
     socks: Ints
     """By network: SOCKS jobs, per 1,024."""
     https: int
-    """Share of TLS among the rest, per 1,024."""
+    """Share of TLS among the other requests, per 1,024."""
     failed: Ints
     bytes_low: Ints
     bytes_span: Ints
@@ -153,6 +155,7 @@ class Outcomes:
 
     @classmethod
     def of(cls, profile: Profile) -> Outcomes:
+        """Return the outcome tables of a profile."""
         socks = dict(profile.weights("socks"))
         conditions = [
             apportion(*_law(profile, misconfigured, bad, network, kind, difficulty))
@@ -175,14 +178,14 @@ class Outcomes:
     def condition(
         self, misconfigured: Ints, bad: Ints, network: Ints, kind: Ints, difficulty: Ints
     ) -> Ints:
-        """Number of a condition; arrays of one entry an event."""
+        """Return the numbers of conditions; arrays of one entry an event."""
         return (((misconfigured * 2 + bad) * len(NETWORKS) + network) * 3 + kind) * 4 + difficulty
 
 
 def _law(
     profile: Profile, misconfigured: bool, bad: bool, network: int, kind: str, difficulty: int
 ) -> tuple[list[int], int]:
-    """(weight of each outcome, slots) under one condition; weights sum to about 10^9."""
+    """Return (weight of each outcome, slots) under one condition; weights sum to about 10^9."""
     chances = _chances(profile, misconfigured, bad, network, kind, difficulty)
     weights = [0] * len(OUTCOMES)
     for outcome, chance in chances:
@@ -223,7 +226,7 @@ def _chances(
 def _tunnel_or_page(
     kind: str, left: Decimal, answered: Decimal
 ) -> Iterator[tuple[RequestOutcome, Decimal]]:
-    """What remains once the proxy itself did not fail: the target answers or blocks."""
+    """Yield the outcomes if the proxy itself did not fail: the target responds or blocks."""
     if kind == "connect":
         yield OUTCOMES[0], left * answered
         yield OUTCOMES[1], left * (1 - answered)

@@ -1,8 +1,8 @@
-"""Who sends the traffic: customers, their proxy users, and lanes.
+"""Who sends the traffic: customers, their proxy users, and senders.
 
-A lane is one proxy user on one network: it fixes the service, the client addresses, the kind of
-authentication, the targets, the countries and the session policy. Lanes are drawn once, from
-streams keyed by name; everything an event needs to know about its sender is a look-up by lane.
+A sender is one proxy user on one network: it determines the service, the client addresses, the kind
+of authentication, the targets, the countries and the session policy. Senders are drawn once, from
+streams keyed by name; an event looks up everything about its sender.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ __all__ = [
 HOST_SLOTS: Final = 256
 PLACE_SLOTS: Final = 256
 CLIENTS: Final = 4
-"""Client-address slots of a lane; a lane with fewer addresses repeats them."""
+"""Client-address slots of a sender; a sender with fewer addresses repeats them."""
 WIDE: Final = -1
-"""A host slot that stands for the whole popularity law."""
+"""A host slot that stands for all hostnames, by popularity."""
 _CUSTOMER_SPREAD: Final = 200
 _TINY: Final = Decimal("0.05")
 _U = np.uint64
@@ -56,7 +56,7 @@ class Proxy:
 
 @dataclass(frozen=True, kw_only=True)
 class Senders:
-    """All lanes of a fleet, one array entry or one row of slots each."""
+    """All senders of a fleet, one array entry or one row of slots each."""
 
     customer: Ints
     user: Ints
@@ -68,18 +68,18 @@ class Senders:
     smartpath: Ints
     weight: Ints
     clients: tuple[tuple[str, ...], ...]
-    """By lane: CLIENTS addresses, the first ones distinct."""
+    """By sender: CLIENTS addresses, the first ones distinct."""
     host_slots: Ints
-    """(lanes + 1) x HOST_SLOTS hostnames, flat; WIDE for the whole law. The last row: probes."""
+    """(senders + 1) x HOST_SLOTS hostnames, flat; WIDE for all hostnames. Last row: probes."""
     place_slots: Ints
-    """lanes x PLACE_SLOTS places, flat; for static networks unused."""
+    """senders x PLACE_SLOTS places, flat; not used for static networks."""
     ttl_s: Ints
-    """By lane: lifetime of a sticky session; 0 where addresses rotate or are fixed."""
+    """By sender: lifetime of a sticky session; 0 if addresses rotate or are fixed."""
     churn: Ints
-    """By lane: sessions per mille that lose their peer."""
+    """By sender: sessions per mille that lose their peer."""
     proxy_first: Ints
     proxy_count: Ints
-    """By lane: its fixed proxies; 0 on residential and mobile."""
+    """By sender: its fixed proxies; 0 on residential and mobile."""
     proxies: tuple[Proxy, ...]
 
     def __len__(self) -> int:
@@ -87,9 +87,9 @@ class Senders:
 
 
 def user_tag(seed: int, namespace: str) -> str:
-    """What the names of a fleet's users end with, and no other fleet's do.
+    """Return the end of the names of a fleet's users, which no other fleet's have.
 
-    `namespace` tells apart fleets of one seed that are sent to one target one after the other.
+    `namespace` distinguishes fleets of one seed that are sent to one target one after the other.
     """
     key = stream_key(seed, f"user.tag/{namespace}" if namespace else "user.tag")
     return f"{key & 0xFFFFFFFFFF:010x}" if namespace else f"{key & 0xFFFFF:05x}"
@@ -98,7 +98,10 @@ def user_tag(seed: int, namespace: str) -> str:
 def build_senders(
     profile: Profile, seed: int, customers: int, places: Places, hosts: Hosts, tag: str
 ) -> Senders:
-    """Draw the population for `customers` customers, numbered from 0; `tag` ends users' names."""
+    """Draw the senders of `customers` customers, numbered from 0; `tag` ends users' names.
+
+    Raises ProfileError for authentication kinds or session lifetimes that are not integers.
+    """
     user_customer, user_weight = _users(profile, seed, customers)
     user, network = _memberships(profile, seed, len(user_customer))
     number = np.arange(len(user), dtype=np.uint64)
@@ -145,7 +148,7 @@ def _bits(word: Words, shift: int, width: int) -> Ints:
 
 
 def _users(profile: Profile, seed: int, customers: int) -> tuple[Ints, Ints]:
-    """Customer of each user, and the user's weight: uneven over customers and within them."""
+    """Return the customer and the weight of each user: uneven over customers and within them."""
     order = np.argsort(words(stream_key(seed, "customer"), 0, customers), kind="stable")
     alpha = profile.decimal("population.customer_alpha")
     sizes = np.empty(customers, dtype=np.int64)
@@ -160,14 +163,14 @@ def _users(profile: Profile, seed: int, customers: int) -> tuple[Ints, Ints]:
 
 
 def _pareto(rank: int, count: int, alpha: Decimal) -> int:
-    """Quantile (rank + 1/2) / count of a Pareto law from 1000, capped at 200 times that."""
+    """Return quantile (rank + 1/2) / count of a Pareto law from 1000, at most 200 times that."""
     with localcontext(prec=18):
         over = 1 - (2 * Decimal(rank) + 1) / (2 * Decimal(count))
         return min(1000 * _CUSTOMER_SPREAD, int(1000 * (-over.ln() / max(alpha, _TINY)).exp()))
 
 
 def _user_names(seed: int, count: int, tag: str) -> tuple[str, ...]:
-    """Log-in names that other fleets' users do not have: a name, a number, the fleet's tag."""
+    """Return user names that other fleets' users do not have: a name, a number, the fleet's tag."""
     frozen = json.loads(data_bytes("names.json"))["proxy_users"]
     marks = words(stream_key(seed, "user.name"), 0, count).tolist()
     return tuple(
@@ -176,7 +179,7 @@ def _user_names(seed: int, count: int, tag: str) -> tuple[str, ...]:
 
 
 def _memberships(profile: Profile, seed: int, users: int) -> tuple[Ints, Ints]:
-    """(user, network) of each lane: a first network by the mix, a second one for some."""
+    """Return (user, network) of each sender: a first network by the mix, a second one for some."""
     names = dict(profile.weights("mix"))
     mix = apportion([names.get(network, 0) for network in NETWORKS], 1024)
     marks = words(stream_key(seed, "user.networks"), 0, users)
@@ -199,7 +202,7 @@ def _service(seed: int, customer: int, network: int) -> str:
 
 
 def _sessions(profile: Profile, network: Ints, mark: Words) -> tuple[Ints, Ints]:
-    """Sticky lifetime in seconds (0: none) and churn of each lane."""
+    """Return sticky lifetime in seconds (0: none) and churn of each sender."""
     ttl = np.zeros(len(network), dtype=np.int64)
     churn = np.zeros(len(network), dtype=np.int64)
     sticky = dict(profile.weights("session.sticky"))
@@ -221,7 +224,9 @@ def _sessions(profile: Profile, network: Ints, mark: Words) -> tuple[Ints, Ints]
 def _clients(
     profile: Profile, seed: int, user: Ints, places: Places
 ) -> tuple[tuple[str, ...], ...]:
-    """Client addresses by lane: few, of the user's own servers, mostly in hosting networks."""
+    """Return client addresses by sender: few, of the user's own servers, mostly in hosting
+    networks.
+    """
     key = stream_key(seed, "client")
     users = int(user.max()) + 1
     marks = hash64(key, np.arange(users * CLIENTS, dtype=np.uint64))
@@ -243,7 +248,9 @@ def _clients(
 
 
 def _host_slots(profile: Profile, seed: int, senders: int, hosts: Hosts) -> Ints:
-    """Each lane's hostnames: its own targets by Zipf, assets, and a share of the whole law."""
+    """Return each sender's hostnames: its own targets by Zipf, assets, and a share of all
+    hostnames.
+    """
     most = min(64, max(1, profile.integer("host.targets")))
     counts = apportion(zipf_weights(most, profile.decimal("host.targets_exponent")), 1024) + 1
     wide = min(HOST_SLOTS, profile.integer("host.wide") * HOST_SLOTS // 1000)
@@ -270,7 +277,7 @@ def _host_slots(profile: Profile, seed: int, senders: int, hosts: Hosts) -> Ints
 
 
 def _place_slots(profile: Profile, seed: int, network: Ints, places: Places) -> Ints:
-    """Each lane's places: of one country where it asks for one, else of all."""
+    """Return each sender's places: of one country if it wants one, else of all."""
     key = stream_key(seed, "place")
     table = np.empty((len(network), PLACE_SLOTS), dtype=np.int64)
     targeted = profile.integer("place.targeted")
@@ -288,7 +295,9 @@ def _place_slots(profile: Profile, seed: int, network: Ints, places: Places) -> 
 def _proxies(
     profile: Profile, seed: int, network: Ints, places: Places
 ) -> tuple[Ints, Ints, tuple[Proxy, ...]]:
-    """Fixed proxies of each datacenter and isp lane; all of one lane in one country."""
+    """Return the fixed proxies of each datacenter and isp sender; all of a sender in one
+    country.
+    """
     means = dict(profile.weights("proxy.pool"))
     first = np.zeros(len(network), dtype=np.int64)
     count = np.zeros(len(network), dtype=np.int64)

@@ -1,8 +1,7 @@
 """The profile: every parameter of the traffic, with its value, unit, grade and source.
 
-A profile is read from one TOML file and frozen. It computes nothing; the modules that use a
-parameter ask for it by name. Numbers are decimals, never floats, so that a profile means the
-same on every machine.
+A profile is read from one TOML file and frozen. Modules request a parameter by name. Numbers are
+decimals, never floats, so that a profile means the same on every machine.
 """
 
 from __future__ import annotations
@@ -34,22 +33,22 @@ GRADES: Final = {
     "U": "set by the user",
 }
 _POSITIVE: Final = (".alpha", "customer_alpha", "fleet.events_per_s")
-"""Parameters, by the end of their names, that cannot be 0."""
+"""Parameters, by the end of their names, that must not be 0."""
 _OPEN: Final = ("auth", "session.ttl_min", "place.")
-"""Tables whose names are the user's own; all others have the names of the default profile."""
+"""Tables whose keys users choose; all others have the keys of the default profile."""
 Value: TypeAlias = "bool | int | Decimal | str | tuple[tuple[str, int], ...]"
-"""A number, a word, or a table of weights: (name, weight) pairs in order."""
+"""A number, a string, or a table of weights: (name, weight) pairs in order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """One parameter: what it is worth, in which unit, and how well that is known."""
+    """One parameter: its value and unit, and how well the value is known."""
 
     name: str
     value: Value
     unit: str
     grade: str
-    """One letter of `GRADES`."""
+    """A key of `GRADES`."""
     source: str
 
 
@@ -60,13 +59,14 @@ class Profile:
     name: str
     parameters: Mapping[str, Parameter]
     overrides: Mapping[str, Json] = field(default_factory=dict)
-    """What was changed against the file, as it was given."""
+    """What replaces values of the file, as given."""
 
     def __getitem__(self, name: str) -> Value:
+        """Return the value of a parameter. Raises KeyError if there is none."""
         return self.parameters[name].value
 
     def integer(self, name: str) -> int:
-        """The whole-number parameter `name`."""
+        """Return the integer parameter `name`. Raises ProfileError if it is of another kind."""
         value = self[name]
         if isinstance(value, Decimal) and value == value.to_integral():
             value = int(value)
@@ -75,14 +75,16 @@ class Profile:
         return value
 
     def decimal(self, name: str) -> Decimal:
-        """The number `name`, exactly as written."""
+        """Return the number `name`, exactly as written. Raises ProfileError if it is of another
+        kind.
+        """
         value = self[name]
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise ProfileError(f"{self.name}: {name} must be a number, not {value}")
         return Decimal(value)
 
     def weights(self, name: str) -> tuple[tuple[str, int], ...]:
-        """The table of weights `name`."""
+        """Return the table of weights `name`. Raises ProfileError if it is of another kind."""
         value = self[name]
         if not isinstance(value, tuple):
             raise ProfileError(f"{self.name}: {name} must be a table of weights, not {value}")
@@ -90,7 +92,9 @@ class Profile:
 
     @property
     def sha256(self) -> str:
-        """Digest of every name and value: two profiles with one digest draw the same traffic."""
+        """Return a digest of every name and value: profiles with one digest draw the same
+        traffic.
+        """
         plain = {name: _plain(row.value) for name, row in sorted(self.parameters.items())}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
@@ -102,10 +106,10 @@ def _plain(value: Value) -> Json:
 
 
 def load_profile(name_or_path: str | Path, overrides: Mapping[str, Json] | None = None) -> Profile:
-    """Read a profile by the name of a committed one (`default`) or by its path.
+    """Return a profile by the name of a committed one (`default`) or by its path.
 
-    Overrides replace values by parameter name: `{"mix.residential": 60}`.
-    Raises ProfileError, naming file, parameter and remedy.
+    Overrides replace values by parameter name: `{"mix.residential": 60}`. Raises ProfileError,
+    which names file, parameter and remedy.
     """
     path = Path(name_or_path)
     if not path.suffix:
@@ -133,7 +137,7 @@ def _unknown(name: str, parameters: Mapping[str, Parameter]) -> str:
 
 
 def _like(name: str, known: Value, given: Json, unit: str) -> Value:
-    """The given value in the type of the known one."""
+    """Return the given value in the type of the known one."""
     if isinstance(known, bool):
         words: dict[object, bool] = {"true": True, "false": False, True: True, False: False}
         if isinstance(given, bool | str) and given in words:
@@ -149,7 +153,7 @@ def _like(name: str, known: Value, given: Json, unit: str) -> Value:
     if isinstance(known, str):
         if isinstance(given, str):
             return given
-        raise ProfileError(f"{name}: expected a word, not {given!r}")
+        raise ProfileError(f"{name}: expected text, not {given!r}")
     try:
         number = Decimal(str(given))
     except InvalidOperation:
@@ -164,7 +168,7 @@ def _like(name: str, known: Value, given: Json, unit: str) -> Value:
 
 
 def _weights(name: str, given: Json, unit: str) -> tuple[tuple[str, int], ...]:
-    """A table of whole numbers; one of rates (`per …`) may be all zero, one of weights not."""
+    """Return a table of integers; rates (`per …`) may be all zero, weights may not."""
     if isinstance(given, str):
         try:
             given = json.loads(given)

@@ -1,9 +1,9 @@
-"""Daily and weekly cycles, and how they bend time: whole seconds in, whole numbers out.
+"""Daily and weekly cycles, and the clock that follows from them, in integers.
 
 A cycle is 168 hourly factors that average to 1000. `SeasonalClock` adds them up: by fleet time `t`,
-`demand(t)` seconds' worth of events at the mean rate have happened. Demand never falls behind
-time, so that no event is later than its number at the mean rate: the cycle borrows from the
-future over the first day instead.
+`demand(t)` seconds' worth of events at the mean rate have happened. Demand is never less than time,
+so that no event is later than its number at the mean rate: the cycle takes events from the future
+over the first day instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["FRAME_S", "WEEK_HOURS", "SeasonalClock", "cycle"]
 
 WEEK_HOURS: Final = 168
 FRAME_S: Final = 4096
-"""Length of a frame, the unit in which arrivals are laid out."""
+"""Length of a frame, the unit in which arrivals are computed."""
 _HOUR: Final = 3600
 _RAMP_S: Final = 86400
 _MONDAY_1970_HOUR: Final = 96
@@ -28,15 +28,15 @@ _MONDAY_1970_HOUR: Final = 96
 
 
 def week_hour(unix_s: int) -> int:
-    """Hour of the week, 0 = Monday 00:00 UTC."""
+    """Return the hour of the week, 0 = Monday 00:00 UTC."""
     return (unix_s // _HOUR - _MONDAY_1970_HOUR) % WEEK_HOURS
 
 
 def cycle(profile: Profile, kind: str) -> list[int]:
-    """The 168 hourly factors of `auto` or `human` traffic, per mille.
+    """Return the 168 hourly factors of `auto` or `human` traffic, per mille.
 
-    1 + a₁ cos(2π(t-φ)/24h) + a₂ cos(4π(t-φ)/24h), times a weekend factor.
-    Form: Abdulla, Nayfeh & Fox, TR-97-19.
+    1 + a₁ cos(2π(t-φ)/24h) + a₂ cos(4π(t-φ)/24h), times a weekend factor. Form: Abdulla, Nayfeh &
+    Fox, TR-97-19.
     """
     day = profile.decimal(f"cycle.{kind}.day")
     half = profile.decimal(f"cycle.{kind}.half_day")
@@ -54,7 +54,7 @@ def cycle(profile: Profile, kind: str) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonalClock:
-    """The bend of time for one fleet: start, rate and the cycle of the whole."""
+    """Maps time to demand for one fleet: start, rate and the cycle of all traffic."""
 
     start: int
     """Unix seconds of fleet time 0."""
@@ -65,6 +65,7 @@ class SeasonalClock:
 
     @classmethod
     def of(cls, profile: Profile, start: int, rate: Fraction) -> SeasonalClock:
+        """Return the clock of a profile that starts at Unix second `start`."""
         shares = dict(profile.weights("archetype"))
         auto, human = cycle(profile, "auto"), cycle(profile, "human")
         moving = shares.get("crawl", 0) + shares.get("misconfigured", 0)
@@ -78,7 +79,7 @@ class SeasonalClock:
         return cls(start=start, rate=rate, _excess=tuple(value - lowest for value in excess))
 
     def demand(self, t: int) -> int:
-        """Seconds' worth of mean traffic by fleet time t; never below t, never falling."""
+        """Return seconds' worth of mean traffic by fleet time t; at least t, never decreasing."""
         unix = self.start + t
         hour, into = week_hour(unix), unix % _HOUR
         low, high = self._excess[hour], self._excess[hour + 1]
@@ -86,11 +87,11 @@ class SeasonalClock:
         return t + excess * min(t, _RAMP_S) // _RAMP_S
 
     def frame_first(self, frame: int) -> int:
-        """Number of the first event of a frame; frames hold consecutive numbers."""
+        """Return the number of the first event of a frame; frames hold consecutive numbers."""
         return int(self.rate * self.demand(frame * FRAME_S))
 
     def frame_of(self, number: int) -> int:
-        """The frame that event `number` lies in."""
+        """Return the frame of event `number`."""
         high = int((number + 1) / self.rate) // FRAME_S + 1
         low = int(number / self.rate) // FRAME_S - (_RAMP_S + max(self._excess)) // FRAME_S
         low = max(0, low)

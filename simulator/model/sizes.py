@@ -1,7 +1,7 @@
-"""How large a request is and how long it took: integer quantile tables, read with one word.
+"""How large a request is and how long it takes: integer quantile tables, read with one random word.
 
-Body and tail per network; monitors and probes fetch without a tail, browsing with three times the
-mass (robots showed no heavy tail: Doran & Gokhale 2010). Totals are never taken from the law.
+Body and tail by network; monitors and probes have no tail, browsing has three times its weight
+(robots showed no heavy tail: Doran & Gokhale 2010).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["NETWORKS", "Sizes", "lognormal_laws", "size_laws"]
 
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 TAIL_FACTORS: Final = (0, 1, 3)
-"""Times the network's tail mass: light (monitor, probe), plain (crawl), heavy (browse)."""
+"""Factors of the network's tail weight: light (monitor, probe), plain (crawl), heavy (browse)."""
 _BYTES_MAX: Final = 2**39
 """No drawn request is larger, whatever the cap: rows have twelve digits for bytes."""
 TIME_CELLS: Final = 1024
@@ -29,7 +29,7 @@ _U = np.uint64
 
 
 def size_laws(profile: Profile) -> Iterator[tuple[Decimal, Decimal, Decimal, Decimal, int]]:
-    """The twelve body-and-tail laws, network by network, by tail factor."""
+    """Yield the parameters of the twelve body-and-tail laws, network by network, by tail factor."""
     for network in NETWORKS:
         for factor in TAIL_FACTORS:
             yield (
@@ -42,7 +42,7 @@ def size_laws(profile: Profile) -> Iterator[tuple[Decimal, Decimal, Decimal, Dec
 
 
 def lognormal_laws(profile: Profile) -> Iterator[tuple[Decimal, Decimal, int]]:
-    """Every other lognormal law of the profile: median, sigma, cells."""
+    """Yield the parameters of every other lognormal law of the profile: median, sigma, cells."""
     for network in NETWORKS:
         for what in ("handshake", "answer"):
             name = f"time.{network}.{what}"
@@ -68,6 +68,7 @@ class Sizes:
 
     @classmethod
     def of(cls, profile: Profile) -> Sizes:
+        """Return the tables of a profile."""
         laws = [body_tail(*law) for law in size_laws(profile)]
         times = [lognormal(*law) for law in lognormal_laws(profile)][: 2 * len(NETWORKS)]
         middle, half = profile.integer("size.overhead"), profile.integer("size.overhead_spread")
@@ -84,9 +85,9 @@ class Sizes:
         )
 
     def payload(self, law: Ints, word: Words) -> Ints:
-        """Payload bytes for law numbers (network * 3 + tail) and one word each.
+        """Return payload bytes for law numbers (network * 3 + tail) and one word each.
 
-        Bits 0-11 choose the cell, the topmost cell is refined by bits 12-23, and bits 24-39
+        Bits 0-11 choose the cell, bits 12-23 subdivide the topmost cell, and bits 24-39
         interpolate; bits 40-63 are left to the caller.
         """
         cell = (word & _U(BODY_CELLS - 1)).astype(np.int64)
@@ -106,6 +107,6 @@ class Sizes:
         return low
 
     def overhead(self, word: Words) -> Ints:
-        """Bytes around the payload, from bits 40-55."""
+        """Return the bytes around the payload, from bits 40-55."""
         spread = ((word >> _U(40)) & _U(0xFFFF)).astype(np.int64)
         return ((spread * self.overhead_span) >> 16) + self.overhead_low

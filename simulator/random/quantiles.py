@@ -1,8 +1,8 @@
-"""Integer tables of laws, the same on every machine.
+"""Integer tables of distributions, the same on every machine.
 
-`math.exp` and `math.log` differ by a last digit between C libraries, and one last digit moves a
-byte count. `decimal` is the same everywhere, so tables are made with it. The default tables are
-committed (`data/quantiles.npz`); with other parameters they are made when first asked for.
+`math.exp` and `math.log` differ in the last digit between C libraries, which changes a byte count.
+`decimal` is the same everywhere, so tables are computed with it. The default tables are committed
+(`data/quantiles.npz`); those of other parameters are computed when first used.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ __all__ = [
 
 DATA: Final = Path(__file__).parents[1] / "data"
 BODY_CELLS: Final = 4096
-"""Cells of a quantile table's body; the topmost is refined by as many again."""
+"""Cells of a quantile table's body; the topmost is subdivided into as many again."""
 _DIGITS: Final = 28
 _PI: Final = Decimal("3.14159265358979323846264338328")
 
 
 def data_bytes(name: str) -> bytes:
-    """The content of a committed data file, checked against `data/SHA256SUMS`.
+    """Return the content of a committed data file, verified against `data/SHA256SUMS`.
 
-    Raises DataError when it was changed: traffic drawn from it could not be drawn again.
+    Raises DataError if it was changed: traffic drawn from it could not be drawn again.
     """
     expected = _sums().get(name)
     content = (DATA / name).read_bytes()
@@ -68,16 +68,17 @@ def _committed() -> dict[str, Ints]:
 
 @cache
 def normal_quantiles() -> tuple[Ints, Ints]:
-    """Standard normal quantiles times 2^32: at k/4096 for the body, at 1-(4096-k)/4096² above.
+    """Return standard normal quantiles times 2^32: at k/4096 for the body, at 1-(4096-k)/4096²
+    above.
 
-    The ends (probability 0 and 1) are those of half a cell. Made offline with scipy.
+    The ends (probability 0 and 1) are those of half a cell. Computed offline with scipy.
     """
     tables = _committed()
     return tables["normal-body"], tables["normal-top"]
 
 
 def lognormal(median: Decimal, sigma: Decimal, cells: int = 1024) -> Ints:
-    """Quantiles of a lognormal law at the middles of `cells` equal cells, rounded to integers."""
+    """Return quantiles of a lognormal law at the middles of `cells` equal cells, as integers."""
     name = f"lognormal {median.normalize()} {sigma.normalize()} {cells}"
     found = _committed().get(name)
     return _lognormal(median, sigma, cells) if found is None else found
@@ -95,10 +96,10 @@ def _lognormal(median: Decimal, sigma: Decimal, cells: int) -> Ints:
 
 
 def body_tail(mu: Decimal, sigma: Decimal, tail: Decimal, alpha: Decimal, cap: int) -> Ints:
-    """Quantiles of a lognormal body with a spliced Pareto tail, in bytes, capped.
+    """Return quantiles of a lognormal body with a spliced Pareto tail, in bytes, capped.
 
-    Shape (2, 4097): row 0 at k/4096, row 1 within the topmost cell of row 0. The tail begins at
-    the body's own quantile 1-tail; `tail` 0 is a pure lognormal. Read with linear interpolation.
+    Shape (2, 4097): row 0 at k/4096, row 1 within the topmost cell of row 0. The tail begins at the
+    body's own quantile 1-tail; `tail` 0 is a pure lognormal. To be read with linear interpolation.
     Source of the form: Barford & Crovella, SIGMETRICS 1998 (SURGE).
     """
     parameters = " ".join(str(value.normalize()) for value in (mu, sigma, tail, alpha))
@@ -130,7 +131,7 @@ def _body_tail(mu: Decimal, sigma: Decimal, tail: Decimal, alpha: Decimal, cap: 
 
 
 def _normal_at(probability: Decimal) -> Decimal:
-    """The normal quantile, interpolated linearly in the committed table."""
+    """Return the normal quantile, interpolated linearly in the committed table."""
     body, _top = normal_quantiles()
     place = probability * BODY_CELLS
     cell = min(int(place), BODY_CELLS - 1)
@@ -139,7 +140,7 @@ def _normal_at(probability: Decimal) -> Decimal:
 
 
 def cosine(turns: Decimal) -> Decimal:
-    """cos(2π·turns) by its power series, to about 20 digits."""
+    """Return cos(2π·turns) by its power series, to about 20 digits."""
     with localcontext(prec=_DIGITS):
         angle = 2 * _PI * (turns % 1)
         term = total = Decimal(1)
@@ -151,7 +152,7 @@ def cosine(turns: Decimal) -> Decimal:
 
 @cache
 def zipf_weights(count: int, exponent: Decimal, shift: Decimal = Decimal(0)) -> tuple[int, ...]:
-    """Zipf–Mandelbrot weights 1/(rank+shift)^exponent for ranks 1 … count, times 2^40."""
+    """Return Zipf–Mandelbrot weights 1/(rank+shift)^exponent for ranks 1 … count, times 2^40."""
     with localcontext(prec=18):
         scale = Decimal(2) ** 40
         return tuple(
@@ -161,7 +162,7 @@ def zipf_weights(count: int, exponent: Decimal, shift: Decimal = Decimal(0)) -> 
 
 
 def apportion(weights: Sequence[int], slots: int) -> Ints:
-    """Give `slots` equal slots to items by weight; slot → item, items in order.
+    """Distribute `slots` equal slots over items by weight; returns slot → item, items in order.
 
     Cumulative rounding: the slots of an item differ from its exact share by less than one.
     """

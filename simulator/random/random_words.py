@@ -1,11 +1,11 @@
 """Random words by address: word `i` of stream `name` is a pure function of (seed, name, i).
 
-A stream is Philox4x64-10 keyed by BLAKE2b of its *name*, so that a new field moves no other
-field. numpy guarantees Philox's raw words, not its distributions; so nothing here draws from a
-distribution. This module refuses floats.
+A stream is Philox4x64-10 keyed by BLAKE2b of its *name*, so that a new field changes no other.
+numpy guarantees Philox's raw words, not its distributions; so nothing here draws from a
+distribution, and nothing uses floats.
 
-numpy increments the counter *before* the first block: `Philox(counter=c)` emits block `c + 1`.
-The streams are defined that way: word `i` lies in block `i // 4 + 1`.
+numpy increments the counter *before* the first block: `Philox(counter=c)` emits block `c + 1`. The
+streams are defined that way: word `i` is in block `i // 4 + 1`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
 def stream_key(seed: int, name: str) -> int:
-    """The 128-bit key of the stream `name`, for any integer seed."""
+    """Return the 128-bit key of the stream `name`, for any integer seed."""
     digest = hashlib.blake2b(
         name.encode(),
         digest_size=16,
@@ -44,15 +44,16 @@ def stream_key(seed: int, name: str) -> int:
 
 
 class _Generators(threading.local):
-    """A thread's own Philox, set to a key and a block by its state: making one costs ten times
-    as much as setting it, because numpy gathers entropy for it first."""
+    """A thread's own Philox, set to a key and a block through its state: creating one costs ten
+    times as much, because numpy collects entropy for it first.
+    """
 
     def __init__(self) -> None:
         self._philox = np.random.Philox(key=0)
         self._states: dict[int, Any] = {}
 
     def at(self, key: int, block: int) -> np.random.Philox:
-        """The generator of a key, before block `block + 1`; blocks are below 2^64."""
+        """Return the generator of a key, before block `block + 1`; blocks are below 2^64."""
         state = self._states.get(key)
         if state is None:
             if len(self._states) >= _KEYS_KEPT:
@@ -67,14 +68,14 @@ _GENERATORS: Final = _Generators()
 
 
 def words(key: int, first: int, count: int) -> Words:
-    """Words `first … first+count-1` of the stream with this key; O(count) whatever `first` is."""
+    """Return words `first … first+count-1` of the stream with this key, in O(count)."""
     block, skip = divmod(first, 4)
     raw: Words = _GENERATORS.at(key, block).random_raw(count + skip)
     return raw[skip:] if skip else raw
 
 
 def mix64(values: Words) -> Words:
-    """SplitMix64's finaliser: a bijection of 64-bit words in which every bit moves every bit.
+    """Return SplitMix64's finaliser of each value: a bijection of 64-bit words.
 
     Source: Steele, Lea & Flood, "Fast splittable pseudorandom number generators", 2014.
     """
@@ -87,7 +88,9 @@ def mix64(values: Words) -> Words:
 
 
 def hash64(key: int, values: Words) -> Words:
-    """A keyed word for each value: for what hangs on a job or a session, not on an event."""
+    """Return a keyed word for each value: for what belongs to a job or a session, not to an
+    event.
+    """
     low, high = np.uint64(key & (2**64 - 1)), np.uint64(key >> 64)
     mixed = mix64(values * _GOLDEN + low)
     mixed ^= high

@@ -1,8 +1,8 @@
-"""The reactor: many keep-alive connections driven by one plain epoll loop, on a schedule.
+"""Send prepared requests over many keep-alive connections from one epoll loop, on a schedule.
 
-It sends prepared bytes as fast as a C tool would, measures from the planned time, and knows
-for every event whether it was accepted, refused or left unknown. It imports neither Locust
-nor gevent: whoever embeds it hands in the sockets, the poller and a way to yield.
+Measures response times from the planned times, and records for every event whether it was accepted,
+refused or left unknown. Imports neither Locust nor gevent: the caller passes in the sockets, the
+poller and a function that yields control.
 """
 
 from trueup.simulator.reactor.address import Address, address_of

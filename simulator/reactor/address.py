@@ -1,4 +1,4 @@
-"""Where requests go: host, port, and whether TLS is spoken there. Pure."""
+"""Host, port and scheme that requests are sent to. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Address(NamedTuple):
-    """One end of a connection."""
+    """Host and port of a server, and whether it uses TLS."""
 
     host: str
     port: int
@@ -19,9 +19,9 @@ class Address(NamedTuple):
 
 
 def address_of(url: str) -> Address:
-    """The address that a URL stands at.
+    """Return the address of a URL.
 
-    Raises ValueError for a scheme other than http and https, or a URL without a host.
+    Raises ValueError for a scheme other than http and https, and for a URL without a host.
     """
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:

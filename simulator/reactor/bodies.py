@@ -1,9 +1,10 @@
-"""What the reactor sends: batches of events, encoded ahead of their time, and reads.
+"""Request bodies for the reactor: batches of events, encoded ahead of their planned times, and
+reads.
 
-A source hands out batches one by one and knows which event numbers each holds. The fleet's
-events come in blocks; worker k of W takes blocks k, k+W, …, so that no two workers ever send
-the same event. Before a block is opened it is announced: should the generator die, the events
-of announced blocks without an outcome are unknown, not forgotten.
+A source returns one batch after another and knows which event numbers each holds. A fleet's events
+are drawn in blocks; worker k of W takes blocks k, k+W, …, so no two workers send the same event.
+Blocks are reserved before they are drawn: if the generator dies, the events of reserved blocks
+without an outcome are unknown.
 """
 
 from __future__ import annotations
@@ -33,25 +34,27 @@ __all__ = [
 Buffer = bytes | memoryview
 
 Draw = Callable[[int, int, int], Iterator[tuple[int, Buffer] | None]]
-"""From (first event, events, events a piece) to pieces of lines in order, each with its number of
-events, whole pieces but for the last; and None after each step in between."""
+"""Draws events as lines: takes the first event, the number of events and the events a piece; yields
+each piece in order with its number of events (all pieces are complete but the last), and None after
+each step in between.
+"""
 
 _NEWLINE: Final = ord("\n")
 _END_OF_STEPS: Final = (0, b"")
-"""No more steps: known by what it is, not by what it says."""
+"""Default of `next` at the end of the steps; compared by identity."""
 _RESERVED_BLOCKS: Final = 8
-"""Blocks announced at once."""
+"""Blocks reserved at once."""
 _MALFORMED_LINE: Final = b'{"log_id": "broken\n'
-"""A line that no JSON reader takes; for NDJSON, whose other lines stay readable."""
+"""A line that is not JSON, for NDJSON, whose other lines stay readable."""
 _INCOMPLETE_EVENT: Final = b'{"log_id":"broken"}\n'
-"""An event that lacks all but its id; for an array, which one broken element would break whole."""
+"""An event that has only an id, for an array, which one malformed element would make unreadable."""
 
 
 class PreparedRequest(msgspec.Struct, gc=False):
-    """One request's worth of events and where its delivery stands. Mutable: the engine's own.
+    """One request's events, and the state of their delivery. Mutable: it belongs to the engine.
 
-    A struct that the garbage collector does not follow: making one is the dearest thing that
-    the loop does for a request besides sending it.
+    The garbage collector does not track it: after sending, creating one is the most expensive step
+    of the loop.
     """
 
     head: bytes
@@ -62,36 +65,39 @@ class PreparedRequest(msgspec.Struct, gc=False):
     """Bytes of head and body."""
     attempt: int = 0
     copies: int = 1
-    """Requests with this batch that are still to be answered; 2 for a deliberate twin."""
+    """Requests with this batch that have no response yet; 2 if it was duplicated on purpose."""
     maybe_stored: bool = False
-    """An attempt ended without an answer: the events may be stored."""
+    """An attempt ended without a response: the target may have stored the events."""
     malformed: bool = False
-    """A broken line stands after the events."""
+    """A malformed line follows the events."""
     single_outcome: bool = True
-    """Neither poisoned nor ever a twin: one answer settles it."""
+    """Neither malformed nor duplicated: one response decides the outcome."""
     first_copy_ranges: tuple[OutcomeRange, ...] | None = None
-    """What an earlier copy of a twin came to."""
+    """Outcomes of the first copy of a duplicated batch."""
     planned: int = 0
     first_sent: int = 0
 
 
 class BodySource(Protocol):
-    """Hands out batches in order."""
+    """Returns batches in order."""
 
     def take(self) -> PreparedRequest | None:
-        """The next batch; None when there are no more."""
+        """Return the next batch; None if there are no more."""
         ...
 
     def prepare(self) -> bool:
-        """Use idle time for one step (some tenths of a millisecond) towards the next batches.
-        False: there was nothing to do."""
+        """Use idle time for one step (some tenths of a millisecond) of preparing the next batches.
+
+        Returns False if there was nothing to do.
+        """
         ...
 
 
 def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[Address, bytes]:
-    """Address of a URL and the request's head up to the value of Content-Length.
+    """Return the address of a URL and the request's head up to the value of Content-Length.
 
-    Raises ValueError for a scheme other than http and https or a field that would break the head.
+    Raises ValueError for a scheme other than http and https, and for a field that holds a line
+    break.
     """
     address, parts = address_of(url), urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -104,7 +110,7 @@ def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[Addr
 
 
 class FixedBodies:
-    """The same ready body again and again; for calibration, where no event is counted."""
+    """The same body for every request; for calibration, where events are not counted."""
 
     def __init__(self, head: bytes, body: bytes, *, count: int = 1) -> None:
         self._head = head + str(len(body)).encode() + b"\r\n\r\n"
@@ -112,39 +118,41 @@ class FixedBodies:
         self._size = len(self._head) + len(body)
 
     def take(self) -> PreparedRequest:
+        """Return the next batch; there is always one."""
         first = self._next
         self._next = first + self._count
         return PreparedRequest(self._head, self._body, first, self._count, self._size)
 
     def prepare(self) -> bool:
-        """Everything is ready always."""
+        """Return False: nothing is prepared."""
         return False
 
 
 class ReadRequests:
-    """GETs in turn, for read traffic beside the load. Their batches hold no events."""
+    """GET requests in turn, for reads beside the load. Their batches hold no events."""
 
     def __init__(self, requests: Sequence[bytes]) -> None:
-        """`requests` are whole requests without a body, as bytes."""
+        """`requests` are complete requests without a body, as bytes."""
         self._requests, self._next = requests, 0
 
     def take(self) -> PreparedRequest:
+        """Return the next request; there is always one."""
         request = self._requests[self._next % len(self._requests)]
         self._next += 1
         return PreparedRequest(request, b"", 0, 0, len(request))
 
     def prepare(self) -> bool:
-        """Everything is ready always."""
+        """Return False: nothing is prepared."""
         return False
 
 
 class FleetBodies:
     """A fleet's events as request bodies of a target's form, each event once.
 
-    `draw(first, count, most)` draws and encodes events in steps: see `Draw`; `announce(ranges)` is
-    called before any event of those ranges can be sent. Every `malformed_every`-th batch gets a
-    broken line at its end, which the target must refuse and nothing else; a form of one event a
-    request has no room for one.
+    `draw(first, count, most)` draws and encodes events in steps: see `Draw`. `reserve(ranges)` is
+    called before any event of those ranges can be sent. Every `malformed_every`-th batch ends with
+    a malformed line, which the target must refuse and nothing else; a form with one event a request
+    cannot hold one.
     """
 
     def __init__(
@@ -162,8 +170,10 @@ class FleetBodies:
         malformed_every: int = 0,
         limit: int | None = None,
     ) -> None:
-        """`block_events` are drawn at once, `piece_events` of them encoded; both become whole
-        batches. `limit`: most events over all workers, a multiple of the block is best."""
+        """`block_events` are drawn at once, `piece_events` of them encoded; both are rounded down
+        to complete batches. `limit` is the maximum number of events over all workers, best a
+        multiple of the block.
+        """
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
         self._draw, self._reserve = draw, reserve
@@ -176,18 +186,18 @@ class FleetBodies:
         self._blocks = self._numbers()
         self._ready: Iterator[PreparedRequest] = iter(())
         self._ahead: Iterator[PreparedRequest] | None = None
-        """Batches of the piece after the one that is being handed out."""
+        """Batches of the piece after the current one."""
         self._steps: Iterator[tuple[int, Buffer] | None] = iter(())
         self._at = 0
         """First event of the next piece of the block."""
         self._batches_so_far = 0
         self._last_head = (-1, b"")
-        """The head of the last batch and the length of the body that it tells of."""
+        """Body length and head of the last batch."""
         plain = not form.fields and not form.gzip
         self._array = plain and form.body is BodyForm.JSON_ARRAY
-        # A block goes out as it is where a slice of it is already a body.
+        # A slice of the piece is a body as it is.
         self._sliced = plain and not self._array
-        # The bracket that opens an array stands at the end of the head.
+        # The bracket that opens an array is the end of the head.
         self._head_end = b"\r\n\r\n[" if self._array else b"\r\n\r\n"
 
     def _numbers(self) -> Iterator[tuple[int, int]]:
@@ -203,6 +213,7 @@ class FleetBodies:
             block += self._workers
 
     def take(self) -> PreparedRequest | None:
+        """Return the next batch; None if all events were taken."""
         found = next(self._ready, None)
         while found is None:
             while self._ahead is None:
@@ -213,6 +224,7 @@ class FleetBodies:
         return found
 
     def prepare(self) -> bool:
+        """Draw or encode one step; returns False if a piece is ready already or none is left."""
         if self._ahead is not None:
             return False
         step = next(self._steps, _END_OF_STEPS)
@@ -229,7 +241,7 @@ class FleetBodies:
         return True
 
     def _next_block(self) -> tuple[int, int] | None:
-        """The next block of this worker, announced."""
+        """Reserve blocks if needed, and return the next one of this worker."""
         if not self._reserved:
             self._reserved = list(islice(self._blocks, _RESERVED_BLOCKS))
             if not self._reserved:
@@ -240,12 +252,12 @@ class FleetBodies:
         return self._reserved.pop()
 
     def _split_piece(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
-        """Batches of a piece. What concerns all of it is done at once, the rest batch by batch."""
+        """Split a piece into batches. Work on all of it at once is done here, the rest by batch."""
         offsets = _batch_offsets(text, count, self._batch)
         every = self._malformed_every
         before = self._batches_so_far
         self._batches_so_far += len(offsets) - 1
-        # Lines as they were drawn, for the batches that break: an array is made in their place.
+        # Copies of the lines that get a malformed one: arrays are built in place.
         malformed_lines = {
             number: bytes(text[offsets[number] : offsets[number + 1]])
             for number in range(len(offsets) - 1)
@@ -279,7 +291,7 @@ class FleetBodies:
         return encode_ndjson(self.form, bytes(view[start:stop]))
 
     def _with_malformed_line(self, lines: bytes) -> bytes:
-        """A body with a broken line behind its events."""
+        """Return a body with a malformed line after its events."""
         if self.form.body is not BodyForm.NDJSON:
             body = encode_ndjson(self.form, lines + _INCOMPLETE_EVENT)
             return body.removeprefix(b"[") if self._array else body
@@ -298,8 +310,11 @@ class FleetBodies:
 
 
 def _as_arrays(block: Buffer, offsets: list[int]) -> Buffer:
-    """Lines as arrays but for the bracket that opens each: newlines become commas, the last of a
-    batch the bracket that closes it. In the block's own memory, where it may be written to."""
+    """Turn lines into arrays, except for their opening brackets, and return the text.
+
+    Newlines become commas, the last of a batch a closing bracket. Works in place if the memory is
+    writable.
+    """
     text = np.frombuffer(block, dtype=np.uint8)
     if not text.flags.writeable:
         text = text.copy()
@@ -309,7 +324,10 @@ def _as_arrays(block: Buffer, offsets: list[int]) -> Buffer:
 
 
 def _batch_offsets(block: Buffer, count: int, batch: int) -> list[int]:
-    """Where batches of lines begin, and the end. Lines of one width need no search."""
+    """Return the byte offsets at which batches of lines begin, and the end.
+
+    Lines of one width need no search. Raises ValueError if the lines are not as many as the events.
+    """
     text = np.frombuffer(block, dtype=np.uint8)
     width, odd = divmod(len(block), count)
     if not odd and (text[width - 1 :: width] == _NEWLINE).all():

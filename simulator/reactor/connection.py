@@ -1,4 +1,4 @@
-"""One raw, non-blocking, keep-alive connection: it dials, writes and hands over what it reads."""
+"""A raw, non-blocking keep-alive connection: connects, writes requests and receives bytes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from trueup.simulator.reactor.tls import TlsSocket
 __all__ = ["Connection", "Endpoint", "State"]
 
 _SMALL: Final = 4_096
-"""Bytes up to which one copy is cheaper than handing two buffers to the kernel."""
+"""Bytes up to which one copy is cheaper than passing two buffers to the kernel."""
 
 SocketFactory = Callable[[int, int], sockets.socket]
 Endpoint = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
-"""A host's address as the socket module has it."""
+"""A host's address in the form of the socket module."""
 
 
 class State(IntEnum):
-    """Where a connection stands."""
+    """State of a connection."""
 
     CLOSED = 0
     CONNECTING = 1
@@ -38,7 +38,7 @@ _WAITING: Final = State.WAITING
 
 
 class Connection:
-    """Belongs to a lane; carries at most one request at a time."""
+    """A connection of a request stream; carries at most one request at a time."""
 
     __slots__ = (
         "batch",
@@ -66,36 +66,40 @@ class Connection:
         self.stream = stream
         self.sock: sockets.socket | None = None
         self.tls: TlsSocket | None = None
-        """Over the socket, where the lane's address asks for it."""
+        """Wraps the socket if the stream's address uses TLS."""
         self.fd = -1
         self.recv: Callable[[int], bytes] = _not_connected
         self.send: Callable[[bytes], int] = _not_connected
         self.sendmsg: Callable[[Iterable[Buffer]], int] = _not_connected
-        """The socket's own methods, looked up once a dial and not twice a request."""
+        """The socket's own methods, looked up once a connection and not twice a request."""
         self.parser = ResponseParser()
         self.state = State.CLOSED
         self.batch: PreparedRequest | None = None
         self.expected_response: bytes | None = None
-        """The bytes that would settle the batch without another look; None: there are none."""
+        """The bytes that settle the batch without parsing; None if there are none."""
         self.sent = 0
-        """When the dial or the first byte of this attempt went out."""
+        """Time of connecting, or of the first byte of this attempt (ns)."""
         self.intended_start = 0
-        """When this attempt could have gone, had we not been held up."""
+        """Time at which this attempt could have been sent without a delay of the generator's (ns).
+        """
         self.free_at = 0
-        """Since when it waits for a request, or would, had we not been held up."""
+        """Time since which it waits for a request, without delays of the generator's (ns)."""
         self.connected_at = 0
-        """When it came about."""
+        """Time at which it was connected (ns)."""
         self.unsent: list[Buffer] = []
-        """What of the request could not be written yet."""
+        """Parts of the request that could not be written yet."""
         self.failures = 0
-        """Dials in a row that came to nothing."""
+        """Failed attempts to connect in a row."""
         self.retry_at = 0
-        """When to dial again, while closed."""
+        """Time of the next attempt to connect, while closed (ns)."""
         self.closing = False
-        """To be closed once its request is answered."""
+        """To be closed once its request has a response."""
 
     def connect(self, make: SocketFactory, family: int, endpoint: Endpoint) -> None:
-        """Begin to connect. Raises OSError when that fails at once."""
+        """Begin to connect.
+
+        Raises OSError if that fails at once.
+        """
         sock = make(family, sockets.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -111,9 +115,10 @@ class Connection:
         self.parser, self.state = ResponseParser(), State.CONNECTING
 
     def connected(self) -> bool:
-        """Go on with the dial; True once requests may be sent, False while it must wait.
+        """Continue to connect, TLS handshake included.
 
-        Raises OSError when it came to nothing.
+        Returns True once requests may be sent, False while it must wait. Raises OSError if it
+        fails.
         """
         assert self.sock is not None
         if self.tls is None:
@@ -126,9 +131,9 @@ class Connection:
         return self.tls.handshake()
 
     def begin(self, batch: PreparedRequest) -> bool:
-        """Write a request as far as the network takes it; True when all of it went.
+        """Write a request as far as the network accepts it.
 
-        Raises OSError when the connection is broken.
+        Returns True if all of it was written. Raises OSError if the connection is lost.
         """
         try:
             if batch.size <= _SMALL:
@@ -144,9 +149,9 @@ class Connection:
         return self._keep_unsent([batch.head, batch.body], sent)
 
     def resume(self) -> bool:
-        """Write what is left of a request; True when all of it went.
+        """Write the rest of a request.
 
-        Raises OSError when the connection is broken.
+        Returns True if all of it was written. Raises OSError if the connection is lost.
         """
         try:
             sent = self.sendmsg(self.unsent)
@@ -155,7 +160,7 @@ class Connection:
         return self._keep_unsent(self.unsent, sent)
 
     def _keep_unsent(self, parts: list[Buffer], sent: int) -> bool:
-        """Note what is left after `sent` bytes of some parts."""
+        """Keep what follows the first `sent` bytes of some parts; returns whether none are left."""
         left: list[Buffer] = []
         for part in parts:
             if sent >= len(part):
@@ -168,7 +173,7 @@ class Connection:
         return not left
 
     def close(self) -> None:
-        """Close the socket; the batch, if any, stays for the engine to settle."""
+        """Close the socket; the batch, if any, is left for the engine to settle."""
         if self.sock is not None:
             self.sock.close()
         self.sock, self.tls, self.fd = None, None, -1

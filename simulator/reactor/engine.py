@@ -1,8 +1,9 @@
-"""The loop: epoll over all connections of all lanes, fresh requests when they are due.
+"""The event loop: epoll over all connections of all request streams; sends requests when they are
+due.
 
-It acts and decides nothing: lanes say what to send and what an answer means, the parser says
-when an answer is whole. Between two planned times it sleeps to within some microseconds and
-spins the rest; every few milliseconds it lets others run (`System.yield_control`).
+It decides nothing: streams say what to send and what a response means, the parser says when a
+response is complete. Between two planned times it sleeps to within some microseconds and polls for
+the rest; every 20 ms it yields control (`System.yield_control`).
 """
 
 from __future__ import annotations
@@ -25,55 +26,56 @@ __all__ = ["Engine", "Limits", "RequestStream", "System"]
 _IN: Final = selects.EPOLLIN
 _OUT: Final = selects.EPOLLOUT
 _SPIN_NS: Final = 80_000
-"""Sleep ends this long before the next planned time: the kernel wakes us late by about 60 µs."""
+"""A sleep ends this long before the next planned time: the kernel wakes about 60 µs late."""
 _MOST_SLEEP_NS: Final = 10_000_000
 _HOUSEKEEPING_NS: Final = 20_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
 _CONNECT_TIMEOUT_NS: Final = 5_000_000_000
 _SENDS_AT_ONCE: Final = 64
-"""Requests sent before answers are read again, where more are due."""
+"""Requests sent before responses are read again, if more are due."""
 _MIN_LIFETIME_NS: Final = 1_000_000_000
-"""A connection that ends sooner than this, and not after an answer, is not dialled again at once:
-a target that hangs up on everybody would be dialled thousands of times a second."""
+"""A connection that ends sooner than this, and not after a response, is not reconnected at once: a
+target that closes every connection would be connected to thousands of times a second.
+"""
 _MIN_ABSORB: Final = 2_048
-"""Answers that are put into histograms at once: fewer cost more each, more hold the loop up."""
+"""Responses added to histograms at once: fewer cost more each, more delay the loop."""
 _READ_SIZE: Final = 65_536
-"""Bytes received at once of an answer that is longer than the lane's answers usually are."""
+"""Bytes received at once of a response that is longer than the stream's usual ones."""
 _CONNECTING: Final = State.CONNECTING
 _IDLE: Final = State.IDLE
 _SENDING: Final = State.SENDING
 _WAITING: Final = State.WAITING
-# Names of the module: reading a member off an enumeration costs as much as a system call's tenth.
+# Module constants: reading a member of an enumeration costs a tenth of a system call.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """The machine as the engine uses it; under gevent the unpatched originals."""
+    """The operating system's functions that the engine uses; under gevent the unpatched ones."""
 
     socket: Callable[[int, int], sockets.socket] = sockets.socket
     epoll: Callable[[], selects.epoll] = lambda: selects.epoll()
-    """Looked up when called: gevent takes it out of the module."""
+    """Looked up when called: gevent removes it from the module."""
     select: Callable[[list[int], list[int], list[int], float], object] = selects.select
     getaddrinfo: Callable[..., Any] = sockets.getaddrinfo
     yield_control: Callable[[], None] = lambda: None
-    """Called every 20 ms, so that whoever shares the thread gets a turn."""
+    """Called every 20 ms, so that other users of the thread can run."""
     clock_ns: Callable[[], int] = time.perf_counter_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What ends a run early or late."""
+    """When a run ends."""
 
     duration_s: float
     drain_s: float = 30.0
-    """After the end: how long answers and retries may still take."""
+    """Maximum time for responses and retries after the end (s)."""
     max_backlog: int = 100_000
-    """Planned requests that may wait for a connection; more of them fail the run."""
+    """Planned requests that may wait for a connection; with more the run is stopped."""
 
 
 class Engine:
-    """Runs lanes until their time is over. Not for use from several threads."""
+    """Drive request streams until their time is over. Not thread-safe."""
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class Engine:
         self.system = system or System()
         self._clock_ns = self.system.clock_ns
         self.stopped_by = ""
-        """Why the run ended before its time; empty when it did not."""
+        """Why the run ended early; empty if it did not."""
         self.idle_ns = 0
         self.elapsed_ns = 0
         self._on_second = on_second or (lambda second: None)
@@ -96,19 +98,19 @@ class Engine:
         self._by_fd: dict[int, Connection] = {}
         self._closed: list[Connection] = []
         self._resolved: dict[Address, list[tuple[int, Endpoint]]] = {}
-        """(family, endpoint) behind an address, until a dial fails."""
+        """(family, endpoint) pairs of an address, until a connection to it fails."""
         self._draining = False
         self._start = self._end = self._next_housekeeping = self._next_timeouts = 0
         self._second = 0
 
-    # From outside
+    # Used by the caller
 
     def connect(self, stream: RequestStream) -> None:
-        """Add a connection to a lane; it may come while the engine runs."""
+        """Add a connection to a stream; allowed while the engine runs."""
         self._closed.append(Connection(stream))
 
     def disconnect(self, stream: RequestStream) -> None:
-        """Take a connection from a lane, once its request is answered."""
+        """Remove a connection from a stream once its request has a response."""
         mine = [c for c in (*self._closed, *self._by_fd.values()) if c.stream is stream]
         chosen = next((c for c in mine if c.batch is None and not c.closing), None) or next(
             (c for c in mine if not c.closing), None
@@ -119,7 +121,7 @@ class Engine:
                 self._remove(chosen)
 
     def stop(self, why: str = "") -> None:
-        """Send nothing fresh any more; answers and retries are waited for."""
+        """Send no new requests; responses and retries are waited for."""
         if not self._draining:
             now = self.system.clock_ns()
             self.stopped_by = why
@@ -130,12 +132,12 @@ class Engine:
 
     @property
     def ended_ns(self) -> int:
-        """When it stopped to send anything fresh, from the start of the run."""
+        """Return when it stopped sending new requests, in ns from the start of the run."""
         return self._end - self._start
 
     @property
     def busy_share(self) -> float:
-        """Share of the time in which the loop was not waiting, 0 … 1."""
+        """Return the share of the time in which the loop was not waiting, 0 … 1."""
         return 1 - self.idle_ns / self.elapsed_ns if self.elapsed_ns else 0.0
 
     @property
@@ -145,7 +147,10 @@ class Engine:
     # The loop
 
     def run(self) -> None:
-        """Send, read and settle until the time is over and everything is answered."""
+        """Send, read and settle until the time is over and every request is settled.
+
+        Raises whatever a body source or a callback raises; requests in flight are then unknown.
+        """
         clock, by_fd = self._clock_ns, self._by_fd
         self._start = clock()
         self._end = self._start + int(self.limits.duration_s * 1e9)
@@ -174,7 +179,9 @@ class Engine:
             self._finish()
 
     def _send_due(self, stream: RequestStream, now: int, most: int) -> int:
-        """Send what is due on connections that are free, at most so many; gives the time then."""
+        """Send what is due on idle connections, at most `most` requests; returns the time after
+        that.
+        """
         while stream.idle and stream.next_due <= now and most:
             since = max(stream.next_due, stream.idle[0].free_at)
             self._send_next(stream.idle.pop(), now, since)
@@ -182,7 +189,10 @@ class Engine:
         return now
 
     def _wait(self, now: int) -> list[tuple[int, int]]:
-        """Events, at the latest when something is due; time spent waiting is added up."""
+        """Return events of the poller, at the latest when a request is due.
+
+        Adds the time spent waiting to `idle_ns`.
+        """
         due = self._next_housekeeping
         for stream in self.streams:
             if stream.idle and stream.next_due < due:
@@ -197,7 +207,7 @@ class Engine:
             self.idle_ns += self.system.clock_ns() - now
             return found
         if due == self._next_housekeeping:
-            # Nothing is planned before: the poller's own whole milliseconds are fine enough.
+            # Nothing is due before: the poller's resolution of a millisecond is enough.
             found = self._poller.poll(ahead / 1e9)
             self.idle_ns += self.system.clock_ns() - now
             return found
@@ -207,7 +217,7 @@ class Engine:
         return self._poller.poll(0)
 
     def _housekeeping(self, now: int) -> bool:
-        """What is done every 20 ms. False: the run is over."""
+        """Do the periodic work of every 20 ms; returns False when the run is over."""
         self._next_housekeeping = now + _HOUSEKEEPING_NS
         self.system.yield_control()
         now = self.system.clock_ns()
@@ -223,7 +233,7 @@ class Engine:
                 self.stop(f"more than {self.limits.max_backlog} requests waited to be sent")
             stream.recorder.absorb(least=_MIN_ABSORB)
         if not self._draining and now >= self._end:
-            # What fell due while others had their turn has connections to go on.
+            # Requests that fell due while control was yielded still have idle connections.
             for stream in self.streams:
                 if stream.schedule is not None:
                     self._send_due(stream, now, len(stream.idle))
@@ -249,7 +259,7 @@ class Engine:
             batch, connection.batch = connection.batch, None
             if batch is not None:
                 batch.maybe_stored = True
-                connection.stream.give_up(batch, "the run ended before an answer", now)
+                connection.stream.give_up(batch, "the run ended before a response", now)
             connection.close()
         self._by_fd.clear()
         for stream in self.streams:
@@ -278,9 +288,7 @@ class Engine:
             family, endpoint = known[connection.failures % len(known)]
             connection.connect(self.system.socket, family, endpoint)
         except OSError as error:
-            connection.stream.recorder.error(
-                f"no connection could be opened: {_describe_error(error)}"
-            )
+            connection.stream.recorder.error(f"cannot connect: {_describe_error(error)}")
             self._back_off(connection, now)
             return
         connection.sent = now
@@ -288,7 +296,10 @@ class Engine:
         self._poller.register(connection.fd, _IN | _OUT)
 
     def _resolve(self, address: Address) -> list[tuple[int, Endpoint]]:
-        """What stands behind a name, IPv4 first; it waits. Raises OSError where nothing does."""
+        """Look up a host's addresses, IPv4 first; blocks meanwhile.
+
+        Returns (family, endpoint) pairs. Raises OSError if there are none.
+        """
         rows = self.system.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)
         rows.sort(key=lambda row: row[0] != sockets.AF_INET)
         found = self._resolved[address] = [(row[0], row[4]) for row in rows]
@@ -302,7 +313,7 @@ class Engine:
         self._closed.append(connection)
 
     def _remove(self, connection: Connection) -> None:
-        """Close and forget a connection that carries nothing."""
+        """Close a connection that carries no request, and forget it."""
         if connection.fd >= 0:
             self._by_fd.pop(connection.fd, None)
         if connection in connection.stream.idle:
@@ -310,9 +321,9 @@ class Engine:
         connection.close()
 
     def _connection_lost(self, connection: Connection, reason: str) -> None:
-        """A connection is of no use any more: settle what it carried, and dial again.
+        """Settle what a closed connection carried, and connect again.
 
-        `reason` is empty where it ended well, after a whole answer.
+        `reason` is empty if it ended normally, after a complete response.
         """
         now = self.system.clock_ns()
         connecting = connection.state is _CONNECTING
@@ -337,13 +348,13 @@ class Engine:
             limit_ns = _CONNECT_TIMEOUT_NS if connecting else connection.stream.timeout_ns
             if connection.state is _IDLE or connection.sent + limit_ns > now:
                 continue
-            what = "a connection" if connecting else "an answer"
-            self._connection_lost(connection, f"time-out: {what} took too long")
+            what = "connecting took" if connecting else "no response within"
+            self._connection_lost(connection, f"timeout: {what} {limit_ns / 1e9:g} s")
 
     # Requests
 
     def _send_next(self, connection: Connection, now: int, intended_start: int) -> None:
-        """Send what is due on a free connection; `ideal`: when it could have gone."""
+        """Send what is due; `intended_start` is when it could have been sent."""
         stream = connection.stream
         batch = stream.take(now)
         if batch is None:
@@ -351,7 +362,7 @@ class Engine:
             connection.state = _IDLE
             stream.idle.append(connection)
             return
-        # Drawing the batch may have taken a while, which is none of the target's.
+        # Time spent drawing the batch is not the target's.
         sent = self._clock_ns()
         connection.batch, connection.sent, connection.intended_start = batch, sent, intended_start
         connection.expected_response = (
@@ -369,7 +380,7 @@ class Engine:
         try:
             complete = connection.begin(batch)
         except OSError as error:
-            self._connection_lost(connection, f"the connection broke: {error.strerror}")
+            self._connection_lost(connection, f"connection lost: {error.strerror}")
             return
         if not complete:
             self._poller.modify(connection.fd, _IN | _OUT)
@@ -384,7 +395,7 @@ class Engine:
                     self._poller.modify(connection.fd, _IN)
             except OSError as error:
                 if not mask & _IN:
-                    self._connection_lost(connection, f"the connection broke: {error.strerror}")
+                    self._connection_lost(connection, f"connection lost: {error.strerror}")
                     return
         if mask & ~_OUT:
             self._read(connection)
@@ -392,7 +403,7 @@ class Engine:
     def _continue_connecting(self, connection: Connection) -> None:
         try:
             if not connection.connected():
-                # Nothing but TLS waits here, mostly to read: to write would always be possible.
+                # Only TLS waits here, mostly to read: the socket is always writable.
                 has_pending_output = (
                     connection.tls is not None and connection.tls.has_pending_output
                 )
@@ -407,7 +418,7 @@ class Engine:
         connection.stream.idle.append(connection)
 
     def _read(self, connection: Connection) -> None:
-        """Read what came. The hottest lines of all: the usual answer, and the next request."""
+        """Receive bytes. The hot path: the usual response, and the next request."""
         stream = connection.stream
         try:
             data = connection.recv(stream.read_size)
@@ -430,10 +441,11 @@ class Engine:
         self._next_or_idle(connection, now)
 
     def _next_or_idle(self, connection: Connection, now: int) -> None:
-        """A connection is free: send the next request that is due, or have it wait for one.
+        """Send the next request that is due on a free connection, or make the connection idle.
 
-        Had its last request gone when it could, the connection would have been free that much
-        earlier: so one hold-up of ours counts for every request that it pushed back.
+        If its last request had been sent when it could have been, the connection would have been
+        free that much earlier: so one delay of the generator's counts for every request that it
+        postponed.
         """
         stream = connection.stream
         free_at = connection.free_at = connection.intended_start + now - connection.sent
@@ -449,10 +461,10 @@ class Engine:
 
     def _read_failed(self, connection: Connection, error: OSError | HttpProtocolError) -> None:
         if not isinstance(error, BlockingIOError):
-            self._connection_lost(connection, f"the connection broke: {_describe_error(error)}")
+            self._connection_lost(connection, f"connection lost: {_describe_error(error)}")
 
     def _parse(self, connection: Connection, data: bytes) -> None:
-        """Take in bytes that may be a part of an answer, an answer, or an end of file."""
+        """Parse bytes: part of a response, a complete one, or the end of the connection."""
         parser, piece = connection.parser, data
         connection.expected_response = None
         complete = data if parser.idle else b""
@@ -466,18 +478,18 @@ class Engine:
             self._read_failed(connection, error)
             return
         if response is None:
-            self._connection_lost(connection, "the target closed the connection")
+            self._connection_lost(connection, "connection closed by the target")
             return
         self._response_received(connection, response, complete, ended=not piece)
 
     def _response_received(
         self, connection: Connection, response: Response, complete: bytes, *, ended: bool
     ) -> None:
-        """Settle the request of a connection by its answer, and go on with the next."""
+        """Settle the request of a connection by its response, and continue with the next."""
         stream, now = connection.stream, self._clock_ns()
         batch, connection.batch = connection.batch, None
         if batch is None:
-            self._connection_lost(connection, "an answer that nobody asked for")
+            self._connection_lost(connection, "a response without a request")
             return
         connection.failures = 0
         stream.recorder.service.append(now - connection.sent)

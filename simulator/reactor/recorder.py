@@ -1,9 +1,8 @@
-"""What was measured, second by second, and what became of the events. No sockets, no clock.
+"""Measurements by second, and the outcomes of events. Uses no socket and no clock.
 
-Values are appended as they come and put into histograms some thousand at a time (`absorb`): all of
-a second at once would hold up the loop for milliseconds, and be seen as lateness of its own.
-Outcomes are kept as ranges, neighbours merged. `take` hands over what is finished, so that it can
-travel in small pieces to whoever collects it.
+Values are appended one by one and added to histograms some thousand at a time (`absorb`): adding
+all of a second at once would delay the loop for milliseconds. Outcomes are kept as ranges, adjacent
+ones merged. `take` returns what is finished, so that it can be sent on in small pieces.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ Ints = npt.NDArray[np.int64]
 
 
 class Second(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One lane's second: counts, and sparse histograms in nanoseconds."""
+    """One second of one request stream: counts, and sparse histograms in nanoseconds."""
 
     t: int
-    """Second of the run, from 0, in which the answers came."""
+    """Second of the run, from 0, in which the responses came."""
     requests: int = 0
-    """Answered requests, whatever the answer."""
+    """Requests that got a response, whatever its status."""
     events: int = 0
     """Accepted events."""
     refused: int = 0
     unknown: int = 0
     bytes: int = 0
-    """Bytes of request bodies that were answered."""
+    """Bytes of request bodies that got a response."""
     errors: dict[str, int] = {}
     """Failed attempts by reason, retried ones included."""
     response_ns: dict[str, int] = {}
@@ -50,15 +49,19 @@ _OTHER_REASONS: Final = "other"
 
 
 class RequestRecorder:
-    """Collects for one lane. The appended arrays are open to the engine: its hottest lines."""
+    """Measurements of one request stream. The engine appends to the arrays directly, in its hot
+    path.
+    """
 
     def __init__(self) -> None:
         self.response: array[int] = array("q")
-        """One a batch, with its last word: from the planned time, over all attempts."""
+        """Response times (ns): one a batch, from the planned time to the last attempt's response.
+        """
         self.service: array[int] = array("q")
-        """One an answer, whatever it says: from the first byte of that attempt."""
+        """Service times (ns): one a response, from the first byte of its attempt."""
         self.lateness: array[int] = array("q")
-        """One a planned batch: how long it was sent after it could have been."""
+        """Lateness (ns): one a planned batch, from when it could have been sent to its first byte.
+        """
         self.accepted_first: array[int] = array("q")
         self.accepted_count: array[int] = array("q")
         self.bytes = 0
@@ -70,11 +73,11 @@ class RequestRecorder:
             self.accepted_count,
         )
         self._response, self._service, self._lateness = Histogram(), Histogram(), Histogram()
-        """Of the second that is not closed yet."""
+        """Histograms of the second that is not closed yet."""
         self._earlier = Histogram()
         """Response times of all closed seconds."""
         self._reported = Histogram()
-        """What `recent` has handed out so far."""
+        """What `recent` has returned so far."""
         self._requests = self._events = 0
         self._accepted: list[tuple[int, int]] = []
         self._others: list[OutcomeRange] = []
@@ -92,7 +95,7 @@ class RequestRecorder:
         self._unreported_errors[reason if known else _OTHER_REASONS] += 1
 
     def outcome(self, part: OutcomeRange) -> None:
-        """Note a range that is not simply a whole accepted batch."""
+        """Add a range with its outcome."""
         if part.outcome is Outcome.ACCEPTED:
             self.accepted_first.append(part.first)
             self.accepted_count.append(part.count)
@@ -104,7 +107,7 @@ class RequestRecorder:
             self._unknown += part.count
 
     def absorb(self, *, least: int = 0) -> None:
-        """Put what was appended into histograms and ranges, once so many answers have come."""
+        """Add appended values to histograms and ranges, if there are at least `least` responses."""
         if len(self.service) < least:
             return
         self._requests += len(self.service)
@@ -119,7 +122,7 @@ class RequestRecorder:
             del held[:]
 
     def close_second(self, t: int) -> Second | None:
-        """Turn what came in since the last call into second `t`; None where nothing came."""
+        """Return second `t`: everything since the last call; None if there is nothing."""
         self.absorb()
         sent_bytes, self.bytes = self.bytes, 0
         if not (self._requests or self._others or self._errors or self._accepted):
@@ -151,7 +154,7 @@ class RequestRecorder:
         return second
 
     def recent(self) -> tuple[Histogram, dict[str, int]]:
-        """Response times (ns) and failed attempts by reason since the last call."""
+        """Return response times (ns) and failed attempts by reason since the last call."""
         whole = Histogram()
         whole.merge(self._earlier)
         whole.merge(self._response)
@@ -160,7 +163,7 @@ class RequestRecorder:
         return fresh, failed
 
     def take(self) -> tuple[list[Second], list[OutcomeRange]]:
-        """Finished seconds and ranges since the last call."""
+        """Return the seconds and ranges that were finished since the last call."""
         taken = self._seconds, self._ranges
         self._seconds, self._ranges = [], []
         return taken
@@ -172,7 +175,9 @@ def _values(values: array[int]) -> Ints:
 
 
 def _merged(first: Ints, count: Ints) -> list[tuple[int, int]]:
-    """Contiguous ranges merged; the arrays hold disjoint ranges in any order."""
+    """Return contiguous ranges merged, as (first, count); the arrays hold disjoint ranges in any
+    order.
+    """
     order = np.argsort(first, kind="stable")
     first, stop = first[order], (first + count)[order]
     begins = np.concatenate(([True], first[1:] != stop[:-1]))
@@ -182,7 +187,7 @@ def _merged(first: Ints, count: Ints) -> list[tuple[int, int]]:
 
 
 def merge_ranges(ranges: list[OutcomeRange]) -> tuple[OutcomeRange, ...]:
-    """Disjoint ranges in order, neighbours of one outcome and reason merged."""
+    """Return disjoint ranges in order, adjacent ones with one outcome and reason merged."""
     merged: list[OutcomeRange] = []
     for part in sorted(ranges, key=lambda one: one.first):
         last = merged[-1] if merged else None

@@ -1,7 +1,7 @@
-"""A lane: one kind of request on its way to one address, with its connections and schedule.
+"""A request stream: requests of one kind to one address, with their connections and schedule.
 
-Ingestion is a lane, reads beside it are another; the engine drives all of them in one loop.
-A lane decides what to send next and what an answer means. It touches no socket.
+Ingestion is one stream, reads beside it are another; the engine drives all of them in one loop. A
+stream decides what to send next and what a response means. It uses no socket.
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ if TYPE_CHECKING:
 __all__ = ["NEVER", "RequestStream"]
 
 NEVER: Final = 1 << 62
-"""A moment that does not come (nanoseconds)."""
+"""A time that is never reached (ns)."""
 _USED_TIMES_MAX: Final = 100_000
-"""Planned times that were used, before they are taken out of the list: all are moved for it."""
+"""Planned times that were used before they are removed from the list, which moves all others."""
 _INGEST_READ_SIZE: Final = 479
 _READ_SIZE: Final = 65_536
-"""Bytes received at once. Room for them is made each time: for an answer to a delivery as much as
-Python's own allocator hands out (512 bytes with the object's head), so that the system's is not
-asked. What does not fit comes with the next turn of the loop."""
+"""Bytes received at once. Memory for them is allocated each time: for a response to a delivery as
+much as Python's own allocator provides (512 bytes with the object's header), so that the system's
+allocator is not used. The rest is read in the next iteration of the loop.
+"""
 _MAX_CACHED: Final = 4_096
 _ACCEPTED: Final = InterpretedResponse(ResponseKind.DEFINITE)
-"""Stands for `every event of the batch was accepted`, told by identity in the hot path."""
+"""Every event of the batch was accepted; compared by identity in the hot path."""
 
 
 class RequestStream:
-    """What is sent, when it is due, and what came of it."""
+    """What is sent, when it is due, and the outcomes."""
 
     def __init__(
         self,
@@ -62,10 +63,10 @@ class RequestStream:
         timeout_s: float = 10.0,
         duplicate_every: int = 0,
     ) -> None:
-        """`schedule` None: as fast as possible. `rule` None: reads; any 2xx will do.
+        """`schedule` None: as fast as possible. `rule` None: reads, for which any 2xx is a success.
 
-        Every `duplicate_every`-th batch is sent twice at the same time, on two connections: a
-        target that counts it twice is caught by the reconciliation.
+        Every `duplicate_every`-th batch is sent twice at the same time on two connections: the
+        reconciliation detects a target that counts it twice.
         """
         self.name, self.address = name, address
         self.source, self.schedule, self.rule = source, schedule, rule
@@ -74,10 +75,10 @@ class RequestStream:
         self.recorder = RequestRecorder()
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
-        """When the next fresh batch or retry may go (engine's clock); 0: at once."""
+        """When the next new batch or retry may be sent (engine's clock, ns); 0: at once."""
         self.max_backlog_seen = 0
         self.unsent = 0
-        """Planned requests that were never sent, once the lane has stopped."""
+        """Planned requests that were never sent, once the stream has stopped."""
         self._duplicate_every, self._fresh = duplicate_every, 0
         self._retries: list[tuple[int, int, PreparedRequest]] = []
         self._retry_number = 0
@@ -87,8 +88,9 @@ class RequestStream:
         self._at = 0
         self._interpreted: dict[tuple[int, str | None, int, bytes], InterpretedResponse] = {}
         self.cached_accept: bytes | None = None
-        """The last answer that accepted a whole plain batch, byte for byte: another one of
-        `usual_count` events that gets it is settled by comparing alone."""
+        """The last response that accepted a complete batch, as bytes: another batch of
+        `cached_accept_count` events with the same response is settled by comparing bytes.
+        """
         self.cached_accept_count = 0
         self._take = source.take
         self._reader: Callable[[Response, PreparedRequest], InterpretedResponse] = (
@@ -98,14 +100,14 @@ class RequestStream:
     # What is due
 
     def begin(self, start_ns: int) -> None:
-        """Fix the start of the run on the engine's clock."""
+        """Set the start of the run on the engine's clock (ns)."""
         if self.schedule is not None:
             self._chunks = ((block + start_ns).tolist() for block in self.schedule.chunks())
             self._load_due()
         self._plan_next()
 
     def _load_due(self) -> bool:
-        """Fetch planned times until one is left; False when the schedule is over."""
+        """Load planned times until one is left; returns False at the end of the schedule."""
         while self._at >= len(self._due):
             block = next(self._chunks, None)
             if block is None:
@@ -124,7 +126,7 @@ class RequestStream:
         self.next_due = min(fresh, retry)
 
     def take(self, now: int) -> PreparedRequest | None:
-        """The batch that is due, retries first; None when the source has run dry."""
+        """Return the batch that is due, retries first; None if the source has no more."""
         if self._retries and self._retries[0][0] <= now:
             again = heapq.heappop(self._retries)[2]
             self._plan_next()
@@ -151,7 +153,7 @@ class RequestStream:
         return batch
 
     def backlog(self, now: int) -> int:
-        """Planned requests that are due and not yet sent."""
+        """Return the number of planned requests that are due and not sent."""
         if self.schedule is None or not self._issuing:
             return 0
         while self._due and self._due[-1] <= now:
@@ -167,7 +169,7 @@ class RequestStream:
         return late
 
     def stop(self, now: int) -> None:
-        """Take no fresh batch any more; retries still run. What was due by `now` is unsent."""
+        """Take no new batches; retries continue. What was due by `now` and not sent is counted."""
         if self._issuing:
             self.unsent += self.backlog(now)
             self._issuing = False
@@ -175,17 +177,17 @@ class RequestStream:
 
     @property
     def exhausted(self) -> bool:
-        """Nothing is left to send; requests may still be under way."""
+        """Return whether nothing is left to send; requests may still be in flight."""
         return self.next_due == NEVER
 
-    # What an answer means
+    # What a response means
 
     def on_response(
         self, batch: PreparedRequest, response: Response, now: int, data: bytes
     ) -> None:
-        """Settle a batch by a whole response, or put it up for another attempt.
+        """Settle a batch by a complete response, or schedule another attempt.
 
-        `data` is the response as it came, where it came in one piece; else empty.
+        `data` is the response as received if it came in one piece, else empty.
         """
         key = (response.status, response.retry_after, batch.count, response.body)
         answer = None if batch.malformed else self._interpreted.get(key)
@@ -220,7 +222,7 @@ class RequestStream:
             )
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
-        """Note a batch that was accepted whole, as the engine does for a usual answer."""
+        """Record a batch that was accepted, as the engine does for the usual response."""
         self.recorder.response.append(now - batch.planned)
         if batch.count:
             self.recorder.accepted_first.append(batch.first)
@@ -234,7 +236,7 @@ class RequestStream:
         retry_after: float | None = None,
         maybe_stored: bool = True,
     ) -> None:
-        """An attempt came to nothing definite: try again later, or give the batch up."""
+        """Schedule another attempt after one without a definite response, or give the batch up."""
         batch.maybe_stored = batch.maybe_stored or maybe_stored
         self.recorder.error(reason)
         pause_s = self.retry.pause_s(batch.attempt, retry_after_s=retry_after)
@@ -245,7 +247,7 @@ class RequestStream:
             self._schedule_retry(now + int(pause_s * 1e9), batch)
 
     def give_up(self, batch: PreparedRequest, reason: str, now: int) -> None:
-        """Settle a batch that got no definite answer; its age counts as its response time."""
+        """Settle a batch without a definite response; its age counts as its response time."""
         outcome = Outcome.UNKNOWN if batch.maybe_stored else Outcome.REFUSED
         self._record_outcomes(batch, single_range(batch.count, outcome, reason), now)
 
@@ -291,10 +293,10 @@ class RequestStream:
         return answer
 
     def _without_malformed(self, answer: InterpretedResponse, count: int) -> InterpretedResponse:
-        """Leave the broken last line out of the outcomes; its acceptance is an error."""
+        """Return the response without the malformed last line; its acceptance is an error."""
         last = answer.ranges[-1]
         if last.outcome is Outcome.ACCEPTED:
-            self.recorder.error("a broken line was accepted")
+            self.recorder.error("a malformed line was accepted")
         kept = [
             OutcomeRange(
                 first=part.first,
@@ -316,7 +318,7 @@ class RequestStream:
 def _strongest_outcomes(
     one: tuple[OutcomeRange, ...], other: tuple[OutcomeRange, ...]
 ) -> tuple[OutcomeRange, ...]:
-    """Event by event the stronger of two outcomes of the same bytes: accepted, unknown, refused."""
+    """Return for each event the stronger of two outcomes: accepted, unknown, refused."""
     rank = {Outcome.ACCEPTED: 0, Outcome.UNKNOWN: 1, Outcome.REFUSED: 2}
     flat = [
         [(part.outcome, part.reason) for part in ranges for _ in range(part.count)]

@@ -1,10 +1,9 @@
-"""When requests are due: shapes, and the planned times that follow from them. Pure.
+"""Load shapes, and the planned times that follow from them. Pure: reads no clock and does not wait.
 
-A shape is a function from the second of the run to a rate. Planned times come from its
-integral: arrival n of an even schedule is due when the integral reaches n + ½; of a Poisson
-schedule, when it reaches the n-th partial sum of unit exponentials (a non-homogeneous Poisson
-process by inversion: Çinlar 1975, "Introduction to Stochastic Processes", 4.7).
-No clock is read here and nothing waits.
+A shape is a function from the second of the run to a rate. Planned times come from its integral:
+arrival n of an even schedule is due when the integral reaches n + ½; of a Poisson schedule, when it
+reaches the n-th partial sum of unit exponentials (a non-homogeneous Poisson process by inversion:
+Çinlar 1975, "Introduction to Stochastic Processes", 4.7).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy.typing as npt
 __all__ = ["AS_FAST_AS_POSSIBLE", "SHAPES", "Schedule", "Shape", "ShapeError"]
 
 AS_FAST_AS_POSSIBLE: Final = "as-fast-as-possible"
-"""The closed shape: a connection sends as soon as its answer is there. It has no planned times."""
+"""The closed-loop shape: a connection sends when its response has arrived. No planned times."""
 _CELLS_PER_S: Final = 100
 _MAX_CELLS: Final = 2_000_000
 _CHUNK: Final = 4_096
@@ -56,7 +55,7 @@ def _spike(t: Floats, duration_s: float, options: Mapping[str, float]) -> Floats
 
 
 def _daily(t: Floats, duration_s: float, options: Mapping[str, float]) -> Floats:
-    """One day squeezed into `day_s` seconds: lowest at its start, highest half a day later."""
+    """One day in `day_s` seconds: lowest at its start, highest half a day later."""
     low = options.get("low_share", 0.3)
     day_s = options.get("day_s", duration_s)
     return low + (1 - low) * (1 - np.cos(2 * math.pi * t / day_s)) / 2
@@ -71,12 +70,12 @@ SHAPES: Final[Mapping[str, tuple[RateOf, frozenset[str]]]] = MappingProxyType(
         "daily": (_daily, frozenset({"low_share", "day_s"})),
     }
 )
-"""Open shapes: share of the highest rate over the run, and the options each understands."""
+"""Open-loop shapes: share of the highest rate over the run, and the options of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How the rate moves over a run. `rate` is the highest rate, requests per second."""
+    """How the rate changes over a run. `rate` is the highest rate, in requests per second."""
 
     kind: str
     rate: float
@@ -99,11 +98,11 @@ class Shape:
 
     @property
     def open(self) -> bool:
-        """Whether requests are due at planned times, whatever the target does."""
+        """Return whether requests are due at planned times, whatever the target does."""
         return self.kind != AS_FAST_AS_POSSIBLE
 
     def rates(self, t: Floats) -> Floats:
-        """Requests per second at seconds `t` of the run (open shapes)."""
+        """Return the requests per second at seconds `t` of the run (open-loop shapes)."""
         return self.rate * SHAPES[self.kind][0](t, self.duration_s, self.options)
 
 
@@ -120,8 +119,9 @@ class Schedule:
         workers: int = 1,
         per_second: Sequence[float] = (),
     ) -> None:
-        """`per_second` replaces the shape's own rates: requests due in each second of the run,
-        evenly spread within it (the fleet's own arrivals, whose times are whole seconds)."""
+        """`per_second` replaces the shape's rates: requests due in each second of the run, evenly
+        distributed within it (for the fleet's own arrivals, whose times are seconds).
+        """
         self.shape = shape
         self._poisson, self._seed = poisson, seed
         self._worker, self._workers = worker, workers
@@ -138,11 +138,13 @@ class Schedule:
 
     @property
     def total(self) -> float:
-        """Arrivals of all workers over the run (expected ones where Poisson)."""
+        """Return the number of arrivals of all workers over the run; the expected number for
+        Poisson.
+        """
         return float(self._cumulative[-1])
 
     def chunks(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Planned times, nanoseconds since the start of the run, ascending, in blocks."""
+        """Yield planned times in arrays: nanoseconds since the start of the run, ascending."""
         yield from self._poisson_chunks() if self._poisson else self._even_chunks()
 
     def _times(self, cumulative: Floats) -> npt.NDArray[np.int64]:
@@ -158,7 +160,7 @@ class Schedule:
             number += self._workers * _CHUNK
 
     def _poisson_chunks(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Every worker draws its own process of a W-th of the rate: their union has the whole."""
+        """Yield one worker's process with 1/W of the rate: the union of all has the full rate."""
         words = np.random.Generator(np.random.Philox(key=[self._seed, self._worker]))
         cumulative = 0.0
         while cumulative < self.total:

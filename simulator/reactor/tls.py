@@ -1,8 +1,8 @@
-"""TLS on a non-blocking socket: bytes in, bytes out, no waiting. What a connection needs, no more.
+"""TLS on a non-blocking socket.
 
-The TLS itself is OpenSSL's, through `ssl.SSLObject` and its two buffers rather than through a
-socket of the `ssl` module: so it works the same under gevent, whose patches reach only the latter.
-Certificates are verified against the machine's authorities; `SSL_CERT_FILE` adds to them.
+Uses OpenSSL through `ssl.SSLObject` and its two buffers rather than a socket of the `ssl` module:
+so it works the same under gevent, which patches only the latter. Certificates are verified against
+the machine's authorities; `SSL_CERT_FILE` adds to them.
 """
 
 from __future__ import annotations
@@ -22,36 +22,37 @@ _CHUNK: Final = 65_536
 
 @lru_cache(maxsize=1)
 def client_context() -> ssl.SSLContext:
-    """What every TLS connection of this process is made by; made once."""
+    """Return the context of every TLS connection of this process; created once."""
     made = ssl.create_default_context()
     made.set_alpn_protocols(["http/1.1"])
     return made
 
 
 class TlsSocket:
-    """Looks like the socket beneath it to whoever sends and receives."""
+    """The methods of a socket that a connection uses, encrypted."""
 
     def __init__(self, sock: sockets.socket, address: Address) -> None:
-        """`sock` is connected and does not block; `address` names who must be at its other end."""
+        """`sock` is connected and non-blocking; the certificate must be for `address`."""
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = client_context().wrap_bio(
             self._incoming, self._outgoing, server_hostname=address.host
         )
         self._pending = memoryview(b"")
-        """What is encrypted and not yet written."""
+        """Encrypted bytes that are not written yet."""
         self._request_bytes = 0
-        """Bytes of the request that `_owed` is the rest of."""
+        """Bytes of the request that `_pending` is the rest of."""
 
     @property
     def has_pending_output(self) -> bool:
-        """Whether it waits to be able to write."""
+        """Return whether it waits to be able to write."""
         return bool(self._pending)
 
     def handshake(self) -> bool:
-        """Go on with the handshake; True when it is done and everything of it is written.
+        """Continue the handshake.
 
-        Raises OSError (`ssl.SSLError` is one) when it fails.
+        Returns True when it is done and all of it is written. Raises OSError (`ssl.SSLError` is
+        one) if it fails.
         """
         try:
             data = self._sock.recv(_CHUNK)
@@ -59,7 +60,9 @@ class TlsSocket:
             pass
         else:
             if not data:
-                raise ConnectionResetError("the target hung up during the TLS handshake")
+                raise ConnectionResetError(
+                    "connection closed by the target during the TLS handshake"
+                )
             self._incoming.write(data)
         try:
             self._tls.do_handshake()
@@ -70,9 +73,10 @@ class TlsSocket:
         return done and not self._pending
 
     def recv(self, size: int) -> bytes:
-        """All that has come, whatever `size`: what stayed behind would wake nobody.
+        """Receive and decrypt everything that has arrived, whatever `size` is: the poller would not
+        report what was left.
 
-        Gives b"" at the end of the connection; raises BlockingIOError where nothing came.
+        Returns b"" at the end of the connection. Raises BlockingIOError if nothing has arrived.
         """
         try:
             data = self._sock.recv(max(size, _CHUNK))
@@ -95,11 +99,15 @@ class TlsSocket:
         return b"".join(pieces)
 
     def send(self, data: bytes) -> int:
-        """As `sendmsg`, of one piece."""
+        """Do the same as `sendmsg`, for one part."""
         return self.sendmsg((data,))
 
     def sendmsg(self, parts: Iterable[bytes | memoryview]) -> int:
-        """Write all parts, or raise BlockingIOError; then call again with the same ones."""
+        """Encrypt and write all parts.
+
+        Returns their length. Raises BlockingIOError if not all could be written: call it again with
+        the same parts.
+        """
         if not self._pending:
             self._request_bytes = sum(self._tls.write(part) for part in parts if len(part))
             self._pending = memoryview(self._outgoing.read())
@@ -118,5 +126,5 @@ class TlsSocket:
             pass
 
     def close(self) -> None:
-        """Close the socket without a farewell: nothing is waited for."""
+        """Close the socket without a TLS shutdown, which would have to be waited for."""
         self._sock.close()

@@ -1,7 +1,6 @@
-"""How real the traffic is: figures of a fleet's events beside controls that are not real.
+"""How realistic the traffic is: figures of a fleet's events beside controls that are not realistic.
 
-It measures and shows; it changes nothing. Floats are welcome here: no figure of this package
-flows back into an event.
+Floats are allowed here: no figure of this package affects an event.
 """
 
 from trueup.simulator.realism.measures import Figure, Measured, measure

@@ -1,8 +1,8 @@
-"""Fit a profile from a log that someone has: CSV or NDJSON in the log object's fields.
+"""Fit a profile from a log: CSV or NDJSON with the fields of the log object.
 
-Only what a log can tell is fitted: rate, mix, sizes, protocols, failures, authentication,
-popularity. The rest stays as in the default profile. A fit is a description, not a proof: a
-tail cannot be told from a lognormal body on a few thousand rows, and the notes say so.
+Fits only what a log contains: rate, mix, sizes, protocols, failures, authentication, popularity.
+The rest stays as in the default profile. A tail cannot be distinguished from a lognormal body on a
+few thousand rows, and the notes say so.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ __all__ = ["fit_file", "fit_rows"]
 
 _ROWS_MIN: Final = 100
 _SHOWN: Final = 60
-"""Characters of a value that are shown."""
+"""Characters of a value that a message shows."""
 _ROW_LINES_MAX: Final = 100
-"""Lines that one row of CSV may take, by line breaks within quotes."""
+"""Lines that one row of CSV may have, by line breaks within quotes."""
 _BAD_SHOWN: Final = 5
 _BAD_SHARE_MAX: Final = 0.1
 _NEEDED: Final = ("log_network", "log_total_bytes", "log_request_datetime", "log_hostname")
 
 
 def fit_file(path: Path) -> tuple[str, list[str]]:
-    """(profile as TOML text, notes for the person) fitted from a file.
+    """Return (profile as TOML text, notes for the user) fitted from a file.
 
-    Raises FitError, naming the line, where more than a tenth of the lines cannot be read or
-    fewer than 100 can.
+    Raises FitError, which names the line, if more than a tenth of the lines cannot be read or fewer
+    than 100 can.
     """
     good: list[Mapping[str, Json]] = []
     bad: list[str] = []
@@ -54,8 +54,8 @@ def fit_file(path: Path) -> tuple[str, list[str]]:
         raise FitError(f"{len(bad)} of {total} lines cannot be read; the first ones:\n{shown}")
     if len(good) < _ROWS_MIN:
         raise FitError(
-            f"{path}: {len(good)} events; a fit needs at least {_ROWS_MIN}, and is worth "
-            "something from 10,000 on" + (f"\n{shown}" if shown else "")
+            f"{path}: {len(good)} events; a fit needs at least {_ROWS_MIN}, and is "
+            "reliable from 10,000 on" + (f"\n{shown}" if shown else "")
         )
     notes = [f"left out: {line}" for line in bad[:_BAD_SHOWN]]
     if len(bad) > _BAD_SHOWN:
@@ -65,7 +65,7 @@ def fit_file(path: Path) -> tuple[str, list[str]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Json], str]]:
-    """(line, row, what is wrong with it) for each line; CSV where the name or header says so."""
+    """Yield (line, row, error) for each line; as CSV if the file's name or header says so."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             first = file.readline()
@@ -105,7 +105,7 @@ def _csv_rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, Mapping[st
 
 
 def _is_csv(path: Path, first: str) -> bool:
-    """By the name where it says so, else by whether the first line looks like JSON."""
+    """Return whether the name says so, or else the first line does not look like JSON."""
     suffix = path.suffix.lower()
     if suffix in (".ndjson", ".jsonl", ".json"):
         return False
@@ -113,18 +113,18 @@ def _is_csv(path: Path, first: str) -> bool:
 
 
 class _RowTooLong(Exception):
-    """A row of CSV goes on and on."""
+    """A row of CSV has too many lines."""
 
 
 class _Lines:
-    """Lines of a file, counted, so that it is known where a row began."""
+    """Lines of a file, counted, so that a message can name the line where a row began."""
 
     def __init__(self, file: Iterator[str]) -> None:
         self._file = file
         self._number = self._begun = 0
 
     def begin_row(self) -> int:
-        """Line on which the row that is read next begins, from 1."""
+        """Return the line on which the next row begins, from 1."""
         self._begun = self._number
         return self._begun + 1
 
@@ -140,7 +140,7 @@ class _Lines:
 
 
 def _shown(value: Json) -> str:
-    """A value for a message, cut where it is long."""
+    """Return a value for a message, truncated if it is long."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
@@ -158,7 +158,7 @@ def _json_row(number: int, line: str) -> tuple[int, Mapping[str, Json], str]:
 
 
 def _fault(row: Mapping[str, Json]) -> str:
-    """What is wrong with a row, or nothing."""
+    """Return what is wrong with a row; empty if nothing is."""
     for name in _NEEDED:
         if row.get(name) is None:
             return f"{name} is missing"
@@ -183,7 +183,7 @@ def _moment(row: Mapping[str, Json]) -> datetime:
 
 
 def fit_rows(rows: list[Mapping[str, Json]], source: str) -> tuple[str, list[str]]:
-    """(profile as TOML text, notes) fitted from well-formed rows."""
+    """Return (profile as TOML text, notes) fitted from valid rows."""
     found: dict[str, tuple[str, str]] = {}
     notes: list[str] = []
     moments = [_moment(row).timestamp() for row in rows]
@@ -197,7 +197,7 @@ def fit_rows(rows: list[Mapping[str, Json]], source: str) -> tuple[str, list[str
             sizes = [int(str(r["log_total_bytes"])) for r in rows if r["log_network"] == network]
             found |= _fit_sizes(network, np.array(sizes, dtype=np.float64))
             if len(sizes) < 10_000:
-                notes.append(f"{network}: {len(sizes)} sizes tell little about the tail")
+                notes.append(f"{network}: {len(sizes)} sizes are too few to fit the tail well")
         elif networks.get(network, 0):
             notes.append(f"{network}: too few events for sizes; the default's are kept")
     found |= _fit_mixes(rows, networks)
@@ -215,7 +215,9 @@ def fit_rows(rows: list[Mapping[str, Json]], source: str) -> tuple[str, list[str
 
 
 def _fit_sizes(network: str, sizes: np.typing.NDArray[np.float64]) -> dict[str, tuple[str, str]]:
-    """Body from the quartiles of ln(bytes - overhead), tail from the topmost percent."""
+    """Return body parameters from the quartiles of ln(bytes - overhead), the tail from the top
+    1 %.
+    """
     logs = np.log(np.maximum(1, sizes - 4600))
     low, middle, high = np.quantile(logs, (0.25, 0.5, 0.75))
     sigma = max(0.1, (high - low) / 1.349)
@@ -233,7 +235,7 @@ def _fit_sizes(network: str, sizes: np.typing.NDArray[np.float64]) -> dict[str, 
 def _fit_mixes(
     rows: list[Mapping[str, Json]], networks: Counter[str]
 ) -> dict[str, tuple[str, str]]:
-    """Protocols, proxy failures and kinds of authentication, where the log has them."""
+    """Return protocols, proxy failures and kinds of authentication, if the log has them."""
     socks = Counter(str(r["log_network"]) for r in rows if r.get("log_protocol") == "socks")
     failed = Counter(str(r["log_network"]) for r in rows if r.get("log_error_code") is not None)
     found: dict[str, tuple[str, str]] = {}

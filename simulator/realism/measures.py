@@ -1,8 +1,8 @@
 """The realism figures of one fleet, network by network, each beside a control.
 
-Controls: arrivals of a Poisson process with the same hourly rate; sizes from an exponential law
-with the same mean; hostnames drawn evenly; columns shuffled against each other; failures spread
-at random. A figure that its control reaches too says nothing. Coverage events are left out.
+Controls: arrivals of a Poisson process with the same hourly rate; sizes of an exponential law with
+the same mean; hostnames drawn uniformly; columns shuffled; failures distributed at random. A figure
+that its control reaches as well means nothing. Coverage events are excluded.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SIZE_TARGETS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """One figure: what the model gives, what it should give, what an unreal control gives."""
+    """One figure: the model's value, the value it should have, and the control's."""
 
     network: str
     """A network, or `all`."""
@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """All figures, and the curves that a picture needs."""
+    """All figures, and the curves of the plots."""
 
     events: int
     seconds: int
@@ -69,7 +69,7 @@ class Measured:
 
 
 def measure(fleet: Fleet, first: int, count: int) -> Measured:
-    """Draw events first … first+count-1 and measure them. Holds them in memory meanwhile."""
+    """Draw events first … first+count-1, in memory, and return their figures."""
     columns = _without_stragglers(_without_coverage(fleet.batch(first, count).columns()))
     begin = int(columns.second.min())
     seconds = int(columns.second.max()) - begin + 1
@@ -98,8 +98,9 @@ def _without_coverage(columns: Columns) -> Columns:
 
 
 def _without_stragglers(columns: Columns) -> Columns:
-    """Without the 64 first and last events: numbers are not strictly in order of time, and a
-    straggler would stretch the series over time that has no other events."""
+    """Return the events without the 64 first and last: numbers are not strictly in order of time,
+    and one outlier would extend the series over time without other events.
+    """
     if len(columns.second) < 1000:
         return columns
     ranked = np.sort(columns.second)
@@ -146,7 +147,7 @@ def _figure(
 
 
 def _poisson(counts: Ints) -> Ints:
-    """A Poisson series with the same hourly rate."""
+    """Return a Poisson series with the same hourly rate."""
     dice = np.random.default_rng(1)
     hours = np.arange(len(counts)) // 3600
     sums = np.bincount(hours, weights=counts.astype(np.float64))
@@ -192,7 +193,7 @@ def _arrivals(
 
 
 def _poisson_max_to_min(mean: float) -> float:
-    """Max / min of 24 Poisson hours with this mean, about: ±2 standard deviations."""
+    """Return max / min of 24 Poisson hours with this mean, about: ±2 standard deviations."""
     spread = 2 * np.sqrt(max(1.0, mean))
     return float((mean + spread) / max(1.0, mean - spread))
 
@@ -235,7 +236,7 @@ def _sizes(
 
 
 def _law_sample(fleet: Fleet, number: int) -> Ints:
-    """Evenly spread quantiles of the network's law with overhead: what the sizes should be."""
+    """Return evenly spaced quantiles of the network's law with overhead: what sizes should be."""
     sizes = fleet.model.sizes
     cells = sizes.body.reshape(-1, 2, 4097)[number * 3 + 1]
     body = (cells[0][:-2] + cells[0][1:-1]) // 2
@@ -246,7 +247,7 @@ def _law_sample(fleet: Fleet, number: int) -> Ints:
 
 
 def _tail(sizes: Ints) -> list[tuple[float, float]]:
-    """Points of the complementary distribution on logarithmic axes."""
+    """Return points of the complementary distribution on logarithmic axes."""
     ranked = np.sort(sizes)
     places = np.unique((len(ranked) * (1 - np.logspace(0, -np.log10(len(ranked)), 60))).astype(int))
     places = places[places < len(ranked)]
@@ -291,7 +292,7 @@ def _failures(name: str, part: Columns, begin: int, seconds: int) -> Iterator[Fi
 
 
 def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
-    """How far one field tells another: 1 where it must, and the control where nothing does."""
+    """Yield how well one field predicts another: 1 if it must, beside a shuffled control."""
     dice = np.random.default_rng(5)
     take = dice.permutation(len(columns.number))[:200_000]
     part = _select(columns, np.isin(np.arange(len(columns.number)), take))
@@ -307,7 +308,7 @@ def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
     pairs = {
         "U(country | asn)": (country, asn, "1"),
         "U(asn | egress address)": (asn, address, "1"),
-        "U(network | lane)": (part.network, part.sender, "1"),
+        "U(network | sender)": (part.network, part.sender, "1"),
     }
     for label, (what, given, target) in pairs.items():
         yield _figure(
@@ -332,7 +333,7 @@ def _joint(fleet: Fleet, columns: Columns) -> Iterator[Figure]:
 
 
 def _uncertainty_coefficient(what: Ints, given: Ints) -> float:
-    """Uncertainty coefficient: share of `what`'s entropy that `given` takes away."""
+    """Return the share of `what`'s entropy that `given` explains."""
     whole = entropy(what)
     if whole == 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""The realism figures as a table for a terminal, and as an HTML page with plots drawn here."""
+"""Render the realism figures as a table for a terminal, and as an HTML page with SVG plots."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Lines = dict[str, list[tuple[float, float]]]
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    if value != value:  # not a number: too few events to say
+    if value != value:  # NaN: too few events
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def table(measured: Measured) -> str:
-    """Every figure beside its target and its control, 80 columns wide."""
+    """Return every figure beside its target and its control, 80 columns wide."""
     head = f"{'':12}{'figure':32}{'model':>10}  {'target':13}{'control':>10}"
     lines = [f"{measured.events:,} events over {measured.seconds / 3600:.1f} h", head]
     for network, rows in groupby(sorted(measured.figures, key=_order), key=lambda r: r.network):
@@ -47,7 +47,7 @@ def _order(row: Figure) -> int:
 
 
 def page(measured: Measured) -> str:
-    """One HTML page that opens from disk with no network."""
+    """Return one HTML page that needs no network."""
     rows = "".join(
         f"<tr><td>{escape(row.network)}<td>{escape(row.aspect)}<td>{escape(row.metric)}"
         f"<td class=n>{_number(row.model)}<td>{escape(row.target)}"
@@ -70,7 +70,7 @@ def page(measured: Measured) -> str:
 
 
 def plot(title: str, lines: Lines) -> str:
-    """An inline SVG figure: the model and its control on shared axes."""
+    """Return an inline SVG figure: the model and its control on shared axes."""
     points = [point for line in lines.values() for point in line]
     if not points:
         return ""
@@ -107,7 +107,7 @@ def plot(title: str, lines: Lines) -> str:
 
 
 def _axes_of(title: str) -> str:
-    """What the axes of a plot are, by the first word of its title."""
+    """Return the axes of a plot, by the first word of its title."""
     words = {
         "Haar": " (octave of seconds; log2 energy)",
         "Hour": " (hour UTC; events)",

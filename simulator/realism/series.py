@@ -1,8 +1,8 @@
-"""Measures of arrivals and of tails, as plain functions of arrays.
+"""Statistics of arrivals and of tails, as functions of arrays.
 
-Naive Hurst estimates are worthless on traffic with daily cycles: a Poisson process with an hourly
-profile scores 0.99 by variance against time. So the estimate here is the Haar wavelet's, with its
-octaves stated, and always shown beside a Poisson control.
+Naive Hurst estimates fail on traffic with daily cycles: a Poisson process with an hourly profile
+scores 0.99 by variance against time. So the estimate here is the Haar wavelet's, with its octaves
+stated, and always shown beside a Poisson control.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 def idc(counts: Ints, width: int) -> float:
-    """Index of dispersion for counts over `width` seconds: variance / mean; 1 for Poisson.
+    """Return the index of dispersion for counts over `width` seconds: variance / mean; 1 for
+    Poisson.
 
-    `counts` are events by second. Source: Gusella, JSAC 1991.
+    `counts` are events by second. Returns NaN for fewer than two windows. Source: Gusella, JSAC
+    1991.
     """
     windows = len(counts) // width
     if windows < 2:
@@ -32,10 +34,11 @@ def idc(counts: Ints, width: int) -> float:
 
 
 def haar(counts: Ints, octaves: tuple[int, int] = (3, 10)) -> tuple[float, list[tuple[int, float]]]:
-    """(H, [(octave, log2 energy)]) of events by second over octaves low … high.
+    """Return (H, [(octave, log2 energy)]) of events by second over octaves low … high.
 
-    Weighted regression of log2 mean squared Haar detail on the octave, H = (slope + 1) / 2.
-    Source: Abry & Veitch, "Wavelet analysis of long-range-dependent traffic", 1998.
+    Weighted regression of log2 mean squared Haar detail on the octave, H = (slope + 1) / 2. Returns
+    NaN for too few octaves. Source: Abry & Veitch, "Wavelet analysis of long-range-dependent
+    traffic", 1998.
     """
     approximation = counts.astype(np.float64)
     energies = []
@@ -60,7 +63,7 @@ def haar(counts: Ints, octaves: tuple[int, int] = (3, 10)) -> tuple[float, list[
 
 
 def hill(sizes: Ints, k: int) -> float:
-    """Hill's estimate of the Pareto exponent from the k largest sizes."""
+    """Return Hill's estimate of the Pareto exponent from the k largest sizes; NaN for too few."""
     if len(sizes) <= k or k < 2:
         return float("nan")
     largest = np.sort(sizes)[-k - 1 :].astype(np.float64)
@@ -69,7 +72,9 @@ def hill(sizes: Ints, k: int) -> float:
 
 
 def slope(counts: Ints, low: int = 10, high: int = 1000) -> float:
-    """Least-squares slope of log count on log rank over ranks low … high, sign turned."""
+    """Return minus the least-squares slope of log count on log rank over ranks low … high; NaN for
+    too few.
+    """
     ranked = np.sort(counts[counts > 0])[::-1][low - 1 : high].astype(np.float64)
     if len(ranked) < 10:
         return float("nan")
@@ -78,13 +83,15 @@ def slope(counts: Ints, low: int = 10, high: int = 1000) -> float:
 
 
 def top_share(values: Ints, share: float) -> float:
-    """Share of the sum that the largest `share` of values hold."""
+    """Return the share of the sum that the largest `share` of values hold."""
     ranked = np.sort(values)[::-1].astype(np.float64)
     return float(ranked[: max(1, int(len(ranked) * share))].sum() / max(1.0, ranked.sum()))
 
 
 def ks(sample: Ints, target: Ints) -> float:
-    """Kolmogorov–Smirnov distance: the largest gap between the two distribution functions."""
+    """Return the Kolmogorov–Smirnov distance: the largest gap between the distribution
+    functions.
+    """
     points = np.union1d(sample, target)
     one = np.searchsorted(np.sort(sample), points, side="right") / len(sample)
     two = np.searchsorted(np.sort(target), points, side="right") / len(target)
@@ -92,7 +99,7 @@ def ks(sample: Ints, target: Ints) -> float:
 
 
 def jsd(one: Floats, two: Floats) -> float:
-    """Jensen–Shannon divergence of two mixes in bits; 0 for equal ones, 1 at most."""
+    """Return the Jensen–Shannon divergence of two mixes in bits; 0 for equal ones, 1 at most."""
     p, q = one / one.sum(), two / two.sum()
     middle = (p + q) / 2
 
@@ -104,7 +111,7 @@ def jsd(one: Floats, two: Floats) -> float:
 
 
 def entropy(codes: Ints) -> float:
-    """Entropy of a column of codes, in bits."""
+    """Return the entropy of a column of codes, in bits."""
     counts = np.unique(codes, return_counts=True)[1].astype(np.float64)
     p = counts / counts.sum()
     return float(-(p * np.log2(p)).sum())

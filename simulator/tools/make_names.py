@@ -1,9 +1,9 @@
-"""Make `simulator/data/names.json`: names drawn from faker once and frozen.
+"""Create `simulator/data/names.json`: names drawn from faker once.
 
     python -m trueup.simulator.tools.make_names > simulator/data/names.json
 
 faker's output changes between its releases, and it draws two thousand names a second; the fleet
-needs names that stay and costs nothing to look up.
+needs names that stay the same and cost nothing to look up.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def _draw(make: Callable[[], str], count: int) -> list[str]:
 
 
 def main() -> None:
+    """Write the names to the standard output as JSON."""
     faker = Faker("en_US")
     Faker.seed(20250401)
     names = {

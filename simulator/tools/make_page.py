@@ -18,7 +18,7 @@ _END: Final = "<!-- end of parameters -->"
 
 
 def parameter_table() -> str:
-    """Every parameter of the default profile as a Markdown table."""
+    """Return every parameter of the default profile as a Markdown table."""
     lines = ["| parameter | value | unit | grade | source |", "|---|---|---|---|---|"]
     lines += [
         f"| `{row.name}` | {_shown(row.value)} | {row.unit} | {row.grade} | {row.source} |"
@@ -35,6 +35,7 @@ def _shown(value: Value) -> str:
 
 
 def main() -> None:
+    """Replace the table in the page."""
     text = PAGE.read_text(encoding="utf-8")
     head, _, rest = text.partition(_BEGIN)
     tail = rest.partition(_END)[2]

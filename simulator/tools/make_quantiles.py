@@ -1,8 +1,8 @@
-"""Make `simulator/data/quantiles.npz`: the integer tables of the default profile.
+"""Create `simulator/data/quantiles.npz`: the integer tables of the default profile.
 
     python -m trueup.simulator.tools.make_quantiles
 
-The standard normal quantiles come from scipy; everything else follows from them with `decimal`.
+The standard normal quantiles come from scipy; everything else is computed from them with `decimal`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
+    """Compute the tables and write the file."""
     cells = quantiles.BODY_CELLS
     over = (cells - np.arange(cells + 1)) / cells
     half = 0.5 / cells / cells

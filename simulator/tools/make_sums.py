@@ -10,6 +10,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
+    """Write the file."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(DATA.iterdir())

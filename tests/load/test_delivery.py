@@ -1,4 +1,4 @@
-"""The drivers: forms, answers, retries, and what a lost answer means."""
+"""Drivers: forms, responses, retries, and the outcome of attempts without a response."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def sent(driver: Driver, events: list[dict[str, Any]] = EVENTS) -> list[Ev
 
 @pytest.mark.parametrize("body", list(BodyForm))
 @pytest.mark.parametrize("gzip", [False, True])
-async def test_events_arrive_in_every_form_under_the_targets_names(
+async def test_events_arrive_in_every_form_under_the_targets_field_names(
     body: BodyForm, gzip: bool
 ) -> None:
     """Renamed, dropped and added fields, in each body form, compressed or not."""
@@ -65,8 +65,7 @@ async def test_events_arrive_in_every_form_under_the_targets_names(
     assert len(sink.bodies) == (25 if body is BodyForm.JSON_OBJECT else 3)
 
 
-async def test_ndjson_goes_through_unread_where_nothing_is_to_be_mapped() -> None:
-    """The bytes that were handed in are the bytes that arrive."""
+async def test_ndjson_is_sent_unchanged_if_no_field_is_mapped() -> None:
     sink = Sink()
     with serving(sink.handle) as port:
         driver = http(port)
@@ -77,8 +76,10 @@ async def test_ndjson_goes_through_unread_where_nothing_is_to_be_mapped() -> Non
     assert [p.first for p in outcome.shifted(100)] == [100]
 
 
-async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite() -> None:
-    """Each mishap in turn; in the end everything is stored once and said to be accepted."""
+async def test_a_driver_retries_with_the_same_ids_until_the_response_is_definite() -> None:
+    """Every kind of failure in turn; in the end each event is stored once and reported as
+    accepted.
+    """
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, FINE))
     with serving(proxy.handle) as port:
@@ -91,10 +92,10 @@ async def test_a_driver_retries_with_the_same_ids_until_the_answer_is_definite()
     "script, outcome, stored",
     [((CUT_AFTER,), Outcome.UNKNOWN, 25), ((BUSY,), Outcome.REFUSED, 0)],
 )
-async def test_giving_up_says_what_is_known(
+async def test_a_delivery_that_is_given_up_has_the_outcome_that_is_known(
     script: tuple[str, ...], outcome: Outcome, stored: int
 ) -> None:
-    """Lost answers leave unknown events; a target that was only ever busy has none."""
+    """Without a response, events are unknown; if the target was only ever busy, it has none."""
     sink = Sink()
     with serving(ChaosProxy(sink, script).handle) as port:
         outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)))
@@ -102,8 +103,8 @@ async def test_giving_up_says_what_is_known(
     assert len(sink.stored) == stored
 
 
-async def test_a_target_that_is_not_there_refuses_everything_with_a_reason() -> None:
-    """No connection was ever made: nothing can have been stored."""
+async def test_without_a_server_every_event_is_refused_with_a_reason() -> None:
+    """Without a connection nothing can have been stored."""
     with serving(Sink().handle) as port:
         pass
     outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)))
@@ -111,8 +112,8 @@ async def test_a_target_that_is_not_there_refuses_everything_with_a_reason() -> 
     assert "not delivered" in outcomes[0].reason
 
 
-async def test_a_refusal_after_a_lost_answer_is_no_refusal() -> None:
-    """The first attempt may have been stored, whatever the second one is told."""
+async def test_a_refusal_after_an_attempt_without_a_response_is_unknown() -> None:
+    """The first attempt may have been stored, whatever the second one's response is."""
     calls = 0
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,14 +146,16 @@ PROGRAM = (
         ("import os;os.kill(os.getpid(),9)", Outcome.UNKNOWN, "exit status -9"),
         ("sys.exit(137)", Outcome.UNKNOWN, "exit status 137"),
         ("sys.exit(75)", Outcome.REFUSED, "exit status 75"),
-        ("import time;time.sleep(60)", Outcome.UNKNOWN, "longer than"),
+        ("import time;time.sleep(60)", Outcome.UNKNOWN, "after its timeout"),
     ],
     ids=["fine", "refused", "killed", "killed-in-a-shell", "try-again", "hangs"],
 )
-async def test_a_programs_end_says_what_became_of_its_events(
+async def test_the_exit_status_of_a_program_decides_the_outcome(
     tmp_path: Path, end: str, outcome: Outcome, reason: str
 ) -> None:
-    """Exit status 0 accepts; others refuse; a killed or hanging program leaves unknown."""
+    """Exit status 0 accepts; others refuse; a killed program, or one over its timeout, leaves
+    unknown.
+    """
     form = CommandForm(
         argv=(sys.executable, "-c", PROGRAM + end, str(tmp_path / "out.json")),
         timeout_s=3.0,
@@ -169,24 +172,22 @@ async def test_a_programs_end_says_what_became_of_its_events(
     ]
 
 
-async def test_a_program_may_name_the_events_that_it_refuses() -> None:
-    """Its output is read like the answer of a server."""
+async def test_a_program_can_list_the_events_that_it_refuses() -> None:
+    """Its output is read like the response of a server."""
     say = """print('{"accepted": 2, "refused": [{"line": 2, "reason": "no"}]}')"""
     form = CommandForm(argv=(sys.executable, "-c", f"import sys;sys.stdin.read();{say}"))
     outcomes = await sent(CommandDriver(form), EVENTS[:3])
     assert [one.outcome.value for one in outcomes] == ["accepted", "refused", "accepted"]
 
 
-async def test_a_program_that_is_not_there_refuses_with_its_name() -> None:
-    """A wrong path in a target file is said, not raised."""
+async def test_a_program_that_does_not_exist_is_named_in_the_reason() -> None:
     outcomes = await sent(CommandDriver(CommandForm(argv=("/nowhere/at-all",))))
     assert "/nowhere/at-all" in outcomes[0].reason
     assert {one.outcome for one in outcomes} == {Outcome.REFUSED}
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(1, n)))))
-def test_the_ranges_of_an_answer_cover_every_event_once(parts: tuple[int, set[int]]) -> None:
-    """Whatever lines are refused, accepted and refused ranges tile the batch in order."""
+def test_the_ranges_of_a_response_cover_every_event_once(parts: tuple[int, set[int]]) -> None:
     count, lines = parts
     said = {
         "accepted": count - len(lines),
@@ -226,10 +227,10 @@ def test_the_ranges_of_an_answer_cover_every_event_once(parts: tuple[int, set[in
         (503, b"", None, ResponseKind.INDEFINITE, None),
     ],
 )
-def test_what_each_answer_means(
+def test_each_status_has_its_outcome(
     status: int, body: bytes, after: float | None, kind: ResponseKind, outcome: Outcome | None
 ) -> None:
-    """The table of answers, row by row, for a batch of two."""
+    """Every row of the table of statuses, for a batch of two."""
     found = interpret_response(
         ResponseRule(accepted="accepted"), status, body, 2, retry_after_s=after
     )
@@ -237,15 +238,14 @@ def test_what_each_answer_means(
     assert [part.outcome for part in found.ranges] == ([outcome] if outcome else [])
 
 
-def test_a_target_that_promises_no_count_accepts_with_its_status_alone() -> None:
+def test_without_a_declared_count_the_status_alone_accepts() -> None:
     """Without a declared path any 2xx accepts what it does not list as refused."""
     for body in (b"", b"<html>", b"{}"):
         ranges = interpret_response(ResponseRule(), 204, body, 2).ranges
         assert [part.outcome for part in ranges] == [Outcome.ACCEPTED]
 
 
-def test_pauses_double_up_to_a_ceiling_and_heed_the_target() -> None:
-    """Backoff, ceiling, Retry-After, and the end."""
+def test_pauses_double_up_to_a_maximum_and_respect_retry_after() -> None:
     policy = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.5, total_s=3, attempts=5)
     assert [policy.pause_s(n) for n in (1, 2, 3, 4)] == [0.1, 0.2, 0.4, 0.5]
     assert policy.pause_s(1, retry_after_s=2) == 2

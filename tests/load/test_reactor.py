@@ -1,4 +1,4 @@
-"""The reactor against a small sink and a proxy that misbehaves: what it says is what happened."""
+"""The reactor against a small server and a faulty proxy: reported outcomes are what happened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, ChaosProxy
+from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, SILENT, ChaosProxy
 from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
@@ -52,7 +52,7 @@ def loaded(
     scheme: str = "http",
     **form_parts: Any,
 ) -> tuple[Engine, RequestStream, list[Second], tuple[OutcomeRange, ...]]:
-    """Run an engine over `events` events; gives (engine, lane, seconds, ranges)."""
+    """Run an engine over `events` events; returns (engine, stream, seconds, ranges)."""
     form = HttpForm(url=f"{scheme}://localhost:{port}/ingest?a=b", **form_parts)
     source = FleetBodies(
         form,
@@ -89,8 +89,7 @@ def by_outcome(ranges: Iterable[OutcomeRange]) -> dict[Outcome, set[str]]:
     return found
 
 
-def test_every_event_is_sent_once_and_said_to_be_accepted() -> None:
-    """No mishap: one range, all accepted, all stored, each seen once."""
+def test_every_event_is_sent_once_and_reported_as_accepted() -> None:
     sink = Sink()
     with serving(sink.handle) as port:
         _, _, seconds, ranges = loaded(port, events=1234)
@@ -115,7 +114,6 @@ def test_every_event_is_sent_once_and_said_to_be_accepted() -> None:
     ids=["array", "object", "gzip", "array-gzip", "extras", "headers"],
 )
 def test_every_form_carries_the_same_events(parts: dict[str, Any]) -> None:
-    """Whatever the body form, the sink ends with the same events."""
     sink = Sink()
     with serving(sink.handle) as port:
         _, _, _, ranges = loaded(port, events=230, **parts)
@@ -128,8 +126,8 @@ def test_every_form_carries_the_same_events(parts: dict[str, Any]) -> None:
         assert (fields["x-ingest-key"], fields["content-type"]) == ("k", "text/plain")
 
 
-def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled() -> None:
-    """Cut, slow, failing and silent answers: retried with the same ids until all is settled."""
+def test_no_event_is_lost_or_duplicated_whatever_the_proxy_does() -> None:
+    """Cut, slow, failing and missing responses: retried with the same ids until all are settled."""
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 12))
     with serving(proxy.handle) as port:
@@ -141,8 +139,7 @@ def test_mishaps_of_every_kind_leave_nothing_lost_and_nothing_doubled() -> None:
     assert max(sink.seen.values()) > 1, "the same ids must have been sent again"
 
 
-def test_an_answer_that_never_comes_leaves_the_events_unknown() -> None:
-    """All attempts stored, none answered: neither lost nor stored, but unknown."""
+def test_events_without_a_response_are_unknown() -> None:
     sink = Sink()
     proxy = ChaosProxy(sink, (CUT_ANSWER,))
     with serving(proxy.handle) as port:
@@ -153,8 +150,8 @@ def test_an_answer_that_never_comes_leaves_the_events_unknown() -> None:
     assert len(sink.stored) == 40
 
 
-def test_a_target_that_is_always_busy_has_definitely_nothing() -> None:
-    """429 to the end is a refusal: the events are not stored."""
+def test_events_are_refused_if_the_target_is_always_busy() -> None:
+    """429 for every attempt is a refusal: the events are not stored."""
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY,))
     with serving(proxy.handle) as port:
@@ -165,8 +162,8 @@ def test_a_target_that_is_always_busy_has_definitely_nothing() -> None:
     assert not sink.stored
 
 
-def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent() -> None:
-    """No connection, no delivery: no range speaks of events that never left."""
+def test_a_run_without_a_server_sends_nothing() -> None:
+    """Events that were never sent have no outcome."""
     with serving(Sink().handle) as port:
         pass
     schedule = Schedule(Shape(kind="constant", rate=100, duration_s=0.3))
@@ -178,8 +175,8 @@ def test_a_target_that_is_not_there_ends_the_run_with_nothing_sent() -> None:
     assert any("refused the connection" in reason for second in seconds for reason in second.errors)
 
 
-def test_twins_are_sent_at_once_and_settled_together() -> None:
-    """Every other batch goes out twice; it has one outcome, and the sink sees the ids twice."""
+def test_duplicated_batches_are_sent_at_once_and_settled_together() -> None:
+    """A duplicated batch has one outcome, and the server sees its ids twice."""
     sink = Sink()
     with serving(sink.handle) as port:
         _, _, _, ranges = loaded(port, events=400, duplicate_every=2)
@@ -187,8 +184,8 @@ def test_twins_are_sent_at_once_and_settled_together() -> None:
     assert sum(sink.seen.values()) == 600
 
 
-def test_a_broken_line_is_refused_and_its_neighbours_are_not() -> None:
-    """Poison at the end of every third batch changes no outcome of a real event."""
+def test_a_malformed_line_is_refused_and_the_other_lines_are_accepted() -> None:
+    """A malformed line at the end of every third batch changes no outcome of an event."""
     sink = Sink()
     with serving(sink.handle) as port:
         _, _, seconds, ranges = loaded(port, events=300, malformed_every=3)
@@ -207,8 +204,8 @@ def test_a_broken_line_is_refused_and_its_neighbours_are_not() -> None:
     ],
     ids=["gzip", "array", "array-gzip", "extras"],
 )
-def test_a_broken_line_breaks_no_form(parts: dict[str, Any]) -> None:
-    """Compressed, in an array or with other names, it is one refused event among good ones."""
+def test_a_malformed_line_can_be_sent_in_every_form(parts: dict[str, Any]) -> None:
+    """Compressed, in an array or with other names, it is one refused event."""
     sink = Sink()
     with serving(sink.handle) as port:
         _, _, seconds, ranges = loaded(port, events=300, malformed_every=3, **parts)
@@ -218,8 +215,7 @@ def test_a_broken_line_breaks_no_form(parts: dict[str, Any]) -> None:
     assert not any(second.errors for second in seconds)
 
 
-def test_refused_lines_are_told_apart_from_accepted_ones() -> None:
-    """The answer's refused lines become ranges of their own."""
+def test_refused_lines_of_a_response_get_their_own_ranges() -> None:
     sink = Sink()
     sink.take = lambda events: json.dumps(  # type: ignore[method-assign]
         {"accepted": len(events) - 1, "refused": [{"line": 2, "reason": "no"}]}
@@ -233,23 +229,21 @@ def test_refused_lines_are_told_apart_from_accepted_ones() -> None:
     ]
 
 
-def test_an_open_schedule_is_kept_and_its_times_are_measured_from_the_plan() -> None:
-    """The number of requests follows the plan; response time includes what service time does."""
+def test_requests_follow_an_open_schedule_and_are_measured_from_planned_times() -> None:
     sink = Sink()
     schedule = Schedule(Shape(kind="constant", rate=400, duration_s=0.5))
     with serving(sink.handle) as port:
         engine, stream, seconds, _ = loaded(port, events=100_000, schedule=schedule, duration_s=0.5)
     answered = sum(second.requests for second in seconds)
-    # On a busy machine the last ones may not get their turn; none of them is forgotten.
+    # On a busy machine the last ones may be unsent; all are counted.
     assert answered + stream.unsent == 200
     assert answered > 0
     assert sum(sum(second.lateness_ns.values()) for second in seconds) == answered
     assert 0.4 < engine.elapsed_ns / 1e9 < 5
 
 
-def test_a_backlog_above_the_cap_ends_the_run_and_says_so() -> None:
-    """A target slower than the plan is not waited for without end."""
-    proxy = ChaosProxy(Sink(), ("stored, then no answer",))
+def test_a_backlog_above_the_maximum_ends_the_run_with_a_reason() -> None:
+    proxy = ChaosProxy(Sink(), (SILENT,))
     schedule = Schedule(Shape(kind="constant", rate=2000, duration_s=20))
     with serving(proxy.handle) as port:
         engine, stream, _, _ = loaded(
@@ -264,8 +258,8 @@ def test_a_backlog_above_the_cap_ends_the_run_and_says_so() -> None:
     assert stream.unsent > 50
 
 
-def test_reads_go_beside_the_events_and_settle_none() -> None:
-    """A lane of reads answers and measures, and speaks of no event."""
+def test_reads_beside_a_load_settle_no_events() -> None:
+    """A stream of reads measures responses and reports no event."""
     sink = Sink()
     with serving(sink.handle) as port:
         address, head = request_head("GET", f"http://127.0.0.1:{port}/x", {})
@@ -281,19 +275,18 @@ def test_reads_go_beside_the_events_and_settle_none() -> None:
         engine.connect(stream)
         engine.run()
     seconds, ranges = stream.recorder.take()
-    # On a busy machine the last ones may not get their turn; none of them is forgotten.
+    # On a busy machine the last ones may be unsent; all are counted.
     assert (sink.reads + stream.unsent, ranges) == (40, [])
     assert sum(second.requests for second in seconds) == sink.reads > 0
 
 
-def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice() -> None:
-    """What was answered stays accepted and nothing else, though the loop ends there; what was
-    under way is unknown."""
+def test_an_exception_while_drawing_a_batch_counts_no_event_twice() -> None:
+    """Events with a response stay accepted although the loop ends; those in flight are unknown."""
     sink = Sink()
 
     def drawn(first: int, count: int) -> bytes:
         if first >= 100:
-            raise RuntimeError("no more words")
+            raise RuntimeError("cannot draw")
         return ndjson(first, count)
 
     form = HttpForm(url="http://127.0.0.1:1/ingest")
@@ -319,9 +312,10 @@ def test_a_fault_of_ours_in_drawing_a_batch_counts_no_event_twice() -> None:
     assert len(found[Outcome.UNKNOWN]) <= 10
 
 
-def test_batches_are_drawn_step_by_step_and_one_piece_ahead() -> None:
-    """Each call to prepare takes one step; with a piece ready there is nothing to do; at the end
-    there is nothing to hand out. Poison counts on over pieces and blocks."""
+def test_batches_are_prepared_step_by_step_and_one_piece_ahead() -> None:
+    """Each call to prepare does one step; with a piece ready there is nothing to do. Malformed
+    lines are counted across pieces and blocks.
+    """
     stepped = []
 
     def draw(first: int, count: int, most: int) -> Iterator[tuple[int, bytes] | None]:
@@ -353,8 +347,8 @@ def test_batches_are_drawn_step_by_step_and_one_piece_ahead() -> None:
     assert [step for step in stepped if step] == [20, 20, 10, 20, 20, 10]
 
 
-def test_a_retry_after_counts_though_the_same_answer_came_without_one_before() -> None:
-    """429 alone, then 429 with Retry-After: the second pause is the target's."""
+def test_retry_after_is_used_although_the_same_body_came_without_it_before() -> None:
+    """429 without Retry-After, then with it: the second pause is the target's."""
     sink, asked = Sink(), []
 
     async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -376,8 +370,8 @@ def test_a_retry_after_counts_though_the_same_answer_came_without_one_before() -
     assert asked[1] - asked[0] < 0.25 < asked[2] - asked[1]
 
 
-def test_the_response_time_of_a_batch_runs_over_all_its_attempts() -> None:
-    """A busy answer is not a quick one: the batch had no word until the retry."""
+def test_the_response_time_of_a_batch_includes_all_its_attempts() -> None:
+    """A 429 does not end the response time."""
     sink = Sink()
     proxy = ChaosProxy(sink, (BUSY, FINE))
     pause = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.1, total_s=20)
@@ -393,8 +387,8 @@ def test_the_response_time_of_a_batch_runs_over_all_its_attempts() -> None:
     assert fastest >= 0.1e9
 
 
-def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end() -> None:
-    """Accepted and closed at once: the pauses between dials grow, and each is an error."""
+def test_a_server_that_closes_every_connection_is_retried_with_growing_pauses() -> None:
+    """The pauses between connections grow, and each is an error."""
     dialled = 0
 
     async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -415,8 +409,8 @@ def test_a_target_that_hangs_up_on_everybody_is_not_dialled_without_end() -> Non
     assert sum(sum(second.errors.values()) for second in seconds) >= 4
 
 
-def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end() -> None:
-    """The loop goes on, looks again, and says why nothing was sent."""
+def test_an_unknown_host_is_reported_and_does_not_end_the_run() -> None:
+    """The loop continues, looks up again, and reports why nothing was sent."""
     form = HttpForm(url="http://no-such-host.invalid/ingest")
     stream = RequestStream(
         "ingest",
@@ -431,11 +425,11 @@ def test_a_name_that_leads_nowhere_is_an_error_and_not_an_end() -> None:
     engine.run()
     seconds, ranges = stream.recorder.take()
     assert (ranges, stream.unsent) == ([], 6)
-    assert any("no connection could be opened" in why for one in seconds for why in one.errors)
+    assert any("cannot connect" in why for one in seconds for why in one.errors)
 
 
-def test_a_length_of_thousands_of_digits_is_no_http() -> None:
-    """One mad answer breaks its connection, not the generator."""
+def test_a_content_length_of_thousands_of_digits_is_refused() -> None:
+    """One such response closes its connection, and the run continues."""
     sink = Sink()
     told: list[bool] = []
 
@@ -455,8 +449,8 @@ def test_a_length_of_thousands_of_digits_is_no_http() -> None:
     assert len(sink.stored) == 50
 
 
-def test_an_overdue_request_is_late_from_when_a_connection_was_free() -> None:
-    """Held up while another connection stood idle, a request counts its wait as ours."""
+def test_lateness_counts_from_when_a_connection_was_free() -> None:
+    """Delayed while another connection was idle, a request's wait is the generator's lateness."""
     sink = Sink()
     held = False
 
@@ -491,4 +485,4 @@ def test_an_overdue_request_is_late_from_when_a_connection_was_free() -> None:
     late = sum(
         count for bucket, count in lateness.sparse().items() if bucket_bounds(int(bucket))[0] > 5e6
     )
-    assert late >= 16, "about twenty requests fell due in the 50 ms that we were away"
+    assert late >= 16, "about twenty requests fell due in the delay of 50 ms"

@@ -20,7 +20,7 @@ def fleet(
     start: datetime = START,
     **overrides: Json,
 ) -> Fleet:
-    """A fresh fleet; overrides by parameter name with `__` for a dot."""
+    """Return a new fleet; overrides by parameter name with `__` for a dot."""
     changed = {name.replace("__", "."): value for name, value in overrides.items()}
     return Fleet(
         load_profile("default", changed),
@@ -33,5 +33,5 @@ def fleet(
 
 @lru_cache(maxsize=1)
 def common() -> Fleet:
-    """One shared fleet with the defaults above; nothing about it can be changed."""
+    """Return the fleet with the defaults above; shared, because it cannot change."""
     return fleet()

@@ -1,7 +1,7 @@
-"""Philox4x64-10 and SplitMix64 in plain Python: an independent reading of the two papers.
+"""Philox4x64-10 and SplitMix64 in plain Python, written independently from the two papers.
 
 Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011; Steele, Lea &
-Flood, 2014. Nothing here is imported from the fleet.
+Flood, 2014. Nothing here is imported from the simulator.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
 
 def philox(counter: int, key: int) -> tuple[int, int, int, int]:
-    """The four 64-bit words of one block, for a 256-bit counter and a 128-bit key."""
+    """Return the four 64-bit words of one block, for a 256-bit counter and a 128-bit key."""
     c = [(counter >> (64 * k)) & MASK for k in range(4)]
     k0, k1 = key & MASK, key >> 64
     for _round in range(10):
@@ -23,12 +23,14 @@ def philox(counter: int, key: int) -> tuple[int, int, int, int]:
 
 
 def word(key: int, number: int) -> int:
-    """Word `number` of a stream: blocks count from 1, as numpy counts before it draws."""
+    """Return word `number` of a stream: blocks count from 1, as numpy increments before it
+    draws.
+    """
     return philox(number // 4 + 1, key)[number % 4]
 
 
 def mix(value: int) -> int:
-    """SplitMix64's finaliser."""
+    """Return SplitMix64's finaliser of a value."""
     value &= MASK
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
@@ -36,12 +38,12 @@ def mix(value: int) -> int:
 
 
 def hash64(key: int, value: int) -> int:
-    """The keyed word of a value."""
+    """Return the keyed word of a value."""
     return mix(mix(value * 0x9E3779B97F4A7C15 + (key & MASK)) ^ (key >> 64))
 
 
 def uuid_of(round_keys: tuple[int, ...], number: int) -> str:
-    """The id of an event: four Feistel rounds over 61-bit halves, laid into a version 4 UUID."""
+    """Return an event's id: four Feistel rounds over 61-bit halves, written as a version 4 UUID."""
     left, right = number, 0
     for key in round_keys:
         left, right = right, left ^ (mix(right + key) >> 3)

@@ -1,4 +1,4 @@
-"""`trueup fleet` as a person meets it."""
+"""The command `trueup fleet`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,17 @@ from trueup.scenarios.cli.fleet import command
 
 
 def run(*arguments: str) -> Result:
-    """The command with these arguments."""
+    """Run the command with these arguments."""
     return CliRunner().invoke(command, arguments)
 
 
-def test_events_on_standard_output_are_the_fleets() -> None:
-    """NDJSON by default, the same as the fleet of that seed."""
+def test_standard_output_has_the_events_of_the_fleet_as_ndjson() -> None:
     found = run("--seed", "7", "--events", "60")
     assert found.exit_code == 0
     assert [json.loads(line) for line in found.stdout.splitlines()] == common().batch(0, 60).rows()
 
 
-def test_forms_hold_the_same_events(tmp_path: Path) -> None:
-    """JSON, CSV and Parquet to files."""
+def test_json_csv_and_parquet_hold_the_same_events(tmp_path: Path) -> None:
     rows = common().batch(20, 100).rows()
     for form in ("json", "csv", "parquet"):
         out = tmp_path / form
@@ -43,8 +41,8 @@ def test_forms_hold_the_same_events(tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(tmp_path / "parquet").to_pylist() == rows
 
 
-def test_explain_prints_the_event_or_says_foreign() -> None:
-    """The id alone is enough; another seed's fleet does not know it."""
+def test_explain_prints_the_event_or_reports_a_foreign_id() -> None:
+    """The id alone is enough; the fleet of another seed does not have it."""
     known = run("explain", common().log_id(77), "--seed", "7")
     assert json.loads(known.stdout)["position"] == 77
     assert json.loads(known.stdout)["event"] == common().row(77)
@@ -75,7 +73,9 @@ def test_explain_prints_the_event_or_says_foreign() -> None:
         (("fit", __file__), "expected a header"),
     ],
 )
-def test_bad_values_say_what_to_do(arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_values_are_refused_with_the_remedy(
+    arguments: tuple[str, ...], message: str
+) -> None:
     """No traceback; the option, what was expected, the remedy."""
     found = run(*arguments)
     assert found.exit_code not in (0, 1), found.output
@@ -83,7 +83,7 @@ def test_bad_values_say_what_to_do(arguments: tuple[str, ...], message: str) -> 
 
 
 def test_parquet_is_not_written_to_a_terminal() -> None:
-    """Bytes are no reading matter, whichever way the terminal is named."""
+    """Also if the terminal is named as a file."""
     ours, theirs = os.openpty()
     try:
         found = run("--events", "5", "--format", "parquet", "--out", os.ttyname(theirs))
@@ -102,7 +102,7 @@ def test_a_weight_can_be_set_alone() -> None:
 
 
 def target_file(folder: Path, command: str) -> Path:
-    """A target that is a program."""
+    """Write a target file whose ingestion is a program."""
     file = folder / "t.toml"
     file.write_text(
         'name = "program"\nbase_url = "http://127.0.0.1:9/1.0"\n'
@@ -112,7 +112,7 @@ def target_file(folder: Path, command: str) -> Path:
     return file
 
 
-def test_events_go_to_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_delivered_to_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its own tenants, from the last six days, every event once."""
     monkeypatch.setenv("A", "public-key-1")
     monkeypatch.setenv("B", "private-key-2")
@@ -128,8 +128,8 @@ def test_events_go_to_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_realism_stands_apart_from_its_controls(tmp_path: Path) -> None:
-    """Bursts, long memory, tails and joints are there, and the controls lack them."""
+def test_realism_figures_differ_from_their_controls(tmp_path: Path) -> None:
+    """Bursts, long memory, tails and dependence between fields, which the controls lack."""
     page = tmp_path / "page.html"
     found = run("realism", "--events", "1500000", "--json", "--out", str(page))
     rows = {(r["network"], r["metric"]): r for r in json.loads(found.stdout)["figures"]}

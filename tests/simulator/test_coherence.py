@@ -1,4 +1,4 @@
-"""No two fields of an event contradict each other."""
+"""The fields of an event are consistent with each other, and events with each other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TUNNEL_STATUSES = {200, 400, 403, 407, 429, 500, 502, 503, 504}
 
 
 def contradictions(row: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with one drawn event on its own, in words."""
+    """Yield what is wrong with one drawn event on its own."""
     egress = row["log_egress_ip_address"]
     heads = {".".join(egress.split(".")[:octets]) + "." for octets in (2, 3)}
     place = (row["asn_id"], row["country_id"], row["city_alias"], row["log_network"])
     if not any((place[0], head, *place[1:]) in PREFIXES for head in heads):
-        yield f"egress {egress} does not lie in {place}"
+        yield f"egress {egress} is not in {place}"
     wanted = "hosting" if row["log_network"] == "datacenter" else "isp"
     if ASN_TYPES[row["log_network"], row["asn_id"]] != wanted:
         yield f"an ASN of another type than {wanted}"
@@ -47,7 +47,7 @@ def contradictions(row: dict[str, Any]) -> Iterator[str]:
     if row["log_total_elapsed_ms"] < parts:
         yield "the parts take longer than the whole"
     if row["log_hostname"] != row["log_hostname"].lower().rstrip("."):
-        yield "hostname not in its plain form"
+        yield "hostname not in its normal form"
     if not 0 <= row["log_total_bytes"] < 2**63 or row["log_concurrency"] < 1:
         yield "a number out of its range"
     if row["log_client_ip_address"] == egress:
@@ -56,8 +56,8 @@ def contradictions(row: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_two_hundred_thousand_events_do_not_contradict_themselves_or_each_other() -> None:
-    """Every event on its own; then users, services, sessions and addresses over all of them."""
+def test_two_hundred_thousand_events_are_consistent() -> None:
+    """Each event on its own; then users, services, sessions and addresses over all of them."""
     some = common()
     seen: dict[str, dict[Any, set[Any]]] = defaultdict(lambda: defaultdict(set))
     networks: Counter[str] = Counter()
@@ -90,8 +90,7 @@ def test_two_hundred_thousand_events_do_not_contradict_themselves_or_each_other(
     assert 0 < sum(size == 2 for size in kept) < 0.2 * len(kept)
 
 
-def test_coverage_events_come_first_and_hit_every_pair() -> None:
-    """Every possible pair of two factors' values, in the first events of any fleet."""
+def test_the_first_events_cover_every_pair_of_factor_values() -> None:
     rows = pairwise_rows()
     assert common().model.coverage.count == len(rows) < 60
     names = list(FACTORS)
@@ -110,13 +109,12 @@ def test_coverage_events_come_first_and_hit_every_pair() -> None:
 
 
 def test_coverage_can_be_switched_off() -> None:
-    """A run that wants only realistic traffic says so in its scenario."""
     plain = fleet(coverage__enabled=False)
     assert not any("coverage" in str(row["proxy_user_id"]) for row in plain.batch(0, 100).rows())
 
 
-def test_outcomes_say_who_failed() -> None:
-    """A proxy's own failure has an RFC 9209 name; a target's answer has none."""
+def test_error_names_show_which_side_failed() -> None:
+    """A failure of the proxy has a name of RFC 9209; a response of the target has none."""
     for outcome in OUTCOMES:
         if outcome.kind == "connect":
             assert (outcome.error is None) == (outcome.status == 200)

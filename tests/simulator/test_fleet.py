@@ -1,4 +1,4 @@
-"""A fleet's events are a pure function of their numbers, and explain themselves."""
+"""A fleet's events are a pure function of their numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ LOG_FIELDS = {
 
 
 def test_every_row_has_every_field_of_the_log_object() -> None:
-    """The guide's and the object's fields, coverage events included, and no others."""
+    """The fields of the guide and of the log object, in coverage events too, and no others."""
     rows = common().batch(0, 300).rows()
     assert len(rows) == 300
     assert all(row.keys() == LOG_FIELDS for row in rows)
 
 
-def test_a_batch_is_the_same_however_it_is_cut() -> None:
-    """Events do not hang on the batch that they are asked for in."""
+def test_events_do_not_depend_on_the_batch_they_are_requested_in() -> None:
     whole = common().batch(0, 500).ndjson()
     parts = [common().batch(first, 50).ndjson() for first in reversed(range(0, 500, 50))]
     assert b"".join(reversed(parts)) == whole
@@ -41,9 +40,10 @@ def test_a_batch_is_the_same_however_it_is_cut() -> None:
 
 @pytest.mark.parametrize("most", [1, 7, 100, 999, 5000])
 @pytest.mark.parametrize("first", [0, 30, 5_000])
-def test_pieces_are_the_lines_however_large(first: int, most: int) -> None:
-    """Over frames, days and the events that walk rare values: the same bytes, whole pieces but for
-    the last, and a pause before each, except where nothing was drawn for it."""
+def test_pieces_of_any_size_hold_the_same_lines(first: int, most: int) -> None:
+    """Over frames, days and coverage events: the same bytes, complete pieces but for the last, and
+    a None before each for which something was drawn.
+    """
     slow = fleet(rate=0.02)
     steps = list(slow.batch(first, 2_000).pieces(most))
     pieces = [step for step in steps if step is not None]
@@ -55,8 +55,9 @@ def test_pieces_are_the_lines_however_large(first: int, most: int) -> None:
 
 
 def test_the_words_of_a_stream_are_philox() -> None:
-    """Setting one generator gives what a fresh one gives, whatever was asked for before, in any
-    thread, and when more streams are used than are kept."""
+    """A generator that is reset returns what a new one returns, whatever was drawn before, in any
+    thread, and with more streams than are cached.
+    """
     keys = [(n << 64) + n * n + 1 for n in range(200)]
 
     def fresh(key: int, first: int) -> list[int]:
@@ -70,14 +71,14 @@ def test_the_words_of_a_stream_are_philox() -> None:
     assert seen == [fresh(*one) for one in asked]
 
 
-def test_a_fresh_fleet_far_into_its_events_agrees() -> None:
+def test_a_new_fleet_draws_the_same_events_at_a_high_number() -> None:
     """Nothing before an event is needed to draw it."""
     far = 40_000_000_000
     assert fleet().batch(far, 20).rows() == [common().row(far + k) for k in range(20)]
 
 
-def test_forms_agree() -> None:
-    """Padded and compact NDJSON, the array and the rows say the same."""
+def test_all_forms_of_a_batch_hold_the_same_values() -> None:
+    """Padded and compact NDJSON, the array and the rows hold the same values."""
     batch = common().batch(0, 400)
     rows = batch.rows()
     assert [json.loads(line) for line in batch.ndjson(compact=True).splitlines()] == rows
@@ -86,8 +87,8 @@ def test_forms_agree() -> None:
     assert b" " not in batch.ndjson(compact=True).replace(b"2025-04-01 ", b"")
 
 
-def test_an_id_leads_back_to_its_event() -> None:
-    """Any id of the fleet inverts; one of a sister fleet, or an invented one, is foreign."""
+def test_the_number_of_an_event_follows_from_its_id() -> None:
+    """Any id of the fleet can be inverted; one of another fleet, or an invented one, is foreign."""
     for position in (0, 39, 40, 1_000_003, 2**47):
         assert common().position(common().log_id(position)) == position
     for sister in (fleet(seed=8), fleet(customers=(1955,)), fleet(rate=26.0)):
@@ -99,7 +100,7 @@ def test_an_id_leads_back_to_its_event() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.000_02, 0.0004, 0.5, 25.0, 30_000.0])
 def test_no_event_is_before_the_start_or_later_than_its_number(rate: float) -> None:
-    """start <= time <= start + (i+1) / rate, which callers rely on to stay in the past."""
+    """start <= time <= start + (i+1) / rate: callers rely on it to send events of the past only."""
     some = fleet(rate=rate)
     for first in (0, 60, 1_048_500, 5_000_000):
         count = 200 if rate > 0.001 else 40
@@ -111,7 +112,7 @@ def test_no_event_is_before_the_start_or_later_than_its_number(rate: float) -> N
 
 
 def test_a_window_holds_all_of_its_events() -> None:
-    """Every event whose time is inside lies in the window's run, which is not much longer."""
+    """Every event of that time is in the window's run, which is not much longer."""
     some = fleet(rate=2.0)
     t0, t1 = START + timedelta(hours=30), START + timedelta(hours=31)
     first, count = some.window(t0, t1)
@@ -128,7 +129,7 @@ def test_a_window_holds_all_of_its_events() -> None:
 
 
 def test_identity_draws_the_same_fleet_again() -> None:
-    """What the journal holds is enough, overrides included."""
+    """The record in the journal is enough, overrides included."""
     some = fleet(seed=-3, rate=0.125, mix='{"mobile": 1}', host__wide=0)
     again = Fleet.from_identity(some.identity())
     assert again.batch(10, 200).ndjson() == some.batch(10, 200).ndjson()
@@ -136,7 +137,6 @@ def test_identity_draws_the_same_fleet_again() -> None:
 
 
 def test_another_model_or_profile_is_refused() -> None:
-    """A journal of another version is not silently drawn with this one."""
     import msgspec
 
     known = common().identity()
@@ -146,14 +146,13 @@ def test_another_model_or_profile_is_refused() -> None:
         Fleet.from_identity(msgspec.structs.replace(known, profile_sha256="0" * 64))
 
 
-def test_impossible_fleets_are_refused_with_what_to_do() -> None:
-    """A start without a zone, no customers, no rate."""
+def test_invalid_fleets_are_refused_with_the_remedy() -> None:
     with pytest.raises(FleetError, match="time zone"):
         fleet(start=datetime(2025, 4, 1))  # noqa: DTZ001
     with pytest.raises(FleetError, match="customer"):
         fleet(customers=())
     for customer in (-5, 2**63):
-        with pytest.raises(FleetError, match=f"between 0 and 2\\^63-1: {customer} does not"):
+        with pytest.raises(FleetError, match=f"between 0 and 2\\^63-1, not {customer}"):
             fleet(customers=(1955, customer))
     for rate in (0, 1e-300, float("nan"), float("inf")):
         with pytest.raises(FleetError, match="events_per_s"):

@@ -1,4 +1,4 @@
-"""A target's own names for keys: laid out in rows, they say what mapping event by event says."""
+"""Events under a target's field names: rows written directly equal events mapped one by one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 
 FLEET = common()
 BEGIN = FLEET.model.coverage.count - 5
-"""Five of the events that walk rare values, and drawn ones after them."""
+"""Five coverage events, and drawn ones after them."""
 
 
-def test_the_list_of_keys_is_that_of_the_events() -> None:
-    """Whoever adds a key to the events adds it there."""
+def test_event_keys_are_the_fields_of_the_events() -> None:
     for row in FLEET.batch(BEGIN, 10).rows():
         assert set(row) == set(EVENT_KEYS)
 
@@ -35,8 +34,8 @@ def test_the_list_of_keys_is_that_of_the_events() -> None:
         FieldMap(drop=frozenset(EVENT_KEYS[1:9])),
     ],
 )
-def test_rows_under_other_names_are_the_mapped_events(names: FieldMap) -> None:
-    """Renamed, left out, added: the lines of a block read as the events mapped one by one."""
+def test_rows_under_other_names_equal_the_mapped_events(names: FieldMap) -> None:
+    """Renamed, dropped and added fields."""
     assert supports_row_layout(names)
     lines = bytes(FLEET.batch(BEGIN, 300).lines(names)).splitlines()
     assert [json.loads(line) for line in lines] == [
@@ -49,10 +48,10 @@ def test_rows_under_other_names_are_the_mapped_events(names: FieldMap) -> None:
     st.dictionaries(st.sampled_from(EVENT_KEYS), st.text(min_size=1, max_size=40), max_size=6),
     st.frozensets(st.sampled_from(EVENT_KEYS), max_size=6),
 )
-def test_whatever_can_be_laid_out_is_laid_out_right(
+def test_every_supported_field_map_is_written_correctly(
     rename: dict[str, str], drop: frozenset[str]
 ) -> None:
-    """Any names and any keys left out, of those that the layout says it can do."""
+    """Any names and any dropped fields for which the layout is supported."""
     names = FieldMap(rename=rename, drop=drop, extras={"source": "trueup"})
     if supports_row_layout(names):
         lines = bytes(FLEET.batch(BEGIN, 12).lines(names)).splitlines()
@@ -68,6 +67,6 @@ def test_whatever_can_be_laid_out_is_laid_out_right(
         FieldMap(extras={"log_hostname": "always.example"}),
     ],
 )
-def test_what_cannot_be_laid_out_says_so(names: FieldMap) -> None:
-    """A place without a key, and one name for two: these are mapped event by event."""
+def test_unsupported_field_maps_are_recognised(names: FieldMap) -> None:
+    """A dropped field with a fixed place, and one name for two fields: mapped event by event."""
     assert not supports_row_layout(names)

@@ -1,4 +1,4 @@
-"""A profile says what every parameter is worth and how well that is known."""
+"""Profiles: parameters with their sources, overrides, files, tables and fits."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ DOCS = Path(__file__).parents[2] / "docs" / "fleet.md"
 
 
 def test_every_parameter_has_a_unit_a_grade_and_a_source() -> None:
-    """Nothing in the model is a number that nobody vouches for."""
     for row in load_profile("default").parameters.values():
         assert row.grade in GRADES and len(row.source) > 3, row
         assert row.unit or isinstance(row.value, bool), row
 
 
 def test_every_parameter_is_used_by_the_model() -> None:
-    """A parameter that nothing reads would be a lie."""
     asked: set[str] = set()
 
     class Watched(Profile):
@@ -63,14 +61,14 @@ def test_overrides_change_the_digest_and_the_traffic() -> None:
         ("coverage.enabled", "maybe", "true or false"),
     ],
 )
-def test_a_wrong_override_is_named(name: str, value: object, message: str) -> None:
-    """The parameter, what was expected, what to do."""
+def test_an_invalid_override_is_refused_by_name(name: str, value: object, message: str) -> None:
+    """The parameter, what was expected, the remedy."""
     with pytest.raises(ProfileError, match=message):
         load_profile("default", {name: value})  # type: ignore[dict-item]
 
 
-def test_a_wrong_file_is_named(tmp_path: Path) -> None:
-    """Missing, no TOML, no parameters, a parameter without its grade."""
+def test_an_invalid_profile_file_is_refused_by_name(tmp_path: Path) -> None:
+    """Missing, not TOML, without parameters, with a parameter that has no grade."""
     for content, message in (
         (None, "no such profile"),
         ("[[", "cannot be read as TOML"),
@@ -85,14 +83,14 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
 
 
 def _unique(path: Path, message: str) -> Path:
-    """The same file under a name of its own: profiles are read once."""
+    """Move the file to a name of its own, because profiles are cached by path."""
     other = path.with_name(f"{abs(hash(message))}.toml")
     path.rename(other)
     return other
 
 
-def test_committed_tables_are_those_that_decimal_makes() -> None:
-    """The tables are a cache, not a second truth; and the body is lognormal."""
+def test_committed_tables_equal_those_computed_with_decimal() -> None:
+    """The tables are a cache; and the body is lognormal."""
     law = next(iter(size_laws(load_profile("default"))))
     assert (quantiles.body_tail(*law) == quantiles._body_tail(*law)).all()
     median = quantiles.lognormal(Decimal(60), Decimal("0.5"))
@@ -109,8 +107,8 @@ def test_a_changed_data_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         quantiles.data_bytes("hosts.csv")
 
 
-def test_a_fit_finds_what_the_fleet_was_made_of(tmp_path: Path) -> None:
-    """Fitted from the fleet's own log, a profile has its mix and sizes back, and draws."""
+def test_a_fit_recovers_the_parameters_of_the_fleet(tmp_path: Path) -> None:
+    """A profile fitted from the fleet's own log has its mix and sizes."""
     some = fleet(coverage__enabled=False)
     path = tmp_path / "log.ndjson"
     path.write_bytes(some.batch(0, 30_000).ndjson(compact=True) + b"{broken\n")
@@ -126,6 +124,6 @@ def test_a_fit_finds_what_the_fleet_was_made_of(tmp_path: Path) -> None:
     assert profile.parameters["mix"].source == "fitted from log.ndjson"
 
 
-def test_the_page_shows_the_parameters_as_they_are() -> None:
-    """docs/fleet.md holds the table that its script would write."""
+def test_the_documentation_lists_the_parameters_of_the_default_profile() -> None:
+    """docs/fleet.md has the table that `make_page` writes."""
     assert parameter_table() in DOCS.read_text(encoding="utf-8")

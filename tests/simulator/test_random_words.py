@@ -1,4 +1,4 @@
-"""The words that everything is drawn from, against an independent twin."""
+"""Random words, hashes and ids against an independent implementation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trueup.simulator.random.random_words import hash64, mix64, stream_key, word
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(-(2**70), 2**70), first=st.integers(0, 2**48), count=st.integers(0, 40))
-def test_words_are_those_of_the_plain_python_philox(seed: int, first: int, count: int) -> None:
-    """Any seed, any address, any length; numpy's early increment included."""
+def test_words_equal_those_of_the_independent_philox(seed: int, first: int, count: int) -> None:
+    """Any seed, address and length; numpy's early increment included."""
     key = stream_key(seed, "size")
     found = words(key, first, count).tolist()
     assert found == [plain_random.word(key, number) for number in range(first, first + count)]
 
 
 def test_philox_matches_the_published_vectors() -> None:
-    """Known answers of Random123 for counter and key of all zeros and of all ones."""
+    """Known values of Random123 for counter and key of all zeros and of all ones."""
     assert plain_random.philox(0, 0) == (
         0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B,
     )  # fmt: skip
@@ -33,7 +33,7 @@ def test_philox_matches_the_published_vectors() -> None:
 
 
 @given(key=st.integers(0, 2**128 - 1), values=st.lists(st.integers(0, 2**64 - 1), max_size=20))
-def test_hashes_are_those_of_the_twin(key: int, values: list[int]) -> None:
+def test_hashes_equal_those_of_the_independent_implementation(key: int, values: list[int]) -> None:
     """Keyed and unkeyed mixing, over all 64-bit values."""
     array = np.array(values, dtype=np.uint64)
     assert mix64(array).tolist() == [plain_random.mix(value) for value in values]
@@ -41,8 +41,8 @@ def test_hashes_are_those_of_the_twin(key: int, values: list[int]) -> None:
 
 
 @given(number=st.integers(0, 2**48 - 1))
-def test_ids_are_those_of_the_twin_and_valid_uuids(number: int) -> None:
-    """Version 4, the RFC's variant, and back to the number."""
+def test_ids_are_valid_uuids_and_equal_those_of_the_independent_implementation(number: int) -> None:
+    """Version 4, the variant of RFC 4122, and back to the number."""
     ids = common().model.ids
     text = ids.text(number)
     assert text == plain_random.uuid_of(ids.round_keys, number)
@@ -50,7 +50,6 @@ def test_ids_are_those_of_the_twin_and_valid_uuids(number: int) -> None:
     assert ids.number(text) == number
 
 
-def test_streams_are_keyed_by_name_and_seed() -> None:
-    """No two streams share a key, and none hangs on the order in which they are made."""
+def test_streams_have_different_keys_by_name_and_seed() -> None:
     keys = {stream_key(seed, name) for seed in range(50) for name in ("size", "host", "exit")}
     assert len(keys) == 150

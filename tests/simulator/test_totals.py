@@ -1,4 +1,4 @@
-"""The oracle adds up what the rows say, without keeping them."""
+"""Totals equal the sums of the rows; the fingerprint does not depend on how it is computed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SPARSE = fleet(rate=200 / (6 * 86400), seed=3, customers=(5,))
     ),
     sparse=st.booleans(),
 )
-def test_totals_are_the_sums_of_the_rows(ranges: list[tuple[int, int]], sparse: bool) -> None:
-    """Cells and hours, counts and bytes, for any ranges, repeated ones counted twice."""
+def test_totals_equal_the_sums_of_the_rows(ranges: list[tuple[int, int]], sparse: bool) -> None:
+    """Cells and hours, counts and bytes, for any ranges; repeated ones count twice."""
     some = SPARSE if sparse else common()
     if sparse:
         ranges = [(first % 1000, count % 30) for first, count in ranges]
@@ -39,13 +39,13 @@ def test_totals_are_the_sums_of_the_rows(ranges: list[tuple[int, int]], sparse: 
 
 
 def test_the_fingerprint_is_the_one_that_was_committed() -> None:
-    """The same bytes on every machine, numpy and day. A change here is a new MODEL_VERSION."""
+    """The same bytes on every machine and numpy. A change here needs a new MODEL_VERSION."""
     golden = "b0b9c3da9968a501b6258213e0580a2ce8bb3aa8b158322ca84c5859a0a50b72"
     assert fingerprint(fleet(), 20_000) == golden
 
 
-def test_totals_of_a_day_are_those_of_its_rows() -> None:
-    """Coverage events, targets, the wide law and probes: all in one range."""
+def test_totals_of_a_day_equal_the_sums_of_its_rows() -> None:
+    """Coverage events, targets, other hostnames and probes in one range."""
     cells: dict[CellKey, Counts] = {}
     hours: dict[HourKey, Counts] = {}
     for row in common().batch(0, 4000).rows():
@@ -56,13 +56,12 @@ def test_totals_of_a_day_are_those_of_its_rows() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 4])
-def test_the_fingerprint_does_not_hang_on_the_workers(workers: int) -> None:
-    """Other processes, other order of work, fresh starts: one hash."""
+def test_the_fingerprint_does_not_depend_on_the_number_of_workers(workers: int) -> None:
     assert fingerprint(fleet(), 40_000, workers) == fingerprint(common(), 40_000)
 
 
-def test_the_fingerprint_does_not_hang_on_the_order() -> None:
-    """Blocks drawn backwards by a fresh fleet give the same hash."""
+def test_the_fingerprint_does_not_depend_on_the_order_of_drawing() -> None:
+    """Blocks drawn backwards by a new fleet have the same hash."""
     some = fleet()
     backwards = {block: digest(some, block) for block in reversed(blocks(20_000))}
     found = combine(backwards[block] for block in blocks(20_000))
