@@ -34,6 +34,8 @@ __all__ = ["command"]
 
 
 _ALL: Final = "all"
+_MARK: Final = ":"
+"""Stands in the ids of generated mutants and in no other."""
 
 
 class _Count(click.ParamType["int | None"]):
@@ -53,7 +55,12 @@ class _Count(click.ParamType["int | None"]):
 
 @click.command(short_help="Mutation-test the checks: do they detect known and generated faults?")
 @click.option("--quick", is_flag=True, help="A subset that touches every law of the first proof.")
-@click.option("--only", multiple=True, metavar="ID", help="A fault or variant; may be given again.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="A fault, variant or generated mutant; may be repeated.",
+)
 @click.option(
     "--generated",
     type=_Count(),
@@ -71,7 +78,7 @@ class _Count(click.ParamType["int | None"]):
 @click.option(
     "--without-named", is_flag=True, help="Leave out the named faults and the single variants."
 )
-@click.option("--list", "listing", is_flag=True, help="List faults and variants and end.")
+@click.option("--list", "listing", is_flag=True, help="List what can be tried, and end.")
 @click.option("--seed", type=click.IntRange(0, 2**62), default=7, show_default=True)
 @click.option(
     "--workers",
@@ -107,11 +114,14 @@ def command(
     share that is detected is measured. Exit status 0: all named faults killed, no alarm; 1: one of
     them survived, or an alarm; 2: a fault that proves nothing.
     """
-    mutants = load_mutants(generated=generated != 0)
+    by_id = any(_MARK in name for name in only)
+    mutants = load_mutants(generated=generated != 0 or by_id)
     if listing:
         _list(mutants)
         return 0
     chosen = frozenset[str]() if without_named else _chosen(mutants, only, quick=quick)
+    tried = sample(mutants.generated, generated, seed=seed)
+    tried += tuple(each for each in mutants.generated if each.id in only and each not in tried)
     rows = variant_combinations(mutants.variants, exclusive_variants(), seed=seed)
     with reporter_for(OutputConsole(stderr=True), quiet=quiet or as_json) as reporter:
         reporter.start("prove")
@@ -123,7 +133,7 @@ def command(
                 only=chosen,
                 seed=seed,
                 workers=workers or len(os.sched_getaffinity(0)),
-                generated=sample(mutants.generated, generated, seed=seed),
+                generated=tried,
                 combinations=sample(rows, combinations, seed=seed),
                 explained=load_explained(),
                 progress=lambda done, total, name: reporter.update(done, f"{done}/{total} {name}"),
@@ -140,10 +150,11 @@ def command(
 def _chosen(
     mutants: MutantCatalogue, only: tuple[str, ...], *, quick: bool
 ) -> frozenset[str] | None:
-    known = {entry.id for entry in (*mutants.faults, *mutants.variants)}
+    known = {each.id for each in (*mutants.faults, *mutants.variants, *mutants.generated)}
     if odd := sorted(set(only) - known):
         raise UsageProblem(
-            f"no such fault or variant: {', '.join(odd)}. See `trueup prove --list`."
+            f"no such fault, variant or generated mutant: {', '.join(odd)}. "
+            "See `trueup prove --list`, with `--generated all` for generated ones."
         )
     if only:
         return frozenset(only)
@@ -151,7 +162,14 @@ def _chosen(
 
 
 def _list(mutants: MutantCatalogue) -> None:
-    for title, entries in (("Faults", mutants.faults), ("Variants", mutants.variants)):
+    groups = {
+        "Faults": mutants.faults,
+        "Variants": mutants.variants,
+        "Generated mutants": mutants.generated,
+    }
+    for title, entries in groups.items():
+        if not entries:
+            continue
         click.echo(f"{title}:")
         for entry in entries:
             click.echo(f"  {entry.id:<5} {entry.what}")

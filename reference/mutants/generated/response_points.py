@@ -244,7 +244,7 @@ def _pages() -> Iterator[MutationPoint]:
             operators=ROWS,
             conditions=_LISTED,
             install=_list_of(view),
-            depth=5,
+            depth=7,
         )
         for field, depth in (
             ("total_count", 2), ("item_count", 1), ("page", 1), ("per_page", 1),
