@@ -25,10 +25,10 @@ from trueup.reports.verdict_styles import STATUSES, VERDICTS
 
 __all__ = [
     "SMALLEST_CHANGE",
-    "Change",
     "Comparison",
     "LoadChange",
     "Trend",
+    "VerdictChange",
     "bootstrap_difference",
     "compare",
     "comparison_document",
@@ -53,7 +53,7 @@ class Trend(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class VerdictChange:
     """A check whose verdict is not what it was; None stands for no report."""
 
     check: str
@@ -92,7 +92,7 @@ class Comparison:
 
     before: RunReport
     after: RunReport
-    changes: tuple[Change, ...]
+    changes: tuple[VerdictChange, ...]
     load: tuple[LoadChange, ...]
 
     @property
@@ -173,12 +173,12 @@ def _load_pairs(before: RunReport, after: RunReport) -> list[tuple[LoadResult, L
     return [(load, new[load.scenario]) for load in old if load.scenario in new]
 
 
-def _changes(before: RunReport, after: RunReport) -> Iterator[Change]:
+def _changes(before: RunReport, after: RunReport) -> Iterator[VerdictChange]:
     old = {result.check: result.verdict for result in before.results}
     new = {result.check: result.verdict for result in after.results}
     for check in sorted(old.keys() | new.keys()):
         if old.get(check) != new.get(check):
-            yield Change(check=check, before=old.get(check), after=new.get(check))
+            yield VerdictChange(check=check, before=old.get(check), after=new.get(check))
 
 
 def _load_change(

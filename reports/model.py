@@ -275,7 +275,7 @@ def _coverage(records: Sequence[CoverageSeen]) -> tuple[CoverageRow, ...]:
     rows: dict[tuple[str, str, str], CoverageRow] = {}
     for record in records:
         for row in record.rows:
-            key = (row.table, row.dimension, row.value_class)
+            key = (row.table, row.dimension, row.name)
             if key not in rows or row.reached:
                 rows[key] = row
     return tuple(rows.values())

@@ -211,10 +211,13 @@ class CoverageRow(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     table: str
     """What has the dimension: `event`, `payment`, `operation`, `request`."""
     dimension: str
-    value_class: str
+    name: str
+    """Name of the class."""
+    sentence: str
+    """What the class is."""
     reached: bool
-    why_not: str = ""
-    """Why the class was not reached, in words; empty where it was."""
+    why: str = ""
+    """Why it was not reached; empty where it was."""
 
 
 class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from trueup.conformance.datasets.dimensions import DIMENSIONS, Dimension, ValueClass
 from trueup.conformance.datasets.operations import ClassName, Plan
 from trueup.conformance.model import CheckContext
+from trueup.reports.results import CoverageRow
 
-__all__ = ["CoverageRow", "coverage"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CoverageRow:
-    """One class of one dimension."""
-
-    table: str
-    dimension: str
-    name: str
-    sentence: str
-    reached: bool
-    why: str = ""
-    """Why it was not reached; empty where it was."""
+__all__ = ["coverage"]
 
 
 def coverage(

@@ -112,9 +112,10 @@ def _coverage(report: RunReport) -> dict[str, Json] | None:
             {
                 "table": row.table,
                 "dimension": row.dimension,
-                "class": row.value_class,
+                "class": row.name,
+                "sentence": row.sentence,
                 "reached": row.reached,
-                "why_not": row.why_not or None,
+                "why": row.why or None,
             }
             for row in report.coverage
         ],

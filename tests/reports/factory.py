@@ -176,20 +176,28 @@ RESULTS: Final = (
 
 COVERAGE: Final = CoverageSeen(
     rows=(
-        CoverageRow(table="event", dimension="network", value_class="mobile", reached=True),
+        CoverageRow(
+            table="event",
+            dimension="network",
+            name="mobile",
+            sentence="drawn from the mobile pool",
+            reached=True,
+        ),
         CoverageRow(
             table="event",
             dimension="age",
-            value_class="older than 90 days",
+            name="older than 90 days",
+            sentence="older than the retention of hostnames",
             reached=False,
-            why_not="needs level 3",
+            why="needs level 3",
         ),
         CoverageRow(
             table="request",
             dimension="operator",
-            value_class="like_",
+            name="like_",
+            sentence="a pattern with wildcards",
             reached=False,
-            why_not="`filters` is not claimed",
+            why="`filters` is not claimed",
         ),
     )
 )

@@ -51,10 +51,11 @@ def test_result_json_has_a_row_for_each_class(covered: RunReport) -> None:
         "table": "event",
         "dimension": "network",
         "class": "mobile",
+        "sentence": "drawn from the mobile pool",
         "reached": True,
-        "why_not": None,
+        "why": None,
     }
-    assert document["coverage"]["rows"][1]["why_not"] == "needs level 3"
+    assert document["coverage"]["rows"][1]["why"] == "needs level 3"
 
 
 def test_a_run_without_a_record_has_no_coverage(passing: RunReport) -> None:
@@ -67,7 +68,7 @@ def test_a_run_without_a_record_has_no_coverage(passing: RunReport) -> None:
 
 def test_a_class_that_a_later_record_reached_was_reached(tmp_path: Path) -> None:
     """Records of several parts of a run are one table, each class once."""
-    age = msgspec.structs.replace(COVERAGE.rows[1], reached=True, why_not="")
+    age = msgspec.structs.replace(COVERAGE.rows[1], reached=True, why="")
     later = msgspec.structs.replace(COVERAGE, rows=(age,))
     report = build_report(journal(tmp_path / "r", PASSES, extra=(COVERAGE, later, COVERAGE)))
     assert [row.reached for row in report.coverage] == [True, True, False]

@@ -116,7 +116,9 @@ def hostile_report(folder: Path, value: Json = BAD) -> RunReport:
         TieOutSeen(part=BAD, row=TieOut(view=BAD, scope=BAD, ok=False, seen_requests=2**70)),
         CoverageSeen(
             rows=(
-                CoverageRow(table=BAD, dimension=BAD, value_class=BAD, reached=False, why_not=BAD),
+                CoverageRow(
+                    table=BAD, dimension=BAD, name=BAD, sentence=BAD, reached=False, why=BAD
+                ),
             )
         ),
         load,
