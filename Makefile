@@ -1,8 +1,9 @@
-# make run    set up once, then run the main job on the embedded reference
-# make test   set up once, then everything that must pass before a change lands
-# make setup  only the set-up: a virtual environment in .venv with pinned versions
-# make tools  on Debian, as root: the browser and the null sink that some tests and benchmarks use
-# make docs   pages that are made from the code; make prove: every mutant, and the kill matrix
+# make run    set up once, then run the main scenario on the embedded reference
+# make test   set up once, then lint, type checks and all tests
+# make setup  create a virtual environment in .venv with pinned versions
+# make tools  on Debian, as root: install the programs that some tests and benchmarks use
+# make docs   regenerate the pages that are made from the code
+# make prove  run the checks against every mutant and write docs/kill-matrix.md
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,6 +53,7 @@ screen: setup
 docs: setup
 	@$(BIN)/python -m trueup.conformance.docgen.checks_page scenarios/mutation/register.toml
 	@$(BIN)/python -m trueup.conformance.docgen.targets_page
+	@$(BIN)/python -m tools.layers_table
 
 prove: setup
 	@$(BIN)/trueup prove --generated all --combinations all --write docs/kill-matrix.md
