@@ -475,7 +475,7 @@ def test_lateness_counts_from_when_a_connection_was_free() -> None:
         engine = Engine(
             [stream], limits=Limits(duration_s=0.4), system=System(yield_control=yield_control)
         )
-        for _ in range(2):
+        for _ in range(32):
             engine.connect(stream)
         engine.run()
     seconds, _ = stream.recorder.take()
