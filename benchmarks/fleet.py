@@ -1,11 +1,11 @@
-"""How fast the fleet draws, encodes and adds up, on one core, beside what bounds it.
+"""Measure how fast the fleet draws, encodes and computes totals, on one core, beside its limits.
 
     python benchmarks/fleet.py [--seconds 1] [--memory-events 2000000] [--json]
 
-Rates are per second of this process's processor time: what one core does, even where others
-compete for it. Ratios are of one run, taken in turns, so that a noisy neighbour meets both sides:
-to faker's own rate for an event of the same fields, and to the encoder's limits on ready-made
-rows: msgspec on ready objects, and the bare copying of ready bytes.
+Rates are per second of this process's processor time: what one core does, even if others compete
+for it. Ratios are of one run, measured in turn, so that noise affects both sides: to faker's rate
+for an event of the same fields, and to the encoder's limits on ready rows: msgspec on ready
+objects, and copying ready bytes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def a_fleet() -> Fleet:
 
 
 def faker_events(faker: Faker, count: int) -> int:
-    """Events of the log object's fields, every one from faker, as JSON."""
+    """Encode events with the log object's fields, each from faker, as JSON; returns their
+    number.
+    """
     for _ in range(count):
         event = {
             "log_id": faker.uuid4(),
@@ -73,14 +75,14 @@ def faker_events(faker: Faker, count: int) -> int:
 
 
 class Turns:
-    """Runs each contestant for a while, in turns, and keeps every rate."""
+    """Runs each contestant for a while, in turn, and keeps every rate."""
 
     def __init__(self, seconds: float) -> None:
         self.slice_s = seconds / 5
         self.rates: dict[str, list[float]] = {}
 
     def run(self, contestants: dict[str, Callable[[int], int]]) -> None:
-        """Each contestant gets a turn number and returns how many events it did."""
+        """Run contestants; each takes the number of its turn and returns how many events it did."""
         for work in contestants.values():
             work(0)
         for _round in range(5):
@@ -103,7 +105,7 @@ def rss_mib() -> float:
 
 
 def memory(fleet: Fleet, events: int, work: Callable[[int, int], object]) -> list[float]:
-    """Resident MiB after each tenth of the events, without what stood before."""
+    """Return the resident MiB after each tenth of the events, above the start."""
     work(FIRST, 1 << 16)
     before = rss_mib()
     seen = []
@@ -150,8 +152,8 @@ def main() -> None:
             "draw and encode compact NDJSON": lambda t: (
                 len(fleet.batch(at(t, BATCH), BATCH).ndjson(compact=True)) and BATCH
             ),
-            "oracle": lambda t: totals(fleet, [(at(t, many), many)]).events if t else 0,
-            "oracle, every cell named": lambda t: (
+            "totals": lambda t: totals(fleet, [(at(t, many), many)]).events if t else 0,
+            "totals, every cell named": lambda t: (
                 len(totals(fleet, [(at(t, many), many)]).cells) and many if t else 0
             ),
             "limit: gather ready rows": lambda _t: (
@@ -187,7 +189,7 @@ def main() -> None:
             "generating": memory(
                 fleet, asked.memory_events, lambda first, n: len(fleet.batch(first, n).ndjson())
             ),
-            "oracle": memory(
+            "totals": memory(
                 fleet, asked.memory_events, lambda first, n: totals(fleet, [(first, n)])
             ),
             "events": asked.memory_events,

@@ -1,9 +1,9 @@
-"""Figures about the judge, measured with the finished product through its public ways only.
+"""Measure the checks with the finished product, through its public interfaces only.
 
 `python benchmarks/judge.py [--json] [--seeds N] [--only PART]...` starts embedded references,
-holds them to the laws and prints what that took and whether the judge kept its word: the same
-verdicts for every seed, the same when judged again, no key in any file, no trace of an audit,
-short counter-examples. Each part is bounded in time. Exit status 1 where a goal is missed.
+checks them and prints what that took and whether the evaluation is reliable: the same verdicts for
+every seed, the same from a journal, no key in any file, no trace of an audit, short
+counter-examples. Each part is bounded in time. Exit status 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from trueup.scenarios.scenario import ChecksPart, Scenario
 
 Figures = dict[str, Any]
 PART_LIMIT_S: Final = 150.0
-"""No part goes on for longer; what was not reached is said."""
+"""No part takes longer; what was not reached is reported."""
 MOST_REQUESTS: Final = 1200
 MOST_WALL_S: Final = 20.0
 FLEET: Final = 3000
@@ -56,7 +56,7 @@ WORKERS: Final = len(os.sched_getaffinity(0))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """A figure that must be reached: where it stands, and the test of it."""
+    """A figure that must be reached: its path in the figures, and its test."""
 
     figure: str
     what: str
@@ -64,7 +64,7 @@ class Goal:
 
 
 def check(runs: Path, _seeds: int) -> Figures:
-    """Requests and wall time of whole checks of the reference."""
+    """Return requests and wall time of complete checks of the reference."""
     return {f"L{level}": _whole(_plain(runs, level=level)) for level in (3, 4)}
 
 
@@ -88,7 +88,7 @@ def _whole(done: RunResult) -> Figures:
 
 
 def audit(runs: Path, _seeds: int) -> Figures:
-    """An audit of level 0 at the default pace, and what it left behind."""
+    """Return figures of an audit of level 0 at the default pace, and of what it left behind."""
     with ground(runs) as at, gossip(at, runs / "wire.toml") as (behind, wire):
         hold(at, runs / "fleet", level=-1, fleet=FLEET)
         before = snapshot(at)
@@ -105,7 +105,7 @@ def audit(runs: Path, _seeds: int) -> Figures:
         "not_get_on_the_wire": sum(n for (verb, _), n in wire.seen.items() if verb != "GET"),
         "rows_of_the_account": sum(map(len, before.values())),
         "account_changed": before != after,
-        "verdicts": _tally(done.report.results),
+        "verdicts": _count_verdicts(done.report.results),
         "undecided": {
             result.check: result.reason
             for result in done.report.results
@@ -114,7 +114,7 @@ def audit(runs: Path, _seeds: int) -> Figures:
     }
 
 
-def _tally(results: Sequence[CheckResult]) -> dict[str, int]:
+def _count_verdicts(results: Sequence[CheckResult]) -> dict[str, int]:
     verdicts = [str(result.verdict) for result in results]
     return {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
 
@@ -128,7 +128,9 @@ def _try(plan: TrialPlan) -> tuple[str, Trial]:
 
 
 def _trials(plans: Sequence[TrialPlan]) -> list[tuple[str, Trial]]:
-    """Trials in processes of their own, one a core, in the order of the plans, while time lasts."""
+    """Run trials in processes of their own, one a core, in the order of the plans, until the time
+    limit.
+    """
     until = time.monotonic() + PART_LIMIT_S
     spawn = multiprocessing.get_context("spawn")
     done: list[tuple[str, Trial]] = []
@@ -150,14 +152,14 @@ def _variant(name: str, seed: int = 7) -> TrialPlan:
 
 
 def slowest(_runs: Path, _seeds: int) -> Figures:
-    """Wall time of one trial of every variant, the slowest first."""
+    """Return the wall time of one trial of every variant, the slowest first."""
     trials = _trials([_variant(entry.id) for entry in load_mutants().variants])
     ranked = sorted(trials, key=lambda each: -each[1].wall_s)
     return {"wall_s": {name: round(trial.wall_s, 2) for name, trial in ranked}}
 
 
 def flips(_runs: Path, seeds: int) -> Figures:
-    """Checks whose verdict is not the same with every seed."""
+    """Return the checks whose verdict is not the same with every seed."""
     slow = max(_trials([_variant(name) for name in SLOW]), key=lambda each: each[1].wall_s)[0]
     return {name: _flips_of(name, seeds) for name in ("reference", slow)}
 
@@ -184,7 +186,7 @@ def _flips_of(name: str, seeds: int) -> Figures:
 
 
 def agreement(runs: Path, _seeds: int) -> Figures:
-    """Whether `trueup judge` says of a journal what the run said."""
+    """Return whether `trueup judge` reaches a run's verdicts from its journal."""
     found: Figures = {}
     for name in ("clean", *FAULTY):
         options = () if name == "clean" else ("--fault", name)
@@ -198,7 +200,7 @@ def agreement(runs: Path, _seeds: int) -> Figures:
         )
         said = again.stdout.strip().splitlines() or [again.stderr.strip()]
         found[name] = {
-            "verdicts": _tally(done.report.results),
+            "verdicts": _count_verdicts(done.report.results),
             "agrees": again.returncode == done.exit_status and "agree with" in said[-1],
             "said": said[-1],
         }
@@ -207,7 +209,7 @@ def agreement(runs: Path, _seeds: int) -> Figures:
 
 
 def secrets(runs: Path, _seeds: int) -> Figures:
-    """Places in the files of a run where a planted key stands, by how the target repeats keys."""
+    """Return where a key is found in the files of a run, by how the target repeats keys."""
     found: Figures = {}
     os.environ["BENCHMARK_INGEST_KEY"] = "the-real-ingest-key"
     for ways in ((), ("bodies",), ("headers",), ("refusals",)):
@@ -231,7 +233,9 @@ def secrets(runs: Path, _seeds: int) -> Figures:
 
 
 def examples(_runs: Path, _seeds: int) -> Figures:
-    """Sizes of counter-examples over the quick zoo, and red checks before and after folding."""
+    """Return sizes of counter-examples over the quick mutants, and failed checks before and after
+    folding.
+    """
     names = [entry.id for entry in load_mutants().faults if entry.id in quick_ids()]
     trials = _trials([TrialPlan(id=n, options=("--fault", n), seed=7) for n in names])
     shown = [r for _, trial in trials for r in trial.results if r.verdict is Verdict.FAIL]
@@ -251,7 +255,7 @@ def examples(_runs: Path, _seeds: int) -> Figures:
 
 
 def _red(results: Sequence[CheckResult]) -> tuple[int, int]:
-    """Failures, with those that were folded under another, and without."""
+    """Return the failures with those folded under another, and without."""
     failed = sum(result.verdict is Verdict.FAIL for result in results)
     folded = sum(
         result.verdict is Verdict.BLOCKED
@@ -292,7 +296,7 @@ GOALS: Final = (
 
 
 def missed(figures: Figures) -> list[str]:
-    """Goals that were measured and not met, a sentence each."""
+    """Return the goals that were measured and not met, a sentence each."""
     return [
         f"{where}: {value}, expected {goal.what}"
         for goal in GOALS

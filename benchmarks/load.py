@@ -1,10 +1,10 @@
-"""The load engine, measured: beside wrk and Locust's own users, with unique events, under faults.
+"""Measure the load engine: beside wrk and Locust's own users, with unique events, under faults.
 
     .venv/bin/python -m benchmarks.load [--json] [--only PART …] [--seconds 5]
 
-Generator on core 0, sink on core 1. Figures of one part are taken in turn (A-B-A) and given as
-ratios: on a shared machine only those mean something. Needs nginx and wrk for the first part.
-Every part is bounded in time; every process that it starts is ended.
+Generator on core 0, sink on core 1. Figures of one part are measured in turn (A-B-A) and given as
+ratios: only those are meaningful on a shared machine. Needs nginx and wrk for the first part. Every
+part is bounded in time; every process that it starts is ended.
 """
 
 from __future__ import annotations

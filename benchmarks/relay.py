@@ -1,4 +1,4 @@
-"""A TCP relay from one address to another: `python -m benchmarks.relay HOST PORT TO_HOST:PORT`."""
+"""Relay TCP from one address to another: `python -m benchmarks.relay HOST PORT TO_HOST:PORT`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from trueup.simulator.delivery import HttpForm, ResponseRule
 
 
 def counted(serving: Any) -> tuple[int, int]:
-    """(logs, requests in summaries) that a target reports, both tenants."""
+    """Return (logs, requests in summaries) that a target reports, of both tenants."""
     logs = requests = 0
     for tenant in serving.tenants:
         keys = {"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key}
@@ -42,7 +42,7 @@ def counted(serving: Any) -> tuple[int, int]:
 
 
 def cluster(seconds: float) -> dict[str, Any]:
-    """A master with two workers on addresses of their own, in network namespaces if allowed."""
+    """Run a master with two workers on addresses of their own, in network namespaces if allowed."""
     with contextlib.ExitStack() as stack:
         hosts = _namespaces(stack)
         master = hosts[0] if hosts else "127.0.0.1"
@@ -101,7 +101,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _namespaces(stack: contextlib.ExitStack) -> list[str]:
-    """Two namespaces behind a bridge; [address of ours, of theirs …], or nothing."""
+    """Create two namespaces behind a bridge; returns [our address, theirs …], or nothing."""
 
     def run(*words: str) -> None:
         subprocess.run(["ip", *words], check=True, capture_output=True)

@@ -30,7 +30,7 @@ ROUNDS = 5
 
 
 def wrk(url: str, size: int, seconds: float) -> tuple[float, float]:
-    """Requests per second, and processor time of wrk a request, microseconds."""
+    """Return requests per second, and wrk's processor time a request in microseconds."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f'wrk.method="POST"; wrk.body=string.rep("x",{size})\n')
         script.flush()
@@ -67,7 +67,7 @@ def stock(url: str, size: int, seconds: float, user: str) -> float:
 
 
 def engines(seconds: float) -> dict[str, Any]:
-    """Taken in turn, five times; the two of Locust's own users with every second round."""
+    """Measure in turn, five times; Locust's own users in every second round."""
     if not shutil.which("wrk"):
         return {"skipped": "wrk is not installed"}
     found: dict[str, Any] = {}
@@ -102,6 +102,6 @@ def engines(seconds: float) -> dict[str, Any]:
 
 
 def _beside(reactor: float, others: list[float]) -> float | None:
-    """Times the peer's median; None where it answered nothing in the time."""
+    """Return the ratio to the peer's median; None if the peer got no response in the time."""
     other = statistics.median(others)
     return reactor / other if other else None

@@ -1,7 +1,7 @@
-"""A target killed and restarted while it is loaded: the whole of `trueup load`, verdict included.
+"""Kill and restart a target while it is loaded: complete runs of `trueup load`, verdict included.
 
-Ten runs of the embedded reference as it is, then ten with each of two faults of the zoo: one that
-loses updates of a summary, one that counts a repeated delivery twice.
+Ten runs of the embedded reference as it is, then ten with each of two mutants: one loses updates of
+a summary, one counts a repeated delivery twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trueup.scenarios.scenario import LoadPart, Scenario
 RUNS = 10
 FAULTS = {"B1": "lost update", "A2": "double count"}
 PLAN = """
-name = "bench-restarts"
+name = "restarts"
 what = "batches of 20, every fifth sent twice, while the target is killed and restarted"
 breaks = "durability and idempotence"
 [shape]
@@ -36,7 +36,7 @@ restart_at_share = [0.4]
 
 
 def restarts(runs: int = RUNS) -> dict[str, Any]:
-    """Every run's exit status, events, and the checks that failed."""
+    """Return every run's exit status, events, and the checks that failed."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         plan = Path(folder) / "plan.toml"
         plan.write_text(PLAN, encoding="utf-8")
@@ -67,7 +67,7 @@ def restarts(runs: int = RUNS) -> dict[str, Any]:
 
 def _run(plan: Path, seed: int, folder: Path, options: tuple[str, ...]) -> dict[str, Any]:
     order = RunRequest(
-        scenario=Scenario(name="bench", what="restarts", load=LoadPart(scenario=str(plan))),
+        scenario=Scenario(name="benchmark", what="restarts", load=LoadPart(scenario=str(plan))),
         seed=seed,
         runs=folder / "runs",
         reference_options=options,

@@ -17,7 +17,7 @@ ROUNDS = 3
 
 
 def unique(seconds: float) -> dict[str, Any]:
-    """One worker pinned beside nginx; then one and two workers into a sink that costs little."""
+    """Measure one worker pinned beside nginx; then one and two workers into a cheap sink."""
     found: dict[str, Any] = {}
     with null_sink(cpu=1) as sink:
         for batch in (100, 1_000):
@@ -38,8 +38,9 @@ def unique(seconds: float) -> dict[str, Any]:
 
 
 def _beside_dictionaries(url: str, batch: int, seconds: float) -> dict[str, Any]:
-    """The same loop with the fleet's events, with as few of their fields as the peer has, and with
-    the peer: dictionaries from pools, encoded by msgspec. In turn, without Locust."""
+    """Return rates of the same loop with the fleet's events, with 12 of their fields, and with
+    pooled dictionaries encoded by msgspec; in turn, without Locust.
+    """
     rates: dict[str, list[float]] = {"journal": [], "few": [], "dictionaries": []}
     for _ in range(ROUNDS):
         for kind, runs in rates.items():
@@ -54,8 +55,9 @@ def _beside_dictionaries(url: str, batch: int, seconds: float) -> dict[str, Any]
 
 
 def _second_core(batch: int, seconds: float, sink: NullSink) -> dict[str, Any]:
-    """One worker and two, in turn. The sink has the kernel drop bodies unread: what it still
-    takes of the second core stands beside, as part of the limit."""
+    """Return rates of one worker and two, in turn. The kernel drops the sink's bodies unread; what
+    it still takes of the second core is given, as part of the limit.
+    """
     plan = plan_of(batch, seconds=seconds, connections=16)
     rates: dict[int, list[float]] = {1: [], 2: []}
     cpu_us: dict[int, list[float]] = {1: [], 2: []}
@@ -87,7 +89,9 @@ def _cpu_s(pid: int) -> float:
 
 
 def _generate_only(seconds: float) -> float:
-    """What the fleet alone reaches on this machine now, drawn as a load draws: the ceiling."""
+    """Return the events a second that the fleet alone draws here now, as a load draws: the
+    maximum.
+    """
     fleet = fleet_for(plan_of(100, seconds=5))
     fleet.batch(0, 8_000).lines()
     began, number = time.perf_counter(), 0

@@ -1,4 +1,4 @@
-"""The oracle's part of reconciling many events, in a process of its own."""
+"""Compute totals of many events, in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trueup.simulator.totals import totals
 
 
 def oracle(events: int = 10_000_000) -> dict[str, Any]:
-    """The oracle's part of reconciling ten million events, in a process of its own."""
+    """Return time and memory of the totals of ten million events, in a process of its own."""
     code = (
         "import sys,json,time,resource;"
         "from benchmarks.load_parts.oracle import oracle_here;"

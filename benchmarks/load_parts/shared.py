@@ -1,4 +1,4 @@
-"""What all parts share: plans, one measured run, and a peer started on its own core."""
+"""Helpers of all parts: plans, one measured run, and processes pinned to a core."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def load(
 
 
 def per_s(result: LoadResult, name: str = "requests") -> float:
-    """A count per second over the whole seconds after the warm-up."""
+    """Return a count per second over the whole seconds after the warm-up."""
     return per_second(result, name) or 0.0
 
 
 def pinned(command: list[str]) -> list[str]:
-    """The command on core 0, where cores can be chosen."""
+    """Return the command on core 0, if cores can be chosen."""
     return ["taskset", "-c", "0", *command] if PIN else command
 
 
@@ -80,7 +80,7 @@ def fleet_for(plan: LoadPlan) -> Fleet:
 
 
 def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
-    """Ratio of medians, and the lowest and highest of the pairs that were taken in turn."""
+    """Return the ratio of medians, and the lowest and highest of the pairs measured in turn."""
     pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
     return {
         "ratio": statistics.median(ours) / statistics.median(theirs),

@@ -1,6 +1,7 @@
-"""What journalling and planned times cost a generator, and how late it is at half of its rate.
+"""Measure what journalling and planned times cost a generator, and its lateness at half of its
+rate.
 
-The costs are taken in processes of their own without Locust, pinned to core 0, the two kinds in
+The costs are measured in processes of their own without Locust, pinned to core 0, the two kinds in
 turn: the same engine and events, with and without the one thing.
 """
 
@@ -49,12 +50,15 @@ _FEW: Final = """
     log_egress_ip_address log_total_bytes log_request_datetime log_session_id log_status_code
 """
 FEW_FIELDS: Final = frozenset(_FEW.split())
-"""As many as an event has whose rate is quoted elsewhere: 12 of the 31 that the fleet draws."""
+"""12 of the 31 fields that the fleet draws: as many as events have for which other tools quote
+rates.
+"""
 
 
 class PooledDictionaries:
-    """What a load script does at its best: pools drawn once, a dictionary an event with an id of
-    its own, encoded by msgspec. The peer of the fleet, with `FEW_FIELDS`."""
+    """A load script at its best: values drawn once, a dictionary an event with an id of its own,
+    encoded by msgspec. The peer of the fleet, with `FEW_FIELDS`.
+    """
 
     def __init__(self, head: bytes, batch: int) -> None:
         self._head, self._batch, self._next = head, batch, 0
@@ -95,7 +99,7 @@ class PooledDictionaries:
 
 
 class Uncounted:
-    """Batches of a source as if they held no events: nobody notes what becomes of them."""
+    """Batches of a source without event numbers, so that no outcomes are recorded."""
 
     def __init__(self, source: BodySource) -> None:
         self._source = source
@@ -109,8 +113,9 @@ class Uncounted:
 
 
 def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dict[str, float]:
-    """One measurement in this process: `journal` or `few` (the fleet's events, all fields or
-    `FEW_FIELDS`), `bare`, `dictionaries`, `open` or `closed`."""
+    """Return one measurement in this process: of `journal` or `few` (the fleet's events, all fields
+    or `FEW_FIELDS`), `bare`, `dictionaries`, `open` or `closed`.
+    """
     fields = FieldMap(drop=frozenset(EVENT_KEYS) - FEW_FIELDS) if kind == "few" else FieldMap()
     form = HttpForm(url=url, response_rule=ResponseRule(refused=""), fields=fields)
     plan = plan_of(batch, seconds=seconds, connections=50)
@@ -163,7 +168,9 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
 
 
 def measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -> dict[str, float]:
-    """`one_run` in a process of its own on core 0: requests/s, and processor time of each in µs."""
+    """Return `one_run` of a process of its own on core 0: requests/s, and processor time of each in
+    µs.
+    """
     code = (
         "import sys, json; from benchmarks.load_parts.timing import one_run;"
         "k, u, b, s, r = sys.argv[1:];"
@@ -175,13 +182,13 @@ def measured(kind: str, url: str, batch: int, seconds: float, rate: float = 0) -
 
 
 def _cost(kinds: tuple[str, str], url: str, batch: int, seconds: float) -> dict[str, Any]:
-    """The first kind beside the second: share of its rate that it keeps, and of processor time."""
+    """Return the share of the second kind's rate that the first keeps, and of processor time."""
     rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     rate = 0.0
     for _ in range(ROUNDS):
         for kind in reversed(kinds):
             rows[kind].append(measured(kind, url, batch, seconds, rate))
-            # Planned a little faster than it can: every request has a planned time, and waits.
+            # Planned a little faster than possible: every request has a planned time, and waits.
             rate = 1.15 * statistics.median(row["rps"] for row in rows[kinds[1]])
     with_it, without = rows[kinds[0]], rows[kinds[1]]
     return {
@@ -195,7 +202,9 @@ def _cost(kinds: tuple[str, str], url: str, batch: int, seconds: float) -> dict[
 
 
 def journal(seconds: float) -> dict[str, Any]:
-    """Outcomes noted as ranges, merged, encoded and written, beside none of it."""
+    """Compare runs with outcomes recorded as ranges, merged, encoded and written, to runs
+    without.
+    """
     with null_sink(cpu=1) as sink:
         return {
             f"batch_{batch}": _cost(("journal", "bare"), sink.url, batch, seconds)
@@ -204,8 +213,9 @@ def journal(seconds: float) -> dict[str, Any]:
 
 
 def bare_lateness_ms(rate: float, seconds: float) -> float:
-    """p99 lateness of a loop that only looks at the clock until each planned time: the machine's
-    own, which no generator of this kind can go below."""
+    """Return the p99 lateness of a loop that only reads the clock until each planned time: the
+    machine's own, which no such generator can improve on.
+    """
     clock = time.perf_counter_ns
     late = array("q")
     began, number = clock(), 0
@@ -220,7 +230,9 @@ def bare_lateness_ms(rate: float, seconds: float) -> float:
 
 
 def timing(seconds: float) -> dict[str, Any]:
-    """The cost of planned times, and lateness at shares of the highest rate, within Locust."""
+    """Measure the cost of planned times, and lateness at shares of the highest rate, within
+    Locust.
+    """
     with null_sink(cpu=1) as sink:
         cost = _cost(("open", "closed"), sink.url, 1, seconds)
         highest = [per_s(load(plan_of(1, seconds=seconds), sink.url)[0]) for _ in range(3)]
