@@ -139,9 +139,9 @@ class Encoder:
     def _id_head(self) -> bytes:
         """Return what precedes an id: the target's constants, and blanks that complete a word."""
         extras = json.dumps(dict(self._names.extras), separators=(",", ":")).encode()[1:-1]
-        details = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
-        whole = 1 + len(details) + 38
-        return b"{" + self._pad * max(_round_up(whole) - whole - 2, 0) + details
+        start = (extras + b"," if extras else b"") + self._key("log_id") + b'"'
+        width = 1 + len(start) + 38
+        return b"{" + self._pad * max(_round_up(width) - width - 2, 0) + start
 
     def _number_heads(self) -> list[bytes]:
         """Return what precedes each number, padded to a width of its own."""

@@ -83,23 +83,23 @@ class CommandDriver:
 
     async def _deliver(self, body: bytes, count: int) -> BatchOutcome:
         started = time.perf_counter()
-        attempt, lost = 0, False
+        attempt, maybe_stored = 0, False
         while True:
             attempt += 1
-            answer = await self._attempt(body, count)
-            lost = lost or answer.kind is ResponseKind.INDEFINITE
+            result = await self._attempt(body, count)
+            maybe_stored = maybe_stored or result.kind is ResponseKind.INDEFINITE
             pause_s = self.form.retry.pause_s(attempt)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is ResponseKind.DEFINITE or self.form.retry.is_exhausted(
+            if result.kind is ResponseKind.DEFINITE or self.form.retry.is_exhausted(
                 attempt, elapsed_s, pause_s
             ):
                 break
             await asyncio.sleep(pause_s)
-        if answer.kind is ResponseKind.DEFINITE:
-            ranges = after_lost_response(answer.ranges) if lost else answer.ranges
+        if result.kind is ResponseKind.DEFINITE:
+            ranges = after_lost_response(result.ranges) if maybe_stored else result.ranges
         else:
             ranges = single_range(
-                count, Outcome.UNKNOWN if lost else Outcome.REFUSED, answer.reason
+                count, Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED, result.reason
             )
         return BatchOutcome(
             count=count, ranges=ranges, attempts=attempt, elapsed_ms=elapsed_s * 1e3

@@ -75,18 +75,18 @@ class HttpDriver:
         attempt, maybe_stored = 0, False
         while True:
             attempt += 1
-            answer, sent = await self._attempt(payload, count)
+            result, sent = await self._attempt(payload, count)
             elapsed_s = time.perf_counter() - started
-            if answer.kind is ResponseKind.DEFINITE:
+            if result.kind is ResponseKind.DEFINITE:
                 break
-            maybe_stored = maybe_stored or (sent and answer.kind is ResponseKind.INDEFINITE)
-            pause_s = self._policy.pause_s(attempt, retry_after_s=answer.retry_after_s)
+            maybe_stored = maybe_stored or (sent and result.kind is ResponseKind.INDEFINITE)
+            pause_s = self._policy.pause_s(attempt, retry_after_s=result.retry_after_s)
             if self._policy.is_exhausted(attempt, elapsed_s, pause_s):
                 break
             await asyncio.sleep(pause_s)
         return BatchOutcome(
             count=count,
-            ranges=_final(answer, count, maybe_stored),
+            ranges=_final(result, count, maybe_stored),
             attempts=attempt,
             elapsed_ms=elapsed_s * 1e3,
         )
@@ -131,13 +131,13 @@ class HttpDriver:
             await self._session.close()
 
 
-def _final(answer: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
+def _final(result: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
     """Return the final outcomes: a refusal after a lost response leaves the earlier attempt
     open.
     """
-    if answer.kind is not ResponseKind.DEFINITE:
+    if result.kind is not ResponseKind.DEFINITE:
         outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
-        return single_range(count, outcome, answer.reason)
+        return single_range(count, outcome, result.reason)
     if not maybe_stored:
-        return answer.ranges
-    return after_lost_response(answer.ranges)
+        return result.ranges
+    return after_lost_response(result.ranges)

@@ -87,14 +87,14 @@ def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
     segment = model.arrivals.draw(first, count, words(keys["arrival"], first, count))
     frame = segment.frame
     sender = frame.sender.take(segment.job)
-    mark = frame.word.take(segment.job)
+    job_word = frame.word.take(segment.job)
     network = senders.network.take(sender)
     archetype = channels.archetype.take(segment.channel)
     slot, host = _hosts(model, first, sender, archetype)
     word = words(keys["outcome"], first, count)
     chosen = model.outcomes
     time_bin = (segment.second - frame.begin) // frame.bin_s
-    socks = (_bits(mark, 0, 10) < chosen.socks.take(network)).astype(np.int64)
+    socks = (_bits(job_word, 0, 10) < chosen.socks.take(network)).astype(np.int64)
     plain = (_bits(word, 0, 10) >= chosen.https).astype(np.int64)
     kind = np.where(socks == 1, _SOCKS, plain)
     condition = chosen.condition(
@@ -113,7 +113,7 @@ def draw_billing(model: FleetModel, first: int, count: int) -> BillingColumns:
         host=host,
         outcome=outcome,
         total_bytes=_sizes(model, first, network * 3 + _TAIL.take(archetype), outcome),
-        job_word=mark,
+        job_word=job_word,
         archetype=archetype,
     )
 
@@ -211,11 +211,11 @@ def _times(model: FleetModel, billing: BillingColumns, word: Words) -> tuple[Int
     sizes = model.sizes
     network = model.senders.network.take(billing.sender)
     handshake = sizes.handshake.take(network * 1024 + _bits(word, 0, 10))
-    answer = sizes.answer.take(network * 1024 + _bits(word, 10, 10))
+    response = sizes.response.take(network * 1024 + _bits(word, 10, 10))
     floor = (billing.total_bytes >> 10) * sizes.ms_per_gib.take(network)
     floor >>= 20
     rounds = np.searchsorted(_WINDOWS, billing.total_bytes)
-    tunnel = answer + floor + handshake * rounds
+    tunnel = response + floor + handshake * rounds
     late = np.flatnonzero(model.outcomes.timeout.take(billing.outcome))
     if len(late):
         tunnel[late] = _TIMEOUT_MS.take(_bits(word[late], 20, 2))

@@ -53,8 +53,8 @@ class Hosts:
         )
         threshold, alias = _alias_table(weights)
         classes = apportion([weight for _name, weight in profile.weights("host.difficulty")], 1024)
-        marks = hash64(stream_key(seed, "host.difficulty"), np.arange(len(names), dtype=np.uint64))
-        difficulty = classes.take((marks & np.uint64(1023)).astype(np.int64))
+        hashes = hash64(stream_key(seed, "host.difficulty"), np.arange(len(names), dtype=np.uint64))
+        difficulty = classes.take((hashes & np.uint64(1023)).astype(np.int64))
         difficulty[:probes] = 0
         where = {name: number for number, name in enumerate(names)}
         return cls(

@@ -81,10 +81,10 @@ class Channels:
     def of(cls, profile: Profile, seed: int, senders: Senders) -> Channels:
         """Return the channels of a profile."""
         network, archetype, share = _plan(profile)
-        marks = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
-        period, keep = _periods(profile, network, archetype, marks)
-        on_the_clock = (archetype == _MONITOR) & ((marks & _U(1023)) < _U(614))
-        phase = np.where(on_the_clock, 0, (marks >> _U(10)).astype(np.int64) & 0xFFFFF)
+        hashes = hash64(stream_key(seed, "channel"), np.arange(len(network), dtype=np.uint64))
+        period, keep = _periods(profile, network, archetype, hashes)
+        on_the_clock = (archetype == _MONITOR) & ((hashes & _U(1023)) < _U(614))
+        phase = np.where(on_the_clock, 0, (hashes >> _U(10)).astype(np.int64) & 0xFFFFF)
         flat = [1000] * WEEK_HOURS
         auto, human = cycle(profile, "auto"), cycle(profile, "human")
         return cls(
@@ -102,8 +102,8 @@ class Channels:
 
     def word(self, channel: Ints, period: Ints) -> Words:
         """Return the keyed word of job (channel, period)."""
-        mark = (channel << 40) + (period & 0xFFFFFFFFFF)
-        return hash64(self.job_key, mark.astype(np.uint64))
+        job = (channel << 40) + (period & 0xFFFFFFFFFF)
+        return hash64(self.job_key, job.astype(np.uint64))
 
     def jobs(self, begin: int, end: int) -> Jobs:
         """Return all jobs of the periods that overlap the Unix seconds begin … end-1."""
@@ -198,7 +198,7 @@ def _scale(network: Ints, archetype: Ints, period: Ints, share: Ints) -> Ints:
     return np.maximum(1, share * 10_000 // np.maximum(1, on.take(pair)))
 
 
-def _periods(profile: Profile, network: Ints, archetype: Ints, marks: Words) -> tuple[Ints, Ints]:
+def _periods(profile: Profile, network: Ints, archetype: Ints, hashes: Words) -> tuple[Ints, Ints]:
     """Return the period of each channel in seconds, and how long it keeps a sender."""
     period = np.empty(len(network), dtype=np.int64)
     keep = np.zeros(len(network), dtype=np.int64)
@@ -208,7 +208,7 @@ def _periods(profile: Profile, network: Ints, archetype: Ints, marks: Words) -> 
         for a in range(len(ARCHETYPES)):
             here = np.flatnonzero((network == n) & (archetype == a))
             place = (2 * np.arange(len(here)) + 1) * 512 // max(1, len(here))
-            own = (marks[here] >> _U(32)).astype(np.int64)
+            own = (hashes[here] >> _U(32)).astype(np.int64)
             if a == _MONITOR:
                 period[here], keep[here] = cron.take(place), 30
             elif a == _BROWSE:

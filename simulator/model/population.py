@@ -105,18 +105,20 @@ def build_senders(
     user_customer, user_weight = _users(profile, seed, customers)
     user, network = _memberships(profile, seed, len(user_customer))
     number = np.arange(len(user), dtype=np.uint64)
-    mark = hash64(stream_key(seed, "lane"), number)
+    hash_value = hash64(stream_key(seed, "lane"), number)
     customer = user_customer.take(user)
-    weight = np.maximum(1, user_weight.take(user) * (1 + (mark & _U(3)).astype(np.int64)) // 2)
+    weight = np.maximum(
+        1, user_weight.take(user) * (1 + (hash_value & _U(3)).astype(np.int64)) // 2
+    )
     names = _user_names(seed, len(user_customer), tag)
-    user_mark = hash64(stream_key(seed, "user"), np.arange(len(names), dtype=np.uint64))
+    user_hash = hash64(stream_key(seed, "user"), np.arange(len(names), dtype=np.uint64))
     codes = profile.weights("auth")
     auth_slots = apportion([w for _c, w in codes], 1024)
     if not all(c.isdecimal() for c, _w in codes):
         raise ProfileError("auth: kinds of authentication are whole numbers, such as 1")
     code = np.array([int(c) for c, _w in codes], dtype=np.int64)
-    user_word = user_mark.take(user)
-    ttl, churn = _sessions(profile, network, mark)
+    user_word = user_hash.take(user)
+    ttl, churn = _sessions(profile, network, hash_value)
     first, count, proxies = _proxies(profile, seed, network, places)
     return Senders(
         customer=customer,
@@ -158,8 +160,8 @@ def _users(profile: Profile, seed: int, customers: int) -> tuple[Ints, Ints]:
     counts = np.maximum(2, sizes * (mean * customers) // total)
     user_customer = np.repeat(np.arange(customers, dtype=np.int64), counts)
     table = lognormal(Decimal(1000), profile.decimal("population.user_sigma"), TIME_CELLS)
-    marks = words(stream_key(seed, "user.weight"), 0, len(user_customer))
-    return user_customer, np.maximum(1, table.take(_bits(marks, 0, 10)))
+    hashes = words(stream_key(seed, "user.weight"), 0, len(user_customer))
+    return user_customer, np.maximum(1, table.take(_bits(hashes, 0, 10)))
 
 
 def _pareto(rank: int, count: int, alpha: Decimal) -> int:
@@ -172,9 +174,10 @@ def _pareto(rank: int, count: int, alpha: Decimal) -> int:
 def _user_names(seed: int, count: int, tag: str) -> tuple[str, ...]:
     """Return user names that other fleets' users do not have: a name, a number, the fleet's tag."""
     frozen = json.loads(data_bytes("names.json"))["proxy_users"]
-    marks = words(stream_key(seed, "user.name"), 0, count).tolist()
+    hashes = words(stream_key(seed, "user.name"), 0, count).tolist()
     return tuple(
-        f"{frozen[mark % len(frozen)]}-{number}-{tag}" for number, mark in enumerate(marks)
+        f"{frozen[hash_value % len(frozen)]}-{number}-{tag}"
+        for number, hash_value in enumerate(hashes)
     )
 
 
@@ -182,14 +185,14 @@ def _memberships(profile: Profile, seed: int, users: int) -> tuple[Ints, Ints]:
     """Return (user, network) of each sender: a first network by the mix, a second one for some."""
     names = dict(profile.weights("mix"))
     mix = apportion([names.get(network, 0) for network in NETWORKS], 1024)
-    marks = words(stream_key(seed, "user.networks"), 0, users)
-    first = mix.take(_bits(marks, 0, 10))
+    hashes = words(stream_key(seed, "user.networks"), 0, users)
+    first = mix.take(_bits(hashes, 0, 10))
     live = np.unique(mix)
     spread = min(users, 2 * len(live))
     first[:spread] = live[np.arange(spread) % len(live)]
-    second = live.take(_bits(marks, 10, 16) % len(live))
+    second = live.take(_bits(hashes, 10, 16) % len(live))
     share = profile.integer("population.second_network")
-    with_second = (_bits(marks, 30, 10) * 1000 < share * 1024) & (second != first)
+    with_second = (_bits(hashes, 30, 10) * 1000 < share * 1024) & (second != first)
     user = np.concatenate([np.arange(users), np.flatnonzero(with_second)])
     network = np.concatenate([first, second[with_second]])
     order = np.lexsort((network, user))
@@ -197,11 +200,11 @@ def _memberships(profile: Profile, seed: int, users: int) -> tuple[Ints, Ints]:
 
 
 def _service(seed: int, customer: int, network: int) -> str:
-    mark = stream_key(seed, f"service/{customer}/{network}")
-    return f"API-{mark % 9000 + 1000}-{(mark >> 32) % 9000 + 1000}"
+    hash_value = stream_key(seed, f"service/{customer}/{network}")
+    return f"API-{hash_value % 9000 + 1000}-{(hash_value >> 32) % 9000 + 1000}"
 
 
-def _sessions(profile: Profile, network: Ints, mark: Words) -> tuple[Ints, Ints]:
+def _sessions(profile: Profile, network: Ints, hash_value: Words) -> tuple[Ints, Ints]:
     """Return sticky lifetime in seconds (0: none) and churn of each sender."""
     ttl = np.zeros(len(network), dtype=np.int64)
     churn = np.zeros(len(network), dtype=np.int64)
@@ -214,9 +217,9 @@ def _sessions(profile: Profile, network: Ints, mark: Words) -> tuple[Ints, Ints]
         slots = apportion([weight for _m, weight in minutes], 1024)
         seconds = np.array([60 * int(m) for m, _w in minutes], dtype=np.int64)
         here = (network == NETWORKS.index(name)) & (
-            _bits(mark, 20, 10) * 1000 < sticky.get(name, 0) * 1024
+            _bits(hash_value, 20, 10) * 1000 < sticky.get(name, 0) * 1024
         )
-        ttl[here] = seconds.take(slots.take(_bits(mark[here], 30, 10)))
+        ttl[here] = seconds.take(slots.take(_bits(hash_value[here], 30, 10)))
         churn[here] = lost.get(name, 0)
     return ttl, churn
 
@@ -229,11 +232,11 @@ def _clients(
     """
     key = stream_key(seed, "client")
     users = int(user.max()) + 1
-    marks = hash64(key, np.arange(users * CLIENTS, dtype=np.uint64))
+    hashes = hash64(key, np.arange(users * CLIENTS, dtype=np.uint64))
     networks = (0,) * 27 + (1,) * 4 + (3,)
     by_user: list[tuple[str, ...]] = []
     for number in range(users):
-        own = [int(word) for word in marks[number * CLIENTS : (number + 1) * CLIENTS]]
+        own = [int(word) for word in hashes[number * CLIENTS : (number + 1) * CLIENTS]]
         count = (1, 1, 1, 1, 2, 2, 3, 4)[own[0] & 7]
         found = []
         for word in own[:count]:
@@ -265,11 +268,11 @@ def _host_slots(profile: Profile, seed: int, senders: int, hosts: Hosts) -> Ints
     table[:, own:] = WIDE
     pool = len(hosts.assets)
     for sender in range(senders):
-        marks = hash64(key, np.arange(sender * 128, sender * 128 + 128, dtype=np.uint64))
-        count = int(counts[int(marks[0]) & 1023])
-        targets = hosts.draw_popular(marks[1 : count + 1])
+        hashes = hash64(key, np.arange(sender * 128, sender * 128 + 128, dtype=np.uint64))
+        count = int(counts[int(hashes[0]) & 1023])
+        targets = hosts.draw_popular(hashes[1 : count + 1])
         table[sender, :own] = targets.take(patterns[count])
-        low, high = _bits(marks[64:], 0, 16) % pool, _bits(marks[64:], 16, 16) % pool
+        low, high = _bits(hashes[64:], 0, 16) % pool, _bits(hashes[64:], 16, 16) % pool
         picks = hosts.assets.take(np.minimum(low, high) * np.minimum(low, high) // pool)
         table[sender, own : own + assets] = np.resize(picks[:8], assets)
     table[senders] = np.arange(HOST_SLOTS) % len(PROBE_HOSTS)
@@ -283,12 +286,12 @@ def _place_slots(profile: Profile, seed: int, network: Ints, places: Places) -> 
     targeted = profile.integer("place.targeted")
     for sender, number in enumerate(network.tolist()):
         start = sender * PLACE_SLOTS
-        marks = hash64(key, np.arange(start, start + PLACE_SLOTS, dtype=np.uint64))
+        hashes = hash64(key, np.arange(start, start + PLACE_SLOTS, dtype=np.uint64))
         slots = places.country_slots[number]
-        one = int(slots[int(marks[0] >> _U(40)) & 1023])
-        asked = (int(marks[0]) >> 30) & 1023
+        one = int(slots[int(hashes[0] >> _U(40)) & 1023])
+        asked = (int(hashes[0]) >> 30) & 1023
         country = np.full(PLACE_SLOTS, one) if asked * 1000 < targeted * 1024 else None
-        table[sender] = places.draw(number, marks, country)
+        table[sender] = places.draw(number, hashes, country)
     return table.ravel()
 
 
@@ -309,12 +312,12 @@ def _proxies(
         key = stream_key(seed, f"proxy/{sender}")
         first[sender] = len(found)
         count[sender] = size = max(1, mean // 2 + key % mean)
-        marks = hash64(key, np.arange(size, dtype=np.uint64))
+        hashes = hash64(key, np.arange(size, dtype=np.uint64))
         country = np.full(size, int(places.country_slots[number][(key >> 64) & 1023]))
-        chosen = places.draw(number, marks, country).tolist()
-        for place, mark in zip(chosen, marks.tolist(), strict=True):
-            token = f"{stream_key(seed, f'proxy/{sender}/{mark}'):032x}"
+        chosen = places.draw(number, hashes, country).tolist()
+        for place, hash_value in zip(chosen, hashes.tolist(), strict=True):
+            token = f"{stream_key(seed, f'proxy/{sender}/{hash_value}'):032x}"
             proxy_id = f"{token[:8]}-{token[8:12]}-4{token[13:16]}-a{token[17:20]}-{token[20:]}"
-            index = (mark >> 24) % places.addresses(place)
+            index = (hash_value >> 24) % places.addresses(place)
             found.append(Proxy(proxy_id=proxy_id, place=place, address_index=index))
     return first, count, tuple(found)

@@ -59,7 +59,7 @@ class Sizes:
     """(12 x 2 x 4097) quantiles, flat: (network, tail factor), row, cell."""
     handshake: Ints
     """(4 x 1024), flat, milliseconds."""
-    answer: Ints
+    response: Ints
     """(4 x 1024), flat, milliseconds."""
     ms_per_gib: Ints
     """By network: milliseconds that 2^30 bytes take at the line rate."""
@@ -76,7 +76,7 @@ class Sizes:
         return cls(
             body=np.concatenate([law.ravel() for law in laws]),
             handshake=np.concatenate(times[0::2]),
-            answer=np.concatenate(times[1::2]),
+            response=np.concatenate(times[1::2]),
             ms_per_gib=np.array(
                 [-(-(8 * 2**30) // (int(rate * 1000) or 1)) for rate in rates], dtype=np.int64
             ),

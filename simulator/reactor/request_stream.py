@@ -190,35 +190,35 @@ class RequestStream:
         `data` is the response as received if it came in one piece, else empty.
         """
         key = (response.status, response.retry_after, batch.count, response.body)
-        answer = None if batch.malformed else self._interpreted.get(key)
-        if answer is None:
-            answer = self._reader(response, batch)
+        result = None if batch.malformed else self._interpreted.get(key)
+        if result is None:
+            result = self._reader(response, batch)
             if len(self._interpreted) >= _MAX_CACHED:
                 self._interpreted.clear()
             if len(response.body) < 512 and not batch.malformed:
-                self._interpreted[key] = answer
-        if answer is _ACCEPTED and batch.single_outcome:
+                self._interpreted[key] = result
+        if result is _ACCEPTED and batch.single_outcome:
             if response.keep_alive and data:
                 self.cached_accept, self.cached_accept_count = data, batch.count
             self._accepted(batch, now)
-        elif answer.kind is ResponseKind.DEFINITE:
+        elif result.kind is ResponseKind.DEFINITE:
             ranges = (
                 single_range(batch.count, Outcome.ACCEPTED)
-                if answer is _ACCEPTED
-                else answer.ranges
+                if result is _ACCEPTED
+                else result.ranges
             )
-            if answer.reason:
-                self.recorder.error(answer.reason)
+            if result.reason:
+                self.recorder.error(result.reason)
             self._record_outcomes(
                 batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now
             )
         else:
             self.on_failure(
                 batch,
-                answer.reason,
+                result.reason,
                 now,
-                answer.retry_after_s,
-                answer.kind is ResponseKind.INDEFINITE,
+                result.retry_after_s,
+                result.kind is ResponseKind.INDEFINITE,
             )
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
@@ -279,22 +279,22 @@ class RequestStream:
     def _interpret_ingest(self, response: Response, batch: PreparedRequest) -> InterpretedResponse:
         assert self.rule is not None
         lines = batch.count + batch.malformed
-        answer = interpret_response(
+        result = interpret_response(
             self.rule,
             response.status,
             response.body,
             lines,
             retry_after_s=retry_after_s(response.retry_after),
         )
-        if batch.malformed and answer.kind is ResponseKind.DEFINITE:
-            answer = self._without_malformed(answer, batch.count)
-        if answer.ranges == single_range(batch.count, Outcome.ACCEPTED) and not answer.reason:
+        if batch.malformed and result.kind is ResponseKind.DEFINITE:
+            result = self._without_malformed(result, batch.count)
+        if result.ranges == single_range(batch.count, Outcome.ACCEPTED) and not result.reason:
             return _ACCEPTED
-        return answer
+        return result
 
-    def _without_malformed(self, answer: InterpretedResponse, count: int) -> InterpretedResponse:
+    def _without_malformed(self, result: InterpretedResponse, count: int) -> InterpretedResponse:
         """Return the response without the malformed last line; its acceptance is an error."""
-        last = answer.ranges[-1]
+        last = result.ranges[-1]
         if last.outcome is Outcome.ACCEPTED:
             self.recorder.error("a malformed line was accepted")
         kept = [
@@ -304,10 +304,10 @@ class RequestStream:
                 outcome=part.outcome,
                 reason=part.reason,
             )
-            for part in answer.ranges
+            for part in result.ranges
             if part.first < count
         ]
-        return answer._replace(ranges=tuple(kept))
+        return result._replace(ranges=tuple(kept))
 
     def _interpret_read(self, response: Response, batch: PreparedRequest) -> InterpretedResponse:
         if 200 <= response.status < 300:
