@@ -24,8 +24,8 @@ from typing import Any, Final
 
 import click
 
-from tests.shared_tenant.environment import audit_file, ground, hold, snapshot
-from tests.shared_tenant.leaking_proxy import gossip, occurrences
+from tests.shared_tenant.environment import audit_file, hold, run_environment, snapshot
+from tests.shared_tenant.leaking_proxy import behind_leaking_proxy, occurrences
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import CheckResult, Verdict
@@ -89,7 +89,10 @@ def _whole(done: RunResult) -> Figures:
 
 def audit(runs: Path, _seeds: int) -> Figures:
     """Return figures of an audit of level 0 at the default pace, and of what it left behind."""
-    with ground(runs) as at, gossip(at, runs / "wire.toml") as (behind, wire):
+    with (
+        run_environment(runs) as at,
+        behind_leaking_proxy(at, runs / "wire.toml") as (behind, wire),
+    ):
         hold(at, runs / "fleet", level=-1, fleet=FLEET)
         before = snapshot(at)
         target = audit_file(behind, runs / "audit.toml")
@@ -216,8 +219,8 @@ def secrets(runs: Path, _seeds: int) -> Figures:
         folder = runs / ("-".join(ways) or "discreet")
         folder.mkdir()
         with (
-            ground(folder, "--ingest-key-env", "BENCHMARK_INGEST_KEY") as at,
-            gossip(at, folder / "wire.toml", repeats=ways) as (behind, wire),
+            run_environment(folder, "--ingest-key-env", "BENCHMARK_INGEST_KEY") as at,
+            behind_leaking_proxy(at, folder / "wire.toml", repeats=ways) as (behind, wire),
         ):
             done = hold(behind, folder / "runs", level=2, fleet=200)
         found["-".join(ways) or "discreet"] = {

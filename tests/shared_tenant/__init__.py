@@ -1,1 +1,1 @@
-"""The judge among strangers: foreign traffic, a second run, a target that gossips."""
+"""Runs on an account that others use: foreign traffic, a second run, a target that repeats keys."""

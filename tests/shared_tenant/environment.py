@@ -1,7 +1,7 @@
-"""A served reference and the target files by which runs meet it. Nothing here judges.
+"""A running reference and target files for it.
 
 Runs that share one reference cannot each start their own, so it is started here and described by
-a target file with its keys in the environment, as anyone would describe a deployment.
+a target file with its keys in the environment, like a deployment.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenari
 from trueup.scenarios.scenario import ChecksPart, FleetPart, Scenario
 
 __all__ = [
-    "Ground",
+    "Environment",
     "ask",
     "audit_file",
     "describe",
-    "ground",
     "hold",
     "move_clock",
+    "run_environment",
     "snapshot",
     "verdicts",
 ]
@@ -41,31 +41,31 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
-    """A reference that is up, and how to meet it."""
+class Environment:
+    """A running reference, its URLs and its keys."""
 
     serving: Serving
     target: Path
     environment: Mapping[str, str]
 
 
-def describe(serving: Serving, path: Path) -> Ground:
-    """Write a target file for something that serves; every lever but the restart is in it."""
+def describe(serving: Serving, path: Path) -> Environment:
+    """Write a target file with every control hook but the restart."""
     path.write_text(target_file(serving, requests=REQUESTS), encoding="utf-8")
-    return Ground(serving=serving, target=path, environment=key_environment(serving))
+    return Environment(serving=serving, target=path, environment=key_environment(serving))
 
 
 @contextlib.contextmanager
-def ground(folder: Path, *options: str) -> Iterator[Ground]:
-    """A reference of its own for the length of a `with` block, with its control open."""
+def run_environment(folder: Path, *options: str) -> Iterator[Environment]:
+    """Run a reference with control hooks for the length of a `with` block."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as data:
         options = ("--control", *options)
         with embedded_reference(data=Path(data), options=options) as reference:
             yield describe(reference.serving, folder / "target.toml")
 
 
-def audit_file(at: Ground, path: Path, *, budget: str = "") -> Path:
-    """A target file of read access alone: two pairs of keys, and the default budget."""
+def audit_file(at: Environment, path: Path, *, budget: str = "") -> Path:
+    """Write a target file for level 0: two pairs of keys and the default budget."""
     lines = ['name = "account"', f'base_url = "{at.serving.url}"']
     for letter in "ab"[: len(at.serving.tenants)]:
         lines += [f"[tenants.{letter}]"]
@@ -77,7 +77,7 @@ def audit_file(at: Ground, path: Path, *, budget: str = "") -> Path:
 
 
 def hold(
-    at: Ground,
+    at: Environment,
     runs: Path,
     *,
     level: int,
@@ -86,10 +86,10 @@ def hold(
     only: Sequence[str] = (),
     seed: int = 7,
 ) -> RunResult:
-    """Hold what is served to the laws, after so many events of fleet traffic; -1: no laws."""
+    """Run the checks on the environment after `events` events of fleet traffic; level -1: none."""
     scenario = Scenario(
         name="noise",
-        what="the laws among strangers",
+        what="the laws among shared tenant",
         fleet=FleetPart(events=fleet) if fleet else None,
         checks=ChecksPart(level=level, only=tuple(only)) if level >= 0 else None,
     )
@@ -100,12 +100,12 @@ def hold(
 
 
 def verdicts(results: Sequence[CheckResult]) -> dict[str, str]:
-    """Check to verdict."""
+    """Return the verdict of each check by its name."""
     return {result.check: str(result.verdict) for result in results}
 
 
-def ask(at: Ground, path: str, tenant: int = 0) -> dict[str, Any]:
-    """One GET with a tenant's keys, below the public prefix."""
+def ask(at: Environment, path: str, tenant: int = 0) -> dict[str, Any]:
+    """Send a GET with a tenant's keys below the public prefix; return the decoded body."""
     keys = at.serving.tenants[tenant]
     headers = {"X-API-Public-Key": keys.public_key, "X-API-Private-Key": keys.private_key}
     request = Request(f"{at.serving.url}/public/user/{path}", headers=headers)
@@ -115,8 +115,8 @@ def ask(at: Ground, path: str, tenant: int = 0) -> dict[str, Any]:
     return body
 
 
-def move_clock(at: Ground, now: str) -> None:
-    """Move the clock of what is served forward, to `YYYY-MM-DD HH:MM:SS`."""
+def move_clock(at: Environment, now: str) -> None:
+    """Move the clock of the reference forward to `YYYY-MM-DD HH:MM:SS`."""
     serving = at.serving
     assert serving.control_key is not None
     request = Request(
@@ -128,18 +128,18 @@ def move_clock(at: Ground, now: str) -> None:
         assert answer.status == 200
 
 
-def snapshot(at: Ground) -> dict[str, Rows]:
-    """Everything that the API shows of every tenant: all rows of all searches, and the pools."""
+def snapshot(at: Environment) -> dict[str, Rows]:
+    """Return what the API shows of every tenant: all rows of all searches, and the pools."""
     seen: dict[str, Rows] = {}
     for n in range(len(at.serving.tenants)):
         for kind in ("log", "log_summary", "residential_ledger", "mobile_ledger", "proxy_user"):
-            seen[f"{n} {kind}"] = _walk(at, f"{kind}/search", n)
+            seen[f"{n} {kind}"] = _all_rows(at, f"{kind}/search", n)
         for pool in ("residential", "mobile"):
             seen[f"{n} {pool}"] = [ask(at, f"{pool}/summary", n)["data"]]
     return seen
 
 
-def _walk(at: Ground, path: str, tenant: int) -> Rows:
+def _all_rows(at: Environment, path: str, tenant: int) -> Rows:
     rows: Rows = []
     for page in range(1, 1000):
         found = ask(at, f"{path}?per_page=100&page={page}", tenant)["data"]

@@ -1,7 +1,7 @@
-"""Foreign traffic: other users' events that keep arriving on the judged account.
+"""Foreign traffic: events of other users that keep arriving on the tested account.
 
-They share days, networks, countries, client addresses and hostnames with what the judge plants,
-and nothing else: their proxy users are others. They follow the target's clock, so that they keep
+They share days, networks, countries, client addresses and hostnames with the injected events, but
+not their proxy users. They follow the target's clock, so that they keep
 arriving when a run moves it.
 """
 
@@ -19,28 +19,30 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from tests.shared_tenant.environment import Ground, ask
+from tests.shared_tenant.environment import Environment, ask
 
 __all__ = ["Foreign"]
 
 NETWORKS = ("datacenter", "isp", "residential", "mobile")
 USERS = tuple(f"foreigner-{n:02d}" for n in range(12))
 JUDGES = "conformance.test"
-"""Every hostname that the judge plants ends so."""
+"""The end of every injected hostname."""
 MOST = 60_000
 """Events at most, whatever happens."""
 LEARN_EVERY = 3
-"""Batches between two looks at the hostnames that the judge has planted."""
+"""Batches between two reads of the injected hostnames."""
 
 
 class Foreign:
-    """Posts events from a thread of its own until the `with` block ends.
+    """Posts events from a thread until the `with` block ends.
 
-    `rate` is in events a second, in batches of `batch`. `accepted` counts, by the target's day,
-    what the target took in.
+    `rate` is in events a second, in batches of `batch`. `accepted` counts the accepted events by
+    the day of the target's clock.
     """
 
-    def __init__(self, at: Ground, *, rate: float = 4000, batch: int = 100, seed: int = 1) -> None:
+    def __init__(
+        self, at: Environment, *, rate: float = 4000, batch: int = 100, seed: int = 1
+    ) -> None:
         self.accepted: dict[str, int] = {}
         self.on_the_judges_hosts = 0
         self.trouble = ""
@@ -57,7 +59,7 @@ class Foreign:
         return sum(self.accepted.values())
 
     def wait_for(self, events: int) -> None:
-        """Wait until so many have arrived; fails where they stop arriving."""
+        """Wait until `count` events have arrived; fail if they stop arriving."""
         while self.events < events:
             assert self._thread.is_alive(), self.trouble
             self._over.wait(self._pause_s)
@@ -134,7 +136,7 @@ class Foreign:
         }
 
     def _learn_hosts(self) -> None:
-        """Take up the hostnames that the judge has planted by now."""
+        """Add the hostnames that were injected by now."""
         rows = ask(self._at, f"log/search?like_log_hostname={JUDGES}&per_page=100")["data"]
         found = {str(row["log_hostname"]) for row in rows}
         self._hosts = [*self._hosts[:2], *sorted(found)]

@@ -1,8 +1,8 @@
-"""A proxy in front of a reference: counts what goes over the wire, changes keys, and may gossip.
+"""A proxy in front of a reference: counts requests, exchanges keys, and can repeat keys.
 
-Clients meet it with canary keys, which it exchanges for the real ones; so any canary that turns
-up in a file came through us. A gossip repeats the keys of a request wherever it is told to: in
-`bodies` (errors, pages of HTML, beside the data), in `refusals` of events, in `headers`.
+Clients use canary keys, which it exchanges for the real ones; so any canary that is found in a file
+came through trueup. It repeats the keys of a request in the places that it is given: in `bodies`
+(errors, HTML pages, additional keys), in `refusals` of events, in `headers`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from aiohttp import ClientSession, web
 
-from tests.shared_tenant.environment import Ground, describe
+from tests.shared_tenant.environment import Environment, describe
 from trueup.scenarios.embedded.process import Serving
 
-__all__ = ["CANARIES", "Wire", "forms", "gossip", "occurrences"]
+__all__ = ["CANARIES", "Wire", "behind_leaking_proxy", "forms", "occurrences"]
 
 KEY_HEADERS = ("X-API-Public-Key", "X-API-Private-Key", "X-Control-Key", "X-Ingest-Key")
 CANARIES: Mapping[str, str] = {
@@ -35,12 +35,12 @@ CANARIES: Mapping[str, str] = {
 }
 """Shaped as keys are: long, with the letters of base64 that URLs and JSON write differently."""
 PAGE_EDGE = 470
-"""Where an HTML page of the gossip puts a key, so that a cut at 500 bytes goes through it."""
+"""Where an HTML page of the proxy contains a key, so that a cut at 500 bytes goes through it."""
 
 
 @dataclass(kw_only=True)
 class Wire:
-    """What went over the wire."""
+    """Counts of requests that passed."""
 
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(method, kind) to requests; the kind is `api`, `ingest` or `control`."""
@@ -49,17 +49,18 @@ class Wire:
 
 
 @contextlib.contextmanager
-def gossip(
-    at: Ground, path: Path, *, repeats: Collection[str] = (), encoded: bool = False
-) -> Iterator[tuple[Ground, Wire]]:
-    """The same ground, behind a proxy on the loopback and with canaries for keys.
+def behind_leaking_proxy(
+    at: Environment, path: Path, *, repeats: Collection[str] = (), encoded: bool = False
+) -> Iterator[tuple[Environment, Wire]]:
+    """Put an environment behind a proxy on the loopback interface, with canary keys.
 
-    `path` is where its target file is written; `encoded` repeats keys as URLs and base64 do, too.
+    `path` is where its target file is written; with `encoded` keys are also repeated
+    percent-encoded and in base64.
     """
     wire = Wire()
     proxy = _Proxy(at.serving, wire, repeats=repeats, encoded=encoded)
     ready = threading.Event()
-    thread = threading.Thread(target=proxy.run, args=(ready,), name="gossip")
+    thread = threading.Thread(target=proxy.run, args=(ready,), name="behind_leaking_proxy")
     thread.start()
     try:
         assert ready.wait(20), "the proxy did not come up"
@@ -164,7 +165,7 @@ class _Proxy:
             raw = self._in_refusals(raw, keys)
         if "headers" in self._repeats and keys:
             self._wire.echoed["headers"] += 1
-            kept |= {"Server": f"gossip {keys[-1]}", "WWW-Authenticate": f'Key key="{keys[0]}"'}
+            kept |= {"Server": f"leaking {keys[-1]}", "WWW-Authenticate": f'Key key="{keys[0]}"'}
         return web.Response(body=raw, status=status, content_type=content_type, headers=kept)
 
     def _said(self, keys: list[str]) -> str:
@@ -173,7 +174,7 @@ class _Proxy:
     def _in_body(
         self, status: int, raw: bytes, content_type: str, keys: list[str]
     ) -> tuple[bytes, str]:
-        """The body with the keys in it, as a careless target would put them there."""
+        """Return the body with the keys in it."""
         said = self._said(keys)
         if status in (404, 405):
             self._wire.echoed["page"] += 1
@@ -197,14 +198,14 @@ class _Proxy:
 
 
 def forms(key: str) -> tuple[str, ...]:
-    """A key as it is, and as a target may write it."""
+    """Return a key in plain form, and in the forms in which a target may write it."""
     return (key, quote(key, safe=""), base64.b64encode(key.encode()).decode())
 
 
 def occurrences(folder: Path, *, encoded: bool = False) -> list[str]:
-    """Where in the files of a folder a canary stands, in whole or by its first 20 characters.
+    """Return where the files of a folder contain a canary, in whole or its first 20 characters.
 
-    With `encoded`, only a canary that is written in another form counts.
+    With `encoded`, only canaries in an encoded form are found.
     """
     found = []
     for path in sorted(file for file in folder.rglob("*") if file.is_file()):

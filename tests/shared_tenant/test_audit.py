@@ -1,4 +1,4 @@
-"""An audit of level 0 reads a live account and leaves no trace on it."""
+"""An audit at level 0 changes nothing on the account."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import audit_file, ground, hold, snapshot
-from tests.shared_tenant.leaking_proxy import gossip
+from tests.shared_tenant.environment import audit_file, hold, run_environment, snapshot
+from tests.shared_tenant.leaking_proxy import behind_leaking_proxy
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
 
@@ -17,11 +17,11 @@ FAST = '[budget]\nrequests_per_s = "unlimited"'
 """The audit's questions are the same at any pace; the benchmark measures the default one."""
 
 
-def test_an_audit_only_gets_and_changes_nothing(tmp_path: Path) -> None:
+def test_an_audit_sends_only_get_requests_and_changes_nothing(tmp_path: Path) -> None:
     """On the wire, in the journal and in the account itself: nothing was written."""
     with (
-        ground(tmp_path) as at,
-        gossip(at, tmp_path / "wire.toml") as (behind, wire),
+        run_environment(tmp_path) as at,
+        behind_leaking_proxy(at, tmp_path / "wire.toml") as (behind, wire),
     ):
         sent = hold(at, tmp_path / "fleet", level=-1, fleet=1500)
         assert sent.error is None

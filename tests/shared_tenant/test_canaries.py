@@ -1,4 +1,4 @@
-"""Keys never reach a file, even where the target repeats them wherever it can."""
+"""Keys are never written to a file, even if the target repeats them everywhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import ground, hold
-from tests.shared_tenant.leaking_proxy import CANARIES, gossip, occurrences
+from tests.shared_tenant.environment import hold, run_environment
+from tests.shared_tenant.leaking_proxy import CANARIES, behind_leaking_proxy, occurrences
 from trueup.conformance.client.recorder import STRUCK
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
         pytest.param(("refusals",), ("refusals",), id="refusals"),
     ],
 )
-def test_no_key_stands_in_any_file_of_a_run(
+def test_no_file_of_a_run_contains_a_key(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     repeats: tuple[str, ...],
@@ -31,13 +31,13 @@ def test_no_key_stands_in_any_file_of_a_run(
     """Tenant, control and ingest keys, in whole or their first 20 characters."""
     monkeypatch.setenv("NOISE_INGEST_KEY", "the-real-ingest-key")
     with (
-        ground(tmp_path, "--ingest-key-env", "NOISE_INGEST_KEY") as at,
-        gossip(at, tmp_path / "wire.toml", repeats=repeats) as (behind, wire),
+        run_environment(tmp_path, "--ingest-key-env", "NOISE_INGEST_KEY") as at,
+        behind_leaking_proxy(at, tmp_path / "wire.toml", repeats=repeats) as (behind, wire),
     ):
         conducted = hold(behind, tmp_path / "runs", level=2, fleet=200)
     assert conducted.error is None
     assert wire.seen["POST", "ingest"] > 0, "events went in with the ingest key"
-    assert wire.seen["POST", "control"] > 0, "levers were pulled with the control key"
+    assert wire.seen["POST", "control"] > 0, "control hooks were called with the control key"
     assert {way: wire.echoed[way] > 0 for way in ways} == dict.fromkeys(ways, True)
     assert occurrences(conducted.folder) == []
     if "bodies" in repeats:

@@ -1,4 +1,4 @@
-"""Foreign traffic and a second run on the same account change no verdict, and hide no fault."""
+"""Foreign traffic and a second run on the same account change no verdict and hide no fault."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import Ground, ground, hold, verdicts
+from tests.shared_tenant.environment import Environment, hold, run_environment, verdicts
 from tests.shared_tenant.foreign import Foreign
 from trueup.reports.results import Verdict
 
@@ -26,11 +26,11 @@ LIMIT_S = 120
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]:
-    """Verdicts of a run that nobody disturbs, by level."""
+    """Verdicts of a run without foreign traffic, by level."""
     found = {}
     for level in (2, LEVEL):
         folder = tmp_path_factory.mktemp(f"alone-{level}")
-        with ground(folder) as at:
+        with run_environment(folder) as at:
             conducted = hold(at, folder / "runs", level=level)
         assert conducted.error is None
         found[level] = verdicts(conducted.report.results)
@@ -41,8 +41,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]
 def test_ten_thousand_foreign_events_change_no_verdict(
     tmp_path: Path, alone: dict[int, dict[str, str]]
 ) -> None:
-    """They share the account, days, networks and hostnames of what is judged; nothing differs."""
-    with ground(tmp_path) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
+    """The events share account, days, networks and hostnames with the injected ones."""
+    with run_environment(tmp_path) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
         foreign.wait_for(ENOUGH // 2)
         conducted = hold(at, tmp_path / "runs", level=LEVEL)
         arrived, days = foreign.events, len(foreign.accepted)
@@ -59,8 +59,8 @@ def test_ten_thousand_foreign_events_change_no_verdict(
 def test_a_steady_stream_changes_no_verdict(
     tmp_path: Path, alone: dict[int, dict[str, str]]
 ) -> None:
-    """Level 2 with no quiet moment: account figures are judged by what must lie between."""
-    with ground(tmp_path) as at, Foreign(at, rate=3000, batch=50) as foreign:
+    """Level 2 under constant traffic: account figures are compared with a range."""
+    with run_environment(tmp_path) as at, Foreign(at, rate=3000, batch=50) as foreign:
         conducted = hold(at, tmp_path / "runs", level=2)
         arrived = foreign.events
     assert conducted.error is None
@@ -69,9 +69,12 @@ def test_a_steady_stream_changes_no_verdict(
 
 
 @pytest.mark.parametrize(("fault", "law"), [("A2", "SUM=LOG"), ("E1", "LEDGER=SUM")])
-def test_a_fault_is_convicted_among_foreign_events(tmp_path: Path, fault: str, law: str) -> None:
-    """Noise is no hiding place: the law that the fault is charged with still fails, and why."""
-    with ground(tmp_path, "--fault", fault) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
+def test_a_fault_is_detected_among_foreign_events(tmp_path: Path, fault: str, law: str) -> None:
+    """The law that must detect the fault still fails, for the same reason."""
+    with (
+        run_environment(tmp_path, "--fault", fault) as at,
+        Foreign(at, rate=RATE, batch=BATCH) as foreign,
+    ):
         conducted = hold(at, tmp_path / "runs", level=2)
         arrived = foreign.events
     assert conducted.error is None
@@ -81,11 +84,11 @@ def test_a_fault_is_convicted_among_foreign_events(tmp_path: Path, fault: str, l
     assert all(result.counterexample for result in failed)
 
 
-def test_two_runs_at_once_judge_as_one_alone(
+def test_two_runs_at_once_have_the_verdicts_of_one_run(
     tmp_path: Path, alone: dict[int, dict[str, str]]
 ) -> None:
-    """Level 2, where nobody moves the clock that both runs share."""
-    with ground(tmp_path) as at:
+    """At level 2 neither run moves the clock that both share."""
+    with run_environment(tmp_path) as at:
         children = [_start(at, tmp_path / f"runs-{n}", seed=n) for n in (1, 2)]
         ended = [child.communicate(timeout=LIMIT_S) for child in children]
     for child, (said, complained) in zip(children, ended, strict=True):
@@ -94,9 +97,9 @@ def test_two_runs_at_once_judge_as_one_alone(
         assert found == alone[2]
 
 
-def test_two_runs_that_move_one_clock_never_convict(tmp_path: Path) -> None:
-    """Level 3 twice at once: each conforms, or ends with a letter about the clock and status 2."""
-    with ground(tmp_path) as at:
+def test_two_runs_that_move_the_same_clock_never_fail_a_check(tmp_path: Path) -> None:
+    """Each conforms, or ends with status 2 and an error message about the clock."""
+    with run_environment(tmp_path) as at:
         children = [_start(at, tmp_path / f"runs-{n}", seed=n, level=3) for n in (1, 2)]
         ended = [child.communicate(timeout=LIMIT_S) for child in children]
     for child, (_, complained) in zip(children, ended, strict=True):
@@ -105,7 +108,7 @@ def test_two_runs_that_move_one_clock_never_convict(tmp_path: Path) -> None:
         assert "Traceback" not in complained
 
 
-def _start(at: Ground, runs: Path, *, seed: int, level: int = 2) -> subprocess.Popen[str]:
+def _start(at: Environment, runs: Path, *, seed: int, level: int = 2) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "trueup", "check", "--json", "--quiet"),

@@ -1,4 +1,4 @@
-"""docs/judging.md: it leaves out no verdict, no exit status and no level."""
+"""docs/judging.md describes every verdict, exit status and level."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TABLE = [line for line in PAGE.splitlines() if line.startswith("| ")]
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_every_verdict_has_its_row(verdict: Verdict) -> None:
-    """A verdict that a report shows is explained."""
+def test_every_verdict_has_a_row(verdict: Verdict) -> None:
+    """Each is explained."""
     first_cells = [line.split("|")[1] for line in TABLE]
     assert any(str(verdict) in cell for cell in first_cells)
 
 
-def test_every_exit_status_and_level_is_told() -> None:
+def test_every_exit_status_and_level_is_described() -> None:
     """Statuses 0 to 4, and the levels that a target file can reach."""
     verdicts = PAGE.partition("## Verdicts")[2].partition("\n## ")[0]
     told = {int(number) for number in re.findall(r"\b([0-9])\b", verdicts)}

@@ -1,4 +1,4 @@
-"""The same verdicts at any time of day, and again from the journal; a changed one is noticed."""
+"""Verdicts do not depend on the time of day and can be recomputed; a changed one is noticed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.shared_tenant.environment import ground, hold, move_clock
+from tests.shared_tenant.environment import hold, move_clock, run_environment
 from trueup.reports.journal.records import Footer, Record, Result
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
 from trueup.reports.results import Verdict
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("time", ["00:00:01", "12:00:00", "23:59:58"])
 def test_no_verdict_depends_on_the_time_of_day(tmp_path: Path, time: str) -> None:
-    """Just after midnight, at noon and two seconds before midnight: nothing fails or stays open."""
+    """Just after and two seconds before midnight, and at noon: all pass."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    with ground(tmp_path) as at:
+    with run_environment(tmp_path) as at:
         move_clock(at, f"{tomorrow:%Y-%m-%d} {time}")
         conducted = hold(at, tmp_path / "runs", level=3)
     assert conducted.error is None
@@ -36,8 +36,8 @@ def judge(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_verdict_that_was_changed_is_noticed(tmp_path: Path) -> None:
-    """`trueup judge` agrees with a run on a fault; with a failure written as a pass, not."""
-    with ground(tmp_path, "--fault", "A2") as at:
+    """`trueup judge` agrees with the run, and not with a failure rewritten as a pass."""
+    with run_environment(tmp_path, "--fault", "A2") as at:
         conducted = hold(at, tmp_path / "runs", level=2)
     assert conducted.exit_status == 1
     honest = judge(conducted.folder)
@@ -57,7 +57,7 @@ def test_a_verdict_that_was_changed_is_noticed(tmp_path: Path) -> None:
 
 
 def _whitened(record: Record) -> Record:
-    """A failure turned into a pass; anything else as it is."""
+    """Return a failure as a pass, any other record unchanged."""
     if isinstance(record, Result) and record.result.verdict is Verdict.FAIL:
         passed = msgspec.structs.replace(record.result, verdict=Verdict.PASS)
         return msgspec.structs.replace(record, result=passed)

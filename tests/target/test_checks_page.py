@@ -1,4 +1,4 @@
-"""docs/checks.md: clauses, checks and faults meet, and the page says so as it is."""
+"""docs/checks.md: every clause, check and fault is connected, and the page is up to date."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _UNTESTED = read_clauses(
 )
 
 
-def test_clauses_checks_and_faults_meet() -> None:
+def test_every_clause_has_a_check_every_check_a_clause_and_every_law_a_fault() -> None:
     """Each clause has a check or a reason, each check a clause, each law a fault."""
     assert set(drift(CHECKS, clauses(), _CHARGES)) <= _KNOWN_GAPS
 
@@ -88,7 +88,7 @@ def test_names_of_checks_are_unique() -> None:
         ([_Check()], _REGISTER, {}, ["law LOG=SENT has no fault that proves its checks"]),
     ],
 )
-def test_each_way_to_drift_apart_is_named(
+def test_each_missing_connection_is_reported(
     checks: list[_Check],
     register: dict[str, object],
     charges: dict[str, tuple[str, ...]],
@@ -97,6 +97,6 @@ def test_each_way_to_drift_apart_is_named(
     assert drift(checks, register, charges) == said  # type: ignore[arg-type]
 
 
-def test_bars_in_sentences_do_not_break_the_tables() -> None:
+def test_vertical_bars_are_escaped_in_tables() -> None:
     page = checks_page([_Check()], _REGISTER, {"A1": ("LOG=SENT",)})
     assert "| `logs-equal-sent` | LOG=SENT | All \\| logs. | L2 |" in page

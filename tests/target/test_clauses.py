@@ -1,4 +1,4 @@
-"""The register of clauses: what it refuses, and that the one we ship can be read."""
+"""The register of clauses: which ones it rejects, and that the installed one is valid."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_a_clause_is_found_by_its_id() -> None:
     assert clause("RET-1").level is ClauseLevel.STATED
 
 
-def test_every_sentence_stands_once() -> None:
-    """Both pools share sentences; nothing else may, or a check could cite the wrong one."""
+def test_no_two_clauses_have_the_same_sentence() -> None:
+    """Except those of the two pools; otherwise a check could cite the wrong one."""
     ours = [one.sentence for one in load_clauses() if not re.match(r"LEDGER-|ACC-[RM]-", one.id)]
     assert len(ours) > 100
     assert len(ours) == len(set(ours))
@@ -42,7 +42,7 @@ def test_the_two_pools_have_the_same_clauses() -> None:
     }
 
 
-def test_an_unknown_clause_is_refused_by_name() -> None:
+def test_an_unknown_clause_is_rejected_with_its_name() -> None:
     with pytest.raises(ConformanceError, match='no clause "LOG-999"'):
         clause("LOG-999")
 
@@ -62,7 +62,9 @@ def test_an_unknown_clause_is_refused_by_name() -> None:
         ),
     ],
 )
-def test_a_wrong_register_is_refused_at_its_clause(before: str, after: str, said: str) -> None:
+def test_an_invalid_register_is_rejected_with_the_clause(
+    before: str, after: str, said: str
+) -> None:
     read_clauses(_GOOD)
     with pytest.raises(ConformanceError, match=said):
         read_clauses(_GOOD.replace(before, after))

@@ -1,4 +1,4 @@
-"""No host off this machine is touched that was not named, whichever URL leads there."""
+"""No other machine is contacted unless its host was confirmed, whichever URL names it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def _target(folder: Path, api: str, way_in: str):  # type: ignore[no-untyped-def
 
 
 @pytest.mark.parametrize("here", ["127.0.0.1", "localhost", "[::1]", "127.1.2.3"])
-def test_this_machine_needs_no_word(tmp_path: Path, here: str) -> None:
+def test_a_target_on_this_machine_needs_no_confirmation(tmp_path: Path, here: str) -> None:
     confirm_host(_target(tmp_path, here, f"{here}:81"), ())
 
 
-def test_a_way_in_elsewhere_must_be_named_too(tmp_path: Path) -> None:
+def test_the_host_of_the_ingestion_endpoint_must_be_confirmed_too(tmp_path: Path) -> None:
     target = _target(tmp_path, "127.0.0.1", "ingest.example.net")
     with pytest.raises(UsageProblem, match=r"--allow-host ingest\.example\.net"):
         confirm_host(target, ("127.0.0.1",))
     confirm_host(target, ("ingest.example.net",))
 
 
-def test_every_host_must_be_named(tmp_path: Path) -> None:
+def test_every_host_must_be_confirmed(tmp_path: Path) -> None:
     target = _target(tmp_path, "api.example.net", "ingest.example.net")
     with pytest.raises(UsageProblem, match=r"leads to ingest\.example\.net, not"):
         confirm_host(target, ("api.example.net",))

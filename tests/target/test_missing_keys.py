@@ -1,4 +1,4 @@
-"""Keys that a target file lacks: each is named once."""
+"""Missing keys of a target file are reported once each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trueup.conformance.errors import TargetFileError
 from trueup.conformance.target.load import load_target
 
 
-def test_an_empty_file_names_each_missing_key_once(tmp_path: Path) -> None:
+def test_an_empty_file_reports_each_missing_key_once(tmp_path: Path) -> None:
     path = tmp_path / "empty.toml"
     path.write_text("")
     with pytest.raises(TargetFileError) as caught:

@@ -1,4 +1,4 @@
-"""Response bodies against the schemas: tolerant where the documents are silent, else strict."""
+"""Validation of response bodies: strict, except where the documents say nothing."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def _search(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
     ],
     ids=lambda change: next(iter(change), "as in the guide"),
 )
-def test_what_the_documents_allow_is_right(change: dict[str, Any]) -> None:
+def test_documented_bodies_are_valid(change: dict[str, Any]) -> None:
     assert problems("log/search", _search(_LOG | change)) == []
 
 
-def test_a_count_of_minus_one_is_right() -> None:
+def test_a_total_count_of_minus_one_is_valid() -> None:
     assert problems("log/search", _search(_LOG, total_count=-1)) == []
 
 
@@ -105,25 +105,25 @@ def test_a_count_of_minus_one_is_right() -> None:
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(change: dict[str, Any], said: str) -> None:
+def test_an_invalid_value_is_reported_with_its_path(change: dict[str, Any], said: str) -> None:
     assert problems("log/search", _search(_LOG | change)) == [said]
 
 
 @pytest.mark.parametrize("key", sorted(_LOG))
-def test_each_of_the_guides_eleven_fields_is_missed(key: str) -> None:
+def test_each_of_the_eleven_fields_of_the_guide_is_required(key: str) -> None:
     row = {name: value for name, value in _LOG.items() if name != key}
     body: dict[str, Json] = {"data": row, "message": "Log successfully retrieved."}
     assert problems("log/retrieve/x", body) == [f'data: the key "{key}" is missing']
 
 
-def test_a_body_that_is_no_object_is_a_problem_of_the_body() -> None:
+def test_a_body_that_is_not_an_object_is_reported() -> None:
     assert problems("log/search", []) == ["the body: expected an object, came a list of 0"]
     assert problems("error", None) == [
         "the body: expected an object with error and message, came null"
     ]
 
 
-def test_a_hostname_may_be_gone_in_three_ways() -> None:
+def test_a_removed_hostname_is_null_empty_or_absent() -> None:
     row = {
         "log_summary_id": "1",
         "proxy_user_id": "stevejobs",
@@ -136,7 +136,7 @@ def test_a_hostname_may_be_gone_in_three_ways() -> None:
         assert problems("log_summary/search", _search(row | gone)) == []
 
 
-def test_many_problems_are_counted_and_not_all_told() -> None:
+def test_of_many_problems_some_are_shown_and_the_rest_counted() -> None:
     found = problems("log/search", _search(*({} for _ in range(10))))
     assert len(found) == MOST_PROBLEMS + 1
     assert found[-1] == "and 90 more problems"
@@ -147,19 +147,19 @@ def test_an_endpoint_without_a_schema_is_our_own_error() -> None:
         problems("log/delete", {})
 
 
-def test_a_thousand_rows_take_well_under_a_second() -> None:
+def test_a_thousand_rows_are_validated_in_less_than_a_second() -> None:
     body = _search(*(dict(_LOG) for _ in range(1000)))
     began = time.perf_counter()
     assert problems("log/search", body) == []
     assert time.perf_counter() - began < 0.5
 
 
-def test_an_unknown_keyword_is_refused_when_compiling() -> None:
+def test_an_unknown_keyword_is_rejected_when_compiling() -> None:
     with pytest.raises(ValueError, match='"maxLength" is not known'):
         compile_schema({"type": "string", "maxLength": 3}, schema)
 
 
-def test_every_schema_is_a_json_schema() -> None:
+def test_every_schema_is_a_valid_json_schema() -> None:
     for file in sorted((Path(schemas.__file__).parent / "schemas").iterdir()):
         Draft202012Validator.check_schema(schema(file.stem))
 
@@ -168,17 +168,17 @@ def test_every_schema_file_is_used() -> None:
     files = {file.stem for file in (Path(schemas.__file__).parent / "schemas").iterdir()}
     used: set[str] = set()
 
-    def walk(name: str) -> None:
+    def subschemas(name: str) -> None:
         if name in used:
             return
         used.add(name)
         text = json.dumps(schema(name))
         for other in files:
             if f'"{other}.json' in text:
-                walk(other)
+                subschemas(other)
 
     for name in ENDPOINTS.values():
-        walk(name)
+        subschemas(name)
     assert used == files
 
 
@@ -196,8 +196,8 @@ _JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(_LOG)), _JSON, st.booleans())
-def test_the_quick_check_and_jsonschema_agree(key: str, value: Any, retrieve: bool) -> None:
-    """One field of a right body holds anything at all: both must say the same of it."""
+def test_the_compiled_schema_and_jsonschema_agree(key: str, value: Any, retrieve: bool) -> None:
+    """One field of a valid body is replaced by an arbitrary value."""
     row = copy.deepcopy(_LOG) | {key: value}
     body: Any = {"data": row, "message": ""} if retrieve else _search(row)
     name = "log_retrieve" if retrieve else "log_search"
@@ -205,5 +205,5 @@ def test_the_quick_check_and_jsonschema_agree(key: str, value: Any, retrieve: bo
 
 
 @given(st.sampled_from(sorted(set(ENDPOINTS.values()))), _JSON)
-def test_they_agree_on_bodies_that_are_anything(name: str, body: Any) -> None:
+def test_they_agree_on_arbitrary_bodies(name: str, body: Any) -> None:
     assert _fits(name)(body) == _validator(name).is_valid(body)

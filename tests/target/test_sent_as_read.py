@@ -1,4 +1,4 @@
-"""Fleet traffic holds failed and empty requests; whether they are summed is a reading."""
+"""Fleet traffic contains failed and empty requests; whether they are summed is a reading."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Sent:
         (False, False, (0, 0), (8, 5100)),
     ],
 )
-def test_what_is_certain_shrinks_to_what_counts_in_any_case(
+def test_only_requests_that_every_reading_counts_are_certain(
     failed: bool, empty: bool, sure: tuple[int, int], maybe: tuple[int, int]
 ) -> None:
     expected = Expected(_Sent(), failed_count=failed, empty_count=empty)  # type: ignore[arg-type]

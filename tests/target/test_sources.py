@@ -1,4 +1,4 @@
-"""Every source that a clause, a claim or a reading gives can be looked up."""
+"""Every source of a clause, a claim or a reading exists."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _found(source: str) -> bool:
             return source in _KNOWN
 
 
-def test_sources_can_be_looked_up() -> None:
+def test_every_source_exists() -> None:
     lost = [
         (name, one)
         for name, all_ in _SOURCES.items()
@@ -62,23 +62,23 @@ def test_sources_can_be_looked_up() -> None:
     assert lost == []
 
 
-def test_open_points_name_only_readings_and_claims_that_there_are() -> None:
+def test_open_points_name_only_existing_readings_and_claims() -> None:
     named = set(re.findall(r"(?:readings?|claim) ((?:`[a-z0-9-]+`(?:, )?)+)", _OPEN_POINTS))
     words = {word for part in named for word in re.findall(r"`([a-z0-9-]+)`", part)}
     assert len(words) > 20
     assert words <= set(READINGS) | set(CLAIMS)
 
 
-def test_every_reading_stands_among_the_open_points() -> None:
+def test_every_reading_is_listed_among_the_open_points() -> None:
     assert [name for name in READINGS if f"`{name}`" not in _OPEN_POINTS] == []
 
 
-def test_readings_that_are_called_probed_have_a_probe() -> None:
+def test_every_probed_reading_has_a_probe() -> None:
     assert {name for name, one in READINGS.items() if one.probed} == set(PROBES)
 
 
-def test_no_claim_and_no_reading_is_without_effect() -> None:
-    """What a target file may declare is looked at by a check, a probe or the runner."""
+def test_every_claim_and_reading_has_an_effect() -> None:
+    """A check, a probe or the runner uses each one."""
     folder = _ROOT / "conformance"
     tables = {"claims.py", "interpretations.py", "targets_page.py", "inspect.py"}
     files = [file for file in folder.rglob("*.py") if file.name not in tables]

@@ -1,4 +1,4 @@
-"""`trueup target check`: what it prints and how it ends, for targets of every kind of trouble."""
+"""`trueup target check`: output and exit status for valid and invalid targets."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 _HANG_S = 30
 
 
-def _answering(status: int, kind: str, body: str) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+def _respond_with(status: int, kind: str, body: str) -> Answer:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         raw = body.encode()
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
@@ -27,7 +27,7 @@ def _answering(status: int, kind: str, body: str) -> Answer:
         handler.end_headers()
         handler.wfile.write(raw)
 
-    return answer
+    return respond
 
 
 _EMPTY = json.dumps(
@@ -37,11 +37,11 @@ _EMPTY = json.dumps(
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], str]]:
-    """Starts little servers that answer everything in one way; gives their address."""
+    """Start servers that send one response to every request; return the address of each."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(answer: Answer) -> str:
-        class Handler(BaseHTTPRequestHandler):
+        class FixedResponse(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -50,7 +50,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), FixedResponse)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
@@ -64,7 +64,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Writes a target file for an address."""
+    """Write a target file for an address."""
     monkeypatch.setenv("A_PUBLIC", "pk-canary-1")
     monkeypatch.setenv("A_PRIVATE", "sk-canary-2")
 
@@ -97,12 +97,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_target_that_answers_is_shown_with_its_readings(
+def test_a_reachable_target_is_shown_with_its_readings(
     serve: Callable[[Answer], str],
     file: Callable[[str], Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    url = serve(_answering(200, "application/json", _EMPTY))
+    url = serve(_respond_with(200, "application/json", _EMPTY))
     status, out, _ = _run(capsys, str(file(url)))
     assert status == 0
     assert f"{url}/public/user" in out
@@ -113,12 +113,12 @@ def test_a_target_that_answers_is_shown_with_its_readings(
     assert "The target file is right, and the target answers." in out
 
 
-def test_the_same_stands_in_one_json_object(
+def test_the_json_output_is_one_object_with_the_same_content(
     serve: Callable[[Answer], str],
     file: Callable[[str], Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    url = serve(_answering(200, "application/json", _EMPTY))
+    url = serve(_respond_with(200, "application/json", _EMPTY))
     status, out, _ = _run(capsys, "--json", str(file(url)))
     told = json.loads(out)
     assert status == 0
@@ -130,13 +130,13 @@ def test_the_same_stands_in_one_json_object(
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (_answering(401, "application/json", '{"error": "x", "message": "y"}'), "status 401"),
-        (_answering(200, "text/html", "<html>Welcome</html>"), "not a JSON object"),
+        (_respond_with(401, "application/json", '{"error": "x", "message": "y"}'), "status 401"),
+        (_respond_with(200, "text/html", "<html>Welcome</html>"), "not a JSON object"),
         (lambda handler: threading.Event().wait(_HANG_S), "public/user"),
     ],
     ids=["wrong keys", "HTML", "hangs"],
 )
-def test_a_target_that_cannot_be_judged_ends_with_2(
+def test_a_target_that_cannot_be_tested_ends_with_2(
     serve: Callable[[Answer], str],
     file: Callable[[str], Path],
     capsys: pytest.CaptureFixture[str],
@@ -149,7 +149,7 @@ def test_a_target_that_cannot_be_judged_ends_with_2(
     assert said in out.replace("\n    ", " ")
 
 
-def test_a_target_where_nobody_listens_ends_with_2(
+def test_a_refused_connection_ends_with_2(
     file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = file(f"http://127.0.0.1:{_free_port()}/1.0")
@@ -159,7 +159,7 @@ def test_a_target_where_nobody_listens_ends_with_2(
     assert str(path) in told["trouble"]
 
 
-def test_offline_looks_at_the_file_only(
+def test_offline_sends_no_request(
     file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, _ = _run(capsys, "--offline", str(file(f"http://127.0.0.1:{_free_port()}/1.0")))
@@ -167,14 +167,14 @@ def test_offline_looks_at_the_file_only(
     assert "The target was not asked." in out
 
 
-def test_a_target_elsewhere_is_pointed_out(
+def test_a_target_on_another_machine_is_pointed_out(
     file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, out, _ = _run(capsys, "--offline", str(file("https://api.example.net/1.0")))
     assert "not this machine: runs need --allow-host api.example.net" in out
 
 
-def test_what_will_keep_checks_from_deciding_is_noted(
+def test_what_will_leave_checks_inconclusive_is_noted(
     file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = file("http://127.0.0.1:1/1.0")
@@ -189,7 +189,7 @@ def test_what_will_keep_checks_from_deciding_is_noted(
     ]
 
 
-def test_a_wrong_file_ends_with_4_and_a_letter(
+def test_an_invalid_file_ends_with_4_and_an_error_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.toml"
@@ -200,7 +200,7 @@ def test_a_wrong_file_ends_with_4_and_a_letter(
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-def test_examples_are_printed_to_start_from(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_example_file_is_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["target", "example", kind])
     assert not ended.value.code
@@ -208,6 +208,6 @@ def test_examples_are_printed_to_start_from(kind: str, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == file.read_text()
 
 
-def test_every_example_file_can_be_asked_for() -> None:
+def test_every_example_file_can_be_printed() -> None:
     folder = Path(__file__).parents[2] / "scenarios" / "targets"
     assert {file.stem for file in folder.iterdir()} == set(EXAMPLES)

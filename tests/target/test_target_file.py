@@ -1,4 +1,4 @@
-"""Target files: what is read from them, and the letter for each way to get one wrong."""
+"""Target files: what is read from them, and the error message for each mistake."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def _load(folder: Path, text: str, environ: Mapping[str, str] = _ENVIRON):  # ty
     return load_target(file, environ)
 
 
-def test_the_least_file_reaches_level_0_and_claims_what_the_guide_promises(tmp_path: Path) -> None:
+def test_the_smallest_file_reaches_level_0_with_the_claims_of_the_guide(
+    tmp_path: Path,
+) -> None:
     target = _load(tmp_path, _LEAST)
     assert target.base_url == "http://127.0.0.1:8080/1.0"
     assert target.prefix == "/public/user"
@@ -92,7 +94,7 @@ def test_the_least_file_reaches_level_0_and_claims_what_the_guide_promises(tmp_p
     assert target.budget.requests_per_s == 10
 
 
-def test_a_full_file_is_read_whole(tmp_path: Path) -> None:
+def test_every_key_of_a_file_is_read(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL)
     assert levels(target) == {0, 2, 3, 4}
     assert isinstance(target.ingest, HttpIngest)
@@ -113,13 +115,13 @@ def test_a_full_file_is_read_whole(tmp_path: Path) -> None:
     assert target.budget.requests_per_s is None
 
 
-def test_keys_are_gathered_and_never_shown(tmp_path: Path) -> None:
+def test_keys_are_collected_and_never_shown(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL)
     assert target.secrets == ("sk-canary-22", "pk-canary-1", "ik-3")
     assert not any(secret in repr(target) for secret in target.secrets)
 
 
-def test_hosts_off_this_machine_are_told(tmp_path: Path) -> None:
+def test_hosts_of_other_machines_are_listed(tmp_path: Path) -> None:
     assert is_loopback(_load(tmp_path, _FULL))
     away = _FULL.replace("localhost:9/in", "ingest.example.net/in")
     target = _load(tmp_path, away)
@@ -132,13 +134,13 @@ def test_the_word_guide_stands_for_the_guides_own_features(tmp_path: Path) -> No
     assert target.claims == GUIDE_CLAIMS | {"money"}
 
 
-def test_one_object_a_request_is_a_batch_of_one(tmp_path: Path) -> None:
+def test_the_form_json_object_has_a_batch_of_one(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL.replace("json-array", "json-object"))
     assert isinstance(target.ingest, HttpIngest)
     assert target.ingest.batch == 1
 
 
-def test_a_program_is_looked_for_beside_the_target_file(tmp_path: Path) -> None:
+def test_a_program_is_searched_for_in_the_folder_of_the_target_file(tmp_path: Path) -> None:
     program = tmp_path / "in.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -205,12 +207,12 @@ _WRONG = {
         ["tenants.a.public_key (line 6)", "keys are never written into the file", "not shown"],
     ),
     "missing variable": (
-        _LEAST.replace("A_PUBLIC", "NOBODY"),
+        _LEAST.replace("A_PUBLIC", "UNSET_KEY"),
         [
             "tenants.a.public_key (line 6)",
-            "a value in the environment variable NOBODY",
+            "a value in the environment variable UNSET_KEY",
             "came:     it is not set",
-            "remedy:   export NOBODY='the key'",
+            "remedy:   export UNSET_KEY='the key'",
         ],
     ),
     "URL without scheme": (
@@ -233,7 +235,7 @@ _WRONG = {
         _LEAST.replace("1.0/", "1.0?x=1"),
         ["base_url (line 3)", "a URL that ends with its path"],
     ),
-    "unknown way in": (
+    "unknown kind of ingestion": (
         _LEAST + '[ingest]\nvia = "http3"\nurl = "http://127.0.0.1/"\n',
         ["ingest.via (line 9)", 'one of "http", "command"', 'came:     "http3"'],
     ),
@@ -289,8 +291,8 @@ _WRONG = {
 
 
 @pytest.mark.parametrize("name", _WRONG)
-def test_a_wrong_file_is_answered_with_a_letter(tmp_path: Path, name: str) -> None:
-    """The letter names the file, the key, what was expected, what came and what to do."""
+def test_an_invalid_file_is_reported_with_a_complete_message(tmp_path: Path, name: str) -> None:
+    """The message names the file, the key, what was expected, what was found and what to do."""
     text, said = _WRONG[name]
     with pytest.raises(TargetFileError) as caught:
         _load(tmp_path, text)
@@ -302,7 +304,7 @@ def test_a_wrong_file_is_answered_with_a_letter(tmp_path: Path, name: str) -> No
         assert words in letter
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = _LEAST.replace("A_PUBLIC", "NO_1").replace("A_PRIVATE", "NO_2")
     with pytest.raises(TargetFileError, match="2 problems") as caught:
         _load(tmp_path, text)
@@ -310,78 +312,78 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "export NO_2=" in str(caught.value)
 
 
-def test_a_key_with_a_line_break_is_refused_without_showing_it(tmp_path: Path) -> None:
+def test_a_key_with_a_line_break_is_rejected_without_showing_it(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match="no blanks or line breaks") as caught:
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "pk-canary-1\n"})
     assert "canary" not in str(caught.value)
 
 
-def test_a_key_of_blanks_is_refused(tmp_path: Path) -> None:
+def test_a_key_of_spaces_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match="no blanks or line breaks"):
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "      "})
 
 
-def test_a_customer_that_is_no_number_is_refused(tmp_path: Path) -> None:
+def test_a_customer_id_that_is_not_a_number_is_rejected(tmp_path: Path) -> None:
     text = _LEAST + 'customer_id = { env = "CUSTOMER" }\n'
     with pytest.raises(TargetFileError, match=r"tenants\.a\.customer_id"):
         _load(tmp_path, text, {**_ENVIRON, "CUSTOMER": "me"})
 
 
-def test_a_file_that_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_rejected_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match=r"not a TOML file: .*line 2"):
         _load(tmp_path, "# a comment\nname = mine\n[tenants.a]\n")
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_bytes(b'name = "x"\nbase_url = "\xff"')
     with pytest.raises(TargetFileError, match="line 2 is not UTF-8"):
         load_target(file)
 
 
-def test_a_missing_file_is_answered_with_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_files_that_exist(tmp_path: Path) -> None:
     (tmp_path / "other.toml").touch()
     with pytest.raises(TargetFileError, match=r"no such target file; in that folder: other\.toml"):
         load_target(tmp_path / "mine.toml")
 
 
-def test_a_folder_is_no_target_file(tmp_path: Path) -> None:
+def test_a_folder_is_rejected_as_a_target_file(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match="a folder; expected one target file"):
         load_target(tmp_path)
 
 
-def test_a_huge_file_is_not_read_as_a_target(tmp_path: Path) -> None:
+def test_a_very_large_file_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_bytes(b"#" * (1 << 21))
     with pytest.raises(TargetFileError, match="at most 1048576 bytes"):
         load_target(file)
 
 
-def test_a_slash_at_the_end_of_the_way_in_is_kept(tmp_path: Path) -> None:
+def test_a_slash_at_the_end_of_the_ingestion_url_is_kept(tmp_path: Path) -> None:
     """Some servers redirect without it, and a redirected POST loses its body."""
     target = _load(tmp_path, _FULL.replace("localhost:9/in", "localhost:9/in/"))
     assert isinstance(target.ingest, HttpIngest)
     assert target.ingest.url.endswith("/in/")
 
 
-def test_a_token_is_struck_out_without_its_scheme_too(tmp_path: Path) -> None:
+def test_a_token_is_redacted_without_its_scheme_too(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL, {**_ENVIRON, "INGEST": "Bearer canary-token"})
     assert {"Bearer canary-token", "canary-token"} <= set(target.secrets)
 
 
-def test_a_short_last_word_is_not_struck_out_by_itself(tmp_path: Path) -> None:
+def test_a_short_last_word_of_a_header_is_not_redacted_by_itself(tmp_path: Path) -> None:
     """Else every `1` of a record would go."""
     target = _load(tmp_path, _FULL, {**_ENVIRON, "INGEST": "version 1"})
     assert "1" not in target.secrets
     assert "version 1" in target.secrets
 
 
-def test_a_key_too_short_to_strike_out_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_is_too_short_to_redact_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TargetFileError, match="4 characters or more in A_PUBLIC"):
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "1"})
 
 
-def test_two_tenants_must_be_two_accounts(tmp_path: Path) -> None:
+def test_two_tenants_with_the_same_key_are_rejected(tmp_path: Path) -> None:
     text = _LEAST + _LEAST[_LEAST.index("[tenants.a]") :].replace("tenants.a", "tenants.b")
     with pytest.raises(TargetFileError, match=r"tenants\.b \(line 8\)"):
         _load(tmp_path, text)
@@ -415,10 +417,10 @@ _LINES = [n for n, line in enumerate(_FULL.splitlines()) if " = " in line]
 
 @given(st.sampled_from(_LINES), _ODD, st.sampled_from(_LINES), st.booleans())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_stands_in_the_file_a_target_or_a_letter_comes_out(
+def test_any_file_gives_a_target_or_an_error_message(
     tmp_path: Path, changed: int, value: str, gone: int, drop: bool
 ) -> None:
-    """One value is replaced by something odd and perhaps one line is lost: never a traceback."""
+    """One value is replaced and perhaps a line is removed: never a traceback."""
     lines = _FULL.splitlines()
     lines[changed] = f"{lines[changed].split(' = ')[0]} = {value}"
     if drop:
@@ -441,6 +443,6 @@ def test_whatever_stands_in_the_file_a_target_or_a_letter_comes_out(
     ],
     ids=["brackets", "deep", "huge number", "empty"],
 )
-def test_files_that_break_parsers_are_refused(tmp_path: Path, body: str, said: str) -> None:
+def test_files_that_break_parsers_are_rejected(tmp_path: Path, body: str, said: str) -> None:
     with pytest.raises(TargetFileError, match=said):
         _load(tmp_path, body)

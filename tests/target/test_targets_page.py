@@ -1,4 +1,4 @@
-"""docs/targets.md: its tables are those of the code, and its examples are right."""
+"""docs/targets.md: its tables are made from the code, and its examples are valid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_page_is_up_to_date() -> None:
     assert put_between(_PAGE, targets_reference()) == _PAGE
 
 
-def test_the_least_example_is_short_and_reaches_level_0(tmp_path: Path) -> None:
+def test_the_smallest_example_is_short_and_reaches_level_0(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(_BLOCKS[0])
     assert len(_BLOCKS[0].splitlines()) <= 12
@@ -38,8 +38,8 @@ def test_the_least_example_is_short_and_reaches_level_0(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(_BLOCKS)))
-def test_every_example_of_the_page_can_be_used(tmp_path: Path, number: int) -> None:
-    """Parts are tried on the second example, which is whole."""
+def test_every_example_of_the_page_is_valid(tmp_path: Path, number: int) -> None:
+    """Parts are added to the second example, which is complete."""
     whole, part = _BLOCKS[1], _BLOCKS[number]
     if part.startswith("name"):
         text = part
@@ -58,7 +58,7 @@ def test_every_example_of_the_page_can_be_used(tmp_path: Path, number: int) -> N
 
 
 @pytest.mark.parametrize("file", _EXAMPLES, ids=lambda file: file.stem)
-def test_every_example_file_can_be_used(file: Path) -> None:
+def test_every_example_file_is_valid(file: Path) -> None:
     wanted = {"audit": {0}, "staging": {0, 2}, "laboratory": {0, 2, 3, 4}}
     assert levels(load_target(file, _Everything())) == wanted[file.stem]
     assert f"scenarios/targets/{file.name}" in _PAGE or file.stem == "audit"

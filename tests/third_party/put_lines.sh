@@ -1,6 +1,6 @@
 #!/bin/sh
-# Reads events, one a line, and hands them to the stranger; curl's own exit status says whether
-# they went in (-f: an answer of 400 or more is a failure).
+# Sends events, one a line, to the independent implementation. The exit status is that of curl,
+# which fails for a response of 400 or more (--fail).
 exec curl --silent --show-error --fail --max-time 15 \
   --header "Authorization: $TINY_OPERATOR" \
   --header "Content-Type: application/x-ndjson" \

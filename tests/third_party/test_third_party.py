@@ -1,7 +1,7 @@
-"""The judge and an implementation that it has never met, which share a target file and no more.
+"""Runs against an independent implementation, which shares nothing with trueup but a target file.
 
-Three ways in are proven with real parts: NDJSON over HTTP by the runs of the embedded reference
-elsewhere; a gzipped JSON array in the target's own names, and a shell script around curl, here.
+Of the forms of ingestion, a gzipped JSON array with other field names and a shell script around
+curl are tested here; NDJSON over HTTP is tested with the embedded reference elsewhere.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _SILENT = {Verdict.PASS, Verdict.NOT_APPLICABLE}
 
 
 @contextmanager
-def _serving(monkeypatch: pytest.MonkeyPatch, *lies: str) -> Iterator[None]:
-    """The tiny target in a process of its own; its keys stand in the environment."""
+def _serving(monkeypatch: pytest.MonkeyPatch, *faults: str) -> Iterator[None]:
+    """Run the independent target in a process; its keys are set in the environment."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.third_party.tiny_target", *lies],
+        [sys.executable, "-m", "tests.third_party.tiny_target", *faults],
         cwd=_HERE.parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -51,7 +51,7 @@ def _serving(monkeypatch: pytest.MonkeyPatch, *lies: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def independent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with _serving(monkeypatch):
         yield
 
@@ -66,10 +66,10 @@ async def _judge(
             Header(
                 trueup="0",
                 schema=SCHEMA,
-                run="stranger",
+                run="independent",
                 seed=7,
                 started_at="2026-01-01T00:00:00Z",
-                scenario="stranger",
+                scenario="independent",
                 target=target.name,
                 base_url=target.base_url,
                 level=level,
@@ -89,7 +89,7 @@ async def _judge(
     return outcome
 
 
-def _accused(outcome: RunOutcome) -> list[str]:
+def _failed(outcome: RunOutcome) -> list[str]:
     return [
         f"{one.verdict}: {one.check}: {one.reason}"
         for one in outcome.results
@@ -99,24 +99,24 @@ def _accused(outcome: RunOutcome) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "level"), [("tiny.toml", 3), ("tiny_command.toml", 2)])
-async def test_a_stranger_is_judged_through_its_target_file_alone(
-    stranger: None, tmp_path: Path, file: str, level: int
+async def test_an_independent_implementation_conforms_through_its_target_file_alone(
+    independent: None, tmp_path: Path, file: str, level: int
 ) -> None:
-    """It does everything differently and nothing wrong, so no check may accuse it."""
+    """It does everything differently but correctly, so no check may fail."""
     if "command" in file and shutil.which("curl") is None:
         pytest.skip("the shell script needs curl")
     target = load_target(_HERE / file)
     assert level in levels(target)
     outcome = await _judge(target, tmp_path, level)
-    assert _accused(outcome) == []
+    assert _failed(outcome) == []
     assert outcome.exit_status is ExitStatus.CONFORMS
     passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
     assert len(passed) >= 0.7 * len(outcome.results)
 
 
 @pytest.mark.slow
-async def test_readings_of_a_stranger_are_found_out(stranger: None, tmp_path: Path) -> None:
-    """None of these stands in its target file; they differ from the embedded reference's."""
+async def test_undeclared_readings_are_probed(independent: None, tmp_path: Path) -> None:
+    """None of these is in its target file; they differ from those of the embedded reference."""
     outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3)
     read = {reading.name: reading.value for reading in outcome.readings}
     wanted = {
@@ -136,8 +136,10 @@ async def test_readings_of_a_stranger_are_found_out(stranger: None, tmp_path: Pa
 
 
 @pytest.mark.slow
-async def test_a_stranger_can_be_audited_without_writing(stranger: None, tmp_path: Path) -> None:
-    """An account that has data, and then nothing but reading; what is not there stays open."""
+async def test_an_independent_implementation_can_be_audited_without_writing(
+    independent: None, tmp_path: Path
+) -> None:
+    """The account has data; at level 0 checks without data are inconclusive."""
     target = load_target(_HERE / "tiny.toml")
     for level in (2, 0):
         folder = tmp_path / str(level)
@@ -162,10 +164,10 @@ async def test_a_stranger_can_be_audited_without_writing(stranger: None, tmp_pat
         ("forgets_logs_early", "RETAIN-MIN"),
     ],
 )
-async def test_a_stranger_that_lies_is_convicted(
+async def test_a_fault_of_an_independent_implementation_is_detected(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lie: str, law: str
 ) -> None:
-    """Silence before the honest stranger is worth something only if the same lies are heard."""
+    """Passing without the fault is evidence only if the fault is detected."""
     with _serving(monkeypatch, lie):
         outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3, only=(law,))
     assert outcome.exit_status is ExitStatus.VIOLATES
@@ -180,8 +182,8 @@ async def test_a_stranger_that_lies_is_convicted(
         ('time-form = "space"\ntotal-count = "unknown"', Verdict.FAIL),
     ],
 )
-async def test_a_target_is_held_to_the_readings_that_its_file_declares(
-    stranger: None, tmp_path: Path, declared: str, verdict: Verdict
+async def test_a_target_must_keep_to_its_declared_readings(
+    independent: None, tmp_path: Path, declared: str, verdict: Verdict
 ) -> None:
     file = tmp_path / "tiny.toml"
     text = (_HERE / "tiny.toml").read_text()
@@ -192,10 +194,10 @@ async def test_a_target_is_held_to_the_readings_that_its_file_declares(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("declared", [True, False])
-async def test_what_the_contract_leaves_open_is_no_fault_once_declared(
+async def test_an_open_point_is_accepted_if_it_is_declared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, declared: bool
 ) -> None:
-    """Whether failed and empty requests are summed is open: right if declared, wrong if not."""
+    """Whether failed and empty requests are summed is open: it passes only if declared."""
     file = tmp_path / "tiny.toml"
     text = (_HERE / "tiny.toml").read_text()
     words = 'failed-requests = "not-counted"\nzero-byte-requests = "not-counted"\n'
@@ -203,15 +205,15 @@ async def test_what_the_contract_leaves_open_is_no_fault_once_declared(
     with _serving(monkeypatch, "counts_no_failures"):
         outcome = await _judge(load_target(file), tmp_path, 3)
     if declared:
-        assert _accused(outcome) == []
+        assert _failed(outcome) == []
     else:
         assert "SUM=LOG" in {one.law for one in outcome.results if one.verdict is Verdict.FAIL}
 
 
 @pytest.mark.slow
-async def test_a_midnight_that_passes_meanwhile_changes_no_verdict(
+async def test_midnight_during_the_run_changes_no_verdict(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with _serving(monkeypatch, "stands_before_midnight"):
         outcome = await _judge(load_target(_HERE / "tiny.toml"), tmp_path, 3)
-    assert _accused(outcome) == []
+    assert _failed(outcome) == []

@@ -1,8 +1,8 @@
-"""A tracking system that keeps nothing but a list of what happened, and works all views out of it.
+"""A tracking system that stores a list of what happened and computes all views from it.
 
 There are no summary rows to update, no ledger to decrement and no job that deletes: logs,
-summaries, ledgers and graph are what one sees of the list on a given day. So it shares no idea
-with the embedded reference, and still keeps the contract.
+summaries, ledgers and graph are functions of the list and the day. It shares no design with the
+embedded reference.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEEDED = ("log_id", "customer_id", "proxy_user_id", "log_network", "log_hostname
 
 
 def parse(text: str) -> datetime:
-    """A moment from any of the documented forms. Raises ValueError."""
+    """Parse a time in any documented form. Raise ValueError for any other."""
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
@@ -33,12 +33,12 @@ def show(at: datetime) -> str:
 
 
 def name_of(*key: object) -> str:
-    """An id that is worked out of what the row is about: nothing needs to be kept."""
+    """Return an id that is derived from the content of the row, so that it need not be stored."""
     return str(uuid5(NAMESPACE_URL, repr(key)))
 
 
-class Store:
-    """What happened, in one list a customer, and a clock that can be pushed forward."""
+class EventList:
+    """What happened, one list for each customer, and a clock that can be moved forward."""
 
     def __init__(self) -> None:
         self.pushed = timedelta()
@@ -54,7 +54,7 @@ class Store:
         return datetime.now(UTC) + self.pushed
 
     def wrong(self, event: Any) -> str | None:
-        """Why an event cannot be taken in; None where it can."""
+        """Return why an event must be refused, or None."""
         if not isinstance(event, dict) or any(event.get(key) in (None, "") for key in NEEDED):
             return "not an event"
         size = event.get("log_total_bytes")
@@ -72,7 +72,7 @@ class Store:
         return "another event has this id" if known is not None and known["raw"] != event else None
 
     def take(self, event: Row) -> None:
-        """Note an event that is not wrong; one that is known already changes nothing."""
+        """Record a valid event; one that is known already changes nothing."""
         if event["log_id"] in self.by_id:
             return
         noted = {"at": parse(event["log_request_datetime"]), "raw": event}
@@ -90,7 +90,7 @@ class Store:
     # --- what one sees
 
     def view(self, what: str, customer: int) -> list[Row]:
-        """Rows of a view, worked out anew only when something happened or a day has passed."""
+        """Return the rows of a view, computed again only after a change or a new day."""
         happened, today = self.happened[customer], self.now().date()
         state = (len(happened), len(self.money[customer]), today)
         held = self._seen.get((what, customer))
@@ -174,7 +174,7 @@ class Store:
         }
 
     def graph(self, customer: int, query: dict[str, str]) -> list[Row]:
-        """Buckets with traffic only. By minute and hour: from logs, so nothing once they are gone.
+        """Return intervals with traffic. Minutes and hours come from logs and end with them.
 
         Raises ValueError or KeyError for a query that cannot be understood.
         """

@@ -1,4 +1,4 @@
-"""The stranger: a second implementation of the API, tiny and deliberately different.
+"""An independent implementation of the API, small and deliberately different.
 
 Start it with `python -m tests.third_party.tiny_target [FAULT …]`; it prints one line of JSON: the
 environment variables that its target file names. It takes events as a gzipped JSON array with names
@@ -20,8 +20,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.third_party.tiny_lies import LIES
-from tests.third_party.tiny_store import POOLS, Store, name_of, parse, show
+from tests.third_party.tiny_faults import FAULTS
+from tests.third_party.tiny_store import POOLS, EventList, name_of, parse, show
 
 PAGE = 50
 OURS = {
@@ -39,7 +39,7 @@ IDS = {
     "residential_ledger": "residential_ledger_id",
     "mobile_ledger": "mobile_ledger_id",
 }
-STORE = Store()
+STORE = EventList()
 TENANTS = {(secrets.token_hex(8), secrets.token_hex(16)): customer for customer in (7001, 7002)}
 OPERATOR = secrets.token_hex(12)
 LOG_FIELDS = """
@@ -81,7 +81,7 @@ def no(status: int, message: str) -> web.Response:
 
 @web.middleware
 async def keys(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Ordinary keys below the API, the operator's word for everything else."""
+    """Require customer keys for the API, and the operator key for everything else."""
     heads = request.headers
     if request.path.startswith("/v1.0/public/user/"):
         pair = (heads.get("X-API-Public-Key", ""), heads.get("X-API-Private-Key", ""))
@@ -101,7 +101,7 @@ async def keys(request: web.Request, handler: Any) -> web.StreamResponse:
 
 
 async def collect(request: web.Request) -> web.Response:
-    """A gzipped JSON array in names of ours; wrong events are told by their index from 0."""
+    """Accept a gzipped JSON array with other field names; list refused events by index from 0."""
     try:
         sent = await request.json()  # aiohttp has undone the gzip
     except ValueError:
@@ -121,7 +121,7 @@ async def collect(request: web.Request) -> web.Response:
 
 
 async def lines(request: web.Request) -> web.Response:
-    """Events one a line in the names of the API; all are taken in, or none."""
+    """Accept one event a line in the field names of the API: all, or none."""
     try:
         events = [json.loads(line) for line in (await request.text()).splitlines() if line]
     except ValueError:
@@ -153,7 +153,7 @@ async def wallet(request: web.Request) -> web.Response:
 
 
 def rule_of(what: str, name: str) -> tuple[str, str] | None:
-    """Rule and field of a filter; None for a name that is not known, which is passed over."""
+    """Return rule and field of a filter, or None for an unknown name, which is ignored."""
     for rule in RULES:
         if name.startswith(rule) and name[len(rule) :] in FIELDS[what]:
             return rule, name[len(rule) :]
@@ -161,7 +161,7 @@ def rule_of(what: str, name: str) -> tuple[str, str] | None:
 
 
 def holds(has: Any, rule: str, want: str) -> bool:
-    """Whether a value satisfies a filter. Raises ValueError for a text that is no such value."""
+    """Return whether a value satisfies a filter. Raise ValueError if the filter is malformed."""
     if has is None:
         return rule == "not_"
     if rule == "like_":
@@ -245,7 +245,7 @@ async def graph(request: web.Request) -> web.Response:
 
 
 async def main() -> None:
-    """Serve until the standard input ends, so that nothing is left behind when a test dies."""
+    """Serve until standard input ends, so that no process is left when a test is killed."""
     app = web.Application(middlewares=[keys], client_max_size=1 << 26)
     api = "/v1.0/public/user"
     app.add_routes(
@@ -264,7 +264,7 @@ async def main() -> None:
         for pool in POOLS:
             STORE.pay(customer, pool, "purchase", 10 * 2**30, name_of(customer, pool))
     for lie in sys.argv[1:]:
-        LIES[lie](STORE)
+        FAULTS[lie](STORE)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,4 +1,4 @@
-"""Named changes to the stranger, one thing each: lies that a law forbids, and two that are none."""
+"""Named changes to the independent implementation: faults, and two correct variants."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from tests.third_party import tiny_store
-from tests.third_party.tiny_store import Row, Store
+from tests.third_party.tiny_store import EventList, Row
 
 
-def counts_again(store: Store) -> None:
-    """An event that is delivered again is noted again."""
+def counts_again(store: EventList) -> None:
+    """An event that is delivered again is counted again."""
     right = store.take
 
     def take(event: Row) -> None:
@@ -20,7 +20,7 @@ def counts_again(store: Store) -> None:
     store.take = take  # type: ignore[method-assign]
 
 
-def drops_a_byte(store: Store) -> None:
+def drops_a_byte(store: EventList) -> None:
     """Summaries lose the last byte of every cell."""
     right = store.log_summary
 
@@ -31,8 +31,8 @@ def drops_a_byte(store: Store) -> None:
     store.log_summary = log_summary  # type: ignore[method-assign]
 
 
-def counts_no_failures(store: Store) -> None:
-    """No lie if declared: failed and empty requests are logged, neither summed nor charged."""
+def counts_no_failures(store: EventList) -> None:
+    """Correct if declared: failed and empty requests are logged, neither summed nor charged."""
 
     def only_good(right: Callable[..., list[Row]]) -> Callable[..., list[Row]]:
         def view(customer: int, asked: object) -> list[Row]:
@@ -53,8 +53,8 @@ def counts_no_failures(store: Store) -> None:
         setattr(store, name, only_good(getattr(store, name)))
 
 
-def counts_in_local_days(store: Store) -> None:
-    """Summaries live two hours east of Greenwich."""
+def counts_in_local_days(store: EventList) -> None:
+    """Days of summaries are those of UTC+2."""
     right = store.log_summary
 
     def log_summary(customer: int, today: date) -> list[Row]:
@@ -68,7 +68,7 @@ def counts_in_local_days(store: Store) -> None:
     store.log_summary = log_summary  # type: ignore[method-assign]
 
 
-def charges_isp(store: Store) -> None:
+def charges_isp(store: EventList) -> None:
     """Traffic of ISP proxies is taken from the residential pool."""
     right = store.residential_ledger
 
@@ -88,13 +88,13 @@ def charges_isp(store: Store) -> None:
     store.residential_ledger = residential_ledger  # type: ignore[method-assign, assignment]
 
 
-def never_forgets_hosts(_store: Store) -> None:
-    """Hostnames stay in summaries for ever."""
+def never_forgets_hosts(_store: EventList) -> None:
+    """Hostnames are never removed from summaries."""
     tiny_store.HOST_DAYS = 10_000
 
 
-def forgets_logs_early(store: Store) -> None:
-    """Logs go two days early."""
+def forgets_logs_early(store: EventList) -> None:
+    """Logs are removed two days early."""
     right = store.log
 
     def log(customer: int, today: date) -> list[Row]:
@@ -103,16 +103,16 @@ def forgets_logs_early(store: Store) -> None:
     store.log = log  # type: ignore[method-assign]
 
 
-def stands_before_midnight(store: Store) -> None:
-    """No lie: its clock is two seconds short of midnight when it starts."""
+def stands_before_midnight(store: EventList) -> None:
+    """Correct: its clock is two seconds before midnight when it starts."""
     now = store.now()
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     store.pushed += midnight - now - timedelta(seconds=2)
 
 
-LIES: dict[str, Callable[[Store], None]] = {
-    lie.__name__: lie
-    for lie in (
+FAULTS: dict[str, Callable[[EventList], None]] = {
+    change.__name__: change
+    for change in (
         counts_again,
         drops_a_byte,
         counts_no_failures,
