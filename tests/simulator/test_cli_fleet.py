@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.simulator.fleets import common
-from trueup.scenarios.cli.fleet import command
+from trueup.scenarios.cli import trueup
 
 
 def run(*arguments: str) -> Result:
-    """Run the command with these arguments."""
-    return CliRunner().invoke(command, arguments)
+    """Run `trueup fleet` with these arguments."""
+    return CliRunner().invoke(trueup, ["fleet", *arguments])
 
 
 def test_standard_output_has_the_events_of_the_fleet_as_ndjson() -> None:
