@@ -1,1 +1,1 @@
-"""The facts of a run and what people read of them. Reports know no other room."""
+"""Journal, results, metrics and reports of a run. This package imports no other of trueup."""

@@ -1,9 +1,9 @@
-"""Two runs of the same question: which verdicts changed, and whether the load differs.
+"""Compare two runs of the same plan: changed verdicts, and differences of load figures.
 
-A load figure is compared by an interval, never by a bare percentage: seconds of a run resemble
-their neighbours, so blocks of them are drawn (circular block bootstrap, Politis and Romano 1992),
-from a fixed seed, so that the same two journals always give the same answer. Runs that did not
-ask the same question are refused.
+A load figure is compared by an interval, not by a percentage: seconds of a run resemble their
+neighbours, so blocks of them are resampled (circular block bootstrap, Politis and Romano 1992) with
+a fixed seed; the same two journals always give the same result. Runs of different plans are
+refused.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 ]
 
 SMALLEST_CHANGE: Final = 0.05
-"""A relative difference smaller than this is not worth a word, however certain it is."""
+"""A smaller relative difference is not reported as one, however certain it is."""
 _LEAST_SECONDS: Final = 5
 _RESAMPLES: Final = 4000
 _SEED: Final = 20250401
 
 
 class Trend(StrEnum):
-    """Which way a figure went, from the first run to the second."""
+    """Direction in which a figure changed, from the first run to the second."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -54,7 +54,7 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictChange:
-    """A check whose verdict is not what it was; None stands for no report."""
+    """A check with another verdict than before; None stands for no result."""
 
     check: str
     before: Verdict | None
@@ -62,7 +62,9 @@ class VerdictChange:
 
     @property
     def trend(self) -> Trend:
-        """By weight of verdict; a check that went is a loss, one that came counts if it is bad."""
+        """By severity of the verdict. A check that is gone is worse; a new one counts if it
+        fails.
+        """
         if self.after is None:
             return Trend.WORSE
         if self.before is None:
@@ -97,7 +99,7 @@ class Comparison:
 
     @property
     def status(self) -> ExitStatus:
-        """Violates where anything got worse, else conforms."""
+        """VIOLATES where anything became worse, else CONFORMS."""
         trends = {c.trend for c in self.changes} | {c.trend for c in self.load}
         return ExitStatus.VIOLATES if Trend.WORSE in trends else ExitStatus.CONFORMS
 
@@ -107,7 +109,7 @@ _FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
     ("p50_ms", "p50 latency", "ms", False),
     ("p99_ms", "p99 latency", "ms", False),
 )
-"""Key of a second, name, unit, and whether more is better."""
+"""Key of a second, name, unit, and whether a higher value is better."""
 
 
 def compare(before: RunReport, after: RunReport) -> Comparison:
@@ -137,7 +139,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
     if differ:
         raise NotComparable(
             f"{before.header.run} and {after.header.run} cannot be compared: they differ in "
-            f"{', '.join(differ)}. Run the second again with what the first had."
+            f"{', '.join(differ)}. Run the second again with the settings of the first."
         )
     return Comparison(
         before=before,
@@ -153,7 +155,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
 
 
 def why_not_comparable(load: LoadResult) -> str:
-    """Why the figures of a load run say nothing of its target; empty where they do."""
+    """Return why the figures of a load run say nothing of its target; "" where they do."""
     reasons = (
         (load.generator_limited, "the generator was the limit"),
         (load.machine_noisy, "the machine was disturbed"),
@@ -167,7 +169,7 @@ def why_not_comparable(load: LoadResult) -> str:
 
 
 def _load_pairs(before: RunReport, after: RunReport) -> list[tuple[LoadResult, LoadResult]]:
-    """Load runs of the same scenario in both."""
+    """The load runs of the scenarios that are in both."""
     new = {made.result.scenario: made.result for made in after.figures}
     old = [made.result for made in before.figures]
     return [(load, new[load.scenario]) for load in old if load.scenario in new]
@@ -209,9 +211,10 @@ def _load_change(
 
 
 def bootstrap_difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of mean(second) − mean(first), by circular block bootstrap.
+    """Return the 95 % interval of mean(second) − mean(first), by circular block bootstrap.
 
-    Blocks are as long as the cube root of the series. (0, 0) where either holds nothing.
+    Blocks are as long as the cube root of the series. Returns (0, 0) where either series is
+    empty.
     """
     if not first or not second:
         return (0.0, 0.0)
@@ -232,7 +235,7 @@ def _resampled_means(values: Sequence[float], random: np.random.Generator) -> np
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """The comparison for a terminal of 80 columns, ended by a line end."""
+    """Return the comparison as text for a terminal of 80 columns, with a final line feed."""
     before, after = comparison.before, comparison.after
     lines = [
         f"before  {before.header.run}",
@@ -243,13 +246,13 @@ def comparison_text(comparison: Comparison) -> str:
     ]
     lines += [f"{c.check}: {_word(c.before)} → {_word(c.after)}" for c in comparison.changes]
     if not comparison.changes:
-        lines.append("Every check says what it said.")
+        lines.append("Every check has the same verdict as before.")
     lines += ["", *(_load_line(change) for change in comparison.load)] if comparison.load else []
     return "\n".join(lines) + "\n"
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Json]:
-    """The comparison as plain JSON values; `worse` decides the exit status."""
+    """Return the comparison as plain JSON values; `worse` decides the exit status."""
     return {
         "before": comparison.before.header.run,
         "after": comparison.after.header.run,
@@ -280,7 +283,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Json]:
 
 
 def _word(verdict: Verdict | None) -> str:
-    return "no report" if verdict is None else VERDICTS[verdict].word
+    return "no result" if verdict is None else VERDICTS[verdict].word
 
 
 def _load_line(change: LoadChange) -> str:
@@ -293,7 +296,7 @@ def _load_line(change: LoadChange) -> str:
 
 
 def _figure(value: float) -> str:
-    """Three digits or all whole ones, with a true minus."""
+    """Three digits or all of the integer part, with a typographic minus."""
     return figure(value).replace("-", "−")
 
 

@@ -4,7 +4,7 @@ ReportError
 ├── JournalError          a line, a file or a record is not what it should be
 ├── JournalWriteError     the journal could not be written (full disk, no permission)
 ├── ReportWriteError      a report could not be written; the journal is whole
-└── NotComparable         two runs that do not answer the same question
+└── NotComparable         two runs that did not measure the same thing
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ __all__ = [
 
 
 class ReportError(Exception):
-    """Root of this room's errors; the message is for a person."""
+    """Base of the errors of this package; the message is shown to the user."""
 
 
 class JournalError(ReportError):
-    """A journal cannot be read; names the file and the line."""
+    """A journal cannot be read; the message names the file and the line."""
 
 
 class JournalWriteError(ReportError):
-    """A journal cannot be written; what was written so far stays readable."""
+    """A journal cannot be written; what was written before stays readable."""
 
 
 class ReportWriteError(ReportError):
-    """A report cannot be written; names the file and says what to do."""
+    """A report cannot be written; the message names the file and the remedy."""
 
 
 class NotComparable(ReportError):
-    """Two runs differ in what they asked, so a difference in answers would say nothing."""
+    """Two runs differ in what they measured, so that comparing their results has no meaning."""

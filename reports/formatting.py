@@ -135,7 +135,7 @@ def amount(number: float) -> str:
 
 
 def between(low: int, high: int) -> str:
-    """Return a whole number, or the range that it lies in: `6,154`, `6,154 … 13,154`."""
+    """Return a whole number, or the range that it is in: `6,154`, `6,154 … 13,154`."""
     return amount(low) if low == high else f"{amount(low)} … {amount(high)}"
 
 

@@ -1,7 +1,7 @@
-"""A run as people read it: one frozen value, made from the journal alone.
+"""A run as its reports show it: one frozen value, made from the journal alone.
 
-Every renderer takes a `RunReport` and nothing else. The order of checks, what folds under what,
-the counts and how the run ended are decided here once; a renderer only says them.
+Every renderer takes a `RunReport` and nothing else. The order of checks, which are folded under
+which, the counts and the exit status are decided here once.
 """
 
 from __future__ import annotations
@@ -47,41 +47,41 @@ from trueup.reports.verdicts import VerdictCounts, count_verdicts, overall, seve
 __all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
 
 _LOAD: Final = "load"
-"""Stage of the levers that are hooks while the target is loaded."""
+"""Stage of the control hooks that are called during a load run."""
 _FRESHNESS: Final = "freshness"
-"""Stage of the markers that are planted beside a load, and their source where it is counted."""
+"""Stage of the freshness probes of a load run, and the name of their source in the counts."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
-"""Footers of runs that stopped because the target, or the request, could not be dealt with."""
+"""Exit statuses in footers of runs that stopped because of the target or of their options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRow:
-    """One check with what stands behind its verdict."""
+    """One check with the evidence for its verdict."""
 
     result: CheckResult
     dependants: tuple[CheckResult, ...] = ()
-    """Checks that were blocked by this one; they fold under it."""
+    """Checks that this one blocks, directly or through others."""
     exchanges: tuple[Exchange, ...] = ()
-    """Requests and answers of the counter-example, in its order."""
+    """Requests and responses of the counter-example, in its order."""
     deliveries: tuple[tuple[dict[str, Json], ...], ...] = ()
-    """The counter-example's events as they were delivered: again, where they were sent again."""
+    """The events of the counter-example as they were delivered, repetitions included."""
     elapsed_s: float = 0.0
-    """Time spent waiting for answers to questions that this check asked alone."""
+    """Sum of the response times of the requests that only this check made, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStage:
-    """A phase of the run; `duration_s` is None where its end was never written."""
+    """A phase of the run; `duration_s` is None where its end was not recorded."""
 
     name: str
     state: str
-    """`end`, `interrupted`, or `begin` for a phase that never ended."""
+    """`end`, `interrupted`, or `begin` for a phase without a recorded end."""
     duration_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentEvents:
-    """Events of one source (`probe`, `fleet`, `load`, `freshness`) by what became of them."""
+    """Events of one source (`probe`, `fleet`, `load`, `freshness`) by outcome."""
 
     source: str
     accepted: int
@@ -91,14 +91,14 @@ class SentEvents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """Everything that a reader may want to know of one run."""
+    """Everything that a report may show of one run."""
 
     journal: Path
     header: Header
     status: ExitStatus
     counts: VerdictCounts
     rows: tuple[CheckRow, ...]
-    """Worst first; blocked checks stand under their root."""
+    """Most severe first; blocked checks are folded under the one that blocks them."""
     missing: tuple[str, ...]
     """Checks that had to report and did not: declared ones, and those of `undeclared`."""
     undeclared: tuple[str, ...]
@@ -110,33 +110,33 @@ class RunReport:
     """Classes of the contract's dimensions, each once; empty where the run recorded none."""
     load: tuple[LoadResult, ...]
     figures: tuple[LoadFigures, ...]
-    """The same load runs with what is derived from them."""
+    """The same load runs with the figures derived from them."""
     fleets: tuple[FleetDeclared, ...]
     sent: tuple[SentEvents, ...]
     stages: tuple[RunStage, ...]
     requests: int
-    """Requests to the target that were written down."""
+    """Number of requests to the target that were recorded."""
     interrupted: bool
-    """Cut short: by a person, or because the process died (no footer)."""
+    """Cut short by the user, or because the process ended without a footer."""
     ended_early: bool
-    """Cut short, or given up because the target could not be judged: what is missing was then
-    never reached. In a run that went to its end, a missing check is our own error."""
+    """Cut short, or given up because the target could not be checked, so that missing checks were
+    not reached. In a run that completed, a missing check is an error of trueup."""
     stopped_by: str
-    """In words, what ended the run early; empty where nothing did or nobody could say."""
+    """What ended the run early, in words; empty where nothing did or it is not known."""
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
     sensitivity: Sensitivity | None = None
-    """What the run could have noticed, where that was measured after it."""
+    """How many changed responses the run would have noticed, where that was measured."""
 
     @property
     def exit_status(self) -> int:
-        """The number that a process ends with after such a run."""
+        """Exit status of a process that made this run."""
         return EXIT_STATUS[self.status]
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
-        """All results flat, worst first, whatever is folded under whatever."""
+        """All results in one list, most severe first, folded ones included."""
         flat = [r for row in self.rows for r in (row.result, *row.dependants)]
         return tuple(sorted(flat, key=severity_order))
 
@@ -225,7 +225,7 @@ def _rows(
     exchanges: Sequence[Exchange],
     delivered: Sequence[Delivered],
 ) -> tuple[CheckRow, ...]:
-    """Worst first; a blocked check goes under its root if the root is there and not blocked."""
+    """Rows, most severe first; a blocked check is folded under the finding that blocks it."""
     by_number = {exchange.n: exchange for exchange in exchanges}
     waited: defaultdict[str, float] = defaultdict(float)
     for exchange in exchanges:
@@ -290,7 +290,7 @@ def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[E
 def _as_delivered(
     result: CheckResult, delivered: Sequence[Delivered]
 ) -> tuple[tuple[dict[str, Json], ...], ...]:
-    """Every delivery of an event of the counter-example, in order, with those events alone."""
+    """Every delivery of an event of the counter-example, in order, with these events alone."""
     if result.counterexample is None:
         return ()
     wanted = {_id_of(event) for event in result.counterexample.events}
@@ -336,7 +336,7 @@ def _stages(phases: Sequence[Phase]) -> tuple[RunStage, ...]:
 
 
 def _seconds_between(start: str, end: str) -> float | None:
-    """Seconds from one ISO 8601 moment to another; None where either is absent or unreadable."""
+    """Seconds from one ISO 8601 time to another; None where either cannot be read."""
     try:
         seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
     except (ValueError, TypeError):

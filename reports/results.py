@@ -1,7 +1,6 @@
-"""What a run can say: verdicts, outcomes, findings. Plain frozen values, no behaviour.
+"""Verdicts, outcomes and findings as plain frozen values, without behaviour.
 
-Every room that produces facts imports this file; this file imports no room.
-It refuses to judge: a finding is made elsewhere and only described here.
+Every package that produces results imports this module; this module imports none of them.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ else:
 
 
 class Verdict(StrEnum):
-    """What a check may say. `fail` outranks all; `inconclusive` outranks `pass`."""
+    """Result of a check. `fail` outranks all others; `inconclusive` outranks `pass`."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -47,15 +46,15 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not-applicable"
     """The target does not claim the feature."""
     NOT_TESTABLE = "not-testable"
-    """The target claims the feature but it cannot be exercised: counts against it."""
+    """The target claims the feature, but it cannot be exercised: counts as a failure."""
     INCONCLUSIVE = "inconclusive"
-    """The check ran, but its evidence stayed below what could have refuted it."""
+    """The check ran, but had less evidence than a failure needs to show."""
     BLOCKED = "blocked-by"
-    """A check that this one rests on failed; see `CheckResult.blocked_by`."""
+    """A check that this one depends on failed; see `CheckResult.blocked_by`."""
 
 
 class Outcome(StrEnum):
-    """What became of a delivery. Unknown means that it may or may not have happened."""
+    """Result of a delivery. Unknown: it may or may not have been accepted."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -63,7 +62,7 @@ class Outcome(StrEnum):
 
 
 class Impact(StrEnum):
-    """Whom a broken clause hurts."""
+    """Who is harmed by a broken clause."""
 
     OVER_CHARGE = "over-charge"
     UNDER_CHARGE = "under-charge"
@@ -72,7 +71,7 @@ class Impact(StrEnum):
 
 
 class ExitStatus(StrEnum):
-    """How a run ended, by name; the numbers are in `EXIT_STATUS`."""
+    """How a run ended, by name; `EXIT_STATUS` has the numbers."""
 
     CONFORMS = "conforms"
     VIOLATES = "does not conform"
@@ -91,7 +90,7 @@ EXIT_STATUS: Final[dict[ExitStatus, int]] = {
 
 
 class CellKey(NamedTuple):
-    """Where an event is counted: the key of a summary row, within one tenant."""
+    """Key of a summary row within one customer: where an event is counted."""
 
     customer_id: int
     proxy_user_id: str
@@ -102,14 +101,14 @@ class CellKey(NamedTuple):
 
 
 class EventOutcome(NamedTuple):
-    """What became of one event that was handed to a target."""
+    """Outcome of one event that was delivered to a target."""
 
     outcome: Outcome
     reason: str = ""
 
 
 class HourKey(NamedTuple):
-    """An hour of one network of one tenant, as a graph shows it."""
+    """One hour of one network of one customer, as a graph shows it."""
 
     customer_id: int
     network: str
@@ -118,7 +117,7 @@ class HourKey(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What is added up in a cell. Exact integers."""
+    """The numbers that are added up in a cell. Exact integers."""
 
     requests: int
     bytes: int
@@ -126,12 +125,12 @@ class Counts(NamedTuple):
     error: int
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the values below: immutable, by name, small in JSON."""
+class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the values below: immutable, keyword-only, defaults left out of the JSON."""
 
 
-class Difference(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """One place where what was expected and what was seen part ways."""
+class Difference(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One place where the expected and the returned value differ."""
 
     where: str
     """The cell, row or field, for a person: `user-1 · residential · apple.com · 2025-04-01`."""
@@ -139,24 +138,24 @@ class Difference(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     seen: str
 
 
-class Counterexample(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """The smallest thing found that shows a failure."""
+class Counterexample(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """The smallest evidence found that shows a failure."""
 
     differences: tuple[Difference, ...] = ()
     """Every place that differs, up to a bound of the judge; reports decide how many they show."""
     events: tuple[dict[str, Json], ...] = ()
-    """The events, as sent, that are enough to show it."""
+    """The events, as sent, that suffice to show it."""
     exchanges: tuple[int, ...] = ()
     """Numbers of the journal's exchange records that show it, in order."""
 
 
-class CheckResult(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """What one check found. Recomputable from the journal alone."""
+class CheckResult(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """The result of one check. It can be recomputed from the journal alone."""
 
     check: str
     """Name of the check, stable across versions: `summaries-equal-logs`."""
     law: str
-    """The law that it tests, as in the table of laws: `SUM=LOG`."""
+    """The law that it tests, as in docs/checks.md: `SUM=LOG`."""
     title: str
     """The law in one sentence."""
     verdict: Verdict
@@ -175,11 +174,11 @@ class CheckResult(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     seen: str = ""
     counterexample: Counterexample | None = None
     blocked_by: str = ""
-    """Name of the check at the root, where the verdict is `blocked-by`."""
+    """Name of the check that blocks this one, where the verdict is `blocked-by`."""
 
 
-class Reading(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """How the target reads a point that the contract leaves open."""
+class Reading(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """How the target interprets a point that the contract leaves open."""
 
     name: str
     value: str
@@ -188,8 +187,8 @@ class Reading(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
 
 
-class TieOut(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the tie-out table: the same truth in one view, expected beside seen."""
+class TieOut(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of the tie-out table: expected and returned figures of one view and scope."""
 
     view: str
     """`logs`, `summaries`, `residential_ledger`, `mobile_ledger`, `graph`, `account`."""
@@ -205,7 +204,7 @@ class TieOut(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     ok: bool = True
 
 
-class CoverageRow(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+class CoverageRow(_Value, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a run reached one class of values of one dimension of the contract."""
 
     table: str
@@ -220,8 +219,8 @@ class CoverageRow(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was not reached; empty where it was."""
 
 
-class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):
-    """One threshold of a load scenario and what was measured against it."""
+class LoadThreshold(_Value, frozen=True, kw_only=True, omit_defaults=True):
+    """One threshold of a load scenario and the value that was measured."""
 
     name: str
     limit: float
@@ -229,5 +228,5 @@ class LoadThreshold(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     unit: str
     ok: bool
     timed: bool = True
-    """A time or a rate, which a disturbed machine makes worse: missed under noise, it says nothing.
-    (Older journals, which do not tell, excused all.)"""
+    """Whether it is a time or a rate. Missed on a disturbed machine, such a threshold is
+    undetermined; others stay missed."""

@@ -1,7 +1,4 @@
-"""How verdicts and exit statuses look and read, in every format: words, marks, weights.
-
-The only place that says so. It decides nothing.
-"""
+"""Words, symbols and severity of verdicts and exit statuses, the same in every format."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ class VerdictStyle:
     """How a verdict is shown. `tone` is one of `bad`, `doubt`, `good`, `quiet`."""
 
     weight: int
-    """The lower, the nearer to the top of a report."""
+    """Position in a report: the lowest comes first."""
     mark: str
     ascii_mark: str
     word: str
@@ -41,7 +38,7 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
         ascii_mark="#",
         word="not testable",
         tone="bad",
-        meaning="The target claims the feature, but it could not be exercised: counts against it.",
+        meaning="The target claims the feature, but it cannot be exercised: counts as a failure.",
     ),
     Verdict.INCONCLUSIVE: VerdictStyle(
         weight=2,
@@ -49,7 +46,7 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
         ascii_mark="?",
         word="inconclusive",
         tone="doubt",
-        meaning="The check ran, but its evidence stayed below what could have refuted it.",
+        meaning="The check ran, but had too little evidence for a verdict.",
     ),
     Verdict.BLOCKED: VerdictStyle(
         weight=3,
@@ -57,7 +54,7 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
         ascii_mark=">",
         word="blocked",
         tone="doubt",
-        meaning="A check that this one rests on failed; mend that one first.",
+        meaning="A check that this one depends on failed; fix that one first.",
     ),
     Verdict.WARN: VerdictStyle(
         weight=4,
@@ -65,7 +62,7 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
         ascii_mark="!",
         word="warn",
         tone="doubt",
-        meaning="Allowed by the contract, yet worth knowing.",
+        meaning="Allowed by the contract, but of interest to its users.",
     ),
     Verdict.PASS: VerdictStyle(
         weight=5,
@@ -73,7 +70,7 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
         ascii_mark="+",
         word="pass",
         tone="good",
-        meaning="The evidence could have refuted the law, and did not.",
+        meaning="The evidence could have shown a violation of the law, and showed none.",
     ),
     Verdict.NOT_APPLICABLE: VerdictStyle(
         weight=6,
@@ -87,16 +84,16 @@ VERDICTS: Final[dict[Verdict, VerdictStyle]] = {
 
 IMPACTS: Final[dict[Impact, tuple[int, str]]] = {
     Impact.OVER_CHARGE: (0, "customers are charged too much"),
-    Impact.PRIVACY: (1, "data reaches those who must not see it"),
+    Impact.PRIVACY: (1, "data is shown to a customer who must not see it"),
     Impact.UNDER_CHARGE: (2, "usage goes unbilled"),
-    Impact.COSMETIC: (3, "no money or privacy at stake"),
+    Impact.COSMETIC: (3, "neither billing nor privacy is affected"),
 }
-"""Impact → its weight, and whom it hurts in a few words."""
+"""Impact → position in a report, and who is harmed, in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusStyle:
-    """How the end of a run is shown, and what its reader does next."""
+    """How the end of a run is shown, and what to do next."""
 
     headline: str
     tone: str
@@ -107,22 +104,22 @@ STATUSES: Final[dict[ExitStatus, StatusStyle]] = {
     ExitStatus.CONFORMS: StatusStyle(
         headline="Conforms",
         tone="good",
-        next_step="Nothing to mend. Keep this run as the baseline for the next comparison.",
+        next_step="Nothing to fix. Keep this run as the baseline for the next comparison.",
     ),
     ExitStatus.VIOLATES: StatusStyle(
         headline="Does not conform",
         tone="bad",
-        next_step="Start with the first failure: its evidence shows how to see it again.",
+        next_step="Start with the first failure: its evidence shows how to reproduce it.",
     ),
     ExitStatus.COULD_NOT_TELL: StatusStyle(
         headline="Could not tell",
         tone="doubt",
-        next_step="No law was seen broken, but not all could be judged: see what is open.",
+        next_step="No law was broken, but not every check has a verdict: see which and why.",
     ),
     ExitStatus.OUR_ERROR: StatusStyle(
         headline="Our own error",
         tone="bad",
-        next_step="The fault is in trueup, not in the target. Please report it with the journal.",
+        next_step="An error of trueup, not of the target. Please report it with the journal.",
     ),
     ExitStatus.USAGE: StatusStyle(
         headline="Not run",

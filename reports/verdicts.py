@@ -1,6 +1,6 @@
-"""What a run amounts to: counts with their denominators, the order of checks, and the end.
+"""Count verdicts, order checks, and decide how a run ends.
 
-Nothing here judges a target; it weighs what checks and load runs have said.
+Targets are not evaluated here: the input is what checks and load runs have found.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class ThresholdOutcome(StrEnum):
-    """What a threshold says of the target."""
+    """Whether a load run met a threshold."""
 
     MET = "met"
     MISSED = "missed"
@@ -37,10 +37,10 @@ class ThresholdOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictCounts:
-    """Counts that never stand without their denominators.
+    """Counts of verdicts, always shown with their denominators.
 
     `total` is every declared check; `testable` leaves out what is not claimed or cannot be
-    exercised; `tested` is what came to a verdict of its own (pass, warn, fail).
+    exercised; `tested` is what has a verdict of its own (pass, warn, fail).
     """
 
     passed: int
@@ -48,9 +48,9 @@ class VerdictCounts:
     testable: int
     total: int
     by_verdict: tuple[tuple[Verdict, int], ...]
-    """Every verdict, weightiest first, zeros included."""
+    """Every verdict with its count, most severe first, zeros included."""
     missing: int
-    """Declared checks that reported nothing."""
+    """Declared checks without a result."""
 
     def __str__(self) -> str:
         return (
@@ -60,7 +60,7 @@ class VerdictCounts:
 
 
 def count_verdicts(results: Iterable[CheckResult], *, missing: int = 0) -> VerdictCounts:
-    """Count results; `missing` is the number of declared checks that reported nothing."""
+    """Return the counts of results; `missing` is the number of declared checks without one."""
     seen = Counter(result.verdict for result in results)
     total = seen.total() + missing
     testable = total - seen[Verdict.NOT_APPLICABLE] - seen[Verdict.NOT_TESTABLE]
@@ -75,9 +75,10 @@ def count_verdicts(results: Iterable[CheckResult], *, missing: int = 0) -> Verdi
 
 
 def severity_order(result: CheckResult) -> tuple[int, int, str, str]:
-    """Sort key: worst verdict first, then whom it hurts most, then law and name.
+    """Return the sort key of a result: verdict, impact, law, name.
 
-    Impact orders what needs a person; what holds stands by law, so that its checks are together.
+    Impact orders only results that need attention, so that the passing checks of a law stay
+    together.
     """
     style = VERDICTS[result.verdict]
     impact = IMPACTS[result.impact][0] if style.tone in ("bad", "doubt") else 0
@@ -91,12 +92,11 @@ def overall(
     missing: Sequence[str] = (),
     interrupted: bool = False,
 ) -> ExitStatus:
-    """Return how a run ended: the only place that decides it. The first rule that holds counts.
+    """Return how a run ended; the first rule that holds decides.
 
-    A failure outranks all; a feature that is claimed but cannot be exercised does not conform
-    either. A declared check that reported nothing, or no result of anything at all, is our own
-    error, unless the run was interrupted. Where no check passed (all were not applicable, say)
-    nothing is known. Load: see `load_status`. `docs/reports.md` has the rules as a table.
+    A failure outranks everything; a claimed feature that cannot be exercised counts as one. A
+    declared check without a result is an error of trueup, unless the run was interrupted. Where
+    nothing passed, nothing is known. For load runs see `load_status`.
     """
     verdicts = {result.verdict for result in results}
     loads = {load_status(one) for one in load}
@@ -115,14 +115,15 @@ def overall(
 
 
 def nothing_sent(load: LoadResult) -> bool:
-    """Whether not one request came to anything: there is nothing to judge by."""
+    """Return whether a load run sent nothing that got a response, so that it shows nothing."""
     return not (load.requests or load.reads or load.events_sent)
 
 
 def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
-    """Why a threshold that is not kept says nothing of the target; empty where it was missed.
+    """Return why a threshold that was not met says nothing of the target; "" where it was
+    missed.
 
-    A disturbed machine makes times and rates worse and nothing else: it excuses those alone.
+    A disturbed machine makes times and rates worse and nothing else: it excuses only those.
     """
     reasons = (
         (nothing_sent(load), "nothing was sent"),
@@ -134,7 +135,7 @@ def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
 
 
 def threshold_outcome(threshold: LoadThreshold, load: LoadResult) -> ThresholdOutcome:
-    """What a threshold of a load run says of the target."""
+    """Return whether a load run met a threshold, missed it, or shows neither."""
     if threshold.ok:
         return ThresholdOutcome.MET
     return (
@@ -145,11 +146,11 @@ def threshold_outcome(threshold: LoadThreshold, load: LoadResult) -> ThresholdOu
 
 
 def load_status(load: LoadResult) -> ExitStatus:
-    """What a load run amounts to; the first rule that holds decides.
+    """Return how a load run ended; the first rule that holds decides.
 
     Wrong data outranks everything. Where nothing was sent, or the generator was the limit, the
-    figures say nothing about the target. A threshold may say nothing by itself, and events that
-    were not reconciled are not known to be right.
+    figures say nothing about the target. Events that were not reconciled are not known to be
+    right.
     """
     wrong = load.correct_events is not None and load.correct_events < load.events_accepted
     said = {threshold_outcome(threshold, load) for threshold in load.thresholds}

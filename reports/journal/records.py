@@ -1,8 +1,8 @@
-"""The journal's record types: everything that one run did and saw.
+"""Record types of the journal: everything that one run did and received.
 
-A record is a frozen value with a tag (`kind`); one line of the journal each.
-Fields are only ever added, with a default, so that an older journal stays readable.
-Keys never stand in a record: whoever writes one strikes them out first.
+A record is a frozen value with a tag (`kind`), one line of the journal each. New fields have a
+default, so that journals of the same schema stay readable. API keys are redacted before a record is
+written.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header"):
-    """First line: what is about to run, and every check that must report."""
+    """First record: what is about to run, and every check that has to report a result."""
 
     trueup: str
     """Version of trueup."""
@@ -64,15 +64,15 @@ class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header
     base_url: str
     level: int
     checks: tuple[str, ...] = ()
-    """Every check declared for this run; one that reports nothing is our own error."""
+    """Every check declared for this run. One without a result is an error of trueup."""
     command: str = ""
-    """What to type to do the same again, where the run was started by hand."""
+    """Command line that repeats the run, where it was started from a shell."""
     only: tuple[str, ...] = ()
     """Names or laws of the checks that the run was limited to; empty: all of its level."""
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
-    """A stage of the run began or ended."""
+    """A phase of the run began or ended."""
 
     name: str
     state: str
@@ -81,7 +81,7 @@ class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase")
 
 
 class FleetDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="fleet"):
-    """A fleet, named so that its events can be drawn again."""
+    """A fleet with everything that is needed to draw its events again."""
 
     fleet: str
     """Name that `Delivered.fleet` refers to."""
@@ -90,13 +90,13 @@ class FleetDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag=
     model_version: str
     seed: int
     start: str
-    """First moment of the fleet's time, UTC, `YYYY-MM-DD HH:MM:SS`."""
+    """First time of the fleet, UTC, `YYYY-MM-DD HH:MM:SS`."""
     customers: tuple[int, ...]
     parameters: dict[str, Json] = {}
 
 
 class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Events `first … first+count-1` of a delivery (or of a fleet) shared one outcome."""
+    """One outcome of the events `first … first+count-1` of a delivery or of a fleet."""
 
     first: int
     count: int
@@ -105,7 +105,7 @@ class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="delivered"):
-    """Events handed to the target: planted by a check (in full) or fleet ranges (by number)."""
+    """Events delivered to the target: injected by a check (in full) or of a fleet (by number)."""
 
     source: str
     """`probe`, `fleet` or `load`."""
@@ -122,7 +122,7 @@ class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="del
 
 
 class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exchange"):
-    """One request to the target and what came back, redacted."""
+    """One request to the target and its response, redacted."""
 
     n: int
     """Number of the exchange in this journal, from 1."""
@@ -134,11 +134,11 @@ class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exch
     tenant: str = ""
     """`a`, `b`, `none` (no keys) or `wrong` (bad keys)."""
     check: str = ""
-    """The check that asked, or `` where the answer is shared."""
+    """The check that made the request; empty where several share the response."""
     stage: str = ""
     request_body: Json = None
     status: int | None = None
-    """None: no answer came; `error` says why."""
+    """None where there was no response; `error` has the reason."""
     error: str = ""
     content_type: str = ""
     headers: dict[str, str] = {}
@@ -148,13 +148,13 @@ class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exch
     """Start of the body where it was not JSON."""
     elapsed_ms: float = 0.0
     ask: str = ""
-    """Name of the question; all pages of one walk share it."""
+    """Name of the request; all pages of one paged result share it."""
     attempt: int = 1
-    """A question asked again in one stage, after a pause, counts up; the last is judged."""
+    """Counts repetitions of a request within one stage; the last one is evaluated."""
 
 
 class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
-    """A lever of the target that was pulled: clock, maintenance, money, restart."""
+    """One call of a control hook of the target: clock, maintenance, money or restart."""
 
     hook: str
     at: str
@@ -167,10 +167,10 @@ class Hook(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="hook"):
 
 
 class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="judge-plan"):
-    """What the judge set out with: enough, with the records below it, to judge again."""
+    """The context in which checks run: with the records that follow, enough to evaluate again."""
 
     prefix: str
-    """Every name that the judge plants begins with it; fresh in each run."""
+    """Begins every name that the run injects; unique to the run."""
     now: str
     """The target's clock when the run began, UTC, `YYYY-MM-DD HH:MM:SS`."""
     level: int
@@ -180,19 +180,22 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     hooks: tuple[str, ...] = ()
     """Hooks that the target offers: `ingest`, `clock`, `maintenance`, `money`, `restart`."""
     graph: dict[str, str] = {}
-    """Where graph points sit in an answer: `points`, `time`, `requests`, `bytes`."""
+    """Where a response has its graph points: `points`, `time`, `requests`, `bytes`."""
     part: str = ""
-    """Empty for the checks' own plantings; else the traffic that is reconciled: `fleet`, `load`."""
+    """The traffic that is reconciled, `fleet` or `load`; empty for the checks' own events."""
     requests: int = 0
-    """Of traffic: requests that the target allows in all; samples are sized by it; 0: unknown."""
+    """Requests that the target allows in total, which bounds the sample of a reconciliation; 0:
+    unknown."""
 
 
 class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
+    """An interpretation that was declared or probed."""
+
     reading: Reading
 
 
 class TieOutSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="tie-out"):
-    """One row of the tie-out table; `part` says of which traffic."""
+    """One row of the tie-out table; `part` names the traffic."""
 
     part: str
     row: TieOut
@@ -222,83 +225,86 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     events_refused: int = 0
     events_unknown: int = 0
     correct_events: int | None = None
-    """Events whose every view ties out; None until reconciled."""
+    """Events that every view shows correctly; None until reconciled."""
     bytes_sent: int = 0
     errors: dict[str, int] = {}
     """Failed attempts by reason, of requests and reads, retried ones included."""
     unanswered: int = 0
-    """Of these, attempts without a whole answer, which `requests` and `reads` do not count;
-    acknowledged probe events that never showed are counted here too."""
+    """Of these, attempts without a complete response, which `requests` and `reads` do not count,
+    and freshness probes that were acknowledged and never became visible."""
     response_ns: dict[str, int] = {}
-    """From the planned time to the answer."""
+    """From the planned time to the response, nanoseconds."""
     service_ns: dict[str, int] = {}
-    """From the first byte sent to the answer."""
+    """From the first byte sent to the response, nanoseconds."""
     lateness_ns: dict[str, int] = {}
-    """From the moment at which a request could have gone (its planned time or, if later, the
-    first free connection) to its first byte: our own lateness. Waiting for a connection is the
-    target's, and stands in `response_ns`."""
+    """Lateness of the generator, nanoseconds: from the time at which a request could have been sent
+    (its planned time or, if later, the first free connection) to its first byte. Waiting for a
+    connection is caused by the target and is part of `response_ns`."""
     freshness_ns: dict[str, int] = {}
-    """From the acknowledgement to visibility in a summary."""
+    """From the acknowledgement of a freshness probe until a summary shows it, nanoseconds."""
     seconds: tuple[dict[str, float], ...] = ()
-    """Per second in which anything came: t, requests, events, errors, p50_ms, p99_ms. What the
-    seconds without a row amount to: `trueup.reports.metrics.measurement_window`."""
+    """One row for each second with a response or an error: t, requests, events, errors, p50_ms,
+    p99_ms. For seconds without a row see `trueup.reports.metrics.measurement_window`."""
     generator_cpu_share: float | None = None
     """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
     generator_cpu_s: float | None = None
     """Processor time of all generators, user and system, for the whole run."""
     generator_limited: bool = False
     machine_lost_share: float | None = None
-    """Share of a spinning core that the machine took away, before or after the run: the worse."""
+    """Share of a busy core that other processes took, before or after the run: the larger."""
     machine_noisy: bool = False
     stopped_by: str = ""
-    """Why the run ended before its time; empty when it did not."""
+    """Why the run ended early; empty where it did not."""
     ended_s: float | None = None
-    """Where a run that was cut short stopped to send, in seconds from its start; None where it was
-    not cut, or where nobody said."""
+    """Seconds from its start to the last request of a run that was cut short; None where it was
+    not, or where this is not known."""
     unsent: int = 0
-    """Planned requests that were never sent: the run's rate was not reached."""
+    """Planned requests that were never sent: the planned rate was not reached."""
     workers: int = 1
     batch: int = 1
     """Events in a request."""
     reads: int = 0
     """Read requests that were mixed in."""
     reads_ns: dict[str, int] = {}
-    """Their response time from the planned moment."""
+    """Their response time from the planned time, nanoseconds."""
     knee_low_rps: float | None = None
-    """After a search: highest rate, requests per second, known to keep the thresholds."""
+    """After a search: highest rate, requests per second, at which all thresholds were met."""
     knee_high_rps: float | None = None
-    """After a search: lowest rate above it known to miss one."""
+    """After a search: lowest rate above it at which a threshold was missed."""
     knee_why: str = ""
     comparable: str = ""
-    """Digest of all that must be equal for two runs to be compared."""
+    """Digest of everything that has to be equal for two runs to be compared."""
     null_sink_rps: float | None = None
-    """What this generator reaches against a sink that does nothing, where calibrated."""
+    """Requests per second of this generator against a null sink, where calibrated."""
     thresholds: tuple[LoadThreshold, ...] = ()
     reconcile_s: float | None = None
     began_at: str = ""
-    """Moment of the run's first second, UTC, ISO 8601, to about a second; empty where unknown."""
+    """Time of the run's first second, UTC, ISO 8601, accurate to about a second; empty where
+    unknown."""
     malformed_every: int = 0
-    """Every so many batches one had a broken line at its end; 0: none."""
+    """One batch in so many had a malformed line at its end; 0: none."""
     duplicate_every: int = 0
-    """Every so many batches one was sent twice at the same time; 0: none."""
+    """One batch in so many was sent twice at the same time; 0: none."""
 
 
 class Result(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="result"):
+    """The result of one check."""
+
     result: CheckResult
 
 
 class Footer(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="footer"):
-    """Last line. Without it the run was cut short."""
+    """Last record. A journal without it was cut short."""
 
     finished_at: str
     records: int
-    """Lines before this one."""
+    """Number of records before this one."""
     sha256: str
     """Of all bytes before this line."""
     exit_status: int
     interrupted: bool = False
     stopped_by: str = ""
-    """In words, what ended the run before its end; empty where it went to its end."""
+    """What ended the run early, in words; empty where it completed."""
 
 
 Record: TypeAlias = (

@@ -1,7 +1,7 @@
-"""Keys, struck out of bytes that are about to be written, however they are spelt.
+"""Redact API keys in bytes that are about to be written, in every encoding they may have.
 
-The last net: whoever records something strikes it before, but an answer may echo a key in a header,
-in a reason or percent-encoded, and a run's folder must be fit to be handed to a stranger.
+The last line of defence: whoever records something redacts it before. But a target may echo a key
+in a header, in an error message or percent-encoded, and a run's directory must be safe to pass on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ _REDACTED: Final = b"[key]"
 
 
 def secret_forms(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """Every form that is looked for: plain, percent-encoded, base64; the longest first."""
+    """Return every form of the secrets that is searched for, the longest first.
+
+    The forms are plain, percent-encoded and base64.
+    """
     forms: set[bytes] = set()
     for secret in secrets:
         plain = secret.encode()
@@ -26,7 +29,9 @@ def secret_forms(secrets: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def redact(data: bytes, forms: Iterable[bytes]) -> bytes:
-    """The bytes with every form replaced; JSON stays JSON, since keys stand within texts."""
+    """Return the bytes with every form replaced by `[key]`. JSON stays valid: keys stand within
+    strings.
+    """
     for form in forms:
         if form in data:
             data = data.replace(form, _REDACTED)

@@ -1,8 +1,8 @@
-"""The journal: what was done and seen in one run, one JSON object a line.
+"""Write and read the journal: what one run did and received, one JSON object a line.
 
-It is the only thing that travels between the stages of a run. A line is whole or absent:
-a killed process leaves a readable journal without a footer, never half a record in the middle.
-This module judges nothing and never rewrites a line.
+The journal is the only value that travels between the stages of a run. Each record is written with
+one call, so a killed process leaves a readable journal without a footer, never half a record in the
+middle. Lines are never rewritten.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _DECODER: Final[msgspec.json.Decoder[Record]] = msgspec.json.Decoder(Record)
 
 
 class JournalWriter:
-    """Appends records to a file; every record is handed to the operating system at once.
+    """Append records to a file; every record is passed to the operating system at once.
 
-    `secrets` are struck out of every line. Raises JournalWriteError when the file cannot be opened
-    or written. After a record that could not be written no other follows but the footer, because
-    a journal with a gap would be judged as if it had none.
+    `secrets` are redacted in every line. Raises JournalWriteError where the file cannot be
+    opened or written. After a record that could not be written only a footer can follow,
+    because a journal with a gap would be evaluated as if it had none.
     """
 
     failure: JournalWriteError | None = None
-    """Why the first record that could not be written could not."""
+    """The error of the first record that could not be written; None where there is none."""
 
     def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
         self.path = path
@@ -50,11 +50,14 @@ class JournalWriter:
             raise JournalWriteError(f"{path}: cannot start a journal: {error.strerror}") from error
 
     def next_exchange(self) -> int:
-        """Number for the next exchange record, from 1."""
+        """Return the number for the next exchange record, counted from 1."""
         self._exchanges += 1
         return self._exchanges
 
     def write(self, record: Record) -> None:
+        """Append a record. Raises JournalWriteError where it, or one before it, cannot be
+        written.
+        """
         if self.failure is not None and not isinstance(record, Footer):
             raise self.failure
         line = redact(_encode(record), self._forms) + b"\n"
@@ -74,7 +77,7 @@ class JournalWriter:
             failed = JournalWriteError(
                 f"{self.path}: the journal could not be written after {self._records} records: "
                 f"{error.strerror}. What was written so far is readable: trueup report "
-                f"{self.path.parent}. Make room, or choose another place, and run again."
+                f"{self.path.parent}. Free disk space or choose another directory, and run again."
             )
             self.failure = self.failure or failed
             raise failed from error
@@ -82,7 +85,7 @@ class JournalWriter:
     def finish(
         self, *, finished_at: str, exit_status: int, interrupted: bool = False, stopped_by: str = ""
     ) -> None:
-        """Write the footer and make the journal durable. Raises JournalWriteError."""
+        """Write the footer, flush the file to disk and close it. Raises JournalWriteError."""
         self.write(
             Footer(
                 finished_at=finished_at,
@@ -102,6 +105,7 @@ class JournalWriter:
         self.close()
 
     def close(self) -> None:
+        """Close the file without a footer; the journal is then cut short."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -117,7 +121,7 @@ class JournalWriter:
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal in memory, as read."""
+    """A journal as it was read."""
 
     path: Path
     header: Header
@@ -155,10 +159,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def read_journal(path: Path) -> Journal:
-    """Read a journal file, or the one in a run's folder.
+    """Return the journal in a file, or in a run's directory.
 
-    Raises JournalError, naming the line, when a record cannot be understood, the header is
-    missing, or the footer's digest does not match what stands above it.
+    Raises JournalError, naming the line, where a record cannot be decoded, the header is
+    missing, the schema is another, or the footer's digest does not match the records above it.
     """
     if path.is_dir():
         path = path / JOURNAL_NAME
@@ -201,7 +205,7 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _check_schema(path: Path, line: bytes) -> None:
-    """Raise JournalError where the header is of another schema than the one that is read here."""
+    """Raise JournalError where the header has another schema than the one read here."""
     try:
         header = msgspec.json.decode(line, type=_Version)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,1 +1,1 @@
-"""Figures that are computed from a run's records."""
+"""Figures that are computed from the records of a run."""

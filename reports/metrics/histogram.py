@@ -1,10 +1,10 @@
 """A log-linear histogram of durations: bounded relative error, exact merge, small in JSON.
 
-The layout is that of HdrHistogram with seven bits after the leading one: every bucket is at
-most 1/128 of its own value wide, so a percentile read from the middle of a bucket is within
-0.4 % of a recorded value. Buckets are the top bits of the value as an IEEE 754 double, which
-makes adding a block of values three vector operations, some nanoseconds a value.
-It refuses to forget: merging adds counts, and nothing is ever resampled or decayed.
+The layout is that of HdrHistogram with seven bits after the leading one: a bucket is at most 1/128
+of its own value wide, so that a percentile read from the middle of a bucket is within 0.4 % of a
+recorded value. Bucket numbers are the top bits of the value as an IEEE 754 double, which makes
+adding a block of values three vector operations, some nanoseconds a value. Counts are never
+resampled or decayed.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ _BIAS: Final = 1023 << _SUB_BITS
 _BUCKETS: Final = 63 * _SUB
 
 _KEYS: Final = tuple(str(bucket) for bucket in range(_BUCKETS))
-"""Spelt once: a second's histograms have a thousand keys, and are written while others wait."""
+"""Converted once: a second's histograms have a thousand keys, and requests wait meanwhile."""
 
 IntArray = npt.NDArray[np.int64]
 
 
 def bucket_of(value: int) -> int:
-    """The bucket of one value; 0 and negative values count as 1 (below 2^53 exact)."""
+    """Return the bucket of one value, exact below 2^53; 0 and negative values count as 1."""
     value = max(value, 1)
     exponent = value.bit_length() - 1
     return exponent * _SUB + ((value << _SUB_BITS) >> exponent) - _SUB
 
 
 def bucket_bounds(bucket: int) -> tuple[float, float]:
-    """Lower (inclusive) and upper (exclusive) bound of a bucket, in the unit of the values."""
+    """Return the lower (inclusive) and upper (exclusive) bound of a bucket, in the values' unit."""
     exponent, step = divmod(bucket, _SUB)
     scale = 2.0**exponent / _SUB
     return (_SUB + step) * scale, (_SUB + step + 1) * scale
 
 
 class Histogram:
-    """Counts of whole-number values, 1 … 2^63-1; the unit is the caller's (ours: nanoseconds)."""
+    """Counts of integers, 1 … 2^63-1. The unit is the caller's; load runs use nanoseconds."""
 
     __slots__ = ("_counts",)
 
@@ -58,9 +58,9 @@ class Histogram:
 
     @classmethod
     def from_sparse(cls, sparse: Mapping[str, int] | Mapping[int, int]) -> Self:
-        """Build from {bucket: count}; keys may be text, as JSON has them.
+        """Return a histogram of {bucket: count}; keys may be text, as in JSON.
 
-        Raises ValueError when a bucket lies outside the layout or a count is negative.
+        Raises ValueError where a bucket is outside the layout or a count is negative.
         """
         made = cls()
         for key, count in sparse.items():
@@ -84,19 +84,19 @@ class Histogram:
         self._counts += other._counts
 
     def minus(self, earlier: Histogram) -> Histogram:
-        """What came in since `earlier`, a copy of this histogram as it was then."""
+        """Return what was added since `earlier`, a copy of this histogram at that time."""
         left = Histogram()
         np.subtract(self._counts, earlier._counts, out=left._counts)
         return left
 
     def sparse(self) -> dict[str, int]:
-        """{bucket: count} of the buckets that hold anything, ascending, keys as text."""
+        """Return {bucket: count} of the buckets that are not empty, ascending, keys as text."""
         held = np.flatnonzero(self._counts)
         keys = [_KEYS[bucket] for bucket in held.tolist()]
         return dict(zip(keys, self._counts[held].tolist(), strict=True))
 
     def middles(self) -> tuple[npt.NDArray[np.float64], IntArray]:
-        """(middle, count) of the buckets that hold anything, ascending: two arrays."""
+        """Return (middle, count) of the buckets that are not empty, ascending: two arrays."""
         held = np.flatnonzero(self._counts)
         exponent, step = np.divmod(held, _SUB)
         return (_SUB + step + 0.5) * np.exp2(exponent) / _SUB, self._counts[held]
@@ -106,7 +106,7 @@ class Histogram:
         return int(self._counts.sum())
 
     def percentile(self, share: float) -> float | None:
-        """Value at `share` (0 … 1) by `PERCENTILE_RULE`; None while nothing was added."""
+        """Return the value at `share` (0 … 1) by `PERCENTILE_RULE`; None where it is empty."""
         total = self.count
         if total == 0:
             return None
@@ -116,6 +116,6 @@ class Histogram:
         return low if high - low <= 1 else (low + high) / 2
 
     def mean(self) -> float | None:
-        """Mean of the bucket middles; None while nothing was added."""
+        """Return the mean of the bucket middles; None where the histogram is empty."""
         middles, counts = self.middles()
         return float(np.dot(middles, counts) / counts.sum()) if len(counts) else None

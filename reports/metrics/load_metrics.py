@@ -1,10 +1,9 @@
-"""The figures of one load run that people quote, derived from what was measured.
+"""The figures of one load run that reports show, derived from what was measured.
 
-The headline is *correct* events per second: accepted events whose every view ties out, over the
-seconds that count (`trueup.reports.metrics.measurement_window`), as thresholds and comparisons
-have it. A rate that was not
-reconciled is called accepted, never correct.
-Percentiles follow `trueup.reports.metrics.histogram.PERCENTILE_RULE`.
+The headline is *correct* events per second: accepted events that every view shows correctly, over
+the seconds that count (`trueup.reports.metrics.measurement_window`), as in thresholds and
+comparisons. A rate that was not reconciled is called accepted, never correct. Percentiles follow
+`trueup.reports.metrics.histogram.PERCENTILE_RULE`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ QUANTILES: Final[tuple[tuple[str, float], ...]] = (
     ("p99", 0.99),
     ("p99.9", 0.999),
 )
-"""The quantiles that every report gives, by name."""
+"""The quantiles of every report, by name."""
 
 
 CURVE: Final[tuple[float, ...]] = tuple(1 - 10 ** (-step / 12) for step in range(1, 12 * 4 + 1))
@@ -53,12 +52,12 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that was done to the target while it was loaded."""
+    """A disturbance of the target during a load run."""
 
     what: str
     """`restart`, `maintenance`."""
     at: str
-    """When it was done, UTC, ISO 8601."""
+    """Its time, UTC, ISO 8601."""
     t_s: float | None
     """Seconds from the start of the load; None where that is not known."""
     error: str
@@ -67,10 +66,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFigures:
-    """What one load run achieved; rates are per second over the window of
-    `trueup.reports.metrics.measurement_window`.
+    """What one load run achieved.
 
-    A rate is None where the window holds no whole second.
+    Rates are per second over the window of `trueup.reports.metrics.measurement_window`; a rate
+    is None where the window has no whole second.
     """
 
     result: LoadResult
@@ -78,7 +77,7 @@ class LoadFigures:
     """The window: its first second, and the one after its last."""
     accepted_eps: float | None
     correct_eps: float | None
-    """None also: the run was not reconciled, so nobody knows how many events are right."""
+    """None also where the run was not reconciled, so that correct events are not known."""
     requests_per_s: float | None
     error_share: float
     """Failed attempts of all attempts, reads included; 0 … 1: see `error_share`."""
@@ -92,12 +91,12 @@ class LoadFigures:
 
     @property
     def latencies(self) -> tuple[Latency, ...]:
-        """Every distribution, in the order in which reports give them."""
+        """Every distribution, in the order of the reports."""
         return (self.response, self.service, self.lateness, self.freshness, self.reads)
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What takes weight from these figures, one sentence each; empty where nothing does."""
+        """What makes these figures less certain, one sentence each."""
         load = self.result
         sentences = (
             (nothing_sent(load), "Nothing was sent: this says nothing of the target."),
@@ -123,15 +122,16 @@ class LoadFigures:
 
     @property
     def headline_word(self) -> str:
+        """Unit of the headline: which events it counts."""
         known = self.result.correct_events is not None
         return "correct events/s" if known else "accepted events/s, not reconciled"
 
 
 def error_share(load: LoadResult) -> float | None:
-    """Failed attempts / attempts, 0 … 1; None where nothing was attempted.
+    """Return failed attempts / attempts, 0 … 1; None where nothing was attempted.
 
-    `requests` and `reads` are answered attempts, whatever the answer; those that were never
-    answered come on top. A failed attempt that is answered is counted once, not twice.
+    `requests` and `reads` are attempts with a response of any status; `unanswered` ones are
+    added. A failed attempt with a response is counted once.
     """
     attempts = load.requests + load.reads + load.unanswered
     return min(sum(load.errors.values()) / attempts, 1.0) if attempts else None
@@ -146,11 +146,10 @@ def _seconds_since(began: str, at: str) -> float | None:
 
 
 def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
-    """Derive the quoted figures of a load run; `hooks` are the levers of its time.
+    """Return the figures of a load run; `hooks` are the control hooks called during it.
 
-    Raises JournalError when a histogram does not fit the layout of
-    `trueup.reports.metrics.histogram`, or when
-    the run's length is impossible.
+    Raises JournalError where a histogram does not fit the layout of
+    `trueup.reports.metrics.histogram`, or where the run's length is impossible.
     """
     counted, accepted = window(load), per_second(load, "events")
     return LoadFigures(
@@ -160,18 +159,18 @@ def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
         correct_eps=_correct_eps(load, accepted),
         requests_per_s=per_second(load, "requests"),
         error_share=error_share(load) or 0.0,
-        response=_latency("response", "from the planned time to the answer", load.response_ns),
-        service=_latency("service", "from the first byte sent to the answer", load.service_ns),
+        response=_latency("response", "from the planned time to the response", load.response_ns),
+        service=_latency("service", "from the first byte sent to the response", load.service_ns),
         lateness=_latency(
             "lateness",
-            "from when a request could have gone to its first byte: the generator's own",
+            "of the generator: from when a request could be sent to its first byte",
             load.lateness_ns,
         ),
         freshness=_latency(
             "freshness", "from the acknowledgement to visibility in a summary", load.freshness_ns
         ),
         reads=_latency(
-            "reads", "queries mixed in, from the planned time to the answer", load.reads_ns
+            "reads", "queries mixed in, from the planned time to the response", load.reads_ns
         ),
         faults=tuple(
             Fault(
@@ -186,7 +185,7 @@ def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
 
 
 def _correct_eps(load: LoadResult, accepted_eps: float | None) -> float | None:
-    """The accepted rate, by the share of accepted events that every view confirms."""
+    """The accepted rate times the share of accepted events that every view confirms."""
     if accepted_eps is None or load.correct_events is None:
         return None
     return accepted_eps * load.correct_events / max(load.events_accepted, 1)

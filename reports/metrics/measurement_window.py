@@ -1,9 +1,10 @@
 """The seconds of a load run that count, and the rates over them. Pure.
 
 One rule for headline, thresholds and comparison: the whole seconds after the warm-up, up to the
-planned end or, where a run was cut short, up to the cut. What is answered later, while retries and
-open requests are waited for, counts for no rate. A second in which nothing came has no row in the
-record; it counts as 0, or a target that stands still would look as fast as one that answers.
+planned end or to the moment at which a run was cut short. Responses that arrive later, while
+retries and open requests are awaited, count for no rate. A second without any response has no row
+in the record and counts as 0; otherwise a target that stalls would look as fast as one that
+responds.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from trueup.reports.journal.records import LoadResult
 __all__ = ["Window", "every_second", "per_second", "series", "window"]
 
 _MOST_S: Final = 7 * 86_400
-"""No plan is longer; a record that claims more would be filled up with seconds for ever."""
+"""No plan is longer, seconds. Longer runs would be filled up with rows without a bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Whole seconds `first` … `end - 1` of a run; empty where `end` is not above `first`."""
+    """Whole seconds `first … end - 1` of a run; empty where `end` is not above `first`."""
 
     first: int
     end: int
@@ -33,12 +34,14 @@ class Window:
         return max(self.end - self.first, 0)
 
     def holds(self, t: float) -> bool:
-        """Whether the second that begins at `t` counts."""
+        """Return whether the second that begins at `t` (seconds from the start) counts."""
         return self.first <= t and t + 1 <= self.end
 
 
 def window(load: LoadResult) -> Window:
-    """The seconds that count. Raises JournalError where the record's length is impossible."""
+    """Return the seconds that count. Raises JournalError where the record's length is
+    impossible.
+    """
     lengths = (load.duration_s, load.warmup_s, load.ended_s or 0.0)
     if not all(math.isfinite(length) and length <= _MOST_S for length in lengths):
         raise JournalError(f"a load record claims a run of {load.duration_s:g} s")
@@ -47,8 +50,11 @@ def window(load: LoadResult) -> Window:
 
 
 def _cut_s(load: LoadResult) -> float:
-    """Where a run was cut short. A record that does not say lasted until its last second, which
-    is not counted: it may be a piece of one."""
+    """Seconds until a run was cut short, else its duration.
+
+    A record that does not tell lasted until its last second, which may be incomplete and is not
+    counted.
+    """
     if load.ended_s is not None:
         return load.ended_s
     if load.stopped_by:
@@ -58,9 +64,9 @@ def _cut_s(load: LoadResult) -> float:
 
 
 def every_second(load: LoadResult) -> tuple[dict[str, float], ...]:
-    """The rows in order, with one of nothing for each second up to the end that has none.
+    """Return the rows in order, with a row of zeros for each missing second up to the end.
 
-    A second without an answer has no latency. Empty where nothing was measured at all.
+    A second without a response has no latency. Returns () where nothing was measured at all.
     """
     if not load.seconds:
         return ()
@@ -83,14 +89,14 @@ def _as_measured(row: dict[str, float]) -> dict[str, float]:
 
 
 def series(load: LoadResult, name: str) -> list[float]:
-    """A figure second by second over the window; seconds in which it was not measured are out."""
+    """Return a figure second by second over the window, without seconds that lack it."""
     counted = window(load)
     rows = (row for row in every_second(load) if counted.holds(row.get("t", 0.0)))
     return [row[name] for row in rows if name in row and math.isfinite(row[name])]
 
 
 def per_second(load: LoadResult, name: str) -> float | None:
-    """The sum of a count over the window, by the window's length.
+    """Return the sum of a count over the window, divided by the window's length.
 
     None where no whole second counts, or where nothing was measured at all.
     """

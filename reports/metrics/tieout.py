@@ -1,9 +1,9 @@
-"""The tie-out table: one truth, seen from every view, side by side.
+"""The tie-out table: the figures of the same traffic in every view, side by side.
 
-Each row is a scope (a tenant, a network, a day); each column a view. A scope `a · b` is a part of
-`a`: where a view gives only the parts, the row of the whole shows their sum. A cell gives what the
-view shows, or by how much it is off. Deliveries of unknown outcome make the expectation a range.
-Counts and bytes are never mixed in a row: a view that knows bytes only ties out or is off by bytes.
+A row is a scope (a customer, a network, a day), a column a view. A scope `a · b` is a part of `a`:
+where a view has only the parts, the row of the whole shows their sum. A cell has what the view
+shows, or by how much it is off. Deliveries of unknown outcome make the expectation a range.
+Requests and bytes are never mixed in a row: a view that has only bytes ties out or is off by bytes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TableCell:
 
     ok: bool
     seen: str
-    """What it shows, or the signed difference where it is off. Empty where it ties out and knows
-    bytes only, which would say nothing beside counts."""
+    """What it shows, or the signed difference where it is off. Empty where it ties out and has only
+    bytes, which cannot be compared with the requests beside it."""
     rows: tuple[TieOut, ...]
 
 
@@ -52,11 +52,12 @@ class TieOutRow:
 
     @property
     def ok(self) -> bool:
+        """Whether every view ties out."""
         return all(cell.ok for cell in self.cells.values())
 
     @property
     def name(self) -> str:
-        """What the row is of, for a person."""
+        """Traffic and scope, as a person reads them."""
         return self.scope if self.part in ("", self.scope) else f"{self.part} {self.scope}"
 
 
@@ -65,7 +66,7 @@ _Range = tuple[int, int]
 
 
 def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
-    """Arrange rows of the journal as scope × view: each whole, followed by its parts."""
+    """Return the journal's rows arranged as scope × view: each whole, followed by its parts."""
     wholes: dict[tuple[str, str], dict[str, _Columns]] = {}
     for seen in tie_outs:
         row = seen.row
@@ -84,7 +85,7 @@ def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
 
 
 def rows_for_small_screen(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
-    """Rows for a small screen: those that are off first, then wholes that tie out."""
+    """Return the rows that are off, then the wholes that tie out."""
     return sorted((row for row in rows if row.whole or not row.ok), key=lambda row: row.ok)
 
 
@@ -118,13 +119,13 @@ def _expected(requests: _Range | None, columns: Sequence[Sequence[TieOut]]) -> s
 
 
 def _whole_range(ranges: Sequence[_Range]) -> _Range | None:
-    """What is expected of the views that see all of it: some see only a part, none sees more."""
+    """What is expected of the views that show everything: others show a part, none shows more."""
     most = max((high for _, high in ranges), default=None)
     return None if most is None else (min(low for low, high in ranges if high == most), most)
 
 
 def _range(rows: Sequence[TieOut], unit: str) -> _Range | None:
-    """Least and most that rows may show, `unit` being `requests` or `bytes`; None: not counted."""
+    """Least and most that rows may show; None where `unit`, requests or bytes, is not counted."""
     least = _sum(rows, f"expected_{unit}")
     slack = sum(getattr(row, f"slack_{unit}") for row in rows)
     return None if least is None else (least, least + slack)
@@ -142,7 +143,7 @@ def _cell(rows: Sequence[TieOut], all_of_it: _Range | None) -> TableCell:
 
 
 def _seen(rows: Sequence[TieOut], all_of_it: _Range | None) -> str:
-    """What the view shows; with its own expectation, where that is not the row's."""
+    """What the view shows; with its own expectation, where that is not the one of the row."""
     seen = _sum(rows, "seen_requests")
     if seen is None:
         return ""
@@ -169,7 +170,7 @@ def _off(rows: Sequence[TieOut]) -> str:
 
 
 def _beyond(row: TieOut, unit: str) -> int | None:
-    """How far a row is beyond the nearer end of its range; None where it cannot be said."""
+    """How far a row is beyond the nearer end of its range; None where it cannot be computed."""
     seen: int | None = getattr(row, f"seen_{unit}")
     own = _range([row], unit)
     if seen is None or own is None:

@@ -1,4 +1,4 @@
-"""A badge: the JSON that a shields.io endpoint badge is drawn from."""
+"""A badge: the JSON of a shields.io endpoint badge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CTRF: the run in the Common Test Report Format, for dashboards that read many tools."""
+"""The run in the Common Test Report Format (CTRF), for dashboards that read many tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trueup.reports.results import CheckResult, Json, Verdict
 __all__ = ["CTRF_VERSION", "render_ctrf"]
 
 CTRF_VERSION: Final = "1.0.0"
-"""Version of the format, as its own examples have it."""
+"""Version of the format, as in its examples."""
 _STATUS: Final[Mapping[Verdict, str]] = {
     Verdict.PASS: "passed",
     Verdict.WARN: "passed",
@@ -28,7 +28,7 @@ _STATUSES: Final = ("passed", "failed", "skipped", "pending", "other")
 
 
 def render_ctrf(report: RunReport) -> str:
-    """The run as a CTRF document; declared checks that reported nothing are `pending`."""
+    """Return the run as a CTRF document; declared checks without a result are `pending`."""
     waited = {row.result.check: row.elapsed_s for row in report.rows}
     tests: list[Json] = [_test(one, waited.get(one.check, 0.0)) for one in report.results]
     tests += [{"name": name, "status": "pending", "duration": 0} for name in report.missing]
@@ -85,7 +85,7 @@ def _test(result: CheckResult, seconds: float) -> Json:
 
 
 def _epoch_ms(moment: str) -> int:
-    """Milliseconds since 1970; 0 where the moment cannot be read."""
+    """Milliseconds since 1970; 0 where the time cannot be read."""
     try:
         at = datetime.fromisoformat(moment)
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,8 +1,8 @@
-"""A shell script that asks a target the questions of one counter-example again.
+"""A shell script that repeats the requests of one counter-example.
 
-The script holds no key: it names the environment variables that it takes them from. Whatever the
-target or a check said is quoted for the shell or stands in a comment on one line, so that nothing
-in an answer can become a command.
+The script holds no API key: it names the environment variables that it takes them from. Text of the
+target or of a check is quoted for the shell or is in a comment on one line, so that nothing in a
+response can become a command.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DIFFERENCES: Final = 20
 
 
 def curl_script(report: RunReport, row: CheckRow) -> str:
-    """The script of one check, ended by a line end; empty where it asked nothing that shows it."""
+    """Return the script of one check; empty where no request shows its result."""
     if not row.exchanges:
         return ""
     return "\n".join(_lines(report.header, row)) + "\n"
@@ -42,7 +42,7 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
     result = row.result
     yield "#!/bin/sh"
     yield _comment(f"{result.law}: {result.title}")
-    yield _comment(f"{result.check} said {result.verdict}: {result.reason}")
+    yield _comment(f"{result.check} gave {result.verdict}: {result.reason}")
     yield _comment(f"Run {header.run}, seed {header.seed}. Needs curl.")
     yield "set -eu"
     yield f'BASE_URL="${{BASE_URL:-{_bare(header.base_url)}}}"'
@@ -54,7 +54,7 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
     for number, exchange in enumerate(row.exchanges, start=1):
         yield ""
         yield _comment(f"{number}. {request_line(exchange)}")
-        yield _comment(f"answered {_answer(exchange)}")
+        yield _comment(f"response: {_response(exchange)}")
         yield _curl(exchange)
     yield ""
     if result.expected or result.seen:
@@ -67,12 +67,12 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
 
 
 def _events(row: CheckRow) -> Iterator[str]:
-    """The events first, delivered as they were; sent only if INGEST_URL says where to."""
+    """The events first, delivered as they were; sent only if INGEST_URL has an address."""
     example = row.result.counterexample
     if example is None or not example.events:
         return
     yield ""
-    yield _comment("The events that show it. An id counts once: use a fresh target, or new ids.")
+    yield _comment("The events that show it. An id counts once: use a new target, or new ids.")
     yield 'if [ -n "${INGEST_URL:-}" ]; then'
     left = _MAX_EVENTS
     for batch in row.deliveries or (example.events,):
@@ -81,7 +81,7 @@ def _events(row: CheckRow) -> Iterator[str]:
         left -= len(batch)
     yield "fi"
     if left < 0:
-        yield _comment(f"{-left} more events stand in the journal.")
+        yield _comment(f"{-left} more events are in the journal.")
 
 
 def _delivery(events: Sequence[dict[str, Json]]) -> Iterator[str]:
@@ -126,22 +126,22 @@ def _keys(tenant: str) -> list[str]:
 
 
 def request_line(exchange: Exchange) -> str:
-    """`GET /path?query` as a person reads it, on one line."""
+    """Return `GET /path?query` as a person reads it, on one line."""
     query = "&".join(f"{key}={value}" for key, value in exchange.query)
     return one_line(f"{exchange.method} {exchange.path}{'?' + query if query else ''}", 300)
 
 
-def _answer(exchange: Exchange) -> str:
+def _response(exchange: Exchange) -> str:
     if exchange.status is None:
-        return f"nothing: {exchange.error}"
+        return f"none: {exchange.error}"
     return f"{exchange.status} in {exchange.elapsed_ms:.0f} ms"
 
 
 def _comment(text: str) -> str:
-    """A comment on one line, whatever the text holds."""
+    """A comment on one line, whatever the text contains."""
     return f"# {one_line(text, 400)}"
 
 
 def _bare(url: str) -> str:
-    """The URL with everything left out that could end the default of a parameter expansion."""
+    """The URL without characters that could end the default of a parameter expansion."""
     return "".join(c for c in url if c.isalnum() or c in ":/._-[]%~@")

@@ -1,6 +1,6 @@
 """Load results for other tools: CSV second by second, and Prometheus text.
 
-Figures only; whoever wants verdicts in full reads `result.json`.
+Figures only; for verdicts in full see `result.json`.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ CSV_COLUMNS: Final = (
 )
 """Columns of the CSV; `t` counts seconds from the start of the load, and `counted` is 1 where the
 second counts for rates: neither warm-up nor what came after the end. `ingest_errors` are failed
-attempts on the way in and `read_errors` those of reads; the two last are the run's, in each row."""
+deliveries and `read_errors` failed reads; the last two columns are the run's, in each row."""
 _KEY: Final = {"ingest_errors": "errors"}
 """Column → key of a second in the journal, where they differ."""
 
 
 def render_csv(report: RunReport) -> str:
-    """One line a second and load run, under one line of names; RFC 4180, lines end with LF.
+    """Return one line a second and load run, under a line of column names; RFC 4180, LF line
+    ends.
 
-    A second in which nothing came has its line. A figure that was not measured in a second is
+    A second without a response has its line. A figure that was not measured in a second is
     empty, never 0.
     """
     out = io.StringIO()
@@ -65,7 +66,7 @@ def render_csv(report: RunReport) -> str:
 
 
 def render_prometheus(report: RunReport) -> str:
-    """The run in the Prometheus text format 0.0.4: gauges, base units, one sample a line."""
+    """Return the run in the Prometheus text format 0.0.4: gauges, base units, one sample a line."""
     samples = [*_run_samples(report)]
     for load in report.figures:
         samples += _load_samples(report, load)
@@ -85,13 +86,13 @@ _Sample = tuple[str, str, dict[str, str], float]
 
 def _run_samples(report: RunReport) -> Iterator[_Sample]:
     target = {"target": report.header.target, "scenario": report.header.scenario}
-    exit_help = "Exit status: 0 conforms, 1 does not, 2 could not tell, 3 our error, 4 usage."
+    exit_help = "Exit status: 0 conforms, 1 does not, 2 could not tell, 3 internal error, 4 usage."
     yield "trueup_exit_status", exit_help, target, report.exit_status
     for verdict, count in report.counts.by_verdict:
         yield "trueup_checks", "Checks by verdict.", target | {"verdict": str(verdict)}, count
     yield (
         "trueup_checks_missing",
-        "Declared checks without a report.",
+        "Declared checks without a result.",
         target,
         report.counts.missing,
     )
@@ -119,15 +120,15 @@ def _load_samples(report: RunReport, figures: LoadFigures) -> Iterator[_Sample]:
         labels = name | {"threshold": threshold.name}
         says = threshold_outcome(threshold, load)
         if says is not ThresholdOutcome.UNDETERMINED:
-            told = "1 where the threshold was kept, 0 where it was missed; absent: nobody can tell."
+            told = "1 where the threshold was met, 0 where it was missed; absent: undetermined."
             yield "trueup_load_threshold_ok", told, labels, int(says is ThresholdOutcome.MET)
 
 
 def _plain(figures: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
-    """(name, help, value) of every figure that has no labels of its own; None: not measured."""
+    """(name, help, value) of every figure without labels of its own; None: not measured."""
     load = figures.result
-    yield "requests", "Requests that were answered.", load.requests
-    yield "reads", "Read requests mixed in that were answered.", load.reads
+    yield "requests", "Requests with a response.", load.requests
+    yield "reads", "Read requests mixed in, with a response.", load.reads
     yield "failed_attempts", "Failed attempts, reads included.", sum(load.errors.values())
     yield "unsent_requests", "Planned requests that were never sent.", load.unsent
     yield "batch_events", "Events in a request.", load.batch
@@ -142,11 +143,11 @@ def _plain(figures: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
     limited = "1 where the generator itself was the limit."
     yield "generator_limited", limited, int(load.generator_limited)
     yield "machine_noisy", "1 where the machine was disturbed.", int(load.machine_noisy)
-    sink = "Requests per second of this generator into a sink that does nothing."
+    sink = "Requests per second of this generator into a null sink."
     yield "null_sink_requests_per_second", sink, load.null_sink_rps
-    low = "Highest rate known to keep the limits, requests per second, after a search."
+    low = "Highest rate at which the limits were met, requests per second, after a search."
     yield "knee_low_requests_per_second", low, load.knee_low_rps
-    high = "Lowest rate above it known to miss one, requests per second, after a search."
+    high = "Lowest rate above it at which one was missed, requests per second, after a search."
     yield "knee_high_requests_per_second", high, load.knee_high_rps
 
 
@@ -155,5 +156,5 @@ def _number(value: float) -> str:
 
 
 def _label(text: str) -> str:
-    """A label value with the three escapes that the format knows."""
+    """A label value with the three escapes of the format."""
     return visible(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,7 +1,7 @@
-"""One HTML file that opens from disk with no network, in light, dark and print.
+"""One HTML file that opens from disk without a network, in light, dark and print.
 
-The page holds no script and forbids any (Content-Security-Policy), so that nothing a target said
-can act. Every value is made visible, cut and escaped on its way in.
+The page has no script and forbids any (Content-Security-Policy), so that no text of a target can
+act. Every value is made visible, cut and escaped before it is inserted.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ LIMITS: Final = PageLimits()
 
 
 def render_html(report: RunReport) -> str:
-    """The whole page as text."""
+    """Return the whole page as text."""
     template = _environment().get_template("report.html.j2")
     rows = pivot(report.tie_outs)
     coverage = coverage_summary(report.coverage)
@@ -139,12 +139,12 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Every printed text is made visible; markup of our own stays as it is."""
+    """Make every printed text visible; our own markup is left as it is."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _prose(text: str, limit: int) -> Markup:
-    """A sentence of ours or of a check, cut and escaped; what stands in backticks is code."""
+    """A sentence of trueup or of a check, cut and escaped; text in backticks becomes code."""
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(cut(text, limit)))))  # noqa: S704
 
 
@@ -153,13 +153,13 @@ def _tone(row: CheckRow) -> str:
 
 
 def _command(report: RunReport) -> str:
-    """What to type to see it again; the target is named as the run knew it."""
+    """The command line that repeats the run; the target is named as in the run."""
     header = report.header
     return header.command or f"trueup run {header.scenario} --seed {header.seed}"
 
 
 def _pretty(value: Json, depth: int = 0) -> str:
-    """JSON text with one row a line: two levels are unfolded, what lies deeper stays together."""
+    """JSON text with one row a line: two levels are unfolded, deeper ones stay on one line."""
     pad = "  " * (depth + 1)
     match value:
         case dict() if value and depth < _UNFOLDED:
@@ -178,12 +178,12 @@ def _plain(value: Json) -> str:
 
 
 def _event_columns(events: Sequence[Mapping[str, Json]]) -> list[str]:
-    """The keys of events that tell most, where any event has them."""
+    """The keys of events that are shown, where any event has them."""
     return [key for key in _EVENT_KEYS if any(key in event for event in events)]
 
 
 def _body(exchange: Exchange) -> str:
-    """The answer's body as text: JSON indented, anything else as it came, cut with a note."""
+    """The response's body as text: JSON indented, anything else unchanged, cut with a note."""
     if exchange.body is not None:
         return cut(_pretty(exchange.body), LIMITS.body_characters)
     return cut(exchange.body_text, LIMITS.body_characters)
@@ -210,11 +210,11 @@ def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ThresholdRow:
-    """A threshold with what it says of the target."""
+    """A threshold with its outcome."""
 
     threshold: LoadThreshold
     outcome: str
-    """`met`, `missed`, or why neither can be told."""
+    """`met`, `missed` or `undetermined`."""
     why: str
     text: str
 
@@ -228,7 +228,7 @@ class _LoadSection:
     errors: list[tuple[str, int]]
     thresholds: list[_ThresholdRow]
     marks: list[tuple[float, str]]
-    """(second, what was done to the target)."""
+    """(second, disturbance of the target)."""
     percentiles: Markup
     throughput: Markup
     latency: Markup

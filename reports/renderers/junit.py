@@ -1,9 +1,9 @@
-"""JUnit XML: one test case a check, one suite for conformance and one a load run.
+"""JUnit XML: one test case a check, one suite for conformance and one for each load run.
 
-A verdict becomes the element that makes a build server do the right thing: what counts against
-the target is a failure, what could not be told is an error, and only what rests on a failed root
-or is not claimed is skipped; the message of a skip says which verdict it stands for.
-The document keeps to what the Ant and the Jenkins schema both allow.
+A verdict becomes the element that makes a build server act correctly: what counts against the
+target is a failure, what could not be determined is an error, and only checks that are blocked or
+not claimed are skipped; the message of a skip has the verdict. The document is valid under the Ant
+and the Jenkins schema.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ELEMENT: Final[Mapping[Verdict, str]] = {
 
 
 def render_junit(report: RunReport) -> str:
-    """The run as a JUnit XML document."""
+    """Return the run as a JUnit XML document."""
     root = Xml.Element("testsuites")
     root.append(_conformance(report))
     for number, figures in enumerate(report.figures, start=1):
@@ -74,7 +74,7 @@ def _case(result: CheckResult, row: CheckRow | None) -> Xml.Element:
 
 
 def _details(result: CheckResult) -> Iterable[str]:
-    """What a person needs who sees nothing but the build server."""
+    """Everything that a reader needs who sees only the build server."""
     yield f"{result.law}: {result.title}"
     yield result.reason
     if result.clauses:
@@ -117,8 +117,8 @@ def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
     elif not threshold.ok:
         message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
         if why := why_undetermined(threshold, load):
-            message = f"could not be told, {why}: {message}"
-            Xml.SubElement(case, "error", message=visible(message), type="not-told")
+            message = f"undetermined, {why}: {message}"
+            Xml.SubElement(case, "error", message=visible(message), type="undetermined")
         else:
             Xml.SubElement(case, "failure", message=visible(message), type="threshold")
     return case
@@ -175,7 +175,7 @@ def _suite(
 
 
 def _timestamp(moment: str) -> str:
-    """ISO 8601 in UTC without zone and fraction, which is all that the Ant schema knows."""
+    """ISO 8601 in UTC without zone and fraction, as the Ant schema requires."""
     try:
         parsed = datetime.fromisoformat(moment)
         at = parsed.astimezone(UTC) if parsed.tzinfo else parsed

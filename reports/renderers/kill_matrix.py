@@ -1,8 +1,8 @@
-"""The kill matrix: every fault of the zoo against every check, for readers and for machines.
+"""The kill matrix: every registered fault against every check, for people and for programs.
 
-A fault counts as killed only where a check of a law that it is charged with fails; a kill by
-another law is shown and counts apart, since a judge that convicts for the wrong reason is not
-to be trusted. Variants are right, so that any failing check there is a false alarm.
+A fault counts as killed only where a check of a law that is expected to detect it fails; a kill by
+another law is shown and counted separately, since the check then failed for another reason.
+Variants are correct, so that any failing check is a false alarm.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 
 
 class FaultStatus(StrEnum):
-    """What became of one fault."""
+    """Result of the trial of one fault."""
 
     KILLED = "killed"
     KILLED_OTHER = "killed-other"
-    """A law failed, but none that the fault is charged with."""
+    """A law failed, but none that is expected to detect the fault."""
     SURVIVED = "survived"
     VOID = "void"
-    """The fault did not start, or could not be judged: it proves nothing."""
+    """The mutant did not start, or its trial has no result."""
     TIMEOUT = "timeout"
 
 
@@ -57,22 +57,22 @@ _MARKS: Final[Mapping[FaultStatus, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRow:
-    """One fault and what every check said of it."""
+    """One fault and the verdict of every check."""
 
     id: str
     what: str
     laws: tuple[str, ...]
-    """The laws charged: one of them must fail."""
+    """The expected laws: one of them has to fail."""
     status: FaultStatus
     verdicts: Mapping[str, Verdict]
     """Check → verdict; empty where the trial was void."""
     note: str = ""
-    """Why the trial proves nothing, where it does not."""
+    """Why the trial has no result, where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRow:
-    """One correct implementation and the alarms that it raised, wrongly."""
+    """One correct implementation and the checks that failed it wrongly."""
 
     id: str
     what: str
@@ -91,12 +91,12 @@ class GeneratedRow:
     explained: str = ""
     """Why no check can notice it, where a reason is known."""
     note: str = ""
-    """Why the trial proves nothing, where it does not."""
+    """Why the trial has no result, where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillMatrix:
-    """The whole proof, as plain values."""
+    """The whole matrix, as plain values."""
 
     faults: tuple[FaultRow, ...]
     variants: tuple[VariantRow, ...]
@@ -111,11 +111,12 @@ class KillMatrix:
     """How many generated mutants there are, of which `generated` were tried."""
 
     def ids(self, *statuses: FaultStatus) -> list[str]:
-        """Ids of the faults with one of the statuses, in order."""
+        """Return the ids of the faults with one of the statuses, in order."""
         return [row.id for row in self.faults if row.status in statuses]
 
     @property
     def false_alarms(self) -> list[str]:
+        """`variant: check` of every check that failed a correct implementation."""
         rows = (*self.variants, *self.combinations)
         return [f"{row.id}: {alarm}" for row in rows for alarm in row.alarms]
 
@@ -178,12 +179,12 @@ def first_by_law(matrix: KillMatrix) -> dict[str, int]:
 
 
 def render_matrix_json(matrix: KillMatrix) -> str:
-    """`matrix_document` on one line, ended by a line end."""
+    """Return `matrix_document` on one line, with a final line feed."""
     return json.dumps(matrix_document(matrix), ensure_ascii=False) + "\n"
 
 
 def render_matrix_file(matrix: KillMatrix) -> str:
-    """`docs/kill-matrix.json`: `matrix_document` on many lines, without the wall time."""
+    """Return `docs/kill-matrix.json`: `matrix_document` on many lines, without the wall time."""
     document = {key: value for key, value in matrix_document(matrix).items() if key != "wall_s"}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
@@ -203,14 +204,14 @@ def _lines(matrix: KillMatrix) -> Iterator[str]:
     yield "# The kill matrix"
     yield ""
     yield (
-        f"**{killed} of {len(matrix.faults)} faults killed by a law they are charged with; "
+        f"**{killed} of {len(matrix.faults)} faults killed by an expected law; "
         f"{alarms} false {'alarm' if alarms == 1 else 'alarms'} on {correct} correct "
         "implementations.**"
     )
     yield ""
     yield (
-        "Each fault is the reference with one lie. It counts as killed only if a check of a law "
-        "that it is charged with fails. Made by `trueup prove`."
+        "Each fault is the reference with one defect. It counts as killed only if a check of a "
+        "law that is expected to detect it fails. Made by `trueup prove`."
     )
     yield ""
     for status, title in (
@@ -272,11 +273,11 @@ _SURVIVED: Final = FaultStatus.SURVIVED
 
 
 def _fault_table(matrix: KillMatrix) -> Iterator[str]:
-    """A line a fault; checks of the laws charged stand first among those that caught it."""
+    """A line for each fault; of the checks that detected it, those of the expected laws first."""
     yield ""
     yield "## Faults"
     yield ""
-    yield "| | fault | what it does wrong | law charged | killed by |"
+    yield "| | fault | what it does wrong | expected law | killed by |"
     yield "|---|---|---|---|---|"
     for row in matrix.faults:
         failed = [check for check, verdict in row.verdicts.items() if verdict is Verdict.FAIL]
@@ -291,28 +292,28 @@ def _fault_table(matrix: KillMatrix) -> Iterator[str]:
 
 
 def _grid(matrix: KillMatrix) -> Iterator[str]:
-    """Law × fault: how many checks of the law fail, bold where the fault is charged with it."""
+    """Law × fault: how many checks of the law fail; bold where it is expected to detect it."""
     laws = list(dict.fromkeys(matrix.laws.values()))
     if not laws or not matrix.faults:
         return
     yield ""
-    yield "## Which law convicts which fault"
+    yield "## Which law detects which fault"
     yield ""
     yield (
-        "A row a law, and the faults that make it fail. Bold: the fault is charged with this law. "
-        "A law without a bold fault has not been proven to convict."
+        "A row for each law, and the faults that make it fail. Bold: this law is expected to "
+        "detect the fault. A law without a bold fault has not been shown to detect one."
     )
     yield ""
     yield "| law | checks | faults that make it fail |"
     yield "|---|---:|---|"
     for law in laws:
         checks = [check for check, of in matrix.laws.items() if of == law]
-        convicted = [
+        detected = [
             f"**{markdown_text(row.id)}**" if law in row.laws else markdown_text(row.id)
             for row in matrix.faults
             if any(row.verdicts.get(check) is Verdict.FAIL for check in checks)
         ]
-        yield f"| {markdown_text(law)} | {len(checks)} | {', '.join(convicted) or 'none'} |"
+        yield f"| {markdown_text(law)} | {len(checks)} | {', '.join(detected) or 'none'} |"
     yield from _cells(matrix)
 
 

@@ -1,6 +1,7 @@
-"""What happened in a load run, in short facts: each line has a label and stands where it applies.
+"""What happened in a load run, in short statements, each with a label.
 
-The screen and the Markdown summary say the same; how facts are laid out is theirs.
+The terminal and the Markdown summary have the same statements; how they are laid out is decided
+there.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from trueup.reports.results import LoadThreshold
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
 __all__ = [
-    "LabelledFacts",
+    "Statements",
     "errors_of",
     "faults_text",
     "knee_text",
-    "load_facts",
+    "load_statements",
     "met_text",
     "sent_text",
     "threshold_text",
 ]
 
-LabelledFacts = tuple[str, tuple[str, ...]]
-"""A label and the facts below it."""
+Statements = tuple[str, tuple[str, ...]]
+"""A label and the statements below it."""
 _MOST_ERRORS: Final = 3
 _REASON: Final = 60
 
 
-def load_facts(figures: LoadFigures) -> Iterator[LabelledFacts]:
-    """What was sent, what came of it, what went wrong, what was done meanwhile, and the limit."""
+def load_statements(figures: LoadFigures) -> Iterator[Statements]:
+    """Yield what was sent, its results, errors, disturbances and the limit, each with its label."""
     load = figures.result
     yield "", tuple(_sent(figures))
     yield "latency", tuple(_quantiles(figures.response)) or ("not measured",)
@@ -50,29 +51,31 @@ def load_facts(figures: LoadFigures) -> Iterator[LabelledFacts]:
 
 
 def sent_text(sent: SentEvents) -> str:
-    """Events of one source, and how many of them are not known to be accepted."""
+    """Return the number of events of one source, and how many are not known to be accepted."""
     count = sent.accepted + sent.refused + sent.unknown
     parts = ((sent.refused, "refused"), (sent.unknown, "unknown"))
     but = ", ".join(f"{amount(number)} {word}" for number, word in parts if number)
     told = plural(count, "event")
     match sent.source:
         case "probe":
-            told = f"planted {told}"
+            told = f"injected {told}"
         case "freshness":
-            told = plural(count, "marker")
+            told = plural(count, "freshness probe")
         case _:
             told = f"{sent.source} {told}"
     return f"{told} ({but})" if but else told
 
 
 def errors_of(load: LoadResult) -> list[tuple[str, int]]:
-    """Reasons of failed attempts and how often each, the most frequent first."""
+    """Return the reasons of failed attempts and how often each occurred, most frequent first."""
     return Counter(load.errors).most_common()
 
 
 def knee_text(load: LoadResult) -> str:
-    """Where the limits stop being kept, as an interval and with what it rests on; empty where it
-    was not searched for."""
+    """Return the interval in which the limits stop being met, and what it is based on.
+
+    Empty where it was not searched for.
+    """
     low, high = load.knee_low_rps, load.knee_high_rps
     if not load.knee_why:
         return ""
@@ -87,7 +90,7 @@ def knee_text(load: LoadResult) -> str:
 
 
 def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
-    """A threshold that is not kept: what was measured, the limit, and why it may not count."""
+    """Return a threshold that was not met: measured value, limit, and why it may not count."""
     unit = f" {threshold.unit}" if threshold.unit else ""
     why = why_undetermined(threshold, load)
     if threshold.value is None:
@@ -97,7 +100,7 @@ def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
 
 
 def met_text(load: LoadResult) -> tuple[str, ...]:
-    """Each threshold that was kept: name, measured, limit."""
+    """Return each threshold that was met: name, measured value, limit."""
     return tuple(
         f"{t.name} {figure(t.value or 0)}, limit {figure(t.limit)} {t.unit}".rstrip()
         for t in load.thresholds
@@ -106,7 +109,7 @@ def met_text(load: LoadResult) -> tuple[str, ...]:
 
 
 def faults_text(faults: Sequence[Fault]) -> tuple[str, ...]:
-    """How often each was done, and how often that failed."""
+    """Return how often each disturbance was made, and how often it failed."""
     counts = Counter(fault.what for fault in faults)
     failed = Counter(fault.what for fault in faults if fault.error)
     return tuple(
@@ -162,7 +165,7 @@ def _meanwhile(figures: LoadFigures) -> Iterator[str]:
     yield from faults_text(figures.faults)
     batches = -(-load.events_sent // max(load.batch, 1))
     if load.malformed_every:
-        lines = plural(batches // load.malformed_every, "broken line")
+        lines = plural(batches // load.malformed_every, "malformed line")
         yield f"about {lines} (in 1 of {load.malformed_every} batches)"
     if load.duplicate_every:
         yield f"1 of {load.duplicate_every} batches sent twice at once"

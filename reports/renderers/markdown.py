@@ -1,4 +1,4 @@
-"""Markdown: a summary that fits a pull request or a chat."""
+"""Markdown: a summary for a pull request or a chat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from trueup.reports.formatting import amount, duration, one_line, plural, rate
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.tieout import COLUMNS, pivot
 from trueup.reports.model import RunReport
-from trueup.reports.renderers.load_summary import load_facts, met_text, sent_text, threshold_text
+from trueup.reports.renderers.load_summary import (
+    load_statements,
+    met_text,
+    sent_text,
+    threshold_text,
+)
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
 from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
@@ -24,14 +29,16 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def markdown_text(text: str, limit: int = 300) -> str:
-    """Outside text on one line, with everything that Markdown or HTML would act on escaped."""
+    """Return untrusted text on one line, with everything that Markdown or HTML would interpret
+    escaped.
+    """
     return (
         _SPECIAL.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
     )
 
 
 def render_markdown(report: RunReport) -> str:
-    """The run as GitHub-flavoured Markdown: the end first, failures next, tables last."""
+    """Return the run as GitHub-flavoured Markdown: status, failures, tables."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -145,7 +152,7 @@ def _load(report: RunReport) -> Iterator[str]:
             f"{figures.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
         )
         yield ""
-        for label, facts in load_facts(figures):
+        for label, facts in load_statements(figures):
             told = " · ".join(markdown_text(fact) for fact in facts)
             yield f"- {label} {told}" if label else f"- {told}"
         for doubt in figures.doubts:

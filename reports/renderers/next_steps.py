@@ -1,4 +1,4 @@
-"""What the reader of a run does next, in a sentence."""
+"""What the reader of a report does next, in one sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ __all__ = ["next_step"]
 
 
 def next_step(report: RunReport) -> str:
-    """The status's own advice; a load that says nothing of its target is no baseline."""
+    """Return the advice of the status; a load run that says nothing of its target is no
+    baseline.
+    """
     why = next((why for load in report.load if (why := why_not_comparable(load))), "")
     if report.status is ExitStatus.CONFORMS and why:
-        return f"Nothing to mend. Not a baseline for comparisons of load: {why}."
+        return f"Nothing to fix. Not a baseline for comparisons of load: {why}."
     return STATUSES[report.status].next_step

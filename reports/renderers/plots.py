@@ -1,7 +1,7 @@
-"""Plots as inline SVG: a percentile curve, and what happened second by second.
+"""Plots as inline SVG: a percentile curve, and figures second by second.
 
-Only numbers and fixed words go in; colours and type come from the page's style sheet, so that a
-plot follows light, dark and print. Each plot says in words what it shows (`aria-label`).
+Only numbers and fixed words are inserted; colours and fonts come from the page's style sheet, so
+that a plot follows light, dark and print. Each plot describes itself in words (`aria-label`).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _RIGHT: Final = 12
 _TOP: Final = 10
 _BOTTOM: Final = 26
 _LEAST_MS: Final = 0.001
-"""A latency below a microsecond is drawn as one: it says nothing more."""
+"""A latency below a microsecond is drawn as one."""
 _MOST_WORDS: Final = 8
-"""Marks that get a word each; more of them get their lines alone."""
+"""Up to so many marks have a word each; more have only their lines."""
 _NINES: Final = ((0.0, "0 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frame:
-    """Where values land: x and y grow to the right and upwards, logarithmic y where asked."""
+    """Coordinates of values: x and y grow to the right and upwards; y is logarithmic if `log`."""
 
     height: int
     x_max: float
@@ -52,7 +52,7 @@ class _Frame:
 
 
 def ticks(highest: float, count: int = 4) -> tuple[float, ...]:
-    """Round values from 0 up to the first one that is not below `highest` (over 0)."""
+    """Return round values from 0 up to the first that is not below `highest` (above 0)."""
     if not math.isfinite(highest) or highest < 1e-300:
         return (0.0, 1.0)
     rough = highest / count
@@ -63,7 +63,7 @@ def ticks(highest: float, count: int = 4) -> tuple[float, ...]:
 
 
 def axis_ms(ms: float) -> str:
-    """A round number of milliseconds, as short as an axis wants it: `0`, `50 µs`, `20 ms`."""
+    """Return a round number of milliseconds as an axis label: `0`, `50 µs`, `20 ms`."""
     if ms == 0:
         return "0"
     if ms < 0.1:
@@ -72,7 +72,7 @@ def axis_ms(ms: float) -> str:
 
 
 def axis_count(count: float) -> str:
-    """A round count as short as an axis wants it: `0`, `250`, `40k`, `1.5M`."""
+    """Return a round count as an axis label: `0`, `250`, `40k`, `1.5M`."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.4g}{letter}"
@@ -80,7 +80,7 @@ def axis_count(count: float) -> str:
 
 
 def percentile_plot(latencies: Sequence[Latency]) -> Markup:
-    """Latency over the share of requests that were faster; x in nines, y logarithmic.
+    """Return latency over the share of requests that were faster; x in nines, y logarithmic.
 
     Empty where none of the distributions holds a value.
     """
@@ -97,7 +97,7 @@ def percentile_plot(latencies: Sequence[Latency]) -> Markup:
     for number, one in enumerate(held):
         points = [(-math.log10(1 - share), ms) for share, ms in one.curve]
         body += _line(frame, points, f"series s{number}")
-    words = "; ".join(f"{one.name} {_said(one.quantiles)}" for one in held)
+    words = "; ".join(f"{one.name} {_in_words(one.quantiles)}" for one in held)
     return _svg(frame, body, f"Latency by percentile. {words}")
 
 
@@ -110,11 +110,12 @@ def seconds_plot(
     marks: Sequence[tuple[float, str]] = (),
     height: int = 150,
 ) -> Markup:
-    """Values of one or more series, second by second, from 0; `label` says what they are.
+    """Return the values of one or more series, second by second, from 0; `label` names them.
 
-    A long run is drawn in as many stretches as the picture has points; of each, the highest value
-    is shown, so that no bad second is smoothed away. Empty where no second was measured. A value
-    that is not finite leaves a gap. `marks` are moments (second, fixed word) that get a line each.
+    A long run is drawn with as many points as the picture is wide, each the highest of its
+    seconds, so that no slow second is smoothed away. Empty where no second was measured. A
+    value that is not finite leaves a gap. `marks` are times (second, fixed word) that get a
+    vertical line each.
     """
     seconds = _stretches(seconds, names)
     kept = [name for name in names if any(name in second for second in seconds)]
@@ -132,7 +133,7 @@ def seconds_plot(
     for step in ticks(frame.x_max, 5):
         if step <= frame.x_max:
             body += _label_x(frame, step, f"{step:g} s")
-    # A second is drawn where it begins; what was done within the last one stands at the end.
+    # A second is drawn where it begins; marks within the last second are drawn at its end.
     shown = [(at - start, word) for at, word in marks if 0 <= at - start < frame.x_max + 1]
     crowded = len(shown) > _MOST_WORDS
     body += "".join(
@@ -153,7 +154,7 @@ def seconds_plot(
 def _stretches(
     seconds: Sequence[Mapping[str, float]], names: Sequence[str]
 ) -> Sequence[Mapping[str, float]]:
-    """At most one entry a point of the picture: the first second's time, each name's highest."""
+    """At most one entry for each point of the picture: first second's time, highest values."""
     size = -(-len(seconds) // _WIDTH)
     if size <= 1:
         return seconds
@@ -169,7 +170,7 @@ def _stretches(
     ]
 
 
-def _said(quantiles: Mapping[str, float]) -> str:
+def _in_words(quantiles: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {milliseconds(ms)}" for name, ms in quantiles.items())
 
 
@@ -191,7 +192,7 @@ def _label_x(frame: _Frame, value: float, text: str) -> str:
 
 
 def _mark(frame: _Frame, at: float, word: str, number: int) -> str:
-    """An upright line at a second, with its word beside it, no two neighbours at one height."""
+    """A vertical line at a second, with its word beside it; neighbours differ in height."""
     x, right = frame.x(at), frame.x(at) > _WIDTH - 90
     y = _TOP + 10 + 13 * (number % 3)
     return (

@@ -1,8 +1,7 @@
-"""`result.json`: a run for machines; its form is `schemas/result.schema.json`.
+"""`result.json`: a run for programs; its form is `schemas/result.schema.json`.
 
-Names and meanings stay as they are once published; new ones may be added under the same
-`schema_version`. Anything that a program would want to branch on is here, and nothing that only
-a person would read.
+Names and meanings are stable under one `schema_version`; new ones may be added. Everything that a
+program would decide by is in the document, and nothing that only people read.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ RESULT_SCHEMA_VERSION: Final = 2
 
 
 def result_schema() -> dict[str, Json]:
-    """The JSON Schema (2020-12) that every `result.json` keeps to."""
+    """Return the JSON Schema (2020-12) of `result.json`."""
     text = (
         files("trueup.reports").joinpath("schemas/result.schema.json").read_text(encoding="utf-8")
     )
@@ -39,14 +38,16 @@ def result_schema() -> dict[str, Json]:
 
 
 def render_result(report: RunReport, extra: Mapping[str, Json] = MappingProxyType({})) -> str:
-    """The document as JSON text, keys in a fixed order, ended by a line end. `extra` are further
-    keys that the schema knows, of what was found out after the run."""
+    """Return the document as JSON text, keys in a fixed order, with a final line feed.
+
+    `extra` has further keys of the schema, found out after the run.
+    """
     document = {**result_document(report), **extra}
     return json_document(document)
 
 
 def result_document(report: RunReport) -> dict[str, Json]:
-    """The run as plain JSON values."""
+    """Return the run as plain JSON values."""
     header, counts = report.header, report.counts
     return {
         "schema_version": RESULT_SCHEMA_VERSION,

@@ -1,7 +1,7 @@
-"""One screen at the end of a run: a line a law, the tie-out, the load, how it ended, what next.
+"""One screen at the end of a run: a line for each law, tie-out, load, status and next step.
 
-Made for 80 columns and about 40 lines. Colour and typographic marks are left out where the
-terminal has none; nothing is said by colour alone.
+For 80 columns and about 40 lines. Colours and typographic characters are left out where the
+terminal has none; no information is in the colour alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ from trueup.reports.metrics.tieout import (
     rows_for_small_screen,
 )
 from trueup.reports.model import RunReport
-from trueup.reports.renderers.load_summary import load_facts, met_text, sent_text, threshold_text
+from trueup.reports.renderers.load_summary import (
+    load_statements,
+    met_text,
+    sent_text,
+    threshold_text,
+)
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import blind_fields, headline
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
@@ -64,7 +69,7 @@ _PLAIN: Final = str.maketrans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LawLine:
-    """One law over all its checks: its worst verdict, and the check that shows it."""
+    """One law over all its checks: its most severe verdict, and the check that has it."""
 
     law: str
     worst: CheckResult
@@ -74,7 +79,7 @@ class LawLine:
 
 
 def law_lines(results: Sequence[CheckResult]) -> tuple[LawLine, ...]:
-    """Group results (worst first) by law, in the order of each law's worst check."""
+    """Return the results (most severe first) grouped by law, in the order of their first check."""
     laws: dict[str, list[CheckResult]] = {}
     for result in results:
         laws.setdefault(result.law, []).append(result)
@@ -90,7 +95,7 @@ def law_lines(results: Sequence[CheckResult]) -> tuple[LawLine, ...]:
 
 
 def render_terminal(report: RunReport, console: Console, *, html: str = "") -> None:
-    """Print one screen; `html` is where the full report lies, shown in the last line."""
+    """Print one screen; `html` is the path of the full report, shown in the last line."""
     if console.encoding.lower().replace("-", "").startswith("utf"):
         for part in _screen(report, html=html, width=console.width):
             console.print(part, highlight=False)
@@ -103,7 +108,7 @@ def render_terminal(report: RunReport, console: Console, *, html: str = "") -> N
 
 
 def plain_text(text: str, encoding: str) -> str:
-    """The text with typographic marks replaced, one for one, by what the encoding has."""
+    """Return the text with each typographic character replaced by one that the encoding has."""
     return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
 
 
@@ -133,7 +138,7 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
 def _missing(report: RunReport, width: int) -> Iterator[Text]:
     """Checks without a result, and why."""
     for name in report.missing[:_MISSING]:
-        why = "declared, but reported no result"
+        why = "declared, but has no result"
         if name in report.undeclared:
             why = "required at this level, but the journal does not declare it"
         elif report.ended_early:
@@ -267,7 +272,7 @@ def _why(worst: CheckResult) -> str:
 
 
 def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
-    """The table. Where room is short, bytes go below it and names are cut before numbers are."""
+    """The table. In a narrow terminal bytes go below it, and names are cut before numbers are."""
     rows = pivot(report.tie_outs)
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
     shown = rows_for_small_screen(rows)[:_MAX_TIE_OUTS]
@@ -301,7 +306,7 @@ def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
 def _beside(
     columns: Sequence[str], rows: Sequence[TieOutRow], lines: Sequence[Sequence[Text]]
 ) -> int:
-    """Room that the table takes beside the names."""
+    """Columns that the table takes beside the names."""
     expected = max(len("expected"), *(len(row.expected) for row in rows))
     widths = (
         max(len(column), *(len(line[number]) for line in lines))
@@ -336,14 +341,14 @@ def _load(load: LoadFigures, *, width: int) -> Text:
     what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
     what = one_line(what, max(0, room - len(text.plain) + 4))
     text.append(f"  {what}", style="dim")
-    for label, facts in load_facts(load):
+    for label, facts in load_statements(load):
         style = {"generator": "dim", "errors": "yellow"}.get(label, "")
         _lay(text, label, facts, room, style)
     for doubt in load.doubts:
         _lay(text, "", (doubt,), room, "yellow")
     kept = met_text(result)
     if kept:
-        _lay(text, "✓ kept:", kept, room, "green")
+        _lay(text, "✓ met:", kept, room, "green")
     for threshold in result.thresholds:
         says = threshold_outcome(threshold, result)
         if says is not ThresholdOutcome.MET:
@@ -355,7 +360,7 @@ def _load(load: LoadFigures, *, width: int) -> Text:
 def _lay(
     text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
 ) -> None:
-    """Append facts on as few lines as they need; one that is longer than a line is cut."""
+    """Append statements on as few lines as they need; one that is longer than a line is cut."""
     line = f"{label} " if label else ""
     for number, fact in enumerate(map(visible, facts)):
         piece = f" · {fact}" if number and line.strip() else fact

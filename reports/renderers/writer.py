@@ -1,4 +1,7 @@
-"""Leave a run's reports in its folder: each file whole or as before, the journal untouched."""
+"""Write the reports of a run into its directory: each file complete or unchanged.
+
+The journal is never touched.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,14 @@ RUN_FILES: Final[Mapping[str, Callable[[RunReport], str]]] = {
     "junit.xml": render_junit,
     "report.html": render_html,
 }
-"""What every run leaves beside its journal, the smallest first."""
+"""Files that every run has beside its journal, the smallest first."""
 
 
 def write_all(report: RunReport, out_dir: Path) -> dict[str, Path]:
-    """Write every file of `RUN_FILES`, and `evidence/<check>.sh` for what went wrong.
+    """Write every file of `RUN_FILES`, and `evidence/<check>.sh` for each check that did not
+    pass.
 
-    Returns name → path. Raises ReportWriteError naming the file, why, and what to do.
+    Returns name → path. Raises ReportWriteError, naming the file, the reason and the remedy.
     """
     paths = {name: write_text(out_dir / name, render(report)) for name, render in RUN_FILES.items()}
     for row in report.rows:
@@ -42,10 +46,10 @@ def write_all(report: RunReport, out_dir: Path) -> dict[str, Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a file through a neighbour that takes its place once it is whole and on disk.
+    """Write a file through a temporary one that replaces it once it is complete and on disk.
 
-    A path that is no regular file (a device, a pipe) is written to as it stands. Raises
-    ReportWriteError; nothing half-written stays behind.
+    A path that is no regular file (a device, a pipe) is written to directly. Returns the path.
+    Raises ReportWriteError; no partial file is left behind.
     """
     neighbour: Path | None = None
     try:
@@ -67,11 +71,11 @@ def write_text(path: Path, text: str) -> Path:
                 neighbour.unlink(missing_ok=True)
         raise ReportWriteError(
             f"{path}: the report could not be written: {error.strerror or error}. The journal is "
-            "whole; make room or choose another place, then run: trueup report --out FOLDER"
+            "whole; free disk space or choose another folder, then run: trueup report --out FOLDER"
         ) from error
     return path
 
 
 def _file_name(check: str) -> str:
-    """A check's name as a file name that stays in its folder."""
+    """A check's name as a file name without path separators."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", check)[:100].strip("-") or "check"

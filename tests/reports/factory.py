@@ -54,7 +54,7 @@ HOSTILE: Final = (
     "</script><script>alert('owned')</script><img src=x onerror=alert(1)> \x1b[31mred\x00"
     " ]]> --> {{ 7*7 }} | `rm -rf` $(id) \u202ereversed"
 )
-"""What a target may answer, to break whoever prints it."""
+"""Text of a response that breaks a renderer which prints it as it is."""
 
 _PASS: Final[tuple[tuple[str, str, str, int], ...]] = (
     ("AUTH", "keys-required", "Keys are required on every documented path.", 24),
@@ -67,7 +67,7 @@ _PASS: Final[tuple[tuple[str, str, str, int], ...]] = (
     ("GRAPH=SENT", "graph-equals-sent", "Graph points are the events of their window.", 48),
     ("GRAPH=SUM", "graph-equals-summaries", "Graph points are the summaries of closed days.", 31),
     ("KEY", "one-row-per-key", "There is one summary row for each key.", 73),
-    ("PAGE", "pages-walk-whole", "The walk over pages gives every row once.", 140),
+    ("PAGE", "pages-are-complete", "All pages together have every row once.", 140),
     ("RETAIN-MAX", "logs-gone-after-bound", "A log is gone after the declared bound.", 12),
     ("RETAIN-MIN", "logs-kept-seven-days", "A log is there for seven days.", 12),
     ("RETRIEVE", "retrieve-equals-search", "Retrieve gives the row that search gave.", 40),

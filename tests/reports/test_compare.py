@@ -102,7 +102,7 @@ def test_runs_of_other_questions_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_interval_holds_the_true_difference_and_is_reproducible() -> None:
-    """Known series; the same answer every time; nothing from nothing."""
+    """Known series; the same result every time; (0, 0) for empty ones."""
     first = [10 + math.sin(i * 2.1) for i in range(60)]
     second = [12 + math.sin(i * 1.3) for i in range(60)]
     low, high = bootstrap_difference(first, second)

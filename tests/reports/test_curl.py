@@ -1,4 +1,4 @@
-"""The curl script of a counter-example: it asks again, holds no key, obeys no target."""
+"""The curl script of a counter-example: repeats its requests, holds no key, runs no text."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_missing_key_is_named(failing: RunReport, tmp_path: Path) -> None:
 def test_nothing_that_a_target_said_becomes_a_command(
     failing: RunReport, tmp_path: Path, trap: str
 ) -> None:
-    """Answers, events, differences, even a base URL: quoted, or within one comment line."""
+    """Responses, events, differences and the base URL are quoted, or within one comment line."""
 
     def spring(value: object) -> object:
         match value:

@@ -28,7 +28,7 @@ KINDS = ["failing", "passing", "cut_short"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_result_json_keeps_to_its_schema(kind: str, request: pytest.FixtureRequest) -> None:
-    """Every kind of run; the schema itself is valid and refuses a key that nobody declared."""
+    """Every kind of run; the schema itself is valid and refuses an undeclared key."""
     jsonschema.Draft202012Validator.check_schema(result_schema())
     validator = jsonschema.Draft202012Validator(result_schema())
     document = json.loads(render_result(request.getfixturevalue(kind)))
@@ -175,10 +175,10 @@ def test_load_samples_hold_what_a_dashboard_watches(tmp_path: Path) -> None:
     assert "null_sink_requests_per_second" not in told
 
 
-def test_the_errors_of_a_run_are_those_of_its_lines_on_the_way_in_and_of_reads(
+def test_the_errors_of_a_run_are_the_sum_of_its_ingest_and_read_errors(
     tmp_path: Path,
 ) -> None:
-    """A line names the lane of its errors; together they are the whole run's."""
+    """Each line has both counts; their sum is the count of the run."""
     seconds = with_reads(
         ({"t": 0.0, "requests": 5.0, "events": 500.0, "errors": 1.0, "p50_ms": 1.0},),
         [(0, [Second(t=0, requests=3)]), (2, [Second(t=2, errors={"refused": 4})])],
@@ -190,7 +190,7 @@ def test_the_errors_of_a_run_are_those_of_its_lines_on_the_way_in_and_of_reads(
         ("0.0", "0.0", "0.0"),
         ("0.0", "0.0", "4.0"),
     ]
-    lanes = ("ingest_errors", "read_errors")
-    assert sum(float(row[lane]) for row in rows for lane in lanes) == sum(
+    columns = ("ingest_errors", "read_errors")
+    assert sum(float(row[column]) for row in rows for column in columns) == sum(
         report.load[0].errors.values()
     )

@@ -68,7 +68,7 @@ def test_the_page_is_well_formed_and_needs_nothing(
 
 
 def test_hostile_text_is_shown_not_obeyed(failing: RunReport) -> None:
-    """What a target said arrives as text, to the letter; control characters made visible."""
+    """Text of a target is inserted unchanged as text; control characters are made visible."""
     html = render_html(failing)
     page = Page(html)
     assert "<script>alert('owned')</script>" in page.text
@@ -85,10 +85,10 @@ def test_long_bodies_are_cut_with_a_note(failing: RunReport) -> None:
 
 
 def test_a_reader_sees_the_end_first(failing: RunReport, passing: RunReport) -> None:
-    """The first heading is the verdict; what to do and how to see it again stand by it."""
+    """The first heading is the status, followed by the next step and the command to repeat it."""
     page = Page(render_html(failing))
     first = page.text.index("Does not conform", page.text.index("trueup ·"))
-    assert first < page.text.index("What to do.") < page.text.index("Findings")
+    assert first < page.text.index("Next step.") < page.text.index("Findings")
     assert "trueup run everything --seed 7" in page.text
     assert "14 passed / 16 tested / 18 testable / 20 total" in page.text
     assert "Findings" not in Page(render_html(passing)).text
@@ -154,7 +154,7 @@ def test_a_run_that_could_not_be_compared_is_not_recommended_as_a_baseline(
     assert unsaid not in text
 
 
-def test_moments_at_which_something_was_done_to_the_target_stand_in_the_charts(
+def test_disturbances_of_the_target_are_marked_in_the_charts(
     tmp_path: Path,
 ) -> None:
     """Each chart by second has a line and a word for each; a table lists them, failed ones too."""
@@ -167,7 +167,7 @@ def test_moments_at_which_something_was_done_to_the_target_stand_in_the_charts(
     page = Page(html)
     assert html.count('<text class="mark"') == 4
     assert "restart at 4 s; maintenance at 8 s" in html
-    assert "Done to the target while it was loaded" in page.text
+    assert "Disturbances of the target during the load" in page.text
     assert "failed: </script>" in page.text
 
 

@@ -51,7 +51,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_journal_without_a_footer_is_read_as_cut_short(tmp_path: Path) -> None:
-    """A killed run leaves its facts readable."""
+    """The records of a killed run stay readable."""
     journal = read_journal(written(tmp_path / "j", finish=False))
     assert journal.footer is None
     assert len(journal.records) == 3
@@ -91,7 +91,7 @@ def test_an_existing_journal_is_never_overwritten(tmp_path: Path) -> None:
         JournalWriter(tmp_path / "j")
 
 
-def test_keys_are_struck_out_however_they_are_spelt(tmp_path: Path) -> None:
+def test_keys_are_redacted_in_every_encoding(tmp_path: Path) -> None:
     """Plain, percent-encoded or base64, in any record; the seal covers what was written."""
     key = "s3cret/key+1"
     echoes = (key, quote(key, safe=""), base64.b64encode(key.encode()).decode())

@@ -61,7 +61,7 @@ def test_the_document_keeps_to_the_common_schema(kind: str, request: pytest.Fixt
 
 
 def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: RunReport) -> None:
-    """Skips say which verdict they stand for; what could not be told is no green case."""
+    """Skips have their verdict in the message; what could not be determined does not pass."""
     root = Xml.fromstring(render_junit(failing))
     elements = {
         case.attrib["name"]: [(child.tag, child.attrib["message"].split(":")[0]) for child in case]
@@ -87,7 +87,7 @@ def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: R
 def test_a_threshold_that_could_not_be_told_is_an_error_not_a_failure(
     tmp_path: Path, parts: dict[str, bool], element: str
 ) -> None:
-    """A rate that was missed on a disturbed machine convicts nobody."""
+    """A rate that was missed on a disturbed machine does not count against the target."""
     load = msgspec.structs.replace(load_result(missed=True), **parts)
     report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
     root = Xml.fromstring(render_junit(report))

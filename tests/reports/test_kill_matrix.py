@@ -25,7 +25,7 @@ def fault(name: str, status: FaultStatus, *failed: str, law: str = "SUM=LOG") ->
     void = status in (FaultStatus.VOID, FaultStatus.TIMEOUT)
     return FaultRow(
         id=name,
-        what=f"lie {name} | with <b>marks</b>",
+        what=f"defect {name} | with <b>marks</b>",
         laws=(law,),
         status=status,
         verdicts={} if void else verdicts,

@@ -48,20 +48,20 @@ def load(seconds: list[dict[str, float]], **parts: object) -> LoadResult:
 
 
 FROZEN = load([row(t) for t in (0, 1, 2, 3, 4, 12, 13, 14)])
-"""It stood still from second 5 to second 11: 6 of 13 seconds that count have an answer."""
+"""It stalled from second 5 to second 11: 6 of 13 seconds that count have a response."""
 HOLDS_BACK = load(
     [row(t, 300.0) for t in range(10)] + [row(t, 1000.0) for t in range(10, 30)],
     duration_s=10.0,
     correct_events=23_000,
 )
-"""It holds 3 requests a second and answers 429 above that: the rest comes in the drain."""
+"""It takes 3 requests a second and responds 429 above that: the rest arrives at the end."""
 
 
 def report(folder: Path, *loads: LoadResult) -> RunReport:
     return build_report(journal(folder, PASSES, load=loads))
 
 
-def test_a_second_without_an_answer_counts_as_no_events() -> None:
+def test_a_second_without_a_response_counts_as_zero_events() -> None:
     """4,000 events/s in 6 of 13 seconds are 1,846 a second, not 4,000."""
     assert load_figures(FROZEN).accepted_eps == pytest.approx(24_000 / 13)
     assert THRESHOLDS["events_per_s"].read(FROZEN) == pytest.approx(24_000 / 13)
@@ -133,13 +133,13 @@ def test_a_run_without_a_whole_second_has_no_rate_instead_of_a_wrong_one(
 
 @pytest.mark.parametrize("length", [8 * 86_400.0, float("inf"), 1e300])
 def test_a_record_of_an_impossible_length_is_refused(length: float) -> None:
-    """It would be filled with seconds of nothing for ever."""
+    """It would be filled with rows of zeros without a bound."""
     with pytest.raises(JournalError, match="claims a run"):
         load_figures(load([row(0)], duration_s=length))
 
 
 def test_a_second_of_errors_alone_has_no_latency() -> None:
-    """0.0 ms in the record of a second that nobody answered is no excellent latency."""
+    """0.0 ms in the record of a second without a response is not a latency."""
     errors = row(5, 0.0, errors=40.0, p50_ms=0.0, p99_ms=0.0)
     seen = load([row(4), errors, row(6)], duration_s=9.0)
     assert series(seen, "p99_ms") == [5.0, 5.0]
@@ -148,8 +148,8 @@ def test_a_second_of_errors_alone_has_no_latency() -> None:
     assert per_second(seen, "errors") == pytest.approx(40 / 7)
 
 
-def test_a_target_that_stands_still_is_worse_than_one_that_answers(tmp_path: Path) -> None:
-    """As fast while it answers, but for 7 of 13 seconds it does not: not `no difference`."""
+def test_a_target_that_stalls_is_worse_than_one_that_responds(tmp_path: Path) -> None:
+    """As fast while it responds, but without a response for 7 of 13 seconds: worse."""
     steady = report(tmp_path / "a", load([row(t) for t in range(15)]))
     trends = {
         change.figure: change.trend
@@ -184,7 +184,7 @@ def test_all_renderers_give_the_rate_that_the_threshold_is_held_to(
     assert float(sample[1]) == pytest.approx(rate)
 
 
-def test_the_csv_has_a_line_for_a_second_without_an_answer(tmp_path: Path) -> None:
+def test_the_csv_has_a_line_for_a_second_without_a_response(tmp_path: Path) -> None:
     """No events, and no latency."""
     rows = list(csv.DictReader(io.StringIO(render_csv(report(tmp_path / "r", FROZEN)))))
     assert [float(one["t"]) for one in rows] == list(range(15))

@@ -22,7 +22,7 @@ def points(svg: str) -> list[tuple[float, float]]:
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=20))
-def test_every_point_lies_inside_the_picture(values: list[float]) -> None:
+def test_every_point_is_inside_the_picture(values: list[float]) -> None:
     """Whatever was measured; values that are not numbers leave a gap."""
     seconds = [{"t": float(t), "events": abs(value)} for t, value in enumerate(values)]
     svg = str(seconds_plot(seconds, ["events"], label="events"))

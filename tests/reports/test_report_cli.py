@@ -94,7 +94,7 @@ def test_all_files_are_made_again(
         (("compare", "nowhere"), "Missing argument 'AFTER'"),
     ],
 )
-def test_what_cannot_be_is_a_letter_and_status_4(
+def test_wrong_arguments_end_with_an_error_message_and_status_4(
     arguments: tuple[str, ...],
     message: str,
     tmp_path: Path,
@@ -120,7 +120,7 @@ def test_two_runs_are_compared(
     assert call(capsys, "compare", good, good)[0] == 0
     status, out, _ = call(capsys, "compare", good, bad)
     assert status == 1
-    assert "summaries-equal-logs: no report → fail" in out
+    assert "summaries-equal-logs: no result → fail" in out
     document = json.loads(call(capsys, "compare", good, bad, "--json")[1])
     assert document["worse"] is True
     assert {change["trend"] for change in document["load"]} == {"no difference seen"}
@@ -139,7 +139,7 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare BEFORE AFTER" in out
 
 
-def test_a_pipe_that_nobody_reads_ends_with_could_not_tell(failing: RunReport) -> None:
+def test_a_closed_pipe_ends_with_could_not_tell(failing: RunReport) -> None:
     """`trueup report … | true`: status 2 and no traceback."""
     command = [sys.executable, "-c", "from trueup.scenarios.cli import main; main()", "report"]
     for form in ("html", "terminal"):

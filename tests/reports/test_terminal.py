@@ -80,7 +80,7 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
     """Leading errors with counts, refused, unknown, reads, faults, the limit: at 80 columns."""
     load = msgspec.structs.replace(
         load_result(),
-        errors={"HTTP 404": 12_345, "time-out: an answer took too long": 3, "c": 2, "d": 1},
+        errors={"HTTP 404": 12_345, "time-out: no response in time": 3, "c": 2, "d": 1},
         events_refused=1_234_500,
         reads=777,
         reads_ns=load_result().freshness_ns,
@@ -106,13 +106,13 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
         "777 reads, p50 37.9 ms, p99 75.2 ms",
         "fresh after p50 37.9 ms",
         "12,345 × HTTP 404",
-        "3 × time-out: an answer took too long",
+        "3 × time-out: no response in time",
         "1 more kind",
         "2 restarts (1 failed) · 1 × maintenance",
-        "about 2,396 broken lines (in 1 of 10 batches)",
+        "about 2,396 malformed lines (in 1 of 10 batches)",
         "limit 120 to 132 requests/s of 100 events",
         "both ends measured again",
-        "✓ kept: response p99 6.1, limit 25 ms",
+        "✓ met: response p99 6.1, limit 25 ms",
         "41 planned requests were never sent",
     ):
         assert said in flat, said
@@ -122,14 +122,14 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
 def test_unknown_and_refused_events_are_on_the_screen_whose_ever_they_are(
     failing: RunReport,
 ) -> None:
-    """Planted ones too; the judge's requests are told apart from what the load sent."""
+    """Injected ones too; requests of the checks are counted apart from the load's."""
     top = " ".join(screen(failing).split("\n\n")[0].split())
     assert "judge 3 requests · fleet 20,000 events" in top
-    assert "planted 21 events (1 unknown)" in top
+    assert "injected 21 events (1 unknown)" in top
 
 
-def test_markers_are_not_taken_for_events_of_the_load(tmp_path: Path) -> None:
-    """They are planted beside it and reconciled with nothing."""
+def test_freshness_probes_are_not_counted_as_events_of_the_load(tmp_path: Path) -> None:
+    """They are sent beside it and are not reconciled."""
     outcomes = (OutcomeRange(first=0, count=7, outcome=Outcome.ACCEPTED),)
     at = "2025-04-01T12:00:30Z"
     sent = (
@@ -137,12 +137,15 @@ def test_markers_are_not_taken_for_events_of_the_load(tmp_path: Path) -> None:
         Delivered(source="load", stage="freshness", at=at, outcomes=outcomes),
     )
     text = " ".join(screen(build_report(journal(tmp_path / "r", PASSES, extra=sent))).split())
-    assert "load 7 events · 7 markers" in text
+    assert "load 7 events · 7 freshness probes" in text
 
 
 def test_what_stopped_a_run_is_told_whole(tmp_path: Path) -> None:
-    """A letter of several lines, within the width; the terminal may be all that is kept."""
-    said = "http://127.0.0.1:9: nobody\n  tried:  to connect\n  remedy: " + "start the target " * 9
+    """An error message of several lines, within the width: it may be the only output kept."""
+    said = (
+        "http://127.0.0.1:9: connection refused\n  tried:  to connect\n  remedy: "
+        + "start the target " * 9
+    )
     stopped = journal(tmp_path / "r", PASSES, exit_status=2, stopped_by=said)
     text = screen(build_report(stopped))
     assert max(map(len, text.splitlines())) <= 80
@@ -164,7 +167,7 @@ def test_a_threshold_of_which_nothing_could_be_told_is_not_drawn_as_a_failure(
     assert f"- {shown}" in render_markdown(report)
 
 
-def test_numbers_of_the_tie_out_stay_whole_where_room_is_short(tmp_path: Path) -> None:
+def test_numbers_of_the_tie_out_are_not_cut_in_a_narrow_terminal(tmp_path: Path) -> None:
     """Ranges of millions over five views: names give way, figures do not."""
     rows = tuple(
         TieOutSeen(

@@ -102,7 +102,7 @@ def missed(*, timed: bool, value: float | None = 9.0) -> LoadThreshold:
 def test_a_load_run_passes_only_on_figures_that_mean_something(
     changes: dict[str, object], expected: ExitStatus
 ) -> None:
-    """Wrong data convicts; a limited generator leaves it open, a disturbed machine times alone."""
+    """Wrong data fails; a limited generator is undetermined, a disturbed machine for times only."""
     load = msgspec.structs.replace(LOAD, **changes)
     assert load_status(load) is expected
     assert overall([], [load]) is expected
@@ -117,7 +117,7 @@ def test_counts_are_shown_with_all_four_numbers() -> None:
     assert sum(count for _, count in made.by_verdict) + made.missing == made.total
 
 
-def test_every_verdict_has_a_look() -> None:
+def test_every_verdict_has_a_style() -> None:
     """A new verdict must be given words before it can be shown."""
     assert set(VERDICTS) == set(Verdict)
     assert len({look.weight for look in VERDICTS.values()}) == len(VERDICTS)
