@@ -33,7 +33,7 @@ from trueup.simulator.delivery.retry import RetryPolicy
 __all__ = ["CommandDriver", "CommandForm"]
 
 _TRY_AGAIN: Final = 75
-_MOST_OUTPUT: Final = 4 << 20
+_MAX_OUTPUT: Final = 4 << 20
 _JSON: Final = msgspec.json.Encoder()
 _EVENT: Final = msgspec.json.Decoder(dict[str, object])
 
@@ -141,7 +141,7 @@ def _read_exit(
     rule: ResponseRule, status: int, output: bytes, errors: bytes, count: int
 ) -> InterpretedResponse:
     if status == 0:
-        return interpret_response(rule, 200, output[:_MOST_OUTPUT], count)
+        return interpret_response(rule, 200, output[:_MAX_OUTPUT], count)
     last = (errors.strip().splitlines() or [b""])[-1].decode(errors="replace")[:200]
     reason = f"exit status {status}" + (f": {last}" if last else "")
     if status == _TRY_AGAIN:

@@ -27,7 +27,7 @@ _IN: Final = selects.EPOLLIN
 _OUT: Final = selects.EPOLLOUT
 _SPIN_NS: Final = 80_000
 """A sleep ends this long before the next planned time: the kernel wakes about 60 µs late."""
-_MOST_SLEEP_NS: Final = 10_000_000
+_MAX_SLEEP_NS: Final = 10_000_000
 _HOUSEKEEPING_NS: Final = 20_000_000
 _TIMEOUTS_NS: Final = 100_000_000
 _SECOND_NS: Final = 1_000_000_000
@@ -211,7 +211,7 @@ class Engine:
             found = self._poller.poll(ahead / 1e9)
             self.idle_ns += self.system.clock_ns() - now
             return found
-        wait = min(ahead - _SPIN_NS, _MOST_SLEEP_NS) / 1e9
+        wait = min(ahead - _SPIN_NS, _MAX_SLEEP_NS) / 1e9
         self.system.select([self._poller.fileno()], [], [], wait)
         self.idle_ns += self.system.clock_ns() - now
         return self._poller.poll(0)

@@ -87,7 +87,7 @@ class ResponseParser:
 
     @property
     def idle(self) -> bool:
-        """Whether no byte of the next response was received."""
+        """Return whether no byte of the next response was received."""
         return self._head is None and not self._buffer
 
     def feed(self, data: bytes) -> Response | None:
