@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from trueup.reports.errors import JournalWriteError
+from trueup.reports.errors import ConfigurationError, JournalWriteError
 from trueup.reports.results import ExitStatus
 
 __all__ = [
@@ -45,7 +45,7 @@ class ConformanceError(Exception):
     """How a run ends that meets it."""
 
 
-class TargetFileError(ConformanceError):
+class TargetFileError(ConformanceError, ConfigurationError):
     """You: a target file cannot be used. Lists every problem found, not only the first."""
 
     exit_status = ExitStatus.USAGE

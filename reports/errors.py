@@ -3,6 +3,7 @@
 ReportError
 ├── JournalError          a line, a file or a record is not what it should be
 ├── JournalWriteError     the journal could not be written (full disk, no permission)
+├── ConfigurationError    a file that a person wrote is wrong; lists every mistake
 ├── ReportWriteError      a report could not be written; the journal is whole
 └── NotComparable         two runs that did not measure the same thing
 """
@@ -10,6 +11,7 @@ ReportError
 from __future__ import annotations
 
 __all__ = [
+    "ConfigurationError",
     "JournalError",
     "JournalWriteError",
     "NotComparable",
@@ -20,6 +22,10 @@ __all__ = [
 
 class ReportError(Exception):
     """Base of the errors of this package; the message is shown to the user."""
+
+
+class ConfigurationError(ReportError):
+    """A configuration file cannot be used; names the file, every wrong key and the remedies."""
 
 
 class JournalError(ReportError):

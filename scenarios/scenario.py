@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from trueup.scenarios.errors import UsageProblem
+from trueup.reports.configuration import Mistake, TomlFile, load_toml, struct_mistakes
 
 __all__ = [
     "ChecksPart",
@@ -23,6 +23,8 @@ __all__ = [
 
 _CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _LOAD_PREFIX: Final = "load-"
+_KIND: Final = "scenario"
+_PAGE: Final = "docs/scenarios.md"
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -67,13 +69,6 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     find_limit: bool = False
     """Search for the highest rate that keeps the thresholds, instead of one run."""
 
-    def __post_init__(self) -> None:
-        if self.find_limit and self.master_bind is not None:
-            raise ValueError(
-                "`load.find_limit` cannot be used with `load.master_bind`: workers on other hosts "
-                "end with the first step; leave one of the two out"
-            )
-
 
 class HistoriesPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Random histories."""
@@ -101,30 +96,30 @@ def scenario_names() -> list[str]:
 
 
 def load_scenario(name_or_path: str) -> Scenario:
-    """A scenario by its name in the catalogue, or from a file.
+    """Return a scenario by its name in the catalogue, or from a file.
 
-    Raises UsageProblem that names the file, the key and the remedy.
+    Raises ConfigurationError, which names the file and every wrong key with its remedy.
     """
     if name_or_path in scenario_names():
-        source = f"scenario {name_or_path}"
         text = _CATALOGUE.joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
+        file = TomlFile(source=f"{_KIND} {name_or_path}", text=text, kind=_KIND, page=_PAGE)
     else:
-        source = name_or_path
-        text = _read(Path(name_or_path))
-    try:
-        return msgspec.convert(tomllib.loads(text), Scenario)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{source}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise UsageProblem(f"{source}: {error}. See docs/scenarios.md for the keys.") from error
+        file = TomlFile.read(Path(name_or_path), kind=_KIND, page=_PAGE, known=scenario_names())
+    return load_toml(file, _build)
 
 
-def _read(path: Path) -> str:
-    if not path.is_file():
-        raise UsageProblem(
-            f"{path}: no such scenario. Give a file, or one of: {', '.join(scenario_names())}."
+def _build(document: dict[str, Any]) -> tuple[Scenario | None, list[Mistake]]:
+    """Return the scenario, or every mistake."""
+    found = [*struct_mistakes(document, Scenario), *_conflicts(document.get("load"))]
+    return (None, found) if found else (msgspec.convert(document, Scenario), [])
+
+
+def _conflicts(load: object) -> Iterator[Mistake]:
+    """Yield what is wrong with several keys of [load] together."""
+    if isinstance(load, Mapping) and load.get("find_limit") and "master_bind" in load:
+        yield Mistake(
+            key="load.find_limit",
+            expected="not together with `load.master_bind`",
+            found="both",
+            remedy="leave one out: workers on other hosts end with the first step of a search",
         )
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path}: cannot be read: {error}") from error

@@ -9,6 +9,8 @@ SimulatorError
 
 from __future__ import annotations
 
+from trueup.reports.errors import ConfigurationError
+
 __all__ = ["DataError", "FitError", "FleetError", "ProfileError", "SimulatorError"]
 
 
@@ -16,7 +18,7 @@ class SimulatorError(Exception):
     """Base class of the simulator's exceptions; the message is shown to the user."""
 
 
-class ProfileError(SimulatorError):
+class ProfileError(SimulatorError, ConfigurationError):
     """A profile cannot be used; names the file, the parameter and the remedy."""
 
 

@@ -20,8 +20,9 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from trueup.conformance.contract.schema_check import Fits, compile_schema
-from trueup.conformance.error_text import describe_value, dotted, expected
+from trueup.conformance.error_text import expected
 from trueup.conformance.errors import ConformanceError
+from trueup.reports.configuration import describe_value, dotted
 from trueup.reports.results import Json
 
 __all__ = ["ENDPOINTS", "MOST_PROBLEMS", "endpoint_of", "problems", "schema"]

@@ -14,8 +14,6 @@ from typing import Any, Final
 from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, wrong_value
 from trueup.conformance.contract.schemas import schema
-from trueup.conformance.error_text import nearest
-from trueup.conformance.target.diagnostics import Problem
 from trueup.conformance.target.fields import Fields, Table
 from trueup.conformance.target.model import (
     Budget,
@@ -31,13 +29,14 @@ from trueup.conformance.target.model import (
     Tenant,
 )
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
+from trueup.reports.configuration import Mistake, nearest
 
 __all__ = ["build"]
 
 
 def build(
     document: Table, path: Path, environ: Mapping[str, str]
-) -> tuple[Target | None, list[Problem]]:
+) -> tuple[Target | None, list[Mistake]]:
     """The target, or None with every problem found. The document has passed the schema."""
     fields = Fields(folder=path.parent, environ=environ)
     hooks = {

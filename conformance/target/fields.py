@@ -1,6 +1,6 @@
 """Single values of a target file: what comes from the environment, URLs, programs, JSON.
 
-Every problem is noted and none raises, so that one letter can name them all.
+Every mistake is noted and none raises, so that one error can name them all.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from trueup.conformance.error_text import describe_value
-from trueup.conformance.target.diagnostics import Problem
+from trueup.reports.configuration import Mistake, describe_value
 
 __all__ = ["SHORTEST_SECRET", "Fields", "Table"]
 
@@ -30,16 +29,14 @@ class Fields:
 
     folder: Path
     environ: Mapping[str, str]
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Mistake] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     """Environment variables that were told to be missing: each is told once."""
 
-    def note(self, key: str, expected: str, describe_value: str, remedy: str = "") -> None:
-        """One problem more."""
-        self.problems.append(
-            Problem(key=key, expected=expected, came=describe_value, remedy=remedy)
-        )
+    def note(self, key: str, expected: str, found: str, remedy: str = "") -> None:
+        """Add a mistake."""
+        self.problems.append(Mistake(key=key, expected=expected, found=found, remedy=remedy))
 
     def from_env(self, key: str, name: str, *, example: str) -> str:
         """The variable's value; empty, with a problem noted, where it cannot be used."""

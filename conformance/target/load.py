@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from trueup.conformance.errors import TargetFileError
 from trueup.conformance.target.build import build
-from trueup.conformance.target.diagnostics import format_error, problem_of
+from trueup.conformance.target.diagnostics import mistake_of
 from trueup.conformance.target.model import (
     Budget,
     CommandHook,
@@ -34,6 +33,7 @@ from trueup.conformance.target.model import (
     Target,
     Tenant,
 )
+from trueup.reports.configuration import Mistake, TomlFile, load_toml
 
 __all__ = [
     "SCHEMA",
@@ -58,25 +58,21 @@ SCHEMA: Final[Mapping[str, Any]] = json.loads(
     (Path(__file__).parent / "target_schema.json").read_text("utf-8")
 )
 _VALIDATOR: Final = Draft202012Validator(SCHEMA)
-_LIMIT_BYTES: Final = 1 << 20
-"""A target file is a page or two; anything above this is some other file."""
 
 
 def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
     """Read a target file; keys come from `environ`.
 
-    Raises TargetFileError, a letter that names the file, every wrong key, what was expected,
-    what came and the remedy.
+    Raises TargetFileError, which names the file and, for every wrong key, what was expected, what
+    was found and the remedy.
     """
-    text = _text(path)
-    document = _document(path, text)
-    problems = [problem_of(error, SCHEMA) for error in _VALIDATOR.iter_errors(document)]
-    if problems:
-        raise format_error(path, text, problems)
-    target, problems = build(document, path.absolute(), environ)
-    if target is None:
-        raise format_error(path, text, problems)
-    return target
+    file = TomlFile.read(path, kind="target file", page="docs/targets.md", error=TargetFileError)
+
+    def target(document: dict[str, Any]) -> tuple[Target | None, list[Mistake]]:
+        mistakes = [mistake_of(error, SCHEMA) for error in _VALIDATOR.iter_errors(document)]
+        return (None, mistakes) if mistakes else build(document, path.absolute(), environ)
+
+    return load_toml(file, target, error=TargetFileError)
 
 
 def levels(target: Target) -> frozenset[int]:
@@ -116,49 +112,3 @@ def _is_loopback_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _document(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except ValueError as error:
-        raise TargetFileError(
-            f"{path}: not a TOML file: {error}\n"
-            '  expected: lines such as `name = "my-target"`; strings stand in quotes'
-        ) from error
-    except RecursionError as error:
-        raise TargetFileError(
-            f"{path}: tables or lists are nested too deeply for a target file"
-        ) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise TargetFileError(f"{path}: no such target file{_others(path)}") from error
-    except IsADirectoryError as error:
-        raise TargetFileError(
-            f"{path}: a folder; expected one target file{_others(path / 'x')}"
-        ) from error
-    except OSError as error:
-        raise TargetFileError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(raw) > _LIMIT_BYTES:
-        raise TargetFileError(
-            f"{path}: {len(raw)} bytes; expected a target file of at most {_LIMIT_BYTES} bytes"
-        )
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise TargetFileError(
-            f"{path}: not a TOML file: line {line} is not UTF-8 text; save the file as UTF-8"
-        ) from error
-
-
-def _others(path: Path) -> str:
-    try:
-        near = sorted(other.name for other in path.parent.glob("*.toml"))[:8]
-    except OSError:
-        near = []
-    return f"; in that folder: {', '.join(near)}" if near else ""

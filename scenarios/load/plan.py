@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -10,11 +9,18 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from trueup.conformance.error_text import describe_value, nearest
+from trueup.reports.configuration import (
+    Mistake,
+    TomlFile,
+    describe_value,
+    load_toml,
+    mistakes_text,
+    nearest,
+    struct_mistakes,
+)
+from trueup.reports.errors import ConfigurationError
 from trueup.reports.results import Json
-from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.thresholds import THRESHOLDS
-from trueup.scenarios.load.validation import PlanMistake, format_error, mistakes
 from trueup.simulator.errors import ProfileError
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
@@ -23,6 +29,13 @@ __all__ = ["FaultsPart", "LoadPlan", "ReadsPart", "load_names", "load_plan", "wi
 
 _CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _PREFIX: Final = "load-"
+_KIND: Final = "load scenario"
+_PAGE: Final = "docs/load.md"
+RENAMED: Final[Mapping[str, str]] = {
+    "twin_every": "duplicate_every",
+    "poison_every": "malformed_every",
+}
+"""Keys of earlier versions, and what they are called now."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
@@ -110,17 +123,6 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
     faults: FaultsPart = FaultsPart()
     thresholds: dict[str, float] = {}
 
-    def __post_init__(self) -> None:
-        self.curve()
-        if self.shape.warmup_s >= self.shape.duration_s:
-            raise ValueError("`shape.warmup_s` must be shorter than `shape.duration_s`")
-        if self.reads.share >= 1 or bool(self.reads.share) != bool(self.reads.paths):
-            raise ValueError("`reads` needs a share below 1 and, with it, at least one path")
-        if odd := sorted(set(self.thresholds) - set(THRESHOLDS)):
-            raise ValueError(
-                f"`thresholds` has no {', '.join(odd)}; it has: {', '.join(THRESHOLDS)}"
-            )
-
     def curve(self) -> Shape:
         """The shape as the reactor plans it."""
         return Shape(
@@ -142,69 +144,104 @@ def load_names() -> list[str]:
 
 
 def load_plan(name_or_path: str) -> LoadPlan:
-    """A load scenario by its name in the catalogue, or from a file.
+    """Return a load scenario by its name in the catalogue, or from a file.
 
-    Raises UsageProblem that names the file, the key and the remedy.
+    Raises ConfigurationError, which names the file and every wrong key with its remedy.
     """
     if name_or_path in load_names():
-        source = f"load scenario {name_or_path}"
         text = _CATALOGUE.joinpath(f"{_PREFIX}{name_or_path}.toml").read_text(encoding="utf-8")
+        file = TomlFile(source=f"{_KIND} {name_or_path}", text=text, kind=_KIND, page=_PAGE)
     else:
-        source, path = name_or_path, Path(name_or_path)
-        if not path.is_file():
-            raise UsageProblem(
-                f"{path}: no such load scenario. Give a file, or one of: {', '.join(load_names())}."
-            )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageProblem(f"{path}: cannot be read: {error}") from error
+        file = TomlFile.read(Path(name_or_path), kind=_KIND, page=_PAGE, known=load_names())
+    return load_toml(file, _build)
+
+
+def _build(value: object) -> tuple[LoadPlan | None, list[Mistake]]:
+    """Return the plan, or every mistake: of single values, of names, and of keys together."""
+    found = [
+        *struct_mistakes(value, LoadPlan, renamed=RENAMED),
+        *_unknown_names(value),
+        *_conflicts(value),
+    ]
+    if found:
+        return None, found
+    plan = msgspec.convert(value, LoadPlan)
     try:
-        return _convert(tomllib.loads(text), source, text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{source}: not TOML: {error}") from error
+        plan.curve()
+    except ShapeError as error:
+        return None, [Mistake(key="shape", expected=str(error), found=plan.shape.kind)]
+    return plan, []
 
 
-def _convert(value: object, source: str, text: str = "") -> LoadPlan:
-    """The plan; every mistake at once, then what several keys must fulfil together."""
-    if found := [*mistakes(value, LoadPlan), *_unknown_names(value)]:
-        raise UsageProblem(format_error(source, text, found, "docs/load.md"))
-    try:
-        return msgspec.convert(value, LoadPlan)
-    except (msgspec.ValidationError, ShapeError) as error:
-        said = str(error).removesuffix(" - at `$`")
-        raise UsageProblem(f"{source}: {said}. See docs/load.md for the keys.") from error
+def _tables(value: object, *names: str) -> Iterator[Mapping[str, Any]]:
+    """Yield tables of a document; an empty one where there is none."""
+    for name in names:
+        part = value.get(name) if isinstance(value, Mapping) else None
+        yield part if isinstance(part, Mapping) else {}
 
 
-def _unknown_names(value: object) -> Iterator[PlanMistake]:
-    """Names that the types cannot know: of shapes, their options, limits and profiles."""
-    if not isinstance(value, Mapping):
-        return
-    shape, limits, fleet = (
-        part if isinstance(part, Mapping) else {}
-        for part in (value.get(name) for name in ("shape", "thresholds", "fleet"))
-    )
+def _conflicts(value: object) -> Iterator[Mistake]:
+    """Yield what is wrong with several keys together; single values are checked elsewhere."""
+    shape, reads = _tables(value, "shape", "reads")
+    warmup, duration = shape.get("warmup_s", 2.0), shape.get("duration_s", 15.0)
+    if isinstance(warmup, int | float) and isinstance(duration, int | float) and warmup >= duration:
+        yield Mistake(
+            key="shape.warmup_s",
+            expected=f"less than `shape.duration_s`, which is {duration:g}",
+            found=describe_value(warmup),
+        )
+    share, paths = reads.get("share", 0), reads.get("paths", [])
+    if share == 1:
+        yield Mistake(key="reads.share", expected="a share below 1", found=describe_value(share))
+    if bool(share) != bool(paths):
+        yield Mistake(
+            key="reads",
+            expected="a share above 0 and at least one path, or neither",
+            found=f"share {share}, {describe_value(paths)}",
+        )
+
+
+def _unknown_names(value: object) -> Iterator[Mistake]:
+    """Yield unknown names that types cannot know: shapes, their options, thresholds, profiles."""
+    shape, limits, fleet = _tables(value, "shape", "thresholds", "fleet")
     kinds = (*SHAPES, AS_FAST_AS_POSSIBLE)
     kind, options = shape.get("kind", "constant"), shape.get("options")
     if isinstance(kind, str) and kind not in kinds:
         expected = f"a known shape, choose one of: {', '.join(kinds)}"
-        yield PlanMistake("shape.kind", expected, describe_value(kind), nearest(kind, kinds))
+        yield Mistake(
+            key="shape.kind",
+            expected=expected,
+            found=describe_value(kind),
+            remedy=nearest(kind, kinds),
+        )
     elif isinstance(kind, str) and isinstance(options, Mapping):
         known = sorted(SHAPES[kind][1]) if kind in SHAPES else []
         for name in [name for name in options if name not in known]:
             expected = f'an option of the shape "{kind}": {", ".join(known) or "it has none"}'
-            yield PlanMistake(f"shape.options.{name}", expected, f'"{name}"', nearest(name, known))
+            yield Mistake(
+                key=f"shape.options.{name}",
+                expected=expected,
+                found=f'"{name}"',
+                remedy=nearest(name, known),
+            )
     for name in [name for name in limits if name not in THRESHOLDS]:
-        expected = f"a known limit: {', '.join(THRESHOLDS)}"
-        yield PlanMistake(f"thresholds.{name}", expected, f'"{name}"', nearest(name, THRESHOLDS))
+        yield Mistake(
+            key=f"thresholds.{name}",
+            expected=f"a known threshold: {', '.join(THRESHOLDS)}",
+            found=f'"{name}"',
+            remedy=nearest(name, THRESHOLDS),
+        )
     profile, overrides = fleet.get("profile", "default"), fleet.get("overrides")
     if isinstance(profile, str):
         try:
             load_profile(profile, overrides if isinstance(overrides, Mapping) else None)
         except ProfileError as error:
             key = "fleet.overrides" if overrides else "fleet.profile"
-            yield PlanMistake(
-                key, "what fits a profile of the fleet", describe_value(profile), str(error)
+            yield Mistake(
+                key=key,
+                expected="what fits a profile of the fleet",
+                found=describe_value(profile),
+                remedy=str(error).replace("\n", "\n      "),
             )
 
 
@@ -218,7 +255,7 @@ def with_changes(
 ) -> LoadPlan:
     """The plan with some values changed; `parts` are whole keys of one part each.
 
-    A shorter run gets a shorter warm-up. Raises UsageProblem as `load_plan` does.
+    A shorter run gets a shorter warm-up. Raises ConfigurationError as `load_plan` does.
     """
     value: dict[str, Any] = msgspec.to_builtins(plan)
     if rate is not None:
@@ -230,4 +267,9 @@ def with_changes(
         value["seed"] = seed
     for part, changes in parts.items():
         value[part].update(changes)
-    return _convert(value, f"load scenario {plan.name}, as changed")
+    changed, found = _build(value)
+    if changed is None:
+        source = f"{_KIND} {plan.name}, as changed"
+        file = TomlFile(source=source, text="", kind=_KIND, page=_PAGE)
+        raise ConfigurationError(mistakes_text(file, found))
+    return changed

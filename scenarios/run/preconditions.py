@@ -22,7 +22,7 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 def plan_of(part: LoadPart, *, seed: int) -> LoadPlan:
-    """The load scenario with what the run changes of it. Raises UsageProblem."""
+    """Return the load scenario with what the run changes of it. Raises ConfigurationError."""
     return with_changes(
         load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=seed
     )

@@ -6,18 +6,24 @@ decimals, never floats, so that a profile means the same on every machine.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
+from trueup.reports.configuration import (
+    Mistake,
+    TomlFile,
+    describe_value,
+    load_toml,
+    mistakes_text,
+    nearest,
+)
 from trueup.reports.results import Json
 from trueup.simulator.errors import ProfileError
 
@@ -36,6 +42,10 @@ _POSITIVE: Final = (".alpha", "customer_alpha", "fleet.events_per_s")
 """Parameters, by the end of their names, that must not be 0."""
 _OPEN: Final = ("auth", "session.ttl_min", "place.")
 """Tables whose keys users choose; all others have the keys of the default profile."""
+_KEYS: Final = {"value", "unit", "grade", "source"}
+_KIND: Final = "fleet profile"
+_PAGE: Final = "docs/fleet.md"
+T = TypeVar("T")
 Value: TypeAlias = "bool | int | Decimal | str | tuple[tuple[str, int], ...]"
 """A number, a string, or a table of weights: (name, weight) pairs in order."""
 
@@ -108,21 +118,28 @@ def _plain(value: Value) -> Json:
 def load_profile(name_or_path: str | Path, overrides: Mapping[str, Json] | None = None) -> Profile:
     """Return a profile by the name of a committed one (`default`) or by its path.
 
-    Overrides replace values by parameter name: `{"mix.residential": 60}`. Raises ProfileError,
-    which names file, parameter and remedy.
+    Overrides replace values by parameter name: `{"mix.residential": 60}`.
+    Raises ProfileError, which names the file and every wrong parameter with its remedy.
     """
     path = Path(name_or_path)
     if not path.suffix:
         path = PROFILES / f"{name_or_path}.toml"
     parameters = dict(_read(path))
+    found: list[Mistake] = []
     for name, given in (overrides or {}).items():
         known = parameters.get(name)
         if known is None:
-            raise ProfileError(_unknown(name, parameters))
-        value = _like(name, known.value, given, known.unit)
-        parameters[name] = Parameter(
-            name=name, value=value, unit=known.unit, grade="U", source="override"
-        )
+            found.append(_unknown(name, parameters))
+            continue
+        value = _checked(name, found, partial(_like, name, known.value, given, known.unit))
+        if value is not None:
+            parameters[name] = Parameter(
+                name=name, value=value, unit=known.unit, grade="U", source="override"
+            )
+    if found:
+        source = f"overrides of profile {name_or_path}"
+        file = TomlFile(source=source, text="", kind=_KIND, page=_PAGE)
+        raise ProfileError(mistakes_text(file, found))
     return Profile(
         name=str(name_or_path),
         parameters=MappingProxyType(parameters),
@@ -130,92 +147,132 @@ def load_profile(name_or_path: str | Path, overrides: Mapping[str, Json] | None 
     )
 
 
-def _unknown(name: str, parameters: Mapping[str, Parameter]) -> str:
-    near = difflib.get_close_matches(name, parameters, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see docs/fleet.md for the names"
-    return f"no parameter is called {name!r}; {hint}"
+def _unknown(name: str, parameters: Mapping[str, Parameter]) -> Mistake:
+    near = nearest(name, parameters)
+    remedy = near if near.startswith("did you mean") else "see docs/fleet.md for the names"
+    return Mistake(key=name, expected="the name of a parameter", found=f'"{name}"', remedy=remedy)
+
+
+class _WrongValueError(Exception):
+    """A value that a parameter cannot have: what was expected, and what was found."""
+
+    def __init__(self, expected: str, found: object) -> None:
+        super().__init__(expected)
+        self.expected, self.found = expected, found
+
+
+def _checked(key: str, found: list[Mistake], make: Callable[[], T]) -> T | None:
+    """Return what `make` returns; where the value is wrong, None, with a mistake added."""
+    try:
+        return make()
+    except _WrongValueError as error:
+        found.append(Mistake(key=key, expected=error.expected, found=describe_value(error.found)))
+        return None
 
 
 def _like(name: str, known: Value, given: Json, unit: str) -> Value:
-    """Return the given value in the type of the known one."""
+    """Return the given value in the type of the known one. Raises _WrongValueError."""
     if isinstance(known, bool):
         words: dict[object, bool] = {"true": True, "false": False, True: True, False: False}
         if isinstance(given, bool | str) and given in words:
             return words[given]
-        raise ProfileError(f"{name}: expected true or false, not {given!r}")
+        raise _WrongValueError("true or false", given)
     if isinstance(known, tuple):
-        weights = _weights(name, given, unit)
+        weights = _weights(given, unit)
         names = [key for key, _weight in known]
         for key, _weight in weights:
             if key not in names and not any(part in name for part in _OPEN):
-                raise ProfileError(f"{name} has {', '.join(names)}, not {key!r}")
+                raise _WrongValueError(f"weights of {', '.join(names)}", key)
         return weights
     if isinstance(known, str):
         if isinstance(given, str):
             return given
-        raise ProfileError(f"{name}: expected text, not {given!r}")
+        raise _WrongValueError("a string, in quotes", given)
+    return _number(name, known, given)
+
+
+def _number(name: str, known: int | Decimal, given: Json) -> int | Decimal:
+    """Return the given number in the type of the known one. Raises _WrongValueError."""
     try:
         number = Decimal(str(given))
     except InvalidOperation:
         number = Decimal("NaN")
     if isinstance(given, bool) or not number.is_finite() or number < 0:
-        raise ProfileError(f"{name}: expected a number of at least 0, not {given!r}")
+        raise _WrongValueError("a number of at least 0", given)
     if number == 0 and name.endswith(_POSITIVE):
-        raise ProfileError(f"{name}: expected a number above 0")
+        raise _WrongValueError("a number above 0", given)
     if isinstance(known, int) and number != number.to_integral():
-        raise ProfileError(f"{name}: expected a whole number, not {given!r}")
+        raise _WrongValueError("a whole number", given)
     return int(number) if isinstance(known, int) else number
 
 
-def _weights(name: str, given: Json, unit: str) -> tuple[tuple[str, int], ...]:
-    """Return a table of integers; rates (`per …`) may be all zero, weights may not."""
+def _weights(given: Json, unit: str) -> tuple[tuple[str, int], ...]:
+    """Return a table of whole numbers; one of rates (`per …`) may be all zero, one of weights not.
+
+    Raises _WrongValueError.
+    """
+    table = given
     if isinstance(given, str):
         try:
-            given = json.loads(given)
+            table = json.loads(given)
         except json.JSONDecodeError:
-            given = None
-    if not isinstance(given, dict) or not given:
-        raise ProfileError(f'{name}: expected weights such as {{"us": 60, "de": 40}}')
+            table = None
+    if not isinstance(table, dict) or not table:
+        raise _WrongValueError('weights such as {"us": 60, "de": 40}', given)
     rows: list[tuple[str, int]] = []
-    for key, weight in given.items():
+    for key, weight in table.items():
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
-            raise ProfileError(f"{name}: weight of {key!r}: expected a whole number of at least 0")
+            raise _WrongValueError(f'a whole number of at least 0 as the weight of "{key}"', weight)
         rows.append((key, weight))
     if not unit.startswith("per ") and not any(weight for _key, weight in rows):
-        raise ProfileError(f"{name}: at least one weight must be above 0")
+        raise _WrongValueError("at least one weight above 0", given)
     return tuple(rows)
 
 
 @cache
 def _read(path: Path) -> Mapping[str, Parameter]:
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file, parse_float=Decimal)
-    except FileNotFoundError as error:
-        known = ", ".join(sorted(found.stem for found in PROFILES.glob("*.toml")))
-        raise ProfileError(f"{path}: no such profile; the committed ones are: {known}") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: cannot be read as TOML: {error}") from error
+    """Return the parameters of a profile's file. Raises ProfileError with all its mistakes."""
+    known = sorted(found.stem for found in PROFILES.glob("*.toml"))
+    file = TomlFile.read(path, kind=_KIND, page=_PAGE, known=known, error=ProfileError)
+    return load_toml(file, _parameters, error=ProfileError, parse_float=Decimal)
+
+
+def _parameters(
+    content: dict[str, Any],
+) -> tuple[Mapping[str, Parameter] | None, list[Mistake]]:
+    """Return the parameters of a document, or every mistake."""
     base: dict[str, Parameter] = {}
     if "based_on" in content:
         base = dict(_read(PROFILES / f"{content['based_on']}.toml"))
-    for name, row in content.get("parameters", {}).items():
-        base[name] = _parameter(path, name, row, base.get(name))
-    if not base:
-        raise ProfileError(f"{path}: expected a [parameters] table")
-    return MappingProxyType(base)
+    found: list[Mistake] = []
+    rows = content.get("parameters", {})
+    if not isinstance(rows, dict) or not (rows or base):
+        wrong = describe_value(rows) if rows else "nothing"
+        return None, [Mistake(key="parameters", expected="a [parameters] table", found=wrong)]
+    for name, row in rows.items():
+        key = f"parameters.{name}"
+        if not isinstance(row, dict) or not row.keys() >= _KEYS:
+            missing = ", ".join(sorted(_KEYS - set(row))) if isinstance(row, dict) else ""
+            seen = f"no {missing}" if missing else describe_value(row)
+            expected = "a table with value, unit, grade and source"
+            found.append(Mistake(key=key, expected=expected, found=seen))
+            continue
+        if row["grade"] not in GRADES:
+            expected = f"one of {', '.join(GRADES)}"
+            wrong = describe_value(row["grade"])
+            found.append(Mistake(key=f"{key}.grade", expected=expected, found=wrong))
+        value = _checked(f"{key}.value", found, partial(_value, name, base.get(name), row))
+        if value is not None:
+            base[name] = Parameter(
+                name=name, value=value, unit=row["unit"], grade=row["grade"], source=row["source"]
+            )
+    return (None, found) if found else (MappingProxyType(base), [])
 
 
-def _parameter(path: Path, name: str, row: object, known: Parameter | None) -> Parameter:
-    if not isinstance(row, dict) or not {"value", "unit", "grade", "source"} <= row.keys():
-        raise ProfileError(f"{path}: {name} needs value, unit, grade and source")
-    if row["grade"] not in GRADES:
-        raise ProfileError(f"{path}: {name}: grade must be one of {', '.join(GRADES)}")
+def _value(name: str, known: Parameter | None, row: Mapping[str, Any]) -> Value:
+    """Return the value of a parameter's row. Raises _WrongValueError."""
+    if known is not None:
+        return _like(name, known.value, row["value"], row["unit"])
     value = row["value"]
-    if known is None and isinstance(value, dict):
-        value = _weights(f"{path}: {name}", value, row["unit"])
-    elif known is not None:
-        value = _like(f"{path}: {name}", known.value, value, row["unit"])
-    return Parameter(
-        name=name, value=value, unit=row["unit"], grade=row["grade"], source=row["source"]
-    )
+    made: Value = _weights(value, row["unit"]) if isinstance(value, dict) else value
+    return made

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from tests.load.test_thresholds import result, sparse
+from trueup.reports.errors import ConfigurationError
 from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.scenarios.errors import OwnError, UsageProblem
+from trueup.scenarios.errors import OwnError
 from trueup.scenarios.load import execute
 from trueup.scenarios.load.capacity_search import Step, StepResult
 from trueup.scenarios.load.execute import CapacityStep, LoadJob, at_knee, execute_load, workers_text
@@ -247,5 +248,5 @@ def test_a_scenario_file_cannot_ask_for_a_search_with_workers_elsewhere(tmp_path
         "name = 's'\nwhat = '-'\n[load]\nscenario = 'steady'\nfind_limit = true\n"
         "master_bind = '127.0.0.1'\nworkers = 2\n"
     )
-    with pytest.raises(UsageProblem, match=r"load\.find_limit.*load\.master_bind"):
+    with pytest.raises(ConfigurationError, match=r"(?s)load\.find_limit.*load\.master_bind"):
         load_scenario(str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup.scenarios.errors import UsageProblem
+from trueup.reports.errors import ConfigurationError
 from trueup.scenarios.load.plan import load_names, load_plan, with_changes
 from trueup.scenarios.load.traffic import arrivals_per_second, load_fleet
 
@@ -84,7 +84,7 @@ def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even() -> None:
             "response_p99_ms",
         ),
         ("name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 1\n[reads]\nshare = 0.5", "path"),
-        ("this is not toml", "not TOML"),
+        ("this is not toml", "not a TOML file"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_name_and_the_key(
@@ -93,7 +93,7 @@ def test_a_wrong_file_is_refused_with_its_name_and_the_key(
     """A letter to a person: the file, the key, the remedy."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(UsageProblem) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_plan(str(path))
     assert str(path) in str(caught.value)
     assert word in str(caught.value)
@@ -106,17 +106,17 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
         "name = 'x'\nbreaks = ''\n[shape]\nrate = 'fast'\narrivals = 'evn'\nduraton_s = 3\n"
         "[requests]\nbatch = 0\n[reads]\npaths = [1]\n[thresholds]\nerror_share = 'none'\n"
     )
-    with pytest.raises(UsageProblem) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_plan(str(path))
     said = str(caught.value)
     for part in (
-        "mine.toml: 7 problems",
-        "  what\n    expected: a value\n    came:     nothing",
-        'shape.rate (line 4)\n    expected: a number\n    came:     "fast"',
+        "mine.toml: 8 problems",
+        "  what\n    expected: a value\n    found:    nothing",
+        'shape.rate (line 4)\n    expected: a number\n    found:    "fast"',
         'shape.arrivals (line 5)\n    expected: one of "even", "poisson", "fleet"',
         "shape.duraton_s (line 6)",
         'did you mean "duration_s"?',
-        "requests.batch (line 8)\n    expected: a whole number >= 1\n    came:     the number 0",
+        "requests.batch (line 8)\n    expected: a whole number >= 1\n    found:    the number 0",
         "reads.paths (line 10)\n    expected: a string, in quotes, in each place",
         "thresholds (line 11)\n    expected: a number, in each place",
     ):
@@ -131,7 +131,7 @@ def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path
         "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 'fast'\nkind = 'zigzag'\n"
         "[thresholds]\nresponse_p97_ms = 5\n[fleet]\nprofile = 'nosuch'\n"
     )
-    with pytest.raises(UsageProblem) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_plan(str(path))
     said = str(caught.value)
     for part in (
@@ -146,7 +146,7 @@ def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path
         "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 5\nkind = 'step'\n"
         "[shape.options]\nstep = 4\n[fleet.overrides]\n'mix.nobody' = 4\n"
     )
-    with pytest.raises(UsageProblem) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_plan(str(path))
     said = str(caught.value)
     assert "2 problems" in said
@@ -157,15 +157,15 @@ def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
 def test_no_plan_is_made_of_impossible_numbers(wrong: float) -> None:
     """Rate and length must be numbers that a run can have."""
-    with pytest.raises(UsageProblem):
+    with pytest.raises(ConfigurationError):
         with_changes(load_plan("steady"), rate=wrong)
-    with pytest.raises(UsageProblem):
+    with pytest.raises(ConfigurationError):
         with_changes(load_plan("steady"), duration_s=wrong)
 
 
 def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
     """No such name, no such file: here is what there is."""
-    with pytest.raises(UsageProblem, match="steady"):
+    with pytest.raises(ConfigurationError, match="steady"):
         load_plan("stedy")
 
 

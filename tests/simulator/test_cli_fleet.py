@@ -55,7 +55,7 @@ def test_explain_prints_the_event_or_reports_a_foreign_id() -> None:
     [
         (("--set", "mix.moon=1"), "mix has datacenter, isp, residential, mobile"),
         (("--set", "mix"), "write name=value"),
-        (("--set", "host.wyde=1"), "did you mean host.wide"),
+        (("--set", "host.wyde=1"), 'did you mean "host.wide"'),
         (("--start", "soon"), "is no moment"),
         (("--customers", "one"), "whole numbers such as"),
         (("--start", "0001-01-01"), "not on 0001-01-01"),
@@ -65,7 +65,7 @@ def test_explain_prints_the_event_or_reports_a_foreign_id() -> None:
         (("--rate", "1e-300", "--events", "2"), "from 10^-6"),
         (("--rate", "1e-6", "--events", "300000"), "after the year 9999"),
         (("--rate", "1e-6", "--events", "300000", "--fingerprint"), "after the year 9999"),
-        (("--profile", "nobody"), "no such profile"),
+        (("--profile", "nobody"), "no such fleet profile"),
         (("--events", "-1"), "-1 is not in the range"),
         (("--out", "/nowhere/at/all"), "cannot be written"),
         (("--fingerprint", "--first", "3"), "leave --first out"),

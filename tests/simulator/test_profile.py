@@ -51,13 +51,13 @@ def test_overrides_change_the_digest_and_the_traffic() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("host.wyde", 1, "did you mean host.wide"),
-        ("host.wide", "many", "expected a number"),
+        ("host.wyde", 1, 'did you mean "host.wide"'),
+        ("host.wide", "many", "a number of at least 0"),
         ("host.wide", -1, "at least 0"),
         ("host.wide", 0.5, "whole number"),
-        ("mix", {"mobile": -1}, "weight of 'mobile'"),
+        ("mix", {"mobile": -1}, 'weight of "mobile"'),
         ("mix", {"mobile": 0}, "above 0"),
-        ("mix", "mobile", "expected weights"),
+        ("mix", "mobile", "weights such as"),
         ("coverage.enabled", "maybe", "true or false"),
     ],
 )
@@ -70,16 +70,33 @@ def test_an_invalid_override_is_refused_by_name(name: str, value: object, messag
 def test_an_invalid_profile_file_is_refused_by_name(tmp_path: Path) -> None:
     """Missing, not TOML, without parameters, with a parameter that has no grade."""
     for content, message in (
-        (None, "no such profile"),
-        ("[[", "cannot be read as TOML"),
-        ("x = 1", "expected a \\[parameters\\] table"),
-        ('based_on = "default"\n[parameters]\n"host.wide" = 3', "needs value, unit, grade"),
+        (None, "no such fleet profile"),
+        ("[[", "not a TOML file"),
+        ("x = 1", "a \\[parameters\\] table"),
+        ('based_on = "default"\n[parameters]\n"host.wide" = 3', "a table with value, unit, grade"),
     ):
         path = tmp_path / "p.toml"
         if content is not None:
             path.write_text(content)
         with pytest.raises(ProfileError, match=message):
             load_profile(path if content is None else _unique(path, message))
+
+
+def test_all_mistakes_of_a_profile_are_named_at_once(tmp_path: Path) -> None:
+    """In a file by their lines, in overrides by their names: each with what was expected."""
+    path = tmp_path / "wrong.toml"
+    row = 'unit = "1", grade = "A", source = "s"'
+    path.write_text(
+        f'based_on = "default"\n[parameters]\n"host.wide" = {{ value = -1, {row} }}\n'
+        f'"host.assets" = 3\n"mix" = {{ value = {{ mobile = 0 }}, {row} }}\n'
+    )
+    with pytest.raises(ProfileError) as caught:
+        load_profile(path)
+    for part in ("3 problems", "parameters.host.wide.value (line 3)", "(line 4)", "(line 5)"):
+        assert part in str(caught.value), part
+    with pytest.raises(ProfileError) as caught:
+        load_profile("default", {"host.wyde": 1, "host.wide": "many", "coverage.enabled": 3})
+    assert "3 problems" in str(caught.value)
 
 
 def _unique(path: Path, message: str) -> Path:

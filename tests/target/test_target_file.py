@@ -176,7 +176,7 @@ def test_placeholders_keep_the_type_of_their_value() -> None:
 _WRONG = {
     "unknown key": (
         _LEAST.replace("name =", 'prefx = "/x"\nname ='),
-        ["prefx (line 2)", 'came:     "prefx"', 'remedy:   did you mean "prefix"?'],
+        ["prefx (line 2)", 'found:    "prefx"', 'remedy:   did you mean "prefix"?'],
     ),
     "unknown key in a table": (
         _LEAST + "custmer_id = 3\n",
@@ -184,7 +184,7 @@ _WRONG = {
     ),
     "missing key": (
         _LEAST.replace('name = "mine"', ""),
-        ["  name\n", "came:     nothing: the key is missing", "add `name = …` at the top"],
+        ["  name\n", "found:    nothing: the key is missing", "add `name = …` at the top"],
     ),
     "missing table": (
         'name = "x"\nbase_url = "http://127.0.0.1/1.0"\n',
@@ -196,7 +196,7 @@ _WRONG = {
     ),
     "wrong type": (
         'timeout_s = "ten"\n' + _LEAST,
-        ["timeout_s (line 1)", "expected: a number of seconds above 0", 'came:     "ten"'],
+        ["timeout_s (line 1)", "expected: a number of seconds above 0", 'found:    "ten"'],
     ),
     "out of range": (
         "timeout_s = 0\n" + _LEAST,
@@ -211,7 +211,7 @@ _WRONG = {
         [
             "tenants.a.public_key (line 6)",
             "a value in the environment variable UNSET_KEY",
-            "came:     it is not set",
+            "found:    it is not set",
             "remedy:   export UNSET_KEY='the key'",
         ],
     ),
@@ -221,7 +221,7 @@ _WRONG = {
     ),
     "URL of another scheme": (
         _LEAST.replace("http://127", "ftp://127"),
-        ["base_url (line 3)", "http://… or https://…", 'came:     "ftp://127.0.0.1:8080/1.0/"'],
+        ["base_url (line 3)", "http://… or https://…", 'found:    "ftp://127.0.0.1:8080/1.0/"'],
     ),
     "URL with a bad port": (
         _LEAST.replace("8080", "80800"),
@@ -237,7 +237,7 @@ _WRONG = {
     ),
     "unknown kind of ingestion": (
         _LEAST + '[ingest]\nvia = "http3"\nurl = "http://127.0.0.1/"\n',
-        ["ingest.via (line 9)", 'one of "http", "command"', 'came:     "http3"'],
+        ["ingest.via (line 9)", 'one of "http", "command"', 'found:    "http3"'],
     ),
     "command without argv": (
         _LEAST + '[ingest]\nvia = "command"\n',
@@ -253,7 +253,7 @@ _WRONG = {
     ),
     "hook without what it needs": (
         _FULL.replace('"{now}"', '"now"'),
-        ["  clock", "{advance_s} or {now} in its URL", "came:     none of them"],
+        ["  clock", "{advance_s} or {now} in its URL", "found:    none of them"],
     ),
     "unknown claim": (
         'claims = ["guide", "mony"]\n' + _LEAST,
@@ -265,7 +265,7 @@ _WRONG = {
     ),
     "value of a reading": (
         _FULL.replace("iso-z", "epoch"),
-        ["readings.time-form", 'one of "space", "iso", "iso-z"', 'came:     "epoch"'],
+        ["readings.time-form", 'one of "space", "iso", "iso-z"', 'found:    "epoch"'],
     ),
     "number of a reading": (
         _FULL.replace("per-page-most = 50", "per-page-most = 500"),
