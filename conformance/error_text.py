@@ -1,7 +1,7 @@
-"""Words for people about findings of JSON Schema: what was expected.
+"""Text about invalid values: their path, what was expected, what was found.
 
-Pure, and shared by everything here that checks a document against a JSON Schema. The schemas say
-what they expect in words themselves, under the key `expected`.
+Pure. Used wherever a document is validated with a JSON Schema. The schemas state what they expect
+in words under the key `expected`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TYPE_WORDS: Final[Mapping[str, str]] = {
 
 
 def expected(error: ValidationError) -> str:
-    """What a finding of jsonschema asks for: the schema's own words where it has some."""
+    """Return what a schema violation expects: the schema's own words if it has any."""
     if isinstance(error.schema, Mapping) and "expected" in error.schema:
         return str(error.schema["expected"])
     wanted: Any = error.validator_value

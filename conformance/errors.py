@@ -1,17 +1,17 @@
-"""What can go wrong with the judging itself; never a verdict about the target.
+"""Errors of conformance itself; never a verdict about the target.
 
     ConformanceError
-    ├── TargetFileError     you: the target file is not what it should be     exit status 4
-    ├── BadSelection        you: no such check, or none that can be run       exit status 4
-    ├── TargetTrouble       they: the target cannot be judged                 exit status 2
-    │   ├── TargetUnreachable   nobody answers at the address
-    │   ├── WrongKeys           the target refuses the keys of the target file
-    │   ├── NotAnApi            something answers that is not this API
+    ├── TargetFileError     usage: the target file is invalid                  exit status 4
+    ├── BadSelection        usage: no such check, or none that can be run      exit status 4
+    ├── TargetTrouble       target: it cannot be tested                        exit status 2
+    │   ├── TargetUnreachable   no connection, or no response in time
+    │   ├── WrongKeys           the target rejects the keys of the target file
+    │   ├── NotAnApi            the responses are not those of this API
     │   └── TargetClockUnknown  the clock hook does not move the clock
-    ├── BudgetExhausted     the target file allows no further requests        exit status 2
-    └── JudgeBroken         we: a check did not report, or reported nonsense  exit status 3
+    ├── BudgetExhausted     the target file allows no further requests         exit status 2
+    └── JudgeBroken         internal: a check reported nothing, or wrongly     exit status 3
 
-Every message is a letter to a person: where, what was expected, what came, what to do.
+Every message states where, what was expected, what was found, and what to do.
 """
 
 from __future__ import annotations
@@ -39,40 +39,40 @@ __all__ = [
 
 
 class ConformanceError(Exception):
-    """Root of this room's errors; the message is for a person."""
+    """Base class of the errors of this package. The message is shown to users."""
 
     exit_status: ClassVar[ExitStatus] = ExitStatus.OUR_ERROR
-    """How a run ends that meets it."""
+    """Exit status of a run that raises it."""
 
 
 class TargetFileError(ConformanceError, ConfigurationError):
-    """You: a target file cannot be used. Lists every problem found, not only the first."""
+    """The target file is invalid. The message lists every problem."""
 
     exit_status = ExitStatus.USAGE
 
 
 class BadSelection(ConformanceError):
-    """You: the checks asked for do not exist, or none of them can be run on this target."""
+    """The selected checks do not exist, or none of them can be run on this target."""
 
     exit_status = ExitStatus.USAGE
 
 
 class TargetTrouble(ConformanceError):
-    """They: the target cannot be judged as it is."""
+    """The target cannot be tested as it is."""
 
     exit_status = ExitStatus.COULD_NOT_TELL
 
 
 class TargetUnreachable(TargetTrouble):
-    """Nobody answers at the target's address, or not in time."""
+    """No connection to the target, or no response in time."""
 
 
 class WrongKeys(TargetTrouble):
-    """The target answers 401 or 403 to the keys of the target file."""
+    """The target responds with 401 or 403 to the keys of the target file."""
 
 
 class NotAnApi(TargetTrouble):
-    """Something answers, but not with the JSON objects of this API."""
+    """The responses are not the JSON objects of this API."""
 
 
 class TargetClockUnknown(TargetTrouble):
@@ -80,21 +80,21 @@ class TargetClockUnknown(TargetTrouble):
 
 
 class BudgetExhausted(ConformanceError):
-    """The requests that the target file allows are used up."""
+    """The number of requests that the target file allows has been reached."""
 
     exit_status = ExitStatus.COULD_NOT_TELL
 
 
 class JudgeBroken(ConformanceError):
-    """We: the judge itself did not do its work."""
+    """Conformance itself failed: an error of trueup."""
 
 
 @contextmanager
 def unwrap_group() -> Iterator[None]:
-    """Let the one named error out of a group of tasks, so that callers meet no ExceptionGroup.
+    """Raise the one error of a task group that has a message for users, instead of the group.
 
-    Several tasks may meet the same end; the first that has a letter for a person speaks. A group
-    in which nobody has one is a mistake of ours and passes as it is.
+    If several tasks raise such an error, the first is raised. A group without one is an internal
+    error and is raised unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The only module of the judge that knows the time of day, waits, or draws from chance."""
+"""Time, waiting and randomness: the only module of conformance that uses them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ __all__ = ["Clock", "WallClock", "fresh_prefix"]
 
 
 class Clock(Protocol):
-    """Our own time; tests put another one here."""
+    """The local clock; tests replace it."""
 
     def now(self) -> datetime:
-        """UTC, aware."""
+        """Return the time in UTC, with its zone."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never decrease."""
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds."""
 
 
 class WallClock:
@@ -37,9 +38,9 @@ class WallClock:
 
 
 def fresh_prefix() -> str:
-    """A name that no earlier run used: `cx` and eight hexadecimal digits.
+    """Return a prefix of names that no earlier run used: `cx` and eight hexadecimal digits.
 
-    It is the one thing about a run that its seed does not decide: a target keeps what an earlier
-    run with the same seed planted.
+    It is the only part of a run that the seed does not determine, because a target keeps the events
+    of earlier runs with the same seed.
     """
     return f"cx{secrets.token_hex(4)}"

@@ -1,7 +1,7 @@
-"""The levers of a target: its clock, maintenance, money and restart, pulled as its file says.
+"""The control hooks of a target: clock, maintenance, payments and restart.
 
-A hook that fails is a fact (`ok` false), not an exception: the caller decides what follows.
-Answers are recorded with keys struck out; the headers of a hook are never recorded.
+A hook that fails is recorded with `ok` false and raises nothing: the caller decides what follows.
+Keys are redacted in recorded responses; the headers of a hook are never recorded.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from trueup.reports.results import Json
 
 __all__ = ["TargetControl"]
 
-ANSWER_KEPT: Final = 4096
-"""Characters of a hook's answer that are kept where it is not JSON."""
+MOST_KEPT: Final = 4096
+"""Characters of a hook's response that are kept if it is not JSON."""
 
-_MOST_PRINTED: Final = 1 << 20
-"""Bytes of what a program prints that are read."""
+_MOST_READ: Final = 1 << 20
+"""Bytes of a program's output that are read."""
 
 
 class TargetControl:
-    """Pulls the hooks of one target and records each pull."""
+    """Calls the control hooks of one target and records each call."""
 
     def __init__(self, target: Target, recorder: Recorder, clock: Clock) -> None:
         self._target = target
@@ -50,9 +50,12 @@ class TargetControl:
         check: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Hook:
-        """Pull a lever with the given placeholders; `headers` replaces those of the file."""
+        """Call a hook with the given placeholders and return its record.
+
+        `headers` replace those of the target file. Raises nothing for a hook that fails.
+        """
         form: HookForm | None = getattr(self._target, name)
-        assert form is not None, "callers look at the plan's levers first"
+        assert form is not None, "the caller checks that the target has the hook"
         response: Json = None
         error = ""
         try:
@@ -61,7 +64,7 @@ class TargetControl:
             else:
                 response, error = await _command(form, values)
         except TimeoutError:
-            error = "no answer in time"
+            error = "timeout: no response in time"
         except (aiohttp.ClientError, OSError) as cause:
             error = f"{type(cause).__name__}: {cause}"
         struck = self._recorder.strike(error)
@@ -104,15 +107,19 @@ class TargetControl:
 
 
 def _cut(answer: Json) -> Json:
-    """The start of an answer that is text; cut only once no key is left to be cut in two."""
-    return answer[:ANSWER_KEPT] if isinstance(answer, str) else answer
+    """Return the start of a text. It is redacted before, so that no key is cut in two."""
+    return answer[:MOST_KEPT] if isinstance(answer, str) else answer
 
 
 async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json, str]:
-    """Run the program and read what it printed. Raises TimeoutError.
+    """Run the program; return what it printed and an error, empty if it succeeded.
 
-    It prints into files, not pipes: what it leaves running (a restarted target) may keep them open
-    for as long as it likes. If it does not end in time, it ends with all that it started.
+    Output goes to files instead of pipes, because a process that it leaves running, such as a
+    restarted target, may keep a pipe open. A program that exceeds its time limit is ended with all
+    its child processes.
+
+    Raises:
+        TimeoutError: the program did not end in time.
     """
     argv = [fill_text(word, values) for word in form.argv]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -127,16 +134,16 @@ async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json,
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
-        printed, complaint = _start_of(out), _start_of(err)
+        printed, error_output = _start_of(out), _start_of(err)
     try:
         answer: Json = msgspec.json.decode(printed)
     except msgspec.DecodeError:
         answer = printed.decode("utf-8", "replace")
     if child.returncode == 0:
         return answer, ""
-    return answer, f"exit status {child.returncode}: {complaint.decode('utf-8', 'replace')}"
+    return answer, f"exit status {child.returncode}: {error_output.decode('utf-8', 'replace')}"
 
 
 def _start_of(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read(_MOST_PRINTED)
+    return file.read(_MOST_READ)

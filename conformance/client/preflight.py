@@ -1,8 +1,8 @@
-"""The way to a target, looked at before anything is sent there: is anybody there, and is it they?
+"""Preflight: establish that a target can be used before anything is sent to it.
 
-One step after another, for the API and for the way in: the name, a connection, the certificate;
-then one question to the API with each tenant's keys. The first step that fails is told as a
-letter: what was tried, what came back, what to do. It takes seconds, whatever is wrong.
+For the API and for the ingestion endpoint: resolve the name, connect, verify the certificate. Then
+send one request with the keys of each tenant. The first step that fails raises an error that states
+what was tried, what came back, and what to do. Each step has a time limit.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ from trueup.reports.journal.records import Exchange
 __all__ = ["STAGE", "preflight"]
 
 STAGE: Final = "traffic approach"
-"""Stage of the exchanges that this leaves in the journal: no fact of a check."""
+"""Stage of its exchanges in the journal. No check uses them."""
 PATIENCE_S: Final = 5.0
-"""Longest wait for one step."""
-_ANSWERS_S: Final = 15.0
-"""Longest wait for all answers, those that ask for patience included."""
+"""Longest wait for one step, in seconds."""
+_RESPONSES_S: Final = 15.0
+"""Longest wait for all responses, in seconds, including 429 and 503 with Retry-After."""
 
 
 async def preflight(target: Target, recorder: Recorder, clock: Clock | None = None) -> None:
-    """See that the API answers each tenant, and that the way in can be connected to.
+    """Check that the API responds to each tenant and the ingestion endpoint accepts connections.
 
-    Raises TargetUnreachable, WrongKeys or NotAnApi.
+    Raises:
+        TargetUnreachable: no connection, or no usable response in time.
+        WrongKeys: the API rejects the keys of a tenant.
+        NotAnApi: the responses are not those of this API.
     """
     patience_s = min(target.timeout_s, PATIENCE_S)
     for key, url in _places(target):
@@ -45,18 +48,18 @@ async def preflight(target: Target, recorder: Recorder, clock: Clock | None = No
     hurried = dataclasses.replace(target, timeout_s=patience_s)
     async with ReadClient(hurried, recorder, clock or WallClock()) as client:
         try:
-            async with asyncio.timeout(_ANSWERS_S):
+            async with asyncio.timeout(_RESPONSES_S):
                 for tenant in target.tenants:
                     await first_request(target, recorder, client, tenant, stage=STAGE)
         except TimeoutError as error:
             raise TargetUnreachable(
-                f"{target.base_url}: no usable answer within {_ANSWERS_S:g} s; the last one was: "
-                f"{_last(recorder)}\n  remedy: wait until the target has time for us, and try again"
+                f"{target.base_url}: no usable response within {_RESPONSES_S:g} s; the last: "
+                f"{_last(recorder)}\n  remedy: try again when the target is less busy"
             ) from error
 
 
 def _last(recorder: Recorder) -> str:
-    """What the last answer of the target was, in a few words."""
+    """Return a short description of the target's last response."""
     asked = [record for record in recorder.records if isinstance(record, Exchange)]
     if not asked:
         return "none"
@@ -64,7 +67,7 @@ def _last(recorder: Recorder) -> str:
 
 
 def _places(target: Target) -> Iterator[tuple[str, str]]:
-    """(key of the target file, URL), each address once."""
+    """Yield (key of the target file, URL), each address once."""
     yield "base_url", target.base_url
     if isinstance(target.ingest, HttpIngest):
         here, there = urlsplit(target.base_url), urlsplit(target.ingest.url)
@@ -89,13 +92,13 @@ async def _connect(key: str, url: str, target: Target, patience_s: float) -> Non
     except (OSError, UnicodeError) as error:
         said, remedy = _reason(error, host, patience_s, secure=secure)
         raise TargetUnreachable(
-            f"{url}: nobody can be asked there\n"
+            f"{url}: cannot connect\n"
             f"  tried:  {tried}\n"
-            f"  came:   {said}\n"
+            f"  found:  {said}\n"
             f"  remedy: {remedy}; {key} in {target.path} names the address"
         ) from error
     writer.close()
-    # Whoever cuts the connection without a word was there all the same.
+    # A server that closes the connection has been reached.
     try:
         async with asyncio.timeout(1.0):
             await writer.wait_closed()
@@ -104,34 +107,40 @@ async def _connect(key: str, url: str, target: Target, patience_s: float) -> Non
 
 
 def _reason(error: Exception, host: str, patience_s: float, *, secure: bool) -> tuple[str, str]:
-    """(what came back, what to do)."""
+    """Return (what came back, what to do)."""
     match error:
         case TimeoutError():
             return (
-                f"no answer within {patience_s:g} s",
-                "check that the target runs and that nothing on the way swallows our requests",
+                f"timeout: no response within {patience_s:g} s",
+                "check that the target runs, and that no firewall drops the requests",
             )
         case socket.gaierror() | UnicodeError():
             said = getattr(error, "strerror", None) or str(error)
-            return f"no address for the name {host} ({said})", "check the name, and the DNS here"
+            return (
+                f"no address for the host name {host} ({said})",
+                "check the host name and the DNS settings of this machine",
+            )
         case ssl.SSLCertVerificationError():
             return (
-                f"a certificate that is not accepted ({error.verify_message})",
-                "let SSL_CERT_FILE name a file with the authority that signed it, or mend the "
+                f"the certificate was rejected ({error.verify_message})",
+                "set SSL_CERT_FILE to a file with the certificate authority, or correct the "
                 "certificate",
             )
         case ssl.SSLError():
             return (
                 f"no TLS ({error.reason or error})",
-                "write http:// if the target does not speak TLS",
+                "use http:// if the target does not support TLS",
             )
         case ConnectionRefusedError():
             return (
-                "connection refused: nothing listens there",
-                "start the target, or mend the port",
+                "connection refused: no server listens on this port",
+                "start the target, or correct the port",
             )
         case ConnectionError() if secure:
-            return "the connection was cut during the TLS handshake", "check that it speaks TLS"
+            return (
+                "the connection was closed during the TLS handshake",
+                "check that the server supports TLS",
+            )
         case OSError() if error.errno and error.errno > 0:
             return os.strerror(error.errno).lower(), "check the address and the network"
         case _:

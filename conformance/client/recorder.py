@@ -1,6 +1,6 @@
-"""Where facts go: into the journal and, for judging, into memory. Keys are struck out on the way.
+"""Recording: every record goes to the journal and to memory, with keys redacted.
 
-Whoever records passes through `strike`, so that a key that a target echoes is not kept either.
+Redaction covers what a target returns as well, so that a key that it repeats is not recorded.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from trueup.reports.results import Json
 __all__ = ["STRUCK", "Recorder", "stamp", "strike"]
 
 STRUCK: Final = "[key]"
-"""Stands where a key stood."""
+"""Replaces a redacted key."""
 
 
 def strike(value: Json, secrets: Iterable[str]) -> Json:
-    """The value with every secret replaced, in texts and in keys of objects, at any depth."""
+    """Return the value with every secret replaced, in strings and keys of objects, at any depth."""
     match value:
         case str():
             for secret in secrets:
@@ -36,12 +36,12 @@ def strike(value: Json, secrets: Iterable[str]) -> Json:
 
 
 def stamp(at: datetime) -> str:
-    """Our time for a record: UTC, ISO 8601 with a `Z`, milliseconds."""
+    """Return the local time for a record: UTC, ISO 8601 with `Z`, milliseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 class Recorder:
-    """Writes records to the journal, keeps them for the judges, and numbers exchanges."""
+    """Writes records to the journal, keeps them in memory, and numbers exchanges."""
 
     def __init__(self, writer: JournalWriter, *, secrets: tuple[str, ...] = ()) -> None:
         self._writer = writer
@@ -49,11 +49,14 @@ class Recorder:
         self.records: list[Record] = []
 
     def write(self, record: Record) -> None:
+        """Write one record. Raises JournalWriteError if the journal cannot be written."""
         self._writer.write(record)
         self.records.append(record)
 
     def next_exchange(self) -> int:
+        """Return the number of the next exchange, from 1."""
         return self._writer.next_exchange()
 
     def strike(self, value: Json) -> Json:
+        """Return the value with the keys of the target redacted."""
         return strike(value, self.secrets)

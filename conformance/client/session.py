@@ -1,6 +1,6 @@
-"""The first words with a target: who we are there, what time it is, and what it lets us do.
+"""Opening a run: who trueup is at the target, what time it is there, and what the target allows.
 
-A target that cannot be judged is met with a letter, not with a verdict.
+A target that cannot be tested raises an error and gets no verdict.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from trueup.reports.results import Json, Reading
 __all__ = ["Session", "first_request"]
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
-"""How far the first move of the clock goes beyond the present that we know of."""
+"""How far the first move of the clock goes beyond the time that is known."""
 HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
 class Session:
-    """Opens a run: asks the first questions and records the plan."""
+    """Opens a run: sends the first requests and records the plan."""
 
     def __init__(
         self,
@@ -49,7 +49,11 @@ class Session:
         self._clock = clock
 
     async def open(self, prefix: str, level: int) -> None:
-        """Find out whom we speak to and what time it is there, and record the plan."""
+        """Establish the customers and the time at the target, and record the plan.
+
+        Raises:
+            TargetTrouble: the target cannot be tested, with what was tried and what came back.
+        """
         for name, value in self._target.readings.items():
             self._recorder.write(
                 ReadingSeen(reading=Reading(name=name, value=value, how="declared"))
@@ -81,16 +85,16 @@ class Session:
         )
 
     async def _authenticate(self, tenant: str) -> Exchange:
-        """The first questions to a tenant; a letter where they cannot be the last."""
+        """Send the first requests for a tenant. Raises TargetTrouble if its keys cannot be used."""
         await first_request(self._target, self._recorder, self._client, tenant, stage="session")
         ask = requests.customer(tenant=tenant)
         await self._client.ask(ask, stage="session")
         met = Observations(self._recorder.records).answer("session", ask)
-        assert met is not None, "it was just asked"
+        assert met is not None, "the exchange was just recorded"
         return met
 
     async def _target_now(self, level: int) -> datetime:
-        """The target's time: told by its clock hook where we may move it, else taken for ours."""
+        """Return the target's time: that of its clock hook at level 3, else the local time."""
         ours = self._clock.now().replace(microsecond=0)
         if level < 3 or self._target.clock is None:
             return ours
@@ -118,16 +122,19 @@ class Session:
 async def first_request(
     target: Target, recorder: Recorder, client: ReadClient, tenant: str, *, stage: str
 ) -> None:
-    """Ask the API for one summary row. Raises TargetTrouble, a letter, where that cannot be done:
-    nobody answers, the keys are refused, or it is another API."""
+    """Request one summary row and return the exchange.
+
+    Raises:
+        TargetTrouble: no response, rejected keys, or another API.
+    """
     ask = ApiRequest(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
     await client.ask(ask, stage=stage)
     first = Observations(recorder.records, part=part_of(stage)).answer(stage, ask)
-    assert first is not None, "it was just asked"
+    assert first is not None, "the exchange was just recorded"
     where = f"{target.base_url}{target.prefix}/{ask.path}"
     if first.status is None:
         raise TargetUnreachable(
-            f"{where}: {first.error}\n  expected: an answer of the target; check base_url in "
+            f"{where}: {first.error}\n  expected: a response of the target; check base_url in "
             f"{target.path}, and that the target runs"
         )
     if first.status in (401, 403):
@@ -146,11 +153,11 @@ async def first_request(
 
 
 def _not_ok(where: str, first: Exchange, target: Target) -> str:
-    """The letter about a first question that was answered with anything but 200."""
+    """Return the error message for a first response whose status is not 200."""
     begins = first.body_text or ("" if first.body is None else json.dumps(first.body))
     location = first.headers.get("location", "")
     if location:
-        said, remedy = f", which sends us to {location}", "the address that answers itself"
+        said, remedy = f", redirects to {location}", "a URL that does not redirect"
     else:
         said, remedy = "", "status 200"
     return (

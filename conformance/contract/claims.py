@@ -1,8 +1,9 @@
-"""Optional features of an implementation: the names that `claims` in a target file may hold.
+"""Optional features of an implementation: the names that `claims` in a target file may contain.
 
-Two kinds: features that the guide itself promises, which are assumed where a target file says
-nothing, and neighbours of the guide that many implementations have. A check of a feature that is
-not claimed is *not applicable*; of one that is claimed and cannot be exercised, *not testable*.
+There are two kinds: features that the guide promises, which are assumed if a target file states no
+claims, and related features that many implementations have. A check of a feature that is not
+claimed is *not applicable*; one of a feature that is claimed and cannot be exercised is *not
+testable*.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ __all__ = ["ALL_OF_GUIDE", "CLAIMS", "GUIDE_CLAIMS", "Claim"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """One feature that a vendor may say it has."""
+    """One feature that a vendor may claim."""
 
     name: str
     sentence: str
     source: str
     """As in `clauses.toml`: a section of the guide, a page, or an open point."""
     guide: bool = False
-    """Promised by the guide: assumed where `claims` is left out."""
+    """Promised by the guide: assumed if `claims` is left out."""
 
 
 _ROWS: Final = (
@@ -54,25 +55,25 @@ _ROWS: Final = (
     ),
     Claim(
         name="minute-graph",
-        sentence="The graph answers with the interval `minute` while logs last.",
+        sentence="The graph supports the interval `minute` while logs exist.",
         source="guide: Analytics Graph Endpoint",
         guide=True,
     ),
     Claim(
         name="hour-graph",
-        sentence="The graph answers with the interval `hour` while logs last.",
+        sentence="The graph supports the interval `hour` while logs exist.",
         source="guide: Analytics Graph Endpoint",
         guide=True,
     ),
     Claim(
         name="month-graph",
-        sentence="The graph answers with the interval `month`.",
+        sentence="The graph supports the interval `month`.",
         source="guide: Analytics Graph Endpoint",
         guide=True,
     ),
     Claim(
         name="old-graph",
-        sentence="The graph answers for days whose logs are gone, from summaries.",
+        sentence="The graph covers days whose logs are removed, from summaries.",
         source="guide: Analytics Components",
         guide=True,
     ),
@@ -108,7 +109,7 @@ _ROWS: Final = (
     ),
     Claim(
         name="idempotent-money",
-        sentence="A money call that is sent again with the same key changes nothing.",
+        sentence="A payment that is sent again with the same key changes nothing.",
         source="S2",
     ),
     Claim(
@@ -118,7 +119,7 @@ _ROWS: Final = (
     ),
     Claim(
         name="rate-limit",
-        sentence="More requests than the limit are answered 429, and it can be recovered from.",
+        sentence="Requests above the limit get a 429 response, and later ones succeed again.",
         source="docs: api-basics/rate-limiting; C17",
     ),
     Claim(
@@ -132,7 +133,7 @@ CLAIMS: Final[Mapping[str, Claim]] = MappingProxyType({claim.name: claim for cla
 """Name → claim, in the order of the documentation."""
 
 GUIDE_CLAIMS: Final = frozenset(claim.name for claim in _ROWS if claim.guide)
-"""What a target file without `claims` stands for."""
+"""The claims of a target file without `claims`."""
 
 ALL_OF_GUIDE: Final = "guide"
-"""In a list of claims: all of `GUIDE_CLAIMS`, so that a file need only name what it adds."""
+"""In a list of claims: all of `GUIDE_CLAIMS`, so that a file need only list the others."""

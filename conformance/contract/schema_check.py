@@ -1,9 +1,9 @@
-"""A JSON Schema turned into one quick function that says yes or no.
+"""Compile a JSON Schema into a fast function that tells whether a value is valid.
 
-jsonschema explains well and slowly; nearly every body is right. So the schemas are compiled into
-closures that answer only whether a value fits, and jsonschema is asked for words when it does not.
-Only the keywords that our schemas use are known; any other is refused when compiling, so that
-nothing stands in a schema unchecked. A property in the tests holds both to the same answer.
+jsonschema gives good error messages and is slow, and nearly every body is valid. So the schemas are
+compiled into closures that return True or False, and jsonschema is only used for the message. Only
+the keywords that the schemas use are supported; any other is rejected when compiling. A property
+test compares the results with those of jsonschema.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from trueup.reports.results import Json
 __all__ = ["Find", "Fits", "compile_schema"]
 
 Fits: TypeAlias = Callable[[Json], bool]
-"""Whether a value fits a schema."""
+"""Returns whether a value is valid."""
 Find: TypeAlias = Callable[[str], Mapping[str, Any]]
-"""The schema that a `$ref` names."""
+"""Returns the schema that a `$ref` names."""
 
 _ANNOTATIONS: Final = frozenset({"$schema", "$defs", "title", "description", "expected"})
 
 
 def compile_schema(schema: Mapping[str, Any], find: Find) -> Fits:
-    """The function for a schema; `find` resolves its references, which may not go in circles.
+    """Return the validating function of a schema; `find` resolves references, without circles.
 
-    Raises ValueError for a keyword that is not known here.
+    Raises:
+        ValueError: a keyword is not supported.
     """
     tests = [
         _KEYWORDS[keyword](wanted, find)

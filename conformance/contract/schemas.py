@@ -1,9 +1,9 @@
-"""Response bodies held to the JSON Schemas in `schemas/`, in sentences.
+"""Validation of response bodies with the JSON Schemas in `schemas/`.
 
-The schemas are as tolerant as the documents: keys that an object need not have may be null or
-left out, further keys are allowed, date-times may have either documented form, `total_count` may
-be -1, and nothing is asked of the inside of the graph. What a schema cannot say (that page 2
-follows page 1) is a law's business, not this file's.
+The schemas allow what the documents leave open: keys that an object does not need may be null or
+absent, further keys are allowed, date-times may have either documented form, `total_count` may be
+-1, and the points of the graph are not validated. What a schema cannot express (that page 2 follows
+page 1) is compared elsewhere in the contract.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["ENDPOINTS", "MOST_PROBLEMS", "endpoint_of", "problems", "schema"]
 
 _FOLDER: Final = Path(__file__).parent / "schemas"
 MOST_PROBLEMS: Final = 20
-"""Problems that are told of one body; more are only counted."""
+"""Problems of one body that are listed; more are only counted."""
 
 ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -57,16 +57,19 @@ ENDPOINTS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def endpoint_of(path: str) -> str | None:
-    """The endpoint that a path below the prefix asks: `log/retrieve/<id>` is `log/retrieve`."""
+    """Return the endpoint of a path below the prefix: `log/retrieve` for `log/retrieve/<id>`."""
     head = "/".join(path.strip("/").split("/")[:2])
     return head if head in ENDPOINTS else None
 
 
 def problems(endpoint: str, body: Json) -> list[str]:
-    """What is wrong with a body of status 200 (or of an error): one sentence each, with its place.
+    """Return the problems of a body of status 200 or of an error, one sentence with its path each.
 
-    `endpoint` is a path below the prefix, with or without an id, or `error`. Empty: nothing is
-    wrong. Raises ConformanceError for an endpoint that has no schema.
+    `endpoint` is a path below the prefix, with or without an id, or `error`. An empty list means
+    that the body is valid.
+
+    Raises:
+        ConformanceError: the endpoint has no schema.
     """
     known = endpoint_of(endpoint)
     if known is None:
@@ -85,18 +88,18 @@ def problems(endpoint: str, body: Json) -> list[str]:
 def _sentences(error: ValidationError) -> list[str]:
     place = dotted(error.absolute_path) or "the body"
     if error.validator != "required":
-        return [f"{place}: expected {expected(error)}, came {describe_value(error.instance)}"]
+        return [f"{place}: expected {expected(error)}, found {describe_value(error.instance)}"]
     wanted: Any = error.validator_value
     instance: Any = error.instance
     missing = [name for name in wanted if name not in instance]
-    # jsonschema reports each missing key by itself; the message tells which one it means.
+    # jsonschema reports each missing key separately; only the message names it.
     named = [name for name in missing if error.message.startswith(f"{name!r} ")]
     return [f'{place}: the key "{name}" is missing' for name in named or missing]
 
 
 @cache
 def schema(name: str) -> Mapping[str, Any]:
-    """A schema file of the folder, by its name without `.json`."""
+    """Return a schema of the folder by its name without `.json`."""
     loaded: Mapping[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))
     return loaded
 

@@ -1,8 +1,7 @@
-"""`docs/checks.md`: clause × check × fault, and where the three have drifted apart.
+"""Generate `docs/checks.md`, which connects clauses, checks and faults; report missing links.
 
-Pure: it joins the register of clauses, the tuple of checks and the charges of the zoo, which are
-given to it as plain values. `python -m trueup.conformance.docgen.checks_page
-scenarios/mutation/register.toml` writes the page.
+Pure: clauses, checks and the laws that must detect each fault are given as plain values. `python -m
+trueup.conformance.docgen.checks_page scenarios/mutation/register.toml` writes the page.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _SECTIONS: Final[Mapping[str, str]] = {
     "MONEY": "Money",
     "SAFE": "Safety",
     "READ": "Declared readings",
-    "GUIDE": "Sentences that describe rather than promise",
+    "GUIDE": "Sentences that describe and promise nothing",
 }
 """Beginning of a clause's id → title of its section, in the order of the page."""
 
@@ -68,10 +67,11 @@ class AnyCheck(Protocol):
     def impact(self) -> Impact: ...
 
 
-def charges_of(zoo_toml: str) -> Mapping[str, tuple[str, ...]]:
-    """Fault id → laws by which it must be convicted, from the text of
-    `scenarios/mutation/register.toml`."""
-    faults = tomllib.loads(zoo_toml)["faults"]
+def charges_of(register_toml: str) -> Mapping[str, tuple[str, ...]]:
+    """Return fault id → laws that must detect it, from the text of
+    `scenarios/mutation/register.toml`.
+    """
+    faults = tomllib.loads(register_toml)["faults"]
     return {fault: tuple(charge["laws"]) for fault, charge in faults.items()}
 
 
@@ -80,7 +80,7 @@ def drift(
     register: Mapping[str, Clause],
     charges: Mapping[str, tuple[str, ...]],
 ) -> list[str]:
-    """Every place where clauses, checks and faults do not meet, one sentence each."""
+    """Return each missing connection between clauses, checks and faults as a sentence."""
     citing = _citing(checks)
     laws = {check.law for check in checks}
     charged = {law for of_fault in charges.values() for law in of_fault}
@@ -91,7 +91,7 @@ def drift(
             if not citing[one.id] and not one.untested
         ),
         *(
-            f"clause {one.id} says why it is untested, but {citing[one.id][0]} tests it"
+            f"clause {one.id} states why it is untested, but {citing[one.id][0]} tests it"
             for one in register.values()
             if citing[one.id] and one.untested
         ),
@@ -103,12 +103,12 @@ def drift(
             if cited not in register
         ),
         *(
-            f"fault {fault} is charged with {law}, which no check tests"
+            f"fault {fault} must be detected by {law}, which no check tests"
             for fault, of_fault in charges.items()
             for law in of_fault
             if law not in laws
         ),
-        *(f"law {law} has no fault that proves its checks" for law in sorted(laws - charged)),
+        *(f"law {law} has no fault that its checks must detect" for law in sorted(laws - charged)),
     ]
 
 
@@ -117,19 +117,19 @@ def checks_page(
     register: Mapping[str, Clause],
     charges: Mapping[str, tuple[str, ...]],
 ) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     untested = sum(bool(one.untested) for one in register.values())
     head = f"""\
 # Clauses, checks and faults
 
 Made by `make docs`; do not edit.
 
-{len(register)} clauses, of which {len(register) - untested} are tested and {untested} say why not;
+{len(register)} clauses, of which {len(register) - untested} are tested and {untested} are not;
 {len(checks)} checks of {len({check.law for check in checks})} laws; {len(charges)} faults.
 Clauses are *stated* by a document, *derived* from what is stated, or *weak*. Sources: sections of
 the guide; items of [open-points.md](open-points.md) (C and S); `docs:` pages of the public
 documentation; `sdk:` its public client; `architecture:` [architecture.md](architecture.md).
-What each fault does, and which check convicted it: [kill-matrix.md](kill-matrix.md).
+What each fault does, and which check detected it: [kill-matrix.md](kill-matrix.md).
 """
     laws = _laws(checks, charges)
     return "\n".join([head, *_clause_tables(checks, register), _check_table(checks), laws])
@@ -170,7 +170,7 @@ def _clause_tables(checks: Sequence[AnyCheck], register: Mapping[str, Clause]) -
 
 
 def _section(clause_id: str) -> str:
-    """The longest known beginning. Raises LookupError for an id of no section."""
+    """Return the longest known beginning of an id. Raises LookupError if there is none."""
     fitting = [prefix for prefix in _SECTIONS if clause_id.startswith(prefix + "-")]
     if not fitting:
         raise LookupError(f"clause {clause_id} belongs to no section of docs/checks.md")
@@ -202,13 +202,15 @@ def _laws(checks: Sequence[AnyCheck], charges: Mapping[str, tuple[str, ...]]) ->
         )
         for law in laws
     )
-    return "## Laws and the faults that prove them\n\n" + table(("law", "checks", "faults"), rows)
+    return "## Laws and the faults that they must detect\n\n" + table(
+        ("law", "checks", "faults"), rows
+    )
 
 
-def _main(zoo: Path) -> None:
+def _main(register_file: Path) -> None:
     from trueup.conformance.checks.registry import CHECKS
 
-    charges = charges_of(zoo.read_text("utf-8"))
+    charges = charges_of(register_file.read_text("utf-8"))
     PAGE.write_text(checks_page(CHECKS, clauses(), charges), "utf-8")
     for problem in drift(CHECKS, clauses(), charges):
         sys.stderr.write(f"{problem}\n")

@@ -1,6 +1,6 @@
-"""Pages that are made from tables, and the marks between which they stand in hand-written ones.
+"""Generated parts of pages, and the comments between which they are inserted.
 
-A test compares what stands in `docs/` with what is made here, so that neither drifts.
+A test compares the pages in `docs/` with the generated text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ END: Final = "<!-- made from the tables: end -->"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; bars and line breaks in cells are escaped."""
+    """Return a Markdown table; vertical bars and line breaks in cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) + "\n"
 
@@ -25,7 +25,7 @@ def _cell(text: str) -> str:
 
 
 def put_between(page: str, made: str) -> str:
-    """The page with what was made between its marks. Raises ValueError where it has no marks."""
+    """Return the page with the generated text inserted. Raises ValueError without its comments."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

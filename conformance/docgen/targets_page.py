@@ -1,6 +1,6 @@
-"""The reference part of `docs/targets.md`, made from the schema and the tables of names.
+"""Generate the reference part of `docs/targets.md` from the schema and the tables of names.
 
-`python -m trueup.conformance.docgen.targets_page` puts it into the page.
+`python -m trueup.conformance.docgen.targets_page` writes it into the page.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _PARTS: Final = (
 
 
 def targets_reference() -> str:
-    """Keys, claims, readings and placeholders as Markdown."""
+    """Return keys, claims, readings and placeholders as Markdown."""
     parts = ["## Keys\n"]
     for title, part in _PARTS:
         parts.append(f"### {title}\n")
-        parts.append(table(("key", "is", "default"), _keys(part)))
+        parts.append(table(("key", "meaning", "default"), _keys(part)))
     parts.append("## Placeholders\n")
     parts.append(
         table(
-            ("placeholder", "stands for", "in"),
+            ("placeholder", "meaning", "in"),
             (
                 (f"`{{{name}}}`", what, ", ".join(_hooks_with(name)))
                 for name, what in PLACEHOLDERS.items()
@@ -58,7 +58,7 @@ def targets_reference() -> str:
     parts.append("## Claims\n")
     parts.append(
         table(
-            ("claim", "says", "promised by the guide", "source"),
+            ("claim", "meaning", "promised by the guide", "source"),
             (
                 (f"`{one.name}`", one.sentence, "yes" if one.guide else "", one.source)
                 for one in CLAIMS.values()
@@ -68,7 +68,7 @@ def targets_reference() -> str:
     parts.append("## Readings\n")
     parts.append(
         table(
-            ("reading", "asks", "values", "where not declared", "open point"),
+            ("reading", "meaning", "values", "if not declared", "open point"),
             (
                 (f"`{one.name}`", one.sentence, _values(one), _otherwise(one), one.source)
                 for one in READINGS.values()

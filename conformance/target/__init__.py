@@ -1,1 +1,1 @@
-"""The target file: load, check and describe the implementation under test."""
+"""The target file: loading, validation and description of the implementation under test."""

@@ -1,7 +1,7 @@
-"""From a checked TOML document to a `Target`: what the schema cannot say.
+"""Build a `Target` from a validated TOML document: the rules that a schema cannot express.
 
-Tenants, forms, placeholders, names of claims and readings; single values are the business of
-`trueup.conformance.target.fields`. Every problem is collected; none raises.
+Tenants, forms, placeholders, names of claims and readings; single values are handled in
+`trueup.conformance.target.fields`. Problems are collected, not raised.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["build"]
 def build(
     document: Table, path: Path, environ: Mapping[str, str]
 ) -> tuple[Target | None, list[Mistake]]:
-    """The target, or None with every problem found. The document has passed the schema."""
+    """Return the target, or None, and all problems. The document must satisfy the schema."""
     fields = Fields(folder=path.parent, environ=environ)
     hooks = {
         name: _hook(fields, name, document[name])
@@ -107,16 +107,19 @@ def _http_ingest(fields: Fields, table: Table) -> IngestForm:
 
 
 def _field_map(fields: Fields, names: Mapping[str, str]) -> Mapping[str, str]:
-    """Renames of fields that there are, no two to one name."""
+    """Return the renamed fields; each must exist, and no two may get one name."""
     ours = schema("log")["properties"]
     theirs: dict[str, str] = {}
     for our, their in names.items():
         if our not in ours:
             fields.note(
-                f"ingest.field_map.{our}", "a field of our event", f'"{our}"', nearest(our, ours)
+                f"ingest.field_map.{our}",
+                "a field of an event of trueup",
+                f'"{our}"',
+                nearest(our, ours),
             )
         if their and their in theirs:
-            expected = "a name of its own for every field"
+            expected = "a different name for every field"
             fields.note(
                 f"ingest.field_map.{our}", expected, f'"{their}", as {theirs[their]} has it'
             )
@@ -165,7 +168,7 @@ _HOOKS: Final[Mapping[str, Callable[[Fields, str, Table], HookForm]]] = {
 
 
 def _placeholders(fields: Fields, name: str, hook: HookForm) -> None:
-    """Refuse unknown placeholders, and hooks that cannot say what is wanted of them."""
+    """Report unknown placeholders, and hooks without a placeholder that they need."""
     used: set[str] = set()
     allowed = HOOK_PLACEHOLDERS[name]
     parts: dict[str, Any] = (
@@ -208,7 +211,7 @@ def _claims(fields: Fields, names: list[str] | None) -> frozenset[str]:
 
 
 def _readings(fields: Fields, table: Table) -> Mapping[str, str]:
-    """Declared readings as text: `true` and `false` for switches, digits for numbers."""
+    """Return the declared readings as text: `true` and `false` for switches, digits for numbers."""
     declared: dict[str, str] = {}
     for name, value in table.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,6 +1,6 @@
-"""Findings of JSON Schema about a target file, as mistakes: key, expected, found, remedy.
+"""Error messages about target files: the key, what was expected, what was found, what to do.
 
-Pure: it looks at a document and at jsonschema's findings; it reads no file and no environment.
+Pure: it works on a document and the violations that jsonschema found.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def mistake_of(error: ValidationError, schema: Mapping[str, Any]) -> Mistake:
 
 
 def _found(error: ValidationError) -> str:
-    """Return what stood there; a key, written into the file by mistake, is not shown again."""
+    """Describe the value that was found. Possible keys are not shown."""
     if isinstance(error.schema, Mapping) and error.schema.get("secret") is True:
         return "something else (not shown, because it may be a key)"
     return describe_value(error.instance)
@@ -51,7 +51,7 @@ def _unknown_key(error: ValidationError, key: str) -> Mistake:
 def _missing_key(error: ValidationError, key: str, schema: Mapping[str, Any]) -> Mistake:
     required: Any = error.validator_value
     instance: Any = error.instance
-    # jsonschema reports each missing key by itself, and names it only in its message.
+    # jsonschema reports each missing key separately; only the message names it.
     absent = [name for name in required if name not in instance]
     missing = next((n for n in absent if error.message.startswith(repr(n))), absent[0])
     wanted = _part(_part(error.schema, "properties"), missing)
@@ -69,7 +69,7 @@ def _part(schema: Any, name: str) -> Mapping[str, Any]:
 
 
 def _said(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """What a schema part asks for, in words: its own, or those of what it refers to."""
+    """Return what a part of the schema expects, in its words or those of what it refers to."""
     for words in ("expected", "description"):
         if words in part:
             return str(part[words])

@@ -1,6 +1,6 @@
-"""Single values of a target file: what comes from the environment, URLs, programs, JSON.
+"""Single values of a target file: environment variables, URLs, programs, JSON.
 
-Every mistake is noted and none raises, so that one error can name them all.
+Problems are collected, not raised, so that one message lists all of them.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ __all__ = ["SHORTEST_SECRET", "Fields", "Table"]
 
 Table: TypeAlias = Mapping[str, Any]
 SHORTEST_SECRET: Final = 4
-"""Striking out anything shorter would make records unreadable."""
+"""Redacting anything shorter would make records unreadable."""
 
 
 @dataclass(kw_only=True)
 class Fields:
-    """Collects problems and secrets while the values are made."""
+    """Collects problems and secrets while the values are built."""
 
     folder: Path
     environ: Mapping[str, str]
     problems: list[Mistake] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
-    """Environment variables that were told to be missing: each is told once."""
+    """Environment variables that were reported as missing: each is reported once."""
 
     def note(self, key: str, expected: str, found: str, remedy: str = "") -> None:
-        """Add a mistake."""
+        """Add a problem."""
         self.problems.append(Mistake(key=key, expected=expected, found=found, remedy=remedy))
 
     def from_env(self, key: str, name: str, *, example: str) -> str:
-        """The variable's value; empty, with a problem noted, where it cannot be used."""
+        """Return the variable's value, or an empty string and a problem if it cannot be used."""
         value = self.environ.get(name, "")
         expected = f"a value in the environment variable {name}"
         if not value and name not in self.missing:
@@ -49,14 +49,14 @@ class Fields:
         elif not value.isascii() or not value.isprintable() or value != value.strip():
             self.note(
                 key,
-                f"{expected}: printable ASCII, no blanks or line breaks at its ends",
+                f"{expected}: printable ASCII, no spaces or line breaks at its ends",
                 f"{len(value)} characters with something else among them",
                 f"set {name} again; a line break often comes from a file",
             )
         return value
 
     def secret(self, key: str, value: str | Table, *, example: str) -> str:
-        """A literal, or a value from the environment that is struck out of every record."""
+        """Return a literal, or a value from the environment that is redacted in every record."""
         if isinstance(value, str):
             return value
         found = self.from_env(key, value["env"], example=example)
@@ -64,25 +64,25 @@ class Fields:
             self.note(
                 key,
                 f"{SHORTEST_SECRET} characters or more in {value['env']}, because the value is "
-                "struck out wherever it occurs",
+                "redacted wherever it occurs",
                 f"{len(found)}",
                 "a header that is no secret can be written as plain text",
             )
         elif found:
-            # `Bearer abc…` may be echoed without its first word.
+            # A target may repeat `Bearer abc…` without its first word.
             parts = (found, *found.split()[-1:])
             self.secrets.update(part for part in parts if len(part) >= SHORTEST_SECRET)
         return found
 
     def base_url(self, value: str | Table) -> str:
-        """Where the API is, without a slash at its end."""
+        """Return the URL of the API without a slash at its end."""
         url = self.url("base_url", value).rstrip("/")
         if "?" in url or "#" in url:
             self.note("base_url", "a URL that ends with its path", describe_value(url))
         return url
 
     def url(self, key: str, value: str | Table) -> str:
-        """An absolute http or https URL, as it stands."""
+        """Return an absolute http or https URL unchanged."""
         if isinstance(value, str):
             url = value
         elif not (url := self.from_env(key, value["env"], example="http://127.0.0.1:8080/1.0")):
@@ -110,24 +110,24 @@ class Fields:
                 remedy,
             )
         if not url.isprintable() or " " in url:
-            self.note(key, "a URL without blanks and control characters", describe_value(url))
+            self.note(key, "a URL without spaces and control characters", describe_value(url))
         return url
 
     def json_value(self, key: str, value: Any) -> Any:
-        """A value of the file that will be sent as JSON; dates and infinities cannot be."""
+        """Return a value that will be sent as JSON; dates and infinities are problems."""
         match value:
             case dict():
                 return {name: self.json_value(f"{key}.{name}", one) for name, one in value.items()}
             case list():
                 return [self.json_value(f"{key}[{n}]", one) for n, one in enumerate(value)]
             case float() if not isfinite(value):
-                self.note(key, "a number that JSON has", f"{value}")
+                self.note(key, "a number that exists in JSON", f"{value}")
             case None | bool() | int() | float() | str():
                 pass
             case _:
                 self.note(
                     key,
-                    "a value that JSON has",
+                    "a value that exists in JSON",
                     describe_value(value),
                     f'write "{value}", in quotes',
                 )

@@ -1,7 +1,7 @@
-"""What can be said of a target file, and of the target behind it, before any check is run.
+"""Description of a target file, and of the target, before any check is run.
 
-Pure: from a `Target`, the readings that were found and the trouble that was met to one value for
-the terminal and for machines. Whoever calls does the asking.
+Pure: it combines a `Target`, the readings that were probed and the trouble that occurred into one
+value, for the terminal and for programs. The caller sends the requests.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LEVELS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LevelReached:
-    """One level, and the way in which the target reaches it, or why it does not."""
+    """One level, and how the target reaches it, or why it does not."""
 
     level: int
     what: str
@@ -49,7 +49,7 @@ class LevelReached:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadingShown:
-    """One open point: `declared`, `probed`, or `open` (with the value that would be assumed)."""
+    """One open point: `declared`, `probed`, or `open` with the value that would be assumed."""
 
     name: str
     value: str
@@ -58,7 +58,7 @@ class ReadingShown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetCheck:
-    """The answer of `trueup target check`."""
+    """The result of `trueup target check`."""
 
     target: str
     path: str
@@ -71,14 +71,14 @@ class TargetCheck:
     requests_per_s: float | None
     requests: int
     notes: tuple[str, ...]
-    """What will keep checks from deciding, one sentence each."""
+    """What will leave checks inconclusive, one sentence each."""
     asked: bool
-    """False: only the file was looked at."""
+    """False: no request was sent."""
     trouble: str = ""
-    """Why the target cannot be judged; empty where it answers as it should."""
+    """Why the target cannot be tested; empty if it can."""
 
     def to_json(self) -> dict[str, Json]:
-        """The same as one JSON object."""
+        """Return the result as one JSON object."""
         return {
             "target": self.target,
             "path": self.path,
@@ -101,7 +101,7 @@ class TargetCheck:
 def look_at(
     target: Target, *, found: Sequence[Reading] = (), asked: bool = False, trouble: str = ""
 ) -> TargetCheck:
-    """Put together what is known; `found` are the readings that probing gave."""
+    """Return what is known of a target; `found` are the probed readings."""
     return TargetCheck(
         target=target.name,
         path=str(target.path),
@@ -124,7 +124,7 @@ def _notes(target: Target) -> Iterator[str]:
         if target.money is None:
             yield f"`{claim}` is claimed, but without [money] it counts as not testable."
     if "b" not in target.tenants:
-        yield "Without [tenants.b] nothing can be said of accounts being kept apart."
+        yield "Without [tenants.b] the separation of accounts cannot be tested."
     for name, tenant in target.tenants.items():
         if target.ingest is not None and tenant.customer_id is None:
             yield (
@@ -132,7 +132,7 @@ def _notes(target: Target) -> Iterator[str]:
                 "tells it."
             )
     if target.clock is not None and target.ingest is None:
-        yield "The clock can be moved, but without [ingest] there is nothing to see age."
+        yield "The clock can be moved, but without [ingest] there are no events to test retention."
 
 
 def _level(target: Target, level: int) -> LevelReached:

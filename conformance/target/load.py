@@ -1,8 +1,8 @@
-"""The target file: one TOML file that describes one implementation; read once into a `Target`.
+"""Loading of a target file: one TOML file that describes one implementation, read into a `Target`.
 
-The structure is checked by `target_schema.json`, from which the documentation is made as well.
-What a schema cannot say (environment variables, URLs, placeholders, names of claims and readings)
-is checked here. It refuses to open the network: whether the target answers is asked elsewhere.
+Its structure is validated with `target_schema.json`, from which the documentation is made too. What
+a schema cannot express (environment variables, URLs, placeholders, names of claims and readings) is
+validated afterwards. No connection is made.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ _VALIDATOR: Final = Draft202012Validator(SCHEMA)
 
 
 def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
-    """Read a target file; keys come from `environ`.
+    """Return the target that a file describes; keys are taken from `environ`.
 
-    Raises TargetFileError, which names the file and, for every wrong key, what was expected, what
-    was found and the remedy.
+    Raises: TargetFileError: with every problem of the file: the key, what was expected, what was
+        found, what to do.
     """
     file = TomlFile.read(path, kind="target file", page="docs/targets.md", error=TargetFileError)
 
@@ -76,7 +76,7 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
 
 
 def levels(target: Target) -> frozenset[int]:
-    """What the target lets us do: 0 read, 2 inject events, 3 move its clock, 4 restart it.
+    """Return the levels of a target: 0 read, 2 inject events, 3 move its clock, 4 restart it.
 
     Level 1, traffic through the target's own proxies, cannot be declared yet.
     """
@@ -90,7 +90,7 @@ def levels(target: Target) -> frozenset[int]:
 
 
 def outside_hosts(target: Target) -> tuple[str, ...]:
-    """Hosts off this machine that the target file's URLs lead to; programs are not looked into."""
+    """Return the hosts on other machines in the target file's URLs. Programs are not inspected."""
     forms = (target.ingest, target.clock, target.maintenance, target.money)
     urls = [
         target.base_url,
@@ -101,7 +101,7 @@ def outside_hosts(target: Target) -> tuple[str, ...]:
 
 
 def is_loopback(target: Target) -> bool:
-    """Whether every URL of the target file stays on this machine."""
+    """Return whether every URL of the target file is on this machine."""
     return not outside_hosts(target)
 
 

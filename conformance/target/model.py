@@ -1,8 +1,7 @@
-"""The implementation under test, as frozen values. Nothing here reads a file or the network.
+"""The implementation under test as frozen values. No file or network access.
 
-Above these values nobody knows which implementation is judged. Keys stand only in `Tenant` and in
-`headers`, which are left out of every `repr`, and together in `Target.secrets`, so that whoever
-writes something down can strike them out.
+Keys are in `Tenant` and in `headers`, which every `repr` leaves out, and together in
+`Target.secrets`, from which they are redacted.
 """
 
 from __future__ import annotations
@@ -36,26 +35,26 @@ class Tenant:
     public_key: str = field(repr=False)
     private_key: str = field(repr=False)
     customer_id: int | None = None
-    """None: not declared; events can then be injected only if it can be read from the API."""
+    """None: not declared. Events can then be injected only if the API returns it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RefusedShape:
-    """Where an ingestion answer lists refused events."""
+    """Where a response of the ingestion endpoint lists refused events."""
 
     list: str
     """Dotted path to the list."""
     line: str
     """Key of the event's number within the request."""
     reason: str | None = None
-    """Key of the reason; None: none is given."""
+    """Key of the reason; None if there is none."""
     first: int = 1
-    """The number that stands for the first event: 1 or 0."""
+    """The number of the first event: 1 or 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpIngest:
-    """Events go in over HTTP."""
+    """Ingestion over HTTP."""
 
     url: str
     method: str = "POST"
@@ -63,31 +62,33 @@ class HttpIngest:
     gzip: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     field_map: Mapping[str, str] = field(default_factory=dict)
-    """Our name → theirs; `""` leaves the field out; a field not named keeps our name."""
+    """Name of a field → name at the target; `""` leaves it out; other fields keep their names."""
     extras: Mapping[str, Json] = field(default_factory=dict)
     """Literal fields added to every event."""
     batch: int = 500
     """Most events in one request; 1 for the form `json-object`."""
     accepted: str | None = None
-    """Dotted path to the number accepted; None: 2xx accepts all that is not listed as refused."""
+    """Dotted path to the number of accepted events; None: 2xx accepts all that are not listed as
+    refused."""
     refused: RefusedShape | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandIngest:
-    """Events go in through a program that reads NDJSON; exit status 0 accepts them all."""
+    """Ingestion by a program that reads NDJSON; exit status 0 accepts all events."""
 
     argv: tuple[str, ...]
     timeout_s: float = 30.0
     batch: int = 500
-    """Most events for one start of the program."""
+    """Maximum number of events for one start of the program."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpHook:
-    """A lever that is pulled with one request; 2xx means that it moved.
+    """A control hook that is one request; it succeeds with 2xx.
 
-    URL, header values and body may hold placeholders: see `trueup.conformance.target.placeholders`.
+    URL, header values and body may contain placeholders: see
+    `trueup.conformance.target.placeholders`.
     """
 
     url: str
@@ -98,16 +99,16 @@ class HttpHook:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommandHook:
-    """A lever that is pulled by a program; exit status 0 means that it moved."""
+    """A control hook that is a program; it succeeds with exit status 0."""
 
     argv: tuple[str, ...]
-    """May hold placeholders, always filled in as text."""
+    """May contain placeholders, which are filled in as text."""
     timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphShape:
-    """Where points stand in the answer of `analytics/graph`: the guide leaves it open."""
+    """Where a response of `analytics/graph` contains the points, which the guide leaves open."""
 
     points: str = "data.points"
     """Dotted path to the list, from the top of the body."""
@@ -118,10 +119,10 @@ class GraphShape:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """How much may be asked of the target."""
+    """How many requests may be sent to the target."""
 
     requests_per_s: float | None = 10.0
-    """None: as fast as it answers. 10 is the documented limit of a customer."""
+    """None: no limit. 10 is the documented limit for a customer."""
     requests: int = 1200
     """Requests in all."""
 
@@ -132,14 +133,14 @@ HookForm: TypeAlias = HttpHook | CommandHook
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """One implementation, and everything that it lets us do."""
+    """One implementation, and everything that trueup may do with it."""
 
     name: str
     base_url: str
-    """Up to and with the version, without a slash at the end."""
+    """URL including the version, without a slash at its end."""
     prefix: str = "/public/user"
     tenants: Mapping[str, Tenant]
-    """`a` always; `b` where a second account was given."""
+    """`a`, and `b` if there is a second account."""
     ingest: IngestForm | None = None
     clock: HookForm | None = None
     maintenance: HookForm | None = None
@@ -153,8 +154,8 @@ class Target:
     `trueup.conformance.contract.interpretations`."""
     budget: Budget = Budget()
     timeout_s: float = 10.0
-    """Longest wait for one answer."""
+    """Longest wait for one response, in seconds."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """Every key, longest first; struck out of everything that is written down."""
+    """Every key, longest first, to be redacted in everything that is written."""
     path: Path
     """The file it was read from."""

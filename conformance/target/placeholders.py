@@ -1,8 +1,8 @@
-"""Words in braces that a target file's hooks may hold, and how they are filled in.
+"""Placeholders in braces in control hooks, and how they are filled in.
 
-A string that is exactly one placeholder takes the placeholder's own type: `"{bytes}"` becomes the
-integer. Within a longer string the value is written as text. Anything else in braces is refused
-when the file is read, so that a misspelt placeholder never reaches a target.
+A string that is exactly one placeholder takes the type of its value: `"{bytes}"` becomes an
+integer. Inside a longer string the value is written as text. Unknown placeholders are rejected when
+the file is read, so that a misspelt one is never sent to a target.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PLACEHOLDERS: Final[Mapping[str, str]] = MappingProxyType(
         "network": "`residential` or `mobile`.",
         "kind": "`purchase`, `top_up`, `refund` or `adjustment`.",
         "bytes": "Bytes, a whole number; refunds and some adjustments are negative.",
-        "idempotency_key": "A text that stays the same when the same call is tried again.",
-        "service_id": "The service that is paid for; empty where none is meant.",
+        "idempotency_key": "A string that stays the same if the same call is repeated.",
+        "service_id": "The service that is paid for; empty for none.",
     }
 )
-"""Placeholder → what it stands for."""
+"""Placeholder → meaning."""
 
 HOOK_PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ HOOK_PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "restart": frozenset(),
     }
 )
-"""Hook → placeholders that it may hold."""
+"""Hook → placeholders that it may contain."""
 
 REQUIRED: Final[Mapping[str, tuple[frozenset[str], ...]]] = MappingProxyType(
     {
@@ -46,13 +46,13 @@ REQUIRED: Final[Mapping[str, tuple[frozenset[str], ...]]] = MappingProxyType(
         "money": (frozenset({"network"}), frozenset({"kind"}), frozenset({"bytes"})),
     }
 )
-"""Hook → groups of placeholders; one of each group must be there or the hook cannot work."""
+"""Hook → groups of placeholders; a hook needs one of each group."""
 
 _BRACES: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 def names_in(template: Json) -> Iterator[str]:
-    """Every placeholder name in a template, in order, known or not."""
+    """Yield every placeholder name in a template, in order, known or not."""
     match template:
         case str():
             yield from _BRACES.findall(template)
@@ -66,14 +66,14 @@ def names_in(template: Json) -> Iterator[str]:
 
 
 def fill_text(template: str, values: Mapping[str, Json]) -> str:
-    """The text with every placeholder of `values` written out; others stay as they are."""
+    """Return the text with the placeholders of `values` filled in; others are unchanged."""
     return _BRACES.sub(
         lambda found: str(values[found[1]]) if found[1] in values else found[0], template
     )
 
 
 def fill(template: Json, values: Mapping[str, Json]) -> Json:
-    """The template with its placeholders replaced, at any depth, values keeping their type."""
+    """Return the template with its placeholders replaced at any depth; values keep their type."""
     match template:
         case str():
             whole = _BRACES.fullmatch(template)

@@ -99,7 +99,7 @@ async def test_a_name_without_an_address_is_told(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    with pytest.raises(TargetUnreachable, match=r"no address for the name nowhere\.invalid"):
+    with pytest.raises(TargetUnreachable, match=r"no address for the host name nowhere\.invalid"):
         await met(target_of("http://nowhere.invalid/1.0"), tmp_path)
 
 
@@ -127,7 +127,7 @@ async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with (
         serving(api(200), tls=context) as port,
-        pytest.raises(TargetUnreachable, match="certificate that is not accepted") as told,
+        pytest.raises(TargetUnreachable, match="the certificate was rejected") as told,
     ):
         await met(target_of(f"https://127.0.0.1:{port}/1.0"), tmp_path)
     assert "SSL_CERT_FILE" in str(told.value)

@@ -16,7 +16,7 @@ _ROOT = Path(__file__).parents[2]
 _CHARGES = charges_of((_ROOT / "scenarios" / "mutation" / "register.toml").read_text("utf-8"))
 _KNOWN_GAPS = {
     # A false target file, not a faulty target: tests/third_party declares one.
-    "law READING has no fault that proves its checks",
+    "law READING has no fault that its checks must detect",
 }
 """What is still to be done or proven elsewhere, by name; nothing else may be missing."""
 
@@ -65,7 +65,7 @@ def test_names_of_checks_are_unique() -> None:
             [_Check()],
             _UNTESTED,
             {"A1": ("LOG=SENT",)},
-            ["clause LOG-1 says why it is untested, but logs-equal-sent tests it"],
+            ["clause LOG-1 states why it is untested, but logs-equal-sent tests it"],
         ),
         (
             [_Check(), _Check(name="idle", clauses=())],
@@ -83,9 +83,9 @@ def test_names_of_checks_are_unique() -> None:
             [_Check()],
             _REGISTER,
             {"A1": ("LOG=SENT",), "B1": ("DAY",)},
-            ["fault B1 is charged with DAY, which no check tests"],
+            ["fault B1 must be detected by DAY, which no check tests"],
         ),
-        ([_Check()], _REGISTER, {}, ["law LOG=SENT has no fault that proves its checks"]),
+        ([_Check()], _REGISTER, {}, ["law LOG=SENT has no fault that its checks must detect"]),
     ],
 )
 def test_each_missing_connection_is_reported(

@@ -78,30 +78,30 @@ def test_a_total_count_of_minus_one_is_valid() -> None:
     [
         (
             {"log_total_bytes": "5 KB"},
-            'data[0].log_total_bytes: expected a whole number, 0 or more, came "5 KB"',
+            'data[0].log_total_bytes: expected a whole number, 0 or more, found "5 KB"',
         ),
         (
             {"log_total_bytes": -1},
-            "data[0].log_total_bytes: expected a whole number, 0 or more, came the number -1",
+            "data[0].log_total_bytes: expected a whole number, 0 or more, found the number -1",
         ),
         (
             {"log_total_bytes": True},
             "data[0].log_total_bytes: expected a whole number, 0 or more, "
-            "came true (true or false)",
+            "found true (true or false)",
         ),
         (
             {"log_network": "satellite"},
             "data[0].log_network: expected datacenter, isp, residential or mobile, "
-            'came "satellite"',
+            'found "satellite"',
         ),
         (
             {"log_request_datetime": 1743512400},
             "data[0].log_request_datetime: expected a date and time such as 2025-04-01 13:00:00 "
-            "or 2025-04-01T13:00:00Z, came the number 1743512400",
+            "or 2025-04-01T13:00:00Z, found the number 1743512400",
         ),
         (
             {"log_status_code": "200"},
-            'data[0].log_status_code: expected a whole number, null or no such key, came "200"',
+            'data[0].log_status_code: expected a whole number, null or no such key, found "200"',
         ),
     ],
 )
@@ -117,9 +117,9 @@ def test_each_of_the_eleven_fields_of_the_guide_is_required(key: str) -> None:
 
 
 def test_a_body_that_is_not_an_object_is_reported() -> None:
-    assert problems("log/search", []) == ["the body: expected an object, came a list of 0"]
+    assert problems("log/search", []) == ["the body: expected an object, found a list of 0"]
     assert problems("error", None) == [
-        "the body: expected an object with error and message, came null"
+        "the body: expected an object with error and message, found null"
     ]
 
 

@@ -273,7 +273,7 @@ _WRONG = {
     ),
     "unknown field": (
         _FULL.replace("log_total_bytes =", "log_totl_bytes ="),
-        ["ingest.field_map", "a field of our event", 'did you mean "log_total_bytes"?'],
+        ["ingest.field_map", "a field of an event of trueup", 'did you mean "log_total_bytes"?'],
     ),
     "two fields of one name": (
         _FULL.replace('log_transport = ""', 'log_transport = "size"'),
@@ -313,13 +313,13 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_a_key_with_a_line_break_is_rejected_without_showing_it(tmp_path: Path) -> None:
-    with pytest.raises(TargetFileError, match="no blanks or line breaks") as caught:
+    with pytest.raises(TargetFileError, match="no spaces or line breaks") as caught:
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "pk-canary-1\n"})
     assert "canary" not in str(caught.value)
 
 
 def test_a_key_of_spaces_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(TargetFileError, match="no blanks or line breaks"):
+    with pytest.raises(TargetFileError, match="no spaces or line breaks"):
         _load(tmp_path, _LEAST, {**_ENVIRON, "A_PUBLIC": "      "})
 
 
