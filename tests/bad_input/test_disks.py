@@ -1,4 +1,4 @@
-"""Disks that are full, closed or in the way: a letter, and what was written so far stays whole."""
+"""Full disks and paths that cannot be written: an error message, and complete files up to there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from trueup.scenarios.run.phases import RunContext
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 8 kB: how a full disk looks to a writer."""
+    """Limit every file to 8 kB, which a writer sees as a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
@@ -45,8 +45,8 @@ def header() -> Header:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_a_journal_on_a_full_disk_ends_with_a_whole_line(tmp_path: Path) -> None:
-    """The error says so; every record before it is read back; a smaller one may still fit."""
+def test_a_journal_on_a_full_disk_ends_with_a_complete_line(tmp_path: Path) -> None:
+    """The error names the cause, and every earlier record can be read."""
     path = tmp_path / "journal.ndjson"
     written = 1
     with JournalWriter(path) as writer:
@@ -74,10 +74,10 @@ def status_of(*arguments: str) -> int:
     return end.value.code
 
 
-def test_reports_on_a_full_device_are_a_letter(
+def test_reports_on_a_full_device_end_with_an_error_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """/dev/full takes nothing; it must stay a device, and the journal must stay as it is."""
+    """/dev/full accepts nothing; it must remain a device, and the journal must not change."""
     run = factory.journal(tmp_path / "run").path
     before = run.read_bytes()
     assert status_of("report", str(run), "--format", "html", "--out", "/dev/full") == 4
@@ -88,7 +88,7 @@ def test_reports_on_a_full_device_are_a_letter(
     assert run.read_bytes() == before
 
 
-def test_a_report_may_go_to_a_device(tmp_path: Path) -> None:
+def test_a_report_can_be_written_to_a_device(tmp_path: Path) -> None:
     """/dev/null is written to, never replaced by a file."""
     run = str(factory.journal(tmp_path / "run").path)
     assert status_of("report", run, "--format", "json", "--out", "/dev/null") == 0
@@ -96,10 +96,10 @@ def test_a_report_may_go_to_a_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["a file", "a folder in a file", "a place that takes no files"])
-def test_a_folder_that_cannot_be_is_named(
+def test_a_folder_that_cannot_be_created_is_reported(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For reports and for runs alike: the path, why, and what to do; nothing is started."""
+    """For reports and runs: the path, the reason, and what to do; nothing is started."""
     (tmp_path / "file").write_text("in the way")
     out = {
         "a file": tmp_path / "file",
@@ -119,8 +119,8 @@ def test_a_folder_that_cannot_be_is_named(
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_nothing_follows_a_record_that_was_not_written(tmp_path: Path, small_files: None) -> None:
-    """A journal has no gaps: a smaller record that would still fit is refused as the first was."""
+def test_no_record_follows_one_that_was_not_written(tmp_path: Path, small_files: None) -> None:
+    """A journal has no gaps: a smaller record that would fit is rejected like the first."""
     path = tmp_path / "journal.ndjson"
     with JournalWriter(path) as writer:
         writer.write(header())
@@ -133,7 +133,7 @@ def test_nothing_follows_a_record_that_was_not_written(tmp_path: Path, small_fil
 
 
 class FullDisk:
-    """A run's part that fills its journal's disk, then fails for want of it, wrapped."""
+    """Fill the disk of the journal, then raise the error inside a group."""
 
     async def __call__(self, context: RunContext, part: object) -> None:
         path = context.folder / "journal.ndjson"
@@ -148,13 +148,13 @@ class FullDisk:
         context.writer.write(Exchange(n=n, method="GET", path="/", at="", body_text="x" * 150))
 
 
-def test_a_full_disk_ends_a_run_with_its_own_letter(
+def test_a_full_disk_ends_a_run_with_an_error_message_about_the_disk(
     tmp_path: Path,
     small_files: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Status 4 and how far the journal reaches, though neither footer nor report fits any more;
+    """Status 4 and the end of the journal, although neither footer nor report could be written;
     judging it again says that it was cut short, not that its verdicts differ."""
     monkeypatch.setattr("trueup.scenarios.run.orchestrator.run_checks_part", FullDisk())
     monkeypatch.setenv("T_PUBLIC", "public-key")

@@ -1,4 +1,4 @@
-"""Files of events that a profile is to be fitted from: broken ones are named line by line."""
+"""Event files for `trueup fleet fit`: invalid ones are reported with their lines."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_of_events_is_a_letter(
+def test_an_invalid_event_file_ends_with_an_error_message(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 4, the line and what was expected, no traceback, no profile."""
@@ -74,10 +74,10 @@ BROKEN_TABLES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BROKEN_TABLES)
-def test_a_broken_table_of_events_names_the_line(
+def test_an_invalid_table_of_events_is_reported_with_the_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line on which the row began, not the end of the file, and what may be wrong."""
+    """The line on which the row begins, not the end of the file, and the likely cause."""
     content, message = BROKEN_TABLES[name]
     path = tmp_path / "events.csv"
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Broken journals: every command that reads one says which line is wrong, and why."""
+"""Invalid journals: every command that reads one reports which line is wrong, and why."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DELIVERED = b'{"kind":"delivered","source":"fleet","at":"","outcomes":[{"first":
 
 
 def after_header(*lines: bytes) -> bytes:
-    """A journal whose header is good and whose further lines are these."""
+    """Write a journal with a valid header and these lines."""
     return HEADER + b"".join(line + b"\n" for line in lines)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a journal that is whole."""
+    """The bytes of a complete journal."""
     folder = tmp_path_factory.mktemp("good")
     return factory.journal(folder, load=(factory.load_result(),)).path.read_bytes()
 
@@ -84,10 +84,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("command", [["report"], ["report", "--format", "html"], ["judge"]])
-def test_a_broken_journal_is_a_letter(
+def test_an_invalid_journal_ends_with_an_error_message(
     name: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 4, the file and the line named, no traceback, no verdict."""
+    """Status 4 with file and line, no traceback, no verdict."""
     content, message = BROKEN[name]
     path = tmp_path / "journal.ndjson"
     path.write_bytes(content)
@@ -101,10 +101,10 @@ def test_a_broken_journal_is_a_letter(
     assert "Traceback" not in err
 
 
-def test_a_changed_journal_is_refused_by_every_reader(
+def test_a_changed_journal_is_rejected_by_every_command(
     good: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A verdict that was turned by hand must not be shown as one of ours."""
+    """A verdict that was edited must not be shown as one of trueup."""
     path = tmp_path / "journal.ndjson"
     path.write_bytes(good.replace(b'"verdict":"fail"', b'"verdict":"pass"'))
     for command in (["report"], ["judge"], ["report", "compare", str(path)]):
@@ -114,8 +114,8 @@ def test_a_changed_journal_is_refused_by_every_reader(
         assert "changed after it was written" in capsys.readouterr().err
 
 
-def test_a_journal_cut_anywhere_is_readable_up_to_there(good: bytes, tmp_path: Path) -> None:
-    """A kill at any byte after the header costs at most the line that it hit."""
+def test_a_journal_that_was_cut_can_be_read_up_to_the_cut(good: bytes, tmp_path: Path) -> None:
+    """A process that is killed at any byte after the header loses at most one line."""
     path = tmp_path / "journal.ndjson"
     lines = good.splitlines(keepends=True)
     for kept in range(1, len(lines)):
@@ -128,10 +128,10 @@ def test_a_journal_cut_anywhere_is_readable_up_to_there(good: bytes, tmp_path: P
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
-def test_odd_but_readable_values_break_no_format(
+def test_unusual_values_break_no_report_format(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Huge counts, unreadable moments, other levels, seconds out of order: shown, not obeyed."""
+    """Very large counts, invalid times, unknown levels, seconds out of order."""
     path = tmp_path / "journal.ndjson"
     header = HEADER.replace(b'"level":3', b'"level":99').replace(
         b"2025-04-01T00:00:00Z", b"0001-01-01T00:00:00+23:00"
@@ -156,7 +156,7 @@ def test_odd_but_readable_values_break_no_format(
 
 
 def test_a_journal_without_passes_does_not_conform_by_default(tmp_path: Path) -> None:
-    """A header alone proves nothing."""
+    """A header alone is no evidence."""
     path = tmp_path / "journal.ndjson"
     path.write_bytes(HEADER)
     assert build_report(read_journal(path)).status is ExitStatus.COULD_NOT_TELL

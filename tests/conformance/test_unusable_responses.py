@@ -205,7 +205,11 @@ async def test_a_429_is_waited_out_as_told(
     [
         (500, {}, 'status 500\n  it begins: \'{"message": "broken"}\''),
         (404, {}, "status 404"),
-        (302, {"Location": "https://elsewhere.example/"}, "redirects to https://elsewhere.example/"),
+        (
+            302,
+            {"Location": "https://elsewhere.example/"},
+            "redirects to https://elsewhere.example/",
+        ),
     ],
 )
 async def test_a_first_answer_that_is_not_200_is_trouble(

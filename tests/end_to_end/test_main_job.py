@@ -1,4 +1,4 @@
-"""The main job, whole and real: child processes, sockets, Locust, files. Few and slow."""
+"""The main scenario with real child processes, sockets, Locust and files. Few and slow."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-def children_named(marker: str) -> list[int]:
-    """Processes whose environment carries the marker: everything that a run of ours started."""
+def children_named(label: str) -> list[int]:
+    """Return the ids of processes with the label in their environment: all that a run started."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -63,13 +63,13 @@ def children_named(marker: str) -> list[int]:
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
-            if marker.encode() in environment and state != "Z":
+            if label.encode() in environment and state != "Z":
                 found.append(int(entry.name))
     return found
 
 
 def test_the_main_job_conforms_and_leaves_its_reports(scenario: Path, tmp_path: Path) -> None:
-    """Exit status 0, every file there, every accepted event accounted for, and judged again."""
+    """Exit status 0, every file exists, every event is reconciled, verdicts are recomputed."""
     done = trueup("run", str(scenario), "--seed", "11", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     latest = tmp_path / "runs" / "latest"
@@ -88,15 +88,15 @@ def test_the_main_job_conforms_and_leaves_its_reports(scenario: Path, tmp_path: 
 def test_ctrl_c_leaves_a_readable_journal_and_no_process(
     scenario: Path, tmp_path: Path, phase: str
 ) -> None:
-    """Interrupted in each phase: status 2, a sealed journal, a report, and nobody left behind."""
-    marker = f"TRUEUP_TEST_MARK={tmp_path.name}-{phase}"
+    """Interrupted in each phase: status 2, a complete journal, a report, and no process left."""
+    label = f"TRUEUP_TEST_MARK={tmp_path.name}-{phase}"
     child = subprocess.Popen(
         [sys.executable, "-m", "trueup", "run", str(scenario)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **dict([marker.split("=")])},
+        env={**os.environ, **dict([label.split("=")])},
         # A shell that runs the tests in its background has them, and us, ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
@@ -116,20 +116,20 @@ def test_ctrl_c_leaves_a_readable_journal_and_no_process(
     assert read.footer.interrupted
     assert any(isinstance(record, Phase) and phase in record.name for record in read.records)
     assert (tmp_path / "runs" / "latest" / "report.html").exists()
-    assert children_named(marker) == []
+    assert children_named(label) == []
 
 
 def test_term_ends_a_background_load_within_seconds(scenario: Path, tmp_path: Path) -> None:
     """`trueup run &` in a script ignores SIGINT, and so would its children: SIGTERM ends all of
     them at once. Measured below 1.2 s; the bound leaves room for a busy machine."""
-    marker = f"TRUEUP_TEST_MARK={tmp_path.name}-term"
+    label = f"TRUEUP_TEST_MARK={tmp_path.name}-term"
     child = subprocess.Popen(
         [sys.executable, "-m", "trueup", "run", str(scenario), "--quiet"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **dict([marker.split("=")])},
+        env={**os.environ, **dict([label.split("=")])},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     reports = tmp_path / "runs" / "latest" / "load.ndjson"
@@ -146,10 +146,10 @@ def test_term_ends_a_background_load_within_seconds(scenario: Path, tmp_path: Pa
     footer = read_journal(tmp_path / "runs" / "latest").footer
     assert footer is not None
     assert footer.interrupted
-    assert children_named(marker) == []
+    assert children_named(label) == []
 
 
-def test_a_port_in_use_is_told_with_a_remedy(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_a_remedy(tmp_path: Path) -> None:
     """`serve` on a taken port: one line, status 4."""
     first = subprocess.Popen(
         [sys.executable, "-m", "trueup", "serve", "--port", "0", "--json"],
@@ -208,7 +208,7 @@ def pytest_run(
 def test_pytest_runs_the_checks_as_items(
     served: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
-    """Every check is an item; what cannot be reached or is not claimed says so in its skip."""
+    """Every check is an item; a skip states why: not reachable, or not claimed."""
     report = tmp_path / "pytest.xml"
     done = pytest_run(*served, "--junitxml", str(report))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
@@ -227,7 +227,7 @@ def test_pytest_selects_by_law_and_name(served: tuple[Path, dict[str, str]]) -> 
 
 
 def test_pytest_refuses_a_missing_target_once(tmp_path: Path) -> None:
-    """One letter and pytest's own status for wrong usage, not a failure for each check."""
+    """One error message and pytest's status for wrong usage, not a failure for each check."""
     done = pytest_run(tmp_path / "gone.toml", {})
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert done.stderr.count("gone.toml") == 1
