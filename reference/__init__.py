@@ -1,4 +1,4 @@
-"""The whole tracking system of the guide, embedded, in a process of its own.
+"""The reference implementation: the whole tracking API of the guide, in a process of its own.
 
-It is reached over HTTP alone and imports nothing from the rooms that judge or load it.
+It is reached over HTTP only and imports nothing of the packages that check or load it.
 """

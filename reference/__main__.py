@@ -1,4 +1,4 @@
-"""`python -m trueup.reference`: serve the reference, or list its zoo."""
+"""`python -m trueup.reference`: serve the reference, or list its mutants."""
 
 from __future__ import annotations
 

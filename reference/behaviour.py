@@ -1,8 +1,8 @@
-"""The named decisions of the reference, each with its one correct form as the default.
+"""The named decisions of the reference, each with its correct form as the default.
 
-Everything that the server decides and that an implementation could plausibly decide otherwise
-is a field here: a function over plain values, or a value. A normal start uses `Behaviour()`.
-The zoo (`reference/zoo`) replaces one or two fields by name; nothing else ever does.
+Every decision that another implementation could plausibly make otherwise is a field here: a
+function over plain values, or a value. A normal start uses `Behaviour()`. Mutants
+(`reference/mutants`) replace fields by name; nothing else does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SummaryCell(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """What is added up in a cell: exact integers."""
+    """The numbers that are added up in a cell: exact integers."""
 
     requests: int
     bytes: int
@@ -64,7 +64,7 @@ class PoolDay(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A process that opens the store."""
+    """A process opens the store."""
 
     restarted: bool
     """Whether another process used this store before."""
@@ -74,7 +74,7 @@ class Start(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """One delivery, after its lines were read and before anything of it is written."""
+    """One delivery, after its lines were parsed and before anything is written."""
 
     now_us: int
     events: int
@@ -94,7 +94,7 @@ class RequestInfo(NamedTuple):
 
 
 class PaymentRow(NamedTuple):
-    """A movement of money as its ledger row is about to be written."""
+    """A payment whose ledger row is about to be written."""
 
     customer_id: int
     network: str
@@ -166,7 +166,7 @@ def _amounts(log: Log) -> Amounts:
 
 
 def _pool_day(log: Log, _now_us: int) -> PoolDay | None:
-    """Residential and mobile traffic is charged to its own pool; other traffic to none."""
+    """Residential and mobile traffic is counted in its own pool, other traffic in none."""
     if log.log_network not in POOLS:
         return None
     return PoolDay(log.customer_id, log.log_network, day_of(log.at_us))
@@ -314,7 +314,7 @@ class Behaviour:
     lag_s: Callable[[str], float] = _no_lag
     """How old the data behind a view may be, in seconds."""
     # Graph and breakdown.
-    pieces: Callable[[int, int, int, str], graph.Pieces] = graph.pieces
+    window_parts: Callable[[int, int, int, str], graph.WindowParts] = graph.window_parts
     new_filters: Callable[[graph.Filters], graph.Filters] = _same
     """Filters as the half that reads logs applies them."""
     old_filters: Callable[[graph.Filters], graph.Filters] = _same

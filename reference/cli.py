@@ -1,4 +1,4 @@
-"""The command line of the reference: `serve` and `zoo`."""
+"""The command line of the reference: `serve` and `mutants`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def main() -> None:
     """The reference implementation of the usage-tracking API, embedded."""
 
 
-def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
-    seams = Behaviour()
+def _behaviour(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
+    behaviour = Behaviour()
     for kind, known, wanted in (("fault", FAULTS, faults), ("variant", VARIANTS, variants)):
         by_id = {mutant.id: mutant for mutant in known}
         for name in wanted:
@@ -35,8 +35,8 @@ def _seams(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
                     f"There is no {kind} {name}; "
                     "`python -m trueup.reference mutants` lists them all."
                 )
-            seams = specimen.apply(seams)
-    return seams
+            behaviour = specimen.apply(behaviour)
+    return behaviour
 
 
 def _print_plainly(where: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ def serve_command(
             _print_plainly(where)
 
     try:
-        asyncio.run(serve(options, _seams(faults, variants), announce))
+        asyncio.run(serve(options, _behaviour(faults, variants), announce))
     except StartProblem as problem:
         click.echo(f"trueup reference: {problem}", err=True)
         raise SystemExit(problem.status) from None
@@ -132,7 +132,7 @@ def serve_command(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a list.")
 @click.option("--generated", "with_generated", is_flag=True, help="Also list generated mutants.")
 def mutants_command(as_json: bool, with_generated: bool) -> None:
-    """List the faults and the correct-but-different variants."""
+    """List the faults and the correct variants."""
     groups = {"faults": FAULTS, "variants": VARIANTS}
     if with_generated:
         groups["generated"] = generated_mutants()
@@ -149,18 +149,19 @@ def mutants_command(as_json: bool, with_generated: bool) -> None:
     for name, group in groups.items():
         click.echo(f"{name} ({len(group)})")
         for each in group:
-            _print_specimen(each)
+            _print_mutant(each)
 
 
 @main.command("zoo", hidden=True, context_settings={"ignore_unknown_options": True})
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
 def renamed_command(rest: tuple[str, ...]) -> None:
-    """Say what this command of earlier versions is called now."""
+    """Name the present command of one that was renamed."""
     del rest
-    raise click.UsageError("`zoo` is called `mutants` since trueup 0.2")
+    name = click.get_current_context().info_name
+    raise click.UsageError(f"`{name}` is called `mutants` since trueup 0.2")
 
 
-def _print_specimen(mutant: Mutant) -> None:
+def _print_mutant(mutant: Mutant) -> None:
     click.echo(
         click.wrap_text(
             f"{mutant.id:<4} {mutant.what}",

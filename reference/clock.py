@@ -1,7 +1,7 @@
-"""The only module that reads the time, and the lever that moves it.
+"""The only module that reads the time, and the clock that can be moved.
 
-The clock runs on UTC and may be pushed forward, never back. Instants are integers:
-microseconds since 1970-01-01 00:00:00 UTC, so that no float and no zone enters a decision.
+The clock runs on UTC and can be moved forward, never back. Times are integers: microseconds since
+1970-01-01 00:00:00 UTC, so that no float and no time zone enters a decision.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _US_IN_NS: Final = 1000
 
 
 class ServerClock:
-    """Now, as the machine says, plus an offset in microseconds that only grows."""
+    """The machine's time plus an offset in microseconds that only grows."""
 
     def __init__(self, offset_us: int = 0) -> None:
         self._offset_us = offset_us
@@ -36,5 +36,5 @@ class ServerClock:
 
 
 def monotonic_s() -> float:
-    """Seconds that never jump; for rates and pauses, which no control call may move."""
+    """Return seconds that never jump, for rates and pauses; control hooks do not move them."""
     return time.monotonic()

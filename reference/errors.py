@@ -1,8 +1,8 @@
-"""What may go wrong in the reference, and who hears of it.
+"""Errors of the reference, and who receives them.
 
     ReferenceProblem           anything below
-    ├── Problem                the caller's request: becomes an HTTP answer
-    ├── StartProblem           whoever started the server: one line on stderr, exit status
+    ├── Problem                the caller's request: becomes an HTTP response
+    ├── StartProblem           for the user who started the server: one line on stderr, exit status
     └── StoreProblem           the disk or the database: 503 to callers, or a refusal to start
 
 Each message says what was expected, what came and what to do; none carries a key.
@@ -14,11 +14,11 @@ __all__ = ["ApiProblem", "ReferenceProblem", "StartProblem", "StoreProblem"]
 
 
 class ReferenceProblem(Exception):
-    """Base of every error that this room raises on purpose."""
+    """Base of every error that the reference raises on purpose."""
 
 
 class ApiProblem(ReferenceProblem):
-    """An answer other than success, decided while a request was being handled."""
+    """A response other than success, decided while a request is handled."""
 
     def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""An event as it arrives, and its reading: one line of NDJSON in, a log or a reason out. Pure.
+"""Parse and validate events: one line of NDJSON gives a log or the reason of a refusal. Pure.
 
 The keys are those of the API's log object (docs/architecture.md, "The event"). Unknown keys
-are ignored. Normalised on the way in, so that every view agrees: the hostname is folded to
+are ignored. Events are normalised at ingestion, so that all views agree: the hostname is folded to
 lower case and loses one trailing dot.
 """
 
@@ -33,7 +33,7 @@ _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Log(msgspec.Struct, kw_only=True, gc=False):
-    """One proxied request; the order of the fields is the order of the store's columns."""
+    """One proxied request; its fields are in the order of the store's columns."""
 
     log_request_datetime: Annotated[datetime, Meta(tz=False)]
     log_id: Annotated[str, Meta(pattern=_UUID)]
@@ -69,17 +69,17 @@ class Log(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def at_us(self) -> int:
-        """When the request was made: microseconds since the epoch, UTC."""
+        """Time of the request: microseconds since the epoch, UTC."""
         return from_datetime(self.log_request_datetime)
 
     @property
     def successful(self) -> bool:
-        """No error code, and no status or one below 400 (a reading declared in the docs)."""
+        """Whether it has no error code, and no status or one below 400 (see docs/reference.md)."""
         return self.log_error_code is None and (self.log_status_code or 0) < 400
 
 
 class Refusal(Exception):
-    """Why one line was not taken; the text is for the sender."""
+    """Why one line was refused; the text is for the sender."""
 
 
 _DECODER: Final = msgspec.json.Decoder(Log)
@@ -97,13 +97,13 @@ def _is_ip_address(text: str) -> bool:
 
 
 def fold_hostname(hostname: str) -> str:
-    """Lower case, without one trailing dot; a lone dot stays as it is."""
+    """Return the hostname in lower case, without one trailing dot; a lone dot is kept."""
     folded = hostname.lower()
     return folded[:-1] if folded.endswith(".") and len(folded) > 1 else folded
 
 
 def read_line(line: bytes, fold: Callable[[str], str] = fold_hostname) -> Log:
-    """Decode and validate one event. Raises Refusal with the field and what was expected."""
+    """Return the log of one line. Raises Refusal with the field and what was expected."""
     try:
         log = _DECODER.decode(line)
     except msgspec.ValidationError as error:
@@ -123,7 +123,7 @@ def read_line(line: bytes, fold: Callable[[str], str] = fold_hostname) -> Log:
 
 
 def admit(at_us: int, now_us: int) -> str | None:
-    """None where an event of this age may be taken, else the reason why not."""
+    """Return None where an event of this age is accepted, else the reason of its refusal."""
     if at_us < now_us - LOG_DAYS * DAY_US:
         return f"older than {LOG_DAYS} days - at `$.log_request_datetime`"
     if at_us > now_us + FUTURE_LIMIT_US:

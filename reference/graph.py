@@ -1,8 +1,8 @@
-"""Windows, pieces and points of the graph and the breakdown. Pure.
+"""Windows and points of the graph and the breakdown. Pure.
 
-A window is half open, [start, end). Logs answer for it where they still exist, summaries for
-whole days before that. The seam is a midnight: the first one from which on every log still
-exists. So each instant is answered for by exactly one of the two.
+A window is half open, [start, end). Logs are used where they still exist, summaries for whole days
+before that. The boundary is a midnight: the first from which on every log still exists. So every
+moment is counted from exactly one of the two.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
     "PRESETS",
     "ChartPoint",
     "Filters",
-    "Pieces",
+    "WindowParts",
     "bucket_start",
     "keep_points",
-    "pieces",
     "points",
     "preset_window",
+    "window_parts",
 ]
 
 INTERVALS: Final[dict[str, int]] = {
@@ -51,7 +51,7 @@ POINT_LIMIT: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a graph is restricted to; None: not at all."""
+    """The filters of a graph; None: no filter."""
 
     hostname: str | None = None
     network: str | None = None
@@ -60,8 +60,8 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pieces:
-    """Which part of a window is answered by what. Empty parts have start = end."""
+class WindowParts:
+    """Which part of a window is counted from what. Empty parts have start = end."""
 
     days: tuple[int, int]
     """Whole days from summaries, [first, end)."""
@@ -71,7 +71,7 @@ class Pieces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartPoint:
-    """One bucket: its first instant and what happened in it."""
+    """One bucket: its first moment and the traffic in it."""
 
     at_us: int
     requests: int = 0
@@ -82,11 +82,14 @@ class ChartPoint:
     """Highest log_concurrency seen; None where no log tells."""
 
 
-def pieces(start_us: int, end_us: int, visible_from_us: int, interval: str) -> Pieces:
-    """Split a window at the seam. Raises Problem (422) where nothing kept can answer."""
+def window_parts(start_us: int, end_us: int, visible_from_us: int, interval: str) -> WindowParts:
+    """Return a window split into summaries and logs.
+
+    Raises ApiProblem (422) where no data of it is kept.
+    """
     nothing = (0, 0)
     if start_us >= visible_from_us or end_us <= start_us:
-        return Pieces(days=nothing, logs=(start_us, end_us))
+        return WindowParts(days=nothing, logs=(start_us, end_us))
     if INTERVALS[interval] in (MINUTE_US, HOUR_US):
         raise ApiProblem(
             422,
@@ -102,7 +105,7 @@ def pieces(start_us: int, end_us: int, visible_from_us: int, interval: str) -> P
             f"move that end of the period to a midnight, such as {format_instant(floor_day(cut))}.",
         )
     middle_us = min(end_us, seam_us)
-    return Pieces(days=(day_of(start_us), day_of(middle_us)), logs=(middle_us, end_us))
+    return WindowParts(days=(day_of(start_us), day_of(middle_us)), logs=(middle_us, end_us))
 
 
 def bucket_start(at_us: int, interval: str) -> int:
@@ -118,9 +121,9 @@ def _next_bucket(at_us: int, interval: str) -> int:
 def points(
     start_us: int, end_us: int, interval: str, found: Iterable[ChartPoint]
 ) -> list[ChartPoint]:
-    """Every bucket that the window touches, in order, those without requests as zeros.
+    """Return every bucket of the window, in order; those without requests are zeros.
 
-    Points found within the same bucket are added. Raises Problem (422) above POINT_LIMIT.
+    Points found within the same bucket are added. Raises ApiProblem (422) above POINT_LIMIT.
     """
     width = INTERVALS[interval] or 28 * DAY_US
     if end_us - start_us > POINT_LIMIT * width:
@@ -192,7 +195,7 @@ PRESETS: Final = tuple(_preset_windows(0))
 
 
 def preset_window(name: str, now_us: int) -> tuple[int, int]:
-    """The window of a preset. Raises Problem (400) for an unknown name."""
+    """Return the window of a preset. Raises ApiProblem (400) for an unknown name."""
     windows = _preset_windows(now_us)
     if name not in windows:
         raise ApiProblem(400, f"preset must be one of {', '.join(PRESETS)}, not {name!r}.")

@@ -1,4 +1,4 @@
-"""The four networks, and what the two with a data pool are called in the API."""
+"""The four networks, and the API's names of the two with a data pool."""
 
 from __future__ import annotations
 

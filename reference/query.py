@@ -1,4 +1,4 @@
-"""A search as the caller wrote it, read into typed conditions. Pure.
+"""Parse the query string of a search into typed conditions. Pure.
 
 Prefixes on a field's name: none (exact), `min_` and `max_` (inclusive; numbers, dates and
 date-times), `like_` (text), `not_` (all). Readings where the documents are silent:
@@ -41,7 +41,7 @@ _FLAGS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Between:
-    """An integer column lies in [low, high); None leaves a side open. `negated`: it does not."""
+    """An integer column is in [low, high); None is no bound. `negated`: it is not."""
 
     field: Field
     low: int | None = None
@@ -51,7 +51,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equal:
-    """A text column is exactly this."""
+    """A text column is exactly this text."""
 
     field: Field
     value: str
@@ -60,7 +60,7 @@ class Equal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Like:
-    """A text column matches, letter case aside; `%` stands for any run of characters."""
+    """A text column matches, ignoring case; `%` stands for any text."""
 
     field: Field
     pattern: str
@@ -68,7 +68,7 @@ class Like:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HasKey:
-    """A document column holds this key and, where `value` is given, that value as text."""
+    """A document column has this key and, where `value` is given, that value as text."""
 
     field: Field
     key: str
@@ -97,7 +97,7 @@ class Query:
 
 
 def page_size(requested: int) -> int:
-    """The page size to use: 1 to 100. Raises Problem (400) for any other."""
+    """Return the page size, 1 to 100. Raises ApiProblem (400) for any other."""
     if not 1 <= requested <= PER_PAGE_LIMIT:
         raise ApiProblem(400, f"per_page must be from 1 to {PER_PAGE_LIMIT}, not {requested}.")
     return requested
@@ -110,7 +110,7 @@ def parse_query(
     per_page: Callable[[int], int] = page_size,
     ignore_unknown: bool = False,
 ) -> Query:
-    """Read the query string of a search. Raises Problem (400) naming the parameter at fault."""
+    """Return the query of a search. Raises ApiProblem (400), naming the wrong parameter."""
     given: dict[str, str] = {}
     for name, text in parameters:
         if name in given:
@@ -202,7 +202,7 @@ def _document_condition(resource: Resource, name: str, text: str) -> Condition |
 
 
 def parse_flag(name: str, text: str) -> bool:
-    """`true`, `True`, `1` and their opposites. Raises Problem (400)."""
+    """Return the value of `true`, `True`, `1` and their opposites. Raises ApiProblem (400)."""
     flag = _FLAGS.get(text.lower())
     if flag is None:
         raise ApiProblem(400, f"{name} must be true or false, not {text!r}.")

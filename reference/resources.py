@@ -1,7 +1,7 @@
 """What can be searched, field by field: names in the API, kinds, and columns in the store.
 
-One table drives filters, sorting and rendering, so that the three cannot disagree. A row here
-is a row of the API; nothing is said here about tenants, retention or paging.
+One table drives filters, sorting and rendering, so that they cannot disagree. It knows nothing of
+customers, retention or paging.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ResourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of a resource. `values` closes the set where the API has an enumeration."""
+    """One field of a resource. `values` are all values of an enumeration."""
 
     name: str
     kind: ResourceKind
@@ -45,7 +45,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A searchable noun of the API. `order` is the column of the default order, oldest first."""
+    """A searchable resource. `order` is the column of the default order, oldest first."""
 
     name: str
     title: str

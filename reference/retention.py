@@ -1,8 +1,8 @@
-"""How long things live, and what becomes of old summaries. Pure.
+"""How long data is kept, and how old summaries are consolidated. Pure.
 
-A log is shown and kept for 7 × 24 hours after its request. A summary keeps its hostname until
-its day began more than 90 × 24 hours ago; then the rows of one (proxy user, network, day) merge
-into one without a hostname, every counter exact. Ledgers live for ever.
+A log is shown and kept for 7 × 24 hours after its request. A summary keeps its hostname until its
+day began more than 90 × 24 hours ago; then the rows of one (proxy user, network, day) are merged
+into one without a hostname, every counter exact. Ledgers are never deleted.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class DayRow:
 
 
 def visible_from(now_us: int, _view: str, _customer_id: int) -> int:
-    """The oldest request instant that any view still shows, in microseconds."""
+    """Return the oldest time of a request that any view still shows, microseconds."""
     return now_us - LOG_DAYS * DAY_US
 
 
 def purge_before(now_us: int) -> int:
-    """Logs of requests before this instant are deleted."""
+    """Return the time before which logs of requests are deleted, microseconds."""
     return now_us - LOG_DAYS * DAY_US
 
 
 def consolidate_before(now_us: int) -> int:
-    """Days before this one lose their hostnames: they began more than 90 days ago."""
+    """Return the day before which days lose their hostnames: 90 days ago."""
     return day_of(ceil_day(now_us - SUMMARY_DAYS * DAY_US))
 
 
 def merge(rows: Sequence[DayRow]) -> Sequence[DayRow]:
-    """One row without a hostname; it keeps the id and creation of the oldest."""
+    """Return one row without a hostname; it has the id and creation time of the oldest."""
     first = min(rows, key=lambda row: (row.created_us, row.log_summary_id))
     return (
         replace(

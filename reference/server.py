@@ -1,4 +1,4 @@
-"""One running reference: open the store, listen, sweep, and end cleanly on a signal."""
+"""One running reference: open the store, listen, run maintenance, and stop on a signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trueup.reference.api.context import Context
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem, StoreProblem
-from trueup.reference.store.maintenance import Upkeep, maintain
+from trueup.reference.store.maintenance import MaintenanceResult, maintain
 from trueup.reference.store.store import Store
 
 __all__ = ["SWEEP_S", "Options", "serve"]
@@ -33,7 +33,7 @@ _LINE_LIMIT: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to start. `port` 0 takes a free one; `data` None keeps nothing after the end."""
+    """How to start. `port` 0 takes a free one; `data` None uses a temporary directory."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -54,20 +54,20 @@ def _ingest_key(options: Options) -> str | None:
 
 
 async def serve(
-    options: Options, seams: Behaviour, announce: Callable[[dict[str, Any]], None]
+    options: Options, behaviour: Behaviour, announce: Callable[[dict[str, Any]], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called once, when it listens.
 
     Raises StartProblem where it cannot start: 4 for usage and ports, 3 for the store.
     """
     ingest_key = _ingest_key(options)
-    store = Store(options.data, tenants=options.tenants, seams=seams)
+    store = Store(options.data, tenants=options.tenants, behaviour=behaviour)
     try:
         context = Context(
             store=store,
-            seams=seams,
+            behaviour=behaviour,
             limiter=RateLimiter(
-                options.rate_limit or seams.rate_limit, penalty_s=seams.rate_penalty_s
+                options.rate_limit or behaviour.rate_limit, penalty_s=behaviour.rate_penalty_s
             ),
             ingest_key=ingest_key,
             control=options.control,
@@ -80,7 +80,7 @@ async def serve(
 async def _listen(
     options: Options, context: Context, announce: Callable[[dict[str, Any]], None]
 ) -> None:
-    # What is no HTTP is answered with 400 and is no news; our own failures are logged elsewhere.
+    # Malformed HTTP gets a 400 and is not logged; errors of the server are logged elsewhere.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -114,11 +114,11 @@ async def _listen(
 
 
 async def _sweep(context: Context) -> None:
-    """Maintenance in the background, for as long as the server lives."""
+    """Run maintenance in the background for as long as the server runs."""
 
-    def job(connection: Any) -> Upkeep:
-        now_us = context.clock.now_us() - round(context.seams.sweep_lag_s * 1e6)
-        return maintain(connection, seams=context.seams, now_us=now_us)
+    def job(connection: Any) -> MaintenanceResult:
+        now_us = context.clock.now_us() - round(context.behaviour.sweep_lag_s * 1e6)
+        return maintain(connection, behaviour=context.behaviour, now_us=now_us)
 
     while True:
         await asyncio.sleep(SWEEP_S)

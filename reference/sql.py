@@ -1,4 +1,4 @@
-"""A search, compiled to SQL with bound values. Pure: text and tuples in, text and tuples out."""
+"""Compile a search to SQL with bound values. Pure: text and tuples in, text and tuples out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 def columns(resource: Resource) -> str:
-    """The select list: one column a field, two for an amount, in the order of the fields."""
+    """Return the select list: one column for a field, two for an amount, in field order."""
     parts: list[str] = []
     for field in resource.fields:
         if field.kind is ResourceKind.AMOUNT:
@@ -36,7 +36,7 @@ def where(
     *,
     escape_like: bool = True,
 ) -> Clause:
-    """The rows of these tenants that meet every condition."""
+    """Return the condition for rows of these customers that meet every filter."""
     texts, values = _customers(customers)
     texts.append(resource.where)
     for condition in conditions:
@@ -53,7 +53,7 @@ def _customers(customers: Sequence[int]) -> tuple[list[str], list[object]]:
 
 
 def order_by(resource: Resource, sort: Sort, *, stable: bool = True) -> str:
-    """The order of rows; ties fall to the order of arrival, so that pages never overlap."""
+    """Return the order of rows; ties are in order of arrival, so that pages never overlap."""
     if sort.random:
         return "random()"
     direction = " DESC" if sort.descending else ""
@@ -100,7 +100,7 @@ def _between(condition: Between) -> Clause:
 
 
 def _compare_integer(field: Field, sign: str, bound: int) -> Clause:
-    """A bound outside 64 bits is replaced by what it means for every 64-bit value."""
+    """A bound outside 64 bits is replaced by its meaning for every 64-bit value."""
     if bound > _LARGEST:
         return ("0" if sign == ">=" else f"{field.column} IS NOT NULL"), ()
     return f"{field.column} {sign} ?", (max(bound, _SMALLEST),)

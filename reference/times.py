@@ -1,7 +1,7 @@
-"""Instants and days as numbers, and as the API writes them. Pure; it never asks what time it is.
+"""Times and days as numbers, and as the API writes them. Pure: the clock is never read.
 
-An instant is microseconds since the epoch, UTC; a day is days since the epoch.
-The API writes `YYYY-MM-DD HH:MM:SS`: a fraction is kept in the store and not shown.
+A time is microseconds since the epoch, UTC; a day is days since the epoch. The API writes
+`YYYY-MM-DD HH:MM:SS`: a fraction is kept in the store and not shown.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _INSTANT: Final = re.compile(
 
 @lru_cache(maxsize=16384)
 def from_datetime(value: datetime) -> int:
-    """Microseconds since the epoch of a naive UTC datetime; each event is asked several times."""
+    """Return the microseconds since the epoch of a naive UTC datetime."""
     return (value - _EPOCH) // _ONE_US
 
 
@@ -51,7 +51,7 @@ def to_datetime(at_us: int) -> datetime:
 
 
 def format_instant(at_us: int) -> str:
-    """As the API writes it: to the second, a fraction cut off."""
+    """Return the time as the API writes it: to the second, a fraction cut off."""
     return to_datetime(at_us).isoformat(sep=" ", timespec="seconds")
 
 
@@ -60,11 +60,11 @@ def format_date(day: int) -> str:
 
 
 def parse_instant(text: str) -> tuple[int, int]:
-    """Read a date or a date-time; return the instant and its unit, both in microseconds.
+    """Read a date or a date-time; return the time and its unit, both in microseconds.
 
-    The unit is what the text leaves open: a day for a bare date, a minute without seconds,
-    a second without a fraction, else one microsecond. `T` and a UTC mark are accepted.
-    Raises ValueError where the text is no UTC date-time from year 1 to 9999.
+    The unit is the precision of the text: a day for a date, a minute without seconds, a second
+    without a fraction, else one microsecond. `T` and a UTC mark are accepted. Raises ValueError
+    where the text is no UTC date-time from year 1 to 9999.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
@@ -88,12 +88,12 @@ def day_start(day: int) -> int:
 
 
 def floor_day(at_us: int) -> int:
-    """The midnight at or before the instant."""
+    """Return the midnight at or before the time."""
     return at_us - at_us % DAY_US
 
 
 def ceil_day(at_us: int) -> int:
-    """The midnight at or after the instant."""
+    """Return the midnight at or after the time."""
     return -(-at_us // DAY_US) * DAY_US
 
 
@@ -103,7 +103,7 @@ def month_start(at_us: int) -> int:
 
 
 def next_month(at_us: int) -> int:
-    """The first instant of the month after the one that the instant lies in."""
+    """Return the first moment of the month after that of the time."""
     moment = to_datetime(month_start(at_us)).replace(tzinfo=UTC)
     later = (moment + timedelta(days=32)).replace(day=1)
     return from_datetime(later.replace(tzinfo=None))

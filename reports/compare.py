@@ -62,8 +62,9 @@ class VerdictChange:
 
     @property
     def trend(self) -> Trend:
-        """By severity of the verdict. A check that is gone is worse; a new one counts if it
-        fails.
+        """By severity of the verdict.
+
+        A check that is gone is worse; a new one counts if it fails.
         """
         if self.after is None:
             return Trend.WORSE

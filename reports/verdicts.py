@@ -95,8 +95,9 @@ def overall(
     """Return how a run ended; the first rule that holds decides.
 
     A failure outranks everything; a claimed feature that cannot be exercised counts as one. A
-    declared check without a result is an error of trueup, unless the run was interrupted. Where
-    nothing passed, nothing is known. For load runs see `load_status`.
+    declared check without a result is an error of trueup, unless the run was interrupted; so is
+    a run without any result. Where nothing passed, nothing is known. For load runs see
+    `load_status`.
     """
     verdicts = {result.verdict for result in results}
     loads = {load_status(one) for one in load}
@@ -120,8 +121,7 @@ def nothing_sent(load: LoadResult) -> bool:
 
 
 def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
-    """Return why a threshold that was not met says nothing of the target; "" where it was
-    missed.
+    """Return why a missed threshold says nothing of the target; empty where it does.
 
     A disturbed machine makes times and rates worse and nothing else: it excuses only those.
     """

@@ -1,1 +1,1 @@
-"""The HTTP face of the reference: routes, who may call them, and what they answer."""
+"""The HTTP interface of the reference: routes, authentication and responses."""

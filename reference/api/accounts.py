@@ -1,4 +1,4 @@
-"""The account: customer, data pools, proxy users and the catalogue."""
+"""The account endpoints: customer, data pools, proxy users and the catalogue of products."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _NOT_KEPT: Final = frozenset({"clear_proxy_user_acl", "restricted_service_ids"})
 
 
 async def retrieve_customer(call: Call) -> Answer:
-    """The customer with the figures of both pools."""
-    parameters(call.request, (), ignore=call.seams.ignore_unknown)
+    """Return the customer with the figures of both pools."""
+    parameters(call.request, (), ignore=call.behaviour.ignore_unknown)
     tenant = next(
         tenant for tenant in call.context.store.tenants if tenant.customer_id == call.customer_id
     )
@@ -67,7 +67,7 @@ async def retrieve_customer(call: Call) -> Answer:
             "proxy_count": proxies,
         }
         for pool in POOLS:
-            figures = call.seams.figures(
+            figures = call.behaviour.figures(
                 "customer", call.customer_id, _figures(connection, call, pool)
             )
             account[f"{pool}_bytes_left"] = figures[f"{pool}_bytes_left"]
@@ -75,7 +75,7 @@ async def retrieve_customer(call: Call) -> Answer:
         return account
 
     account = await call.context.read(job, view="customer.retrieve")
-    shown = call.seams.present("customer", "retrieve", account)
+    shown = call.behaviour.present("customer", "retrieve", account)
     return 200, {"data": shown, "message": "Customer successfully retrieved."}
 
 
@@ -85,30 +85,30 @@ def _figures(connection: sqlite3.Connection, call: Call, pool: str) -> dict[str,
 
 
 async def summarise_pool(call: Call, pool: str) -> Answer:
-    """What a pool held, what was used, what is left; all from its ledger."""
-    parameters(call.request, (), ignore=call.seams.ignore_unknown)
+    """Return what a pool was credited with, what was used and what is left, from its ledger."""
+    parameters(call.request, (), ignore=call.behaviour.ignore_unknown)
 
     def job(connection: sqlite3.Connection) -> tuple[dict[str, int], list[str]]:
         return _figures(connection, call, pool), pool_users(connection, call.customer_id)
 
     figures, users = await call.context.read(job, view=f"{pool}.summary")
-    data = {**call.seams.figures("summary", call.customer_id, figures), "proxy_user_ids": users}
+    data = {**call.behaviour.figures("summary", call.customer_id, figures), "proxy_user_ids": users}
     order = ("bytes", "bytes_used", "bytes_left", "requests")
     shown = {f"{pool}_{name}": data.pop(f"{pool}_{name}") for name in order} | data
     return 200, {
-        "data": call.seams.present(f"{pool}_summary", "retrieve", shown),
+        "data": call.behaviour.present(f"{pool}_summary", "retrieve", shown),
         "message": f"{pool.title()} summary successfully generated.",
     }
 
 
 async def create_user(call: Call) -> Answer:
-    """Make a proxy user; id and password are drawn when absent. Raises Problem (400, 409)."""
+    """Create a proxy user; id and password are random if absent. Raises ApiProblem (400, 409)."""
     body = await json_body(call.request)
     user_id = body.pop("proxy_user_id", None) or f"user-{new_password()}"
     if not isinstance(user_id, str) or len(user_id) > 255:
         raise ApiProblem(400, "proxy_user_id must be a string of 1 to 255 characters.")
     values = {"proxy_user_password": new_password(), **_user_values(body)}
-    stored = call.seams.settings("create", call.customer_id, values)
+    stored = call.behaviour.settings("create", call.customer_id, values)
     now_us = call.context.clock.now_us()
 
     def job(connection: sqlite3.Connection) -> None:
@@ -126,7 +126,7 @@ async def create_user(call: Call) -> Answer:
         ).rowcount
         if not taken:
             raise ApiProblem(409, f"A proxy user named {user_id} exists already.")
-        call.seams.on_create(connection, call.customer_id, user_id)
+        call.behaviour.on_create(connection, call.customer_id, user_id)
 
     await call.context.write(job)
     made = {"proxy_user_id": user_id, "proxy_user_password": values["proxy_user_password"]}
@@ -138,11 +138,11 @@ async def create_user(call: Call) -> Answer:
 
 
 async def edit_user(call: Call) -> Answer:
-    """Change the given fields, leave the others and all use. Raises Problem (400, 404, 422)."""
+    """Change the given fields and leave the others. Raises ApiProblem (400, 404, 422)."""
     user_id = call.request.match_info["id"]
     values = _user_values(await json_body(call.request))
     stored = {
-        **call.seams.settings("edit", call.customer_id, values),
+        **call.behaviour.settings("edit", call.customer_id, values),
         "proxy_user_last_update_datetime": call.context.clock.now_us(),
     }
 
@@ -151,7 +151,7 @@ async def edit_user(call: Call) -> Answer:
         for pool in POOLS:
             limit = values.get(f"proxy_user_{pool}_bytes_limit")
             if limit is not None and limit < used[pool]:
-                raise ApiProblem(422, f"The {pool} limit lies below the {used[pool]} bytes in use.")
+                raise ApiProblem(422, f"The {pool} limit is below the {used[pool]} bytes in use.")
         changed = connection.execute(
             f"UPDATE proxy_user SET {', '.join(f'{name} = ?' for name in stored)} "  # noqa: S608
             "WHERE customer_id = ? AND proxy_user_id = ?",
@@ -159,14 +159,14 @@ async def edit_user(call: Call) -> Answer:
         ).rowcount
         if not changed:
             raise ApiProblem(404, "The requested proxy user could not be found.")
-        call.seams.on_edit(connection, call.customer_id, user_id)
+        call.behaviour.on_edit(connection, call.customer_id, user_id)
 
     await call.context.write(job)
     return 200, {"edited": [user_id], "message": "Proxy User successfully edited."}
 
 
 async def delete_user(call: Call) -> Answer:
-    """Mark a proxy user as deleted; its history stays. Raises Problem (404)."""
+    """Mark a proxy user as deleted; its history is kept. Raises ApiProblem (404)."""
     user_id = call.request.match_info["id"]
     now_us = call.context.clock.now_us()
 
@@ -179,14 +179,14 @@ async def delete_user(call: Call) -> Answer:
         ).rowcount
         if not changed:
             raise ApiProblem(404, "The requested proxy user could not be found.")
-        call.seams.on_delete(connection, call.customer_id, user_id)
+        call.behaviour.on_delete(connection, call.customer_id, user_id)
 
     await call.context.write(job)
     return 200, {"deleted": [user_id], "message": "Proxy User successfully deleted."}
 
 
 def _user_values(body: dict[str, Any]) -> dict[str, Any]:
-    """Columns to set. Raises Problem (400) naming the field."""
+    """Columns to set. Raises ApiProblem (400) naming the field."""
     values: dict[str, Any] = {}
     for name, value in body.items():
         if name in _NOT_KEPT:
@@ -245,8 +245,8 @@ def _is_address(value: object) -> bool:
 
 
 async def catalogue(call: Call) -> Answer:
-    """What can be bought, by product code."""
-    parameters(call.request, (), ignore=call.seams.ignore_unknown)
+    """Return what can be bought, by product code."""
+    parameters(call.request, (), ignore=call.behaviour.ignore_unknown)
     data = {
         f"{pool}_global": {
             "country_id": None,

@@ -1,4 +1,4 @@
-"""The graph and the breakdown: sums over a window, from logs and summaries together."""
+"""The graph and the breakdown: sums over a time window, from logs and summaries together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from trueup.reference.api.context import Answer, Call, parameters
 from trueup.reference.errors import ApiProblem
-from trueup.reference.graph import INTERVALS, ChartPoint, Filters, Pieces, points, preset_window
+from trueup.reference.graph import (
+    INTERVALS,
+    ChartPoint,
+    Filters,
+    WindowParts,
+    points,
+    preset_window,
+)
 from trueup.reference.networks import NETWORKS
 from trueup.reference.query import parse_flag
 from trueup.reference.store import reading
@@ -31,12 +38,12 @@ _MEASURES: Final = ("requests", "bytes", "successful", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A window, split at the seam, and what it is restricted to."""
+class _GraphWindow:
+    """A window, split where summaries end and logs begin, and its filters."""
 
     start_us: int
     end_us: int
-    pieces: Pieces
+    window_parts: WindowParts
     filters: Filters
     old_filters: Filters
 
@@ -54,7 +61,7 @@ def _instant(name: str, text: str) -> int:
 
 
 def _window(given: dict[str, str], now_us: int, default: str) -> tuple[int, int]:
-    """The window [start, end) asked for. Raises Problem (400, 422)."""
+    """The requested window [start, end). Raises ApiProblem (400, 422)."""
     bounds = {name: _instant(name, given[name]) for name in _WINDOW[1:] if name in given}
     if "preset" in given and bounds:
         raise ApiProblem(422, "Give either preset or period_start and period_end, not both.")
@@ -69,8 +76,8 @@ def _window(given: dict[str, str], now_us: int, default: str) -> tuple[int, int]
     return start_us, end_us
 
 
-def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _Asked:
-    seams, now_us = call.seams, call.context.clock.now_us()
+def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _GraphWindow:
+    behaviour, now_us = call.behaviour, call.context.clock.now_us()
     start_us, end_us = _window(given, now_us, default)
     if given.get("network", "isp") not in NETWORKS:
         raise ApiProblem(400, f"network must be one of {', '.join(NETWORKS)}.")
@@ -80,26 +87,26 @@ def _asked(call: Call, given: dict[str, str], interval: str, default: str) -> _A
         proxy_user_id=given.get("proxy_user_id"),
         service_id=given.get("service_id"),
     )
-    visible_from_us = seams.visible_from(now_us, "graph", call.customer_id)
-    pieces = seams.pieces(start_us, end_us, visible_from_us, interval)
-    first, end = pieces.days
+    visible_from_us = behaviour.visible_from(now_us, "graph", call.customer_id)
+    window_parts = behaviour.window_parts(start_us, end_us, visible_from_us, interval)
+    first, end = window_parts.days
     if filters.service_id is not None and first < end:
         raise ApiProblem(
             422,
             "A service_id is known to the logs only, which live 7 days: start the period later "
             "or leave out service_id.",
         )
-    if filters.hostname is not None and first < min(end, seams.consolidate_before(now_us)):
+    if filters.hostname is not None and first < min(end, behaviour.consolidate_before(now_us)):
         raise ApiProblem(
             422,
             "Hostnames are removed after 90 days: start the period later or leave out hostname.",
         )
-    return _Asked(
+    return _GraphWindow(
         start_us=start_us,
         end_us=end_us,
-        pieces=pieces,
-        filters=seams.new_filters(filters),
-        old_filters=seams.old_filters(filters),
+        window_parts=window_parts,
+        filters=behaviour.new_filters(filters),
+        old_filters=behaviour.old_filters(filters),
     )
 
 
@@ -108,8 +115,8 @@ def _shown(point: ChartPoint) -> dict[str, Any]:
 
 
 async def graph(call: Call) -> Answer:
-    """Points over a window. Raises Problem (400) for bad values, (422) where nothing can tell."""
-    given = parameters(call.request, _GRAPH, ignore=call.seams.ignore_unknown)
+    """Return the points of a window. Raises ApiProblem (400; 422 where no data of it is kept)."""
+    given = parameters(call.request, _GRAPH, ignore=call.behaviour.ignore_unknown)
     interval = given.get("interval", "day")
     if interval not in INTERVALS:
         raise ApiProblem(400, f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}.")
@@ -125,14 +132,14 @@ async def graph(call: Call) -> Answer:
         return reading.sums(
             connection,
             customers=customers,
-            pieces=asked.pieces,
+            window_parts=asked.window_parts,
             width_us=INTERVALS[interval] or DAY_US,
             filters=asked.filters,
             old_filters=asked.old_filters,
         )
 
     found = await call.context.read(job, view="analytics.graph")
-    kept = call.seams.points(
+    kept = call.behaviour.points(
         points(asked.start_us, asked.end_us, interval, found), call.context.clock.now_us()
     )
     shown = [
@@ -147,13 +154,13 @@ async def graph(call: Call) -> Answer:
         "points": shown,
     }
     return 200, {
-        "data": call.seams.shape_graph(data),
+        "data": call.behaviour.shape_graph(data),
         "message": "Analytics graph successfully generated.",
     }
 
 
 def _ranking(text: str) -> tuple[str, bool]:
-    """(measure, largest first) of a breakdown's `sort_by`. Raises Problem (400)."""
+    """(measure, largest first) of a breakdown's `sort_by`. Raises ApiProblem (400)."""
     descending = not text.endswith("_asc")
     measure = text.removesuffix("_asc").removesuffix("_desc")
     if measure not in _MEASURES:
@@ -170,11 +177,11 @@ def _limit(text: str | None) -> int | None:
 
 
 async def breakdown(call: Call) -> Answer:
-    """Sums of a window by proxy user, hostname and network; the default is the current month.
+    """Return the sums of a window by proxy user, hostname and network; default: this month.
 
-    `limit` shortens the lists; `totals` is always of everything. Raises Problem (400, 422).
+    `limit` shortens the lists; `totals` always covers everything. Raises ApiProblem (400, 422).
     """
-    given = parameters(call.request, _BREAKDOWN, ignore=call.seams.ignore_unknown)
+    given = parameters(call.request, _BREAKDOWN, ignore=call.behaviour.ignore_unknown)
     measure, descending = _ranking(given.get("sort_by", "bytes_desc"))
     limit = _limit(given.get("limit"))
     flags = {name: parse_flag(name, given[name]) for name in _PARTS if name in given}
@@ -186,7 +193,7 @@ async def breakdown(call: Call) -> Answer:
         return reading.breakdown(
             connection,
             customers=customers,
-            pieces=asked.pieces,
+            window_parts=asked.window_parts,
             by=sorted({by for _, by in wanted} | {"network"}),
             filters=asked.filters,
             old_filters=asked.old_filters,
@@ -205,6 +212,6 @@ async def breakdown(call: Call) -> Answer:
         rows.sort(key=lambda row: row[measure], reverse=descending)
         data[title] = rows[:limit]
     return 200, {
-        "data": call.seams.shape_breakdown(data),
+        "data": call.behaviour.shape_breakdown(data),
         "message": "Analytics breakdown successfully generated.",
     }

@@ -1,4 +1,4 @@
-"""The routes, who may call them, and how every outcome becomes a JSON answer."""
+"""The routes, their authentication, and the JSON response of every outcome."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Route:
 
 
 def _routes(with_control: bool) -> list[_Route]:
-    """Every route; those below CONTROL only where they were asked for."""
+    """Every route; those below CONTROL only where control hooks are enabled."""
     user = f"{BASE}/public/user"
     public: list[tuple[str, str, Handler]] = [
         *(("GET", f"{name}/search", partial(search.search, name=name)) for name in RESOURCES),
@@ -101,25 +101,25 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _view(request: web.Request) -> str:
-    """The path below the base of the API, and without an id, such as `log/retrieve`."""
+    """The path below the base of the API, without an id, such as `log/retrieve`."""
     path = request.path.removesuffix("/" + request.match_info.get("id", "/"))
     return path.removeprefix(f"{BASE}/public/user/").removeprefix("/")
 
 
 def _tenant(context: Context, request: web.Request) -> int:
-    """The customer whose two keys these are. Raises Problem (401, 429)."""
+    """The customer with these two keys. Raises ApiProblem (401, 429)."""
     public = request.headers.get("X-API-Public-Key", "")
     private = request.headers.get("X-API-Private-Key", "")
     for tenant in context.store.tenants:
         right = _same(public, tenant.public_key), _same(private, tenant.private_key)
-        if context.seams.let_in(_view(request), *right):
+        if context.behaviour.let_in(_view(request), *right):
             _within_limit(context, request, tenant.customer_id)
             return tenant.customer_id
     raise ApiProblem(401, "API key authentication is required.")
 
 
 def _within_limit(context: Context, request: web.Request, customer_id: int) -> None:
-    key: Any = context.seams.rate_key(customer_id, request.remote or "")
+    key: Any = context.behaviour.rate_key(customer_id, request.remote or "")
     wait_s = context.limiter.wait_s(key)
     if wait_s:
         seconds = ceil(wait_s)
@@ -140,13 +140,13 @@ def _ingest(context: Context, request: web.Request) -> int:
 def _control(context: Context, request: web.Request) -> int:
     given = request.headers.get("X-Control-Key", "")
     right = _same(given, context.store.control_key)
-    if not context.seams.let_control(_view(request), right):
+    if not context.behaviour.let_control(_view(request), right):
         raise ApiProblem(401, "The header X-Control-Key is missing or wrong.")
     return 0
 
 
 def build_app(context: Context) -> web.Application:
-    """The application that serves one context."""
+    """Return the web application that serves one context."""
     app = web.Application(middlewares=[_outcomes(context)], client_max_size=ingestion.BODY_LIMIT)
     for route in _routes(context.control):
         app.router.add_route(route.method, route.path, _endpoint(context, route))
@@ -164,7 +164,7 @@ def _endpoint(context: Context, route: _Route) -> Endpoint:
             query=request.query,
             now_us=context.clock.now_us(),
         )
-        return _json(status, context.seams.response(info, body))
+        return _json(status, context.behaviour.response(info, body))
 
     return endpoint
 
@@ -216,7 +216,7 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ApiProblem:
 
 def _refusal(context: Context, problem: ApiProblem) -> web.Response:
     title = _TITLES.get(problem.status, "Error")
-    status, body = context.seams.error(problem.status, title, problem.message)
+    status, body = context.behaviour.error(problem.status, title, problem.message)
     if isinstance(body, str):
         return web.Response(status=status, text=body, content_type="text/html")
     return _json(status, body, problem.headers)

@@ -1,4 +1,4 @@
-"""What every handler is given, and the two things that all of them do: ask and refuse."""
+"""What every request handler receives, and parsing of parameters and bodies."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ BODY_LIMIT: Final = 1 << 20
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """The running server. `closing` turns away new deliveries while it shuts down."""
+    """The running server. `closing` refuses new deliveries while it shuts down."""
 
     store: Store
-    seams: Behaviour
+    behaviour: Behaviour
     limiter: RateLimiter
     ingest_key: str | None = None
     control: bool = False
@@ -51,24 +51,25 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request, after its keys were checked. `customer_id` is 0 for ingestion and control."""
+    """One authenticated request. `customer_id` is 0 for ingestion and control hooks."""
 
     context: Context
     request: web.Request
     customer_id: int
 
     @property
-    def seams(self) -> Behaviour:
-        return self.context.seams
+    def behaviour(self) -> Behaviour:
+        """The decisions of this server."""
+        return self.context.behaviour
 
     def customers(self, what: str, conditions: Sequence[Condition] = ()) -> tuple[int, ...]:
-        """The tenants whose rows this caller sees: itself."""
+        """Return the customers whose rows this caller sees: itself only."""
         everyone = [tenant.customer_id for tenant in self.context.store.tenants]
-        return self.seams.visible_to(self.customer_id, everyone, what, conditions)
+        return self.behaviour.visible_to(self.customer_id, everyone, what, conditions)
 
 
 def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> dict[str, str]:
-    """The query string, each parameter once and known. Raises Problem (400)."""
+    """Return the query string, each parameter once and known. Raises ApiProblem (400)."""
     given: dict[str, str] = {}
     for name, text in request.query.items():
         if name in given:
@@ -81,7 +82,10 @@ def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> d
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
-    """The request's JSON object; an empty body is an empty object. Raises Problem (400, 413)."""
+    """Return the JSON object of the request; empty if it has no body.
+
+    Raises ApiProblem (400, 413).
+    """
     if (request.content_length or 0) > BODY_LIMIT:
         raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes.")
     raw = await request.read()

@@ -1,4 +1,4 @@
-"""The control hooks: clock, maintenance, money. Off unless asked for, behind a key of their own."""
+"""The control hooks clock, maintenance and money: disabled by default, with a key of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trueup.reference.amounts import LIMIT
 from trueup.reference.api.context import Answer, Call, json_body
 from trueup.reference.errors import ApiProblem
 from trueup.reference.networks import POOLS
-from trueup.reference.store.maintenance import Upkeep, maintain
+from trueup.reference.store.maintenance import MaintenanceResult, maintain
 from trueup.reference.store.money import KINDS, Movement, move_money
 from trueup.reference.store.tenants import set_meta
 from trueup.reference.times import SECOND_US, format_instant, parse_instant
@@ -25,7 +25,10 @@ async def get_clock(call: Call) -> Answer:
 
 
 async def move_clock(call: Call) -> Answer:
-    """Move the clock forward, then do what has become due. Raises Problem (400, 422)."""
+    """Move the clock forward, then run the maintenance that is due.
+
+    Raises ApiProblem (400, 422).
+    """
     body = await json_body(call.request)
     context = call.context
 
@@ -34,7 +37,7 @@ async def move_clock(call: Call) -> Answer:
         by_us = _distance_us(body, clock.now_us())
         set_meta(connection, "clock_offset_us", str(clock.offset_us + by_us))
         clock.advance(by_us)
-        maintain(connection, seams=context.seams, now_us=clock.now_us())
+        maintain(connection, behaviour=context.behaviour, now_us=clock.now_us())
 
     await context.write(job)
     await asyncio.to_thread(context.store.catch_up)
@@ -42,7 +45,7 @@ async def move_clock(call: Call) -> Answer:
 
 
 def _distance_us(body: dict[str, Any], now_us: int) -> int:
-    """How far the caller wants to go, in microseconds."""
+    """How far to move the clock, microseconds."""
     match body:
         case {"now": str(text)} if len(body) == 1:
             try:
@@ -65,12 +68,12 @@ def _distance_us(body: dict[str, Any], now_us: int) -> int:
 
 
 async def run_maintenance(call: Call) -> Answer:
-    """Delete and consolidate what is due; say how many rows."""
+    """Delete and consolidate what is due; return how many rows."""
     await json_body(call.request)
     context = call.context
 
-    def job(connection: sqlite3.Connection) -> Upkeep:
-        return maintain(connection, seams=context.seams, now_us=context.clock.now_us())
+    def job(connection: sqlite3.Connection) -> MaintenanceResult:
+        return maintain(connection, behaviour=context.behaviour, now_us=context.clock.now_us())
 
     done = await context.write(job)
     await asyncio.to_thread(context.store.catch_up)
@@ -81,12 +84,12 @@ async def run_maintenance(call: Call) -> Answer:
 
 
 async def money(call: Call) -> Answer:
-    """Move bytes in or out of a pool. Raises Problem (400, 404, 409, 422)."""
+    """Add bytes to a pool or remove them. Raises ApiProblem (400, 404, 409, 422)."""
     movement = _movement(await json_body(call.request))
     context = call.context
     ledger_id = await context.write(
         lambda connection: move_money(
-            connection, movement, seams=context.seams, now_us=context.clock.now_us()
+            connection, movement, behaviour=context.behaviour, now_us=context.clock.now_us()
         )
     )
     return 200, {"ledger_id": ledger_id}

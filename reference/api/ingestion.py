@@ -1,4 +1,4 @@
-"""Taking deliveries: NDJSON in, the number accepted and the refused lines out."""
+"""The ingestion endpoint: takes NDJSON, returns the number accepted and the refused lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ DECODED_LIMIT: Final = 64 << 20
 
 
 def unpack(raw: bytes) -> bytes:
-    """Decompress a gzip body, at most DECODED_LIMIT bytes. Raises Problem (400, 413)."""
+    """Return the decompressed gzip body, at most DECODED_LIMIT bytes.
+
+    Raises ApiProblem (400, 413).
+    """
     parts: list[bytes] = []
     room = DECODED_LIMIT + 1
     rest = raw
@@ -41,9 +44,9 @@ def unpack(raw: bytes) -> bytes:
 
 
 async def ingest(call: Call) -> Answer:
-    """Take a delivery; the answer comes once every accepted event is committed.
+    """Take a delivery; the response is sent once every accepted event is committed.
 
-    Raises Problem (400 no text, 413 too large, 415 unknown encoding, 503 shutting down).
+    Raises ApiProblem (400 no text, 413 too large, 415 unknown encoding, 503 shutting down).
     """
     context, request = call.context, call.request
     if context.closing:
@@ -65,7 +68,7 @@ async def ingest(call: Call) -> Answer:
         lambda connection: record(
             connection,
             body,
-            seams=context.seams,
+            behaviour=context.behaviour,
             now_us=context.clock.now_us(),
             customers=customers,
         )

@@ -1,4 +1,4 @@
-"""The rate limit: a bucket of tokens for each customer."""
+"""The rate limit: a token bucket for each customer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Bucket:
 
 
 class RateLimiter:
-    """At most `per_s` requests per second and as many at once; None: no limit."""
+    """At most `per_s` requests per second, and as many in a burst; None: no limit."""
 
     def __init__(self, per_s: int | None, *, penalty_s: float = 0.0) -> None:
         self._per_s = per_s
@@ -26,7 +26,7 @@ class RateLimiter:
         self._buckets: dict[Hashable, _Bucket] = {}
 
     def wait_s(self, key: Hashable) -> float:
-        """0 where a request of this key may pass now, else the seconds to wait."""
+        """Return 0 where a request of this key may pass now, else the seconds to wait."""
         if self._per_s is None:
             return 0.0
         now_s = monotonic_s()

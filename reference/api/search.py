@@ -21,29 +21,29 @@ _UUID_KEYS: Final = frozenset({"log", "log_summary", "residential_ledger", "mobi
 
 
 def _retained(call: Call, resource: Resource, action: str) -> tuple[Condition, ...]:
-    """What hides rows that have aged out, whether or not the sweep has come by."""
+    """The condition that hides rows past their retention, deleted already or not."""
     if resource.name != "log":
         return ()
     field = resource.field("log_request_datetime")
     assert field is not None
-    low = call.seams.visible_from(call.context.clock.now_us(), action, call.customer_id)
+    low = call.behaviour.visible_from(call.context.clock.now_us(), action, call.customer_id)
     return (Between(field=field, low=low),)
 
 
 async def search(call: Call, name: str) -> Answer:
-    """One page of the rows that meet the filters. Raises Problem (400)."""
-    resource, seams = RESOURCES[name], call.seams
+    """Return one page of the rows that match the filters. Raises ApiProblem (400)."""
+    resource, behaviour = RESOURCES[name], call.behaviour
     query = parse_query(
         resource,
         list(call.request.query.items()),
-        per_page=seams.page_size,
-        ignore_unknown=seams.ignore_unknown,
+        per_page=behaviour.page_size,
+        ignore_unknown=behaviour.ignore_unknown,
     )
-    conditions = seams.conditions(resource, query.conditions)
+    conditions = behaviour.conditions(resource, query.conditions)
     what = f"{name}.search"
     customers = call.customers(what, conditions)
     retained = _retained(call, resource, "search")
-    order = order_by(resource, seams.sort(resource, query.sort), stable=seams.stable_ties)
+    order = order_by(resource, behaviour.sort(resource, query.sort), stable=behaviour.stable_ties)
 
     def job(connection: sqlite3.Connection) -> tuple[list[Row], int]:
         return reading.find(
@@ -52,37 +52,37 @@ async def search(call: Call, name: str) -> Answer:
             customers=customers,
             conditions=(*conditions, *retained),
             order=order,
-            window=lambda total: seams.window(query.page, query.per_page, total),
-            seams=seams,
+            window=lambda total: behaviour.window(query.page, query.per_page, total),
+            behaviour=behaviour,
         )
 
     rows, total = await call.context.read(job, view=what)
     return 200, {
-        "data": [seams.present(name, "search", row) for row in rows],
+        "data": [behaviour.present(name, "search", row) for row in rows],
         "item_count": len(rows),
         "message": f"{resource.title} search successful.",
         "page": query.page,
         "per_page": query.per_page,
-        "total_count": seams.total(total, len(rows)),
+        "total_count": behaviour.total(total, len(rows)),
     }
 
 
 async def retrieve(call: Call, name: str) -> Answer:
-    """The row with the id in the path. Raises Problem (404)."""
-    resource, seams = RESOURCES[name], call.seams
+    """Return the row with the id in the path. Raises ApiProblem (404)."""
+    resource, behaviour = RESOURCES[name], call.behaviour
     key = call.request.match_info["id"]
     if name in _UUID_KEYS and not _UUID.fullmatch(key):
-        raise _missing(resource, seams.malformed_id_status)
+        raise _missing(resource, behaviour.malformed_id_status)
     if name in _UUID_KEYS:
         key = key.lower()
     row = await _row(call, resource, key, _retained(call, resource, "retrieve"))
-    if row is None and name == "log" and seams.gone_status != 404:
+    if row is None and name == "log" and behaviour.gone_status != 404:
         aged_out = await _row(call, resource, key, ())
-        raise _missing(resource, seams.gone_status if aged_out else seams.not_found_status)
+        raise _missing(resource, behaviour.gone_status if aged_out else behaviour.not_found_status)
     if row is None:
-        raise _missing(resource, seams.not_found_status)
+        raise _missing(resource, behaviour.not_found_status)
     return 200, {
-        "data": seams.present(name, "retrieve", row),
+        "data": behaviour.present(name, "retrieve", row),
         "message": f"{resource.title} successfully retrieved.",
     }
 
@@ -99,7 +99,7 @@ async def _row(
             customers=customers,
             key=key,
             conditions=conditions,
-            seams=call.seams,
+            behaviour=call.behaviour,
         ),
         view=what,
     )

@@ -1,4 +1,4 @@
-"""The zoo: faults and variants, as overrides of named seams. Reached by --fault and --variant.
+"""Faults and variants as overrides of named decisions: see `--fault` and `--variant`.
 
 Fault A8 of the design (one direction counted) needs real proxies and is not here.
 """

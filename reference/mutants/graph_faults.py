@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trueup.reference.behaviour import Row
 from trueup.reference.events import LOG_DAYS
-from trueup.reference.graph import ChartPoint, Filters, Pieces, pieces
+from trueup.reference.graph import ChartPoint, Filters, WindowParts, window_parts
 from trueup.reference.mutants.mutant import Mutant, fresh, swap
 from trueup.reference.retention import SUMMARY_DAYS
 from trueup.reference.times import DAY_US, ceil_day, day_of, floor_day
@@ -15,24 +15,24 @@ from trueup.reference.times import DAY_US, ceil_day, day_of, floor_day
 __all__ = ["FAULTS"]
 
 
-def _gap(start_us: int, end_us: int, visible_from_us: int, interval: str) -> Pieces:
-    """The last day before the seam is left out."""
-    right = pieces(start_us, end_us, visible_from_us, interval)
+def _gap(start_us: int, end_us: int, visible_from_us: int, interval: str) -> WindowParts:
+    """The last day counted from summaries is left out."""
+    right = window_parts(start_us, end_us, visible_from_us, interval)
     first, end = right.days
     at_seam = end == day_of(ceil_day(visible_from_us))
     return replace(right, days=(first, end - 1)) if first < end and at_seam else right
 
 
-def _end_inclusive(start_us: int, end_us: int, visible_from_us: int, interval: str) -> Pieces:
-    right = pieces(start_us, end_us, visible_from_us, interval)
+def _end_inclusive(start_us: int, end_us: int, visible_from_us: int, interval: str) -> WindowParts:
+    right = window_parts(start_us, end_us, visible_from_us, interval)
     first, end = right.days
     if first < end and end == day_of(end_us):
         return replace(right, days=(first, end + 1))
     return replace(right, logs=(right.logs[0], end_us + 1))
 
 
-def _no_old_days(start_us: int, end_us: int, visible_from_us: int, interval: str) -> Pieces:
-    right = pieces(start_us, end_us, visible_from_us, interval)
+def _no_old_days(start_us: int, end_us: int, visible_from_us: int, interval: str) -> WindowParts:
+    right = window_parts(start_us, end_us, visible_from_us, interval)
     oldest = day_of(ceil_day(visible_from_us - (SUMMARY_DAYS - LOG_DAYS) * DAY_US))
     first, end = right.days
     return replace(right, days=(max(first, oldest), end))
@@ -80,8 +80,8 @@ def _back_and_forth() -> dict[str, Any]:
 FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "F1",
-        "The graph leaves out the day at the seam between summaries and logs.",
-        pieces=_gap,
+        "The graph leaves out the last day that it counts from summaries.",
+        window_parts=_gap,
     ),
     swap(
         "F2",
@@ -89,9 +89,9 @@ FAULTS: Final[tuple[Mutant, ...]] = (
         old_filters=lambda filters: replace(filters, network=None),
     ),
     swap("F3", "Today is missing in the graph.", points=_no_today),
-    swap("F4", "The end of a graph's period belongs to it.", pieces=_end_inclusive),
+    swap("F4", "The end of a graph's period belongs to it.", window_parts=_end_inclusive),
     swap("F5", "The breakdown shows the top three as if they were all.", shape_breakdown=_top),
-    swap("F6", "Days that were consolidated vanish from the graph.", pieces=_no_old_days),
+    swap("F6", "Days that were consolidated vanish from the graph.", window_parts=_no_old_days),
     swap("J1", "Lists of logs and summaries are up to five minutes old.", lag_s=_stale_lists),
     swap(
         "J3",
@@ -112,7 +112,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     ),
     fresh(
         "N23",
-        "Two servers answer in turn for the summaries, and one is minutes behind.",
+        "Two servers respond in turn for the summaries, and one is minutes behind.",
         _back_and_forth,
     ),
 )

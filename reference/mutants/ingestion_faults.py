@@ -1,4 +1,4 @@
-"""Faults between the delivery and the books: A, and I in the middle of them."""
+"""Faults between delivery and store: A, and I."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     ),
     swap(
         "N4",
-        "A repeated delivery is charged to the pool again, though counted once elsewhere.",
+        "A repeated delivery is deducted from the pool again, though counted once elsewhere.",
         charged_again=list,
     ),
     swap(

@@ -21,7 +21,7 @@ _UNLISTED: Final = "unlisted"
 
 
 def _charge(networks: Mapping[str, str]) -> Any:
-    """Traffic of a network is charged to the pool named for it; other traffic to none."""
+    """Traffic of a network is counted in the pool named for it, other traffic in none."""
 
     def pool_day(log: Log, _now_us: int) -> PoolDay | None:
         pool = networks.get(log.log_network)
@@ -84,12 +84,12 @@ def _charged_everywhere(resource: str, _action: str, row: Row) -> Row:
 FAULTS: Final[tuple[Mutant, ...]] = (
     swap(
         "E1",
-        "ISP traffic is charged to the residential pool.",
+        "ISP traffic is deducted from the residential pool.",
         pool_day=_charge({"residential": "residential", "mobile": "mobile", "isp": "residential"}),
     ),
     swap(
         "E2",
-        "Mobile traffic is charged to the residential pool.",
+        "Mobile traffic is deducted from the residential pool.",
         pool_day=_charge({"residential": "residential", "mobile": "residential"}),
     ),
     swap(

@@ -26,7 +26,7 @@ def _capped(page: int, per_page: int, _total: int) -> tuple[int, int]:
 
 
 def _each(change: Any) -> Any:
-    """A seam that changes every condition by itself; None drops it."""
+    """A decision that changes every condition; None drops it."""
 
     def conditions(_resource: Resource, given: tuple[Condition, ...]) -> tuple[Condition, ...]:
         changed = (change(condition) for condition in given)

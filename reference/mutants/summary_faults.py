@@ -176,7 +176,7 @@ FAULTS: Final[tuple[Mutant, ...]] = (
     ),
     swap(
         "N8",
-        "The summaries write every letter beyond ASCII in a hostname as a question mark.",
+        "The summaries show non-ASCII characters of a hostname as question marks.",
         cell=_hostname(lambda hostname: hostname.encode("ascii", "replace").decode()),
     ),
     swap(

@@ -178,7 +178,7 @@ VARIANTS: Final[tuple[Mutant, ...]] = (
         present=_rows(lambda _resource, row: {**row, "object_version": 3, "tags": []}),
     ),
     swap("V10", "Unknown parameters are ignored.", ignore_unknown=True),
-    fresh("V11", "Two replicas answer in turn, one up to a second behind.", _replicas),
+    fresh("V11", "Two replicas respond in turn, one up to a second behind.", _replicas),
     swap("V12", "total_count is always -1.", total=lambda _total, _items: -1),
     swap(
         "V13",

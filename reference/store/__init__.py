@@ -1,1 +1,1 @@
-"""The embedded store: one SQLite file, one thread that writes, a few that read."""
+"""The embedded store: one SQLite file, one writing thread, a few reading ones."""

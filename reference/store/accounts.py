@@ -1,4 +1,4 @@
-"""Account figures, all derived from the ledgers and the summaries at the moment of asking."""
+"""Account figures, derived from ledgers and summaries at the time of the request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["balance", "pool_figures", "pool_users", "used_bytes"]
 
 
 def pool_figures(connection: sqlite3.Connection, customer_id: int, pool: str) -> dict[str, int]:
-    """`bytes` allotted, `bytes_used`, `bytes_left` (may be negative) and `requests` of a pool."""
+    """Return `bytes` credited, `bytes_used`, `bytes_left` (may be negative) and `requests`."""
     figures = {"bytes": 0, "bytes_used": 0, "requests": 0}
     rows = connection.execute(
         "SELECT reason = 'usage', SUM(bytes_high), SUM(bytes_low), SUM(requests) FROM ledger "
@@ -29,12 +29,12 @@ def pool_figures(connection: sqlite3.Connection, customer_id: int, pool: str) ->
 
 
 def balance(connection: sqlite3.Connection, customer_id: int, pool: str) -> int:
-    """Bytes left in a pool: the sum of its ledger."""
+    """Return the bytes left in a pool: the sum of its ledger."""
     return pool_figures(connection, customer_id, pool)["bytes_left"]
 
 
 def pool_users(connection: sqlite3.Connection, customer_id: int) -> list[str]:
-    """Proxy users who may draw on the pools, in order of creation."""
+    """Return the proxy users that may use the pools, in order of creation."""
     rows = connection.execute(
         "SELECT proxy_user_id FROM proxy_user WHERE customer_id = ? "
         "AND NOT proxy_user_is_deleted ORDER BY seq",
@@ -46,7 +46,7 @@ def pool_users(connection: sqlite3.Connection, customer_id: int) -> list[str]:
 def used_bytes(
     connection: sqlite3.Connection, customer_id: int, proxy_user_id: str
 ) -> dict[str, int]:
-    """Bytes of one proxy user by network with a pool, summed over the summaries."""
+    """Return the bytes of one proxy user by network with a pool, from the summaries."""
     used = dict.fromkeys(POOLS, 0)
     rows = connection.execute(
         "SELECT network, SUM(bytes_high), SUM(bytes_low) FROM summary WHERE customer_id = ? "

@@ -1,7 +1,7 @@
-"""The directory that holds a store: a given one, or a scratch one that is not to be kept.
+"""The directory of a store: a given one, or a temporary one that is not kept.
 
-One process at a time uses a directory. A scratch directory carries its owner's process id, so that
-the next start can tell the leavings of a process that was killed from the store of one that lives.
+One process at a time uses a directory. A temporary directory has its owner's process id, so that
+the next start can tell the remains of a killed process from the store of a running one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Final
 
 from trueup.reference.errors import StartProblem
 
-__all__ = ["Folder"]
+__all__ = ["StoreDirectory"]
 
 _PREFIX: Final = "trueup-reference-"
 _LOCK: Final = "in-use.lock"
 
 
-class Folder:
-    """`data`, made if need be and locked; or a scratch directory that `release` removes.
+class StoreDirectory:
+    """`data`, created if absent and locked; or a temporary directory.
 
-    Raises StartProblem (status 3) where it cannot be made, written or locked.
+    Raises StartProblem (status 3) where it cannot be created, written or locked.
     """
 
     def __init__(self, data: Path | None) -> None:
@@ -32,7 +32,7 @@ class Folder:
         self._lock: int | None = None
         try:
             if data is None:
-                _tidy()
+                _remove_stale_directories()
                 self._scratch = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
                 self.path = Path(self._scratch.name)
             else:
@@ -56,7 +56,7 @@ class Folder:
             ) from None
 
     def release(self) -> None:
-        """Unlock; remove what was scratch."""
+        """Unlock the directory; remove it if it is temporary."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -65,8 +65,8 @@ class Folder:
             self._scratch = None
 
 
-def _tidy() -> None:
-    """Remove the scratch directories of processes that are no more."""
+def _remove_stale_directories() -> None:
+    """Remove the temporary directories of processes that no longer run."""
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         owner = left.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdigit() and not _lives(int(owner)):

@@ -1,4 +1,4 @@
-"""Maintenance: logs that aged out are deleted, old summaries lose their hostnames."""
+"""Maintenance: delete logs past their retention, remove the hostnames of old summaries."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from trueup.reference.amounts import join, split
 from trueup.reference.behaviour import Behaviour, Group
 from trueup.reference.retention import DayRow
 
-__all__ = ["Upkeep", "maintain"]
+__all__ = ["MaintenanceResult", "maintain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upkeep:
-    """What one round of maintenance did, in rows."""
+class MaintenanceResult:
+    """How many rows one round of maintenance changed."""
 
     logs_deleted: int
     summaries_consolidated: int
 
 
-def maintain(connection: sqlite3.Connection, *, seams: Behaviour, now_us: int) -> Upkeep:
-    """Do everything that is due at `now_us`. A second round straight after does nothing."""
+def maintain(
+    connection: sqlite3.Connection, *, behaviour: Behaviour, now_us: int
+) -> MaintenanceResult:
+    """Do everything that is due at `now_us` and return what changed.
+
+    A second round at the same time changes nothing.
+    """
     rows = connection.execute("SELECT customer_id FROM tenant ORDER BY customer_id")
     everyone = [row[0] for row in rows]
-    customers = seams.maintained(everyone)
-    deleted = _purge(connection, everyone, customers, seams.purge_before(now_us))
+    customers = behaviour.maintained(everyone)
+    deleted = _purge(connection, everyone, customers, behaviour.purge_before(now_us))
     consolidated = sum(
-        _consolidate(connection, customer_id, seams, now_us) for customer_id in customers
+        _consolidate(connection, customer_id, behaviour, now_us) for customer_id in customers
     )
-    seams.after_maintenance(connection, now_us)
-    return Upkeep(logs_deleted=deleted, summaries_consolidated=consolidated)
+    behaviour.after_maintenance(connection, now_us)
+    return MaintenanceResult(logs_deleted=deleted, summaries_consolidated=consolidated)
 
 
 def _purge(
@@ -62,18 +67,21 @@ def _purge(
 
 
 def _consolidate(
-    connection: sqlite3.Connection, customer_id: int, seams: Behaviour, now_us: int
+    connection: sqlite3.Connection, customer_id: int, behaviour: Behaviour, now_us: int
 ) -> int:
     groups = connection.execute(
         "SELECT DISTINCT proxy_user_id, network, day FROM summary "
         "WHERE customer_id = ? AND day < ? AND hostname <> ''",
-        (customer_id, seams.consolidate_before(now_us)),
+        (customer_id, behaviour.consolidate_before(now_us)),
     ).fetchall()
-    return sum(_merge(connection, (customer_id, *group), seams, now_us) for group in groups)
+    return sum(_merge(connection, (customer_id, *group), behaviour, now_us) for group in groups)
 
 
 def _merge(
-    connection: sqlite3.Connection, group: tuple[int, str, str, int], seams: Behaviour, now_us: int
+    connection: sqlite3.Connection,
+    group: tuple[int, str, str, int],
+    behaviour: Behaviour,
+    now_us: int,
 ) -> int:
     where = "customer_id = ? AND proxy_user_id = ? AND network = ? AND day = ?"
     rows = [
@@ -92,7 +100,7 @@ def _merge(
             group,
         )
     ]
-    merged = seams.merged(Group(*group), seams.merge(rows))
+    merged = behaviour.merged(Group(*group), behaviour.merge(rows))
     if list(merged) == rows:
         return 0
     connection.execute(f"DELETE FROM summary WHERE {where}", group)  # noqa: S608

@@ -1,4 +1,4 @@
-"""Money in and out of a data pool: each movement is one ledger row, beside the usage rows."""
+"""Payments of a data pool: each is one ledger row, beside the usage rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Bytes added to (or, negative, taken from) a pool of one customer."""
+    """Bytes added to a pool of one customer or, negative, removed."""
 
     customer_id: int
     network: str
@@ -39,18 +39,18 @@ class Movement:
 
 
 def move_money(
-    connection: sqlite3.Connection, movement: Movement, *, seams: Behaviour, now_us: int
+    connection: sqlite3.Connection, movement: Movement, *, behaviour: Behaviour, now_us: int
 ) -> str:
-    """Write the movement and return its ledger id; a repeated key returns the first one's id.
+    """Write the payment and return its ledger id; a repeated key returns the first id.
 
-    Raises Problem (404, 409) for an unknown customer or service, or a key used for another
-    movement.
+    Raises ApiProblem (404, 409) for an unknown customer or service, or a key used for another
+    payment.
     """
     fingerprint = msgspec.json.encode(
         [movement.network, movement.kind, movement.bytes, movement.service_id]
     ).decode()
-    remembered_by = seams.payment_key(movement.customer_id, movement.idempotency_key)
-    if seams.idempotent_money:
+    remembered_by = behaviour.payment_key(movement.customer_id, movement.idempotency_key)
+    if behaviour.idempotent_money:
         earlier = connection.execute(
             "SELECT request, ledger_id FROM money WHERE customer_id = ? AND idempotency_key = ?",
             remembered_by,
@@ -60,7 +60,7 @@ def move_money(
         if earlier is not None:
             return str(earlier[1])
     service_id = _service(connection, movement)
-    ledger_id = _write(connection, movement, service_id, seams, now_us)
+    ledger_id = _write(connection, movement, service_id, behaviour, now_us)
     connection.execute(
         "INSERT OR REPLACE INTO money (customer_id, idempotency_key, request, ledger_id) "
         "VALUES (?, ?, ?, ?)",
@@ -86,11 +86,11 @@ def _write(
     connection: sqlite3.Connection,
     movement: Movement,
     service_id: str,
-    seams: Behaviour,
+    behaviour: Behaviour,
     now_us: int,
 ) -> str:
     reason, adjustment_type = KINDS[movement.kind]
-    row = seams.payment(
+    row = behaviour.payment(
         PaymentRow(
             customer_id=movement.customer_id,
             network=movement.network,

@@ -1,7 +1,7 @@
-"""Reading: rows of a search, one row by id, and the sums behind graph and breakdown.
+"""Rows of a search, one row by id, and the sums behind graph and breakdown.
 
-Each function takes a connection inside a read transaction, so that a count and its page, or
-the two halves of a graph, come from the same moment.
+Each function takes a connection inside a read transaction, so that a count and its page, or both
+parts of a graph, show the same moment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from trueup.reference.amounts import join
 from trueup.reference.behaviour import Behaviour, Row
-from trueup.reference.graph import ChartPoint, Filters, Pieces
+from trueup.reference.graph import ChartPoint, Filters, WindowParts
 from trueup.reference.query import Between, Condition, Equal, Sort
 from trueup.reference.resources import Resource, ResourceKind
 from trueup.reference.sql import Clause, columns, order_by, where
@@ -54,14 +54,16 @@ def _row(resource: Resource, found: Sequence[Any]) -> Row:
     return {field.name: _value(field.kind, values) for field in resource.fields}
 
 
-def _finish(connection: sqlite3.Connection, resource: Resource, row: Row, seams: Behaviour) -> Row:
-    """Add what a row does not hold itself: a proxy user's use, counted from the summaries."""
+def _finish(
+    connection: sqlite3.Connection, resource: Resource, row: Row, behaviour: Behaviour
+) -> Row:
+    """Add what the row does not hold: a proxy user's use, from the summaries."""
     if resource.name != "proxy_user":
         return row
     owner = (row["customer_id"], row["proxy_user_id"])
     used = used_bytes(connection, *owner)
-    row["proxy_user_residential_bytes_used"] = seams.used(*owner, "residential", used)
-    row["proxy_user_mobile_bytes_used"] = seams.used(*owner, "mobile", used)
+    row["proxy_user_residential_bytes_used"] = behaviour.used(*owner, "residential", used)
+    row["proxy_user_mobile_bytes_used"] = behaviour.used(*owner, "mobile", used)
     return row
 
 
@@ -73,10 +75,13 @@ def find(
     conditions: Sequence[Condition],
     order: str,
     window: Any,
-    seams: Behaviour,
+    behaviour: Behaviour,
 ) -> tuple[list[Row], int]:
-    """The rows of one page and the exact number of all; `window(total)` gives (offset, limit)."""
-    text, values = where(resource, customers, conditions, escape_like=seams.escape_like)
+    """Return the rows of one page and the exact number of all.
+
+    `window(total)` gives (offset, limit).
+    """
+    text, values = where(resource, customers, conditions, escape_like=behaviour.escape_like)
     total = connection.execute(
         f"SELECT COUNT(*) FROM {resource.table} WHERE {text}",  # noqa: S608
         values,
@@ -87,7 +92,7 @@ def find(
         f"ORDER BY {order} LIMIT ? OFFSET ?",
         (*values, limit, offset),
     )
-    rows = [_finish(connection, resource, _row(resource, row), seams) for row in found]
+    rows = [_finish(connection, resource, _row(resource, row), behaviour) for row in found]
     return rows, total
 
 
@@ -98,9 +103,9 @@ def retrieve(
     customers: Sequence[int],
     key: str,
     conditions: Sequence[Condition],
-    seams: Behaviour,
+    behaviour: Behaviour,
 ) -> Row | None:
-    """The row with this id, or None."""
+    """Return the row with this id, or None."""
     field = resource.field(resource.key)
     assert field is not None
     if field.kind is ResourceKind.TEXT:
@@ -116,7 +121,7 @@ def retrieve(
         conditions=(by_key, *conditions),
         order=order_by(resource, Sort()),
         window=lambda _total: (0, 1),
-        seams=seams,
+        behaviour=behaviour,
     )
     return rows[0] if rows else None
 
@@ -125,13 +130,13 @@ def sums(
     connection: sqlite3.Connection,
     *,
     customers: Sequence[int],
-    pieces: Pieces,
+    window_parts: WindowParts,
     width_us: int,
     filters: Filters,
     old_filters: Filters,
 ) -> list[ChartPoint]:
-    """Sums per bucket of at most a day: days from summaries, the rest from logs."""
-    text, values = _summary_part(customers, pieces, old_filters)
+    """Return sums per bucket of at most a day: days from summaries, the rest from logs."""
+    text, values = _summary_part(customers, window_parts, old_filters)
     old = connection.execute(
         "SELECT day, SUM(requests), SUM(bytes_high), SUM(bytes_low), SUM(successful), "  # noqa: S608
         f"SUM(error) FROM summary WHERE {text} GROUP BY day",
@@ -147,7 +152,7 @@ def sums(
         )
         for day, requests, high, low, successful, error in old
     ]
-    text, values = _log_part(customers, pieces, filters)
+    text, values = _log_part(customers, window_parts, filters)
     new = connection.execute(
         f"SELECT log_request_datetime / ? AS bucket, COUNT(*), "  # noqa: S608
         f"SUM(log_total_bytes >> 32), SUM(log_total_bytes & {_BITS}), SUM({_OK}), "
@@ -172,19 +177,19 @@ def breakdown(
     connection: sqlite3.Connection,
     *,
     customers: Sequence[int],
-    pieces: Pieces,
+    window_parts: WindowParts,
     by: Sequence[str],
     filters: Filters,
     old_filters: Filters,
 ) -> dict[str, dict[str | None, ChartPoint]]:
-    """Sums by each of `proxy_user_id`, `network` and `hostname`; a removed hostname is None.
+    """Return sums by `proxy_user_id`, `network` and `hostname`; a removed hostname is None.
 
-    Each half is scanned once, by all the names together, and folded afterwards.
+    Each part is read once, grouped by all three, and added up afterwards.
     """
     old_names = [_OLD_NAMES.get(name, name) for name in by]
-    old_text, old_values = _summary_part(customers, pieces, old_filters)
+    old_text, old_values = _summary_part(customers, window_parts, old_filters)
     new_names = [_NEW_NAMES.get(name, name) for name in by]
-    new_text, new_values = _log_part(customers, pieces, filters)
+    new_text, new_values = _log_part(customers, window_parts, filters)
     places = ", ".join(str(number) for number in range(1, len(by) + 1))
     old_query = (
         f"SELECT {', '.join(old_names)}, SUM(requests), SUM(bytes_high), "  # noqa: S608
@@ -229,11 +234,11 @@ def _part(customers: Sequence[int], column: str, window: tuple[int, int], equal:
     return " AND ".join(texts), tuple(values)
 
 
-def _summary_part(customers: Sequence[int], pieces: Pieces, filters: Filters) -> Clause:
+def _summary_part(customers: Sequence[int], window_parts: WindowParts, filters: Filters) -> Clause:
     return _part(
         customers,
         "day",
-        pieces.days,
+        window_parts.days,
         (
             ("proxy_user_id", filters.proxy_user_id),
             ("network", filters.network),
@@ -242,11 +247,11 @@ def _summary_part(customers: Sequence[int], pieces: Pieces, filters: Filters) ->
     )
 
 
-def _log_part(customers: Sequence[int], pieces: Pieces, filters: Filters) -> Clause:
+def _log_part(customers: Sequence[int], window_parts: WindowParts, filters: Filters) -> Clause:
     return _part(
         customers,
         "log_request_datetime",
-        pieces.logs,
+        window_parts.logs,
         (
             ("proxy_user_id", filters.proxy_user_id),
             ("log_network", filters.network),

@@ -1,4 +1,4 @@
-"""Taking a delivery: events become logs, summaries and ledgers in one transaction, or nothing."""
+"""Write a delivery: events become logs, summaries and ledgers in one transaction, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ID_CHUNK: Final = 500
 
 @dataclass(slots=True)
 class IngestResult:
-    """What became of a delivery. `accepted` counts repeated events as well."""
+    """Result of a delivery. `accepted` includes repeated events."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -71,31 +71,35 @@ def record(
     connection: sqlite3.Connection,
     body: bytes,
     *,
-    seams: Behaviour,
+    behaviour: Behaviour,
     now_us: int,
     customers: Collection[int],
 ) -> IngestResult:
-    """Take an NDJSON body. Blank lines are skipped but counted."""
+    """Write an NDJSON body and return the result. Blank lines are skipped but counted."""
     receipt = IngestResult()
-    logs = _read(body, receipt, seams, now_us, customers)
-    seams.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(receipt.refused)))
-    reason = seams.refuse_whole([log for _, log in logs.values()], len(receipt.refused))
+    logs = _read(body, receipt, behaviour, now_us, customers)
+    behaviour.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(receipt.refused)))
+    reason = behaviour.refuse_whole([log for _, log in logs.values()], len(receipt.refused))
     if reason is not None:
         receipt.refused += [(line, reason) for lines, _ in logs.values() for line in lines]
         logs = {}
     receipt.accepted = sum(len(lines) for lines, _ in logs.values())
     receipt.duplicates = receipt.accepted - len(logs)
-    _store(connection, logs, receipt, seams, now_us)
+    _store(connection, logs, receipt, behaviour, now_us)
     receipt.refused.sort()
     return receipt
 
 
 def _read(
-    body: bytes, receipt: IngestResult, seams: Behaviour, now_us: int, customers: Collection[int]
+    body: bytes,
+    receipt: IngestResult,
+    behaviour: Behaviour,
+    now_us: int,
+    customers: Collection[int],
 ) -> dict[str, tuple[list[int], Log]]:
-    """The admissible events by id, each with its lines; what is wrong goes to the receipt."""
+    """The acceptable events by id, each with its lines; refused ones go to the result."""
     logs: dict[str, tuple[list[int], Log]] = {}
-    read_line, fold, admit = seams.read_line, seams.fold_hostname, seams.admit
+    read_line, fold, admit = behaviour.read_line, behaviour.fold_hostname, behaviour.admit
     for number, line in enumerate(body.split(b"\n"), 1):
         if not line or line.isspace():
             continue
@@ -110,7 +114,7 @@ def _read(
         if reason is not None:
             receipt.refused.append((number, reason))
             continue
-        key = log.log_id if seams.unique_log_ids else f"{number}"
+        key = log.log_id if behaviour.unique_log_ids else f"{number}"
         earlier = logs.get(key)
         if earlier is None:
             logs[key] = ([number], log)
@@ -133,28 +137,28 @@ def _store(
     connection: sqlite3.Connection,
     logs: dict[str, tuple[list[int], Log]],
     receipt: IngestResult,
-    seams: Behaviour,
+    behaviour: Behaviour,
     now_us: int,
 ) -> None:
-    """Write what is new. Tries as if nothing were a repeat, which is the usual case."""
-    fresh = seams.take([log for _, log in logs.values()], now_us)
+    """Write what is new. Assumes first that nothing is repeated, the usual case."""
+    fresh = behaviour.take([log for _, log in logs.values()], now_us)
     repeated: Sequence[Log] = ()
     connection.execute("SAVEPOINT optimist")
-    if not _insert_logs(connection, seams.stored(fresh)):
+    if not _insert_logs(connection, behaviour.stored(fresh)):
         connection.execute("ROLLBACK TO optimist")
         repeated = _repeated(connection, logs, receipt)
         known = {log.log_id for log in repeated} | _refused_ids(logs, receipt)
         fresh = [log for _, log in logs.values() if log.log_id not in known]
-        fresh = seams.take(fresh, now_us)
-        _insert_logs(connection, seams.stored(fresh))
+        fresh = behaviour.take(fresh, now_us)
+        _insert_logs(connection, behaviour.stored(fresh))
     connection.execute("RELEASE optimist")
-    counted = [*seams.counted(fresh), *seams.counted_again(repeated)]
-    charged = [*seams.charged(fresh), *seams.charged_again(repeated)]
-    _add_up(connection, counted, charged, seams, now_us)
+    counted = [*behaviour.counted(fresh), *behaviour.counted_again(repeated)]
+    charged = [*behaviour.charged(fresh), *behaviour.charged_again(repeated)]
+    _add_up(connection, counted, charged, behaviour, now_us)
 
 
 def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
-    """Insert; say whether every row was new."""
+    """Insert the logs; return whether every row was new."""
     if not logs:
         return True
     return connection.executemany(_INSERT_LOG, map(_row, logs)).rowcount == len(logs)
@@ -163,7 +167,7 @@ def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
 def _repeated(
     connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], receipt: IngestResult
 ) -> list[Log]:
-    """Events that are already there, unaltered; altered ones are refused."""
+    """Events that exist already, unaltered; altered ones are refused."""
     ids = list(logs)
     repeated: list[Log] = []
     for start in range(0, len(ids), _ID_CHUNK):
@@ -194,11 +198,11 @@ def _add_up(
     connection: sqlite3.Connection,
     counted: Iterable[Log],
     charged: Iterable[Log],
-    seams: Behaviour,
+    behaviour: Behaviour,
     now_us: int,
 ) -> None:
     cells: dict[SummaryCell, Amounts] = {}
-    cell_of, amounts_of = seams.cell, seams.amounts
+    cell_of, amounts_of = behaviour.cell, behaviour.amounts
     for log in counted:
         cell, (requests, count, successful, error) = cell_of(log, now_us), amounts_of(log)
         seen = cells.get(cell)
@@ -209,23 +213,26 @@ def _add_up(
         )
     days: dict[PoolDay, tuple[int, int]] = {}
     for log in charged:
-        pool_day = seams.pool_day(log, now_us)
+        pool_day = behaviour.pool_day(log, now_us)
         if pool_day is not None:
             requests, count = days.get(pool_day, (0, 0))
-            days[pool_day] = (requests + 1, count + seams.charged_bytes(log))
-    _write_cells(connection, seams.settle(cells), seams, now_us)
-    _write_days(connection, days, seams, now_us)
+            days[pool_day] = (requests + 1, count + behaviour.charged_bytes(log))
+    _write_cells(connection, behaviour.settle(cells), behaviour, now_us)
+    _write_days(connection, days, behaviour, now_us)
 
 
 def _write_cells(
-    connection: sqlite3.Connection, cells: dict[SummaryCell, Amounts], seams: Behaviour, now_us: int
+    connection: sqlite3.Connection,
+    cells: dict[SummaryCell, Amounts],
+    behaviour: Behaviour,
+    now_us: int,
 ) -> None:
     users = {(cell.customer_id, cell.proxy_user_id) for cell in cells}
     connection.executemany(
         _INSERT_USER, [(*user, new_password(), now_us, now_us) for user in sorted(users)]
     )
     connection.executemany(
-        _upsert(_SUMMARY, ("requests", "successful", "error"), seams.summaries_add),
+        _upsert(_SUMMARY, ("requests", "successful", "error"), behaviour.summaries_add),
         [
             (
                 new_uuid(),
@@ -245,17 +252,17 @@ def _write_cells(
 def _write_days(
     connection: sqlite3.Connection,
     days: dict[PoolDay, tuple[int, int]],
-    seams: Behaviour,
+    behaviour: Behaviour,
     now_us: int,
 ) -> None:
     connection.executemany(
-        _upsert(_LEDGER, ("requests",), seams.ledgers_add),
+        _upsert(_LEDGER, ("requests",), behaviour.ledgers_add),
         [
             (
                 new_uuid(),
                 *day,
                 requests,
-                *split(seams.usage_sign * count),
+                *split(behaviour.usage_sign * count),
                 day.customer_id,
                 day.network,
                 now_us,

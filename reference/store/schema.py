@@ -1,6 +1,6 @@
-"""The tables, and how a connection to them is opened.
+"""The tables, and how a connection is opened.
 
-Days are numbers since the epoch, instants are microseconds, amounts are two limbs
+Days are numbers since the epoch, times are microseconds, amounts are two limbs
 (`trueup.reference.amounts`). `seq` is the order of arrival; it breaks every tie.
 """
 
@@ -113,10 +113,10 @@ CREATE TABLE IF NOT EXISTS service_adjustment (
 
 
 def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite3.Connection:
-    """Open one connection, for use by one thread at a time.
+    """Open one connection, for use by one thread at a time, and return it.
 
-    `durable`: a commit is on the disk before it returns, so that it survives a power cut;
-    without it, a commit survives the end of the process only.
+    `durable`: a commit is on disk before it returns, so that it survives a power failure;
+    without it, a commit survives only the end of the process.
     """
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=256
@@ -132,7 +132,7 @@ def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite
 
 
 def prepare(connection: sqlite3.Connection, path: Path, *, unique_log_ids: bool = True) -> None:
-    """Create what is missing. Raises StartProblem where the file is of another version."""
+    """Create missing tables. Raises StartProblem where the file has another version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, SCHEMA_VERSION):
         raise StartProblem(

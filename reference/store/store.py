@@ -1,4 +1,4 @@
-"""The store as the rest of the room sees it: submit a write, run a read, close.
+"""The store as other modules use it: submit a write, run a read, close.
 
 Reads run in a small pool of threads, each with its own connection, so that the event loop never
 waits for the disk. A view that is declared to lag (`Behaviour.lag_s`, 0 in a correct server) is
@@ -18,7 +18,7 @@ from trueup.reference.behaviour import Behaviour, Start
 from trueup.reference.clock import ServerClock, monotonic_s
 from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.ids import new_key
-from trueup.reference.store.folder import Folder
+from trueup.reference.store.folder import StoreDirectory
 from trueup.reference.store.schema import DATABASE, connect, prepare
 from trueup.reference.store.tenants import TenantAccount, ensure_tenants, get_meta, set_meta
 from trueup.reference.store.writer import Writer
@@ -35,9 +35,9 @@ class Store:
     Raises StartProblem where the directory or the database cannot be used.
     """
 
-    def __init__(self, data: Path | None, *, tenants: int, seams: Behaviour) -> None:
-        self._seams = seams
-        self._folder = Folder(data)
+    def __init__(self, data: Path | None, *, tenants: int, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self._folder = StoreDirectory(data)
         self._path = self._folder.path / DATABASE
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -46,7 +46,7 @@ class Store:
         writing: sqlite3.Connection | None = None
         try:
             writing = connect(self._path, writer=True, durable=data is not None)
-            prepare(writing, self._path, unique_log_ids=seams.unique_log_ids)
+            prepare(writing, self._path, unique_log_ids=behaviour.unique_log_ids)
             self._begin(writing, tenants)
         except (OSError, ValueError, sqlite3.Error, StartProblem) as error:
             if writing is not None:
@@ -59,18 +59,18 @@ class Store:
                 f"that can be written and that holds no damaged {DATABASE}.",
                 status=3,
             ) from None
-        self._writer = Writer(writing, hold_s=seams.hold_commit_s)
+        self._writer = Writer(writing, hold_s=behaviour.hold_commit_s)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
     def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
-        """Take up where the last process left off, or make a beginning."""
+        """Continue with the state of the last process, or create it."""
         writing.execute("BEGIN IMMEDIATE")
         self.clock = ServerClock(int(get_meta(writing, "clock_offset_us") or 0))
         earlier_key = get_meta(writing, "control_key")
         self.control_key = earlier_key or new_key("ck")
         set_meta(writing, "control_key", self.control_key)
         self.tenants: list[TenantAccount] = ensure_tenants(writing, tenants, self.clock.now_us())
-        self._seams.on_start(
+        self._behaviour.on_start(
             writing,
             Start(
                 restarted=earlier_key is not None,
@@ -81,21 +81,24 @@ class Store:
         writing.execute("COMMIT")
 
     def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a job in the next transaction; the future is done once that is committed."""
+        """Run a job in the next transaction; return a future that is done once it is committed."""
         return self._writer.submit(job)
 
     def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> Future[T]:
-        """Run a job on one consistent moment of the store. Raises StoreProblem in the future."""
+        """Run a job on a consistent state of the store; return its future.
+
+        StoreProblem is raised in the future.
+        """
         return self._readers.submit(self._read, job, view)
 
     def catch_up(self) -> None:
-        """Let every view that lags start from the present, as after a jump of the clock."""
+        """Let every view that lags continue from the present, as after a move of the clock."""
         with self._lock:
             for snapshot in self._lagging.values():
                 snapshot.expire()
 
     def close(self) -> None:
-        """Commit what waits, then close every connection."""
+        """Commit what is queued, then close every connection."""
         self._writer.close()
         self._readers.shutdown()
         for connection in self._connections:
@@ -103,7 +106,7 @@ class Store:
         self._folder.release()
 
     def _read(self, job: Callable[[sqlite3.Connection], T], view: str) -> T:
-        lag_s = self._seams.lag_s(view)
+        lag_s = self._behaviour.lag_s(view)
         try:
             if lag_s > 0:
                 with self._lock:
@@ -137,7 +140,7 @@ class Store:
 
 
 class _Snapshot:
-    """A read transaction that is kept open, and so keeps showing the same moment."""
+    """A read transaction that is kept open, and so keeps showing the same state."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection

@@ -1,4 +1,4 @@
-"""Tenants: who they are, their keys, and what each one starts with."""
+"""The customers of a store: their keys, and what each one starts with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TenantAccount:
 
 
 def ensure_tenants(connection: sqlite3.Connection, count: int, now_us: int) -> list[TenantAccount]:
-    """All tenants, after creating what is missing of the first `count`."""
+    """Return all customers, after creating the missing ones of the first `count`."""
     present = connection.execute("SELECT COUNT(*) FROM tenant").fetchone()[0]
     for number in range(present, count):
         _create(connection, FIRST_CUSTOMER + number, f"tenant-{chr(97 + number % 26)}", now_us)

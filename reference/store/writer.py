@@ -1,7 +1,7 @@
-"""The one thread that writes: work that waits together is committed together.
+"""The one writing thread: work that is queued together is committed together.
 
-A piece of work runs inside its own savepoint: when it fails, it alone is undone. Its answer is
-given after the commit that contains it, so whoever got an answer knows that it lasts.
+Each job has its own savepoint: if it fails, it alone is rolled back. Its result is delivered after
+the commit that contains it, so that a caller with a result knows that it is durable.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Work:
 
 
 class Writer:
-    """Owns the writing connection. `hold_s` delays commits behind answers; rightly 0."""
+    """The writing connection. `hold_s` delays commits behind results; 0 in a correct server."""
 
     def __init__(self, connection: sqlite3.Connection, *, hold_s: float = 0.0) -> None:
         self._connection = connection
@@ -43,9 +43,9 @@ class Writer:
         self._thread.start()
 
     def submit(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Queue a piece of work; its future is done once it is committed.
+        """Queue a job; return a future that is done once it is committed.
 
-        The future raises what the work raised, or StoreProblem when the disk refused.
+        The future raises what the job raised, or StoreProblem where the disk failed.
         """
         answer: Future[T] = Future()
         if self._closed:
@@ -55,7 +55,7 @@ class Writer:
         return answer
 
     def close(self) -> None:
-        """Finish what was queued, then close the connection."""
+        """Finish what is queued, then close the connection."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
@@ -67,7 +67,7 @@ class Writer:
                 self._commit_together(group)
 
     def _next_group(self) -> list[_Work] | None:
-        """The work that waits now; an empty list where only time passed; None at the end."""
+        """The queued jobs; an empty list where only time passed; None at the end."""
         try:
             first = self._queue.get(timeout=self._remaining_s())
         except queue.Empty:
@@ -93,7 +93,7 @@ class Writer:
         return max(0.0, self._open_since_s + self._hold_s - monotonic_s())
 
     def _commit_together(self, waiting: list[_Work]) -> None:
-        # From here on an answer can no longer be cancelled, so that it can be given.
+        # From here on a result can no longer be cancelled, so that it can be delivered.
         group = [work for work in waiting if work.answer.set_running_or_notify_cancel()]
         try:
             self._begin()

@@ -29,8 +29,9 @@ def secret_forms(secrets: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def redact(data: bytes, forms: Iterable[bytes]) -> bytes:
-    """Return the bytes with every form replaced by `[key]`. JSON stays valid: keys stand within
-    strings.
+    """Return the bytes with every form replaced by `[key]`.
+
+    JSON stays valid: keys are within strings.
     """
     for form in forms:
         if form in data:

@@ -55,8 +55,9 @@ class JournalWriter:
         return self._exchanges
 
     def write(self, record: Record) -> None:
-        """Append a record. Raises JournalWriteError where it, or one before it, cannot be
-        written.
+        """Append a record.
+
+        Raises JournalWriteError where it, or one before it, cannot be written.
         """
         if self.failure is not None and not isinstance(record, Footer):
             raise self.failure

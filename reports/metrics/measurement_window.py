@@ -39,8 +39,9 @@ class Window:
 
 
 def window(load: LoadResult) -> Window:
-    """Return the seconds that count. Raises JournalError where the record's length is
-    impossible.
+    """Return the seconds that count.
+
+    Raises JournalError where the record's length is impossible.
     """
     lengths = (load.duration_s, load.warmup_s, load.ended_s or 0.0)
     if not all(math.isfinite(length) and length <= _MOST_S for length in lengths):

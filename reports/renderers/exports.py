@@ -41,11 +41,10 @@ _KEY: Final = {"ingest_errors": "errors"}
 
 
 def render_csv(report: RunReport) -> str:
-    """Return one line a second and load run, under a line of column names; RFC 4180, LF line
-    ends.
+    """Return one line a second and load run, below the column names.
 
-    A second without a response has its line. A figure that was not measured in a second is
-    empty, never 0.
+    RFC 4180 with LF line ends. A second without a response has its line. A figure that was not
+    measured in a second is empty, never 0.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

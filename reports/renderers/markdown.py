@@ -29,9 +29,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|~&$])")
 
 
 def markdown_text(text: str, limit: int = 300) -> str:
-    """Return untrusted text on one line, with everything that Markdown or HTML would interpret
-    escaped.
-    """
+    """Return untrusted text on one line, escaped for Markdown and HTML."""
     return (
         _SPECIAL.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
     )

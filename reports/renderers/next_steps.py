@@ -11,8 +11,9 @@ __all__ = ["next_step"]
 
 
 def next_step(report: RunReport) -> str:
-    """Return the advice of the status; a load run that says nothing of its target is no
-    baseline.
+    """Return the advice of the status.
+
+    A run whose load figures say nothing of its target is not recommended as a baseline.
     """
     why = next((why for load in report.load if (why := why_not_comparable(load))), "")
     if report.status is ExitStatus.CONFORMS and why:

@@ -31,10 +31,10 @@ RUN_FILES: Final[Mapping[str, Callable[[RunReport], str]]] = {
 
 
 def write_all(report: RunReport, out_dir: Path) -> dict[str, Path]:
-    """Write every file of `RUN_FILES`, and `evidence/<check>.sh` for each check that did not
-    pass.
+    """Write every file of `RUN_FILES`, and a script for each check that did not pass.
 
-    Returns name → path. Raises ReportWriteError, naming the file, the reason and the remedy.
+    The scripts are `evidence/<check>.sh`. Returns name → path. Raises ReportWriteError, naming
+    the file, the reason and the remedy.
     """
     paths = {name: write_text(out_dir / name, render(report)) for name, render in RUN_FILES.items()}
     for row in report.rows:

@@ -1,7 +1,7 @@
-"""One history that touches every decision of the reference, and what can be seen of it.
+"""One sequence of steps that uses every decision of the reference, and its observations.
 
-`tell` plays it to a server and returns observations by name, free of ids and clocks that differ
-from run to run. A fault bites where an observation differs from that of the correct server.
+`run_replay` sends it to a server and returns observations by name, without ids and times that
+differ from run to run. A mutant shows where an observation differs from the correct server's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VOLATILE = ("_id", "creation_datetime", "last_update_datetime", "password", "pr
 
 
 def steady(row: Json) -> Json:
-    """A row without what differs from run to run."""
+    """Return a row without the fields that differ from run to run."""
     kept = ("proxy_user_id", "service_id", "customer_id", "log_id", "proxy_id", "country_id")
     return {
         name: value
@@ -32,8 +32,8 @@ def ordered(rows: list[Json]) -> list[str]:
     return sorted(str(sorted(steady(row).items())) for row in rows)
 
 
-class Tale:
-    """The story in the making: the server, its midnight, and what was seen."""
+class Replay:
+    """One replay: the server, the midnight it is built around, and the observations so far."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
@@ -42,7 +42,7 @@ class Tale:
         self.seen: dict[str, Any] = {}
 
     def event(self, at_us: int, **fields: Any) -> Json:
-        """An event `at_us` after our midnight (before, where negative)."""
+        """Return an event `at_us` microseconds after the midnight (before, where negative)."""
         when = format_instant(self.midnight + at_us)
         return event(next(self.numbers), log_request_datetime=when, **fields)
 
@@ -58,26 +58,26 @@ class Tale:
         return status
 
 
-async def tell(served: Served) -> dict[str, Any]:
-    tale = Tale(served)
-    await served.move_to(tale.midnight + 12 * HOUR_US)
-    await _deliver(tale)
-    await _look(tale, "young")
-    await _search(tale)
-    await _graph(tale)
-    await _neighbours(tale)
-    await _protocol(tale)
-    await _people(tale)
-    await _grow_old(tale)
-    return tale.seen
+async def run_replay(served: Served) -> dict[str, Any]:
+    replay = Replay(served)
+    await served.move_to(replay.midnight + 12 * HOUR_US)
+    await _deliver(replay)
+    await _look(replay, "young")
+    await _search(replay)
+    await _graph(replay)
+    await _neighbours(replay)
+    await _protocol(replay)
+    await _people(replay)
+    await _grow_old(replay)
+    return replay.seen
 
 
-async def _deliver(tale: Tale) -> None:
-    served, hour = tale.served, HOUR_US
+async def _deliver(replay: Replay) -> None:
+    served, hour = replay.served, HOUR_US
     users = ("alice", "bob", "carol")
     networks = ("residential", "mobile", "isp", "datacenter")
     first = [
-        tale.event(
+        replay.event(
             10 * hour + number * SECOND_US,
             proxy_user_id=users[number % 3],
             log_network=networks[number % 4],
@@ -94,7 +94,7 @@ async def _deliver(tale: Tale) -> None:
         for network in networks:
             await served.ingest(
                 [
-                    tale.event(
+                    replay.event(
                         11 * hour,
                         log_total_bytes=amount,
                         log_network=network,
@@ -102,16 +102,18 @@ async def _deliver(tale: Tale) -> None:
                     )
                 ]
             )
-    failed = tale.event(9 * hour, log_error_code="proxy_internal_error", log_total_bytes=501)
+    failed = replay.event(9 * hour, log_error_code="proxy_internal_error", log_total_bytes=501)
     receipts.append(await served.ingest([failed]))
     await asyncio.gather(
         *(
-            served.ingest([tale.event(8 * hour, proxy_user_id="erin", log_total_bytes=4**number)])
+            served.ingest([replay.event(8 * hour, proxy_user_id="erin", log_total_bytes=4**number)])
             for number in range(12)
         )
     )
     days = [
-        tale.event(-age * DAY_US + extra, proxy_user_id="old", log_total_bytes=4 ** (2 * age + at))
+        replay.event(
+            -age * DAY_US + extra, proxy_user_id="old", log_total_bytes=4 ** (2 * age + at)
+        )
         for age in range(1, 7)
         for at, extra in enumerate((0, DAY_US - SECOND_US))
     ]
@@ -119,48 +121,48 @@ async def _deliver(tale: Tale) -> None:
     receipts.append(
         await served.ingest(
             [
-                tale.event(DAY_US + 13 * hour),
-                tale.event(0, log_total_bytes=-5),
-                tale.event(-8 * DAY_US),
-                tale.event(12 * hour + 1800 * SECOND_US, proxy_user_id="ahead"),
+                replay.event(DAY_US + 13 * hour),
+                replay.event(0, log_total_bytes=-5),
+                replay.event(-8 * DAY_US),
+                replay.event(12 * hour + 1800 * SECOND_US, proxy_user_id="ahead"),
             ]
         )
     )
     hosts = (LONG, "bücher.example", "bäcker.example", "1.2.3.4", "per_cent%.example")
     await served.ingest(
-        [tale.event(7 * hour, proxy_user_id="host", log_hostname=host) for host in hosts]
+        [replay.event(7 * hour, proxy_user_id="host", log_hostname=host) for host in hosts]
     )
     many = [
-        tale.event(6 * hour, proxy_user_id="many", log_network="isp", log_total_bytes=number % 2)
+        replay.event(6 * hour, proxy_user_id="many", log_network="isp", log_total_bytes=number % 2)
         for number in range(600)
     ]
     receipts.append(await served.ingest(many))
     await served.ingest(
-        tale.event(5 * hour, customer_id=1002, log_total_bytes=10**number, proxy_user_id=user)
+        replay.event(5 * hour, customer_id=1002, log_total_bytes=10**number, proxy_user_id=user)
         for number, user in enumerate(("alice", "alice", "zoe", "zoe"))
     )
     kinds = (("purchase", 10, "p"), ("top_up", 100, "t"), ("top_up", 100, "t"))
-    moved = [await tale.money(*each) for each in kinds]
+    moved = [await replay.money(*each) for each in kinds]
     await served.get("customer/retrieve")
-    moved += [await tale.money("refund", 1000, "r"), await tale.money("adjustment", -7, "a")]
-    tale.seen["receipts"] = [*receipts, moved]
+    moved += [await replay.money("refund", 1000, "r"), await replay.money("adjustment", -7, "a")]
+    replay.seen["receipts"] = [*receipts, moved]
 
 
-async def _look(tale: Tale, when: str) -> None:
+async def _look(replay: Replay, when: str) -> None:
     """Every view in full, as it stands now."""
-    served, seen = tale.served, tale.seen
-    seen[f"{when} logs"] = ordered(await served.walk("log/search"))
-    seen[f"{when} summaries"] = ordered(await served.walk("log_summary/search"))
-    rows = await served.walk("log_summary/search")
+    served, seen = replay.served, replay.seen
+    seen[f"{when} logs"] = ordered(await served.all_rows("log/search"))
+    seen[f"{when} summaries"] = ordered(await served.all_rows("log_summary/search"))
+    rows = await served.all_rows("log_summary/search")
     seen[f"{when} summary ids"] = {row["log_summary_id"] for row in rows}
     for pool in ("residential", "mobile"):
-        seen[f"{when} {pool} ledger"] = ordered(await served.walk(f"{pool}_ledger/search"))
+        seen[f"{when} {pool} ledger"] = ordered(await served.all_rows(f"{pool}_ledger/search"))
         seen[f"{when} {pool} summary"] = (await served.get(f"{pool}/summary"))["data"]
     seen[f"{when} customer"] = (await served.get("customer/retrieve"))["data"]
     users = (await served.get("proxy_user/search"))["data"]
     seen[f"{when} users"] = ordered(users)
-    last = format_instant(tale.midnight + DAY_US)
-    start = format_instant(tale.midnight - 20 * DAY_US)
+    last = format_instant(replay.midnight + DAY_US)
+    start = format_instant(replay.midnight - 20 * DAY_US)
     window = {"period_start": start, "period_end": last}
     seen[f"{when} graph"] = (await served.get("analytics/graph", **window))["data"]
     seen[f"{when} isp"] = (await served.get("analytics/graph", network="isp", **window))["data"]
@@ -170,11 +172,11 @@ async def _look(tale: Tale, when: str) -> None:
     seen[f"{when} breakdown"] = (await served.get("analytics/breakdown", **window))["data"]
 
 
-async def _search(tale: Tale) -> None:
-    served, seen = tale.served, tale.seen
+async def _search(replay: Replay) -> None:
+    served, seen = replay.served, replay.seen
 
     async def ids(path: str = "log/search", per_page: int = 100, **query: Any) -> list[str]:
-        rows = await served.walk(path, per_page=per_page, **query)
+        rows = await served.all_rows(path, per_page=per_page, **query)
         return [row["log_id"][:8] for row in rows]
 
     seen["pages of 7"] = sorted(await ids(per_page=7, proxy_user_id="old"))
@@ -199,18 +201,18 @@ async def _search(tale: Tale) -> None:
     seen["like part"] = await ids(like_log_hostname="ww.app", not_proxy_user_id="many")
     seen["percent"] = await ids(log_hostname="%")
     seen["unknown"] = (await served.ask("log/search", nosuch="1"))[0]
-    rows = await served.walk("log/search", proxy_user_id="bob")
+    rows = await served.all_rows("log/search", proxy_user_id="bob")
     kept = [(await served.get(f"log/retrieve/{row['log_id']}"))["data"] == row for row in rows]
     seen["retrieve"] = kept
-    summaries = await served.walk("log_summary/search", proxy_user_id="bob")
+    summaries = await served.all_rows("log_summary/search", proxy_user_id="bob")
     seen["retrieve summary"] = [
         (await served.get(f"log_summary/retrieve/{row['log_summary_id']}"))["data"] == row
         for row in summaries
     ]
 
 
-async def _graph(tale: Tale) -> None:
-    served, midnight = tale.served, tale.midnight
+async def _graph(replay: Replay) -> None:
+    served, midnight = replay.served, replay.midnight
 
     async def requests(start_us: int, end_us: int, interval: str, **query: Any) -> int:
         body = await served.get(
@@ -223,7 +225,7 @@ async def _graph(tale: Tale) -> None:
         return sum(int(str(value)) for value in _counts(body["data"]))
 
     seam = midnight + 8 * HOUR_US
-    tale.seen["window"] = [
+    replay.seen["window"] = [
         await requests(seam - HOUR_US, seam, "minute"),
         await requests(seam, seam + HOUR_US, "minute"),
         await requests(midnight, midnight + DAY_US, "hour"),
@@ -244,14 +246,14 @@ def _counts(value: Any) -> Iterator[int]:
             yield from _counts(item)
 
 
-async def _neighbours(tale: Tale) -> None:
-    served, seen = tale.served, tale.seen
+async def _neighbours(replay: Replay) -> None:
+    served, seen = replay.served, replay.seen
     b = served.b
     window = {
-        "period_start": format_instant(tale.midnight),
-        "period_end": format_instant(tale.midnight + DAY_US),
+        "period_start": format_instant(replay.midnight),
+        "period_end": format_instant(replay.midnight + DAY_US),
     }
-    seen["b logs"] = ordered(await served.walk("log/search", tenant=b, proxy_user_id="alice"))
+    seen["b logs"] = ordered(await served.all_rows("log/search", tenant=b, proxy_user_id="alice"))
     seen["b graph"] = (await served.get("analytics/graph", tenant=b, **window))["data"]
     seen["b breakdown"] = (await served.get("analytics/breakdown", tenant=b, **window))["data"]
     seen["b users"] = ordered((await served.get("proxy_user/search", tenant=b))["data"])
@@ -259,8 +261,8 @@ async def _neighbours(tale: Tale) -> None:
     seen["b retrieves a"] = (await served.ask(f"log/retrieve/{own}", tenant=b))[0]
 
 
-async def _protocol(tale: Tale) -> None:
-    served, seen = tale.served, tale.seen
+async def _protocol(replay: Replay) -> None:
+    served, seen = replay.served, replay.seen
     missing = "log/retrieve/ffffffff-0000-4000-8000-000000000000"
     requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("missing", missing, {}),
@@ -282,18 +284,20 @@ async def _protocol(tale: Tale) -> None:
     seen["page 2"] = second["page"], second["item_count"]
 
 
-async def _people(tale: Tale) -> None:
-    served, seen = tale.served, tale.seen
+async def _people(replay: Replay) -> None:
+    served, seen = replay.served, replay.seen
     await served.ask("proxy_user/edit/alice", method="PATCH", json={"proxy_user_metadata": {}})
     user = (await served.get("proxy_user/retrieve/alice"))["data"]
     seen["edited"] = user["proxy_user_residential_bytes_used"], user["proxy_user_mobile_bytes_used"]
     await served.ask("proxy_user/delete/carol", method="DELETE")
-    seen["deleted"] = len(await served.walk("log/search", proxy_user_id="carol"))
+    seen["deleted"] = len(await served.all_rows("log/search", proxy_user_id="carol"))
 
 
-async def _grow_old(tale: Tale) -> None:
-    served, seen, midnight = tale.served, tale.seen, tale.midnight
-    young = tale.event(10 * HOUR_US)["log_id"].replace(f"{next(tale.numbers) - 1:08x}", "00000001")
+async def _grow_old(replay: Replay) -> None:
+    served, seen, midnight = replay.served, replay.seen, replay.midnight
+    young = replay.event(10 * HOUR_US)["log_id"].replace(
+        f"{next(replay.numbers) - 1:08x}", "00000001"
+    )
     for age_us, name in (
         (6 * DAY_US + 12 * HOUR_US, "6.5 days"),
         (7 * DAY_US - 1800 * SECOND_US, "almost 7 days"),
@@ -302,17 +306,17 @@ async def _grow_old(tale: Tale) -> None:
         (15 * DAY_US, "15 days"),
     ):
         await served.move_to(midnight + 10 * HOUR_US + age_us)
-        found = await served.walk("log/search", proxy_user_id="bob")
+        found = await served.all_rows("log/search", proxy_user_id="bob")
         seen[f"{name} search"] = [row["log_id"] for row in found]
         seen[f"{name} retrieve"] = (await served.ask(f"log/retrieve/{young}"))[0]
         seen[f"{name} graph"] = (await served.get("analytics/graph"))["data"]
-    await _look(tale, "8 days")
+    await _look(replay, "8 days")
     await served.move_to(midnight + 88 * DAY_US)
-    seen["88 days"] = ordered(await served.walk("log_summary/search"))
+    seen["88 days"] = ordered(await served.all_rows("log_summary/search"))
     await served.move_to(midnight + 90 * DAY_US + 10 * HOUR_US)
-    seen["90 days"] = ordered(await served.walk("log_summary/search"))
+    seen["90 days"] = ordered(await served.all_rows("log_summary/search"))
     await served.move_to(midnight + 95 * DAY_US)
-    await _look(tale, "95 days")
+    await _look(replay, "95 days")
     await served.control("maintenance")
     await served.control("maintenance")
-    seen["95 days again"] = ordered(await served.walk("log_summary/search"))
+    seen["95 days again"] = ordered(await served.all_rows("log_summary/search"))

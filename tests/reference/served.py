@@ -73,13 +73,13 @@ class Served:
             return answer.status, await answer.text()
 
     async def get(self, path: str, *, tenant: Any = None, **query: Any) -> Any:
-        """The body of a GET that succeeds."""
+        """Return the body of a GET that succeeds."""
         status, body = await self.ask(path, tenant=tenant, **query)
         assert status == 200, body
         return body
 
-    async def walk(self, path: str, *, per_page: int = 100, **query: Any) -> list[Json]:
-        """All rows, page by page, at most 60 pages."""
+    async def all_rows(self, path: str, *, per_page: int = 100, **query: Any) -> list[Json]:
+        """Return all rows, page by page, at most 60 pages."""
         rows: list[Json] = []
         for page in range(1, 61):
             body = await self.get(path, page=page, per_page=per_page, **query)
@@ -89,7 +89,7 @@ class Served:
         return rows
 
     async def ingest(self, events: Iterable[Json] | bytes, **headers: str) -> Json:
-        """The receipt of a delivery that was taken."""
+        """Deliver events, expecting success; return the result."""
         status, body = await self.deliver(events, **headers)
         assert status == 200, body
         return body  # type: ignore[no-any-return]
@@ -123,18 +123,18 @@ def ndjson(events: Iterable[Json]) -> bytes:
 
 @asynccontextmanager
 async def serving(
-    seams: Behaviour | None = None,
+    behaviour: Behaviour | None = None,
     *,
     data: Path | None = None,
     rate_limit: int | None = None,
     ingest_key: str | None = None,
 ) -> AsyncIterator[Served]:
     """A reference with two tenants and the control hooks, on a port of its own."""
-    seams = seams or Behaviour()
-    store = Store(data, tenants=2, seams=seams)
-    limiter = RateLimiter(rate_limit or seams.rate_limit, penalty_s=seams.rate_penalty_s)
+    behaviour = behaviour or Behaviour()
+    store = Store(data, tenants=2, behaviour=behaviour)
+    limiter = RateLimiter(rate_limit or behaviour.rate_limit, penalty_s=behaviour.rate_penalty_s)
     context = Context(
-        store=store, seams=seams, limiter=limiter, control=True, ingest_key=ingest_key
+        store=store, behaviour=behaviour, limiter=limiter, control=True, ingest_key=ingest_key
     )
     server = TestServer(build_app(context))
     await server.start_server(auto_decompress=False)

@@ -1,4 +1,4 @@
-"""What the server answers, asked over HTTP: filters, pages, errors, bodies, account, time."""
+"""Responses of the server over HTTP: filters, pages, errors, bodies, account, time."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_pages_hold_every_row_once(served: Served, per_page: int, sort_by:
         for number in range(1, 31)
     )
     query = {"sort_by": sort_by} if sort_by else {}
-    rows = await served.walk("log/search", per_page=per_page, **query)
+    rows = await served.all_rows("log/search", per_page=per_page, **query)
     assert len(rows) == len({row["log_id"] for row in rows}) == 30
     if sort_by:
         field = sort_by.removesuffix("_desc")
@@ -251,7 +251,7 @@ async def test_a_body_above_the_limit_is_refused(
     assert (await served.deliver(b" " * 2000))[0] == 413
 
 
-async def test_an_ingest_key_is_asked_for_where_there_is_one() -> None:
+async def test_an_ingest_key_is_required_where_one_is_set() -> None:
     async with serving(ingest_key="secret") as served:
         line = [event(1, log_request_datetime=at(served))]
         assert (await served.deliver(line))[0] == 401
@@ -410,7 +410,7 @@ async def test_a_proxy_user_is_made_edited_and_deleted(served: Served) -> None:
     assert (await served.ask(path + "x", method="PATCH", json={}))[0] == 404
 
 
-async def test_hooks_are_closed_unless_asked_for(served: Served) -> None:
+async def test_control_hooks_are_disabled_by_default(served: Served) -> None:
     """Ordinary keys do not open them, and without --control there is nothing to open."""
     assert (await served.control("clock", key=served.a.private_key))[0] == 401
     closed = build_app(dataclasses.replace(served.context, control=False))
@@ -419,10 +419,10 @@ async def test_hooks_are_closed_unless_asked_for(served: Served) -> None:
     assert not [path for path in paths if path.startswith("/control")]
 
 
-async def test_a_damaged_store_is_a_letter_and_not_a_traceback(tmp_path: Path) -> None:
+async def test_a_damaged_store_gives_an_error_message_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "reference.sqlite3").write_bytes(b"this is no database" * 100)
     with pytest.raises(StartProblem, match="cannot use this as the store"):
-        Store(tmp_path, tenants=2, seams=Behaviour())
+        Store(tmp_path, tenants=2, behaviour=Behaviour())
 
 
 async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -430,13 +430,13 @@ async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(StartProblem, match="another version"):
-        Store(tmp_path, tenants=2, seams=Behaviour())
+        Store(tmp_path, tenants=2, behaviour=Behaviour())
 
 
 async def test_two_servers_do_not_share_a_directory(tmp_path: Path) -> None:
     async with serving(data=tmp_path):
         with pytest.raises(StartProblem, match="another reference is using"):
-            Store(tmp_path, tenants=2, seams=Behaviour())
+            Store(tmp_path, tenants=2, behaviour=Behaviour())
     async with serving(data=tmp_path) as served:
         assert (await served.get("log/search"))["total_count"] == 0
 

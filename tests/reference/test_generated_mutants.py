@@ -113,7 +113,7 @@ async def _look(served: Served) -> dict[str, Any]:
     seen: dict[str, Any] = {"refused": [receipt["refused"] for receipt in receipts]}
     for name, tenant in (("a", served.a), ("b", served.b)):
         for path in ("log/search", "log_summary/search", "residential_ledger/search"):
-            rows = await served.walk(path, tenant=tenant)
+            rows = await served.all_rows(path, tenant=tenant)
             seen[f"{name} {path}"] = [
                 {key: value for key, value in row.items() if not key.endswith(_VOLATILE)}
                 | {"ids": (row.get("log_id"), row.get("asn_id"))}
@@ -122,7 +122,7 @@ async def _look(served: Served) -> dict[str, Any]:
         seen[f"{name} graph"] = (await served.get("analytics/graph", tenant=tenant))["data"]
     await served.move_to(now + 95 * DAY_US)
     for name, tenant in (("a", served.a), ("b", served.b)):
-        rows = await served.walk("log_summary/search", tenant=tenant)
+        rows = await served.all_rows("log_summary/search", tenant=tenant)
         seen[f"{name} old"] = [
             (row["log_summary_hostname"], row["log_summary_bytes"]) for row in rows
         ]

@@ -1,4 +1,4 @@
-"""Any history of deliveries, repeats, clock moves and maintenance leaves the books in balance."""
+"""Totals agree after any sequence of deliveries, repeats, clock moves and maintenance."""
 
 from __future__ import annotations
 
@@ -56,27 +56,29 @@ def _sums(connection: sqlite3.Connection, query: str) -> Counter[tuple[object, .
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, max_size=12))
-def test_the_books_balance_after_any_history(steps: list[list[dict[str, object]] | int]) -> None:
+def test_totals_agree_after_any_sequence_of_steps(
+    steps: list[list[dict[str, object]] | int],
+) -> None:
     """Sum of the summaries = sum of the accepted events = minus the ledgers' usage, per day."""
     with closing(_database()) as connection:
-        _live_through(connection, steps)
+        _run_steps(connection, steps)
 
 
-def _live_through(connection: sqlite3.Connection, steps: list[Any]) -> None:
-    now_us, seams = START, Behaviour()
+def _run_steps(connection: sqlite3.Connection, steps: list[Any]) -> None:
+    now_us, behaviour = START, Behaviour()
     accepted: dict[str, tuple[tuple[object, ...], int]] = {}
     for step in steps:
         if isinstance(step, int):
             now_us += step * 1_000_000
-            maintain(connection, seams=seams, now_us=now_us)
-            again = maintain(connection, seams=seams, now_us=now_us)
+            maintain(connection, behaviour=behaviour, now_us=now_us)
+            again = maintain(connection, behaviour=behaviour, now_us=now_us)
             assert (again.logs_deleted, again.summaries_consolidated) == (0, 0)
             for log_id in [key for key, (cell, _) in accepted.items() if _expired(cell, now_us)]:
                 accepted[f"gone-{len(accepted)}-{log_id}"] = accepted.pop(log_id)
             continue
         events = [_event(dict(each), now_us) for each in step]
         receipt = record(
-            connection, ndjson(events), seams=seams, now_us=now_us, customers={1001, 1002}
+            connection, ndjson(events), behaviour=behaviour, now_us=now_us, customers={1001, 1002}
         )
         refused = {line for line, _ in receipt.refused}
         assert receipt.accepted == len(events) - len(refused)

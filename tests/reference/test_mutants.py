@@ -1,4 +1,4 @@
-"""Every fault bites where it says, every variant differs where it says, and nothing else does."""
+"""Every mutant differs from the correct server in the observation that is expected."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.reference.replay import tell
+from tests.reference.replay import run_replay
 from tests.reference.served import event, serving
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.mutants import FAULTS, VARIANTS, Mutant
 from trueup.reference.times import DAY_US, format_instant
 
-# Which observation of the story shows the specimen. Found by thinking, kept by running.
+# Mutant → observation of the replay that shows it.
 SHOWN_BY: dict[str, str] = {
     "A1": "young logs",
     "A2": "young summaries",
@@ -144,18 +144,18 @@ SHOWN_BY: dict[str, str] = {
     "V30": "message",
 }
 ELSEWHERE = {"J1", "J3", "K2", "N23", "V6", "V11", "V20", "V31"}
-"""Those that the story cannot show; each has a test of its own below."""
+"""Mutants that the replay cannot show; each has a test of its own below."""
 _cache: dict[str, Any] = {}
 
 
 async def _truth() -> dict[str, Any]:
     if not _cache:
         async with serving() as served:
-            _cache.update(await tell(served))
+            _cache.update(await run_replay(served))
     return _cache
 
 
-def test_every_specimen_is_accounted_for() -> None:
+def test_every_mutant_has_an_observation_that_shows_it() -> None:
     """The table above names every fault and variant once, and no others."""
     ids = [mutant.id for mutant in (*FAULTS, *VARIANTS)]
     assert len(ids) == len(set(ids))
@@ -165,11 +165,11 @@ def test_every_specimen_is_accounted_for() -> None:
 
 
 @pytest.mark.slow
-async def test_the_story_is_the_same_twice() -> None:
-    """Two correct servers are seen alike, so that a difference means something."""
+async def test_two_correct_servers_give_the_same_observations() -> None:
+    """Only ids differ, so that any other difference is caused by a mutant."""
     truth = await _truth()
     async with serving() as served:
-        again = await tell(served)
+        again = await run_replay(served)
     differing = [name for name in truth if truth[name] != again[name]]
     assert sorted(differing) == ["8 days summary ids", "95 days summary ids", "young summary ids"]
 
@@ -180,11 +180,11 @@ async def test_the_story_is_the_same_twice() -> None:
     [each for each in (*FAULTS, *VARIANTS) if each.id in SHOWN_BY],
     ids=lambda mutant: mutant.id,
 )
-async def test_a_specimen_shows_where_it_should(mutant: Mutant) -> None:
+async def test_a_mutant_differs_in_the_observation_that_is_expected(mutant: Mutant) -> None:
     """Served data differ from the correct ones in the observation that the table names."""
     truth = await _truth()
     async with serving(mutant.apply(Behaviour())) as served:
-        seen = await tell(served)
+        seen = await run_replay(served)
     differing = [name for name in truth if truth[name] != seen.get(name)]
     assert SHOWN_BY[mutant.id] in differing
 
@@ -198,8 +198,8 @@ async def test_j3_loses_what_it_acknowledged_on_restart(
     tmp_path: Path, fault: str | None, kept: int
 ) -> None:
     """The correct server has the event after a restart, J3 has not."""
-    seams = _by_id(fault) if fault else Behaviour()
-    async with serving(seams, data=tmp_path) as served:
+    behaviour = _by_id(fault) if fault else Behaviour()
+    async with serving(behaviour, data=tmp_path) as served:
         when = format_instant(served.now_us)
         receipt = await served.ingest([event(1, log_request_datetime=when)])
         assert receipt["accepted"] == 1
@@ -209,8 +209,8 @@ async def test_j3_loses_what_it_acknowledged_on_restart(
 
 async def test_k2_refuses_the_neighbour_and_never_forgives() -> None:
     """After one tenant's burst both are refused; without the fault the other one is served."""
-    for seams, other in ((_by_id("K2"), 429), (Behaviour(), 200)):
-        async with serving(seams, rate_limit=10) as served:
+    for behaviour, other in ((_by_id("K2"), 429), (Behaviour(), 200)):
+        async with serving(behaviour, rate_limit=10) as served:
             burst = [await served.ask("log/search") for _ in range(40)]
             assert 429 in {status for status, _ in burst}
             assert (await served.ask("log/search", tenant=served.b))[0] == other
@@ -267,8 +267,8 @@ async def test_v31_refuses_the_good_line_beside_a_bad_one() -> None:
 
 async def test_v20_gives_a_consolidated_row_a_new_id() -> None:
     """The variant's row has another id after 90 days; ours keeps its own."""
-    for seams, same in ((Behaviour(), True), (_by_id("V20"), False)):
-        async with serving(seams) as served:
+    for behaviour, same in ((Behaviour(), True), (_by_id("V20"), False)):
+        async with serving(behaviour) as served:
             when = format_instant(served.now_us)
             await served.ingest([event(1, log_request_datetime=when)])
             before = (await served.get("log_summary/search"))["data"][0]["log_summary_id"]

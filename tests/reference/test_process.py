@@ -87,7 +87,7 @@ def fails(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_it_announces_itself_in_one_line_and_ends_on_a_signal() -> None:
+def test_the_server_announces_itself_in_one_line_and_ends_on_a_signal() -> None:
     """The line has the contract's keys; SIGTERM and SIGINT end with 0 and nothing on stderr."""
     for number in (signal.SIGTERM, signal.SIGINT):
         with running("--control") as (process, where):
@@ -126,13 +126,15 @@ def test_a_port_in_use_is_one_line_and_status_4() -> None:
         (["nosuch"], 4, "nosuch"),
     ],
 )
-def test_a_start_that_cannot_be_says_why(arguments: list[str], status: int, hint: str) -> None:
+def test_a_failed_start_gives_its_reason_and_exit_status(
+    arguments: list[str], status: int, hint: str
+) -> None:
     ended = fails(*arguments)
     assert (ended.returncode, "Traceback" in ended.stderr) == (status, False)
     assert hint in ended.stderr
 
 
-def test_the_zoo_is_listed_as_json() -> None:
+def test_mutants_are_listed_as_json() -> None:
     listed = json.loads(fails("mutants", "--json").stdout)
     assert [each["id"] for each in listed["faults"]] == [each.id for each in FAULTS]
     assert [each["id"] for each in listed["variants"]] == [each.id for each in VARIANTS]
@@ -159,7 +161,7 @@ def test_a_restart_keeps_tenants_keys_clock_and_data(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    """Killed with -9 under concurrent deliveries: every acknowledged event is in all its books."""
+    """Killed with -9 under concurrent deliveries: every acknowledged event is in all views."""
     acknowledged: list[range] = []
     with running("--data", str(tmp_path)) as (process, where):
         enough = threading.Event()
@@ -212,7 +214,7 @@ def test_an_ingest_key_comes_from_the_environment() -> None:
 
 
 @pytest.mark.slow
-def test_the_leavings_of_a_killed_server_go_with_the_next_start(tmp_path: Path) -> None:
+def test_the_directory_of_a_killed_server_is_removed_by_the_next_start(tmp_path: Path) -> None:
     with running(TMPDIR=str(tmp_path)) as (process, _):
         (left,) = tmp_path.iterdir()
         process.kill()

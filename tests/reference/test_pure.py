@@ -14,9 +14,9 @@ from trueup.reference.graph import (
     INTERVALS,
     ChartPoint,
     bucket_start,
-    pieces,
     points,
     preset_window,
+    window_parts,
 )
 from trueup.reference.query import Between, Equal, Like, parse_flag, parse_query
 from trueup.reference.resources import RESOURCES
@@ -63,7 +63,7 @@ def test_the_unit_of_an_instant_is_what_it_leaves_open(text: str, unit: int) -> 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2025-13-01", "2025-04-01 25:00:00", "1", "٢٠٢٥-04-01"]
 )
-def test_what_is_no_instant_is_refused(text: str) -> None:
+def test_text_that_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_instant(text)
 
@@ -123,14 +123,14 @@ def test_merging_keeps_every_counter_and_the_oldest_id() -> None:
     st.sampled_from(["day", "month"]),
     st.integers(0, DAY_US - 1),
 )
-def test_pieces_cover_a_window_of_whole_days_once(
+def test_window_parts_cover_a_window_of_whole_days_once(
     first: int, length: int, interval: str, clock_us: int
 ) -> None:
     """Days from summaries and instants from logs meet without a gap or an overlap."""
     today = floor_day(NOW)
     start, end = today + first * DAY_US, today + (first + length) * DAY_US
     visible = visible_from(today + clock_us, "graph", 1001)
-    split_at = pieces(start, end, visible, interval)
+    split_at = window_parts(start, end, visible, interval)
     days, logs = split_at.days, split_at.logs
     old = (days[1] - days[0]) * DAY_US
     assert old + (logs[1] - logs[0]) == end - start
@@ -148,10 +148,10 @@ def test_pieces_cover_a_window_of_whole_days_once(
         (floor_day(NOW) - 20 * DAY_US, NOW - 10 * DAY_US, "day"),
     ],
 )
-def test_what_nothing_can_answer_is_refused(start: int, end: int, interval: str) -> None:
+def test_a_window_without_kept_data_is_refused(start: int, end: int, interval: str) -> None:
     """Old hours, and old days cut in the middle, are 422."""
     with pytest.raises(ApiProblem) as refusal:
-        pieces(start, end, visible_from(NOW, "graph", 1001), interval)
+        window_parts(start, end, visible_from(NOW, "graph", 1001), interval)
     assert refusal.value.status == 422
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from trueup.reference.behaviour import Behaviour, Row
-from trueup.reference.graph import Filters, Pieces
+from trueup.reference.graph import Filters, WindowParts
 from trueup.reference.mutants.generated.conditions import Subject, conditions
 from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
 from trueup.reference.mutants.generated.operators import Operator
@@ -385,8 +385,8 @@ _BOUNDS: Final = tuple(
 
 def _bound(part: str, index: int, step: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def pieces(start_us: int, end_us: int, visible_us: int, interval: str) -> Pieces:
-            right = behaviour.pieces(start_us, end_us, visible_us, interval)
+        def window_parts(start_us: int, end_us: int, visible_us: int, interval: str) -> WindowParts:
+            right = behaviour.window_parts(start_us, end_us, visible_us, interval)
             bounds = list(getattr(right, part))
             if bounds[0] >= bounds[1]:
                 return right
@@ -395,7 +395,7 @@ def _bound(part: str, index: int, step: int) -> Callable[[Alteration, Behaviour]
             bounds[index] += steps * step
             return replace(right, **{part: (bounds[0], bounds[1])})
 
-        return {"pieces": pieces}
+        return {"window_parts": window_parts}
 
     return install
 
