@@ -16,8 +16,9 @@ from typing import Any
 
 from benchmarks.load_parts.shared import ROOT, plan_of
 from trueup.scenarios.embedded.process import embedded_reference
+from trueup.scenarios.load.job import LoadJob, Locust
 from trueup.scenarios.load.messages import GeneratorPlan
-from trueup.scenarios.load.run import Locust, run_load
+from trueup.scenarios.load.run import run_load
 from trueup.scenarios.load.traffic import load_fleet
 from trueup.simulator.delivery import HttpForm, ResponseRule
 
@@ -69,12 +70,14 @@ def cluster(seconds: float) -> dict[str, Any]:
             stack.callback(_end, process)
         found = asyncio.run(
             run_load(
-                plan,
-                ingest=form,
-                fleet=child.fleet,
-                out_dir=folder,
-                canary=False,
-                locust=Locust(master_bind=master, master_port=15557, workers=2),
+                LoadJob(
+                    plan=plan,
+                    ingest=form,
+                    fleet=child.fleet,
+                    out_dir=folder,
+                    canary=False,
+                    locust=Locust(master_bind=master, master_port=15557, workers=2),
+                ),
             )
         )
         logs, summed = counted(reference.serving)

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.load_parts.shared import fleet_for, load, per_s, plan_of, ratio
 from benchmarks.load_parts.timing import measured
+from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.nullsink import NullSink, null_sink
-from trueup.scenarios.load.run import Locust
 
 ROUNDS = 3
 

@@ -15,8 +15,9 @@ import msgspec
 
 from trueup.reports.journal.records import LoadResult, OutcomeRange
 from trueup.reports.metrics.measurement_window import per_second
+from trueup.scenarios.load.job import LoadJob, Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
-from trueup.scenarios.load.run import Locust, run_load
+from trueup.scenarios.load.run import run_load
 from trueup.scenarios.load.traffic import load_fleet
 from trueup.simulator.delivery import HttpForm, ResponseRule
 from trueup.simulator.fleet import Fleet
@@ -54,13 +55,15 @@ def load(
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(
             run_load(
-                plan,
-                ingest=HttpForm(url=url, response_rule=rule or ResponseRule(refused="")),
-                fleet=fleet.identity("load") if fleet else None,
-                out_dir=Path(folder),
-                locust=locust or Locust(cpu=0),
-                hooks=hooks,
-                canary=False,
+                LoadJob(
+                    plan=plan,
+                    ingest=HttpForm(url=url, response_rule=rule or ResponseRule(refused="")),
+                    fleet=fleet.identity("load") if fleet else None,
+                    out_dir=Path(folder),
+                    locust=locust or Locust(cpu=0),
+                    hooks=hooks or {},
+                    canary=False,
+                ),
             )
         )
 

@@ -8,38 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from trueup.reports.formatting import figure, milliseconds, plural
 from trueup.reports.formatting import rate as rate_text
-from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRange
+from trueup.reports.journal.records import LoadResult, OutcomeRange
 from trueup.reports.metrics.measurement_window import per_second
 from trueup.reports.renderers.load_summary import threshold_text
 from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.capacity_search import (
-    RESOLUTION,
     Knee,
     Step,
     StepResult,
     knee,
     next_rate,
 )
-from trueup.scenarios.load.freshness import FreshnessProbe
+from trueup.scenarios.load.job import WORKERS_S, LoadJob, Locust, Ranges
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.plan import LoadPlan, with_changes
-from trueup.scenarios.load.run import WORKERS_S, Locust, Progress, ReadsFrom, run_load
+from trueup.scenarios.load.run import run_load
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery import HttpForm, ResponseRule
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
 
 __all__ = [
     "CapacityStep",
-    "LoadJob",
     "as_fast_as_possible",
     "at_knee",
     "calibrate",
@@ -50,32 +47,6 @@ __all__ = [
 CALIBRATE_S: Final = 4.0
 LIMIT_STEP_S: Final = 6.0
 _LOOK_S: Final = 0.2
-
-Ranges = tuple[OutcomeRange, ...]
-Kept = Callable[[LoadResult, Ranges], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadJob:
-    """Everything that a load run needs from whoever composes it."""
-
-    plan: LoadPlan
-    ingest: HttpForm
-    fleet: FleetDeclared
-    out_dir: Path
-    reads: ReadsFrom | None = None
-    hooks: Mapping[str, Callable[[], object]] | None = None
-    probe: FreshnessProbe | None = None
-    locust: Locust = field(default_factory=Locust)
-    progress: Callable[[Progress], None] | None = None
-    resolution: float = RESOLUTION
-    """Relative width of the interval at which a search for the limit ends."""
-    say: Callable[[str], None] = lambda words: None
-    """Told in words what is done next, and what it found."""
-    tell: Callable[[str], None] = lambda words: None
-    """Told what a person must know for the run to go on."""
-    sent: Callable[[Ranges], None] = lambda ranges: None
-    """Told at the end of each run what became of its events, before anything else can go wrong."""
 
 
 def as_fast_as_possible(plan: LoadPlan, duration_s: float) -> LoadPlan:
@@ -103,12 +74,14 @@ async def calibrate(job: LoadJob) -> float:
     folder.mkdir(exist_ok=True)
     with null_sink() as sink:
         result, _ = await run_load(
-            as_fast_as_possible(job.plan, CALIBRATE_S),
-            ingest=_into(job.ingest, sink.url),
-            fleet=job.fleet,
-            out_dir=folder,
-            locust=Locust(processes=job.locust.processes),
-            canary=False,
+            LoadJob(
+                plan=as_fast_as_possible(job.plan, CALIBRATE_S),
+                ingest=_into(job.ingest, sink.url),
+                fleet=job.fleet,
+                out_dir=folder,
+                locust=Locust(processes=job.locust.processes),
+                canary=False,
+            )
         )
     answered = per_second(result, "requests")
     if not answered:
@@ -129,16 +102,17 @@ async def execute_load(
 
     `keep` is told what is known where it is cut short or fails, before the error travels on.
     """
-    null_rps = await calibrate(job) if calibrated else None
+    if calibrated:
+        job = replace(job, null_sink_rps=await calibrate(job))
     async with _announced(job):
         if find_limit:
-            return await _search(job, null_rps, keep)
+            return await _search(job, keep)
 
         def cut(result: LoadResult, ranges: Ranges) -> None:
             job.sent(ranges)
             keep(result)
 
-        result, ranges = await _once(job, job.plan, null_rps, cut)
+        result, ranges = await run_load(job, keep=cut)
         job.sent(ranges)
         return result, ranges
 
@@ -183,25 +157,6 @@ def workers_text(locust: Locust) -> str:
     )
 
 
-async def _once(
-    job: LoadJob, plan: LoadPlan, null_rps: float | None, cut: Kept, first_event: int = 0
-) -> tuple[LoadResult, Ranges]:
-    return await run_load(
-        plan,
-        ingest=job.ingest,
-        fleet=job.fleet,
-        out_dir=job.out_dir,
-        progress=job.progress,
-        reads=job.reads,
-        locust=job.locust,
-        first_event=first_event,
-        null_sink_rps=null_rps,
-        probe=job.probe,
-        hooks=job.hooks,
-        keep=cut,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityStep:
     """One step of a search and what it measured."""
@@ -210,9 +165,7 @@ class CapacityStep:
     result: LoadResult
 
 
-async def _search(
-    job: LoadJob, null_rps: float | None, keep: Callable[[LoadResult], None]
-) -> tuple[LoadResult, Ranges]:
+async def _search(job: LoadJob, keep: Callable[[LoadResult], None]) -> tuple[LoadResult, Ranges]:
     """Measure rate after rate; the result at the low end of the knee, and the events of all."""
     plain = _step_plan(job)
     measured: list[CapacityStep] = []
@@ -232,9 +185,8 @@ async def _search(
         job.say(f"step {len(measured) + 1}: {figure(rate)} requests/s …")
         first = max((part.first + part.count for part in ranges), default=0)
         try:
-            result, found = await _once(
-                job, with_changes(plain, rate=rate), null_rps, cut, first_event=first
-            )
+            step = replace(job, plan=with_changes(plain, rate=rate), first_event=first)
+            result, found = await run_load(step, keep=cut)
         except BaseException:
             if measured:
                 keep(_unended(measured))

@@ -10,168 +10,70 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import math
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from trueup.conformance.errors import unwrap_group
-from trueup.reports.journal.records import FleetDeclared, Hook, LoadResult, OutcomeRange
+from trueup.reports.journal.records import Hook, LoadResult
 from trueup.scenarios.embedded.process import die_with_parent
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.load.aggregate import collect, load_result, read_lines
 from trueup.scenarios.load.freshness import NEVER_SEEN, FreshnessProbe, watch_freshness
 from trueup.scenarios.load.generator import INGEST
+from trueup.scenarios.load.job import WORKERS_S, LoadJob, Locust, Progress, Ranges
 from trueup.scenarios.load.messages import GeneratorPlan, Line, Report, encode
 from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.verdict import judged
-from trueup.simulator.delivery import BodyForm, HttpForm
+from trueup.simulator.delivery import BodyForm
 
-__all__ = ["LOAD_FILE", "Locust", "Progress", "ReadsFrom", "run_load"]
+__all__ = ["LOAD_FILE", "run_load"]
 
 LOAD_FILE: Final = "load.ndjson"
 """Reports of the generators, in the run's folder."""
 LOG_FILE: Final = "locust.log"
-_LOCUSTFILE: Final = Path(__file__).parents[1] / "locustfiles" / "reactor.py"
-_WEB: Final = ["--autostart", "--autoquit", "1", "--web-host", "127.0.0.1"]
 _POLL_S: Final = 0.2
 _STOP_S: Final = 25.0
 """How long Locust may take to end by itself after the last event: outstanding responses."""
-_INTERRUPT_S: Final = 0.7
+_INTERRUPT_S: Final = 1.0
 """The same where a person or a signal ends the run. Events whose outcome Locust has not reported
 by then are unknown."""
 _START_S: Final = 60.0
 _QUIT_S: Final = 10.0
 """After the last word of all generators: how long Locust may take to end. Stopped from its web page
 it never would."""
-WORKERS_S: Final = 60.0
-"""How long a master waits for workers on other hosts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is; handed to whoever shows it."""
-
-    t_s: float
-    duration_s: float
-    requests: int
-    events: int
-    errors: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadsFrom:
-    """Where the plan's read paths stand, and the keys to read with."""
-
-    url: str
-    """Base URL and prefix, without a slash at the end."""
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Locust:
-    """How Locust is started."""
-
-    processes: int = 1
-    """1: in one process; more: a master and so many workers, all on this machine."""
-    web_port: int | None = None
-    """Show Locust's web page on this port of the loopback; the run starts by itself."""
-    master_bind: str | None = None
-    """Be a master for `workers` workers on other hosts, listening on this address."""
-    master_port: int = 5557
-    workers: int = 0
-    cpu: int | None = None
-    """Pin the generator to this core (one process only)."""
-    locustfile: Path | None = None
-    """Somebody's own users instead of the reactor; they keep `locustfiles.books`."""
-
-    @property
-    def generators(self) -> int:
-        """How many processes send."""
-        return self.workers if self.master_bind is not None else self.processes
-
-    def arguments(self, html: Path, plan: LoadPlan) -> list[str]:
-        """Locust's own flags. The reactor's locustfile has a shape; others are told how long."""
-        flags = ["-f", str(self.locustfile or _LOCUSTFILE), "--html", str(html), "--only-summary"]
-        if self.locustfile is not None:
-            users = str(plan.requests.connections)
-            flags += ["-u", users, "-r", users, "-t", f"{math.ceil(plan.shape.duration_s)}s"]
-        flags += (
-            ["--headless"] if self.web_port is None else [*_WEB, "--web-port", str(self.web_port)]
-        )
-        if self.master_bind is not None:
-            flags += ["--master", "--master-bind-host", self.master_bind]
-            flags += ["--master-bind-port", str(self.master_port)]
-            flags += ["--expect-workers", str(self.workers)]
-            flags += ["--expect-workers-max-wait", f"{WORKERS_S:.0f}"]
-        elif self.processes > 1:
-            port = str(_free_port())
-            flags += ["--processes", str(self.processes), "--master-bind-host", "127.0.0.1"]
-            flags += ["--master-bind-port", port, "--master-port", port]
-        return flags
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def run_load(
-    plan: LoadPlan,
+    job: LoadJob,
     *,
-    ingest: HttpForm,
-    fleet: FleetDeclared | None,
-    out_dir: Path,
-    progress: Callable[[Progress], None] | None = None,
-    reads: ReadsFrom | None = None,
-    locust: Locust | None = None,
-    first_event: int = 0,
-    null_sink_rps: float | None = None,
-    canary: bool = True,
-    probe: FreshnessProbe | None = None,
-    hooks: Mapping[str, Callable[[], object]] | None = None,
-    keep: Callable[[LoadResult, tuple[OutcomeRange, ...]], None] | None = None,
-) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
-    """Load a target by a plan; the result as measured, and what became of every event.
+    keep: Callable[[LoadResult, Ranges], None] | None = None,
+) -> tuple[LoadResult, Ranges]:
+    """Load a target once by a plan; return the result as measured, and the outcome of every event.
 
-    `fleet` None sends ready bodies that nobody accounts for (calibration). Events are numbered
-    from `first_event` of the fleet. `null_sink_rps` is quoted in the result. `probe` measures
-    freshness beside the load; `hooks` (`restart`, `maintenance`) are pulled where the plan says
-    so, in this thread; they may block, or give something to await. When the run is cancelled,
-    `keep` is called with what is known before the cancellation travels on.
-    Raises OwnError when Locust cannot be started or says nothing, UsageProblem where the plan
-    needs a part that is missing.
+    The job's hooks are called in this thread. When the run is cancelled or fails, `keep` is called
+    with what is known before the error travels on. Raises OwnError when Locust cannot be started or
+    reports nothing, CouldNotTell when workers on other hosts did not come, UsageProblem where the
+    plan needs a part that is missing.
     """
-    locust = locust or Locust()
-    child = GeneratorPlan(
-        plan=plan,
-        form=ingest,
-        fleet=fleet,
-        first_event=first_event,
-        reads_url=reads.url if reads else "",
-        read_headers=dict(reads.headers) if reads else {},
-        cpu=locust.cpu,
-    )
-    _check_parts(plan, ingest, reads, hooks or {}, locust)
+    plan, locust, out_dir = job.plan, job.locust, job.out_dir
+    child = job.generator_plan()
+    _check_parts(job)
     fresh = _Freshness()
-    lost = [await asyncio.to_thread(lost_share)] if canary else []
+    lost = [await asyncio.to_thread(lost_share)] if job.canary else []
     out = out_dir / LOAD_FILE
     out.unlink(missing_ok=True)
 
-    faults = _Faults(plan, hooks or {})
+    faults = _Faults(plan, job.hooks)
 
-    def settle(status: int | None) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+    def settle(status: int | None) -> tuple[LoadResult, Ranges]:
         found = collect(read_lines(out))
         trouble = "; ".join(filter(None, (_bad_end(status), faults.trouble())))
         result = load_result(
@@ -180,7 +82,7 @@ async def run_load(
         share = max([*lost, *filter(None, [result.machine_lost_share])], default=None)
         result = msgspec.structs.replace(
             result,
-            null_sink_rps=null_sink_rps,
+            null_sink_rps=job.null_sink_rps,
             machine_lost_share=share,
             freshness_ns=fresh.histogram,
             unanswered=result.unanswered + fresh.missing,
@@ -193,13 +95,13 @@ async def run_load(
             over = asyncio.Event()
             with unwrap_group():
                 async with asyncio.TaskGroup() as group:
-                    if probe is not None:
-                        group.create_task(fresh.reporter(probe, over))
-                    await _follow(process, out, plan, progress, faults, locust.generators)
+                    if job.probe is not None:
+                        group.create_task(fresh.reporter(job.probe, over))
+                    await _follow(process, out, job, faults)
                     over.set()
             # Still there: it is ended by us, and how is no news.
             status = process.returncode
-        if canary:
+        if job.canary:
             lost.append(await asyncio.to_thread(lost_share))
     except BaseException:
         if keep is not None:
@@ -228,21 +130,16 @@ def _bad_end(status: int | None) -> str:
     return f"the load generator {how}"
 
 
-def _check_parts(
-    plan: LoadPlan,
-    ingest: HttpForm,
-    reads: ReadsFrom | None,
-    hooks: Mapping[str, Callable[[], object]],
-    locust: Locust,
-) -> None:
-    """Raises UsageProblem where the plan asks for what this target or run does not offer."""
+def _check_parts(job: LoadJob) -> None:
+    """Raise UsageProblem where the plan asks for what this target or run does not offer."""
+    plan, locust = job.plan, job.locust
     if plan.requests.connections < locust.generators:
         raise UsageProblem(
             f"load scenario {plan.name} has {plan.requests.connections} connections for "
             f"{locust.generators} generators, and one without a connection sends nothing. Raise "
             "`requests.connections`, or take fewer generators."
         )
-    if plan.requests.malformed_every and ingest.body is BodyForm.JSON_OBJECT:
+    if plan.requests.malformed_every and job.ingest.body is BodyForm.JSON_OBJECT:
         raise UsageProblem(
             f"load scenario {plan.name} puts a broken line beside others, and this target takes "
             "one event a request. Leave `requests.malformed_every` out."
@@ -252,12 +149,12 @@ def _check_parts(
             f"load scenario {plan.name} mixes reads or repeated batches in, and a locustfile of "
             "your own decides that itself. Take a scenario without, such as `steady`."
         )
-    if plan.reads.share and reads is None:
+    if plan.reads.share and job.reads is None:
         raise UsageProblem(
             f"load scenario {plan.name} mixes reads in, but nobody said where to read"
         )
     for _, name in _moments(plan):
-        if name not in hooks:
+        if name not in job.hooks:
             raise UsageProblem(
                 f"load scenario {plan.name} needs the lever `{name}` while it loads, and nothing "
                 f"says how to pull it. Give the target file a [{name}] part, or leave --target out."
@@ -378,14 +275,10 @@ async def _end(process: asyncio.subprocess.Process, patience_s: float) -> None:
 
 
 async def _follow(
-    process: asyncio.subprocess.Process,
-    out: Path,
-    plan: LoadPlan,
-    progress: Callable[[Progress], None] | None,
-    faults: _Faults,
-    generators: int,
+    process: asyncio.subprocess.Process, out: Path, job: LoadJob, faults: _Faults
 ) -> None:
-    """Wait for the child's end, tell how far it is, and do to the target what is due."""
+    """Wait until Locust ends, report progress, and do to the target what is due."""
+    plan, generators = job.plan, job.locust.generators
     began = time.monotonic()
     limit_s = plan.shape.duration_s + plan.requests.drain_s + _START_S + _STOP_S
     tail = _Tail(out)
@@ -395,8 +288,8 @@ async def _follow(
             if tail.silent_s(generators) > _QUIT_S:
                 return
             await asyncio.wait([ended], timeout=_POLL_S)
-            if tail.read() and progress is not None:
-                progress(tail.progress(plan.shape.duration_s))
+            if tail.read() and job.progress is not None:
+                job.progress(tail.progress(plan.shape.duration_s))
             if faults.due(tail.running_s()) and not ended.done():
                 await faults.pull()
     finally:

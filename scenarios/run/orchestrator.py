@@ -35,7 +35,7 @@ from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.verdicts import overall
-from trueup.scenarios.embedded.process import EmbeddedReference, embedded_reference
+from trueup.scenarios.embedded.process import embedded_reference
 from trueup.scenarios.embedded.restart import restart_socket
 from trueup.scenarios.embedded.target import (
     NO_OVERRIDES,
@@ -127,9 +127,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
-        reference: EmbeddedReference | None = None
         if order.target is None:
-            reference, text, environment = _start_reference(stack, order)
+            text, environment = _start_reference(stack, order)
         else:
             text, environment = "", os.environ
             target = _load(order.target, environment, order)
@@ -147,7 +146,6 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             folder=folder,
             seed=order.seed,
             reporter=reporter or SilentReporter(),
-            restart=reference.restart if reference is not None else None,
         )
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
         error = _work(order.scenario, context, strange=order.target is not None)
@@ -220,8 +218,8 @@ def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Targ
 
 def _start_reference(
     stack: contextlib.ExitStack, order: RunRequest
-) -> tuple[EmbeddedReference, str, Mapping[str, str]]:
-    """A reference with a data folder of its own, its target file, and the keys that go with it."""
+) -> tuple[str, Mapping[str, str]]:
+    """Start a reference with a data folder of its own; return its target file and environment."""
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
     reference = stack.enter_context(
         embedded_reference(data=data, options=("--control", *order.reference_options))
@@ -230,7 +228,7 @@ def _start_reference(
     text = target_file(
         reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, overrides=order.overrides
     )
-    return reference, text, {**os.environ, **key_environment(reference.serving)}
+    return text, {**os.environ, **key_environment(reference.serving)}
 
 
 def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> Header:

@@ -22,12 +22,12 @@ from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
 from trueup.conformance.runner import ProgressEvent, run_checks
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Delivered, Hook, LoadResult, OutcomeRange, Phase
+from trueup.reports.journal.records import Delivered, LoadResult, OutcomeRange, Phase
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import ExitStatus
 from trueup.scenarios.drivers import driver_of, load_form
-from trueup.scenarios.load.execute import LoadJob, as_fast_as_possible, execute_load
-from trueup.scenarios.load.run import Locust, Progress, ReadsFrom
+from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
+from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
@@ -55,8 +55,6 @@ class RunContext:
     folder: Path
     seed: int
     reporter: ProgressReporter
-    restart: Callable[[], None] | None = None
-    """Kills and restarts the target, where this run can."""
 
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=our_stamp()))
@@ -176,7 +174,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         out_dir=context.folder,
         progress=progress,
         reads=reads,
-        hooks=_levers(context),
+        hooks=_hooks(context, recorder),
         probe=probe,
         sent=sent,
         say=context.reporter.info,
@@ -228,31 +226,15 @@ def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
     return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
 
 
-def _levers(context: RunContext) -> dict[str, Callable[[], object]]:
-    """What can be done to the target while it is loaded; each pull is recorded."""
-    recorder = Recorder(context.writer, secrets=context.target.secrets)
-    hooks = TargetControl(context.target, recorder, WallClock())
+def _hooks(context: RunContext, recorder: Recorder) -> dict[str, Callable[[], object]]:
+    """Return what can be done to the target while it is loaded; each call is recorded."""
+    control = TargetControl(context.target, recorder, WallClock())
 
-    def lever(name: str) -> Callable[[], object]:
-        return lambda: hooks.call(name, {}, stage=LOAD_FLEET)
+    def hook(name: str) -> Callable[[], object]:
+        return lambda: control.call(name, {}, stage=LOAD_FLEET)
 
     forms = {"restart": context.target.restart, "maintenance": context.target.maintenance}
-    found = {name: lever(name) for name, form in forms.items() if form is not None}
-    return found if context.restart is None else {**found, "restart": _restart(context)}
-
-
-def _restart(context: RunContext) -> Callable[[], Hook]:
-    """The embedded reference's own restart, recorded as a target's hook is."""
-    restart = context.restart
-    assert restart is not None
-
-    def call() -> Hook:
-        restart()
-        hook = Hook(hook="restart", at=our_stamp(), stage=LOAD_FLEET)
-        context.writer.write(hook)
-        return hook
-
-    return call
+    return {name: hook(name) for name, form in forms.items() if form is not None}
 
 
 async def run_checks_part(context: RunContext, part: ChecksPart) -> None:

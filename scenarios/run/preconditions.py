@@ -11,8 +11,8 @@ from typing import Final
 from trueup.conformance.target.model import Target
 from trueup.scenarios.drivers import load_form
 from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
-from trueup.scenarios.load.run import Locust
 from trueup.scenarios.scenario import LoadPart
 from trueup.simulator.model.profile import load_profile
 

@@ -11,8 +11,8 @@ import msgspec
 from trueup.scenarios.cli.load import command
 from trueup.scenarios.load.capacity_search import MOST_STEPS, RESOLUTION
 from trueup.scenarios.load.execute import LIMIT_STEP_S
+from trueup.scenarios.load.job import WORKERS_S
 from trueup.scenarios.load.plan import LoadPlan, load_names, load_plan
-from trueup.scenarios.load.run import WORKERS_S
 from trueup.scenarios.load.thresholds import THRESHOLDS
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES
 

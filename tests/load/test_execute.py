@@ -17,9 +17,9 @@ from trueup.reports.results import Outcome
 from trueup.scenarios.errors import OwnError
 from trueup.scenarios.load import execute
 from trueup.scenarios.load.capacity_search import Step, StepResult
-from trueup.scenarios.load.execute import CapacityStep, LoadJob, at_knee, execute_load, workers_text
+from trueup.scenarios.load.execute import CapacityStep, at_knee, execute_load, workers_text
+from trueup.scenarios.load.job import LoadJob, Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
-from trueup.scenarios.load.run import Locust
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.scenario import load_scenario
 from trueup.simulator.delivery import HttpForm
@@ -48,8 +48,9 @@ class Told:
         monkeypatch.setattr(execute, "run_load", self.run_load)
 
     async def run_load(
-        self, plan: LoadPlan, *, keep: Any, first_event: int, probe: object, **rest: Any
+        self, job: LoadJob, *, keep: Any
     ) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+        plan, first_event, probe = job.plan, job.first_event, job.probe
         self.plans.append(plan)
         rate, step = plan.shape.rate, len(self.plans)
         fresh = sparse(5) if probe is not None else {}
@@ -147,7 +148,7 @@ async def test_the_address_of_the_web_page_is_told_once_it_is_up(
     told: list[str] = []
     up = asyncio.Event()
 
-    async def run_load(plan: LoadPlan, **rest: Any) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
+    async def run_load(job: LoadJob, *, keep: Any) -> tuple[LoadResult, tuple[OutcomeRange, ...]]:
         assert not told
         with socket.create_server(("127.0.0.1", port)):
             async with asyncio.timeout(5):

@@ -17,7 +17,8 @@ import pytest
 from tests.load.sink import Sink, serving
 from tests.load.test_locust import form, ids, planned
 from trueup.reports.results import Outcome
-from trueup.scenarios.load.run import Locust, run_load
+from trueup.scenarios.load.job import LoadJob, Locust
+from trueup.scenarios.load.run import run_load
 
 pytestmark = pytest.mark.slow
 
@@ -66,11 +67,13 @@ async def running(folder: Path) -> AsyncIterator[Any]:
     with serving(sink.handle) as target:
         task = asyncio.ensure_future(
             run_load(
-                plan,
-                ingest=form(target),
-                fleet=fleet.identity("load"),
-                out_dir=folder,
-                locust=Locust(web_port=port),
+                LoadJob(
+                    plan=plan,
+                    ingest=form(target),
+                    fleet=fleet.identity("load"),
+                    out_dir=folder,
+                    locust=Locust(web_port=port),
+                ),
             )
         )
         yield task, port, sink, fleet
