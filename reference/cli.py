@@ -28,7 +28,7 @@ def _behaviour(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
     for kind, known, wanted in (("fault", FAULTS, faults), ("variant", VARIANTS, variants)):
         by_id = {mutant.id: mutant for mutant in known}
         for name in wanted:
-            # A colon stands in the ids of generated mutants only; they are built when asked for.
+            # Only ids of generated mutants have a colon; those mutants are built on demand.
             specimen = generated(name) if kind == "fault" and ":" in name else by_id.get(name)
             if specimen is None:
                 raise click.UsageError(

@@ -26,7 +26,7 @@ __all__ = [
 
 SUMMARY_DAYS: Final = 90
 REMOVED: Final = ""
-"""What stands in the store for a hostname that was removed; outside it is null."""
+"""The store's value of a removed hostname; the API shows null."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ class TomlFile:
         known: Sequence[str] = (),
         error: type[ConfigurationError] = ConfigurationError,
     ) -> TomlFile:
-        """Read a file; `known` are names that could stand in place of a path.
+        """Read a file; `known` are names that can be given instead of a path.
 
         Raises `error` where it is missing, too large, or not UTF-8 text.
         """
@@ -105,7 +105,7 @@ def load_toml(
     except ValueError as cause:
         raise error(
             f"{file.source}: not a TOML file: {cause}\n"
-            '  expected: lines such as `name = "my-target"`; strings stand in quotes'
+            '  expected: lines such as `name = "my-target"`; strings are quoted'
         ) from cause
     value, mistakes = build(document)
     if mistakes or value is None:

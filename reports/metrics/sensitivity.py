@@ -69,7 +69,7 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
     noticed: int
     """A verdict became worse: fail, or warn where it passed."""
     doubted: int
-    """No verdict failed, but one could no longer be told. They count as not noticed."""
+    """No verdict failed, but one became inconclusive. They count as not noticed."""
     explained: int
     """Not noticed, and a sentence of the contract says why that cannot be judged."""
     stages: tuple[Share, ...] = ()

@@ -23,7 +23,7 @@ from trueup.reference.times import DAY_US, HOUR_US, SECOND_US, ceil_day, floor_d
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    """A server whose clock stands at noon, so that no midnight falls into a test."""
+    """A server whose clock is at noon, so that no midnight falls into a test."""
     async with serving() as running:
         await running.move_to(ceil_day(running.now_us) + 12 * HOUR_US)
         yield running

@@ -65,7 +65,7 @@ def test_every_row_of_equivalents_rules_something_out() -> None:
 
 
 def test_every_condition_and_every_operator_is_tried() -> None:
-    """Each condition of the tables stands in a mutant that is tried, and each operator too."""
+    """Each condition and each operator of the tables is in a mutant that is tried."""
     ids = [mutant.id for mutant in generated_mutants()]
     conditions = {each.partition("@")[2] or "always" for each in ids}
     assert conditions == {condition.name for point in POINTS for condition in point.conditions}

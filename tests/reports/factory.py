@@ -159,7 +159,7 @@ RESULTS: Final = (
     CheckResult(
         check="rate-limit-recovers",
         law="RATE",
-        title="A client that was told to wait is served again after it waited.",
+        title="A client that waited after a 429 is served again.",
         verdict=Verdict.WARN,
         reason=f"429 carries no Retry-After; {HOSTILE}",
         evidence=3,

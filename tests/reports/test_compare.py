@@ -80,7 +80,7 @@ def test_a_clear_slowdown_is_found_and_a_small_one_is_not_worth_a_word(tmp_path:
 
 
 def test_noise_is_not_taken_for_a_difference(tmp_path: Path) -> None:
-    """One slow second in twelve: ten per cent more cannot be told from chance."""
+    """One slow second in twelve: ten per cent more is within the noise."""
     made = compare(run(tmp_path / "a"), run(tmp_path / "b", load=slower(1.1)))
     assert {change.figure: change.trend for change in made.load}["p99 latency"] is Trend.SAME
 

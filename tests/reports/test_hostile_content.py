@@ -137,7 +137,7 @@ def hostile_report(folder: Path, value: Json = BAD) -> RunReport:
 
 @pytest.mark.parametrize("form", TEXT_FORMATS)
 def test_no_control_or_bidirectional_character_reaches_an_output(form: str, tmp_path: Path) -> None:
-    """Whatever text of a journal they stand in; tabs and line feeds alone pass."""
+    """Whatever text of a journal has them; tabs and line feeds alone pass."""
     text = TEXT_FORMATS[form](hostile_report(tmp_path / "r"))
     assert not set(text) & set(CONTROL + BIDIRECTIONAL + LINE_ENDS + SURROGATES)
     text.encode("utf-8")

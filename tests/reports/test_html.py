@@ -77,7 +77,7 @@ def test_hostile_text_is_shown_not_obeyed(failing: RunReport) -> None:
 
 
 def test_long_bodies_are_cut_with_a_note(failing: RunReport) -> None:
-    """A body of 200 kB does not swell the page; the reader is told."""
+    """A body of 200 kB is cut, with a note."""
     html = render_html(failing)
     assert "x" * (LIMITS.body_characters + 1) not in html
     assert re.search(r"… \(19\d,\d{3} more characters\)", html)

@@ -100,7 +100,7 @@ def test_keys_are_redacted_in_every_encoding(tmp_path: Path) -> None:
         for echo in echoes:
             reason = OutcomeRange(first=0, count=1, outcome=Outcome.REFUSED, reason=f"no: {echo}")
             writer.write(Delivered(source="fleet", at="-", outcomes=(reason,), fleet="f"))
-        writer.finish(finished_at="-", exit_status=0, stopped_by=f"told {key}")
+        writer.finish(finished_at="-", exit_status=0, stopped_by=f"stopped by {key}")
     text = (tmp_path / "j").read_text()
     assert not [echo for echo in echoes if echo.rstrip("=") in text]
     assert text.count("[key]") == 4

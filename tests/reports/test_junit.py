@@ -84,7 +84,7 @@ def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: R
         ({"generator_limited": True}, "error"),
     ],
 )
-def test_a_threshold_that_could_not_be_told_is_an_error_not_a_failure(
+def test_an_undetermined_threshold_is_an_error_not_a_failure(
     tmp_path: Path, parts: dict[str, bool], element: str
 ) -> None:
     """A rate that was missed on a disturbed machine does not count against the target."""

@@ -1,4 +1,4 @@
-"""Plots: well-formed, inside their frame, and honest about what is not there."""
+"""Plots: well-formed, inside their frame, with gaps where nothing was measured."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_ticks_are_round_and_reach_the_highest(highest: float, last: float) -> N
 
 
 def test_marks_stay_within_the_picture_and_lose_their_words_where_they_are_many() -> None:
-    """One in the last second stands at its end, one after it nowhere; the label names each."""
+    """One in the last second is at its end, one after it nowhere; the label names each."""
     seconds = [{"t": float(t), "events": 1.0} for t in range(10)]
     drawn = str(seconds_plot(seconds, ["events"], label="E", marks=[(9.7, "a<b"), (11.0, "c")]))
     assert drawn.count('<line class="mark"') == 1

@@ -101,7 +101,7 @@ def test_wrong_arguments_end_with_an_error_message_and_status_4(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No traceback; what to do stands in the message."""
+    """No traceback; the message has the remedy."""
     monkeypatch.chdir(tmp_path)
     status, out, err = call(capsys, *arguments)
     assert (status, out) == (4, "")

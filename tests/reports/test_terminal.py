@@ -140,7 +140,7 @@ def test_freshness_probes_are_not_counted_as_events_of_the_load(tmp_path: Path) 
     assert "load 7 events · 7 freshness probes" in text
 
 
-def test_what_stopped_a_run_is_told_whole(tmp_path: Path) -> None:
+def test_the_message_that_stopped_a_run_is_shown_in_full(tmp_path: Path) -> None:
     """An error message of several lines, within the width: it may be the only output kept."""
     said = (
         "http://127.0.0.1:9: connection refused\n  tried:  to connect\n  remedy: "
@@ -156,7 +156,7 @@ def test_what_stopped_a_run_is_told_whole(tmp_path: Path) -> None:
     "value, noisy, shown",
     [(None, False, "? n: not measured"), (9.0, True, "? n: 9"), (9.0, False, "✗ n: 9")],
 )
-def test_a_threshold_of_which_nothing_could_be_told_is_not_drawn_as_a_failure(
+def test_an_undetermined_threshold_is_not_shown_as_a_failure(
     tmp_path: Path, value: float | None, noisy: bool, shown: str
 ) -> None:
     """Not measured, or missed on a disturbed machine: a question mark and the reason."""

@@ -66,7 +66,7 @@ class Memory:
     since: dict[Any, int] = field(default_factory=dict)
     """Thing → when it was first counted by `again`."""
     before: dict[Any, Any] = field(default_factory=dict)
-    """Place → the value that stood there last."""
+    """Place → its last value."""
 
     def again(self, thing: Any, now_us: int) -> tuple[int, int]:
         """Count a thing; return how often and since when it had been counted."""

@@ -417,7 +417,7 @@ _VALID: Final[dict[str, Any]] = {
     "log_id": None,
     "log_status_code": None,
 }
-"""Field → what stands in place of an impossible value; None draws or leaves out."""
+"""Field → the substitute of an impossible value; None draws one or leaves it out."""
 
 _ACCEPTED: Final = (
     Operator(name="accepted", phrase="is replaced and accepted", change=lambda value, _: value),

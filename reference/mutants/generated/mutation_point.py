@@ -74,7 +74,7 @@ def mutant_of(point: MutationPoint, operator: Operator, condition: Condition) ->
 
 
 def _observed(behaviour: Behaviour, memory: Memory) -> Behaviour:
-    """The behaviour, with a memory that is told what happens."""
+    """The behaviour, with a memory that records what happens."""
 
     def on_start(connection: sqlite3.Connection, start: Start) -> None:
         memory.customers, memory.restarted = start.customers, start.restarted

@@ -1,6 +1,6 @@
 """What a generated mutant does to a value, by the type of the value. Pure.
 
-An operator changes one value. `before` is the value that stood in the same place one row, event
+An operator changes one value. `before` is the value of the same place one row, event
 or request earlier, or None where there was none; only `neighbour` and `stale` look at it.
 """
 
