@@ -46,14 +46,14 @@ def test_the_fault_of_the_recipe_changes_the_reference_and_names_laws_that_exist
     assert set(kill.laws) <= {check.law for check in CHECKS}
 
 
-def test_every_fault_stands_where_the_recipe_puts_it() -> None:
+def test_every_fault_is_where_the_recipe_puts_it() -> None:
     """In a module of the folder, and in the register with laws and a level."""
     sources = "".join(path.read_text() for path in (ROOT / "reference/mutants").glob("*_faults.py"))
     assert [fault.id for fault in FAULTS if f'"{fault.id}"' not in sources] == []
     assert {fault.id for fault in FAULTS} == set(load_expected_kills())
 
 
-def test_every_form_of_bodies_stands_in_each_place_of_the_recipe() -> None:
+def test_every_form_of_bodies_is_in_each_place_of_the_recipe() -> None:
     names = {str(form) for form in forms.BodyForm}
     assert set(forms.CONTENT_TYPE) == set(forms._FRAME) == set(forms.BodyForm)
     assert set(get_args(get_type_hints(HttpIngest)["form"])) == names

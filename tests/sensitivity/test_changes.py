@@ -1,4 +1,4 @@
-"""A change stands in every response that shows the thing, and in no other."""
+"""A change is applied to every response that shows the thing, and to no other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ids(body: Any) -> list[str]:
     return [row["log_id"].removeprefix("log-") for row in body["data"]]
 
 
-def test_a_wrong_value_stands_in_searches_and_retrieves_from_its_stage_on() -> None:
+def test_a_wrong_value_is_in_searches_and_retrieves_from_its_stage_on() -> None:
     change = ValueChange(
         thing=SECOND, since=1, field=("log_total_bytes",), operator=ResponseOperator.ONE_MORE
     )

@@ -68,7 +68,7 @@ def test_a_mutant_is_noticed_where_a_verdict_becomes_worse(
     assert found is effect
 
 
-def test_a_judge_that_raises_is_told_apart_from_one_that_notices() -> None:
+def test_an_exception_is_not_counted_as_a_noticed_change() -> None:
     def raising(_changed: Mapping[int, Exchange]) -> Sequence[CheckResult]:
         raise ValueError("no such row")
 

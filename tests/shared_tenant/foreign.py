@@ -82,7 +82,7 @@ class Foreign:
     def _run(self) -> None:
         try:
             self._post_until_over()
-        except Exception as error:  # told to the test when the block ends
+        except Exception as error:  # raised in the test when the block ends
             self.trouble = f"{type(error).__name__}: {error}"
 
     def _post_until_over(self) -> None:
