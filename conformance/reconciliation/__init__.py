@@ -1,1 +1,1 @@
-"""Reconcile delivered fleet traffic with what the target reports."""
+"""Reconciliation of fleet and load traffic with what a target reports."""

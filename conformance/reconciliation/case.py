@@ -1,4 +1,4 @@
-"""One reconciliation as its judges see it: the facts, what was sent, and what summaries show."""
+"""One reconciliation: what was observed, what was sent, and what summaries show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from trueup.conformance.observed.cells import NOTHING
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, add, within
-from trueup.conformance.reconciliation.plan import SummaryWalk, stage_of, summary_walks, tenants
+from trueup.conformance.reconciliation.plan import (
+    SummarySearch,
+    stage_of,
+    summary_searches,
+    tenants,
+)
 from trueup.conformance.rows import Row, as_int, as_str, day_of, get_path
 from trueup.reports.results import CellKey, Counts
 
@@ -24,44 +29,45 @@ class ObservedCell:
 
     own: Mapping[CellKey, Counts]
     foreign: Mapping[NetworkDay, Counts]
-    """What other proxy users of the tenant have in a lane."""
+    """What other proxy users of the tenant have."""
     where: Mapping[CellKey, int]
     """The exchange that showed a cell."""
-    walked: frozenset[tuple[int, str, str, str]]
-    """(tenant, day, network, proxy user) of the walks that can be used; empty stands for all."""
+    read_parts: frozenset[tuple[int, str, str, str]]
+    """(tenant, day, network, proxy user) of the usable searches; an empty string means all."""
     unread: Mapping[str, int]
-    """Why a walk cannot be used, and the exchange that says so."""
+    """Why a search is unusable, and its exchange."""
 
-    def whole(self, lane: NetworkDay) -> bool:
-        """Whether all of a lane was seen, so that what is foreign in it is known."""
-        customer, network, day = lane
-        return any((customer, day, each, "") in self.walked for each in (network, ""))
+    def whole(self, network_day: NetworkDay) -> bool:
+        """Return whether all summaries of a day and network were read, foreign ones too."""
+        customer, network, day = network_day
+        return any((customer, day, each, "") in self.read_parts for each in (network, ""))
 
     def covers(self, key: CellKey) -> bool:
-        """Whether the cell would have been seen."""
-        by_user = (key.customer_id, "", "", key.proxy_user_id) in self.walked
+        """Return whether the cell would have been read."""
+        by_user = (key.customer_id, "", "", key.proxy_user_id) in self.read_parts
         return by_user or self.whole(NetworkDay(key.customer_id, key.network, key.day))
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a judge of traffic works with."""
+    """The input of the evaluation."""
 
     observations: Observations
     sent: SentTraffic
     part: str
     events: Expected
-    """What was sent, event for event: what logs show, and what decides what is asked."""
+    """What was sent, event by event: what logs show, and what decides what is requested."""
     sums: Expected
     """What summaries, ledgers and graph must show under the target's readings."""
 
     @classmethod
     def of(cls, observations: Observations, sent: SentTraffic, part: str) -> Self:
+        """Return the case of traffic; sums that the readings leave open are ranges."""
         readings = {name: one.value for name, one in observations.readings.items()}
         return cls(observations, sent, part, Expected(sent), Expected.as_read(sent, readings))
 
     def anew(self, observations: Observations) -> Self:
-        """The same with more facts; what was sent is not added up again."""
+        """Return the case with more observations; what was sent is not summed again."""
         return replace(self, observations=observations)
 
     @property
@@ -70,47 +76,47 @@ class Case:
 
     @cached_property
     def letters(self) -> Mapping[int, str]:
-        """Customer number to tenant letter."""
+        """Customer number → tenant letter."""
         return {number: letter for letter, number in tenants(self.observations).items()}
 
     @cached_property
-    def walks(self) -> list[SummaryWalk]:
-        return summary_walks(self.observations, self.events)
+    def searches(self) -> list[SummarySearch]:
+        return summary_searches(self.observations, self.events)
 
     @cached_property
     def seen(self) -> ObservedCell:
-        """What the walks over summaries show; days beside the traffic's are in `own` alone."""
+        """What the summaries show; adjacent days are in `own` alone."""
         own: dict[CellKey, Counts] = {}
         foreign: dict[NetworkDay, Counts] = {}
         where: dict[CellKey, int] = {}
-        walked: set[tuple[int, str, str, str]] = set()
+        read_parts: set[tuple[int, str, str, str]] = set()
         unread: dict[str, int] = {}
-        for walk in self.walks:
-            found = self.observations.paged_result(self.stage, walk.ask)
-            if found is None or (found.unusable and not walk.beside):
-                why = found.unusable if found else f"{walk.ask.path} was not asked"
+        for search in self.searches:
+            found = self.observations.paged_result(self.stage, search.request)
+            if found is None or (found.unusable and not search.beside):
+                why = found.unusable if found else f"{search.request.path} was not requested"
                 unread.setdefault(why, found.exchanges[-1].n if found else 0)
                 continue
             if not found.unusable:
-                walked.add((walk.customer, walk.day, walk.network, walk.user))
+                read_parts.add((search.customer, search.day, search.network, search.user))
             for exchange in found.exchanges:
                 data = get_path(exchange.body, "data")
                 for row in data if isinstance(data, list) else []:
                     if not isinstance(row, dict):
                         continue
-                    key, counts = _key(row, walk.customer), _counts(row)
+                    key, counts = _key(row, search.customer), _counts(row)
                     if key[:2] in self.events.users:
                         own[key] = add(own.get(key, NOTHING), counts)
                         where[key] = exchange.n
-                    elif not walk.beside:
-                        lane = NetworkDay(walk.customer, key.network, key.day)
-                        foreign[lane] = add(foreign.get(lane, NOTHING), counts)
+                    elif not search.beside:
+                        network_day = NetworkDay(search.customer, key.network, key.day)
+                        foreign[network_day] = add(foreign.get(network_day, NOTHING), counts)
         return ObservedCell(
-            own=own, foreign=foreign, where=where, walked=frozenset(walked), unread=unread
+            own=own, foreign=foreign, where=where, read_parts=frozenset(read_parts), unread=unread
         )
 
     def span(self, key: CellKey) -> Bounds:
-        """What must and may be in a cell, with what this run has sent there besides."""
+        """Return what must and may be in a cell, including other traffic of this run."""
         certain, possible = self.sums.cells.get(key, NOTHING), self.sums.slack.get(key, NOTHING)
         besides = self.sums.beside_cells.get(key)
         if besides is None:
@@ -118,7 +124,7 @@ class Case:
         return Bounds(add(certain, besides.certain), add(possible, besides.possible))
 
     def expect_equal(self, key: CellKey) -> bool:
-        """Whether a cell shows what it can show."""
+        """Return whether a cell shows an expected sum."""
         certain, possible = self.span(key)
         have = self.seen.own.get(key, NOTHING)
         return within(have.requests, certain.requests, possible.requests) and within(
@@ -127,20 +133,20 @@ class Case:
 
     @cached_property
     def cells(self) -> list[CellKey]:
-        """The cells of the traffic's days that were sent, or that are there."""
-        days = {(lane.customer_id, lane.day) for lane in self.events.days}
+        """The cells of the traffic's days that were sent or that exist."""
+        days = {(network_day.customer_id, network_day.day) for network_day in self.events.days}
         there = (key for key in self.seen.own if (key.customer_id, key.day) in days)
         return sorted({*self.events.keys, *there})
 
     @cached_property
     def wrong_cells(self) -> list[CellKey]:
-        """Cells of the traffic's days that do not hold what was sent."""
+        """Cells of the traffic's days that differ from what was sent."""
         return [key for key in self.cells if self.seen.covers(key) and not self.expect_equal(key)]
 
     @cached_property
-    def stray_cells(self) -> list[CellKey]:
-        """Cells of our users on days on which nothing was sent to them."""
-        days = {(lane.customer_id, lane.day) for lane in self.events.days}
+    def unexpected_cells(self) -> list[CellKey]:
+        """Cells of the proxy users of this traffic on days on which nothing was sent to them."""
+        days = {(network_day.customer_id, network_day.day) for network_day in self.events.days}
         return sorted(
             key
             for key, counts in self.seen.own.items()
@@ -149,12 +155,12 @@ class Case:
             and not self.expect_equal(key)
         )
 
-    def others(self, lane: NetworkDay) -> Bounds:
-        """What others have in a lane: as the summaries show it, or else as far as it is known."""
-        if not self.seen.whole(lane):
-            return self.sums.beside_lane(lane, own_users=False)
-        certain, possible = self.sums.beside_lane(lane, own_users=True)
-        return Bounds(add(certain, self.seen.foreign.get(lane, NOTHING)), possible)
+    def others(self, network_day: NetworkDay) -> Bounds:
+        """Return what others have on a day and network, as far as it is known."""
+        if not self.seen.whole(network_day):
+            return self.sums.background_of(network_day, own_users=False)
+        certain, possible = self.sums.background_of(network_day, own_users=True)
+        return Bounds(add(certain, self.seen.foreign.get(network_day, NOTHING)), possible)
 
 
 def _key(row: Row, customer: int) -> CellKey:

@@ -1,7 +1,7 @@
-"""Going to look: which events are lost, doubled, foreign or altered, by their ids.
+"""Drill-down: which events are lost, duplicated, foreign or altered, by their ids.
 
-A sum that differs says that something is wrong, not what. The logs of the place are then listed
-and compared with the events that were sent there, id by id. Pure: from rows to names.
+A sum that differs does not show which events differ. The logs of the place are therefore listed and
+compared with the events that were sent there, id by id. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import altered
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.reconciliation.case import Case
-from trueup.conformance.reconciliation.plan import counted, day_slice, slice_ask
+from trueup.conformance.reconciliation.plan import counted, day_slice, slice_request
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row, as_int, as_str, format_time, parse_time
 from trueup.reports.results import CellKey, Counts, Json, Outcome
@@ -32,25 +32,25 @@ __all__ = [
 ]
 
 INSPECT_MOST: Final = 8
-"""Places, of one kind and tenant, whose logs are looked at."""
-LOOK_LOGS: Final = 500
-"""Events of a place that are listed; where there are more, their logs are counted."""
-LOOK_PAGES: Final = 20
+"""Places of one kind and tenant whose logs are inspected."""
+INSPECTED_LOGS_MOST: Final = 500
+"""Events of a place up to which its logs are listed; above, they are counted."""
+INSPECTED_PAGES_MOST: Final = 20
 NAMED: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Rows of logs beside the events that were sent: what became of which id."""
+    """Rows of logs compared with the events that were sent: what became of which id."""
 
     present: int = 0
     """Events of the slice whose log is there."""
     lost: tuple[str, ...] = ()
     doubled: Mapping[str, int] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
-    """Logs under our users' names of events that nobody here has sent, or another tenant's."""
+    """Logs of this traffic's users that were not sent, or were sent to another tenant."""
     unsent: Mapping[str, Outcome | None] = field(default_factory=dict)
-    """Logs of our events that were refused, or never delivered."""
+    """Logs of events that were refused or never delivered."""
     changed: Mapping[str, Sequence[tuple[str, Json, Json]]] = field(default_factory=dict)
 
     @property
@@ -59,13 +59,14 @@ class Compared:
 
 
 def id_of(row: Row) -> str:
+    """Return the id of a log in lower case."""
     return (as_str(row, "log_id") or "").lower()
 
 
 def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
-    """What listed logs of a slice say of the events that were sent there.
+    """Return the comparison of listed logs of a slice with the events that were sent there.
 
-    Rows of others, and of what this run sent besides, are none of our business.
+    Rows of others, and of other traffic of this run, are ignored.
     """
     (ids,) = case.sent.ids_in([slice_])
     times = Counter(map(id_of, rows))
@@ -97,7 +98,7 @@ def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
 
 
 def second_of(sent: SentTraffic, log_id: str) -> Slice:
-    """The second and the user of an event: few logs, so that one page shows them all."""
+    """Return the second and the user of an event: so few logs that one page shows them all."""
     event = sent.event(log_id)
     assert event is not None, "an event of this traffic"
     at, customer = parse_time(event["log_request_datetime"]), event["customer_id"]
@@ -109,100 +110,100 @@ def second_of(sent: SentTraffic, log_id: str) -> Slice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellInspection:
-    """A place that is looked at."""
+    """A place whose logs are inspected."""
 
     slice: Slice
-    ask: ApiRequest
+    request: ApiRequest
     events: int
 
 
 def inspect_events(case: Case, slices: Sequence[Slice]) -> list[CellInspection]:
-    """Looks at the first few of the places; where one holds too many events, a count of them."""
+    """Return inspections of the first places; a count for those with too many events."""
     chosen = slices[:INSPECT_MOST]
     found = []
     for each, ids in zip(chosen, case.sent.ids_in(chosen), strict=True):
-        pages = LOOK_PAGES if len(ids) <= LOOK_LOGS else 0
-        ask = slice_ask(case.letters[each.customer_id], each, pages=pages)
-        found.append(CellInspection(slice=each, ask=ask, events=len(ids)))
+        pages = INSPECTED_PAGES_MOST if len(ids) <= INSPECTED_LOGS_MOST else 0
+        request = slice_request(case.letters[each.customer_id], each, pages=pages)
+        found.append(CellInspection(slice=each, request=request, events=len(ids)))
     return found
 
 
 def inspect_cell(case: Case, key: CellKey) -> CellInspection:
-    """The look at one cell."""
+    """Return the inspection of one cell."""
     return inspect_events(case, [day_slice(key)])[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """What a look has shown, in words, with the events that show it."""
+    """The result of an inspection as text, with the events that show it."""
 
     said: str
     events: tuple[Event, ...] = ()
     exchanges: tuple[int, ...] = ()
 
 
-def explained(case: Case, look: CellInspection, more: Counts, *, exact: bool) -> Explained:
-    """Why a place shows `more` (or, below 0, less) than was sent, as far as its logs tell.
+def explained(case: Case, inspection: CellInspection, more: Counts, *, exact: bool) -> Explained:
+    """Return why a place shows `more` (below 0: less) than was sent, as far as its logs show.
 
-    `exact`: no event of the place is of unknown outcome, so that amounts lead to events.
+    `exact`: no event of the place has an unknown outcome, so that amounts identify events.
     """
-    if not look.ask.paged:
-        number = counted(case.observations.answer(case.stage, look.ask))
-        there = "" if number is None else f", and {number} logs are there"
-        said = f"{look.events} events were sent there, too many to look at one by one{there}"
+    if not inspection.request.paged:
+        number = counted(case.observations.answer(case.stage, inspection.request))
+        there = "" if number is None else f"; there are {number} logs"
+        said = f"{inspection.events} events were sent there, too many to inspect{there}"
         return Explained(said=said)
-    walk = case.observations.paged_result(case.stage, look.ask)
-    if walk is None:
-        return Explained(said="its logs were not looked at: too many places differ")
-    if walk.unusable:
-        return Explained(said=f"its logs could not be read: {walk.unusable}")
-    if look.events and not walk.rows and _old(case, look):
-        return Explained(said="its logs are no longer kept, so that no event can be named")
-    found = compared(case, look.slice, walk.rows)
+    search = case.observations.paged_result(case.stage, inspection.request)
+    if search is None:
+        return Explained(said="its logs were not inspected: too many places differ")
+    if search.unusable:
+        return Explained(said=f"its logs could not be read: {search.unusable}")
+    if inspection.events and not search.rows and _old(case, inspection):
+        return Explained(said="its logs are no longer kept, so that no event can be identified")
+    found = compared(case, inspection.slice, search.rows)
     if not found.in_order:
-        named = in_words(found)
+        named = describe_logs(found)
         ids = (*found.lost, *found.doubled, *found.unsent, *found.changed)
     else:
-        named, ids = _by_amounts(case, look, more, found.present) if exact else ("", ())
-        named = f"each of its {found.present} logs is in order" + (f"; {named}" if named else "")
+        named, ids = _by_amounts(case, inspection, more, found.present) if exact else ("", ())
+        named = f"each of its {found.present} logs is correct" + (f"; {named}" if named else "")
     events = [case.sent.event(log_id) for log_id in ids[:NAMED]]
     return Explained(
         said=named,
         events=tuple(dict(event) for event in events if event is not None),
-        exchanges=walk.numbers[-1:],
+        exchanges=search.numbers[-1:],
     )
 
 
-def _old(case: Case, look: CellInspection) -> bool:
-    """Whether the place is so old that its logs may rightly be gone."""
+def _old(case: Case, inspection: CellInspection) -> bool:
+    """Return whether the place is so old that its logs may have been removed."""
     assert case.observations.plan is not None
-    now, last = parse_time(case.observations.plan.now), parse_time(look.slice.last)
+    now, last = parse_time(case.observations.plan.now), parse_time(inspection.slice.last)
     return now is not None and last is not None and (now - last).days >= 6
 
 
 def listed(ids: Sequence[str]) -> str:
-    """A few ids, and how many more."""
+    """Return a few ids, and how many more there are."""
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return ", ".join(ids[:NAMED]) + more
 
 
-def in_words(found: Compared) -> str:
-    """What is wrong with the logs, each kind by its name."""
+def describe_logs(found: Compared) -> str:
+    """Return what is wrong with the logs, by kind."""
     kinds = (
         ("lost", found.lost),
         ("doubled", tuple(found.doubled)),
         ("foreign", found.foreign),
-        ("refused, yet there", tuple(found.unsent)),
+        ("refused but present", tuple(found.unsent)),
         ("altered", tuple(found.changed)),
     )
     return "; ".join(f"{kind}: {listed(ids)}" for kind, ids in kinds if ids)
 
 
 def _by_amounts(
-    case: Case, look: CellInspection, more: Counts, present: int
+    case: Case, inspection: CellInspection, more: Counts, present: int
 ) -> tuple[str, tuple[str, ...]]:
-    """Which event a sum left out or took twice, where its bytes lead to one alone."""
-    (ids,) = case.sent.ids_in([look.slice])
+    """Return which event a sum left out or counted twice, if its bytes identify a single one."""
+    (ids,) = case.sent.ids_in([inspection.slice])
     sizes: dict[int, list[str]] = defaultdict(list)
     for log_id in ids:
         event = case.sent.event(log_id)
@@ -212,7 +213,7 @@ def _by_amounts(
             (left_out,) = _one(sizes.get(-more.bytes, []))
             return (f"not counted: {left_out}", (left_out,)) if left_out else ("", ())
         case 1 if more.bytes not in sizes:
-            return f"counted besides: {more.bytes} bytes of no event that was sent there", ()
+            return f"counted in addition: {more.bytes} bytes, which no event sent there has", ()
         case 1:
             (twice,) = _one(sizes[more.bytes])
             return (f"counted twice: {twice}", (twice,)) if twice else ("", ())
@@ -224,7 +225,7 @@ def _by_amounts(
             ]
             if len(pairs) == 1:
                 left_out, twice = pairs[0]
-                said = f"as if {left_out} were lost and {twice} doubled, or an amount altered"
+                said = f"{left_out} lost and {twice} counted twice, or an amount altered"
                 return said, (left_out, twice)
     return "", ()
 

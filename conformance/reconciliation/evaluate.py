@@ -1,9 +1,8 @@
-"""Fleet and load traffic, held to what the target reports: lost, doubled, altered, foreign.
+"""Comparison of fleet and load traffic with what a target reports.
 
-`judge_traffic` is pure: from expected cells and from what a reconciliation has read to verdicts
-and tie-out rows. Events whose delivery has no known outcome widen the expectation; they are
-counted neither as lost nor as stored. What others sent to the same tenant is told apart by its
-proxy users, and where only totals are known, an excess convicts nobody: it is inconclusive.
+`judge_traffic` is pure: it takes expected cells and recorded responses, and returns verdicts and
+tie-out rows. Events of unknown outcome widen what is expected. Traffic of others on the same tenant
+is recognised by its proxy users; if only totals are known, an excess is inconclusive.
 """
 
 from __future__ import annotations
@@ -31,14 +30,26 @@ from trueup.conformance.reconciliation.drilldown import (
     inspect_cell,
 )
 from trueup.conformance.reconciliation.expected import Bounds, NetworkDay, add, minus, within
-from trueup.conformance.reconciliation.logs import excess, judge_logs, log_looks, logs_to_ask_again
-from trueup.conformance.reconciliation.plan import graph_asks
+from trueup.conformance.reconciliation.logs import (
+    excess,
+    judge_logs,
+    log_inspections,
+    log_requests_to_repeat,
+)
+from trueup.conformance.reconciliation.plan import graph_requests
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int, as_str, day_of
 from trueup.reports.journal.records import Record
 from trueup.reports.results import CellKey, CheckResult, Counts, Impact, TieOut
 
-__all__ = ["PARTS", "judge_case", "judge_traffic", "looks", "to_ask_again", "traffic_checks"]
+__all__ = [
+    "PARTS",
+    "inspections",
+    "judge_case",
+    "judge_traffic",
+    "requests_to_repeat",
+    "traffic_checks",
+]
 
 PARTS: Final = ("fleet", "load")
 """Traffic that can be reconciled, as `Delivered.source` names it."""
@@ -50,20 +61,20 @@ _VIEWS: Final = (
 )
 
 _KEPT: Final = timedelta(days=6)
-"""Logs that are younger than so many days are all there still."""
+"""Logs that are younger than this must all exist."""
 
 
 def traffic_checks(part: str) -> tuple[str, ...]:
-    """Names of the checks of a part, for the journal's header: `fleet-logs-equal-sent` …"""
+    """Return the names of a part's checks for the journal's header: `fleet-logs-equal-sent` …"""
     return tuple(f"{part}-{view}-equal-sent" for view, _, _ in _VIEWS)
 
 
 def judge_traffic(
     records: Iterable[Record], sent: SentTraffic, part: str
 ) -> tuple[list[CheckResult], list[TieOut]]:
-    """Verdicts and tie-out rows of one part, from the journal's records and what was sent.
+    """Return verdicts and tie-out rows of one part, from records and what was sent.
 
-    Nothing where the records hold no reconciliation of that part.
+    Both are empty if the records contain no reconciliation of that part.
     """
     observations = Observations(records, part=part)
     if observations.plan is None:
@@ -72,7 +83,7 @@ def judge_traffic(
 
 
 def judge_case(case: Case) -> tuple[list[CheckResult], list[TieOut]]:
-    """Verdicts and tie-out rows of one case."""
+    """Return verdicts and tie-out rows of one case."""
     rows: list[TieOut] = []
     checks = [
         Check(
@@ -97,7 +108,7 @@ def _found(
     judge: Callable[[Case, list[TieOut]], Finding],
     case: Case,
     rows: list[TieOut],
-    _facts: Observations,
+    _observations: Observations,
 ) -> Finding:
     return judge(case, rows)
 
@@ -126,33 +137,33 @@ def _summaries(case: Case, rows: list[TieOut]) -> Finding:
         )
         builder.observed()
         if (have.successful or have.error) and not possible.requests and case.expect_equal(key):
-            _hold_statuses(builder, key, certain, have, seen.where.get(key, 0))
+            _compare_statuses(builder, key, certain, have, seen.where.get(key, 0))
     for number, key in enumerate(case.wrong_cells):
-        _hold_cell(case, builder, key, looked=number < INSPECT_MOST)
-    for key in case.stray_cells[:INSPECT_MOST]:
-        _hold_stray(case, builder, key)
+        _compare_cell(case, builder, key, looked=number < INSPECT_MOST)
+    for key in case.unexpected_cells[:INSPECT_MOST]:
+        _compare_unexpected_cell(case, builder, key)
     for customer, cells in unseen.items():
         builder.unusable(
-            f"tenant {customer}: a sample was walked and {cells} cells were not: too many to be "
-            "walked whole within the budget; raise `budget.requests` if the target allows it"
+            f"tenant {customer}: a sample was read and {cells} cells were not: too many for the "
+            "budget; raise `budget.requests` if the target allows it"
         )
     for (customer, network), (certain, possible, have) in sorted(sums.items()):
         rows.append(_tie("summaries", f"tenant {customer} · {network}", certain, possible, have))
     return builder.finding(
-        "every cell of every proxy user holds what was sent"
+        "every cell of every proxy user equals what was sent"
         + (
-            "; the days beside the traffic's could not be looked at whole"
-            if _half_seen(case)
+            "; adjacent days could not be read completely"
+            if _adjacent_days_are_incomplete(case)
             else ""
         )
     )
 
 
-def _half_seen(case: Case) -> bool:
-    """Whether some day on which a copy could stand was not read to its end."""
+def _adjacent_days_are_incomplete(case: Case) -> bool:
+    """Return whether some adjacent day was not read completely."""
     return any(
-        walk.beside and (walk.customer, walk.day, "", "") not in case.seen.walked
-        for walk in case.walks
+        search.beside and (search.customer, search.day, "", "") not in case.seen.read_parts
+        for search in case.searches
     )
 
 
@@ -163,11 +174,11 @@ def _place(key: CellKey) -> str:
     )
 
 
-def _hold_cell(case: Case, builder: FindingBuilder, key: CellKey, *, looked: bool) -> None:
-    """Tell what is wrong with a cell that does not hold what was sent."""
+def _compare_cell(case: Case, builder: FindingBuilder, key: CellKey, *, looked: bool) -> None:
+    """Report what is wrong with a cell that differs from what was sent."""
     certain, possible = case.span(key)
     have = case.seen.own.get(key, NOTHING)
-    found = Explained(said="its logs were not looked at: too many cells differ")
+    found = Explained(said="its logs were not inspected: too many cells differ")
     if looked:
         exact = not any(possible) and key not in case.sums.beside_cells
         found = explained(case, inspect_cell(case, key), minus(have, certain), exact=exact)
@@ -182,36 +193,36 @@ def _hold_cell(case: Case, builder: FindingBuilder, key: CellKey, *, looked: boo
     )
 
 
-def _hold_stray(case: Case, builder: FindingBuilder, key: CellKey) -> None:
-    """A cell beside the traffic's days: an earlier run's, unless its logs are ours or none."""
-    look = inspect_cell(case, key)
-    walk = case.observations.paged_result(case.stage, look.ask)
-    if walk is None or walk.unusable:
+def _compare_unexpected_cell(case: Case, builder: FindingBuilder, key: CellKey) -> None:
+    """Report a cell on another day, unless it belongs to an earlier run."""
+    inspection = inspect_cell(case, key)
+    search = case.observations.paged_result(case.stage, inspection.request)
+    if search is None or search.unusable:
         return
     have = minus(case.seen.own[key], case.span(key).certain).requests
-    ours = [id_of(row) for row in walk.rows if case.sent.event(id_of(row)) is not None]
-    strangers = len(walk.rows) - len(ours)
-    if have <= strangers or (not walk.rows and key.day < _kept_since(case)):
+    ours = [id_of(row) for row in search.rows if case.sent.event(id_of(row)) is not None]
+    foreign = len(search.rows) - len(ours)
+    if have <= foreign or (not search.rows and key.day < _kept_since(case)):
         return
-    of_which = f"; of them logs of ours: {', '.join(ours[:3])}" if ours else "; no log shows them"
+    of_which = f"; of which sent by this run: {', '.join(ours[:3])}" if ours else "; without logs"
     builder.observed()
     builder.mismatch(
         _place(key),
-        f"{strangers} requests of others: nothing was sent for that day",
+        f"{foreign} requests of others; nothing was sent for that day",
         f"{case.seen.own[key].requests} requests{of_which}",
-        exchanges=[case.seen.where[key], *walk.numbers[-1:]],
+        exchanges=[case.seen.where[key], *search.numbers[-1:]],
     )
 
 
 def _kept_since(case: Case) -> str:
-    """First day whose logs must all be there still."""
+    """Return the first day whose logs must all exist."""
     return f"{case.observations.context.now - _KEPT:%Y-%m-%d}"
 
 
-def _hold_statuses(
+def _compare_statuses(
     builder: FindingBuilder, key: CellKey, certain: Counts, have: Counts, number: int
 ) -> None:
-    """Success and error add up; where the line between them lies is the target's reading."""
+    """Compare successful + error with requests; what counts as an error is a reading."""
     if have.successful + have.error != have.requests:
         builder.mismatch(
             f"{_place(key)} · successful + error",
@@ -226,7 +237,7 @@ def _kind(have: Counts, certain: Counts, possible: Counts) -> str:
         return f"{certain.requests - have.requests} lost"
     if have.requests > certain.requests + possible.requests:
         return f"{have.requests - certain.requests - possible.requests} too many"
-    return "as many as sent, of other amounts"
+    return "as many as sent, with other amounts"
 
 
 def _range(certain: Counts, possible: Counts) -> str:
@@ -253,37 +264,41 @@ def _tie(view: str, scope: str, certain: Counts, possible: Counts, have: Counts)
 
 
 def _usage(case: Case, again: int, pool: str, letter: str) -> dict[str, int] | None:
-    walk = case.observations.paged_result(case.stage, requests.ledger(pool, again, letter))
-    if walk is None or walk.unusable:
+    search = case.observations.paged_result(case.stage, requests.ledger(pool, again, letter))
+    if search is None or search.unusable:
         return None
     days: dict[str, int] = {}
-    for row in walk.rows:
+    for row in search.rows:
         if as_str(row, f"{pool}_ledger_reason") == "usage":
             day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
             days[day] = days.get(day, 0) + abs(as_int(row, f"{pool}_ledger_bytes") or 0)
     return days
 
 
-def _lanes(case: Case, customer: int, network: str) -> list[tuple[NetworkDay, Bounds]]:
-    lanes = case.sums.days.items()
-    return sorted((lane, span) for lane, span in lanes if lane[:2] == (customer, network))
+def _network_days(case: Case, customer: int, network: str) -> list[tuple[NetworkDay, Bounds]]:
+    network_days = case.sums.days.items()
+    return sorted(
+        (network_day, span)
+        for network_day, span in network_days
+        if network_day[:2] == (customer, network)
+    )
 
 
-def _unknown_others(case: Case, builder: FindingBuilder, lane: NetworkDay) -> None:
-    """Where only a sample was walked, others may hide a loss: what fits is then no proof."""
-    if not case.seen.whole(lane):
+def _unknown_others(case: Case, builder: FindingBuilder, network_day: NetworkDay) -> None:
+    """Note that, if only a sample was read, traffic of others may hide a loss."""
+    if not case.seen.whole(network_day):
         builder.unusable(
-            f"tenant {lane.customer_id} · {lane.network} · {lane.day}: what others have there is "
-            "not known, because the summaries could not be walked whole"
+            f"tenant {network_day.customer_id} · {network_day.network} · {network_day.day}: "
+            "traffic of others is not known, because not all summaries could be read"
         )
 
 
 def _ledgers(case: Case, rows: list[TieOut]) -> Finding:
-    """Day by day: the metered bytes that were sent, and those of others in the summaries."""
+    """Compare, day by day, the metered bytes that were sent and those of others."""
     builder = FindingBuilder(case.observations)
     for customer, letter in sorted(case.letters.items()):
         for pool in requests.POOLS:
-            mine = _lanes(case, customer, pool)
+            mine = _network_days(case, customer, pool)
             if not mine or pool not in case.observations.context.claims:
                 continue
             first, last = (_usage(case, again, pool, letter) for again in (1, 2))
@@ -291,19 +306,19 @@ def _ledgers(case: Case, rows: list[TieOut]) -> Finding:
                 builder.unusable(f"the {pool} ledger could not be read")
                 continue
             sums = [0, 0, 0]
-            for lane, (certain, possible) in mine:
-                others = case.others(lane)
-                seen = last.get(lane.day, 0) - others.certain.bytes
+            for network_day, (certain, possible) in mine:
+                others = case.others(network_day)
+                seen = last.get(network_day.day, 0) - others.certain.bytes
                 slack = possible.bytes + others.possible.bytes
                 sums = [sums[0] + certain.bytes, sums[1] + slack, sums[2] + seen]
                 builder.observed()
-                _unknown_others(case, builder, lane)
-                where = f"tenant {customer} · {pool} ledger · usage of {lane.day}, in bytes"
+                _unknown_others(case, builder, network_day)
+                where = f"tenant {customer} · {pool} ledger · usage of {network_day.day}, in bytes"
                 if seen < certain.bytes:
                     builder.mismatch(where, f"at least {certain.bytes}", seen)
                 elif seen > certain.bytes + slack:
-                    quiet = first == last and case.seen.whole(lane)
-                    excess(builder, where, certain.bytes + slack, seen, quiet=quiet)
+                    stable = first == last and case.seen.whole(network_day)
+                    excess(builder, where, certain.bytes + slack, seen, stable=stable)
             rows.append(
                 TieOut(
                     view=f"{pool}_ledger",
@@ -314,18 +329,18 @@ def _ledgers(case: Case, rows: list[TieOut]) -> Finding:
                     ok=within(sums[2], sums[0], sums[1]),
                 )
             )
-    return builder.finding("the ledgers hold the metered bytes that were sent")
+    return builder.finding("the ledgers equal the metered bytes that were sent")
 
 
 def _graph(case: Case, rows: list[TieOut]) -> Finding:
-    """Day by day and network by network: what was sent, and what others have there."""
+    """Compare, day by day and network by network, what was sent and what others have."""
     builder = FindingBuilder(case.observations)
     sums: dict[tuple[int, str], list[Counts]] = defaultdict(lambda: [NOTHING] * 3)
-    firsts = graph_asks(case.observations, case.events, 1)
-    lasts = graph_asks(case.observations, case.events, 2)
-    for (ask, network), (early, _) in zip(lasts, firsts, strict=True):
-        customer = case.observations.context.customers[ask.tenant]
-        points, exchange, trouble = case.observations.points(case.stage, ask)
+    firsts = graph_requests(case.observations, case.events, 1)
+    lasts = graph_requests(case.observations, case.events, 2)
+    for (request, network), (early, _) in zip(lasts, firsts, strict=True):
+        customer = case.observations.context.customers[request.tenant]
+        points, exchange, trouble = case.observations.points(case.stage, request)
         if trouble or exchange is None:
             builder.unusable(trouble)
             continue
@@ -335,11 +350,11 @@ def _graph(case: Case, rows: list[TieOut]) -> Finding:
             if point.at is not None:
                 day = point.at.strftime("%Y-%m-%d")
                 shown[day] = add(shown[day], Counts(point.requests, point.bytes, 0, 0))
-        for lane, (certain, possible) in _lanes(case, customer, network):
-            others = case.others(lane)
-            quiet = still and case.seen.whole(lane)
+        for network_day, (certain, possible) in _network_days(case, customer, network):
+            others = case.others(network_day)
+            stable = still and case.seen.whole(network_day)
             slack = add(possible, others.possible)
-            have = minus(shown[lane.day], others.certain)._replace(successful=0, error=0)
+            have = minus(shown[network_day.day], others.certain)._replace(successful=0, error=0)
             both = sums[customer, network]
             both[0], both[1], both[2] = (
                 add(both[0], certain),
@@ -347,45 +362,48 @@ def _graph(case: Case, rows: list[TieOut]) -> Finding:
                 add(both[2], have),
             )
             builder.observed()
-            _unknown_others(case, builder, lane)
-            where = f"tenant {customer} · graph of {network} · {lane.day}"
+            _unknown_others(case, builder, network_day)
+            where = f"tenant {customer} · graph of {network} · {network_day.day}"
             if have.requests < certain.requests or have.bytes < certain.bytes:
                 seen = f"{have.requests} requests, {have.bytes} bytes"
                 builder.mismatch(where, _range(certain, slack), seen, exchanges=[exchange.n])
             elif have.requests > certain.requests + slack.requests:
                 most = certain.requests + slack.requests
-                excess(builder, f"{where}, in requests", most, have.requests, quiet=quiet)
+                excess(builder, f"{where}, in requests", most, have.requests, stable=stable)
             elif have.bytes > certain.bytes + slack.bytes:
                 most = certain.bytes + slack.bytes
-                excess(builder, f"{where}, in bytes", most, have.bytes, quiet=quiet)
+                excess(builder, f"{where}, in bytes", most, have.bytes, stable=stable)
     for (customer, network), (certain, possible, have) in sorted(sums.items()):
         rows.append(_tie("graph", f"tenant {customer} · {network}", certain, possible, have))
     return builder.finding("the graph shows what was sent, day by day and network by network")
 
 
-# --- what is asked besides, and again
+# --- inspections and repetitions
 
 
-def looks(case: Case) -> list[CellInspection]:
-    """Where to look, once everything is read: at the logs of what differs."""
-    cells = (*case.wrong_cells[:INSPECT_MOST], *case.stray_cells[:INSPECT_MOST])
-    return [*log_looks(case), *(inspect_cell(case, key) for key in cells)]
+def inspections(case: Case) -> list[CellInspection]:
+    """Return which logs to inspect after everything was read: those of what differs."""
+    cells = (*case.wrong_cells[:INSPECT_MOST], *case.unexpected_cells[:INSPECT_MOST])
+    return [*log_inspections(case), *(inspect_cell(case, key) for key in cells)]
 
 
-def to_ask_again(case: Case, failed: Collection[str]) -> tuple[list[ApiRequest], list[ApiRequest]]:
-    """Questions whose answers may be late: summaries, asked within the fences, and logs.
+def requests_to_repeat(
+    case: Case, failed: Collection[str]
+) -> tuple[list[ApiRequest], list[ApiRequest]]:
+    """Return requests whose responses may be late: summaries, between snapshots, and logs.
 
     `failed` names the checks that do not pass.
     """
     logs, _, *shared = traffic_checks(case.part)
-    days = {(key.customer_id, key.day) for key in (*case.wrong_cells, *case.stray_cells)}
+    days = {(key.customer_id, key.day) for key in (*case.wrong_cells, *case.unexpected_cells)}
     if not set(shared).isdisjoint(failed):
-        # What others have is taken off ledgers and graph, and may have grown.
-        days |= {(lane.customer_id, lane.day) for lane in case.seen.foreign}
+        # Traffic of others is subtracted from ledgers and graph, and may have grown.
+        days |= {(network_day.customer_id, network_day.day) for network_day in case.seen.foreign}
     customers = {customer for customer, _ in days}
-    walks = [
-        walk.ask
-        for walk in case.walks
-        if (walk.customer, walk.day) in days or (not walk.day and walk.customer in customers)
+    searches = [
+        search.request
+        for search in case.searches
+        if (search.customer, search.day) in days
+        or (not search.day and search.customer in customers)
     ]
-    return walks, logs_to_ask_again(case) if logs in failed else []
+    return searches, log_requests_to_repeat(case) if logs in failed else []

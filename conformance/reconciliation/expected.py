@@ -1,4 +1,4 @@
-"""What was sent, in the sums that a target's views are compared with. Pure; computed once."""
+"""What was sent, as the sums that the views of a target are compared with. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Bounds", "Expected", "NetworkDay", "add", "minus", "within"]
 
 
 class NetworkDay(NamedTuple):
-    """A day of one network of a tenant: what ledgers and graph show, and others share."""
+    """A day of one network of a tenant, as in ledgers and graph."""
 
     customer_id: int
     network: str
@@ -24,39 +24,40 @@ class NetworkDay(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What must be there, and what may be there besides: deliveries of unknown outcome."""
+    """What must be there, and what may be there in addition: deliveries of unknown outcome."""
 
     certain: Counts = NOTHING
     possible: Counts = NOTHING
 
 
 def add(one: Counts, other: Counts) -> Counts:
-    """The sum of two counts."""
+    """Return the sum of two counts."""
     a, b, c, d = one
     return Counts(a + other[0], b + other[1], c + other[2], d + other[3])
 
 
 def minus(one: Counts, other: Counts) -> Counts:
-    """The difference of two counts."""
+    """Return the difference of two counts."""
     a, b, c, d = one
     return Counts(a - other[0], b - other[1], c - other[2], d - other[3])
 
 
 def within(seen: int, certain: int, possible: int) -> bool:
-    """Whether a figure is one that the traffic can have led to."""
+    """Return whether a figure is a possible sum."""
     return certain <= seen <= certain + possible
 
 
 def network_day_of(key: CellKey) -> NetworkDay:
+    """Return the day and network of a cell."""
     return NetworkDay(key.customer_id, key.network, key.day)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What was sent, in the sums that the views are compared with. Computed once.
+    """What was sent, as the sums that views are compared with. Computed once.
 
-    Where the target reads failed or empty requests as not counted, what is certain shrinks to what
-    counts in any case, and the slack takes the rest: sums do not tell which bytes were whose.
+    If the target reads failed or empty requests as not counted, only what every reading counts is
+    certain, and the rest is possible: sums do not show which bytes belong to which request.
     """
 
     sent: SentTraffic
@@ -65,7 +66,7 @@ class Expected:
 
     @classmethod
     def as_read(cls, sent: SentTraffic, readings: Mapping[str, str]) -> Expected:
-        """What summaries, ledgers and graph must show under a target's readings."""
+        """Return what summaries, ledgers and graph must show under a target's readings."""
         return cls(
             sent,
             failed_count=readings.get("failed-requests", "counted") == "counted",
@@ -88,7 +89,7 @@ class Expected:
         return slack
 
     def _split(self, counts: Counts) -> tuple[Counts, Counts]:
-        """What must be counted, and what may be."""
+        """Return what must be counted, and what may be."""
         most = counts.requests if self.failed_count else counts.successful
         least = most if self.empty_count else 0
         free = counts.bytes if counts.error and not self.failed_count else 0
@@ -130,7 +131,7 @@ class Expected:
 
     @cached_property
     def by_hour(self) -> Mapping[HourKey, Bounds]:
-        """What was sent by tenant, network and hour; of logs, so that all of it counts."""
+        """What was sent by tenant, network and hour. Logs show all of it."""
         certain, possible = self.sent.hours(), self.sent.slack_hours()
         return {
             key: Bounds(certain.get(key, NOTHING), possible.get(key, NOTHING))
@@ -138,7 +139,7 @@ class Expected:
         }
 
     def inside(self, slice_: Slice) -> Bounds:
-        """What was sent into whole hours of a network, or into whole days of a proxy user."""
+        """Return what was sent in whole hours of a network, or whole days of a proxy user."""
         customer, first, last, network, user, _ = slice_
         certain, possible = NOTHING, NOTHING
         if user:
@@ -163,14 +164,14 @@ class Expected:
         return dict(sums)
 
     def total(self, customer: int) -> Bounds:
-        """All of a tenant's accepted and unknown events."""
+        """Return a tenant's accepted events, and those of unknown outcome."""
         accepted, unknown = NOTHING, NOTHING
-        for lane, (certain, possible) in self.days.items():
-            if lane.customer_id == customer:
+        for network_day, (certain, possible) in self.days.items():
+            if network_day.customer_id == customer:
                 accepted, unknown = add(accepted, certain), add(unknown, possible)
         return Bounds(accepted, unknown)
 
-    # --- what else this run has sent
+    # --- other traffic of this run
 
     @cached_property
     def beside(self) -> tuple[Expected, ...]:
@@ -193,21 +194,21 @@ class Expected:
                 )
         return dict(sums)
 
-    def beside_lane(self, lane: NetworkDay, *, own_users: bool) -> Bounds:
-        """What the other traffic has in a lane; `own_users`: only under this traffic's users."""
+    def background_of(self, network_day: NetworkDay, *, own_users: bool) -> Bounds:
+        """Return the other traffic of a day; with `own_users` only that of this traffic's users."""
         certain, possible = NOTHING, NOTHING
-        for key, span in self._beside_lanes.get(lane, {}).items():
+        for key, span in self._background_by_day.get(network_day, {}).items():
             if not own_users or key[:2] in self.users:
                 certain, possible = add(certain, span.certain), add(possible, span.possible)
         return Bounds(certain, possible)
 
     @cached_property
-    def _beside_lanes(self) -> Mapping[NetworkDay, Mapping[CellKey, Bounds]]:
-        lanes: dict[NetworkDay, dict[CellKey, Bounds]] = defaultdict(dict)
+    def _background_by_day(self) -> Mapping[NetworkDay, Mapping[CellKey, Bounds]]:
+        network_days: dict[NetworkDay, dict[CellKey, Bounds]] = defaultdict(dict)
         for key, span in self.beside_cells.items():
-            lanes[network_day_of(key)][key] = span
-        return dict(lanes)
+            network_days[network_day_of(key)][key] = span
+        return dict(network_days)
 
     def is_beside(self, log_id: str) -> bool:
-        """Whether an id is one of the other traffic's."""
+        """Return whether an id belongs to the other traffic."""
         return any(other.sent.event(log_id) is not None for other in self.beside)

@@ -1,9 +1,9 @@
 """The logs of fleet or load traffic: listed id by id, or counted in parts and listed in samples.
 
-Every accepted id must be among the logs of a place that is listed whole, and nothing else of
-ours. Where there are too many, they are counted by time and network and by proxy user, so that a
-loss and a doubling do not cancel, and slices of time that the seed chooses are listed whole. Where
-the target gives no counts either, nobody can tell.
+Every accepted id must be among the logs of a place that is listed whole, and no other id of this
+traffic. If there are too many, they are counted by time and network and by proxy user, so that a
+lost log and a duplicate do not cancel out, and time slices that the seed chooses are listed. If the
+target does not count either, the result is inconclusive.
 """
 
 from __future__ import annotations
@@ -28,48 +28,48 @@ from trueup.conformance.reconciliation.drilldown import (
 from trueup.conformance.reconciliation.expected import add, minus, within
 from trueup.conformance.reconciliation.plan import (
     LogCount,
+    all_logs_are_listed,
     counted,
-    log_count_ask,
+    log_count_request,
     log_counts,
-    log_id_asks,
-    log_walks,
-    walked_whole,
+    log_searches,
+    retrieve_requests,
 )
 from trueup.conformance.requests import ApiRequest
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import TieOut
 
-__all__ = ["judge_logs", "log_looks", "logs_to_ask_again"]
+__all__ = ["judge_logs", "log_inspections", "log_requests_to_repeat"]
 
 _ONE_LOG: Final = "1 log"
 
 
 def judge_logs(case: Case, rows: list[TieOut]) -> Finding:
-    """The finding on the logs, and a tie-out row for each tenant whose logs are counted."""
+    """Return the finding on the logs; add a tie-out row for each tenant whose logs are counted."""
     builder = FindingBuilder(case.observations)
-    for slice_, ask in log_walks(case.observations, case.events, case.stage):
-        _hold_walk(case, builder, slice_, ask)
+    for slice_, request in log_searches(case.observations, case.events, case.stage):
+        _compare_listed(case, builder, slice_, request)
     for count in log_counts(case.observations, case.events, case.stage):
-        _hold_count(case, builder, count)
-    for ask in log_id_asks(case.observations, case.events):
-        _hold_retrieved(case, builder, ask)
+        _compare_count(case, builder, count)
+    for request in retrieve_requests(case.observations, case.events):
+        _compare_retrieved(case, builder, request)
     for customer, letter in sorted(case.letters.items()):
-        _hold_total(case, builder, customer, letter, rows)
-    return builder.finding(_held(case))
+        _compare_total(case, builder, customer, letter, rows)
+    return builder.finding(_summary_of(case))
 
 
-def _held(case: Case) -> str:
-    """What was found in order, and how much of it was looked at one by one."""
+def _summary_of(case: Case) -> str:
+    """Return what was found correct, and how much of it was compared one by one."""
     whole, parts = True, 0
     for letter in case.letters.values():
-        whole &= walked_whole(case.observations, case.events, case.stage, letter)
+        whole &= all_logs_are_listed(case.observations, case.events, case.stage, letter)
     if whole:
         return "the logs are the events that were sent, each once and unaltered"
-    for slice_, _ in log_walks(case.observations, case.events, case.stage):
+    for slice_, _ in log_searches(case.observations, case.events, case.stage):
         parts += len(case.sent.ids_in([slice_])[0])
     counts = len(log_counts(case.observations, case.events, case.stage))
     return (
-        f"the logs number what was sent, by time and network and by proxy user ({counts} counts); "
+        f"the logs are as many as were sent, by time, network and proxy user ({counts} counts); "
         f"{parts} of them, listed, and a sample of retrieves are the events that were sent"
     )
 
@@ -78,17 +78,19 @@ def _held(case: Case) -> str:
 
 
 def _suspects(found: Compared) -> list[str]:
-    """Ids that a walk missed or met twice: rows that shift between pages look the same."""
+    """Return ids that a search missed or showed twice; rows that move between pages do the same."""
     return [*found.lost, *found.doubled]
 
 
-def _hold_walk(case: Case, builder: FindingBuilder, slice_: Slice, ask: ApiRequest) -> None:
-    walk = builder.paged_result(case.stage, ask)
-    if walk is None:
+def _compare_listed(
+    case: Case, builder: FindingBuilder, slice_: Slice, request: ApiRequest
+) -> None:
+    search = builder.paged_result(case.stage, request)
+    if search is None:
         return
-    found = compared(case, slice_, walk.rows)
+    found = compared(case, slice_, search.rows)
     builder.observed(found.present + len(found.lost))
-    last = walk.numbers[-1:]
+    last = search.numbers[-1:]
     for log_id in found.foreign:
         builder.mismatch(f"log {log_id}", "no such event", "a log (foreign)", exchanges=last)
     for log_id, outcome in found.unsent.items():
@@ -97,22 +99,22 @@ def _hold_walk(case: Case, builder: FindingBuilder, slice_: Slice, ask: ApiReque
     for log_id, wrong in found.changed.items():
         for field, was, now in wrong:
             _differs(case, builder, log_id, was, f"{now} (altered)", last, field=field)
-    _hold_suspects(case, builder, found, last)
+    _compare_suspects(case, builder, found, last)
 
 
-def _hold_suspects(
+def _compare_suspects(
     case: Case, builder: FindingBuilder, found: Compared, last: tuple[int, ...]
 ) -> None:
-    """A lost or doubled log is looked for again where few rows are; what is there was not lost."""
+    """Read lost and duplicate logs again, with few other rows; a log that is found is not lost."""
     unsteady = False
     for number, log_id in enumerate(_suspects(found)):
         times, exchanges = found.doubled.get(log_id, 0), last
         if number < INSPECT_MOST:
-            (look,) = inspect_events(case, [second_of(case.sent, log_id)])
-            again = builder.paged_result(case.stage, look.ask)
+            (inspection,) = inspect_events(case, [second_of(case.sent, log_id)])
+            again = builder.paged_result(case.stage, inspection.request)
             if again is None:
                 continue
-            near = compared(case, look.slice, again.rows)
+            near = compared(case, inspection.slice, again.rows)
             times = near.doubled.get(log_id, 0 if log_id in near.lost else 1)
             exchanges = again.numbers[-1:]
         elif unsteady:
@@ -149,7 +151,7 @@ def _differs(
 
 
 def _span(case: Case, count: LogCount) -> tuple[int, int]:
-    """Logs that must, and that may, be in a part, with what this run has sent there besides."""
+    """Return how many logs must and may be in a part, including other traffic of this run."""
     certain, possible = count.span
     for other in case.events.beside:
         besides = other.inside(count.slice)
@@ -158,8 +160,8 @@ def _span(case: Case, count: LogCount) -> tuple[int, int]:
 
 
 def _more(case: Case, count: LogCount) -> tuple[int | None, Exchange | None]:
-    """How many logs a part shows beyond what can be there; below 0: too few; None: no count."""
-    exchange = case.observations.answer(case.stage, count.ask)
+    """Return how many logs there are above what is possible; negative: too few; None: no count."""
+    exchange = case.observations.answer(case.stage, count.request)
     total = counted(exchange)
     if total is None:
         return None, exchange
@@ -174,75 +176,79 @@ def _where(slice_: Slice) -> str:
     return f"tenant {slice_.customer_id} · logs of {part} · {slice_.first} to {slice_.last}"
 
 
-def _hold_count(case: Case, builder: FindingBuilder, count: LogCount) -> None:
+def _compare_count(case: Case, builder: FindingBuilder, count: LogCount) -> None:
     more, exchange = _more(case, count)
     if more is None or exchange is None:
         number = exchange.n if exchange else 0
-        builder.unusable(f"{_where(count.slice)}: the target gave no total_count", number)
+        builder.unusable(f"{_where(count.slice)}: the target returned no total_count", number)
         return
     builder.observed()
     certain, possible = _span(case, count)
     if more > 0 and not count.slice.proxy_user_id:
-        # Others may be in there too; by proxy user, our own logs are counted alone.
+        # Others may be counted too; counts by proxy user contain this traffic alone.
         if more <= sum(_foreign(case, count.slice)):
             return
         if not _alone(case, count.slice):
             builder.unusable(f"{_where(count.slice)}: {more} too many, but others use the tenant")
             return
     if more:
-        said, events, shown = _explain(case, count, more)
+        text, events, shown = _explain(case, count, more)
         builder.mismatch(
             _where(count.slice),
             f"{certain} to {certain + possible}" if possible else f"{certain}",
-            f"{counted(exchange)} ({abs(more)} {'too many' if more > 0 else 'lost'}; {said})",
+            f"{counted(exchange)} ({abs(more)} {'too many' if more > 0 else 'lost'}; {text})",
             events=events,
             exchanges=[exchange.n, *shown],
         )
 
 
 def _foreign(case: Case, slice_: Slice) -> Iterator[int]:
-    for lane, counts in case.seen.foreign.items():
-        days = slice_.first[:10] <= lane.day <= slice_.last[:10]
-        if lane.customer_id == slice_.customer_id and lane.network == slice_.network and days:
+    for network_day, counts in case.seen.foreign.items():
+        days = slice_.first[:10] <= network_day.day <= slice_.last[:10]
+        if (
+            network_day.customer_id == slice_.customer_id
+            and network_day.network == slice_.network
+            and days
+        ):
             yield counts.requests
 
 
 def _alone(case: Case, slice_: Slice) -> bool:
-    """Whether nobody else was in a part, as the summaries show it."""
-    lanes = [
-        lane
-        for lane in case.events.days
-        if lane.customer_id == slice_.customer_id
-        and lane.network == slice_.network
-        and slice_.first[:10] <= lane.day <= slice_.last[:10]
+    """Return whether the summaries show no other user in a part."""
+    network_days = [
+        network_day
+        for network_day in case.events.days
+        if network_day.customer_id == slice_.customer_id
+        and network_day.network == slice_.network
+        and slice_.first[:10] <= network_day.day <= slice_.last[:10]
     ]
-    return all(map(case.seen.whole, lanes)) and not any(_foreign(case, slice_))
+    return all(map(case.seen.whole, network_days)) and not any(_foreign(case, slice_))
 
 
 def _explain(case: Case, count: LogCount, more: int) -> tuple[str, Sequence[Event], Sequence[int]]:
-    looks = [
-        look
-        for look in _count_looks(case, count.slice.customer_id)
-        if count.slice.proxy_user_id in ("", look.slice.proxy_user_id)
-        and count.slice.network in ("", look.slice.network)
-        and count.slice.first <= look.slice.first <= count.slice.last
+    inspected = [
+        inspection
+        for inspection in _count_inspections(case, count.slice.customer_id)
+        if count.slice.proxy_user_id in ("", inspection.slice.proxy_user_id)
+        and count.slice.network in ("", inspection.slice.network)
+        and count.slice.first <= inspection.slice.first <= count.slice.last
     ]
     said: list[str] = []
     events: list[Event] = []
     shown: list[int] = []
-    for look in looks:
-        found = explained(case, look, NOTHING._replace(requests=more), exact=False)
-        if "in order" not in found.said:
+    for inspection in inspected:
+        found = explained(case, inspection, NOTHING._replace(requests=more), exact=False)
+        if "is correct" not in found.said:
             said.append(found.said)
             events += found.events
             shown += found.exchanges
-    if not looks:
-        said.append("not looked at one by one: too many places differ")
-    return "; ".join(dict.fromkeys(said)) or "not to be named", events, shown
+    if not inspected:
+        said.append("not inspected: too many places differ")
+    return "; ".join(dict.fromkeys(said)) or "events not identified", events, shown
 
 
-def _count_looks(case: Case, customer: int) -> list[CellInspection]:
-    """Looks where times and users that differ meet: there are the events that made them differ."""
+def _count_inspections(case: Case, customer: int) -> list[CellInspection]:
+    """Return inspections where times and users that differ intersect."""
     users: list[Slice] = []
     times: list[Slice] = []
     for count in log_counts(case.observations, case.events, case.stage):
@@ -260,14 +266,14 @@ def _count_looks(case: Case, customer: int) -> list[CellInspection]:
 # --- single logs, and the number of all
 
 
-def _hold_retrieved(case: Case, builder: FindingBuilder, ask: ApiRequest) -> None:
-    exchange = builder.exchange(case.stage, ask)
+def _compare_retrieved(case: Case, builder: FindingBuilder, request: ApiRequest) -> None:
+    exchange = builder.exchange(case.stage, request)
     if exchange is None:
         return
-    log_id = ask.path.rsplit("/", 1)[1]
+    log_id = request.path.rsplit("/", 1)[1]
     event = case.sent.event(log_id)
     builder.observed()
-    row = case.observations.row(case.stage, ask)
+    row = case.observations.row(case.stage, request)
     if row is None or event is None:
         _differs(case, builder, log_id, "a log", f"status {exchange.status}", [exchange.n])
         return
@@ -275,29 +281,35 @@ def _hold_retrieved(case: Case, builder: FindingBuilder, ask: ApiRequest) -> Non
         _differs(case, builder, log_id, was, now, [exchange.n], field=field)
 
 
-def _hold_total(
+def _compare_total(
     case: Case, builder: FindingBuilder, customer: int, letter: str, rows: list[TieOut]
 ) -> None:
-    """The number of logs in the traffic's days: what was sent, and what others have there."""
+    """Compare the number of logs in the traffic's days: what was sent, and what others have."""
     observations, expected = case.observations, case.events
-    questions = [log_count_ask(observations, expected, letter, again) for again in (1, 2)]
+    questions = [log_count_request(observations, expected, letter, again) for again in (1, 2)]
     if None in questions:
         return
-    answers = [observations.answer(case.stage, ask) for ask in questions if ask is not None]
+    answers = [
+        observations.answer(case.stage, request) for request in questions if request is not None
+    ]
     first, last = map(counted, answers)
     if last is None:
-        if not walked_whole(observations, expected, case.stage, letter):
+        if not all_logs_are_listed(observations, expected, case.stage, letter):
             number = answers[-1].n if answers[-1] else 0
             builder.unusable(
-                f"tenant {customer}: the target gave no total_count of its logs, and they are too "
-                "many to be listed whole within the budget",
+                f"tenant {customer}: the target returned no total_count of its logs, and they are "
+                "too many to be listed whole within the budget",
                 number,
             )
         return
     certain, possible = expected.total(customer)
-    days = {lane.day for lane in expected.days if lane.customer_id == customer}
+    days = {network_day.day for network_day in expected.days if network_day.customer_id == customer}
     own = case.sums.beside_cells.items()
-    foreign = [each for lane, each in case.seen.foreign.items() if lane.customer_id == customer]
+    foreign = [
+        each
+        for network_day, each in case.seen.foreign.items()
+        if network_day.customer_id == customer
+    ]
     known = [
         span.certain
         for key, span in own
@@ -328,52 +340,56 @@ def _hold_total(
         )
     elif seen > most:
         as_counted = case.sums.failed_count and case.sums.empty_count
-        quiet = first == last and _all_seen(case, customer) and (as_counted or not others.requests)
-        excess(builder, where, most, seen, quiet=quiet)
+        stable = first == last and _all_seen(case, customer) and (as_counted or not others.requests)
+        excess(builder, where, most, seen, stable=stable)
 
 
 def _all_seen(case: Case, customer: int) -> bool:
-    return all(case.seen.whole(lane) for lane in case.events.days if lane.customer_id == customer)
+    return all(
+        case.seen.whole(network_day)
+        for network_day in case.events.days
+        if network_day.customer_id == customer
+    )
 
 
-def excess(builder: FindingBuilder, where: str, most: int, seen: int, *, quiet: bool) -> None:
-    """More than was sent: a finding where nothing moved meanwhile, else nobody can tell."""
-    if quiet:
+def excess(builder: FindingBuilder, where: str, most: int, seen: int, *, stable: bool) -> None:
+    """Report more than was sent: a mismatch if nothing changed meanwhile, else inconclusive."""
+    if stable:
         builder.mismatch(where, f"at most {most}", f"{seen}")
     else:
         builder.unusable(f"{where}: {seen - most} too many, but others were using the tenant")
 
 
-# --- what is asked besides, and again
+# --- inspections and repetitions
 
 
-def log_looks(case: Case) -> list[CellInspection]:
-    """Where to look for what walks and counts have shown to be wrong."""
+def log_inspections(case: Case) -> list[CellInspection]:
+    """Return where to inspect what searches and counts found wrong."""
     found: list[CellInspection] = []
-    for slice_, ask in log_walks(case.observations, case.events, case.stage):
-        walk = case.observations.paged_result(case.stage, ask)
-        if walk is not None and not walk.unusable:
-            suspects = _suspects(compared(case, slice_, walk.rows))[:INSPECT_MOST]
+    for slice_, request in log_searches(case.observations, case.events, case.stage):
+        search = case.observations.paged_result(case.stage, request)
+        if search is not None and not search.unusable:
+            suspects = _suspects(compared(case, slice_, search.rows))[:INSPECT_MOST]
             found += inspect_events(case, [second_of(case.sent, log_id) for log_id in suspects])
     for customer in case.letters:
-        found += _count_looks(case, customer)
+        found += _count_inspections(case, customer)
     return found
 
 
-def logs_to_ask_again(case: Case) -> list[ApiRequest]:
-    """The questions about logs whose answers are not what was sent."""
+def log_requests_to_repeat(case: Case) -> list[ApiRequest]:
+    """Return the requests for logs whose responses differ from what was sent."""
     again = []
-    for slice_, ask in log_walks(case.observations, case.events, case.stage):
+    for slice_, request in log_searches(case.observations, case.events, case.stage):
         builder = FindingBuilder(case.observations)
-        _hold_walk(case, builder, slice_, ask)
-        again += [ask] if builder.differences else []
+        _compare_listed(case, builder, slice_, request)
+        again += [request] if builder.differences else []
     again += [
-        count.ask
+        count.request
         for count in log_counts(case.observations, case.events, case.stage)
         if _more(case, count)[0]
     ]
-    for ask in log_id_asks(case.observations, case.events):
+    for request in retrieve_requests(case.observations, case.events):
         builder = FindingBuilder(case.observations)
-        _hold_retrieved(case, builder, ask)
-        again += [ask] if builder.differences else []
+        _compare_retrieved(case, builder, request)
+        again += [request] if builder.differences else []
     return again

@@ -1,7 +1,7 @@
-"""What a reconciliation asks: a pure function of what was sent, so that judges ask the same.
+"""The requests of a reconciliation: a pure function of what was sent.
 
-How much is asked depends on the traffic's size and on `JudgePlan.requests`, which is the target's
-budget: what does not fit is asked of a sample, and the judges then say so.
+How many there are depends on the size of the traffic and on the target's budget. If not everything
+fits into the budget, a sample is requested, and the evaluation says so.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ from trueup.reports.results import CellKey, HourKey
 
 __all__ = [
     "LogCount",
-    "SummaryWalk",
+    "SummarySearch",
+    "all_logs_are_listed",
     "counted",
     "day_slice",
-    "fence_asks",
-    "graph_asks",
-    "log_asks",
-    "log_count_ask",
+    "graph_requests",
+    "log_count_request",
     "log_counts",
-    "log_id_asks",
-    "log_walks",
-    "slice_ask",
+    "log_requests",
+    "log_searches",
+    "retrieve_requests",
+    "slice_request",
+    "snapshot_requests",
     "stage_of",
-    "summary_walks",
+    "summary_searches",
     "tenants",
-    "walked_whole",
 ]
 
 PER_PAGE: Final = 100
 SPARE_PAGES: Final = 400
-"""Pages that a walk may have beyond its own rows: others' rows, and targets with small pages."""
-WALK_CELLS_MOST: Final = 150_000
-"""Cells of a tenant that are walked whole; above, those of a sample of proxy users are."""
+"""Pages that a search may have beyond its own rows: others' rows, and targets with small pages."""
+ALL_CELLS_MOST: Final = 150_000
+"""Cells of a tenant up to which all are read; above, those of a sample of proxy users."""
 DAY_CELLS_MOST: Final = 5_000
-"""Cells of a day that are walked at once; above, network by network: late pages are slow."""
+"""Cells of a day that one search reads; above, one search a network: late pages are slow."""
 SAMPLE_USERS: Final = 40
-BESIDE_PAGES: Final = 20
-"""Pages of a day beside the traffic's that are looked at."""
-WALK_LOGS_MOST: Final = 5_000
+ADJACENT_PAGES: Final = 20
+"""Pages of an adjacent day that are read."""
+ALL_LOGS_MOST: Final = 5_000
 """Events of a tenant whose logs are all listed; above, they are counted and a sample is listed."""
 COUNTLESS_LOGS_MOST: Final = 60_000
-"""The same where the target does not count, so that nothing else tells what is missing."""
+"""The same if the target does not count, because nothing else shows what is missing."""
 SAMPLE_LOGS: Final = 200
 SAMPLE_SLICES: Final = 8
 SLICE_LOGS: Final = 250
-"""Logs that a slice of time is meant to hold; those with more than four times as many are left."""
+"""Logs of a time slice; slices with more than four times as many are left out."""
 COUNTS_MOST: Final = 100
 """Spans of time and networks of a tenant whose logs are counted, and as many proxy users."""
 
@@ -67,22 +67,22 @@ SUMMARY_SHARE: Final = 1 / 2
 LOG_SHARE: Final = 1 / 8
 COUNT_SHARE: Final = 1 / 8
 RETRIEVE_SHARE: Final = 1 / 12
-"""Shares of the budget; the rest is for fences, for waiting, and for asking again."""
+"""Shares of the budget; the rest is for snapshots, waiting and repetitions."""
 
 
 def stage_of(part: str) -> str:
-    """Stage of a reconciliation: `traffic fleet`, `traffic load`."""
+    """Return the stage of a reconciliation: `traffic fleet`, `traffic load`."""
     return f"traffic {part}"
 
 
 def tenants(observations: Observations) -> dict[str, int]:
-    """Tenant letter to customer number."""
+    """Return tenant letter → customer number."""
     assert observations.plan is not None
     return observations.plan.customers
 
 
-def _room(observations: Observations, share: float) -> float:
-    """Requests that one kind of question may take."""
+def _affordable(observations: Observations, share: float) -> float:
+    """Return how many requests one kind of request may use."""
     assert observations.plan is not None
     return observations.plan.requests * share if observations.plan.requests else math.inf
 
@@ -105,56 +105,62 @@ def _pages(rows: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SummaryWalk:
-    """A walk over summaries, and what it would show: a day, of a network, or a user's all days."""
+class SummarySearch:
+    """A search of summaries, for a day, a network of a day, or all days of a user."""
 
-    ask: ApiRequest
+    request: ApiRequest
     customer: int
     day: str = ""
     network: str = ""
     user: str = ""
     beside: bool = False
-    """Whether the day is not one of the traffic's: only copies of its events would be there."""
+    """Whether it is an adjacent day, on which only events with a wrong date would be."""
 
 
-def summary_walks(observations: Observations, expected: Expected) -> list[SummaryWalk]:
-    """Walks over every day's summaries, or over a sample of users where there are too many."""
-    found: list[SummaryWalk] = []
-    room = _room(observations, SUMMARY_SHARE)
+def summary_searches(observations: Observations, expected: Expected) -> list[SummarySearch]:
+    """Return searches of all summaries of each day, or of a sample of users for too many."""
+    found: list[SummarySearch] = []
+    room = _affordable(observations, SUMMARY_SHARE)
     for letter, customer in tenants(observations).items():
         keys = _own(expected, customer)
         pages = _pages(len(keys))
-        if len(keys) <= WALK_CELLS_MOST and pages <= room:
+        if len(keys) <= ALL_CELLS_MOST and pages <= room:
             room -= pages
-            found += _whole_walks(observations, letter, customer, keys)
+            found += _searches_by_day(observations, letter, customer, keys)
         else:
             users = sorted({key.proxy_user_id for key in keys})
             step = max(1, len(users) // SAMPLE_USERS)
             found += [
-                SummaryWalk(ask=requests.summaries(user, letter), customer=customer, user=user)
+                SummarySearch(
+                    request=requests.summaries(user, letter), customer=customer, user=user
+                )
                 for user in users[::step][:SAMPLE_USERS]
             ]
     return found
 
 
-def _whole_walks(
+def _searches_by_day(
     observations: Observations, letter: str, customer: int, keys: Sequence[CellKey]
-) -> list[SummaryWalk]:
+) -> list[SummarySearch]:
     sizes: dict[str, int] = defaultdict(int)
     for key in keys:
         sizes[key.day] += 1
     found = []
     for day in sorted(sizes):
         for network in NETWORKS if sizes[day] > DAY_CELLS_MOST else ("",):
-            ask = _day_ask(observations, letter, day, network, SPARE_PAGES + 3 * _pages(sizes[day]))
-            found.append(SummaryWalk(ask=ask, customer=customer, day=day, network=network))
-    for day in _beside_days(observations, sorted(sizes)):
-        ask = _day_ask(observations, letter, day, "", BESIDE_PAGES)
-        found.append(SummaryWalk(ask=ask, customer=customer, day=day, beside=True))
+            request = _day_request(
+                observations, letter, day, network, SPARE_PAGES + 3 * _pages(sizes[day])
+            )
+            found.append(
+                SummarySearch(request=request, customer=customer, day=day, network=network)
+            )
+    for day in _adjacent_days(observations, sorted(sizes)):
+        request = _day_request(observations, letter, day, "", ADJACENT_PAGES)
+        found.append(SummarySearch(request=request, customer=customer, day=day, beside=True))
     return found
 
 
-def _day_ask(
+def _day_request(
     observations: Observations, letter: str, day: str, network: str, pages: int
 ) -> ApiRequest:
     dates = observations.reading("summary-period-form") == "date"
@@ -170,8 +176,8 @@ def _day_ask(
     )
 
 
-def _beside_days(observations: Observations, days: Sequence[str]) -> list[str]:
-    """Days on which a date gone wrong puts an event: before, after, and that of its arrival."""
+def _adjacent_days(observations: Observations, days: Sequence[str]) -> list[str]:
+    """Return days on which an event with a wrong date would be: before, after, and today."""
     if not days:
         return []
     assert observations.plan is not None
@@ -188,11 +194,13 @@ def _span(days: Sequence[str]) -> tuple[datetime, datetime]:
 
 
 def _days(expected: Expected, customer: int) -> list[str]:
-    return sorted({lane.day for lane in expected.days if lane.customer_id == customer})
+    return sorted(
+        {network_day.day for network_day in expected.days if network_day.customer_id == customer}
+    )
 
 
 def day_slice(key: CellKey) -> Slice:
-    """The events of a cell."""
+    """Return the slice of a cell."""
     return Slice(
         key.customer_id,
         f"{key.day} 00:00:00",
@@ -211,8 +219,8 @@ def _whole_slice(expected: Expected, customer: int) -> Slice | None:
     return Slice(customer, format_time(first), format_time(last))
 
 
-def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> ApiRequest:
-    """A walk over the logs of a slice; with no pages, its first row, for its `total_count`."""
+def slice_request(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> ApiRequest:
+    """Return a search of the logs of a slice; with no pages, of one row, for its `total_count`."""
     filters = (
         ("proxy_user_id", slice_.proxy_user_id),
         ("log_network", slice_.network),
@@ -230,16 +238,16 @@ def slice_ask(letter: str, slice_: Slice, *, pages: int = 0, again: int = 0) -> 
     )
 
 
-def log_count_ask(
+def log_count_request(
     observations: Observations, expected: Expected, letter: str, again: int = 0
 ) -> ApiRequest | None:
-    """One row of the logs of the traffic's days; `total_count` is what is wanted of it."""
+    """Return a search of one log of the traffic's days, for its `total_count`."""
     span = _whole_slice(expected, tenants(observations)[letter])
-    return None if span is None else slice_ask(letter, span, again=again)
+    return None if span is None else slice_request(letter, span, again=again)
 
 
 def counted(exchange: Exchange | None) -> int | None:
-    """What a search says is the number of its matches; None where it does not say."""
+    """Return the number of matches that a search reports, or None if it reports none."""
     if exchange is None or exchange.status != 200:
         return None
     body = exchange.body if isinstance(exchange.body, dict) else {}
@@ -249,14 +257,14 @@ def counted(exchange: Exchange | None) -> int | None:
 
 
 def _counts(observations: Observations, expected: Expected, stage: str, letter: str) -> bool:
-    """Whether the target counts the tenant's logs; asked in the fence, before all below.
+    """Return whether the target counts the tenant's logs, which the snapshot reads first.
 
-    A target that declares that it does not always count is not relied upon.
+    The counts of a target that declares that it does not always count are not used.
     """
-    ask = log_count_ask(observations, expected, letter, 2)
+    request = log_count_request(observations, expected, letter, 2)
     if observations.reading("total-count") == "unknown":
         return False
-    return ask is not None and counted(observations.answer(stage, ask)) is not None
+    return request is not None and counted(observations.answer(stage, request)) is not None
 
 
 def _events(expected: Expected, customer: int) -> int:
@@ -264,39 +272,41 @@ def _events(expected: Expected, customer: int) -> int:
     return certain.requests + possible.requests
 
 
-def walked_whole(observations: Observations, expected: Expected, stage: str, letter: str) -> bool:
-    """Whether all logs of a tenant are listed; its total of `expected` counts every event."""
+def all_logs_are_listed(
+    observations: Observations, expected: Expected, stage: str, letter: str
+) -> bool:
+    """Return whether all logs of a tenant are listed, rather than counted."""
     events = _events(expected, tenants(observations)[letter])
     counts = _counts(observations, expected, stage, letter)
-    most = WALK_LOGS_MOST if counts else COUNTLESS_LOGS_MOST
+    most = ALL_LOGS_MOST if counts else COUNTLESS_LOGS_MOST
     share = LOG_SHARE / max(1, len(tenants(observations)))
-    # Without a count no other question needs its share.
-    room = _room(observations, share if counts else 2 * share)
+    # Without a count no other request needs its share.
+    room = _affordable(observations, share if counts else 2 * share)
     return events <= most and _pages(events) <= room
 
 
-def log_walks(
+def log_searches(
     observations: Observations, expected: Expected, stage: str
 ) -> list[tuple[Slice, ApiRequest]]:
-    """Walks over all logs of the tenants that have few enough, and over slices of the others'."""
+    """Return searches of all logs of tenants with few logs, and of slices of the logs of others."""
     found: list[tuple[Slice, ApiRequest]] = []
     for letter, customer in tenants(observations).items():
         span = _whole_slice(expected, customer)
         if span is None:
             continue
-        if walked_whole(observations, expected, stage, letter):
+        if all_logs_are_listed(observations, expected, stage, letter):
             pages = SPARE_PAGES + 3 * _pages(_events(expected, customer))
-            found.append((span, slice_ask(letter, span, pages=pages)))
+            found.append((span, slice_request(letter, span, pages=pages)))
         else:
             found += [
-                (each, slice_ask(letter, each, pages=SPARE_PAGES))
+                (each, slice_request(letter, each, pages=SPARE_PAGES))
                 for each in _sample_slices(observations, expected, customer)
             ]
     return found
 
 
 def _sample_slices(observations: Observations, expected: Expected, customer: int) -> list[Slice]:
-    """Slices of time about events that the seed chooses, each short enough to be listed whole."""
+    """Return short time slices around events that the seed chooses."""
     about = []
     for log_id in expected.sent.log_ids(SAMPLE_LOGS):
         event = expected.sent.event(log_id)
@@ -311,7 +321,7 @@ def _sample_slices(observations: Observations, expected: Expected, customer: int
     starts = list(dict.fromkeys(second // length * length for second in about))
     starts = starts[:: max(1, len(starts) // SAMPLE_SLICES)][:SAMPLE_SLICES]
     slices = [_slice(customer, start, length) for start in starts]
-    room = _room(observations, LOG_SHARE / max(1, len(tenants(observations))))
+    room = _affordable(observations, LOG_SHARE / max(1, len(tenants(observations))))
     kept = []
     for each, ids in zip(slices, expected.sent.ids_in(slices), strict=True):
         if len(ids) <= 4 * SLICE_LOGS and _pages(len(ids)) <= room:
@@ -328,25 +338,25 @@ def _slice(customer: int, second: int, length: int) -> Slice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogCount:
-    """A part of a tenant's logs that is counted, and what was sent of it."""
+    """A part of a tenant's logs that is counted, and what was sent into it."""
 
     slice: Slice
-    ask: ApiRequest
+    request: ApiRequest
     span: Bounds
 
 
 def log_counts(observations: Observations, expected: Expected, stage: str) -> list[LogCount]:
-    """Counts by time and network and by proxy user, of tenants that are not listed whole.
+    """Return counts by time and network and by proxy user, for tenants that are not listed whole.
 
-    A log that is lost and one that is there twice cancel only where time, network and user agree.
+    A lost log and a duplicate cancel out only if time, network and user agree.
     """
     found: list[LogCount] = []
     for letter, customer in tenants(observations).items():
         span = _whole_slice(expected, customer)
         counts = _counts(observations, expected, stage, letter)
-        if span is None or not counts or walked_whole(observations, expected, stage, letter):
+        if span is None or not counts or all_logs_are_listed(observations, expected, stage, letter):
             continue
-        room = _room(observations, COUNT_SHARE / max(1, len(tenants(observations))))
+        room = _affordable(observations, COUNT_SHARE / max(1, len(tenants(observations))))
         most = int(min(COUNTS_MOST, room // 2))
         hours = {key: each for key, each in expected.by_hour.items() if key[0] == customer}
         parts = _by_time(hours, most)
@@ -356,13 +366,14 @@ def log_counts(observations: Observations, expected: Expected, stage: str) -> li
         names = sorted(users)[:: max(1, -(-len(users) // max(1, most)))]
         parts += [(span._replace(proxy_user_id=name), users[name]) for name in names if most]
         found += [
-            LogCount(slice=part, ask=slice_ask(letter, part), span=each) for part, each in parts
+            LogCount(slice=part, request=slice_request(letter, part), span=each)
+            for part, each in parts
         ]
     return found
 
 
 def _by_time(hours: dict[HourKey, Bounds], most: int) -> list[tuple[Slice, Bounds]]:
-    """Hours by network, or longer times where those would be too many."""
+    """Return hours by network, or longer times if those would be too many."""
     if not hours or not most:
         return []
     numbers = {key: int(_at(f"{key.hour}:00:00").timestamp()) // 3600 for key in hours}
@@ -382,11 +393,13 @@ def _by_time(hours: dict[HourKey, Bounds], most: int) -> list[tuple[Slice, Bound
     ]
 
 
-def log_id_asks(observations: Observations, expected: Expected) -> list[ApiRequest]:
-    """Retrieves of a sample of accepted events."""
+def retrieve_requests(observations: Observations, expected: Expected) -> list[ApiRequest]:
+    """Return retrieves of a sample of accepted events."""
     letters = {number: letter for letter, number in tenants(observations).items()}
     found = []
-    for log_id in expected.sent.log_ids(int(min(SAMPLE_LOGS, _room(observations, RETRIEVE_SHARE)))):
+    for log_id in expected.sent.log_ids(
+        int(min(SAMPLE_LOGS, _affordable(observations, RETRIEVE_SHARE)))
+    ):
         event = expected.sent.event(log_id)
         customer = None if event is None else event.get("customer_id")
         letter = letters.get(customer) if isinstance(customer, int) else None
@@ -395,23 +408,25 @@ def log_id_asks(observations: Observations, expected: Expected) -> list[ApiReque
     return found
 
 
-def log_asks(observations: Observations, expected: Expected, stage: str) -> list[ApiRequest]:
-    """All questions about logs but for the fences' own."""
+def log_requests(observations: Observations, expected: Expected, stage: str) -> list[ApiRequest]:
+    """Return all requests for logs except those of the snapshots."""
     return [
-        *(ask for _, ask in log_walks(observations, expected, stage)),
-        *(each.ask for each in log_counts(observations, expected, stage)),
-        *log_id_asks(observations, expected),
+        *(request for _, request in log_searches(observations, expected, stage)),
+        *(each.request for each in log_counts(observations, expected, stage)),
+        *retrieve_requests(observations, expected),
     ]
 
 
-# --- fences
+# --- snapshots
 
 
-def fence_asks(observations: Observations, expected: Expected, again: int) -> list[ApiRequest]:
-    """Ledgers, graphs and numbers of logs: asked before (1) and after (2) the summaries."""
-    found = [ask for ask, _ in graph_asks(observations, expected, again)]
+def snapshot_requests(
+    observations: Observations, expected: Expected, again: int
+) -> list[ApiRequest]:
+    """Return ledgers, graphs and log counts, to be read before (1) and after (2) the summaries."""
+    found = [request for request, _ in graph_requests(observations, expected, again)]
     for letter in tenants(observations):
-        count = log_count_ask(observations, expected, letter, again)
+        count = log_count_request(observations, expected, letter, again)
         found += [] if count is None else [count]
         found += [
             requests.ledger(pool, again, letter)
@@ -421,17 +436,19 @@ def fence_asks(observations: Observations, expected: Expected, again: int) -> li
     return found
 
 
-def graph_asks(
+def graph_requests(
     observations: Observations, expected: Expected, again: int = 0
 ) -> list[tuple[ApiRequest, str]]:
-    """The graph by day of every tenant and network over the traffic's days; with the network."""
+    """Return the daily graph of every tenant and network, with the network."""
     found = []
     for letter, customer in tenants(observations).items():
-        lanes = [lane for lane in expected.days if lane.customer_id == customer]
+        network_days = [
+            network_day for network_day in expected.days if network_day.customer_id == customer
+        ]
         for network in NETWORKS:
-            if not any(lane.network == network for lane in lanes):
+            if not any(network_day.network == network for network_day in network_days):
                 continue
-            first, last = _span(sorted({lane.day for lane in lanes}))
+            first, last = _span(sorted({network_day.day for network_day in network_days}))
             found.append(
                 (
                     requests.graph(

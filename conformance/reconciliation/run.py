@@ -1,8 +1,8 @@
-"""Reads what a target reports of fleet or load traffic, and has it judged: one thin shell.
+"""Reads what a target reports of fleet or load traffic, and evaluates it.
 
-Called once the traffic is sent. Polls until the graph shows as many requests as were sent, or the
-declared freshness is over; then reads each view once. Whatever differs is read again until the
-declared freshness is over: only then is a target convicted that may have been late.
+Called when the traffic was sent. Polls until the graph shows as many requests as were sent, or the
+declared freshness has passed; then reads each view once. Differences are read again until the
+declared freshness has passed, because views may be late.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from trueup.conformance.errors import unwrap_group
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.case import Case
-from trueup.conformance.reconciliation.evaluate import judge_case, looks, to_ask_again
-from trueup.conformance.reconciliation.plan import fence_asks, graph_asks, log_asks, stage_of
+from trueup.conformance.reconciliation.evaluate import inspections, judge_case, requests_to_repeat
+from trueup.conformance.reconciliation.plan import (
+    graph_requests,
+    log_requests,
+    snapshot_requests,
+    stage_of,
+)
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import format_time
 from trueup.conformance.target.model import Target
@@ -36,19 +41,19 @@ __all__ = ["TrafficOutcome", "reconcile_traffic"]
 UNDECLARED_FRESHNESS_S: Final = 35.0
 POLL_S: Final = 0.1
 POLL_MOST_S: Final = 2.0
-SIGHTS: Final = 3
-"""Times in a row that the graphs must show the traffic, so that lagging replicas are met."""
-AGAIN_S: Final = 0.5
-"""First pause before what differs is read again; each is twice the one before."""
+CONSECUTIVE_READS: Final = 3
+"""Times in a row that the graphs must show the traffic, so that late replicas are noticed."""
+FIRST_PAUSE_S: Final = 0.5
+"""First pause before differences are read again, in seconds; each is twice the one before."""
 SPARE_READS: Final = 4
-"""Reads that the budget must still allow for one to be made before the freshness is over."""
+"""Reads that the budget must still allow for another one before the freshness has passed."""
 
 _Judged: TypeAlias = tuple[list[CheckResult], list[TieOut]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficOutcome:
-    """What a reconciliation found."""
+    """The result of a reconciliation."""
 
     results: tuple[CheckResult, ...]
     tie_outs: tuple[TieOut, ...]
@@ -64,12 +69,13 @@ async def reconcile_traffic(
     part: str,
     clock: Clock | None = None,
 ) -> TrafficOutcome:
-    """Hold the target to traffic that was sent; records the exchanges, verdicts and tie-out rows.
+    """Reconcile traffic that was sent with the target; record exchanges, verdicts and tie-out rows.
 
-    `part` is `fleet` or `load`; the names of its checks, for the header, come from
-    `trueup.conformance.reconciliation.evaluate.traffic_checks`. Raises BudgetExhausted where the
-    target file's
-    requests do not suffice.
+    `part` is `fleet` or `load`; `trueup.conformance.reconciliation.evaluate.traffic_checks` returns
+    the names of its checks.
+
+    Raises:
+        BudgetExhausted: the requests that the target file allows do not suffice.
     """
     clock = clock or WallClock()
     recorder = Recorder(writer, secrets=target.secrets)
@@ -110,7 +116,7 @@ async def _reconciled(
         shell = _Shell(client, recorder, clock, sent, part, limit_s)
         await shell.settle()
         results, rows = await shell.read()
-        while shell.in_doubt(results):
+        while shell.may_be_late(results):
             results, rows = await shell.read_again(results)
         for row in rows:
             recorder.write(TieOutSeen(part=part, row=row))
@@ -125,7 +131,7 @@ async def _reconciled(
 
 
 class _Shell:
-    """Asks, in the order that the judges rely on."""
+    """Sends the requests in the order on which the evaluation relies."""
 
     def __init__(
         self,
@@ -144,27 +150,27 @@ class _Shell:
         self._until = clock.monotonic() + limit_s
         self._attempt = 0
         self._late = False
-        self._pause = AGAIN_S
+        self._pause = FIRST_PAUSE_S
         self._cost = 0
-        self._first = Case.of(self._facts, sent, part)
+        self._first = Case.of(self._observations, sent, part)
 
     @property
-    def _facts(self) -> Observations:
+    def _observations(self) -> Observations:
         return Observations(self._recorder.records, part=self._part)
 
     @property
     def _case(self) -> Case:
-        """The case as it stands, from everything that was recorded so far."""
-        return self._first.anew(self._facts)
+        """The case, from everything that was recorded so far."""
+        return self._first.anew(self._observations)
 
     async def settle(self) -> None:
         """Poll the graphs until they show what was sent, three times in a row."""
         stage = f"{stage_of(self._part)} wait"
-        questions = graph_asks(self._facts, self._first.events, 9)
+        questions = graph_requests(self._observations, self._first.events, 9)
         attempts = count(1)
 
         async def shown() -> bool:
-            await self._ask((ask for ask, _ in questions), stage, next(attempts))
+            await self._ask((request for request, _ in questions), stage, next(attempts))
             return self._all_there(questions, stage)
 
         await poll_until(
@@ -173,71 +179,72 @@ class _Shell:
             until=self._until,
             pause_s=POLL_S,
             most_pause_s=POLL_MOST_S,
-            sights=SIGHTS,
+            sights=CONSECUTIVE_READS,
         )
 
     def _all_there(self, questions: Sequence[tuple[ApiRequest, str]], stage: str) -> bool:
-        """Whether the graphs show all of the traffic beside what is known to be there besides."""
-        observations, expected = self._facts, self._first.sums
-        for ask, network in questions:
-            points, _, _ = observations.points(stage, ask)
-            customer = observations.context.customers[ask.tenant]
+        """Return whether the graphs show all of the traffic and the other traffic of this run."""
+        observations, expected = self._observations, self._first.sums
+        for request, network in questions:
+            points, _, _ = observations.points(stage, request)
+            customer = observations.context.customers[request.tenant]
             sent = sum(
-                span.certain.requests + expected.beside_lane(lane, own_users=False).certain.requests
-                for lane, span in expected.days.items()
-                if lane[:2] == (customer, network)
+                span.certain.requests
+                + expected.background_of(network_day, own_users=False).certain.requests
+                for network_day, span in expected.days.items()
+                if network_day[:2] == (customer, network)
             )
             if sum(point.requests for point in points) < sent:
                 return False
         return True
 
     async def read(self) -> _Judged:
-        """Read every view once and judge."""
-        return await self._read([walk.ask for walk in self._case.walks], None)
+        """Read every view once and return the evaluation."""
+        return await self._read([search.request for search in self._case.searches], None)
 
     async def _read(
-        self, walks: Sequence[ApiRequest], logs: Sequence[ApiRequest] | None
+        self, searches: Sequence[ApiRequest], logs: Sequence[ApiRequest] | None
     ) -> _Judged:
-        """Read and judge. Of the logs, what was never asked, and `logs`; None: all of it."""
+        """Read and evaluate. Of the logs read what is missing, and `logs`; None: all."""
         self._attempt += 1
         before = self._client.pacer.made
         expected, stage = self._first.events, self._first.stage
-        await self._now(fence_asks(self._facts, expected, 1))
-        await self._now(walks)
-        await self._now(fence_asks(self._facts, expected, 2))
-        observations = self._facts
-        every = log_asks(observations, expected, stage)
+        await self._now(snapshot_requests(self._observations, expected, 1))
+        await self._now(searches)
+        await self._now(snapshot_requests(self._observations, expected, 2))
+        observations = self._observations
+        every = log_requests(observations, expected, stage)
         again = every if logs is None else logs
         await self._now(
-            [*again, *(ask for ask in every if observations.answer(stage, ask) is None)]
+            [*again, *(request for request in every if observations.answer(stage, request) is None)]
         )
         case = self._case
-        places = looks(case)
+        places = inspections(case)
         if places:
-            await self._now(look.ask for look in places)
+            await self._now(inspection.request for inspection in places)
             case = self._case
         self._cost = self._client.pacer.made - before
         return judge_case(case)
 
-    def in_doubt(self, results: Sequence[CheckResult]) -> bool:
-        """Whether something differs that may only be late: each is read twice at least."""
+    def may_be_late(self, results: Sequence[CheckResult]) -> bool:
+        """Return whether something differs that may only be late: each is read twice at least."""
         return not self._late and any(result.verdict is Verdict.FAIL for result in results)
 
     async def read_again(self, results: Sequence[CheckResult]) -> _Judged:
-        """Wait, and read again what differs; for the last time when the freshness is over."""
+        """Wait, and read again what differs; for the last time when the freshness has passed."""
         left = self._until - self._clock.monotonic()
         if self._client.pacer.left < SPARE_READS * self._cost:
-            self._pause = max(left, AGAIN_S)
-        await self._clock.sleep(max(AGAIN_S, min(self._pause, left)))
+            self._pause = max(left, FIRST_PAUSE_S)
+        await self._clock.sleep(max(FIRST_PAUSE_S, min(self._pause, left)))
         self._pause *= 2
         self._late = self._clock.monotonic() >= self._until
         failed = {result.check for result in results if result.verdict is Verdict.FAIL}
-        return await self._read(*to_ask_again(self._case, failed))
+        return await self._read(*requests_to_repeat(self._case, failed))
 
     async def _now(self, questions: Iterable[ApiRequest]) -> None:
         await self._ask(questions, stage_of(self._part), self._attempt)
 
     async def _ask(self, questions: Iterable[ApiRequest], stage: str, attempt: int) -> None:
         async with asyncio.TaskGroup() as group:
-            for ask in dict.fromkeys(questions):
-                group.create_task(self._client.ask(ask, stage=stage, attempt=attempt))
+            for request in dict.fromkeys(questions):
+                group.create_task(self._client.ask(request, stage=stage, attempt=attempt))
