@@ -1,4 +1,4 @@
-"""From a target file's way in to a driver of the simulator. A translation and nothing else."""
+"""Translate the ingestion endpoint of a target file into a driver of the simulator."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _rule(accepted: str | None, refused: RefusedShape | None) -> ResponseRule:
 
 
 def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
-    """The simulator's form of an HTTP way in; header values are already resolved."""
+    """Return the simulator's form of an HTTP endpoint; header values are already resolved."""
     return HttpForm(
         url=ingest.url,
         method=ingest.method,
@@ -66,7 +66,7 @@ def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
 
 
 def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandForm:
-    """The simulator's form of a program; it is started in the target file's folder."""
+    """Return the simulator's form of a program; it is started in the target file's folder."""
     return CommandForm(
         argv=ingest.argv,
         timeout_s=ingest.timeout_s,
@@ -76,7 +76,7 @@ def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandFo
 
 
 def driver_of(target: Target) -> Driver:
-    """A driver for a target's way in. Raises UsageProblem where the target has none."""
+    """Return a driver for a target's ingestion. Raises UsageProblem where the target has none."""
     ingest: IngestForm | None = target.ingest
     match ingest:
         case HttpIngest():
@@ -85,14 +85,15 @@ def driver_of(target: Target) -> Driver:
             return CommandDriver(command_form(ingest, cwd=target.path.parent))
         case None:
             raise UsageProblem(
-                f"{target.path}: the target has no way in. Add an [ingest] part to inject events."
+                f"{target.path}: the target has no ingestion endpoint. "
+                "Add an [ingest] part to inject events."
             )
         case _:
             assert_never(ingest)
 
 
 def load_form(target: Target) -> HttpForm:
-    """The HTTP form that the reactor loads. Raises UsageProblem where the way in is another."""
+    """Return the HTTP form to load. Raises UsageProblem where events do not go in over HTTP."""
     if not isinstance(target.ingest, HttpIngest):
         raise UsageProblem(
             f"{target.path}: load goes in over HTTP, but this target's [ingest] is "

@@ -1,4 +1,4 @@
-"""Every error of every room, and the exit status that it ends the process with."""
+"""Every error of every package, and the exit status that it ends the process with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
 }
 
 
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_CANNOT_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """The place that is written to is full or broken: not our own error. Without a file name it is
 standard output or standard error, and what was to be shown is lost."""
 
@@ -38,18 +38,18 @@ standard output or standard error, and what was to be shown is lost."""
 def _status_of(error: BaseException) -> ExitStatus | None:
     if isinstance(error, ConformanceError):
         return error.exit_status
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
         return ExitStatus.USAGE if error.filename else ExitStatus.COULD_NOT_TELL
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
 
 
 def exit_status_of(error: BaseException) -> int:
-    """The exit status for an error; an error that nobody named is our own."""
+    """Return the exit status for an error; one that is not in the table is our own."""
     return EXIT_STATUS[_status_of(error) or ExitStatus.OUR_ERROR]
 
 
 def format_error(error: BaseException) -> str:
-    """What the person at the terminal reads: no traceback unless the fault is ours."""
+    """Return what the terminal shows of an error: a traceback only where the fault is ours."""
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return "Interrupted."
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -59,9 +59,9 @@ def format_error(error: BaseException) -> str:
         return f"{usage}Error: {error.format_message()}"
     if isinstance(error, click.ClickException):
         return f"Error: {error.format_message()}"
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
         place = error.filename or "standard output"
-        return f"Error: {place}: cannot be written: {error.strerror}. Make room, and try again."
+        return f"Error: {place}: cannot be written: {error.strerror}. Free some space and retry."
     if _status_of(error) is not None:
         return f"Error: {error}"
     trace = "".join(traceback.format_exception(error))

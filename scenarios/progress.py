@@ -1,4 +1,4 @@
-"""What a person sees while a run works: the phase, how far it is, and nothing else.
+"""What the terminal shows while a run works: the phase and its progress.
 
 On a terminal one live line a phase; elsewhere plain lines: when a phase begins, every few seconds
 while it lasts, and when it ends. All of it goes to the standard error, so that output can be piped.
@@ -30,7 +30,7 @@ EVERY_S: Final = 5.0
 
 
 class ProgressReporter(Protocol):
-    """Told of progress; never asked."""
+    """Receives progress and shows it."""
 
     def start(self, phase: str, total: int | None = None) -> None: ...
     def update(self, done: int, note: str = "") -> None: ...
@@ -132,7 +132,7 @@ class LiveReporter:
 
 @contextlib.contextmanager
 def reporter_for(console: Console, *, quiet: bool = False) -> Iterator[ProgressReporter]:
-    """The right watch for a console, for the length of a `with` block."""
+    """Yield the reporter that fits a console."""
     if quiet:
         yield SilentReporter(console)
     elif not console.is_terminal:

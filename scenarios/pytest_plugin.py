@@ -1,9 +1,9 @@
 """`pytest --trueup-target FILE`: each check as a pytest item, for teams that live in pytest.
 
 All selected checks run once, together, when the first item is due; each item then stands for one
-verdict. Law and clauses are markers (`law_PAGE`, `clause_LOG_3`), so `-m` selects by them, and
-`-k` by name. Failing and not-testable checks fail. Checks without an answer are skipped with the
-verdict that they stand for; where one could not be decided, the session does not end with 0.
+verdict. Law and clauses are pytest marks (`law_PAGE`, `clause_LOG_3`), so `-m` selects by them, and
+`-k` by name. Failing and not-testable checks fail. Undecided checks are skipped, with their
+verdict as the reason; where one could not be decided, the session does not end with 0.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class CheckCollector(pytest.Collector):
 
 
 class CheckFailed(Exception):
-    """Carries the result whose verdict convicts."""
+    """Carries a result whose verdict is a failure."""
 
     def __init__(self, result: CheckResult, folder: Path) -> None:
         super().__init__(result.reason)

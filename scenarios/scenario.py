@@ -14,9 +14,9 @@ from trueup.reports.configuration import Mistake, TomlFile, load_toml, struct_mi
 __all__ = [
     "ChecksPart",
     "FleetPart",
-    "HistoriesPart",
     "LoadPart",
     "Scenario",
+    "StatefulPart",
     "load_scenario",
     "scenario_names",
 ]
@@ -25,6 +25,8 @@ _CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _LOAD_PREFIX: Final = "load-"
 _KIND: Final = "scenario"
 _PAGE: Final = "docs/scenarios.md"
+RENAMED: Final[Mapping[str, str]] = {"histories": "stateful"}
+"""Keys of earlier versions, and what they are called now."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -70,13 +72,13 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Search for the highest rate that keeps the thresholds, instead of one run."""
 
 
-class HistoriesPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Random histories."""
+class StatefulPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Stateful property-based tests."""
 
     examples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
-    """How many are acted out at most, before one that fails is shrunk."""
+    """Sequences to run at most, before one that fails is shrunk."""
     replay: str = ""
-    """A file with one history, to act out only that."""
+    """A file with one sequence, to run only that."""
 
 
 class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,7 +87,7 @@ class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
     fleet: FleetPart | None = None
     checks: ChecksPart | None = None
-    histories: HistoriesPart | None = None
+    stateful: StatefulPart | None = None
     load: LoadPart | None = None
 
 
@@ -110,7 +112,10 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 def _build(document: dict[str, Any]) -> tuple[Scenario | None, list[Mistake]]:
     """Return the scenario, or every mistake."""
-    found = [*struct_mistakes(document, Scenario), *_conflicts(document.get("load"))]
+    found = [
+        *struct_mistakes(document, Scenario, renamed=RENAMED),
+        *_conflicts(document.get("load")),
+    ]
     return (None, found) if found else (msgspec.convert(document, Scenario), [])
 
 

@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = trueup.main(arguments, "trueup", complete_var=_COMPLETE, standalone_mode=False)
     except SystemExit as end:
-        # click ends the process itself after a completion, and where nobody reads the output.
+        # click ends the process itself after a completion, and where the output has no reader.
         lost = not os.environ.get(_COMPLETE)
         status = EXIT_STATUS[ExitStatus.COULD_NOT_TELL] if lost else end.code
     except (Exception, KeyboardInterrupt) as error:
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _tell(error: BaseException) -> None:
-    """Print an error on standard error, where anybody reads it."""
+    """Print an error on standard error; does nothing where that is closed."""
     if isinstance(error, BrokenPipeError):
         return
     try:

@@ -1,4 +1,4 @@
-"""`trueup check`: the laws alone, without fleet traffic or load."""
+"""`trueup check`: the conformance checks alone, without fleet traffic or load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trueup.scenarios.scenario import ChecksPart, Scenario
 __all__ = ["command"]
 
 
-@click.command(short_help="Hold a target to the laws.")
+@click.command(short_help="Run the conformance checks against a target.")
 @target_option
 @click.option(
     "--level",
@@ -47,12 +47,14 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Hold a target to every law that its level can show.
+    """Run every check that the target's level allows.
 
     With --level 0 nothing is ever written: it audits the data that a live account already has.
     """
     order = RunRequest(
-        scenario=Scenario(name="check", what="the laws", checks=ChecksPart(level=level, only=only)),
+        scenario=Scenario(
+            name="check", what="all checks", checks=ChecksPart(level=level, only=only)
+        ),
         seed=7 if seed is None else seed,
         runs=runs,
         target=target,

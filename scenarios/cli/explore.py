@@ -1,4 +1,4 @@
-"""`trueup explore`: random histories, and the shortest one that goes wrong."""
+"""`trueup explore`: stateful property-based tests, and the shortest sequence that fails."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import click
 
 from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
 from trueup.scenarios.run.orchestrator import RunRequest
-from trueup.scenarios.scenario import HistoriesPart, Scenario
+from trueup.scenarios.scenario import Scenario, StatefulPart
 
 __all__ = ["command"]
 
 
-@click.command(short_help="Act out random histories; shrink one that goes wrong.")
+@click.command(short_help="Run stateful property-based tests and shrink failures.")
 @target_option
 @click.option(
     "--examples",
     type=click.IntRange(1, 10_000),
     default=30,
     show_default=True,
-    help="Histories to act out at most.",
+    help="Sequences to run at most.",
 )
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Act out only the history in FILE, as an earlier run left it.",
+    help="Run only the sequence in FILE, as an earlier run kept it.",
 )
 @run_options
 def command(
@@ -39,16 +39,16 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Deliver, repeat, pay, move the clock and look, in an order that chance decides.
+    """Deliver, redeliver, pay, move the clock and read, in a random order.
 
-    Each history is held to an oracle. One that goes wrong is made shorter until nothing can be
+    Every response is compared with a model. A sequence that fails is shrunk until no step can be
     left out, and kept as history.json in the run's folder.
     """
     order = RunRequest(
         scenario=Scenario(
             name="explore",
-            what="random histories",
-            histories=HistoriesPart(examples=examples, replay=str(replay or "")),
+            what="stateful tests",
+            stateful=StatefulPart(examples=examples, replay=str(replay or "")),
         ),
         seed=7 if seed is None else seed,
         runs=runs,

@@ -21,7 +21,7 @@ _BATCH: Final = 1000
 _DAYS: Final = 6
 """Where no time is asked for: the last days that every target still keeps logs of."""
 _UNKNOWN_MAX: Final = 3
-"""Batches in a row without an answer after which the target is given up."""
+"""Batches in a row without a response after which sending ends."""
 
 
 class SendSummary(Counter[Outcome]):
@@ -33,7 +33,7 @@ class SendSummary(Counter[Outcome]):
 def recent_naming(
     target: Target, events: int, naming: dict[str, Any], given: set[str]
 ) -> dict[str, Any]:
-    """Fill in what was not asked for: the target's own tenants, and the last six days.
+    """Return the options of a fleet, with the target's tenants and the last six days as defaults.
 
     Raises UsageProblem where the target file does not name its tenants.
     """
@@ -57,7 +57,7 @@ def send_events(
 ) -> SendSummary:
     """Hand events first … first+events-1 to the target, batch by batch.
 
-    Raises CouldNotTell where the target stops answering.
+    Returns the count of each outcome. Raises CouldNotTell where the target stops responding.
     """
     return asyncio.run(_send(fleet, first, events, target, done))
 
@@ -77,11 +77,11 @@ async def _send(
                 sent[part.outcome] += part.count
                 if part.outcome is not Outcome.ACCEPTED:
                     sent.reasons[part.reason] += part.count
-            silent = 0 if any(map(_answered, outcome.ranges)) else silent + 1
+            silent = 0 if any(map(_responded, outcome.ranges)) else silent + 1
             if silent == _UNKNOWN_MAX:
-                why = sent.reasons.most_common(1)[0][0] if sent.reasons else "no answer"
+                why = sent.reasons.most_common(1)[0][0] if sent.reasons else "no response"
                 raise CouldNotTell(
-                    f"{target.path}: {_UNKNOWN_MAX} batches in a row without an answer ({why}). "
+                    f"{target.path}: {_UNKNOWN_MAX} batches in a row without a response ({why}). "
                     f"{sent[Outcome.ACCEPTED]} events were accepted before. Is the target up?"
                 )
             done(count)
@@ -90,7 +90,7 @@ async def _send(
     return sent
 
 
-def _answered(part: OutcomeRange) -> bool:
-    """Whether the target said anything: a refusal of its own, not one for want of a target."""
+def _responded(part: OutcomeRange) -> bool:
+    """Return whether the target responded: it accepted events, or refused them itself."""
     own = part.outcome is Outcome.REFUSED and not part.reason.startswith("not delivered")
     return own or part.outcome is Outcome.ACCEPTED

@@ -1,4 +1,4 @@
-"""`trueup judge`: the verdicts again, from the journal alone."""
+"""`trueup judge`: recompute the verdicts of a run from its journal alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["command"]
 )
 @click.option("--verbose", is_flag=True, help="One line for every verdict.")
 def command(journal: Path, verbose: bool) -> int:
-    """Judge JOURNAL (a file or a run's folder) again, without any target.
+    """Recompute the verdicts of JOURNAL (a file or a run's folder), without a target.
 
     Every verdict is recomputed from what the journal holds and compared with the one that stands
     in it. Exit status: that of the run where all agree, 3 where any does not. Of a run that was

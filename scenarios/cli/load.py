@@ -1,4 +1,4 @@
-"""`trueup load`: one load scenario, through Locust, every accepted event accounted for."""
+"""`trueup load`: one load scenario through Locust, with every accepted event reconciled."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Finite(click.FloatRange):
 
 
 @click.command(
-    short_help="Load the way in; account for every accepted event.",
+    short_help="Load-test the ingestion endpoint; reconcile every accepted event.",
     epilog=f"Scenarios: {', '.join(load_names())}. Without --target: the embedded reference.",
 )
 @click.argument("scenario", default="steady")
@@ -131,7 +131,7 @@ def command(
     if find_limit and master_bind is not None:
         raise UsageProblem(
             "--find-limit cannot be used with --master: workers on other hosts end with the first "
-            "step, and the second would wait for them in vain. Search with --processes N on this "
+            "step, and no worker is left for the second. Search with --processes N on this "
             "machine, or load with --master at one --rate after another."
         )
     if find_limit and earlier is not None:

@@ -1,6 +1,6 @@
 """Standard output as a stream that may fail, so that a lost report never looks like a verdict.
 
-A pipe that nobody reads, a closed descriptor or a full device end the command with the status of
+A pipe without a reader, a closed descriptor or a full device end the command with the status of
 "could not tell". The command's own status, 1 in particular, would say something of the target.
 """
 

@@ -35,7 +35,7 @@ __all__ = ["command"]
 
 _ALL: Final = "all"
 _MARK: Final = ":"
-"""Stands in the ids of generated mutants and in no other."""
+"""Part of the ids of generated mutants, and of no other."""
 
 
 class _Count(click.ParamType["int | None"]):

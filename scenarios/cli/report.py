@@ -1,4 +1,4 @@
-"""`trueup report`: say a run again in any format, or say what changed between two."""
+"""`trueup report`: render the report of a finished run again, or compare two runs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Reports(click.Group):
             formatter.write_dl([("compare", self.commands["compare"].get_short_help_str(70))])
 
 
-@click.group(cls=_Reports, short_help="Say a run again in any format, or compare two.")
+@click.group(cls=_Reports, short_help="Render the reports of a finished run again, or compare two.")
 def command() -> None:
     """Make a report of RUN again from its journal alone.
 
@@ -98,12 +98,12 @@ def show(run: Path, form: str | None, out: Path | None) -> int:
     return 0
 
 
-@command.command("compare", short_help="Say what changed from one run to another.")
+@command.command("compare", short_help="Compare two runs.")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 def compare_runs(before: Path, after: Path, as_json: bool) -> int:
-    """Say what changed from the run BEFORE to the run AFTER.
+    """Compare the run BEFORE with the run AFTER.
 
     Verdicts that changed, and load figures with the interval of their difference. Runs of
     another scenario, target, level, seed or load plan are refused. Exit status 1 where anything

@@ -1,4 +1,4 @@
-"""What several commands share: options, and the way from an order to a screen and a status."""
+"""What several commands share: options, and how a request becomes a screen and an exit status."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def command_line() -> str:
 
 
 def finish(order: RunRequest, *, as_json: bool, quiet: bool) -> int:
-    """Conduct a run, show its screen, and give its exit status. What cut it short is raised."""
+    """Run a scenario, show its screen and return its exit status. Raises what cut it short."""
     return show(watched(order, quiet=quiet), as_json=as_json)
 
 
 def watched(order: RunRequest, *, quiet: bool) -> RunResult:
-    """Conduct a run and show on the standard error how far it is."""
+    """Run a scenario and show its progress on standard error; return its result."""
     with reporter_for(OutputConsole(stderr=True), quiet=quiet) as reporter:
         return run_scenario(order, reporter)
 

@@ -36,13 +36,13 @@ def command() -> None:
 
 @command.command(short_help="Is the file right, and what does the target show?")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--offline", is_flag=True, help="Look at the file only; ask the target nothing.")
+@click.option("--offline", is_flag=True, help="Look at the file only; send the target nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 def check(file: Path, offline: bool, as_json: bool) -> int:
-    """Say whether FILE is right, and what the target allows and shows.
+    """Check FILE, and report what the target allows and shows.
 
     Prints the levels that the target reaches, what it claims, and how it reads the points that
-    the guide leaves open. Asks the target some twenty questions and writes nothing.
+    the guide leaves open. Sends the target some twenty requests and writes nothing.
 
     Exit status: 0 right, 2 the target cannot be reached or used, 4 the file is wrong.
     """
@@ -99,7 +99,7 @@ def _lines(seen: TargetCheck) -> Iterator[str]:
         text = f"{one.level} {mark} {one.what} ({one.how})"
         yield from _row("" if number else "levels", text)
     yield from _row("claims", ", ".join(seen.claims) or "none")
-    rate = "as fast as it answers" if seen.requests_per_s is None else f"{seen.requests_per_s:g}/s"
+    rate = "as fast as it responds" if seen.requests_per_s is None else f"{seen.requests_per_s:g}/s"
     yield from _row("budget", f"{seen.requests} requests, {rate}")
     yield ""
     yield from _readings(seen)
@@ -131,7 +131,7 @@ def _end(seen: TargetCheck) -> Iterator[str]:
         for line in seen.trouble.splitlines():
             yield from textwrap.wrap(line, _WIDTH, subsequent_indent="    ", break_long_words=False)
     elif seen.asked:
-        yield "The target file is right, and the target answers."
+        yield "The target file is right, and the target responds."
     else:
         yield "The target file is right. The target was not asked."
 

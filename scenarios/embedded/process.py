@@ -1,4 +1,4 @@
-"""The embedded reference, started as a child process and reached over HTTP like any stranger.
+"""The embedded reference, started as a child process and reached over HTTP like any other target.
 
 This is the only place that knows how it is started. It never imports it.
 """
@@ -99,7 +99,7 @@ def start_reference(
     except BaseException as error:
         stop(child)
         if isinstance(error, msgspec.MsgspecError):
-            raise OwnError(f"the embedded reference said something else: {error}") from error
+            raise OwnError(f"unexpected output of the embedded reference: {error}") from error
         raise
 
 
@@ -117,7 +117,7 @@ def _first_line(child: subprocess.Popen[bytes]) -> bytes:
             said = child.stderr.read().decode(errors="replace").strip() if child.stderr else ""
             status = child.wait(STOP_LIMIT_S)
             kind = UsageProblem if status == 4 else OwnError
-            raise kind(f"the embedded reference ended with status {status}: {said or 'no word'}")
+            raise kind(f"the embedded reference ended with status {status}: {said or 'no message'}")
         line += got
     return line
 
@@ -154,7 +154,7 @@ class EmbeddedReference:
         return self._child.pid
 
     def restart(self) -> None:
-        """Kill it without a word and start it again on the same port with the same data."""
+        """Kill it and start it again on the same port with the same data."""
         port = urlsplit(self.serving.url).port
         with self._guard:
             self._child.kill()

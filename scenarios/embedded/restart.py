@@ -1,9 +1,8 @@
 """Restarting the embedded reference by a command, as a target file asks for it.
 
-The run listens on a socket file in its folder; `python -m trueup.scenarios.embedded.restart
-SOCKET` knocks there
-and ends once the reference answers again. So the restart of level 4 works for the embedded
-reference just as for any other target: through a program named in the target file.
+The run listens on a Unix socket; `python -m trueup.scenarios.embedded.restart SOCKET` connects to
+it and ends once the reference responds again. So the embedded reference is restarted as any other
+target is: by a program that its target file names.
 """
 
 from __future__ import annotations
@@ -26,48 +25,48 @@ _DONE: Final = b"ok"
 
 @contextlib.contextmanager
 def restart_socket(restart: Callable[[], None]) -> Iterator[Path]:
-    """Call `restart` for every knock; gives the socket file to knock at."""
+    """Call `restart` for every connection; yields the path of the socket."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        door = Path(folder) / "restart"
+        path = Path(folder) / "restart"
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(door))
+            listener.bind(str(path))
             listener.listen(4)
-            porter = threading.Thread(target=_serve, args=(listener, restart), daemon=True)
-            porter.start()
+            thread = threading.Thread(target=_serve, args=(listener, restart), daemon=True)
+            thread.start()
             try:
-                yield door
+                yield path
             finally:
                 with contextlib.suppress(OSError):
                     listener.shutdown(socket.SHUT_RDWR)
-                porter.join(LIMIT_S)
+                thread.join(LIMIT_S)
 
 
 def _serve(listener: socket.socket, restart: Callable[[], None]) -> None:
     while True:
         try:
-            visitor, _ = listener.accept()
+            connection, _ = listener.accept()
         except OSError:
             return
-        with visitor:
+        with connection:
             try:
                 restart()
-                answer = _DONE
+                response = _DONE
             except Exception as error:
-                answer = str(error).encode()
+                response = str(error).encode()
             with contextlib.suppress(OSError):
-                visitor.sendall(answer)
+                connection.sendall(response)
 
 
-def request_restart(door: Path) -> str:
-    """Ask for a restart and wait for it. Gives "" when done, else what went wrong."""
+def request_restart(path: Path) -> str:
+    """Request a restart and wait for it. Returns "" when done, else what went wrong."""
     try:
-        with socket.socket(socket.AF_UNIX) as visitor:
-            visitor.settimeout(LIMIT_S)
-            visitor.connect(os.fspath(door))
-            answer = visitor.recv(65536)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(LIMIT_S)
+            connection.connect(os.fspath(path))
+            response = connection.recv(65536)
     except OSError as error:
-        return f"{door}: nobody answers: {error}"
-    return "" if answer == _DONE else answer.decode(errors="replace") or "no answer"
+        return f"{path}: cannot connect: {error}"
+    return "" if response == _DONE else response.decode(errors="replace") or "no response"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The target file of the embedded reference, written like any stranger's.
+"""The target file of the embedded reference, written like that of any other target.
 
-The judge reads this file and knows nothing else of the reference. Keys stand in the environment
+The judge reads this file and knows nothing else of the reference. Keys are in the environment
 that goes with it, never in the file.
 """
 
@@ -22,7 +22,7 @@ class TargetOverrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Where a target file must say something else than that of the reference as it is."""
 
     rate_limit: float | None = None
-    """Requests a second that are answered; None: no limit."""
+    """Requests a second that are served; None: no limit."""
     without: tuple[str, ...] = ()
     """Claims that cannot be made."""
     graph: dict[str, str] = {}
@@ -66,7 +66,7 @@ def target_file(
     serving: Serving,
     *,
     requests: int,
-    restart_door: Path | None = None,
+    restart_path: Path | None = None,
     overrides: TargetOverrides | None = None,
 ) -> str:
     """Text of a target file for a started reference; `requests` is the budget in all."""
@@ -98,14 +98,14 @@ def target_file(
         parts.append(f'headers = {{ "X-Ingest-Key" = {{ env = "{_INGEST}" }} }}')
     if serving.control_url is not None:
         parts += _control(serving.control_url)
-    if restart_door is not None:
+    if restart_path is not None:
         argv = ", ".join(
             f'"{word}"'
             for word in (
                 sys.executable,
                 "-m",
                 "trueup.scenarios.embedded.restart",
-                str(restart_door),
+                str(restart_path),
             )
         )
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]

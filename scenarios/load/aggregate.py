@@ -33,7 +33,7 @@ _GAP: Final = "a report of the generator was lost"
 
 @dataclass(slots=True, kw_only=True)
 class Collected:
-    """Reports, put together by lane and second."""
+    """Reports, added up by request stream and second."""
 
     ranges: tuple[OutcomeRange, ...] = ()
     seconds: dict[str, dict[int, list[Second]]] = field(default_factory=dict)
@@ -153,9 +153,9 @@ def _all_seconds(
 def with_reads(
     seconds: Sequence[dict[str, float]], reads: Sequence[tuple[int, Sequence[Second]]]
 ) -> tuple[dict[str, float], ...]:
-    """Rows of seconds with the reads that were answered in each, and the failed attempts of reads.
+    """Return rows of seconds with the completed reads of each, and the failed attempts of reads.
 
-    A second in which only reads were answered gets its row.
+    A second in which only reads completed gets its row.
     """
     rows = {row["t"]: row | {"reads": 0.0, "read_errors": 0.0} for row in seconds}
     for t, found in reads:

@@ -1,7 +1,7 @@
-"""A load order carried out: calibrate first where asked, then one run or a search for the limit.
+"""Execute a load job: calibrate first where asked, then one run or a search for the limit.
 
-It repeats `run_load` and decides with pure functions what comes next. It writes no journal, but
-tells whoever does what became of the events of each run as soon as that run is over.
+It repeats `run_load` and decides with pure functions what comes next. It writes no journal: it
+calls back with the outcomes of the events of each run as soon as that run is over.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def calibrate(job: LoadJob) -> float:
     """Requests per second of this generator, with this plan's batches, into a null sink.
 
     The events are drawn and encoded as in the run itself. Raises CouldNotTell when nothing was
-    answered.
+    received in return.
     """
     batch = plural(job.plan.requests.batch, "event")
     job.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
@@ -85,22 +85,22 @@ async def calibrate(job: LoadJob) -> float:
         )
     answered = per_second(result, "requests")
     if not answered:
-        raise CouldNotTell("the null sink answered nothing; calibration is not possible here")
+        raise CouldNotTell("the null sink sent no response; calibration is not possible here")
     job.say(f"null sink: {rate_text(answered)} requests/s of {batch}")
     return answered
 
 
 def _into(form: HttpForm, url: str) -> HttpForm:
-    """The same bodies to another address, whose answers say nothing of events."""
+    """Return the same form to another address, whose responses say nothing of events."""
     return replace(form, url=url, headers={}, response_rule=ResponseRule(refused=""))
 
 
 async def execute_load(
     job: LoadJob, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
 ) -> tuple[LoadResult, Ranges]:
-    """One load run, or a search of many; `job.sent` has then been told of all ranges.
+    """Run a load once, or search for the limit; `job.sent` was then called with all ranges.
 
-    `keep` is told what is known where it is cut short or fails, before the error travels on.
+    `keep` is called with what is known where it is cut short or fails, before the error is raised.
     """
     if calibrated:
         job = replace(job, null_sink_rps=await calibrate(job))
@@ -134,7 +134,7 @@ async def _announced(job: LoadJob) -> AsyncIterator[None]:
 
 
 async def _page_is_up(port: int, tell: Callable[[str], None]) -> None:
-    """Tell the address of Locust's page as soon as somebody listens there."""
+    """Show the address of Locust's page as soon as the port is open."""
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -1,4 +1,4 @@
-"""One generator: builds the lanes of a plan for worker k of W and runs the reactor on them.
+"""One generator: makes the request streams of a plan for worker k of W and runs the reactor.
 
 It knows nothing of Locust, which embeds it (`scenarios/locustfiles/reactor.py`), so that it can
 be tested and calibrated without.
@@ -69,9 +69,9 @@ class LoadGenerator:
         self._fleet_rates: list[float] = []
         if child.fleet is not None and child.plan.shape.arrivals == "fleet":
             self._fleet_rates = arrivals_per_second(child.fleet, child.plan, child.first_event)
-        lanes = [self._ingest_lane()]
+        lanes = [self._ingest_stream()]
         if child.plan.reads.share:
-            lanes.append(self._reads_lane())
+            lanes.append(self._reads_stream())
         requests = child.plan.requests
         self.engine = Engine(
             lanes,
@@ -93,11 +93,11 @@ class LoadGenerator:
         return max(whole // self.workers + (self.worker < whole % self.workers), 1)
 
     def connect(self) -> None:
-        """Add one connection to the ingestion lane."""
+        """Add one connection to the ingestion stream."""
         self.engine.connect(self.ingest)
 
     def disconnect(self) -> None:
-        """Take one connection from the ingestion lane."""
+        """Take one connection from the ingestion stream."""
         self.engine.disconnect(self.ingest)
 
     def run(self) -> None:
@@ -131,7 +131,7 @@ class LoadGenerator:
         )
 
     def _pass_on(self, *, last: bool = False) -> None:
-        """Report what is finished; the ingestion lane goes last, as the final word is its."""
+        """Report what is finished; the ingestion stream goes last: it carries the summary."""
         for stream in reversed(self.engine.streams):
             seconds, ranges = stream.recorder.take()
             self._events += sum(part.count for part in ranges)
@@ -147,7 +147,7 @@ class LoadGenerator:
                     )
                 )
 
-    # Lanes
+    # Request streams
 
     def _retry(self) -> RetryPolicy:
         requests = self.child.plan.requests
@@ -174,7 +174,7 @@ class LoadGenerator:
             per_second=[rate * rate_share for rate in self._fleet_rates],
         )
 
-    def _ingest_lane(self) -> RequestStream:
+    def _ingest_stream(self) -> RequestStream:
         child, plan = self.child, self.child.plan
         return RequestStream(
             INGEST,
@@ -190,7 +190,7 @@ class LoadGenerator:
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
         self._report(Reserved(worker=self.worker, ranges=tuple(ranges)))
 
-    def _reads_lane(self) -> RequestStream:
+    def _reads_stream(self) -> RequestStream:
         child, plan = self.child, self.child.plan
         fields = {"Accept": "application/json", **child.read_headers}
         requests = []

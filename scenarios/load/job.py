@@ -65,7 +65,7 @@ class Locust:
     cpu: int | None = None
     """Pin the generator to this core (one process only)."""
     locustfile: Path | None = None
-    """Somebody's own users instead of the reactor; they use a `DeliveryTracker`."""
+    """Users of your own instead of the reactor; they use a `DeliveryTracker`."""
 
     @property
     def generators(self) -> int:
@@ -110,7 +110,7 @@ class LoadJob:
     plan: LoadPlan
     ingest: HttpForm
     fleet: FleetDeclared | None
-    """None: ready bodies that nobody accounts for, for measurements of the generator alone."""
+    """None: ready bodies that are not reconciled, to measure the generator alone."""
     out_dir: Path
     """Folder for Locust's log and report, and for the reports of the generators."""
     first_event: int = 0

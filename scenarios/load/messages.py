@@ -48,7 +48,7 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a generator says once, at its end: everything it sent is now accounted for."""
+    """The last report of a generator: everything it sent is now accounted for."""
 
     busy_share: float
     cpu_s: float
@@ -65,7 +65,7 @@ class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="report"):
-    """Finished seconds and settled ranges of one lane of one worker."""
+    """Finished seconds and settled ranges of one request stream of one worker."""
 
     worker: int
     lane: str

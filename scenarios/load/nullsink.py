@@ -117,7 +117,7 @@ def _await(child: subprocess.Popen[bytes], port: int) -> None:
 
 
 def _serve(port: int) -> None:
-    """Answer 204 to everything. Reads heads and lengths, skips bodies."""
+    """Respond to everything with 204. Reads heads and lengths, skips bodies."""
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
     listener.setblocking(False)
     poller = select.epoll()

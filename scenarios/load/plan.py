@@ -36,6 +36,8 @@ RENAMED: Final[Mapping[str, str]] = {
     "poison_every": "malformed_every",
 }
 """Keys of earlier versions, and what they are called now."""
+RENAMED_SCENARIOS: Final[Mapping[str, str]] = {"poison-lines": "malformed-lines"}
+"""Load scenarios of earlier versions, and what they are called now."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
@@ -67,7 +69,7 @@ class RequestsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=T
     connections: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 16
     timeout_s: Seconds = 10.0
     drain_s: Seconds = 30.0
-    """After the end: how long answers and retries may still take."""
+    """After the end: how long responses and retries may still take."""
     most_backlog: Count = 100_000
     """Planned requests that may wait; more of them end the run."""
     duplicate_every: Every = 0
@@ -100,7 +102,7 @@ class ReadsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class FaultsPart(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is done to the target while it is loaded; needs a lever that can do it."""
+    """What is done to the target while it is loaded; needs a control hook that can do it."""
 
     restart_at_share: tuple[Share, ...] = ()
     """Moments of the run, as shares of its length, at which the target is killed and restarted."""
@@ -148,6 +150,9 @@ def load_plan(name_or_path: str) -> LoadPlan:
 
     Raises ConfigurationError, which names the file and every wrong key with its remedy.
     """
+    if name_or_path in RENAMED_SCENARIOS:
+        new = RENAMED_SCENARIOS[name_or_path]
+        raise ConfigurationError(f"{_KIND} {name_or_path}: it is called {new} since trueup 0.2")
     if name_or_path in load_names():
         text = _CATALOGUE.joinpath(f"{_PREFIX}{name_or_path}.toml").read_text(encoding="utf-8")
         file = TomlFile(source=f"{_KIND} {name_or_path}", text=text, kind=_KIND, page=_PAGE)

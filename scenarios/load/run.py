@@ -116,7 +116,7 @@ async def run_load(
                 "waits, and see that nothing on the way stops them."
             )
         raise OwnError(
-            f"Locust ended with status {process.returncode} and without a word of what it sent: "
+            f"Locust exited with status {process.returncode} and reported no results: "
             f"{_last_line(out_dir / LOG_FILE)}"
         )
     return result, ranges
@@ -151,18 +151,18 @@ def _check_parts(job: LoadJob) -> None:
         )
     if plan.reads.share and job.reads is None:
         raise UsageProblem(
-            f"load scenario {plan.name} mixes reads in, but nobody said where to read"
+            f"load scenario {plan.name} mixes reads in, but no URL to read from was given"
         )
     for _, name in _moments(plan):
         if name not in job.hooks:
             raise UsageProblem(
-                f"load scenario {plan.name} needs the lever `{name}` while it loads, and nothing "
-                f"says how to pull it. Give the target file a [{name}] part, or leave --target out."
+                f"load scenario {plan.name} needs the control hook `{name}` while it loads, and "
+                f"the target file has none. Give it a [{name}] part, or leave --target out."
             )
 
 
 def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
-    """(second of the run, lever) in order."""
+    """Return (second of the run, hook) in order."""
     shares = {
         "restart": plan.faults.restart_at_share,
         "maintenance": plan.faults.maintenance_at_share,
@@ -354,10 +354,10 @@ class _Tail:
 
 
 def _gave_up(log: Path) -> bool:
-    """Whether Locust waited for workers in vain."""
+    """Return whether Locust gave up waiting for workers."""
     return "Gave up waiting for workers" in log.read_text(encoding="utf-8", errors="replace")
 
 
 def _last_line(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it left no word"
+    return lines[-1] if lines else "its log is empty"

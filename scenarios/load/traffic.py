@@ -35,7 +35,7 @@ def load_fleet(
 ) -> Fleet:
     """The fleet whose events a plan sends to a target whose clock shows `now` (UTC).
 
-    `namespace`: the run's own, so that its users are nobody's from a run before.
+    `namespace`: a name of this run alone, so that no earlier run had the same users.
 
     All its events lie in the target's recent past, however fast the plan sends them; a plan that
     crosses midnight has the target's last one in the middle of its events.

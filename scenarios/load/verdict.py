@@ -2,8 +2,8 @@
 
 A generator whose loop had no time left has measured itself: such a run never passes. A machine
 that took the core away, or a loop that was late although it had time, makes a run noisy. Noise
-only ever makes times and rates worse: a run that kept its limits in spite of it kept them, one
-that missed a limit on a time or a rate could not be told, one that missed another missed it. The
+only ever makes times and rates worse: a run that kept its limits in spite of it kept them, for one
+that missed a limit on a time or a rate this is unknown, one that missed another missed it. The
 exit status that follows is `trueup.reports.verdicts.load_status`.
 """
 

@@ -51,7 +51,7 @@ def _add(entry: Any, rows: list[tuple[float, int]], count: int, total_ms: float)
 
 
 def add_requests(stats: RequestStats, method: str, name: str, response_ns: Histogram) -> None:
-    """Add answered requests by their response times."""
+    """Add completed requests by their response times."""
     middles, counts = response_ns.middles()
     if len(counts) == 0:
         return

@@ -1,8 +1,8 @@
-"""The fleet's events for users that you write yourself, and the books on what became of them.
+"""The fleet's events for users that you write yourself, and a record of their outcomes.
 
 A locustfile of your own takes batches here and has them delivered by its own client; everything
-else is as in any load run: each event once and under its own id, answers read by the target's own
-rule, a lost answer tried again with the same bytes, and outcomes that are reconciled afterwards.
+else is as in any load run: each event once and under its own id, responses read by the target's own
+rule, a lost response retried with the same bytes, and outcomes that are reconciled afterwards.
 One process only: events are numbered within it.
 """
 
@@ -38,7 +38,7 @@ from trueup.simulator.reactor import PreparedRequest, RequestRecorder
 __all__ = ["DeliveryTracker"]
 
 _ATTEMPTS: Final = 10
-_CUT: Final = "the run ended before an answer"
+_CUT: Final = "the run ended before a response"
 
 
 class DeliveryTracker:
@@ -48,7 +48,7 @@ class DeliveryTracker:
         """`out`: descriptor of the file that reports go to."""
         self.plan = plan
         self.host = "/".join(plan.form.url.split("/")[:3])
-        """Scheme and host of the way in, as a Locust user wants it."""
+        """Scheme and host of the ingestion endpoint, as a Locust user wants it."""
         self._out = out
         self._recorder = RequestRecorder()
         self._source = body_source(plan, self._announce)
@@ -59,7 +59,7 @@ class DeliveryTracker:
 
     @classmethod
     def of_this_run(cls) -> Self:
-        """The books of the run that started this process; ends it where none did."""
+        """Return the tracker of the run that started this process; ends it where none did."""
         plan, out = os.environ.get("TRUEUP_PLAN"), os.environ.get("TRUEUP_OUT")
         if not plan or not out:
             sys.stderr.write(
@@ -127,7 +127,7 @@ class DeliveryTracker:
             after = retry_after_s((response.headers or {}).get("Retry-After"))
             answer = interpret_response(
                 form.response_rule,
-                response.status_code or 500,  # no answer: as indefinite as a 500
+                response.status_code or 500,  # no response: as indefinite as a 500
                 response.content or b"",
                 batch.count,
                 retry_after_s=after,
@@ -139,7 +139,7 @@ class DeliveryTracker:
                 response.failure(answer.reason)
             return answer
 
-    # The books
+    # Records
 
     def _settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...]) -> None:
         if self._open.pop(batch.first, None) is None:

@@ -14,16 +14,16 @@ from locust import FastHttpUser, task
 
 from trueup.scenarios.locustfiles.delivery_tracker import DeliveryTracker
 
-BOOKS = DeliveryTracker.of_this_run()
+TRACKER = DeliveryTracker.of_this_run()
 
 
 class ProxyUser(FastHttpUser):
     """Delivers one batch after the other, at its share of the scenario's rate."""
 
-    host = BOOKS.host
-    wait_time = BOOKS.wait_time
-    connection_timeout = network_timeout = BOOKS.plan.form.timeout_s
+    host = TRACKER.host
+    wait_time = TRACKER.wait_time
+    connection_timeout = network_timeout = TRACKER.plan.form.timeout_s
 
     @task
     def deliver(self) -> None:
-        BOOKS.deliver(self)
+        TRACKER.deliver(self)

@@ -136,7 +136,7 @@ class _WorkerRun:
             gevent.sleep(_STATS_EVERY_S)
 
     def end(self, why: str) -> None:
-        """Stop sending, wait for answers, and have everything reported."""
+        """Stop sending, wait for responses, and have everything reported."""
         if self.greenlet is not None and self.station is not None and not self.station.done:
             self.station.engine.stop(why)
             self.greenlet.join(timeout=_STOP_LIMIT_S)
@@ -253,7 +253,7 @@ def _on_worker_report(client_id: str, data: dict[str, Any], **kwargs: Any) -> No
 
 def _on_stopping(environment: Environment, **kwargs: Any) -> None:
     if isinstance(environment.runner, runners.MasterRunner):
-        # Workers are told by Locust; wait for their last words, which it would not.
+        # Locust stops the workers; wait for their last reports, which it would not.
         if not RUN.over:
             for client in environment.runner.clients.all:
                 with contextlib.suppress(Exception):

@@ -2,7 +2,7 @@
 
 `python -m trueup.scenarios.locustfiles.start ARGUMENTS` takes Locust's own arguments. Unlike
 `locust`, it reads no `locust.conf`, no `~/.locust.conf`, no `pyproject.toml` and no variable
-`LOCUST_*`: settings that somebody left there for other tests would change a run, or keep it waiting
+`LOCUST_*`: settings for other tests would change a run, or keep it waiting
 for a master that never comes.
 """
 

@@ -15,7 +15,7 @@ __all__ = ["CheckRun", "check_target_file"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckRun:
-    """What the checks found, and where the run lies."""
+    """What the checks found, and the folder of the run."""
 
     folder: Path
     results: tuple[CheckResult, ...]
@@ -30,10 +30,12 @@ def check_target_file(
     only: Sequence[str],
     allow_hosts: Sequence[str],
 ) -> CheckRun:
-    """Hold a target to the named checks. Raises what cut the run short."""
+    """Run the named checks against a target. Raises what cut the run short."""
     order = RunRequest(
         scenario=Scenario(
-            name="pytest", what="the laws", checks=ChecksPart(level=level, only=tuple(only))
+            name="pytest",
+            what="all checks",
+            checks=ChecksPart(level=level, only=tuple(only)),
         ),
         seed=seed,
         runs=runs,

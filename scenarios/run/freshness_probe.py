@@ -1,6 +1,6 @@
 """The freshness probe of a load run: events of a user of their own, looked for in the summaries.
 
-Nobody else has the probe's user and hostname, so a count of them is a count of probe events. The
+Only the probe has its user and hostname, so a count of them is a count of probe events. The
 user belongs to one run: a target that outlives a run would refuse an id that it already knows with
 another time, and would count the events of an earlier run as these. Reads go through the read
 client of the conformance checks: `[budget]` paces them, and each is in the journal.

@@ -51,7 +51,7 @@ from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_p
 from trueup.scenarios.run.preconditions import check_local, check_target, customers_of
 from trueup.scenarios.run.run_directory import make_run_folder
 from trueup.scenarios.run.sensitivity import measure_sensitivity
-from trueup.scenarios.run.stateful import run_histories_part
+from trueup.scenarios.run.stateful import run_stateful_part
 from trueup.scenarios.scenario import Scenario
 
 __all__ = ["LOAD_LEVEL", "RunRequest", "RunResult", "confirm_host", "level_of", "run_scenario"]
@@ -100,7 +100,7 @@ class RunResult:
 def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
     """Refuse a target file that leads off the loopback to a host that was not named.
 
-    Every URL of the file counts, the way in and the hooks too. Raises UsageProblem.
+    Every URL of the file counts, those of ingestion and hooks too. Raises UsageProblem.
     """
     unconfirmed = sorted(set(outside_hosts(target)) - set(allow_hosts))
     if unconfirmed:
@@ -206,8 +206,8 @@ def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Targ
     confirm_host(target, order.allow_hosts)
     if target.ingest is None and order.scenario.checks is None:
         raise UsageProblem(
-            f"{path}: {order.scenario.name} sends events, but the target has no way in. "
-            "Add an [ingest] part: see docs/targets.md."
+            f"{path}: {order.scenario.name} sends events, but the target has no ingestion "
+            "endpoint. Add an [ingest] part: see docs/targets.md."
         )
     if order.scenario.load is not None and target.ingest is not None:
         check_target(order.scenario.load, target)
@@ -224,9 +224,9 @@ def _start_reference(
     reference = stack.enter_context(
         embedded_reference(data=data, options=("--control", *order.reference_options))
     )
-    door = stack.enter_context(restart_socket(reference.restart))
+    path = stack.enter_context(restart_socket(reference.restart))
     text = target_file(
-        reference.serving, requests=REFERENCE_REQUESTS, restart_door=door, overrides=order.overrides
+        reference.serving, requests=REFERENCE_REQUESTS, restart_path=path, overrides=order.overrides
     )
     return text, {**os.environ, **key_environment(reference.serving)}
 
@@ -262,7 +262,7 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
-    if scenario.histories is not None and target.ingest is not None:
+    if scenario.stateful is not None and target.ingest is not None:
         yield HISTORIES
     if scenario.load is not None and target.ingest is not None:
         yield from traffic_checks("load")
@@ -280,8 +280,8 @@ def _work(scenario: Scenario, context: RunContext, *, strange: bool) -> BaseExce
             asyncio.run(run_fleet_part(context, scenario.fleet))
         if scenario.checks is not None:
             asyncio.run(run_checks_part(context, scenario.checks))
-        if scenario.histories is not None and context.target.ingest is not None:
-            run_histories_part(context, scenario.histories)
+        if scenario.stateful is not None and context.target.ingest is not None:
+            run_stateful_part(context, scenario.stateful)
         if scenario.load is not None and context.target.ingest is not None:
             asyncio.run(run_load_part(context, scenario.load))
     except (KeyboardInterrupt, ConformanceError) as error:

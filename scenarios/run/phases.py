@@ -1,7 +1,7 @@
 """The parts of a run: the fleet's traffic, the judge's checks, the load. Each writes what it saw.
 
-A part composes two rooms that do not know each other: what the fleet sent reaches the judge as
-plain values, by way of the journal's records.
+A part composes two packages that do not import each other: what the fleet sent reaches the checks
+as plain values, by way of the journal's records.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RunContext:
 
 
 async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
-    """Send the fleet's traffic of the last days, and hold every view of it to what was sent."""
+    """Send the fleet's traffic of the last days, and reconcile every view with what was sent."""
     customers = customers_of(context.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
@@ -90,7 +90,7 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
 
 
 async def _reconcile(context: RunContext, sent: DeliveredFleet, part: str) -> TrafficOutcome:
-    """Hold every view of the target to what was sent."""
+    """Reconcile every view of the target with what was sent; return what was found."""
     context.reporter.start(f"{part} reconciliation")
     outcome = await reconcile_traffic(
         context.target,
@@ -131,9 +131,9 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
 
 
 async def run_load_part(context: RunContext, part: LoadPart) -> None:
-    """Load the way in through Locust, then account for every event that was accepted."""
+    """Load the ingestion endpoint through Locust, then reconcile every accepted event."""
     plan = plan_of(part, seed=context.seed)
-    # A search tries rates that nobody knows yet; it is given numbers as a free run is.
+    # The rates of a search are not known yet: it gets as many events as the fastest run.
     fleet = load_fleet(
         as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
         customers=customers_of(context.target),
@@ -217,7 +217,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
 
 
 def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
-    """Accepted events, if every view ties out; none, if any does not; None, if nobody can tell.
+    """Accepted events, if every view ties out; 0 if any does not; None if it is unknown.
 
     Throughput that loses or doubles events is not throughput: there is no partial credit.
     """
@@ -238,7 +238,7 @@ def _hooks(context: RunContext, recorder: Recorder) -> dict[str, Callable[[], ob
 
 
 async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
-    """Hold the target to the laws."""
+    """Run the checks against the target."""
     context.reporter.start("conformance", None)
     driver = driver_of(context.target) if context.target.ingest is not None else None
     last = ""

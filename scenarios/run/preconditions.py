@@ -1,4 +1,4 @@
-"""Whether a load can begin: what can be known before a run has a folder, and before anybody waits.
+"""Check whether a load can begin, before a run has a folder and before anything is started.
 
 Everything here is a usage error of status 4. Whether the target is there is asked later.
 """
@@ -48,7 +48,7 @@ def check_local(part: LoadPart) -> None:
 
 
 def _free(host: str, port: int, what: str, remedy: str) -> None:
-    """Raises UsageProblem where nobody can listen at an address."""
+    """Raise UsageProblem where an address cannot be listened on."""
     try:
         found = socket.getaddrinfo(host.removeprefix("*") or None, port, type=socket.SOCK_STREAM)
         family, kind, protocol, _, address = found[0]
@@ -73,14 +73,13 @@ def check_target(part: LoadPart, target: Target) -> None:
     ):
         if shares and form is None:
             raise UsageProblem(
-                f"load scenario {part.scenario} needs the lever `{name}` while it loads, and "
-                f"{target.path} does not say how to pull it. Give it a [{name}] part, or leave "
-                "--target out."
+                f"load scenario {part.scenario} needs the control hook `{name}` while it "
+                f"loads; {target.path} has none. Give it a [{name}] part, or leave --target out."
             )
 
 
 def customers_of(target: Target) -> tuple[int, ...]:
-    """The customer number of each tenant. Raises UsageProblem where one is not known."""
+    """Return the customer number of each tenant. Raises UsageProblem where one is not known."""
     known = [tenant.customer_id for tenant in target.tenants.values()]
     customers = tuple(number for number in known if number is not None)
     if len(customers) < len(known):

@@ -51,8 +51,8 @@ def measure_sensitivity(
 ) -> Sensitivity:
     """Judge at most `limit` mutants (None: all) of a run's responses.
 
-    `workers` is the number of processes, those of the machine if None. `progress` is told
-    (done, all). Raises UsageProblem where the run's checks recorded nothing.
+    `workers` is the number of processes, those of the machine if None. `progress` is called
+    with (done, all). Raises UsageProblem where the run's checks recorded nothing.
     """
     judge = _Judge(journal.records, _names(journal))
     every = enumerate_mutants(judge.recording, seed=seed)

@@ -1,4 +1,4 @@
-"""Random histories as a part of a run, and the file that the shortest failing one is kept in."""
+"""Stateful tests as a part of a run, and the file that keeps the shortest failing sequence."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.run.phases import RunContext
-from trueup.scenarios.scenario import HistoriesPart
+from trueup.scenarios.scenario import StatefulPart
 from trueup.simulator.delivery import Driver
 
-__all__ = ["HISTORY_FILE", "run_histories_part"]
+__all__ = ["HISTORY_FILE", "run_stateful_part"]
 
-HISTORIES_NAME: Final = "histories"
+STATEFUL_NAME: Final = "stateful"
 HISTORY_FILE: Final = "history.json"
 """In the run's folder, where a history failed."""
 
 
-def run_histories_part(context: RunContext, part: HistoriesPart) -> None:
-    """Act out histories until one fails or enough have passed; keep the shortest that fails."""
-    context.reporter.start("random histories", None)
-    context.phase(HISTORIES_NAME, "begin")
-    way_in = partial(_way_in, context.target)
+def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
+    """Run sequences until one fails or enough have passed; keep the shortest that fails."""
+    context.reporter.start("stateful tests", None)
+    context.phase(STATEFUL_NAME, "begin")
+    driver = partial(_driver, context.target)
     if part.replay:
         history = _history_of(Path(part.replay))
-        outcome = replay(context.target, history, writer=context.writer, way_in=way_in)
+        outcome = replay(context.target, history, writer=context.writer, way_in=driver)
     else:
         outcome = explore(
             context.target,
             writer=context.writer,
-            way_in=way_in,
+            way_in=driver,
             seed=context.seed,
             examples=part.examples,
         )
     if outcome.shortest is not None:
         text = msgspec.json.format(msgspec.json.encode(outcome.shortest), indent=2).decode()
         write_text(context.folder / HISTORY_FILE, text + "\n")
-    context.phase(HISTORIES_NAME, "end")
-    context.reporter.finish(f"{outcome.examples} acted out, {outcome.requests} requests")
+    context.phase(STATEFUL_NAME, "end")
+    context.reporter.finish(f"{outcome.examples} sequences, {outcome.requests} requests")
 
 
 @contextlib.asynccontextmanager
-async def _way_in(target: Target) -> AsyncIterator[Driver]:
+async def _driver(target: Target) -> AsyncIterator[Driver]:
     driver = driver_of(target)
     try:
         yield driver
@@ -60,7 +60,7 @@ async def _way_in(target: Target) -> AsyncIterator[Driver]:
 
 
 def _history_of(path: Path) -> History:
-    """A history as an earlier run kept it. Raises UsageProblem that names the file."""
+    """Return a sequence as an earlier run kept it. Raises UsageProblem that names the file."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=History)
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Traffic as the judge sees it: what was delivered, known to the last byte.
+"""Traffic as the checks see it: what was delivered, with exact totals.
 
 Of a fleet it keeps ranges of event numbers and their outcomes, never events: totals and rows are
-drawn again when they are asked for. The few events that a load plants beside its fleet, markers of
-freshness, are kept whole.
+drawn again when they are asked for. The few events that a load's freshness probe
+injects beside its fleet are kept whole.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _STRIDE: Final = 0x9E3779B97F4A7C15
 
 _STRENGTH: Final = (Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED)
 _BLOCK: Final = 64
-"""Events drawn together when one is asked for: whoever looks at one looks at its neighbours."""
+"""Events drawn together when one is asked for: its neighbours are usually asked for next."""
 _BLOCKS: Final = 512
 
 
@@ -45,7 +45,7 @@ class DeliveredFleet:
 
     A number that was delivered more than once has the strongest of its outcomes: an accepted event
     does not become unsent by a failed repetition, and a refusal does not settle what became of an
-    earlier try whose answer was lost.
+    earlier attempt whose response was lost.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ def _inside(row: Mapping[str, Json], slice_: Slice) -> bool:
 
 @dataclass(frozen=True)
 class DeliveredEvents:
-    """A few events that are kept whole, such as markers of freshness; fills `SentTraffic`."""
+    """A few events that are kept whole, such as those of a freshness probe; fills `SentTraffic`."""
 
     events: Sequence[Mapping[str, Json]]
     outcomes: Sequence[OutcomeRange]
@@ -313,7 +313,7 @@ def traffic_of(journal: Journal) -> dict[str, DeliveredFleet]:
 def beside(
     records: Iterable[Record], part: str, fleets: Mapping[str, Fleet] | None = None
 ) -> tuple[SentTraffic, ...]:
-    """All that records say was sent but for a part's own fleet: other fleets, and markers.
+    """Return all that records say was sent but for a part's own fleet: other fleets, and probes.
 
     `fleets` are those that are known already, so that they are not built again.
     """

@@ -13,13 +13,13 @@ from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 from trueup.scenarios.run.reevaluate import reevaluate
 from trueup.scenarios.run.stateful import HISTORY_FILE
-from trueup.scenarios.scenario import HistoriesPart, Scenario
+from trueup.scenarios.scenario import Scenario, StatefulPart
 
 pytestmark = pytest.mark.slow
 
 
-def explored(folder: Path, part: HistoriesPart, *options: str) -> RunResult:
-    scenario = Scenario(name="explore", what="-", histories=part)
+def explored(folder: Path, part: StatefulPart, *options: str) -> RunResult:
+    scenario = Scenario(name="explore", what="-", stateful=part)
     order = RunRequest(scenario=scenario, seed=5, runs=folder, reference_options=options)
     conducted = run_scenario(order)
     if conducted.error is not None:
@@ -34,7 +34,7 @@ def verdict_again(conducted: RunResult) -> Verdict:
 
 def test_the_reference_agrees_with_the_oracle_in_any_order(tmp_path: Path) -> None:
     """A dozen histories, no failure, and the journal alone says the same."""
-    conducted = explored(tmp_path, HistoriesPart(examples=12))
+    conducted = explored(tmp_path, StatefulPart(examples=12))
     assert conducted.exit_status == 0
     assert verdict_again(conducted) is Verdict.PASS
     assert not (conducted.folder / HISTORY_FILE).exists()
@@ -42,12 +42,12 @@ def test_the_reference_agrees_with_the_oracle_in_any_order(tmp_path: Path) -> No
 
 def test_a_fault_is_shrunk_to_a_history_that_fails_again(tmp_path: Path) -> None:
     """Summaries that are reset instead of added to: two deliveries are enough to show it."""
-    found = explored(tmp_path, HistoriesPart(examples=40), "--fault", "B2")
+    found = explored(tmp_path, StatefulPart(examples=40), "--fault", "B2")
     assert found.exit_status == 1
     assert verdict_again(found) is Verdict.FAIL
     kept = found.folder / HISTORY_FILE
     assert len(msgspec.json.decode(kept.read_bytes())) <= 4
-    again = HistoriesPart(replay=str(kept))
+    again = StatefulPart(replay=str(kept))
     assert explored(tmp_path, again, "--fault", "B2").exit_status == 1
     assert explored(tmp_path, again).exit_status == 0
 
@@ -57,4 +57,4 @@ def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "h.json"
     path.write_text('[{"step": "dance"}]')
     with pytest.raises(UsageProblem, match=r"h\.json: not a history"):
-        explored(tmp_path / "runs", HistoriesPart(replay=str(path)))
+        explored(tmp_path / "runs", StatefulPart(replay=str(path)))

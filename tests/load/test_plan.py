@@ -10,6 +10,7 @@ import pytest
 from trueup.reports.errors import ConfigurationError
 from trueup.scenarios.load.plan import load_names, load_plan, with_changes
 from trueup.scenarios.load.traffic import arrivals_per_second, load_fleet
+from trueup.scenarios.scenario import load_scenario
 
 ASKED_FOR = {
     "steady",
@@ -22,7 +23,7 @@ ASKED_FOR = {
     "ledger-heavy",
     "mixed-reads",
     "soak",
-    "poison-lines",
+    "malformed-lines",
     "retry-storm",
 }
 NOW = datetime(2026, 5, 4, 13, 0, 0, tzinfo=UTC)
@@ -161,6 +162,19 @@ def test_no_plan_is_made_of_impossible_numbers(wrong: float) -> None:
         with_changes(load_plan("steady"), rate=wrong)
     with pytest.raises(ConfigurationError):
         with_changes(load_plan("steady"), duration_s=wrong)
+
+
+def test_a_word_of_an_earlier_version_is_refused_with_the_new_one(tmp_path: Path) -> None:
+    """Keys and names of scenarios that were renamed: the error says what they are called now."""
+    path = tmp_path / "old.toml"
+    path.write_text("name = 'x'\nwhat = ''\nbreaks = ''\n[requests]\ntwin_every = 3\n")
+    with pytest.raises(ConfigurationError, match="it is called duplicate_every since"):
+        load_plan(str(path))
+    path.write_text("name = 'x'\nwhat = ''\n[histories]\nexamples = 3\n")
+    with pytest.raises(ConfigurationError, match="it is called stateful since"):
+        load_scenario(str(path))
+    with pytest.raises(ConfigurationError, match="malformed-lines"):
+        load_plan("poison-lines")
 
 
 def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:

@@ -24,7 +24,7 @@ SERVING = Serving(
 def test_the_target_file_says_how_to_reach_everything(tmp_path: Path) -> None:
     """Tenants, ingestion, clock, money and restart are all there, and the loader agrees."""
     path = tmp_path / "target.toml"
-    path.write_text(target_file(SERVING, requests=500, restart_door=Path("/run/door")))
+    path.write_text(target_file(SERVING, requests=500, restart_path=Path("/run/door")))
     target = load_target(path, key_environment(SERVING))
     assert target.base_url == SERVING.url
     assert target.tenants["b"].customer_id == 2

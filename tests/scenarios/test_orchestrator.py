@@ -51,19 +51,19 @@ def test_a_target_elsewhere_is_refused_until_its_host_is_named(folder: Path) -> 
     assert not (folder / "runs").exists()
 
 
-def test_load_without_a_way_in_is_refused(folder: Path) -> None:
+def test_load_without_an_ingestion_endpoint_is_refused(folder: Path) -> None:
     """A load that would send nothing is not called done."""
-    with pytest.raises(UsageProblem, match=r"no way in"):
+    with pytest.raises(UsageProblem, match=r"no ingestion endpoint"):
         run_scenario(order(folder, LOAD, "127.0.0.1:9"))
 
 
 @pytest.mark.parametrize("part", ["load", "fleet"])
 def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) -> None:
-    """Status 2 in seconds, and a report that names the address instead of convicting anybody."""
+    """Status 2 in seconds, and a report that names the address instead of a failed check."""
     parts: dict[str, Any] = {"load": LoadPart(scenario="steady"), "fleet": FleetPart(events=10)}
     wanted = order(folder, Scenario(name="l", what="-", **{part: parts[part]}), "127.0.0.1:9")
-    way_in = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:9/in"\n'
-    (folder / "t.toml").write_text(TARGET.format(host="127.0.0.1:9") + "customer_id = 1\n" + way_in)
+    ingest = '[ingest]\nvia = "http"\nurl = "http://127.0.0.1:9/in"\n'
+    (folder / "t.toml").write_text(TARGET.format(host="127.0.0.1:9") + "customer_id = 1\n" + ingest)
     conducted = run_scenario(wanted)
     assert conducted.exit_status == 2
     assert "connection refused" in conducted.report.stopped_by

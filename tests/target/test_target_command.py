@@ -110,7 +110,7 @@ def test_a_reachable_target_is_shown_with_its_readings(
     assert "2 no  inject time-stamped events (no [ingest] in the target file)" in out
     assert "retention               calendar      declared" in out
     assert "unknown-filter          ignored       probed" in out
-    assert "The target file is right, and the target answers." in out
+    assert "The target file is right, and the target responds." in out
 
 
 def test_the_json_output_is_one_object_with_the_same_content(
