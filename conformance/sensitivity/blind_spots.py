@@ -1,7 +1,8 @@
-"""Which mutants cannot be judged, each with the sentence that makes it so: `blind_spots.toml`.
+"""Mutants that no verdict can notice, each with the sentence of the contract that says why.
 
-An entry is a pattern over view, field, operator and stage (`*` and `?` as in file names, a list
-means any of them). A mutant that no verdict notices and no entry explains is a gap of the checks.
+An entry of `blind_spots.toml` is a pattern over view, field, operator and stage (`*` and `?` as in
+file names; a list means any of them). A mutant that no verdict notices and no entry explains is a
+gap of the checks.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Unjudgeable:
     """Where the contract, or its silence, is written down."""
 
     def covers(self, mutant: ResponseMutant) -> bool:
+        """Return whether the patterns match a mutant."""
         return (
             _matches(mutant.view, self.views)
             and _matches(mutant.field, self.fields)
@@ -45,7 +47,7 @@ class Unjudgeable:
 
 
 def load_unjudgeable() -> tuple[Unjudgeable, ...]:
-    """The entries of the table in its order. Raises JudgeBroken naming one that is not right."""
+    """Return the entries of the table in order. Raises JudgeBroken for an invalid one."""
     text = files("trueup.conformance.sensitivity").joinpath(_TABLE).read_text(encoding="utf-8")
     known = {str(operator) for operator in ResponseOperator}
     found = []
@@ -67,7 +69,7 @@ def load_unjudgeable() -> tuple[Unjudgeable, ...]:
 
 
 def why_unjudgeable(entries: Sequence[Unjudgeable], mutant: ResponseMutant) -> Unjudgeable | None:
-    """The first entry that covers a mutant; None where none does."""
+    """Return the first entry that covers a mutant, or None."""
     return next((entry for entry in entries if entry.covers(mutant)), None)
 
 

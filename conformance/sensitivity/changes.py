@@ -1,14 +1,15 @@
-"""What a mutant changes: from a frozen description to the exchanges that read differently.
+"""What a mutant changes: from a frozen description to the changed exchanges.
 
-**Scope.** A mutant is what one consistently wrong implementation would have shown: the wrong thing
-stands in every response that shows it, from the first response of its stage to the end of the run.
-A wrong value of a log is shown by full and filtered searches and by its retrieve; a lost row is
-lost from every list, the counts of the lists and the pages after it follow, and its retrieve says
-404. Two narrower kinds are as consistent: a retrieve that shows a value wrongly while searches are
-right (view `... (retrieve)`), and one question whose response is wrong each time that it is asked
-(a filter, an order, a page, a count).
+**Scope.** A mutant is what one consistently wrong implementation would have returned: the fault is
+in every response that contains the value, from the first response of its stage to the end of the
+run. A wrong value of a log is in full and filtered searches and in its retrieve; a lost row is
+missing from every list, counts and following pages change with it, and its retrieve returns 404.
+Two narrower kinds are equally consistent: a wrong value in a retrieve while searches are correct
+(view `... (retrieve)`), and one request whose response is wrong each time (a filter, an order, a
+page, a count).
 
-Which rows a search selects, and in which order, stays as recorded: the fault is in what is shown.
+Which rows a search selects, and in which order, stays as recorded: the fault is in what is
+returned.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _MISSING_ROW: Final[dict[str, Json]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValueChange:
-    """A field of one object is shown wrongly."""
+    """A field of one object has a wrong value."""
 
     thing: ObjectKey
     since: int
@@ -70,9 +71,10 @@ class ValueChange:
     operator: ResponseOperator
     around: Surroundings = ALONE
     actions: frozenset[str] = frozenset()
-    """Endpoints' actions that show it wrongly; empty: all."""
+    """Actions of endpoints with the wrong value; empty: all."""
 
     def apply(self, recording: Recording) -> Changed:
+        """Return the changed exchanges by number."""
         bodies: dict[int, Json] = {}
         for shown in recording.shown.get(self.thing, ()):
             if shown.n < self.since or (self.actions and shown.action not in self.actions):
@@ -89,7 +91,7 @@ class ValueChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowChange:
-    """One object is lost, doubled, or followed by a row of the other customer, in every list."""
+    """One object is lost, duplicated, or followed by a row of the other customer, in every list."""
 
     thing: ObjectKey
     since: int
@@ -98,6 +100,7 @@ class RowChange:
     """The row that is added."""
 
     def apply(self, recording: Recording) -> Changed:
+        """Return the changed exchanges by number."""
         changed: Changed = {}
         for listing in recording.lists_of.get(self.thing, ()):
             if listing.pages[0] >= self.since:
@@ -128,20 +131,21 @@ class RowChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListChange:
-    """The response to one question holds a wrong list each time that it is asked."""
+    """The response to one request contains a wrong list each time."""
 
     ask: str
     place: Place
-    """Where its rows stand; of a breakdown, which of its lists."""
+    """The place of its rows; of a breakdown, which of its lists."""
     since: int
     operator: ResponseOperator
     one: ObjectKey | None = None
-    """The row that is lost, doubled, or swapped with `other`."""
+    """The row that is lost, duplicated, or swapped with `other`."""
     other: ObjectKey | None = None
     row: Mapping[str, Json] | None = None
     """The row that is added at the end."""
 
     def apply(self, recording: Recording) -> Changed:
+        """Return the changed exchanges by number."""
         changed: Changed = {}
         for listing in recording.listings:
             if listing.ask != self.ask or listing.place != self.place:
@@ -180,7 +184,7 @@ class ListChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusChange:
-    """The response to one question has another status each time that it is asked."""
+    """The response to one request has another status each time."""
 
     ask: str
     since: int
@@ -190,6 +194,7 @@ class StatusChange:
     """None: the recorded body."""
 
     def apply(self, recording: Recording) -> Changed:
+        """Return the changed exchanges by number."""
         return {
             n: replace(
                 exchange,
@@ -205,7 +210,7 @@ Change: TypeAlias = ValueChange | RowChange | ListChange | StatusChange
 
 
 def changed_exchanges(recording: Recording, change: Change) -> Mapping[int, Exchange]:
-    """The exchanges that read differently under a change, by number; no others are copied."""
+    """Return the exchanges that differ under a change, by number; no others are copied."""
     return {
         n: exchange
         for n, exchange in change.apply(recording).items()
@@ -214,7 +219,7 @@ def changed_exchanges(recording: Recording, change: Change) -> Mapping[int, Exch
 
 
 def with_value(body: Json, place: Place, value: Json | NoValue) -> Json:
-    """A body with one value replaced, or left out where it is `ABSENT`; shares all else."""
+    """Return the body with one value replaced, or removed for `ABSENT`; the rest is shared."""
     step, rest = place[0], place[1:]
     if isinstance(body, list) and isinstance(step, int):
         new = list(body)
@@ -239,10 +244,10 @@ def _has(row: Json, field: Place) -> bool:
 
 
 def repaged(recording: Recording, listing: Listing, operation: _RowsOperation) -> Changed:
-    """The pages of a listing after an operation on its rows: rows move up or down over the pages,
-    and counts follow. A page that was asked alone is cut out of the paged result of its rows.
+    """Return the pages of a listing after an operation on its rows.
 
-    Rows that would need a page that was never asked are left out.
+    Rows move between the pages, and counts follow. A page that was requested alone is a part of the
+    rows of its paged result. Rows that would need a page that was never requested are left out.
     """
     whole = recording.whole(listing)
     before = recording.rows(whole)
@@ -278,8 +283,8 @@ def _page_size(recording: Recording, listing: Listing) -> int:
 
 
 def _with_counts(body: Json, *, shown: int, delta: int) -> Json:
-    """The body with the counts that go with other rows, where it counts at all."""
-    assert isinstance(body, dict), "a list of rows stands in an object"
+    """Return the body with counts that match other rows, if it contains counts."""
+    assert isinstance(body, dict), "a list of rows is a value of an object"
     counts: dict[str, Json] = {}
     if isinstance(body.get("item_count"), int):
         counts["item_count"] = shown
@@ -290,7 +295,7 @@ def _with_counts(body: Json, *, shown: int, delta: int) -> Json:
 
 
 def _without_boundary_row(recording: Recording, listing: Listing) -> Changed:
-    """Page 2, or the page after the first that was asked alone, without its first row."""
+    """Return page 2, or the next page that was requested alone, without its first row."""
     if listing.first_page > 1:
         n = listing.pages[0]
     elif len(listing.pages) > 1:

@@ -1,7 +1,7 @@
-"""No single response that did not come, or cannot be used, may fail a target that conforms.
+"""Check that no single lost or unusable response fails a target that conforms.
 
-Each recorded response of a run is replaced in turn by one that was lost, came from a gateway, or
-was cut. The verdicts may say that something could not be told; none that passed may fail.
+Each recorded response of a run is replaced in turn by one that was lost, sent by a gateway, or cut
+off. Verdicts may become inconclusive; none that passed may fail.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _HTML: Final = (
     "</center><hr><center>nginx</center></body></html>"
 )
 _TEXT_KEPT: Final = 2_000
-"""Characters of a body that is no JSON which an exchange keeps."""
+"""Characters that an exchange keeps of a body that is not JSON."""
 
 
 class Loss(StrEnum):
-    """How a response is not usable."""
+    """How a response is unusable."""
 
     LOST = "lost"
     BAD_GATEWAY = "502 HTML page"
@@ -49,12 +49,13 @@ class LostResponse:
     question: str
 
     def exchanges(self, recording: Recording) -> Mapping[int, Exchange]:
+        """Return the changed exchange by its number."""
         return {self.n: _lost(recording.exchanges[self.n], self.loss)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FalseFailure:
-    """A check that fails because one response cannot be used, or a judge that raises."""
+    """A check that fails because one response is unusable, or an exception."""
 
     n: int
     loss: Loss
@@ -66,7 +67,7 @@ class FalseFailure:
 def lost_responses(
     recording: Recording, *, limit: int | None = None, seed: int = 0
 ) -> tuple[LostResponse, ...]:
-    """Every loss of every exchange, or `limit` of them, chosen by a hash of the seed."""
+    """Return every loss of every exchange, or `limit` of them, chosen by a hash of the seed."""
     every = [
         LostResponse(n=n, loss=loss, question=f"{exchange.stage}: {exchange.ask}")
         for n, exchange in recording.exchanges.items()
@@ -83,7 +84,7 @@ def false_failures(
     recording: Recording,
     losses: Sequence[LostResponse],
 ) -> Iterator[FalseFailure]:
-    """Every check that fails under a loss though it does not without it."""
+    """Yield every check that fails with a loss and not without it."""
     before = {result.check: result.verdict for result in baseline}
     for one in losses:
         try:

@@ -1,4 +1,4 @@
-"""Judge mutants of a run's responses, and sum up which of them its verdicts notice. Pure."""
+"""Evaluate mutants of a run's responses, and count which of them its verdicts notice. Pure."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _BAD: Final = frozenset({Verdict.FAIL, Verdict.WARN, Verdict.NOT_TESTABLE, Verdi
 
 
 class Effect(StrEnum):
-    """What a change of responses does to the verdicts."""
+    """What changed responses do to the verdicts."""
 
     NOTICED = "noticed"
     DOUBTED = "doubted"
     UNNOTICED = "unnoticed"
     BROKEN = "broken"
-    """The judge raised."""
+    """The evaluation raised an exception."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """What became of one mutant."""
+    """The result for one mutant."""
 
     id: str
     effect: Effect
@@ -46,11 +46,11 @@ class Judged:
     """The first check whose verdict became worse."""
     law: str = ""
     error: str = ""
-    """What the judge raised."""
+    """Text of the exception."""
 
 
 def rejudge_records(records: Sequence[Record], checks: Sequence[Check]) -> Rejudge:
-    """Judges all records again, the changed exchanges put in their places."""
+    """Return a function that evaluates all records with some exchanges replaced."""
 
     def rejudge(changed: Mapping[int, Exchange]) -> Sequence[CheckResult]:
         return judge_records(
@@ -63,10 +63,10 @@ def rejudge_records(records: Sequence[Record], checks: Sequence[Check]) -> Rejud
 def judge_mutant(
     rejudge: Rejudge, baseline: Sequence[CheckResult], changed: Mapping[int, Exchange]
 ) -> tuple[Effect, CheckResult | None, str]:
-    """What the changed exchanges do to the verdicts of `baseline`.
+    """Return what changed exchanges do to the verdicts of `baseline`.
 
-    Returns the effect, the first result that became worse (for `doubted`: that can no longer be
-    told), and what the judge raised, if it did.
+    The result is the effect, the first check result that became worse (for `doubted`: that became
+    inconclusive), and the text of an exception, if there was one.
     """
     before = {result.check: result.verdict for result in baseline}
     try:
@@ -94,7 +94,7 @@ def summarize(
     enumerated: int,
     unjudgeable: Sequence[Unjudgeable],
 ) -> Sensitivity:
-    """Counts by view, stage and field, and the blind spots with what explains them."""
+    """Return counts by view, stage and field, and the blind spots with their explanations."""
     found = {one.id: one for one in judged}
     by_stage: Counter[tuple[str, str]] = Counter()
     by_field: Counter[tuple[str, str]] = Counter()

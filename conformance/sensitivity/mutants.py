@@ -1,7 +1,7 @@
-"""Mutants of the recorded responses of one run, enumerated and selected without chance.
+"""Mutants of the recorded responses of one run, enumerated and selected deterministically.
 
 For every stratum (view, field, operator, stage, customer) one object is chosen by a hash of the
-seed, so that equal seeds give equal mutants and different operators meet different rows.
+seed, so that equal seeds give equal mutants and different operators are applied to different rows.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _OTHER_STATUS: Final[Mapping[int, int]] = {
     409: 400,
     422: 400,
 }
-"""Status to another one that is documented, as near as there is."""
+"""Status → another documented status, the most similar one."""
 _ROW_OPERATORS: Final = (ResponseOperator.ROW_LOST, ResponseOperator.ROW_DOUBLED)
 _OTHER_CUSTOMER: Final[Mapping[str, str]] = {"a": "b", "b": "a"}
 
@@ -79,20 +79,20 @@ class ResponseMutant:
     stage: str
     customer: str
     key: str
-    """Names the object: an id, the filters and time of a point, or a question."""
+    """Identifies the object: an id, the filters and time of a point, or a request."""
     change: Change
 
     @property
     def group(self) -> tuple[str, str, str]:
-        """What selection and blind spots go by."""
+        """The group for selection and blind spots: view, field and operator."""
         return (self.view, self.field, self.operator)
 
     def exchanges(self, recording: Recording) -> Mapping[int, Exchange]:
-        """The changed exchanges by number; only these are copied."""
+        """Return the changed exchanges by number; only these are copied."""
         return changed_exchanges(recording, self.change)
 
     def sentence(self, recording: Recording) -> str:
-        """What this mutant shows, where, and instead of what."""
+        """Return what this mutant shows, where, and instead of what."""
         what = f"{self.field} of {self.view} {_short(self.key)}".rstrip()
         if isinstance(self.change, ValueChange):
             what += _in_words(recording, self.change)
@@ -104,14 +104,14 @@ class ResponseMutant:
 
 
 def enumerate_mutants(recording: Recording, *, seed: int = 0) -> tuple[ResponseMutant, ...]:
-    """One mutant for every stratum in which some object can be changed, in a fixed order."""
+    """Return one mutant for every stratum in which an object can be changed, in a fixed order."""
     return tuple(_Enumeration(recording, seed).mutants())
 
 
 def select(
     mutants: Sequence[ResponseMutant], limit: int | None, *, seed: int = 0
 ) -> tuple[ResponseMutant, ...]:
-    """At most `limit` mutants, spread evenly over (view, field, operator), in the given order."""
+    """Return at most `limit` mutants, spread evenly over (view, field, operator), in order."""
     if limit is None or len(mutants) <= limit:
         return tuple(mutants)
     groups: defaultdict[tuple[str, str, str], list[ResponseMutant]] = defaultdict(list)
@@ -141,7 +141,7 @@ class _Enumeration:
 
     @cached_property
     def _by_view(self) -> Mapping[str, Mapping[tuple[str, str], Mapping[ObjectKey, Shown]]]:
-        """Stage → (view, customer) → objects shown there, with the first place that shows each."""
+        """Return stage → (view, customer) → objects, with the first place that shows each."""
         found: dict[str, dict[tuple[str, str], dict[ObjectKey, Shown]]] = {
             stage: {} for stage in self._recording.since
         }
@@ -221,7 +221,7 @@ class _Enumeration:
         )
 
     def _stale(self, thing: ObjectKey, shown: Shown, field: Place) -> Json | NoValue:
-        """The latest earlier value that differs, of an earlier stage."""
+        """Return the latest different value of an earlier stage."""
         now = self._recording.value(shown, field)
         stage = self._recording.exchanges[shown.n].stage
         found: Json | NoValue = NOT_APPLICABLE
@@ -234,7 +234,7 @@ class _Enumeration:
         return found
 
     def _neighbour(self, shown: Shown, field: Place) -> Json | NoValue:
-        """The same field in the row beside it, with another value."""
+        """Return the different value of the same field in an adjacent row."""
         if not shown.place or not isinstance(shown.place[-1], int):
             return NOT_APPLICABLE
         number = shown.place[-1]
@@ -246,7 +246,7 @@ class _Enumeration:
         return NOT_APPLICABLE
 
     def _foreign_element(self, thing: ObjectKey, field: Place) -> Json | NoValue:
-        """An element of the same list that only the other customer is shown."""
+        """Return an element of the same list that only the other customer sees."""
         for _, shown in self._of_others[thing.view, thing.customer]:
             theirs = self._recording.value(shown, field)
             if isinstance(theirs, list) and theirs:
@@ -255,7 +255,7 @@ class _Enumeration:
 
     @cached_property
     def _of_others(self) -> Mapping[tuple[str, str], Sequence[tuple[ObjectKey, Shown]]]:
-        """(view, customer) → the other customer's own objects of the view, as shown last."""
+        """Return (view, customer) → the other customer's own objects, as shown last."""
         found: defaultdict[tuple[str, str], list[tuple[ObjectKey, Shown]]] = defaultdict(list)
         for thing, places in self._recording.shown.items():
             other = _OTHER_CUSTOMER.get(thing.customer)
@@ -319,7 +319,7 @@ class _Enumeration:
     def _list_mutant(
         self, stratum: tuple[str, str, ResponseOperator, str, str], listings: Sequence[Listing]
     ) -> Iterator[ResponseMutant]:
-        """The first listing, by rank, that the operator can change."""
+        """Yield the change of the first listing, by rank, that the operator can change."""
         operator, since = stratum[2], self._recording.since[stratum[3]]
         for listing in _ranked(self._seed, stratum, listings, key=lambda x: f"{x.ask}{x.pages}"):
             for one, other, row in self._arguments(operator, stratum, listing):
@@ -339,7 +339,7 @@ class _Enumeration:
     def _arguments(
         self, operator: ResponseOperator, stratum: Hashable, listing: Listing
     ) -> Iterator[tuple[ObjectKey | None, ObjectKey | None, Row | None]]:
-        """What an operator may act on in a listing."""
+        """Yield what an operator can be applied to in a listing."""
         recording = self._recording
         rows = recording.rows(listing)
         things = [recording.key(listing, row) for row in rows]
@@ -378,7 +378,7 @@ class _Enumeration:
                     yield thing, None, None
 
     def _same_kind(self, listing: Listing) -> frozenset[int]:
-        """Exchanges of the same endpoint and stage; of a graph none: its filters are its key."""
+        """Return exchanges of the same endpoint and stage; none for a graph."""
         if not listing.enveloped:
             return frozenset()
         return frozenset(
@@ -424,7 +424,7 @@ class _Enumeration:
         return StatusChange(ask=exchange.ask, since=since, old=old, new=200, body=body)
 
     def _allowed_body(self, refused: Exchange) -> Mapping[str, Json] | None:
-        """What the same endpoint showed to one who was let in."""
+        """Return what the same endpoint returned for a request with valid keys."""
         kind = endpoint_of(refused.path)
         for exchange in self._recording.exchanges.values():
             if exchange.status == 200 and endpoint_of(exchange.path) == kind:
@@ -451,7 +451,7 @@ class _Enumeration:
 
 
 def _in_words(recording: Recording, change: ValueChange) -> str:
-    """The wrong value and the right one, where the wrong one is a value."""
+    """Return the wrong value and the right one, if the mutant is a value."""
     for shown in recording.shown[change.thing]:
         old = recording.value(shown, change.field)
         new = mutate_value(change.operator, old, change.around)
@@ -469,12 +469,12 @@ def _short(text: str) -> str:
 
 
 def _encodable(text: str) -> str:
-    """The text with lone surrogates, which a response may hold, written out."""
+    """Return the text with lone surrogates escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _fields(row: Json, view: str) -> Iterator[Place]:
-    """Places of the values of an object; of an envelope, what surrounds the data."""
+    """Yield the places of the values of an object; for an envelope, what surrounds the data."""
     if not isinstance(row, dict):
         return
     for name, value in row.items():
@@ -500,12 +500,12 @@ def _holds(row: Json, field: Place) -> bool:
 
 
 def _order(listing: Listing) -> str:
-    """The order that a question asks for: a field with its direction, or none."""
+    """Return the order of a request: a field with its direction, or an empty string."""
     return dict(listing.query).get("sort_by", "time" if listing.view == "graph" else "not asked")
 
 
 def _sorted_apart(listing: Listing, one: Row, other: Row) -> bool:
-    """Whether the order that was asked for tells two neighbours apart."""
+    """Return whether the requested order distinguishes two adjacent rows."""
     order = _order(listing)
     if order == "not asked" or listing.view == "graph":
         return one != other
@@ -516,7 +516,7 @@ def _sorted_apart(listing: Listing, one: Row, other: Row) -> bool:
 def _ranked(
     seed: int, stratum: object, some: Iterable[_T], *, key: Callable[[_T], str]
 ) -> Iterator[_T]:
-    """In the order of a hash of seed, stratum and name: equal for equal input, else arbitrary."""
+    """Yield in the order of a hash of seed, stratum and name."""
     return iter(sorted(some, key=lambda one: _rank(seed, f"{stratum} {key(one)}")))
 
 

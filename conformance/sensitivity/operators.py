@@ -1,8 +1,7 @@
-"""Mutation operators on one JSON value: what a wrong implementation may show in place of it.
+"""Mutation operators on one JSON value: what a wrong implementation may return instead.
 
-Each operator is a name and a function from the value (and the values that surround it) to the
-wrong value, or to `NOT_APPLICABLE` where the operator has no meaning for that value or would not
-change it.
+Each operator is a name and a function from the value (and the values around it) to the wrong value,
+or to `NOT_APPLICABLE` if the operator has no meaning for that value or would not change it.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class ResponseOperator(StrEnum):
 
 
 class NoValue(Enum):
-    """What stands for no value where any JSON value is possible."""
+    """Constants for the absence of a JSON value."""
 
     NOT_APPLICABLE = "not applicable"
     ABSENT = "absent"
@@ -69,7 +68,7 @@ class NoValue(Enum):
 
 NOT_APPLICABLE: Final = NoValue.NOT_APPLICABLE
 ABSENT: Final = NoValue.ABSENT
-"""The field is left out of its object."""
+"""The field is removed from its object."""
 
 _LOW_32_BITS: Final = 0xFFFF_FFFF
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:([ T])(\d\d:\d\d:\d\d)(.*))?", re.DOTALL)
@@ -79,7 +78,7 @@ _FLAGS: Final = ("_enabled", "_routed")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """Values that an operator may show in place of a value."""
+    """Values that an operator may use in place of a value."""
 
     field: str = ""
     """Dotted name of the field, by which the type of an invented value is chosen."""
@@ -88,21 +87,21 @@ class Surroundings:
     neighbour: Json | NoValue = NOT_APPLICABLE
     """The value of the same field in the next row of the same list."""
     foreign: Json | NoValue = NOT_APPLICABLE
-    """An element that the same list holds for the other customer."""
+    """An element of the same list of the other customer."""
 
 
 ALONE: Final = Surroundings()
-"""Nothing is known that could stand in place of a value."""
+"""No other value is known."""
 _Operation: TypeAlias = Callable[[Json, Surroundings], Json | NoValue]
 
 
 def mutate_value(
     operator: ResponseOperator, value: Json, around: Surroundings = ALONE
 ) -> Json | NoValue:
-    """The wrong value that an operator shows in place of `value`.
+    """Return the wrong value that an operator gives for `value`.
 
-    Returns `ABSENT` where the field is to be left out, and `NOT_APPLICABLE` where the operator
-    would not change the value or has no meaning for it.
+    `ABSENT` means that the field is removed, `NOT_APPLICABLE` that the operator would not change
+    the value or has no meaning for it.
     """
     found = VALUE_OPERATORS[operator](value, around)
     same = found == value and type(found) is type(value)
@@ -119,7 +118,7 @@ def _number(change: Callable[[int | float], int | float]) -> _Operation:
 
 
 def _truncated(value: Json, _around: Surroundings) -> Json | NoValue:
-    """An integer to its low 32 bits, a text by its last character."""
+    """Return an integer modulo 2^32, a string without its last character."""
     match value:
         case bool():
             return NOT_APPLICABLE
@@ -136,7 +135,7 @@ def _negated(value: Json, _around: Surroundings) -> Json | NoValue:
 
 
 def _invented(value: Json, around: Surroundings) -> Json | NoValue:
-    """A value where there is none: a number, a flag or a text, by the name of the field."""
+    """Return a value for an empty one: a number, a flag or a string, by the name of the field."""
     if value is not None:
         return NOT_APPLICABLE
     if around.field.endswith(_COUNTED) or around.field == "service_adjustment_id":
@@ -169,7 +168,7 @@ def _case(value: Json, _around: Surroundings) -> Json | NoValue:
 
 
 def _character(value: Json, _around: Surroundings) -> Json | NoValue:
-    """The middle letter or digit becomes the next one of its kind."""
+    """Return the string with its middle letter or digit replaced by the next one."""
     if not isinstance(value, str):
         return NOT_APPLICABLE
     places = [n for n, character in enumerate(value) if character.isascii() and character.isalnum()]
@@ -182,7 +181,7 @@ def _character(value: Json, _around: Surroundings) -> Json | NoValue:
 
 
 def _missing(value: Json, _around: Surroundings) -> Json | NoValue:
-    """Left out; of a null that is the same, since null and absent mean the same."""
+    """Return ABSENT, except for null, which means the same as an absent field."""
     return NOT_APPLICABLE if value is None else ABSENT
 
 
@@ -191,7 +190,7 @@ def _null(_value: Json, _around: Surroundings) -> Json | NoValue:
 
 
 def _other_type(value: Json, _around: Surroundings) -> Json | NoValue:
-    """A number or flag as text; a text in a list; a list or object as a text."""
+    """Return a number or flag as a string, a string in a list, a list or object as a string."""
     match value:
         case bool():
             return str(value).lower()
@@ -247,4 +246,4 @@ VALUE_OPERATORS: Final[Mapping[ResponseOperator, _Operation]] = MappingProxyType
         ResponseOperator.FOREIGN_ROW: _foreign,
     }
 )
-"""Operators on one value; those on rows of a list apply to a field that holds a list."""
+"""Operators on one value; those on rows apply to a field that is a list."""

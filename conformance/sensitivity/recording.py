@@ -1,9 +1,8 @@
-"""An index over the recorded responses of one run: which object is shown where, and in which list.
+"""An index of the recorded responses of one run: which object is shown where, and in which list.
 
-An object is shown by every response that holds it: a log by searches of any kind and by its
-retrieve. Its identity is its view, the customer whose keys were used, and its own key: the id
-of a row; the filters and the time of a graph point; the question itself for what surrounds the
-data (the envelope) and for errors.
+A log is shown by searches of any kind and by its retrieve. The identity of an object is its view,
+the customer whose keys were used, and its own key: the id of a row; the filters and the time of a
+graph point; the request for an envelope (what surrounds the data) and for errors.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 Place: TypeAlias = tuple[str | int, ...]
-"""Keys and indices that lead from a body to a value in it."""
+"""Keys and indices from a body to a value in it."""
 Row: TypeAlias = Mapping[str, Json]
 
 ENVELOPE: Final = "envelope"
@@ -71,7 +70,7 @@ _PERIOD: Final = frozenset({"period_start", "period_end"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """What a path asks for: `log` and `search`."""
+    """Resource and action of a path: `log` and `search`."""
 
     resource: str
     action: str
@@ -79,7 +78,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectKey:
-    """One object that responses show, as one customer's keys see it."""
+    """One object that responses show for one customer's keys."""
 
     view: str
     customer: str
@@ -93,13 +92,13 @@ class Shown:
     n: int
     """Number of the exchange."""
     place: Place
-    """Where the object stands in the body; empty for the body itself."""
+    """Place of the object in the body; empty for the body itself."""
     action: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """A list of rows as one question showed it once: all pages of a paged result, or one page."""
+    """A list of rows of one request: all pages of a paged result, or one page."""
 
     view: str
     """View of its rows; of a ledger, whose rows are of two views, `residential_ledger`."""
@@ -107,7 +106,7 @@ class Listing:
     stage: str
     ask: str
     place: Place
-    """Where the rows of a page stand in its body."""
+    """Place of the rows of a page in its body."""
     pages: tuple[int, ...]
     """Numbers of the exchanges, in order."""
     first_page: int
@@ -120,7 +119,7 @@ class Listing:
 
 
 class Recording:
-    """An index over the records of one run; immutable once built."""
+    """An index of the records of one run; it never changes."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = tuple(records)
@@ -149,7 +148,7 @@ class Recording:
 
     @cached_property
     def own(self) -> frozenset[ObjectKey]:
-        """Rows that name something of the run's own, and all that stands for itself."""
+        """Rows with a name of this run, and everything that is not a row."""
         prefix = self.plan.prefix if self.plan else ""
         named = {"log", "log_summary", "proxy_user"}
         ours = frozenset(
@@ -161,11 +160,11 @@ class Recording:
         return ours | {thing for thing in self._shown if thing.view in named - seen}
 
     def value(self, shown: Shown, field: Place = ()) -> Json:
-        """What a place shows; None where the field is absent."""
+        """Return what a place shows; None if the field is absent."""
         return at_place(self.exchanges[shown.n].body, (*shown.place, *field))
 
     def rows(self, listing: Listing) -> list[Row]:
-        """All rows of a listing in order."""
+        """Return all rows of a listing in order."""
         return [row for n in listing.pages for row in self.page_rows(listing, n)]
 
     def page_rows(self, listing: Listing, n: int) -> list[Row]:
@@ -173,12 +172,12 @@ class Recording:
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
     def key(self, listing: Listing, row: Row) -> ObjectKey:
-        """The object that a row of a listing shows."""
+        """Return the object that a row of a listing shows."""
         exchange = self.exchanges[listing.pages[0]]
         return self._thing(endpoint_of(exchange.path), exchange, row, listing.place)
 
     def whole(self, listing: Listing) -> Listing:
-        """The paged result that holds a single page's rows, else the page itself."""
+        """Return the paged result of which a page is a part, or the page itself."""
         if listing.first_page == 1 and len(listing.pages) > 1:
             return listing
         best = listing
@@ -196,7 +195,7 @@ class Recording:
 
     @cached_property
     def lists_of(self) -> Mapping[ObjectKey, Sequence[Listing]]:
-        """Object → the lists that show it, and the single pages of a paged result that does."""
+        """Object → the lists that show it, and the single pages that do."""
         found: defaultdict[ObjectKey, list[Listing]] = defaultdict(list)
         for listing in self.listings:
             whole = self.whole(listing)
@@ -229,7 +228,7 @@ class Recording:
             yield thing, Shown(n=exchange.n, place=("data",), action=endpoint.action)
 
     def _lists(self, exchange: Exchange) -> Iterator[Place]:
-        """Where lists of rows stand in a response."""
+        """Yield the places of lists of rows in a response."""
         endpoint = endpoint_of(exchange.path)
         body = exchange.body
         if exchange.status != 200 or not isinstance(body, dict):
@@ -269,7 +268,7 @@ class Recording:
 
 
 def _judged(records: Sequence[Record]) -> Iterator[Exchange]:
-    """The exchanges of the checks without superseded attempts and 429 that were waited out."""
+    """Yield the exchanges of the checks, without repeated attempts and 429 responses."""
     exchanges = [
         record
         for record in records
@@ -289,7 +288,7 @@ def _judged(records: Sequence[Record]) -> Iterator[Exchange]:
 
 
 def _end_of_checks(records: Sequence[Record]) -> int:
-    """Place behind the checks' last stage; what follows was requested for a load, not for them."""
+    """Return the place after the checks' last stage; what follows belongs to a load."""
     ends = [
         place
         for place, record in enumerate(records, start=1)
@@ -321,7 +320,7 @@ def _query_key(listing: Listing) -> tuple[str, ...]:
 
 
 def endpoint_of(path: str) -> Endpoint:
-    """The resource and the action that a path names, wherever the target puts its endpoints."""
+    """Return resource and action of a path, whatever its prefix."""
     parts = path.strip("/").split("/")
     for resource, action in pairwise(parts):
         if resource in _RESOURCES and action in _ACTIONS:
@@ -330,7 +329,7 @@ def endpoint_of(path: str) -> Endpoint:
 
 
 def at_place(value: Json, place: Place) -> Json:
-    """The value at a place of a body; None where the place leads nowhere."""
+    """Return the value at a place of a body, or None."""
     for step in place:
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and step < len(value) else None
