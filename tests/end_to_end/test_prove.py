@@ -25,7 +25,7 @@ from trueup.scenarios.mutation.register import (
 from trueup.scenarios.mutation.sampling import sample, variant_combinations
 
 SAMPLE = 60
-COMBINATIONS = 3
+COMBINATIONS = 2
 SEED = 7
 
 pytestmark = pytest.mark.slow

@@ -196,7 +196,10 @@ EQUIVALENT: Final[tuple[Equivalent, ...]] = (
         "a summary of this age has no hostname",
         "shown.log_summary.*.log_summary_hostname:*@age=90d",
     ),
-    *_rows("all rows of one customer have the same", "order.*.customer_id:*"),
+    *_rows(
+        "all rows of one customer have the same",
+        "order.*.customer_id:*", "shown.*.customer_id:neighbour*",
+    ),
     *_rows("how far back a graph shows detail is left open", "life.graph:*"),
     *_rows(
         "summaries are consolidated by days, and an hour less changes no day",
