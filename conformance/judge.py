@@ -16,8 +16,8 @@ from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
 from trueup.conformance.selection import checks_at
-from trueup.conformance.stateful.evaluate import BEGUN, judge_histories
-from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
+from trueup.conformance.stateful.evaluate import BEGUN, judge_sequences
+from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
 from trueup.reports.journal.records import Delivered, Hook, JudgePlan, Phase, Record, Result
 from trueup.reports.journal.storage import Journal
 from trueup.reports.results import CheckResult
@@ -42,7 +42,7 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
     They follow from what was done, not from the list in the header, so that a check cannot be
     removed from a journal: all checks of the levels that the run's level, the target's hooks and
     the hooks that were called amount to, within the header's `only`; the checks of the traffic
-    that was delivered; and that of random histories where one was run.
+    that was delivered; and that of stateful tests if they were run.
     """
     records, header = journal.records, journal.header
     names: dict[str, None] = {}
@@ -70,7 +70,7 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
         }
         names |= dict.fromkeys(check.name for check in checks_at(reached, only=header.only))
     if any(isinstance(record, Hook) and record.hook == BEGUN for record in records):
-        names[HISTORIES] = None
+        names[STATEFUL] = None
     if "load" in parts:
         names |= dict.fromkeys(traffic_checks("load"))
     return tuple(names)
@@ -87,7 +87,7 @@ def judge_journal(
     not know.
     """
     names = tuple(dict.fromkeys((*journal.header.checks, *required_checks(journal))))
-    of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {HISTORIES}
+    of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {STATEFUL}
     unknown = [n for n in names if n not in BY_NAME and n not in of_traffic]
     if unknown:
         raise JudgeBroken(
@@ -97,8 +97,8 @@ def judge_journal(
     results: list[CheckResult] = []
     if any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
         results = judge_records(journal.records, [BY_NAME[n] for n in names if n in BY_NAME])
-    if HISTORIES in names:
-        results.append(judge_histories(journal.records))
+    if STATEFUL in names:
+        results.append(judge_sequences(journal.records))
     for part, traffic in (sent or {}).items():
         found, _ = judge_traffic(journal.records, traffic, part)
         results += [result for result in found if result.check in names]

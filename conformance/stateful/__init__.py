@@ -1,1 +1,1 @@
-"""Stateful property-based tests: generate, run and evaluate histories."""
+"""Stateful tests: random sequences of steps, compared with a model."""

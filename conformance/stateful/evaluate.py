@@ -1,8 +1,8 @@
-"""Judging a history: a pure walk over its records in order, with an oracle beside it.
+"""Evaluation of a sequence of steps: a pure pass over its records in order, with a model.
 
-Every look compares what the target shows of the history's own users with what was accepted so
-far: logs while they must be there, summaries by host and day until they are consolidated and by
-network and day ever after, and each payment's one entry.
+Every observation compares what the target shows of the sequence's own users with what was accepted
+so far: logs while they must exist, summaries by hostname and day until they are consolidated and by
+network and day afterwards, and one ledger entry for each payment.
 """
 
 from __future__ import annotations
@@ -27,36 +27,38 @@ from trueup.conformance.rows import Row, as_int, as_str, get_path, parse_time
 from trueup.reports.journal.records import Delivered, Exchange, Hook, Record
 from trueup.reports.results import CheckResult, Counts, Difference, Impact, Outcome, Verdict
 
-__all__ = ["PART", "evaluate_history", "stage_of_history"]
+__all__ = ["LABEL", "PART", "evaluate_sequence", "stage_of_sequence"]
 
-PART: Final = "histories"
-CHECK: Final = "random-histories"
-LAW: Final = "HISTORY"
+PART: Final = "stateful"
+CHECK: Final = "stateful-sequences"
+LAW: Final = "STATEFUL"
 TITLE: Final = "Whatever is done in whatever order, every view shows what was accepted."
-BEGUN: Final = "history"
-"""Hook record that begins a history and says the target's time then."""
+LABEL: Final = "stateful"
+"""Name of the dataset in records, and of the hook record that begins a sequence."""
+BEGUN: Final = LABEL
+"""Hook record that begins a sequence and says the target's time then."""
 LOG_KEPT: Final = timedelta(days=7) - timedelta(minutes=10)
-LOG_GONE: Final = timedelta(days=9)
+LOG_REMOVED: Final = timedelta(days=9)
 HOST_KEPT: Final = timedelta(days=90)
-HOST_GONE: Final = timedelta(days=94)
+HOST_REMOVED: Final = timedelta(days=94)
 
 
-def stage_of_history(number: int) -> str:
-    """Name of the stage that holds a history's records."""
+def stage_of_sequence(number: int) -> str:
+    """Return the name of the stage of a sequence's records."""
     return f"traffic {PART} {number}"
 
 
 @dataclass
 class _Oracle:
-    """What must be so at this point of the history. Lives within one call of `judge_history`."""
+    """What must be true at this point of the sequence. Used within one evaluation."""
 
     now: datetime
     sent: dict[str, Event] = field(default_factory=dict)
     possible: dict[str, Event] = field(default_factory=dict)
     paid: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Idempotency key to (pool, bytes)."""
+    """Idempotency key → (pool, bytes)."""
     differences: list[Difference] = field(default_factory=list)
-    looks: int = 0
+    observations: int = 0
     exchanges: list[int] = field(default_factory=list)
 
     def mismatch(self, where: str, expected: object, seen: object, exchange: int) -> None:
@@ -64,12 +66,12 @@ class _Oracle:
         self.exchanges.append(exchange)
 
 
-def evaluate_history(
+def evaluate_sequence(
     records: Iterable[Record], stage: str, now: datetime
 ) -> tuple[list[Difference], list[int], int]:
-    """(differences, exchanges that show them, looks taken) of one history, from its records.
+    """Return (differences, exchanges that show them, number of observations) of one sequence.
 
-    A question asked again, because views may lag, counts by its last answer.
+    If a request was repeated, because views may be late, its last response counts.
     """
     oracle = _Oracle(now=now)
     mine = [r for r in records if getattr(r, "stage", "") == stage and part_of(stage) == PART]
@@ -79,34 +81,34 @@ def evaluate_history(
             case Delivered():
                 _deliver(oracle, record)
             case Hook(ok=True):
-                _pull(oracle, record)
+                _apply_hook(oracle, record)
             case Exchange() if last[record.ask, record.attempt // 100] == record.n:
-                _look(oracle, record)
+                _observe(oracle, record)
             case _:
                 pass
-    return oracle.differences, oracle.exchanges, oracle.looks
+    return oracle.differences, oracle.exchanges, oracle.observations
 
 
-def judge_histories(records: Sequence[Record]) -> CheckResult:
-    """The verdict on all histories of a journal, recomputed from its records alone."""
+def judge_sequences(records: Sequence[Record]) -> CheckResult:
+    """Return the verdict on all sequences of a journal, computed from its records."""
     begun = [r for r in records if isinstance(r, Hook) and r.hook == BEGUN]
     found: list[Difference] = []
-    looks = 0
+    observations = 0
     for start in begun:
         now = parse_time(start.request.get("now"))
-        assert now is not None, "a history begins with the target's time"
-        differences, _, seen = evaluate_history(records, start.stage, now)
+        assert now is not None, "a sequence begins with the target's time"
+        differences, _, seen = evaluate_sequence(records, start.stage, now)
         found = differences or found
-        looks += seen
+        observations += seen
     return CheckResult(
         check=CHECK,
         law=LAW,
         title=TITLE,
         verdict=Verdict.FAIL if found else Verdict.PASS,
-        reason=f"{len(begun)} histories were acted out",
+        reason=f"{len(begun)} sequences were run",
         level=2,
         impact=Impact.UNDER_CHARGE,
-        evidence=looks,
+        evidence=observations,
     )
 
 
@@ -121,7 +123,7 @@ def _deliver(oracle: _Oracle, record: Delivered) -> None:
                 oracle.possible[key] = event
 
 
-def _pull(oracle: _Oracle, hook: Hook) -> None:
+def _apply_hook(oracle: _Oracle, hook: Hook) -> None:
     if hook.hook == "clock":
         oracle.now = parse_time(hook.request.get("now")) or oracle.now
     elif hook.hook == "money":
@@ -130,14 +132,14 @@ def _pull(oracle: _Oracle, hook: Hook) -> None:
         oracle.paid[key] = (pool, as_int(hook.request, "bytes") or 0)
 
 
-def _look(oracle: _Oracle, exchange: Exchange) -> None:
+def _observe(oracle: _Oracle, exchange: Exchange) -> None:
     data = get_path(exchange.body, "data")
     name = exchange.ask.split("?")[0]
     if exchange.status != 200 or not isinstance(data, list):
-        oracle.mismatch(name, "an answer", f"status {exchange.status}", exchange.n)
+        oracle.mismatch(name, "a list of rows", f"status {exchange.status}", exchange.n)
         return
     rows = [row for row in data if isinstance(row, dict)]
-    oracle.looks += 1
+    oracle.observations += 1
     user = dict(exchange.query).get("proxy_user_id", "")
     own = [e for e in oracle.sent.values() if e["proxy_user_id"] == user]
     if exchange.path.endswith("/log/search"):
@@ -157,8 +159,8 @@ def _logs(oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row],
         age = oracle.now - at if at is not None else timedelta()
         if age < LOG_KEPT and listed[key] != 1:
             oracle.mismatch(f"logs of {user} · {key}", "1 log", f"{listed[key]} logs", n)
-        elif age > LOG_GONE and listed[key]:
-            oracle.mismatch(f"logs of {user} · {key}", "gone", f"listed, {age.days} days old", n)
+        elif age > LOG_REMOVED and listed[key]:
+            oracle.mismatch(f"logs of {user} · {key}", "removed", f"listed, {age.days} days old", n)
         for name, was, is_now in altered(event, found[key]) if key in found else ():
             oracle.mismatch(f"logs of {user} · {key} · {name}", was, is_now, n)
     known = {str(event["log_id"]) for event in own} | {*oracle.possible}
@@ -173,7 +175,7 @@ def _summaries(
         return
     today = oracle.now
     kept = (today - HOST_KEPT).strftime("%Y-%m-%d")
-    gone = (today - HOST_GONE).strftime("%Y-%m-%d")
+    gone = (today - HOST_REMOVED).strftime("%Y-%m-%d")
     want, have = cells_of_logs(own), cells_of_summaries(rows)
     for cell in sorted({*want, *have}):
         if cell.day > kept and want.get(cell, NOTHING) != have.get(cell, NOTHING):

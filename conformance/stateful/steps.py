@@ -1,7 +1,7 @@
-"""A history: what is done to a target, step by step, small enough to be drawn, shrunk and read.
+"""A sequence of steps on a target, small enough to be generated, shrunk and read.
 
-Steps are plain frozen values; a history is a JSON list of them, so that one that was found can be
-kept and replayed. Drawing is Hypothesis's, acting is `trueup.conformance.stateful.run`.
+Steps are frozen values. A sequence is a JSON list of them, so that one that failed can be saved and
+repeated. Hypothesis generates it, `trueup.conformance.stateful.run` runs it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from trueup.conformance.datasets.datasets import NETWORKS
 from trueup.conformance.requests import POOLS
 
-__all__ = ["Advance", "Deliver", "History", "Maintain", "Observe", "Pay", "Redeliver", "histories"]
+__all__ = [
+    "AdvanceStep",
+    "DeliverStep",
+    "MaintainStep",
+    "ObserveStep",
+    "PayStep",
+    "RedeliverStep",
+    "StepSequence",
+    "step_sequences",
+]
 
 MOST_STEPS: Final = 12
 MOST_EVENTS: Final = 6
@@ -26,7 +35,7 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="step", omit_de
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """One event, by its choices."""
+    """The choices of one event."""
 
     user: int
     network: str
@@ -36,42 +45,42 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     status: int
 
 
-class Deliver(_Step, frozen=True, kw_only=True, tag="deliver"):
-    """One delivery."""
+class DeliverStep(_Step, frozen=True, kw_only=True, tag="deliver"):
+    """Deliver events once."""
 
     events: tuple[Drawn, ...]
 
 
-class Redeliver(_Step, frozen=True, kw_only=True, tag="redeliver"):
-    """An event that was delivered before is delivered once more; `nth` counts from the first."""
+class RedeliverStep(_Step, frozen=True, kw_only=True, tag="redeliver"):
+    """Deliver an earlier event again; `nth` counts from the first."""
 
     nth: int
 
 
-class Advance(_Step, frozen=True, kw_only=True, tag="advance"):
-    """The target's clock moves forward."""
+class AdvanceStep(_Step, frozen=True, kw_only=True, tag="advance"):
+    """Move the target's clock forward."""
 
     hours: int
 
 
-class Maintain(_Step, frozen=True, kw_only=True, tag="maintain"):
-    """Maintenance runs."""
+class MaintainStep(_Step, frozen=True, kw_only=True, tag="maintain"):
+    """Run maintenance."""
 
 
-class Pay(_Step, frozen=True, kw_only=True, tag="pay"):
-    """Data is bought or given back; `times` calls with one key."""
+class PayStep(_Step, frozen=True, kw_only=True, tag="pay"):
+    """Buy or refund data; `times` calls with one key."""
 
     pool: str
     kind: str
     times: int = 1
 
 
-class Observe(_Step, frozen=True, kw_only=True, tag="observe"):
-    """Every view is read and judged. The end of a history always looks."""
+class ObserveStep(_Step, frozen=True, kw_only=True, tag="observe"):
+    """Read and compare every view. A sequence always ends with it."""
 
 
-Step: TypeAlias = Deliver | Redeliver | Advance | Maintain | Pay | Observe
-History: TypeAlias = tuple[Step, ...]
+Step: TypeAlias = DeliverStep | RedeliverStep | AdvanceStep | MaintainStep | PayStep | ObserveStep
+StepSequence: TypeAlias = tuple[Step, ...]
 
 _EVENTS: Final = st.builds(
     Drawn,
@@ -84,19 +93,21 @@ _EVENTS: Final = st.builds(
 )
 
 
-def histories(hooks: frozenset[str]) -> st.SearchStrategy[History]:
-    """Histories of at most `MOST_STEPS` steps that use only the levers which the target has."""
+def step_sequences(hooks: frozenset[str]) -> st.SearchStrategy[StepSequence]:
+    """Return a strategy for sequences of at most `MOST_STEPS` steps that use the target's hooks."""
     steps: list[st.SearchStrategy[Step]] = [
-        st.builds(Deliver, events=st.lists(_EVENTS, min_size=1, max_size=MOST_EVENTS).map(tuple)),
-        st.builds(Redeliver, nth=st.integers(0, MOST_STEPS * MOST_EVENTS)),
-        st.builds(Observe),
+        st.builds(
+            DeliverStep, events=st.lists(_EVENTS, min_size=1, max_size=MOST_EVENTS).map(tuple)
+        ),
+        st.builds(RedeliverStep, nth=st.integers(0, MOST_STEPS * MOST_EVENTS)),
+        st.builds(ObserveStep),
     ]
     if "clock" in hooks:
-        steps.append(st.builds(Advance, hours=st.sampled_from((1, 12, 24, 100, 240, 24 * 94))))
+        steps.append(st.builds(AdvanceStep, hours=st.sampled_from((1, 12, 24, 100, 240, 24 * 94))))
     if "maintenance" in hooks:
-        steps.append(st.builds(Maintain))
+        steps.append(st.builds(MaintainStep))
     if "money" in hooks:
         kinds = st.sampled_from(("purchase", "top_up", "refund", "adjustment"))
         pools = st.sampled_from(POOLS)
-        steps.append(st.builds(Pay, pool=pools, kind=kinds, times=st.integers(1, 2)))
+        steps.append(st.builds(PayStep, pool=pools, kind=kinds, times=st.integers(1, 2)))
     return st.lists(st.one_of(steps), min_size=1, max_size=MOST_STEPS).map(tuple)

@@ -42,7 +42,7 @@ def command(
     """Deliver, redeliver, pay, move the clock and read, in a random order.
 
     Every response is compared with a model. A sequence that fails is shrunk until no step can be
-    left out, and kept as history.json in the run's folder.
+    left out, and kept as steps.json in the run's folder.
     """
     order = RunRequest(
         scenario=Scenario(

@@ -23,7 +23,7 @@ from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.errors import ConformanceError
 from trueup.conformance.reconciliation.evaluate import traffic_checks
 from trueup.conformance.selection import checks_for
-from trueup.conformance.stateful.evaluate import CHECK as HISTORIES
+from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
 from trueup.conformance.target.load import levels, load_target, outside_hosts
 from trueup.conformance.target.model import Target
 from trueup.reports.errors import JournalWriteError, ReportError
@@ -263,7 +263,7 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
     if scenario.stateful is not None and target.ingest is not None:
-        yield HISTORIES
+        yield STATEFUL
     if scenario.load is not None and target.ingest is not None:
         yield from traffic_checks("load")
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from trueup.conformance.stateful.run import explore, replay
-from trueup.conformance.stateful.steps import History
+from trueup.conformance.stateful.steps import StepSequence
 from trueup.conformance.target.model import Target
 from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.drivers import driver_of
@@ -20,11 +20,11 @@ from trueup.scenarios.run.phases import RunContext
 from trueup.scenarios.scenario import StatefulPart
 from trueup.simulator.delivery import Driver
 
-__all__ = ["HISTORY_FILE", "run_stateful_part"]
+__all__ = ["STEPS_FILE", "run_stateful_part"]
 
 STATEFUL_NAME: Final = "stateful"
-HISTORY_FILE: Final = "history.json"
-"""In the run's folder, where a history failed."""
+STEPS_FILE: Final = "steps.json"
+"""In the folder of a run: the shortest failing sequence."""
 
 
 def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
@@ -33,8 +33,8 @@ def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
     context.phase(STATEFUL_NAME, "begin")
     driver = partial(_driver, context.target)
     if part.replay:
-        history = _history_of(Path(part.replay))
-        outcome = replay(context.target, history, writer=context.writer, way_in=driver)
+        sequence = _read_steps(Path(part.replay))
+        outcome = replay(context.target, sequence, writer=context.writer, way_in=driver)
     else:
         outcome = explore(
             context.target,
@@ -45,7 +45,7 @@ def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
         )
     if outcome.shortest is not None:
         text = msgspec.json.format(msgspec.json.encode(outcome.shortest), indent=2).decode()
-        write_text(context.folder / HISTORY_FILE, text + "\n")
+        write_text(context.folder / STEPS_FILE, text + "\n")
     context.phase(STATEFUL_NAME, "end")
     context.reporter.finish(f"{outcome.examples} sequences, {outcome.requests} requests")
 
@@ -59,13 +59,13 @@ async def _driver(target: Target) -> AsyncIterator[Driver]:
         await driver.close()
 
 
-def _history_of(path: Path) -> History:
+def _read_steps(path: Path) -> StepSequence:
     """Return a sequence as an earlier run kept it. Raises UsageProblem that names the file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=History)
+        return msgspec.json.decode(path.read_bytes(), type=StepSequence)
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise UsageProblem(
-            f"{path}: not a history: {error}. A run that finds one leaves it as {HISTORY_FILE}."
+            f"{path}: not a sequence of steps: {error}. A run with a failure writes {STEPS_FILE}."
         ) from error

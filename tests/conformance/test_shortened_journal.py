@@ -113,13 +113,13 @@ def test_a_limited_run_has_to_evaluate_what_it_was_limited_to(tmp_path: Path) ->
     assert len(names) < len(checks_at({0, 2, 3}))
 
 
-def test_delivered_traffic_and_histories_have_their_checks(tmp_path: Path) -> None:
+def test_delivered_traffic_and_stateful_tests_have_their_checks(tmp_path: Path) -> None:
     """Whatever was sent to the target has to be reconciled, whatever the header declares."""
     sent = tuple(Delivered(source=part, outcomes=(), at="") for part in ("load", "fleet"))
-    journal = sealed(tmp_path / "j", (header(), *sent, Hook(hook="history", at="")))
+    journal = sealed(tmp_path / "j", (header(), *sent, Hook(hook="stateful", at="")))
     assert required_checks(journal) == (
         *traffic_checks("fleet"),
-        "random-histories",
+        "stateful-sequences",
         *traffic_checks("load"),
     )
 

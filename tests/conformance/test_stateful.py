@@ -1,4 +1,4 @@
-"""Random histories: silent on the reference, short and replayable on a faulty one."""
+"""Stateful tests: no failure on the reference, a short and repeatable one on a fault."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.conformance.embedded import PlainIngest, started, target_of
 from trueup.conformance.rows import parse_time
-from trueup.conformance.stateful.evaluate import evaluate_history, stage_of_history
-from trueup.conformance.stateful.run import HistoryOutcome, explore, replay
+from trueup.conformance.stateful.evaluate import evaluate_sequence, stage_of_sequence
+from trueup.conformance.stateful.run import StatefulOutcome, explore, replay
 from trueup.reports.journal.records import SCHEMA, Header, JudgePlan
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import Verdict
@@ -33,8 +33,8 @@ def writer_in(folder: Path, name: str) -> JournalWriter:
     return writer
 
 
-def explored(folder: Path, *options: str, examples: int = 15) -> tuple[HistoryOutcome, bool]:
-    """Explore a reference; and whether the shortest history, if any, fails again."""
+def explored(folder: Path, *options: str, examples: int = 15) -> tuple[StatefulOutcome, bool]:
+    """Explore a reference; and whether the shortest sequence, if any, fails again."""
     with started(*options) as serving:
         target = target_of(serving, folder)
         url = serving["ingest_url"]
@@ -67,7 +67,7 @@ def test_the_reference_agrees_with_the_oracle(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["A2", "D5"])
 def test_a_fault_is_found_and_shrunk(tmp_path: Path, fault: str) -> None:
-    """The shortest history is short, fails again, and the journal alone shows it."""
+    """The shortest sequence is short, fails again, and the journal alone shows it."""
     # Of six seeds every one finds either within two hundred, and not every one within a hundred.
     outcome, again = explored(tmp_path, "--fault", fault, examples=200)
     assert outcome.shortest is not None
@@ -77,5 +77,5 @@ def test_a_fault_is_found_and_shrunk(tmp_path: Path, fault: str) -> None:
     plan = next(record for record in records if isinstance(record, JudgePlan))
     now = parse_time(plan.now)
     assert now is not None
-    differences, _, _ = evaluate_history(records, stage_of_history(1), now)
+    differences, _, _ = evaluate_sequence(records, stage_of_sequence(1), now)
     assert differences
