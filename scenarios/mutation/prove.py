@@ -49,7 +49,7 @@ TRIAL_LIMIT_S: Final = 180.0
 
 
 def status_of(trial: Trial, laws: Sequence[str]) -> FaultStatus:
-    """The status that a trial gives a fault charged with `laws`."""
+    """Return the status of a fault that `laws` must detect, after a trial."""
     if trial.timed_out:
         return FaultStatus.TIMEOUT
     if trial.error or not trial.results:
@@ -102,8 +102,8 @@ async def prove(
     """Try every named fault and variant, or those in `only`, `workers` trials at a time.
 
     The reference itself is always tried, and so are all of `generated` and `combinations`; a
-    combination of variants twice, with its readings declared and without. `progress` is told
-    (done, all, id). Returns the kill matrix.
+    combination of variants twice, with its readings declared and without. `progress` is called
+    with (done, all, id). Returns the kill matrix.
     """
     since = time.monotonic()
     faults = [entry for entry in mutants.faults if only is None or entry.id in only]

@@ -60,7 +60,7 @@ class MutantEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MutantCatalogue(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the reference can be told to be instead of right."""
+    """Every fault and variant of the reference."""
 
     faults: tuple[MutantEntry, ...]
     variants: tuple[MutantEntry, ...]

@@ -43,7 +43,7 @@ def variant_combinations(
 ) -> tuple[tuple[str, ...], ...]:
     """Return ids of variants that are tried together, a row a combination.
 
-    Two variants are compatible unless they replace one decision of the reference or stand in one
+    Two variants are compatible unless they replace one decision of the reference or are in one
     group of `exclusive`. Every pair of compatible variants is in a row.
     """
     forbidden = [
@@ -66,7 +66,7 @@ def combined_setup(
 ) -> VariantSetup:
     """Return how a combination is started: what each variant needs, joined.
 
-    `declared`: their readings stand in the target file, rather than being probed.
+    `declared`: their readings are in the target file, instead of being probed.
     """
     options = tuple(word for name in ids for word in ("--variant", name))
     each = [setups[name] for name in ids if name in setups]

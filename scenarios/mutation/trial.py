@@ -1,4 +1,4 @@
-"""One trial: a reference of the zoo, started and judged in a process of its own.
+"""One trial: a faulty or varied reference, started and tested in a process of its own.
 
 `python -m trueup.scenarios.mutation.trial` reads a plan on its standard input and prints the
 trial; `prove` starts
