@@ -1,4 +1,4 @@
-"""What the judge needs from whoever composes a run."""
+"""Protocols that the caller of conformance implements: how events are sent, and what was sent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Ingest", "SentTraffic", "Slice"]
 
 
 class Slice(NamedTuple):
-    """Some events of a tenant: those of a time, and of a network, user or hostname if named."""
+    """Some events of a tenant: those of a time, and of a network, user or hostname if given."""
 
     customer_id: int
     first: str
-    """UTC, `YYYY-MM-DD HH:MM:SS`; both ends belong to the slice."""
+    """UTC, `YYYY-MM-DD HH:MM:SS`; both ends are included."""
     last: str
     network: str = ""
     proxy_user_id: str = ""
@@ -23,46 +23,46 @@ class Slice(NamedTuple):
 
 
 class Ingest(Protocol):
-    """The way into the target."""
+    """The ingestion endpoint of a target."""
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
-        """Hand events over in one delivery; one outcome per event, in order.
+        """Send events in one delivery and return one outcome for each, in order.
 
-        Never raises for what a target answers; a lost answer is `Outcome.UNKNOWN`.
+        Raises nothing for what a target responds; a lost response is `Outcome.UNKNOWN`.
         """
 
 
 class SentTraffic(Protocol):
-    """Fleet or load traffic, known to the last byte. All figures exclude what was refused."""
+    """Fleet or load traffic whose every event is known. All figures exclude refused events."""
 
     @property
     def customers(self) -> tuple[int, ...]:
-        """Tenants that the traffic was sent for."""
+        """Tenants for which traffic was sent."""
 
     @property
     def beside(self) -> Sequence[SentTraffic]:
-        """What else this run had sent by then (markers, an earlier part): known, not judged."""
+        """Other traffic of this run (freshness probes, an earlier part), which is not evaluated."""
 
     def cells(self) -> Mapping[CellKey, Counts]:
-        """What was accepted, by summary cell."""
+        """Return accepted requests and bytes by summary cell."""
 
     def slack(self) -> Mapping[CellKey, Counts]:
-        """What may or may not have arrived, by summary cell."""
+        """Return requests and bytes of unknown outcome by summary cell."""
 
     def hours(self) -> Mapping[HourKey, Counts]:
-        """What was accepted, by hour, network and tenant."""
+        """Return accepted requests and bytes by hour, network and tenant."""
 
     def slack_hours(self) -> Mapping[HourKey, Counts]:
-        """What may or may not have arrived, by hour, network and tenant."""
+        """Return requests and bytes of unknown outcome by hour, network and tenant."""
 
     def event(self, log_id: str) -> Mapping[str, Json] | None:
-        """The event of an id; None where the traffic has no such event."""
+        """Return the event of an id, or None if the traffic has no such event."""
 
     def outcome(self, log_id: str) -> Outcome | None:
-        """What became of the event of an id; None where the traffic has no such event."""
+        """Return the outcome of an id, or None if the traffic has no such event."""
 
     def log_ids(self, limit: int) -> Sequence[str]:
-        """At most `limit` ids of accepted events, a sample that the seed decides."""
+        """Return at most `limit` ids of accepted events, a sample that the seed determines."""
 
     def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
-        """For each slice, the ids of all its events that are accepted or unknown."""
+        """Return, for each slice, the ids of its events that are accepted or unknown."""

@@ -1,8 +1,8 @@
-"""Covering arrays: few rows in which every pair (or triple) of values stands at least once.
+"""Covering arrays: few rows that contain every pair (or triple) of values at least once.
 
 A greedy generator after the AETG scheme: each row is the best of a few candidates; a candidate
-begins with an uncovered tuple and gives every further factor the value that covers most. It is
-deterministic by its seed. It refuses to know what the values mean: rules are given as predicates.
+begins with an uncovered tuple and gives every further factor the value that covers most. The seed
+determines the result. The meaning of the values is unknown here: rules are given as predicates.
 
 Why not a library (measured on the table of events, 3,831 pairs and 800 triples): covertable takes
 1.0 s, allpairspy has no triples within groups; a whole plan may take one second.
@@ -202,7 +202,7 @@ def possible(
 
 
 def covered(rows: Iterable[Row], names: Sequence[str], strength: int) -> frozenset[Tuple]:
-    """Tuples of `strength` (factor, value) pairs among `names` that stand in the rows."""
+    """Return the tuples of `strength` (factor, value) pairs among `names` that the rows contain."""
     return frozenset(
         tuple((name, row[name]) for name in chosen)
         for row in rows
