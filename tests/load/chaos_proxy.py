@@ -15,12 +15,12 @@ from tests.load.sink import Sink, answer, decode, read_request
 
 FINE = "fine"
 CUT_BEFORE = "cut in the middle of the request's body"
-CUT_AFTER = "stored, then cut before the answer"
-CUT_ANSWER = "stored, then cut in the middle of the answer"
+CUT_AFTER = "stored, then cut before the response"
+CUT_ANSWER = "stored, then cut in the middle of the response"
 BUSY = "429 with Retry-After"
 DOWN = "503 with Retry-After"
 BROKEN = "500 after storing"
-SILENT = "stored, then no answer"
+SILENT = "stored, then no response"
 CLOSING = "fine, with Connection: close"
 SLOW_CHUNKS = "fine, chunked and in pieces"
 

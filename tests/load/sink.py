@@ -1,4 +1,4 @@
-"""A target in miniature for load tests: stores events by id, answers like a polite ingestion API.
+"""A target in miniature for load tests: stores events by id, responds like an ingestion API.
 
 It keeps what it stored for the test to compare with what the generator says became of it.
 """

@@ -92,8 +92,8 @@ def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown() -> 
     assert unknown == [(0, 10), (30, 60), (200, 50)]
 
 
-def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told() -> None:
-    """The final word counts more events than arrived: the difference was accepted, or not."""
+def test_a_lost_report_leaves_its_events_unknown_and_is_reported() -> None:
+    """The summary counts more events than arrived: the difference was accepted, or not."""
     lines: list[Reserved | Report] = [
         Reserved(worker=0, ranges=((0, 100),)),
         Report(worker=0, lane="ingest", ranges=(part(0, 40),)),
@@ -111,7 +111,7 @@ def test_a_report_that_got_lost_leaves_its_events_unknown_and_is_told() -> None:
     )
 
 
-def test_a_generator_without_a_final_word_keeps_the_run_from_being_whole() -> None:
+def test_a_run_with_a_generator_that_sent_no_summary_is_incomplete() -> None:
     """One of two died: its events are unknown, and the run says so and when it can."""
     lines = [Report(worker=0, lane="ingest", ranges=(part(0, 10),), final=final(10, ended_s=15))]
     found = load_result(child(), collect(lines), engine="e", expected=2)

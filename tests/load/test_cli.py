@@ -52,7 +52,7 @@ def test_help_names_every_scenario_and_option(capsys: pytest.CaptureFixture[str]
         assert name in flat
 
 
-def test_a_target_off_this_machine_is_not_loaded_without_a_word(
+def test_a_target_off_this_machine_is_not_loaded_unless_confirmed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Usage error, with the option that would confirm it."""
@@ -93,7 +93,7 @@ def test_a_host_that_may_be_tested_may_not_be_loaded(
         ),
     ],
 )
-def test_wrong_usage_is_answered_with_status_four_and_the_remedy(
+def test_wrong_usage_ends_with_status_four_and_the_remedy(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], word: str
 ) -> None:
     """Never a traceback for what the user typed, and no folder of a run."""
@@ -121,7 +121,7 @@ def test_a_port_that_is_taken_is_refused_before_anything_starts(
 def test_an_address_that_is_not_this_machines_cannot_be_a_masters(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, address: str
 ) -> None:
-    """Workers would wait for nobody."""
+    """The workers would have no master."""
     runs = tmp_path / "r"
     code, said = status(capsys, "--master", address, "--workers", "2", "--runs", str(runs))
     assert code == 4
@@ -145,7 +145,7 @@ def test_a_target_file_that_lacks_what_the_load_needs_leaves_no_folder(
     changes: Any,
     word: str,
 ) -> None:
-    """Told at once with the remedy, and the latest run stays the latest."""
+    """Refused at once with the remedy, and the latest run stays the latest."""
     monkeypatch.setenv("FAR_KEY", "a-key-that-is-none")
     path = tmp_path / "near.toml"
     path.write_text(TARGET.replace("192.0.2.9", "127.0.0.1").replace(*changes))
@@ -200,7 +200,7 @@ def test_a_run_of_another_question_is_refused_before_anything_is_loaded(
     options: tuple[str, ...],
     word: str,
 ) -> None:
-    """Seed, target, level and scenario are known before; nobody waits for a load in vain."""
+    """Seed, target, level and scenario are known before, so it is refused before the load."""
     old = earlier(tmp_path / "old", header=header)
     runs = tmp_path / "runs"
     code, said = status(capsys, "--compare", str(old), "--runs", str(runs), *options)
@@ -235,7 +235,7 @@ def test_a_run_that_cannot_be_compared_is_refused_before_anything_is_loaded(
     assert not runs.exists()
 
 
-def conducted_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: Any) -> None:
+def finished_as(monkeypatch: pytest.MonkeyPatch, folder: Path, **parts: Any) -> None:
     """Let the load be one that was made before."""
     report = build_report(read_journal(earlier(folder, **parts)))
     done = RunResult(folder=folder, report=report)
@@ -247,7 +247,7 @@ def test_the_comparison_is_in_the_json(
 ) -> None:
     """One object, that keeps to the schema; the status is the run's own."""
     old = earlier(tmp_path / "old")
-    conducted_as(monkeypatch, tmp_path / "new")
+    finished_as(monkeypatch, tmp_path / "new")
     with pytest.raises(SystemExit) as ended:
         main(["load", "--compare", str(old), "--json"])
     document = json.loads(capsys.readouterr().out)
@@ -262,7 +262,7 @@ def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
 ) -> None:
     """What the load found is shown and decides; that it was not compared is said."""
     old = earlier(tmp_path / "old", comparable="feed")
-    conducted_as(monkeypatch, tmp_path / "new")
+    finished_as(monkeypatch, tmp_path / "new")
     with pytest.raises(SystemExit) as ended:
         main(["load", "--compare", str(old)])
     said = capsys.readouterr()

@@ -62,7 +62,7 @@ def test_every_key_of_a_scenario_has_its_row_and_every_row_its_key() -> None:
     assert named == {"thresholds.*" if key == "thresholds" else key for key in keys_of(LoadPlan)}
 
 
-def test_every_threshold_stands_on_its_own_side() -> None:
+def test_every_threshold_is_documented_with_its_side() -> None:
     """Most allowed before least, as the table of thresholds has them."""
     most, _, least = meaning("thresholds.*").partition("(most allowed)")
     assert set(marked(most)) - {"thresholds.*"} == {n for n, row in THRESHOLDS.items() if row.most}

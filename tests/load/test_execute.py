@@ -36,7 +36,7 @@ FLEET = FleetDeclared(
 PER_STEP = 500
 
 
-class Told:
+class FakeRuns:
     """Plays the load run: a target that keeps its limits up to 150 requests/s."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **fails: object) -> None:
@@ -63,7 +63,7 @@ class Told:
             keep(msgspec.structs.replace(measured, stopped_by="interrupted"), ranges)
             raise asyncio.CancelledError
         if step == self.fails.get("broken_at"):
-            raise OwnError("Locust ended with status 1 and without a word")
+            raise OwnError("Locust ended with status 1 and reported no results")
         return judged(measured, plan.thresholds), ranges
 
     async def search(
@@ -89,7 +89,7 @@ async def test_a_step_is_not_held_to_what_it_cannot_measure(
     monkeypatch: pytest.MonkeyPatch, name: str, limit: float
 ) -> None:
     """Correctness shows at the end, reads and freshness only where something measures them."""
-    told = Told(monkeypatch)
+    told = FakeRuns(monkeypatch)
     found, _ = await told.search({"response_p99_ms": 50, name: limit})
     assert all(list(plan.thresholds) == ["response_p99_ms"] for plan in told.plans)
     assert found.knee_low_rps is not None
@@ -100,17 +100,17 @@ async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What can be measured counts."""
-    told = Told(monkeypatch)
+    told = FakeRuns(monkeypatch)
     found, _ = await told.search({"freshness_p99_ms": 1}, probe=object())
     assert found.knee_low_rps is None
     assert not found.thresholds[0].ok
 
 
-async def test_the_events_of_each_step_are_told_at_its_end_and_once(
+async def test_the_events_of_each_step_are_reported_at_its_end_and_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The journal has them before the next step begins, and not again at the end."""
-    told = Told(monkeypatch)
+    told = FakeRuns(monkeypatch)
     _, ranges = await told.search({"response_p99_ms": 50})
     assert len(told.plans) > 3
     assert told.sent == [(step * PER_STEP, PER_STEP) for step in range(len(told.plans))]
@@ -120,7 +120,7 @@ async def test_the_events_of_each_step_are_told_at_its_end_and_once(
 
 async def test_a_search_says_what_each_step_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rate before, what came of it after: kept, or the limit that was missed."""
-    told = Told(monkeypatch)
+    told = FakeRuns(monkeypatch)
     await told.search({"response_p99_ms": 50})
     assert told.said[:4] == [
         "step 1: 100 requests/s …",
@@ -131,7 +131,7 @@ async def test_a_search_says_what_each_step_measured(monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_workers_are_told_how_to_come() -> None:
+def test_the_command_that_starts_workers_is_shown() -> None:
     """The command for their hosts, how many, and how long the master waits."""
     said = workers_text(Locust(master_bind="192.0.2.1", workers=3))
     assert "waiting 60 s for 3 workers" in said
@@ -141,7 +141,7 @@ def test_workers_are_told_how_to_come() -> None:
     assert "1 worker;" in everywhere
 
 
-async def test_the_address_of_the_web_page_is_told_once_it_is_up(
+async def test_the_address_of_the_web_page_is_shown_once_it_is_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not before: whoever follows it finds the page."""
@@ -179,7 +179,7 @@ async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Events of every finished step, and the knee as far as it was known, before the error."""
-    told = Told(monkeypatch, broken_at=3)
+    told = FakeRuns(monkeypatch, broken_at=3)
     with pytest.raises(OwnError):
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP), (PER_STEP, PER_STEP)]
@@ -191,8 +191,8 @@ async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(
 async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The open step's events are told; its result, a piece of one, is not taken for the knee's."""
-    told = Told(monkeypatch, interrupted_at=3)
+    """The open step's events are reported; its partial result is not the knee's."""
+    told = FakeRuns(monkeypatch, interrupted_at=3)
     with pytest.raises(asyncio.CancelledError):
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP), (PER_STEP, PER_STEP), (2 * PER_STEP, PER_STEP)]
@@ -203,7 +203,7 @@ async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing else is known."""
-    told = Told(monkeypatch, interrupted_at=1)
+    told = FakeRuns(monkeypatch, interrupted_at=1)
     with pytest.raises(asyncio.CancelledError):
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP)]

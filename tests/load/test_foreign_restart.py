@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shell script named in the target file; its two restarts stand in the journal, connections
+    """A shell script named in the target file; its two restarts are in the journal, connections
     broke on them, and every event is still counted once."""
     with (
         embedded_reference(data=tmp_path / "data", options=("--control",)) as reference,

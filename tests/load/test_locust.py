@@ -88,7 +88,7 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
     assert (tmp_path / "locust.html").exists()
 
 
-async def test_settings_that_lie_about_for_other_locust_tests_change_nothing(
+async def test_settings_for_other_locust_tests_do_not_influence_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`locust.conf`, `pyproject.toml` and variables `LOCUST_*` say something else of everything: a
@@ -117,7 +117,9 @@ async def test_settings_that_lie_about_for_other_locust_tests_change_nothing(
     assert (tmp_path / "locust.html").exists()
 
 
-async def test_mishaps_reads_twins_and_poison_together_leave_the_books_even(tmp_path: Path) -> None:
+async def test_faults_reads_duplicates_and_malformed_lines_still_reconcile(
+    tmp_path: Path,
+) -> None:
     """Everything at once over the chaos proxy: what is accepted is stored, nothing else is."""
     plan, fleet = planned(
         requests={"duplicate_every": 3, "malformed_every": 4, "timeout_s": 0.3, "batch": 20}
@@ -159,7 +161,7 @@ async def test_reads_are_mixed_in_at_their_share(tmp_path: Path) -> None:
 
 
 async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path: Path) -> None:
-    """Cancelled in the middle: the ranges so far, and nobody left behind."""
+    """Cancelled in the middle: the ranges so far, and no process is left."""
     plan, fleet = planned(duration_s=30)
     sink = Sink()
     kept = []
@@ -267,7 +269,7 @@ def _locusts_of(folder: Path) -> list[int]:
     return found
 
 
-async def test_a_lever_that_nobody_can_pull_is_refused_before_anything_is_sent(
+async def test_a_missing_control_hook_is_refused_before_anything_is_sent(
     tmp_path: Path,
 ) -> None:
     """A scenario that restarts the target needs to know how."""

@@ -1,4 +1,4 @@
-"""The oracle at the size of a load: a hostname that stands in the pool twice is one cell."""
+"""The oracle at the size of a load: a hostname that is in the pool twice is one cell."""
 
 from __future__ import annotations
 

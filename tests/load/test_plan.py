@@ -45,7 +45,7 @@ def test_a_scenario_says_what_it_breaks_and_its_fleet_can_be_drawn(name: str) ->
     assert len(fleet.batch(0, 50).rows()) == 50
 
 
-def test_the_midnight_scenario_lies_on_both_sides_of_a_midnight() -> None:
+def test_the_midnight_scenario_has_events_on_both_sides_of_midnight() -> None:
     """Half of its events fall on the day before."""
     plan = load_plan("midnight")
     fleet = load_fleet(plan, customers=(1, 2), now=NOW)
@@ -91,7 +91,7 @@ def test_the_fleets_own_arrivals_are_as_many_as_planned_but_not_even() -> None:
 def test_a_wrong_file_is_refused_with_its_name_and_the_key(
     tmp_path: Path, text: str, word: str
 ) -> None:
-    """A letter to a person: the file, the key, the remedy."""
+    """The error names the file, the key and the remedy."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
@@ -125,8 +125,8 @@ def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
     assert "`" not in said.replace("`what = …`", "")
 
 
-def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path) -> None:
-    """A shape, an option of it, a limit and a profile: four more in the same letter."""
+def test_unknown_names_are_reported_with_the_other_mistakes(tmp_path: Path) -> None:
+    """A shape, an option of it, a limit and a profile: four more in the same error."""
     path = tmp_path / "mine.toml"
     path.write_text(
         "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 'fast'\nkind = 'zigzag'\n"
@@ -145,14 +145,14 @@ def test_names_that_nobody_knows_are_said_with_the_other_mistakes(tmp_path: Path
         assert part in said, part
     path.write_text(
         "name = 'x'\nwhat = ''\nbreaks = ''\n[shape]\nrate = 5\nkind = 'step'\n"
-        "[shape.options]\nstep = 4\n[fleet.overrides]\n'mix.nobody' = 4\n"
+        "[shape.options]\nstep = 4\n[fleet.overrides]\n'mix.unknown' = 4\n"
     )
     with pytest.raises(ConfigurationError) as caught:
         load_plan(str(path))
     said = str(caught.value)
     assert "2 problems" in said
     assert 'did you mean "steps"?' in said
-    assert "mix.nobody" in said
+    assert "mix.unknown" in said
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
@@ -177,7 +177,7 @@ def test_a_word_of_an_earlier_version_is_refused_with_the_new_one(tmp_path: Path
         load_plan("poison-lines")
 
 
-def test_an_unknown_scenario_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
     """No such name, no such file: here is what there is."""
     with pytest.raises(ConfigurationError, match="steady"):
         load_plan("stedy")

@@ -16,7 +16,7 @@ from trueup.scenarios.scenario import LoadPart, Scenario
 pytestmark = pytest.mark.slow
 
 
-def test_a_second_run_with_the_same_seed_is_not_charged_with_the_first(
+def test_a_second_run_with_the_same_seed_is_not_compared_with_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same people would have used the API twice; every run's users are its own."""

@@ -46,7 +46,7 @@ def test_workers_share_the_arrivals_and_none_is_planned_twice(workers: int, kind
 
 
 def test_a_poisson_schedule_is_seeded_and_as_dense_as_planned() -> None:
-    """Same seed, same times; the count lies within five standard deviations of the mean."""
+    """Same seed, same times; the count is within five standard deviations of the mean."""
     shape = Shape(kind="ramp", rate=2000, duration_s=10)
     once, again = (planned(shape, poisson=True, seed=3) for _ in range(2))
     assert once.tolist() == again.tolist()

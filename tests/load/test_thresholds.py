@@ -106,13 +106,13 @@ def test_every_threshold_can_be_read_off_a_result(name: str) -> None:
 def test_the_error_share_is_failed_attempts_of_all_attempts(
     parts: dict[str, Any], share: float | None
 ) -> None:
-    """A failed attempt that was answered is one attempt, not two; one that was not counts too."""
+    """A failed attempt with a response is one attempt, not two; one without counts too."""
     assert THRESHOLDS["error_share"].read(result(**parts)) == share
 
 
 @pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
-def test_what_every_answer_says_reaches_the_error_share(status: int, share: float) -> None:
-    """From a target's answer through the generator's seconds to the share: 500 to all is 1."""
+def test_the_status_of_every_response_reaches_the_error_share(status: int, share: float) -> None:
+    """From a target's response through the generator's seconds to the share: 500 to all is 1."""
     answer = interpret_response(ResponseRule(), status, b"", 100)
     errors = {answer.reason: 10} if answer.reason else {}
     second = Second(t=0, requests=10, errors=errors)
@@ -256,7 +256,7 @@ def test_one_lie_of_a_noisy_machine_is_outvoted_or_left_unverified(lie: int) -> 
 
 
 def test_a_search_that_the_generator_ends_says_so() -> None:
-    """The target's limit lies above what we can send: a low end, no high one."""
+    """The target's limit is above what we can send: a low end, no high one."""
     found = knee(searched(1e9, 100, generator=5000))
     assert found.low is not None
     assert 4000 < found.low <= 5000
@@ -265,7 +265,7 @@ def test_a_search_that_the_generator_ends_says_so() -> None:
 
 
 def test_a_rate_between_kept_and_missed_that_the_generator_cannot_reach_is_an_end() -> None:
-    """The search goes on below it, ends, and says what lies in between."""
+    """The search goes on below it, ends, and says what is in between."""
     steps = [Step(rate=100, seen=StepResult.MET), Step(rate=200, seen=StepResult.MISSED)]
     while (rate := next_rate(steps, start=100)) is not None:
         steps.append(Step(rate=rate, seen=StepResult.LIMITED if rate > 120 else StepResult.MET))
@@ -295,10 +295,10 @@ def test_an_end_that_the_generator_did_not_reach_again_is_left_unverified() -> N
     start=st.floats(5, 1e4),
     moods=st.lists(st.sampled_from([None, None, None, *StepResult]), min_size=24, max_size=24),
 )
-def test_no_search_measures_a_rate_for_ever_or_breaks_whatever_each_step_says(
+def test_every_search_ends_whatever_its_steps_measure(
     limit: float, start: float, moods: list[StepResult | None]
 ) -> None:
-    """Truths and lies of every kind: it ends, and a rate out of reach is not asked for thrice."""
+    """Results of every kind: it ends, and a rate out of reach is tried twice at most."""
     steps: list[Step] = []
     while (rate := next_rate(steps, start=start)) is not None:
         told = StepResult.MET if rate <= limit else StepResult.MISSED

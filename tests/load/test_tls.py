@@ -51,7 +51,7 @@ def test_every_event_is_sent_once_over_tls(authority: trustme.CA, version: ssl.T
 
 
 def test_mishaps_over_tls_leave_nothing_lost_and_nothing_doubled(authority: trustme.CA) -> None:
-    """Cut, slow and failing answers, as without TLS."""
+    """Cut, slow and failing responses, as without TLS."""
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 12))
     with serving(proxy.handle, tls=server_context(authority)) as port:

@@ -79,7 +79,9 @@ async def running(folder: Path) -> AsyncIterator[Any]:
         yield task, port, sink, fleet
 
 
-async def test_stopping_from_the_web_page_ends_the_run_with_even_books(tmp_path: Path) -> None:
+async def test_stopping_from_the_web_page_ends_a_run_that_still_reconciles(
+    tmp_path: Path,
+) -> None:
     """The button's own request; what was sent is settled, and the run says why it is short."""
     async with running(tmp_path) as (task, port, sink, fleet):
         assert await counted(port) > 0

@@ -40,9 +40,9 @@ def test_every_error_has_its_exit_status(error: BaseException, status: int) -> N
 
 
 def test_only_a_fault_of_ours_shows_a_traceback() -> None:
-    """You and they get a letter; we get the trace."""
+    """Usage and target errors are messages; ours has a traceback."""
     assert format_error(UsageProblem("no such file")) == "Error: no such file"
-    assert "Traceback" not in format_error(TargetUnreachable("nobody there"))
+    assert "Traceback" not in format_error(TargetUnreachable("connection refused"))
     assert "fault of trueup" in format_error(ZeroDivisionError("x"))
 
 
@@ -53,7 +53,7 @@ def test_only_a_fault_of_ours_shows_a_traceback() -> None:
 def test_wrong_usage_ends_with_4_and_a_remedy(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistyped command line is told what is wrong, on the standard error."""
+    """Standard error says what is wrong with a command line."""
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 4
@@ -93,7 +93,7 @@ def test_a_reader_that_leaves_early_is_no_verdict() -> None:
 
 
 LOST_OUTPUT = {
-    "a pipe that nobody reads": "{trueup} {arguments} | true; exit ${{PIPESTATUS[0]}}",
+    "a pipe without a reader": "{trueup} {arguments} | true; exit ${{PIPESTATUS[0]}}",
     "a full device": "{trueup} {arguments} >/dev/full",
     "closed": "{trueup} {arguments} >&-",
     "closed, as standard error is": "{trueup} {arguments} >&- 2>&- <&-",
@@ -118,7 +118,7 @@ def with_lost_output(how: str, arguments: str, cwd: Path) -> subprocess.Complete
 def test_output_that_is_lost_ends_with_could_not_tell(
     how: str, arguments: str, tmp_path: Path
 ) -> None:
-    """Status 2, never a verdict's; a full device is named; nobody sees a traceback."""
+    """Status 2, never a verdict's; a full device is named; there is no traceback."""
     done = with_lost_output(how, arguments, tmp_path)
     if "pipe" not in how:  # a short text may be written before the reader is gone
         assert done.returncode == 2, done.stderr
@@ -148,7 +148,7 @@ def test_a_run_whose_output_is_lost_leaves_a_sealed_journal(how: str, tmp_path: 
         (["nonsense"], "Commands: run, check"),
     ],
 )
-def test_a_misspelt_word_is_answered_with_the_nearest_one(
+def test_a_misspelt_word_is_refused_with_the_nearest_one(
     arguments: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:

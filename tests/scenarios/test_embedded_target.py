@@ -1,4 +1,4 @@
-"""The embedded reference is described by a target file like any stranger's."""
+"""The embedded reference is described by a target file like any other target."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_target_file_says_how_to_reach_everything(tmp_path: Path) -> None:
     assert target.budget.requests == 500
 
 
-def test_no_key_stands_in_the_file() -> None:
+def test_no_key_is_in_the_file() -> None:
     """Whoever finds the run's folder finds no key."""
     text = target_file(SERVING, requests=500)
     assert not [key for key in key_environment(SERVING).values() if key in text]

@@ -28,7 +28,7 @@ def test_a_long_phase_gets_a_line_every_five_seconds() -> None:
 
 
 def test_quiet_is_silent_but_for_what_a_person_must_know() -> None:
-    """Nobody could start workers for a master that does not say how."""
+    """Without the command, no worker could be started for a master."""
     out = io.StringIO()
     reporter = SilentReporter(Console(file=out, width=80))
     reporter.start("load", 60)

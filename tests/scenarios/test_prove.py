@@ -27,14 +27,14 @@ def result(law: str, verdict: Verdict) -> CheckResult:
         (Trial(timed_out=True), FaultStatus.TIMEOUT),
     ],
 )
-def test_a_fault_is_killed_only_by_a_law_that_it_is_charged_with(
+def test_a_fault_is_killed_only_by_a_law_that_is_expected_to_detect_it(
     trial: Trial, status: FaultStatus
 ) -> None:
     """Failing for another reason, not deciding, or not starting is no kill."""
     assert status_of(trial, ["KEY", "SUM=LOG"]) is status
 
 
-def test_whatever_convicts_something_correct_is_an_alarm() -> None:
+def test_a_failed_check_of_a_correct_implementation_is_an_alarm() -> None:
     """Failures and not-testable checks count; doubt does not."""
     trial = Trial(
         results=(

@@ -1,4 +1,4 @@
-"""The register of charges and the reference's zoo name the same faults."""
+"""The register of expected kills and the reference name the same faults."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_a_place_that_cannot_hold_runs_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
-    """Somebody's own folder is left alone."""
+    """A folder that is not a run's is left alone."""
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "mine").write_text("keep")
     with pytest.raises(UsageProblem, match="move it away"):

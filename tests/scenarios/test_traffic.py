@@ -76,7 +76,7 @@ def test_events_that_are_asked_for_one_by_one_are_those_of_the_batch() -> None:
 
 
 def test_beside_a_part_stands_what_was_sent_before_it_was_reconciled(tmp_path: Path) -> None:
-    """The load knows of the fleet and of its markers; the fleet, judged first, of nothing."""
+    """The load knows of the fleet and of its probe; the fleet, judged first, of nothing."""
     one, other = fleet(), fleet(seed=4)
     marker: dict[str, Json] = {
         "log_id": "m",
@@ -124,7 +124,7 @@ def test_beside_a_part_stands_what_was_sent_before_it_was_reconciled(tmp_path: P
     assert (key.proxy_user_id, planted.cells()[key].bytes) == ("marker", 7)
 
 
-def test_a_marker_of_unknown_outcome_is_slack() -> None:
+def test_a_probe_event_of_unknown_outcome_is_slack() -> None:
     """It may or may not be there, and a refused one is not."""
     events: list[dict[str, Json]] = [
         {
