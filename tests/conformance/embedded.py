@@ -1,4 +1,4 @@
-"""A started reference for the judge's tests: a child process, met over HTTP like any stranger."""
+"""A started reference for tests: a child process, used over HTTP like any target."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def target_of(
 
 
 class PlainIngest:
-    """The smallest way in: one POST of NDJSON for each delivery."""
+    """The smallest driver: one POST of NDJSON for each delivery."""
 
     def __init__(self, url: str) -> None:
         self._url = url

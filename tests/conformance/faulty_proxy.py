@@ -1,4 +1,4 @@
-"""A target that lies on the way: a proxy before the reference that changes what is read of it."""
+"""A proxy in front of the reference that changes its responses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass
-class Answer:
-    """What the reference has answered, to be changed in place."""
+class RecordedBody:
+    """A response of the reference, to be changed in place."""
 
     path: str
     """Below the prefix: `log/search`."""
@@ -30,23 +30,23 @@ class Answer:
         return rows
 
 
-Lie = Callable[[Answer], None]
+Change = Callable[[RecordedBody], None]
 
 
 @contextlib.asynccontextmanager
-async def lying(url: str, lie: Lie) -> AsyncIterator[str]:
-    """The address of a proxy before `url` whose answers to GET pass through `lie`."""
+async def running_faulty_proxy(url: str, change: Change) -> AsyncIterator[str]:
+    """Run a proxy in front of `url` that applies `change` to responses to GET; return its URL."""
     async with aiohttp.ClientSession() as session:
 
         async def passed_on(request: web.Request) -> web.Response:
             keys = {name: value for name, value in request.headers.items() if "API" in name.upper()}
             async with session.get(f"{url}{request.path_qs}", headers=keys) as found:
                 path = request.path.partition("/public/user/")[2]
-                answer = Answer(path, dict(request.query), found.status, await found.json())
-            lie(answer)
+                response = RecordedBody(path, dict(request.query), found.status, await found.json())
+            change(response)
             return web.Response(
-                status=answer.status,
-                body=json.dumps(answer.body).encode(),
+                status=response.status,
+                body=json.dumps(response.body).encode(),
                 content_type="application/json",
             )
 
@@ -62,9 +62,9 @@ async def lying(url: str, lie: Lie) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-def without(answer: Answer, log_ids: set[str]) -> None:
-    """Leave logs out of a search, and out of its count."""
-    if answer.path == "log/search" and answer.status == 200:
-        kept = [row for row in answer.rows if row["log_id"] not in log_ids]
-        answer.body["item_count"] -= len(answer.rows) - len(kept)
-        answer.body["data"] = kept
+def without(response: RecordedBody, log_ids: set[str]) -> None:
+    """Remove logs from a search and from its count."""
+    if response.path == "log/search" and response.status == 200:
+        kept = [row for row in response.rows if row["log_id"] not in log_ids]
+        response.body["item_count"] -= len(response.rows) - len(kept)
+        response.body["data"] = kept

@@ -1,4 +1,4 @@
-"""Levers that are programs: their time is kept, and what they start is their own."""
+"""Control hooks that are programs: time limits and child processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import Json
 
 
-async def pulled(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hook:
+async def called(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hook:
     target = Target(
         name="t",
         base_url="http://127.0.0.1:9",
@@ -33,7 +33,7 @@ async def pulled(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hoo
 
 
 def alive(pid: int) -> bool:
-    """Whether the process is there and not merely waiting to be reaped."""
+    """Return whether the process runs and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
     except FileNotFoundError:
@@ -44,9 +44,9 @@ def alive(pid: int) -> bool:
 async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started(
     tmp_path: Path,
 ) -> None:
-    """Also where a child of its own keeps what it prints open."""
+    """Even if a child process keeps its output open."""
     began = time.monotonic()
-    hook = await pulled(tmp_path, f"sleep 100 & echo $! > {tmp_path}/pid; wait", timeout_s=0.3)
+    hook = await called(tmp_path, f"sleep 100 & echo $! > {tmp_path}/pid; wait", timeout_s=0.3)
     assert time.monotonic() - began < 5
     assert (hook.ok, hook.error) == (False, "timeout: no response in time")
     pid = int((tmp_path / "pid").read_text())
@@ -58,9 +58,9 @@ async def test_a_program_that_does_not_end_in_time_ends_with_all_that_it_started
 async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(
     tmp_path: Path,
 ) -> None:
-    """A restart leaves the target behind, which holds on to the program's output."""
+    """A restart leaves the target running, which keeps the program's output open."""
     began = time.monotonic()
-    hook = await pulled(tmp_path, "sleep 100 & echo $!")
+    hook = await called(tmp_path, "sleep 100 & echo $!")
     assert time.monotonic() - began < 5
     assert hook.ok
     assert isinstance(hook.response, int)
@@ -76,9 +76,9 @@ async def test_what_a_program_leaves_running_is_not_waited_for_and_not_ended(
         ("echo oh; echo why >&2; exit 3", "oh\n", "exit status 3: why\n"),
     ],
 )
-async def test_what_a_program_prints_is_its_answer(
+async def test_the_output_of_a_program_is_its_response(
     tmp_path: Path, script: str, response: Json, error: str | None
 ) -> None:
-    """JSON where it is JSON; what it complains of where it fails."""
-    hook = await pulled(tmp_path, script)
+    """JSON if it is JSON; standard error if it fails."""
+    hook = await called(tmp_path, script)
     assert (hook.response, hook.error, hook.ok) == (response, error, not error)

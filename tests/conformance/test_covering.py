@@ -33,7 +33,7 @@ factor_tables = st.lists(st.integers(1, 5), min_size=2, max_size=6).map(
 
 
 @given(factor_tables, st.integers(0, 9))
-def test_every_pair_of_values_stands_in_some_row(
+def test_every_pair_of_values_is_in_some_row(
     factors: dict[str, tuple[str, ...]], seed: int
 ) -> None:
     rows = cover(factors, seed=seed)
@@ -42,7 +42,7 @@ def test_every_pair_of_values_stands_in_some_row(
 
 
 @given(factor_tables, st.integers(0, 9))
-def test_every_triple_of_a_group_stands_in_some_row(
+def test_every_triple_of_a_group_is_in_some_row(
     factors: dict[str, tuple[str, ...]], seed: int
 ) -> None:
     group = list(factors)[:4]

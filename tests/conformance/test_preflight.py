@@ -1,4 +1,4 @@
-"""A target is asked once before traffic goes there; what is wrong is told in seconds."""
+"""The preflight before traffic is sent: problems are reported in seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trueup.reports.journal.storage import JournalWriter
 
 
 def api(status: int, body: bytes = b'{"data": []}') -> Callable[..., Any]:
-    """Answers every request alike."""
+    """Return a handler that sends one response to every request."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -34,8 +34,8 @@ def api(status: int, body: bytes = b'{"data": []}') -> Callable[..., Any]:
 
 
 @pytest.fixture
-def nobody() -> Iterator[int]:
-    """A port of the loopback on which nothing listens."""
+def closed_port() -> Iterator[int]:
+    """A port of the loopback interface without a server."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -62,8 +62,8 @@ async def met(target: Target, tmp_path: Path) -> list[Exchange]:
         return [record for record in recorder.records if isinstance(record, Exchange)]
 
 
-async def test_a_target_that_answers_is_passed_with_one_question_a_tenant(tmp_path: Path) -> None:
-    """The question is in the journal, where no check takes it for its own."""
+async def test_a_working_target_passes_with_one_request_a_tenant(tmp_path: Path) -> None:
+    """The request is in the journal, in a stage that no check uses."""
     with serving(api(200)) as port:
         asked = await met(target_of(f"http://127.0.0.1:{port}/1.0"), tmp_path)
     assert [(one.path, one.status, one.stage) for one in asked] == [
@@ -71,29 +71,29 @@ async def test_a_target_that_answers_is_passed_with_one_question_a_tenant(tmp_pa
     ]
 
 
-async def test_an_api_where_nobody_listens_is_told_with_the_key_that_names_it(
-    tmp_path: Path, nobody: int
+async def test_a_refused_connection_is_reported_with_the_key_of_the_url(
+    tmp_path: Path, closed_port: int
 ) -> None:
-    """What was tried, what came, what to do."""
+    """What was tried, what came back, what to do."""
     with pytest.raises(TargetUnreachable, match="connection refused") as told:
-        await met(target_of(f"http://127.0.0.1:{nobody}/1.0"), tmp_path)
+        await met(target_of(f"http://127.0.0.1:{closed_port}/1.0"), tmp_path)
     assert "base_url in mine.toml" in str(told.value)
-    assert f"127.0.0.1 port {nobody}" in str(told.value)
+    assert f"127.0.0.1 port {closed_port}" in str(told.value)
 
 
-async def test_a_way_in_where_nobody_listens_is_told_although_the_api_answers(
-    tmp_path: Path, nobody: int
+async def test_a_refused_connection_of_the_ingestion_endpoint_is_reported(
+    tmp_path: Path, closed_port: int
 ) -> None:
-    """The two may be served by different programs."""
+    """API and ingestion may be different servers."""
     with serving(api(200)) as port, pytest.raises(TargetUnreachable, match=r"ingest\.url in mine"):
         here = f"http://127.0.0.1:{port}/1.0"
-        await met(target_of(here, f"http://127.0.0.1:{nobody}/in"), tmp_path)
+        await met(target_of(here, f"http://127.0.0.1:{closed_port}/in"), tmp_path)
 
 
-async def test_a_name_without_an_address_is_told(
+async def test_an_unknown_host_name_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the resolver of the machine says."""
+    """With the error of the resolver."""
 
     async def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -113,16 +113,16 @@ async def test_a_name_without_an_address_is_told(
         (200, b"<html>", NotAnApi, "not a JSON object"),
     ],
 )
-async def test_an_answer_that_is_not_the_apis_is_told(
+async def test_a_response_that_is_not_of_the_api_is_reported(
     tmp_path: Path, status: int, body: bytes, kind: type[TargetTrouble], word: str
 ) -> None:
-    """Refused keys, another path, another server."""
+    """Rejected keys, another path, another server."""
     with serving(api(status, body)) as port, pytest.raises(kind, match=word):
         await met(target_of(f"http://127.0.0.1:{port}/1.0"), tmp_path)
 
 
-async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path: Path) -> None:
-    """Self-signed: neither a time-out nor a traceback."""
+async def test_a_self_signed_certificate_is_reported_with_the_remedy(tmp_path: Path) -> None:
+    """Neither a timeout nor a traceback."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with (
@@ -133,8 +133,8 @@ async def test_a_certificate_that_nobody_signed_is_told_with_the_remedy(tmp_path
     assert "SSL_CERT_FILE" in str(told.value)
 
 
-async def test_a_server_without_tls_behind_https_is_told(tmp_path: Path) -> None:
-    """It answers in plain HTTP, whatever it is sent."""
+async def test_a_server_without_tls_behind_an_https_url_is_reported(tmp_path: Path) -> None:
+    """It responds in plain HTTP to everything."""
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)

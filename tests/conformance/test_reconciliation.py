@@ -1,4 +1,4 @@
-"""Fleet traffic against the reference: it ties out, and a faulty reference does not."""
+"""Reconciliation of fleet traffic: the reference ties out, a faulty one does not."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def reconciled(folder: Path, *options: str, unsent: int = 0) -> tuple[Traf
 
 @pytest.mark.slow
 async def test_traffic_ties_out_in_every_view(tmp_path: Path) -> None:
-    """Logs, summaries, ledgers and graph hold what was sent; the journal alone says so too."""
+    """Logs, summaries, ledgers and graph equal what was sent, also from the journal alone."""
     outcome, sent = await reconciled(tmp_path)
     assert [r.reason for r in outcome.results if r.verdict is not Verdict.PASS] == []
     assert {row.view for row in outcome.tie_outs} == {
@@ -93,7 +93,7 @@ async def test_traffic_ties_out_in_every_view(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_unknown_outcomes_are_neither_lost_nor_stored(tmp_path: Path) -> None:
-    """Events that never arrived, and might have, leave every view in order."""
+    """Events whose outcome is unknown and that never arrived fail no view."""
     outcome, _ = await reconciled(tmp_path, unsent=9)
     assert [r.reason for r in outcome.results if r.verdict is not Verdict.PASS] == []
     assert any(row.slack_requests for row in outcome.tie_outs)

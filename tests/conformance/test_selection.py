@@ -1,4 +1,4 @@
-"""Which checks a run holds a target to: names that exist, and levels that reach them."""
+"""Selection of checks: existing names, and levels that include them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READ_ONLY = target_at("http://127.0.0.1:1/1.0")
     ],
 )
 def test_an_unknown_name_is_a_usage_error(only: tuple[str, ...], said: str) -> None:
-    """The letter names what is unknown and what looks like it."""
+    """The message names the unknown one and similar names."""
     with pytest.raises(BadSelection) as caught:
         checks_for(READ_ONLY, level=4, only=only)
     assert said in str(caught.value)
@@ -33,6 +33,6 @@ def test_checks_that_no_level_reaches_are_a_usage_error() -> None:
         checks_for(READ_ONLY, level=4, only=("FRESH",))
 
 
-def test_a_known_name_out_of_reach_is_left_out_beside_others() -> None:
-    """Asking for more than a level shows is no mistake while something is left."""
+def test_a_known_name_above_the_level_is_left_out() -> None:
+    """This is no error if other checks remain."""
     assert [c.law for c in checks_for(READ_ONLY, level=4, only=("FRESH", "AUTH"))] == ["AUTH"]

@@ -1,4 +1,4 @@
-"""Other people's traffic, and another judge at the same time, change no verdict."""
+"""Foreign traffic, and another run at the same time, change no verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAUSE_S = 0.01
 
 
 def foreign(customer: int, first: int, count: int) -> list[dict[str, Json]]:
-    """Events of users and hosts that no check has, on the days that the checks use."""
+    """Events of other users and hosts on the days that the checks use."""
     draw = random.Random(first)
     now = datetime.now(UTC)
     return [
@@ -51,7 +51,7 @@ def verdicts(outcome: RunOutcome) -> dict[str, Verdict]:
 
 @pytest.mark.slow
 async def test_foreign_traffic_changes_no_verdict(tmp_path: Path) -> None:
-    """Foreign events arrive on the same tenant for as long as it is judged."""
+    """Foreign events arrive on the same tenant during the run."""
     with started() as serving:
         target = target_of(serving, tmp_path)
         customer = serving["tenants"][0]["customer_id"]
@@ -77,7 +77,7 @@ async def test_foreign_traffic_changes_no_verdict(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_two_judges_at_once_agree(tmp_path: Path) -> None:
+async def test_two_runs_at_once_agree(tmp_path: Path) -> None:
     """Two runs on the same tenants in parallel reach the verdicts of one alone."""
     with started() as serving:
         target = target_of(serving, tmp_path)

@@ -125,7 +125,7 @@ def test_delivered_traffic_and_stateful_tests_have_their_checks(tmp_path: Path) 
 
 
 def test_a_run_that_never_read_has_no_checks_to_evaluate(tmp_path: Path) -> None:
-    """A target that did not answer at all: nothing was evaluated, and nothing is missing."""
+    """Without any response nothing is evaluated, and nothing is missing."""
     assert required_checks(sealed(tmp_path / "j", (header(), _LEVEL_3))) == ()
 
 

@@ -58,7 +58,7 @@ def explored(folder: Path, *options: str, examples: int = 15) -> tuple[StatefulO
 
 @pytest.mark.slow
 def test_the_reference_agrees_with_the_oracle(tmp_path: Path) -> None:
-    """Duplicates, payments, clock moves and maintenance in any order change no truth."""
+    """Duplicates, payments, clock moves and maintenance in any order."""
     outcome, _ = explored(tmp_path)
     assert outcome.result.verdict is Verdict.PASS, outcome.result
     assert outcome.result.evidence >= 60

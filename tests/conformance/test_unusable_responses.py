@@ -1,4 +1,4 @@
-"""Targets that cannot be judged, and keys that must never be written down."""
+"""Targets that cannot be tested, and keys that must never be written."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def journal_in(folder: Path) -> JournalWriter:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[str]]]:
-    """Start a server that answers everything alike; gives its base URL."""
+    """Start a server with one handler for every request; return its base URL."""
     servers: list[TestServer] = []
 
     async def start(handler: Handler) -> str:
@@ -93,13 +93,13 @@ async def refuse(_request: web.Request) -> web.StreamResponse:
 @pytest.mark.parametrize(
     ("handler", "error"), [(html, NotAnApi), (hang, TargetUnreachable), (refuse, WrongKeys)]
 )
-async def test_a_target_that_cannot_be_judged_gets_a_letter(
+async def test_a_target_that_cannot_be_tested_ends_with_an_error_message(
     serve: Callable[[Handler], Awaitable[str]],
     tmp_path: Path,
     handler: Handler,
     error: type[Exception],
 ) -> None:
-    """Exit status 2, a message with the place and the remedy, and a journal that is readable."""
+    """Exit status 2, a message with URL and remedy, and a readable journal."""
     url = await serve(handler)
     with journal_in(tmp_path) as writer, pytest.raises(error) as caught:
         await run_checks(target_at(url), writer=writer, ingest=None, level=0)
@@ -109,15 +109,15 @@ async def test_a_target_that_cannot_be_judged_gets_a_letter(
     assert [r for r in read_journal(tmp_path).records if isinstance(r, Exchange)]
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_an_error(tmp_path: Path) -> None:
     with journal_in(tmp_path) as writer, pytest.raises(TargetUnreachable, match="base_url"):
         await run_checks(target_at("http://127.0.0.1:1/1.0"), writer=writer, ingest=None, level=0)
 
 
-async def test_keys_are_struck_out_even_where_the_target_echoes_them(
+async def test_keys_are_redacted_even_if_the_target_repeats_them(
     serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
 ) -> None:
-    """In JSON, in JSON with escapes, in HTML: the canary is nowhere in the journal."""
+    """In JSON, in JSON with escapes, in HTML: the journal does not contain the canary."""
     bodies = iter(
         (
             f'{{"data": {{"{CANARY}": ["{CANARY}"]}}}}',
@@ -140,14 +140,14 @@ async def test_keys_are_struck_out_even_where_the_target_echoes_them(
     assert text.count(STRUCK) == 4
 
 
-def test_secrets_are_struck_at_any_depth() -> None:
+def test_secrets_are_redacted_at_any_depth() -> None:
     assert strike({"k": [{"SECRET": "a SECRET b"}]}, ("SECRET",)) == {
         "k": [{STRUCK: f"a {STRUCK} b"}]
     }
 
 
 class Tape:
-    """A clock that moves only when someone sleeps."""
+    """A clock that moves only during sleep."""
 
     def __init__(self) -> None:
         self.t = 0.0
@@ -176,14 +176,14 @@ async def test_requests_keep_their_pace_and_their_number() -> None:
         await pacer.turn()
 
 
-async def test_a_429_is_waited_out_as_told(
+async def test_retry_after_of_a_429_is_respected(
     serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
 ) -> None:
-    """Retry-After is honoured, both answers are recorded, and the second is the answer."""
-    answers = iter((429, 200))
+    """Both responses are recorded, and the second is used."""
+    planned = iter((429, 200))
 
     async def busy(_request: web.Request) -> web.StreamResponse:
-        status = next(answers)
+        status = next(planned)
         body: dict[str, object] = (
             {"error": "Too Many Requests", "message": "-"} if status == 429 else {"data": {}}
         )
@@ -212,14 +212,14 @@ async def test_a_429_is_waited_out_as_told(
         ),
     ],
 )
-async def test_a_first_answer_that_is_not_200_is_trouble(
+async def test_a_first_response_that_is_not_200_is_an_error(
     serve: Callable[[Handler], Awaitable[str]],
     tmp_path: Path,
     status: int,
     headers: dict[str, str],
     said: str,
 ) -> None:
-    """A target that answers everything with an error is not one that answers."""
+    """A target that only responds with errors cannot be tested."""
 
     async def broken(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"message": "broken"}, status=status, headers=headers)

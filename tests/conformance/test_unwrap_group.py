@@ -1,4 +1,4 @@
-"""Tasks that end together: callers meet one named error, never a group."""
+"""Errors of several tasks: callers get one named error, never a group."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["serve"]
 
 
 @pytest.mark.parametrize("error", [BudgetExhausted, TargetTrouble, JournalWriteError])
-def test_the_named_error_comes_out_of_groups_in_groups(error: type[Exception]) -> None:
-    named = error("the letter")
+def test_the_named_error_is_raised_out_of_nested_groups(error: type[Exception]) -> None:
+    named = error("the error message")
     group = ExceptionGroup("inner", [ValueError("beside"), ExceptionGroup("deep", [named])])
     with pytest.raises(error) as caught, unwrap_group():
         raise ExceptionGroup("outer", [group])
     assert caught.value is named
 
 
-def test_a_group_without_a_letter_passes() -> None:
-    """What nobody foresaw is ours, and is not hidden."""
+def test_a_group_without_a_named_error_is_raised_unchanged() -> None:
+    """An unexpected error is internal and is not hidden."""
     with pytest.raises(ExceptionGroup), unwrap_group():
         raise ExceptionGroup("ours", [ValueError("bug")])
 
@@ -38,11 +38,11 @@ def test_an_interruption_passes() -> None:
         raise asyncio.CancelledError
 
 
-async def test_a_small_budget_ends_a_run_with_its_letter(
+async def test_a_small_budget_ends_a_run_with_an_error_message(
     serve: Callable[[Handler], Awaitable[str]],
     tmp_path: Path,
 ) -> None:
-    """The questions of a stage are asked side by side; all of them run out at once."""
+    """The requests of a stage are concurrent, and all of them fail at once."""
 
     async def empty(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"data": [], "item_count": 0, "total_count": 0})
