@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.load.sink import answer, read_request, serving
+from tests.load.sink import http_response, read_request, serving
 from trueup.conformance.client.preflight import STAGE, preflight
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.errors import NotAnApi, TargetTrouble, TargetUnreachable, WrongKeys
@@ -28,7 +28,7 @@ def api(status: int, body: bytes = b'{"data": []}') -> Callable[..., Any]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await read_request(reader)
-            writer.write(answer(status, body, "Content-Type: application/json"))
+            writer.write(http_response(status, body, "Content-Type: application/json"))
 
     return handle
 
@@ -138,7 +138,7 @@ async def test_a_server_without_tls_behind_an_https_url_is_reported(tmp_path: Pa
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
-        writer.write(answer(400))
+        writer.write(http_response(400))
 
     with serving(plain) as port, pytest.raises(TargetUnreachable, match="TLS"):
         await met(target_of(f"https://127.0.0.1:{port}/1.0"), tmp_path)

@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.load.sink import Sink, answer, decode, read_request
+from tests.load.sink import Sink, decode, http_response, read_request
 
 FINE = "fine"
 CUT_BEFORE = "cut in the middle of the request's body"
@@ -46,7 +46,7 @@ class ChaosProxy:
             self.happened[mishap] += 1
             if mishap in (BUSY, DOWN):
                 status = 429 if mishap == BUSY else 503
-                writer.write(answer(status, b"", "Retry-After: 0"))
+                writer.write(http_response(status, b"", "Retry-After: 0"))
                 continue
             said = self.sink.take(decode(body))
             if mishap == CUT_AFTER:
@@ -54,17 +54,17 @@ class ChaosProxy:
             if mishap == SILENT:
                 await asyncio.sleep(3600)
             if mishap == BROKEN:
-                writer.write(answer(500, b"oops"))
+                writer.write(http_response(500, b"oops"))
             elif mishap == CUT_ANSWER:
-                writer.write(answer(200, said)[:-5])
+                writer.write(http_response(200, said)[:-5])
                 return
             elif mishap == CLOSING:
-                writer.write(answer(200, said, "Connection: close"))
+                writer.write(http_response(200, said, "Connection: close"))
                 return
             elif mishap == SLOW_CHUNKS:
                 await self._in_pieces(writer, said)
             else:
-                writer.write(answer(200, said))
+                writer.write(http_response(200, said))
 
     @staticmethod
     async def _in_pieces(writer: asyncio.StreamWriter, body: bytes) -> None:

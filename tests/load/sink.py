@@ -76,7 +76,7 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, dict[str, s
     return start.encode(), fields, body
 
 
-def answer(status: int, body: bytes = b"", *extra: str) -> bytes:
+def http_response(status: int, body: bytes = b"", *extra: str) -> bytes:
     head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *extra]
     return ("\r\n".join(head) + "\r\n\r\n").encode() + body
 
@@ -112,11 +112,11 @@ class Sink:
             start, fields, body = await read_request(reader)
             if start.startswith(b"GET"):
                 self.reads += 1
-                writer.write(answer(200, b'{"data": []}'))
+                writer.write(http_response(200, b'{"data": []}'))
                 continue
             self.bodies.append((fields, body))
             text = gzip.decompress(body) if fields.get("content-encoding") == "gzip" else body
-            writer.write(answer(200, self.take(decode(text))))
+            writer.write(http_response(200, self.take(decode(text))))
             await writer.drain()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
-from tests.load.sink import Sink, answer, ndjson, read_request, serving
+from tests.load.sink import Sink, http_response, ndjson, read_request, serving
 from trueup.reports.results import EventOutcome, Outcome
 from trueup.simulator.delivery import (
     BodyForm,
@@ -123,7 +123,7 @@ async def test_a_refusal_after_an_attempt_without_a_response_is_unknown() -> Non
             calls += 1
             if calls == 1:
                 return
-            writer.write(answer(400, b'{"message": "seen before"}'))
+            writer.write(http_response(400, b'{"message": "seen before"}'))
 
     with serving(handle) as port:
         outcomes = await sent(http(port))

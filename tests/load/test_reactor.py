@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.load.chaos_proxy import BUSY, CUT_ANSWER, FINE, MISHAPS, SILENT, ChaosProxy
-from tests.load.sink import Sink, answer, decode, in_pieces, ndjson, read_request, serving
+from tests.load.sink import Sink, decode, http_response, in_pieces, ndjson, read_request, serving
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
 from trueup.reports.results import Outcome
@@ -356,8 +356,8 @@ def test_retry_after_is_used_although_the_same_body_came_without_it_before() -> 
             _, _, body = await read_request(reader)
             asked.append(time.perf_counter())
             extra = ("Retry-After: 0.3",) if len(asked) == 2 else ()
-            done = answer(200, sink.take(decode(body)))
-            writer.write(done if len(asked) > 2 else answer(429, b"", *extra))
+            done = http_response(200, sink.take(decode(body)))
+            writer.write(done if len(asked) > 2 else http_response(429, b"", *extra))
 
     with serving(busy) as port:
         loaded(
@@ -441,7 +441,7 @@ def test_a_content_length_of_thousands_of_digits_is_refused() -> None:
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000)
                 writer.write(b"\r\n\r\n")
             else:
-                writer.write(answer(200, sink.take(decode(body))))
+                writer.write(http_response(200, sink.take(decode(body))))
 
     with serving(mad) as port:
         _, _, _, ranges = loaded(port, events=50, connections=1)

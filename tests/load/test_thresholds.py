@@ -96,7 +96,7 @@ def test_every_threshold_can_be_read_off_a_result(name: str) -> None:
     [
         ({"requests": 120, "errors": {"HTTP 500": 120}}, 1.0),
         ({"requests": 120, "errors": {"HTTP 302": 60}}, 0.5),
-        ({"requests": 0, "errors": {"time-out: an answer": 7}, "unanswered": 7}, 1.0),
+        ({"requests": 0, "errors": {"timeout: no response": 7}, "unanswered": 7}, 1.0),
         ({"requests": 30, "errors": {"HTTP 500": 10, "cut": 10}, "unanswered": 10}, 0.5),
         ({"requests": 30, "reads": 30, "errors": {"HTTP 500": 30}}, 0.5),
         ({"requests": 30}, 0.0),
@@ -116,7 +116,7 @@ def test_the_status_of_every_response_reaches_the_error_share(status: int, share
     answer = interpret_response(ResponseRule(), status, b"", 100)
     errors = {answer.reason: 10} if answer.reason else {}
     second = Second(t=0, requests=10, errors=errors)
-    unanswered = {"time-out: an answer took too long": 30}
+    unanswered = {"timeout: no response within 10 s": 30}
     assert load_of(second) == share
     assert load_of(second, Second(t=1, errors=unanswered)) == (30 + 10 * share) / 40
 
