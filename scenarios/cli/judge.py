@@ -24,9 +24,8 @@ __all__ = ["command"]
 def command(journal: Path, verbose: bool) -> int:
     """Recompute the verdicts of JOURNAL (a file or a run's folder), without a target.
 
-    Every verdict is recomputed from what the journal holds and compared with the one that stands
-    in it. Exit status: that of the run where all agree, 3 where any does not. Of a run that was
-    cut short only the verdicts that it reached are compared.
+    Each recomputed verdict is compared with the recorded one. Exit status: that of the run if all
+    agree, 3 if one differs. If a run was cut short, only the verdicts that it reached are compared.
     """
     read = read_journal(journal)
     again = reevaluate(read)
@@ -52,7 +51,7 @@ def command(journal: Path, verbose: bool) -> int:
 
 
 def _cut_short(journal: Journal) -> str:
-    """In words, why a journal ends before its run does; empty where it does not."""
+    """Return why a journal ends before its run does, or an empty string."""
     if journal.footer is None:
         return "it has no footer: the disk was full, or the process was killed"
     said = journal.footer.stopped_by.partition(". ")[0]

@@ -54,7 +54,7 @@ class _Count(click.ParamType["int | None"]):
 
 
 @click.command(short_help="Mutation-test the checks: do they detect known and generated faults?")
-@click.option("--quick", is_flag=True, help="A subset that touches every law of the first proof.")
+@click.option("--quick", is_flag=True, help="A subset of faults and variants for daily use.")
 @click.option(
     "--only",
     multiple=True,
@@ -107,12 +107,13 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Start the reference once for every fault and variant, and judge each.
+    """Run the checks against every fault and variant of the reference.
 
-    A named fault counts as killed only where a law fails that is expected of it. The unfaulted
-    reference and every correct-but-different variant must raise nothing. Of generated mutants the
-    share that is detected is measured. Exit status 0: all named faults killed, no alarm; 1: one of
-    them survived, or an alarm; 2: a fault that proves nothing.
+    A fault is detected if a law fails that is registered for it. The reference and its correct
+    variants must not fail. Of generated mutants the detected share is measured.
+
+    Exit status: 0 every named fault is detected and nothing else fails, 1 otherwise, 2 a fault that
+    cannot be tested.
     """
     by_id = any(_MARK in name for name in only)
     mutants = load_mutants(generated=generated != 0 or by_id)

@@ -36,10 +36,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Run SCENARIO (a name or a TOML file; main if none is given) and leave a report.
+    """Run SCENARIO (a name or a TOML file; main if none is given) and write a report.
 
-    Sends fleet traffic of four networks, checks every law, moves the clock past 7 and 90 days,
-    loads the ingestion path and accounts for every accepted event.
+    Sends fleet traffic of four networks, runs the checks, moves the clock past 7 and 90 days,
+    load-tests the ingestion endpoint and reconciles every accepted event.
     """
     plan = load_scenario(scenario)
     order = RunRequest(

@@ -41,14 +41,14 @@ _SHOWN_MOST = 20
 def command(
     run: Path, limit: int, seed: int, workers: int | None, as_json: bool, lost_responses: bool
 ) -> int:
-    """Change recorded responses of RUN one way at a time and judge each again, without a target.
+    """Change recorded responses of RUN and count the changes that its verdicts notice.
 
-    RUN is a run's folder or its journal. Every mutant is what a consistently wrong implementation
-    would have shown; one that no verdict notices is a blind spot. The result is written beside
-    the journal (sensitivity.json) and into the run's reports.
+    RUN is a run's folder or its journal; no target is needed. Each mutant is what one consistently
+    wrong implementation would have returned; one that no verdict notices is a blind spot. The
+    result is written to sensitivity.json in the run's folder and into the reports.
 
-    Exit status: 0 where it could be measured, 3 where the judge itself failed on a mutant or,
-    with --lost-responses, failed a target for a response that did not come.
+    Exit status: 0 measured, 3 the checks raised an exception or, with --lost-responses, failed
+    because of a lost response.
     """
     journal = read_journal(run)
     if lost_responses:

@@ -1,4 +1,4 @@
-"""`trueup target`: is a target file right, what does it allow, what does the target show."""
+"""`trueup target`: validate a target file, and show what the target allows."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _LABEL: Final = 9
 _HOW: Final = {"default": "assumed: declare it if it is another"}
 
 
-@click.group(short_help="Look at a target file and the target behind it.")
+@click.group(short_help="Validate a target file, or print an example.")
 def command() -> None:
-    """Look at a target file and the target behind it."""
+    """Validate target files and show what their targets allow."""
 
 
-@command.command(short_help="Is the file right, and what does the target show?")
+@command.command(short_help="Validate a target file; show levels, claims and readings.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--offline", is_flag=True, help="Look at the file only; send the target nothing.")
+@click.option("--offline", is_flag=True, help="Validate the file only; send no request.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 def check(file: Path, offline: bool, as_json: bool) -> int:
-    """Check FILE, and report what the target allows and shows.
+    """Validate FILE, and show what the target allows.
 
     Prints the levels that the target reaches, what it claims, and how it reads the points that
     the guide leaves open. Sends the target some twenty requests and writes nothing.
@@ -59,13 +59,13 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
 
 
-@command.command(short_help="Print a target file to start from.")
+@command.command(short_help="Print an example of a target file.")
 @click.argument("kind", type=click.Choice(EXAMPLES), default=EXAMPLES[0])
 def example(kind: str) -> None:
-    """Print a target file to start from.
+    """Print an example of a target file.
 
-    KIND is audit (read only, the default), staging (events go in over HTTP) or laboratory (a
-    program takes events, the clock moves, the system restarts).
+    KIND is audit (read only, the default), staging (events over HTTP) or laboratory (events
+    through a program, control hooks for clock and restart).
     """
     text = (
         resources.files("trueup.scenarios").joinpath("targets", f"{kind}.toml").read_text("utf-8")
@@ -74,7 +74,7 @@ def example(kind: str) -> None:
 
 
 async def _ask(target: Target) -> tuple[tuple[Reading, ...], ConformanceError | None]:
-    """The readings that the target shows, or why it cannot be judged."""
+    """Return the readings of the target, or why it cannot be tested."""
     with (
         tempfile.TemporaryDirectory(prefix="trueup-") as folder,
         JournalWriter(Path(folder) / "journal.ndjson") as writer,
