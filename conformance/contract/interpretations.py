@@ -22,7 +22,7 @@ class ReadingName:
 
     name: str
     sentence: str
-    """The question, answered by the value."""
+    """What the value states."""
     source: str
     values: tuple[str, ...] = ()
     """Allowed values; empty where any number of `least` … `most` is."""
@@ -100,7 +100,7 @@ _ROWS: Final = (
         "consolidated-hostname",
         "null empty absent",
         "S4",
-        "What stands in place of the hostname once a summary is consolidated.",
+        "What replaces the hostname when a summary is consolidated.",
     ),
     _choice(
         "expired-log-status",
@@ -124,7 +124,7 @@ _ROWS: Final = (
         "bad-value-status",
         "400 422 ignored",
         "S11",
-        "What a malformed parameter value is answered with.",
+        "The response to a malformed parameter value.",
     ),
     _choice(
         "unknown-filter",
@@ -209,7 +209,7 @@ _ROWS: Final = (
         (0, 3600),
         "10",
         "S10",
-        "Longest time, in seconds, until an accepted event stands in every view.",
+        "Longest time, in seconds, until every view shows an accepted event.",
     ),
     _choice(
         "retention",
