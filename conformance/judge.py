@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.evaluate import judge_all
+from trueup.conformance.checks.evaluate import judge_evaluation
 from trueup.conformance.checks.registry import CHECKS
+from trueup.conformance.contract.evaluation import evaluate
 from trueup.conformance.errors import JudgeBroken
-from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
 from trueup.conformance.selection import checks_at
@@ -33,7 +33,7 @@ _STAGE = "judge "
 
 def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
     """Verdicts of the checks over records; JudgeBroken where the run never began."""
-    return judge_all(Observations(records), checks)
+    return judge_evaluation(evaluate(records), checks)
 
 
 def required_checks(journal: Journal) -> tuple[str, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
@@ -57,7 +59,14 @@ class ApiRequest:
         again = f" #{self.again}" if self.again else ""
         verb = "" if self.method == "GET" else f"{self.method} "
         query = urlencode(self.query)
-        return f"{verb}{self.tenant}:{self.keys} {self.path}?{query}{walk}{again}"
+        body = "" if self.body is None else f" body {_digest(self.body)}"
+        return f"{verb}{self.tenant}:{self.keys} {self.path}?{query}{walk}{again}{body}"
+
+
+def _digest(body: Json) -> str:
+    """Short name of a body, so that requests of one path with other bodies differ."""
+    text = json.dumps(body, sort_keys=True)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 _NO_FILTERS: Final[Mapping[str, str]] = MappingProxyType({})

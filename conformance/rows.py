@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from trueup.reports.results import Counts, Json
@@ -16,6 +17,7 @@ __all__ = [
     "Row",
     "as_int",
     "as_str",
+    "canonical_hostname",
     "counts_of",
     "day_of",
     "format_time",
@@ -84,10 +86,12 @@ def get_path(body: Json, path: str) -> Json:
 def same_hostname(one: str, other: str) -> bool:
     """Whether two names are one host for DNS: letter case, a trailing dot and the spelling of
     letters beyond ASCII do not matter."""
-    return _plain(one) == _plain(other)
+    return canonical_hostname(one) == canonical_hostname(other)
 
 
-def _plain(name: str) -> str:
+@lru_cache(maxsize=65536)
+def canonical_hostname(name: str) -> str:
+    """A hostname as DNS sees it: lower case, without a trailing dot, in ASCII where it can be."""
     plain = name.lower().removesuffix(".")
     try:
         return plain if plain.isascii() else plain.encode("idna").decode("ascii")

@@ -39,8 +39,7 @@ def checks_at(reached: Collection[int], *, only: Sequence[str] = ()) -> tuple[Ch
     return tuple(
         check
         for check in CHECKS
-        if (check.level in reached or (check.level == 1 and top >= 2))
-        and (not check.audit or top == 0)
+        if (check.level in reached or (check.level == 1 and top >= 2) or (top == 0 and check.audit))
         and (not only or check.name in only or check.law in only)
     )
 
@@ -65,9 +64,7 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
 
 def _out_of_reach(only: Sequence[str], wanted: Sequence[Check], top: int) -> str:
     names = ", ".join(only)
-    if all(check.audit for check in wanted):
-        return f"nothing is left to check: {names} audits at level 0; run with --level 0"
-    least = min(check.level for check in wanted if not check.audit)
+    least = min(check.level for check in wanted)
     return (
         f"nothing is left to check: {names} needs level {least}; this run reaches {top}\n"
         "  raise --level, or give the target file what that level needs (docs/targets.md)"

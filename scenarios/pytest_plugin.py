@@ -44,11 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConformanceError as error:
         raise pytest.UsageError(str(error)) from error
     reached = checks_for(target, level=config.getoption("trueup_level"))
-    audit = any(check.audit for check in reached)
-    offered = [check for check in CHECKS if check in reached or not (check.audit or audit)]
     config.stash[_REACHED] = frozenset(check.name for check in reached)
-    config.pluginmanager.register(_Checks(offered), "trueup-checks")
-    for check in offered:
+    config.pluginmanager.register(_Checks(CHECKS), "trueup-checks")
+    for check in CHECKS:
         for mark in _marks(check):
             config.addinivalue_line("markers", f"{mark}: of trueup's check {check.name}")
 
@@ -132,6 +130,7 @@ class CheckItem(pytest.Item):
 def _results(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the selected checks, once."""
     if _RESULTS not in session.stash:
+        from trueup.conformance.datasets.depth import Depth
         from trueup.scenarios.exit_status import exit_status_of, format_error
         from trueup.scenarios.run.check_target import check_target_file
 
@@ -148,6 +147,7 @@ def _results(session: pytest.Session) -> dict[str, CheckResult]:
                 runs=Path(config.getoption("trueup_runs")),
                 seed=config.getoption("trueup_seed"),
                 level=config.getoption("trueup_level"),
+                depth=Depth(config.getoption("trueup_depth")),
                 only=selected,
                 allow_hosts=config.getoption("trueup_allow_host"),
             )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.reports.configuration import Mistake, TomlFile, load_toml, struct_mistakes
 
 __all__ = [
@@ -50,6 +51,8 @@ class ChecksPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: Annotated[int, msgspec.Meta(ge=0, le=4)] = 3
     only: tuple[str, ...] = ()
     """Names or laws of checks; empty: all."""
+    depth: Depth = Depth.STANDARD
+    """How many requests the checks may make: `quick`, `standard` or `exhaustive`."""
 
 
 class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

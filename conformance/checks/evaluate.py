@@ -1,71 +1,178 @@
 """From findings to verdicts: the rules that hold for every check alike.
 
 A check passes only where it had its least evidence. What is not claimed is not applicable; what
-is claimed and cannot be exercised is not testable. A check whose every event was refused has
-nothing to rest on and is inconclusive. A failure whose ground has failed is blocked by
-that ground, so that one root cause is one red line. Pure: the same facts give the same verdicts.
+is claimed and cannot be exercised is not testable. A response that could not be used leaves the
+checks that needed it undecided. A failure that only follows from another is blocked by that one,
+so that one cause is one red line. Pure: the same records give the same verdicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.finding import Finding
-from trueup.conformance.observed.observations import Observations
-from trueup.reports.results import CheckResult, Counterexample, Verdict
+from trueup.conformance.contract.causes import Charged
+from trueup.conformance.contract.evaluation import Evaluation
+from trueup.conformance.contract.history import SentEvent
+from trueup.reports.results import CheckResult, Counterexample, Difference, Verdict
 
-__all__ = ["judge_all"]
+__all__ = ["judge_evaluation"]
+
+MOST_DIFFERENCES: Final = 1_000
+"""Differences that a result holds; more are counted in its reason."""
 
 
-def judge_all(observations: Observations, checks: Sequence[Check]) -> list[CheckResult]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Finding:
+    verdict: Verdict
+    reason: str
+    evidence: int = 0
+    blocked_by: str = ""
+    charged: tuple[Charged, ...] = ()
+    exchanges: tuple[int, ...] = ()
+
+
+def judge_evaluation(evaluation: Evaluation, checks: Sequence[Check]) -> list[CheckResult]:
     """One result for each check, in their order."""
-    results = [_result(observations, check, _find(observations, check)) for check in checks]
-    return _fold(results, checks)
+    by_check: dict[str, list[Charged]] = {}
+    for charged in evaluation.charged:
+        by_check.setdefault(charged.check, []).append(charged)
+    return [
+        _result(evaluation, check, _find(evaluation, check, by_check.get(check.name, [])))
+        for check in checks
+    ]
 
 
-def _find(observations: Observations, check: Check) -> Finding:
-    context = observations.context
-    if check.claim and check.claim not in context.claims:
-        return Finding(
+def _find(evaluation: Evaluation, check: Check, charged: Sequence[Charged]) -> _Finding:
+    plan = evaluation.plan
+    if check.claim and check.claim not in plan.claims:
+        return _Finding(
             verdict=Verdict.NOT_APPLICABLE, reason=f"the target does not claim `{check.claim}`"
         )
-    if check.needs_hook and check.needs_hook not in context.hooks:
-        if check.claim:
-            return Finding(
-                verdict=Verdict.NOT_TESTABLE,
-                reason=f"claimed (`{check.claim}`), but the target file has no "
-                f"[{check.needs_hook}]",
-            )
-        return Finding(
-            verdict=Verdict.NOT_APPLICABLE, reason=f"the target file has no [{check.needs_hook}]"
+    missing = _missing_hook(evaluation, check)
+    if missing is not None:
+        return missing
+    if check.second_customer and len(plan.customers) < 2:
+        return _Finding(
+            verdict=Verdict.INCONCLUSIVE,
+            reason="the target file has no second customer, or its number is unknown",
         )
-    refusal = "" if check.refusable else observations.refusal(*check.datasets)
-    if refusal:
-        return Finding(verdict=Verdict.INCONCLUSIVE, reason=refusal)
-    found = check.judge(observations)
-    if found.verdict is Verdict.PASS and found.evidence < check.needed:
-        return _too_little(found, check)
-    return found
-
-
-def _too_little(found: Finding, check: Check) -> Finding:
-    return Finding(
-        verdict=Verdict.INCONCLUSIVE,
-        reason=(
-            f"{found.evidence} of at least {check.needed} observations that could have refuted "
-            "the law were made; those agree with it"
-        ),
-        evidence=found.evidence,
+    evidence = evaluation.evidence.get(check.name, 0)
+    wrong = [each for each in charged if not each.lag]
+    if check.weak and 2 * len(wrong) > evidence:
+        return _Finding(
+            verdict=Verdict.NOT_APPLICABLE,
+            reason=f"the target reads it otherwise: {wrong[0].deviation.where}: expected "
+            f"{wrong[0].deviation.expected}, saw {wrong[0].deviation.seen}",
+            evidence=evidence,
+        )
+    if wrong:
+        return _wrong(check, wrong, evidence)
+    if charged:
+        return _Finding(
+            verdict=Verdict.INCONCLUSIVE,
+            reason="could not be judged: what is missing may still have been on its way",
+            evidence=evidence,
+            exchanges=charged[0].deviation.exchanges,
+        )
+    unusable = evaluation.unusable.get(check.name)
+    if unusable is not None:
+        why, number = unusable
+        return _Finding(
+            verdict=Verdict.INCONCLUSIVE,
+            reason=f"could not be judged: {why}",
+            evidence=evidence,
+            exchanges=(number,) if number else (),
+        )
+    if not evidence and not check.needed:
+        return _Finding(
+            verdict=Verdict.NOT_APPLICABLE,
+            reason="nothing was shown or reached that could have refuted it",
+        )
+    if evidence < (1 if plan.level == 0 else check.needed):
+        return _too_little(evaluation, check, evidence)
+    return _Finding(
+        verdict=Verdict.PASS, reason=f"{evidence:,} comparisons agree with it", evidence=evidence
     )
 
 
-def _result(observations: Observations, check: Check, found: Finding) -> CheckResult:
-    first = found.differences[0] if found.differences else None
-    moved = any(hook.hook == "clock" and hook.ok for hook in observations.hooks)
+def _missing_hook(evaluation: Evaluation, check: Check) -> _Finding | None:
+    plan = evaluation.plan
+    if not check.needs_hook:
+        return None
+    if check.needs_hook == "locked":
+        if any(hook.check == "safety" for hook in evaluation.hooks):
+            return None
+        return _Finding(
+            verdict=Verdict.NOT_APPLICABLE,
+            reason="no hook over HTTP that is locked by a key of its own",
+        )
+    if check.needs_hook in plan.hooks:
+        refused = [h for h in evaluation.hooks if h.hook == check.needs_hook and not h.check]
+        if refused and not any(hook.ok for hook in refused):
+            return _Finding(
+                verdict=Verdict.NOT_TESTABLE,
+                reason=f"the {check.needs_hook} hook never worked: {refused[0].error}",
+            )
+        return None
+    if check.claim:
+        return _Finding(
+            verdict=Verdict.NOT_TESTABLE,
+            reason=f"claimed (`{check.claim}`), but the target file has no [{check.needs_hook}]",
+        )
+    return _Finding(
+        verdict=Verdict.NOT_APPLICABLE, reason=f"the target file has no [{check.needs_hook}]"
+    )
+
+
+def _wrong(check: Check, wrong: Sequence[Charged], evidence: int) -> _Finding:
+    roots = [each for each in wrong if not each.cause]
+    shown = roots or list(wrong)
+    first = shown[0].deviation
+    more = len(shown) - 1
+    also = f", and {more} more" if more else ""
+    verdict, blocked_by = Verdict.FAIL, ""
+    if not roots:
+        verdict, blocked_by = Verdict.BLOCKED, shown[0].cause
+    elif check.weak:
+        verdict = Verdict.WARN
+    return _Finding(
+        verdict=verdict,
+        reason=f"{first.where}: expected {first.expected}, saw {first.seen}{also}",
+        evidence=max(evidence, len(wrong)),
+        blocked_by=blocked_by,
+        charged=tuple(shown),
+        exchanges=first.exchanges,
+    )
+
+
+def _too_little(evaluation: Evaluation, check: Check, evidence: int) -> _Finding:
+    needed = 1 if evaluation.plan.level == 0 else check.needed
+    reason = (
+        f"{evidence} of at least {needed} comparisons that could have refuted it were made; "
+        "those agree with it"
+    )
+    history = evaluation.model.history
+    if history.refusals and not history.accepted:
+        reasons = list(history.refusals)
+        more = f", and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
+        reason = (
+            f"every event was refused: {'; '.join(reasons[:2])}{more}; "
+            "is the target's clock elsewhere?"
+        )
+    return _Finding(verdict=Verdict.INCONCLUSIVE, reason=reason, evidence=evidence)
+
+
+def _result(evaluation: Evaluation, check: Check, found: _Finding) -> CheckResult:
+    first = found.charged[0].deviation if found.charged else None
+    moved = any(hook.hook == "clock" and hook.ok for hook in evaluation.hooks)
     grade = "E" if check.audit else ("A" if moved and check.level >= 3 else "B")
+    differences = tuple(
+        Difference(where=d.where, expected=d.expected, seen=d.seen)
+        for d in (each.deviation for each in found.charged[:MOST_DIFFERENCES])
+    )
     return CheckResult(
         check=check.name,
         law=check.law,
@@ -81,25 +188,24 @@ def _result(observations: Observations, check: Check, found: Finding) -> CheckRe
         expected=first.expected if first else "",
         seen=first.seen if first else "",
         counterexample=Counterexample(
-            differences=found.differences, events=found.events, exchanges=found.exchanges
+            differences=differences,
+            events=tuple(dict(e.raw) for e in _events(found.charged)),
+            exchanges=tuple(dict.fromkeys(_numbers(found))),
         )
-        if found.differences or found.exchanges
+        if differences or found.exchanges
         else None,
+        blocked_by=found.blocked_by,
     )
 
 
-def _fold(results: list[CheckResult], checks: Sequence[Check]) -> list[CheckResult]:
-    """Put failures, and what could not be told, below the failed check that they rest on."""
-    failed = {result.law: result.check for result in reversed(results) if _failed(result)}
-    folded = []
-    for result, check in zip(results, checks, strict=True):
-        root = next((failed[law] for law in check.rests_on if law in failed), "")
-        open_to_doubt = result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
-        if root and open_to_doubt and root != check.name:
-            result = msgspec.structs.replace(result, verdict=Verdict.BLOCKED, blocked_by=root)
-        folded.append(result)
-    return folded
+def _events(charged: Iterable[Charged]) -> list[SentEvent]:
+    events: dict[str, SentEvent] = {}
+    for each in list(charged)[:8]:
+        for event in each.deviation.events:
+            events.setdefault(event.log_id, event)
+    return list(events.values())[:40]
 
 
-def _failed(result: CheckResult) -> bool:
-    return result.verdict is Verdict.FAIL
+def _numbers(found: _Finding) -> list[int]:
+    numbers = [n for each in found.charged[:8] for n in each.deviation.exchanges]
+    return (numbers or list(found.exchanges))[:40]

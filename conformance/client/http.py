@@ -77,26 +77,28 @@ class ReadClient:
         """Whether 429 did not pass, so that waiting for anything is in vain."""
         return self._stuck
 
-    async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> Exchange:
-        """Send a request, all pages of it, and record every exchange; returns the last one."""
+    async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> tuple[Exchange, ...]:
+        """Make a request; record and return every exchange that it took, a page each."""
         if not ask.paged:
-            return await self._exchange(ask, ask.query, stage, attempt)
+            return (await self._exchange(ask, ask.query, stage, attempt),)
+        found: list[Exchange] = []
         rows = 0
         before: Json = None
         for page in range(1, ask.pages + 1):
             query = (*ask.query, ("page", str(page)), ("per_page", str(ask.per_page)))
             exchange = await self._exchange(ask, query, stage, attempt)
+            found.append(exchange)
             body = exchange.body if isinstance(exchange.body, dict) else {}
             data = body.get("data")
             if exchange.status != 200 or not isinstance(data, list) or data == before:
-                return exchange
+                break
             rows += len(data)
             total = as_int(body, "total_count")
             short = len(data) < (as_int(body, "per_page") or ask.per_page)
             if not data or (short and (total is None or total < 0 or rows >= total)):
-                return exchange
+                break
             before = data
-        return exchange
+        return tuple(found)
 
     async def _exchange(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int

@@ -190,6 +190,13 @@ _ROWS: Final = (
         probed=False,
     ),
     _choice(
+        "deleted-users",
+        "kept removed",
+        "S16",
+        "Whether logs and summaries of a deleted proxy user stay.",
+        probed=False,
+    ),
+    _choice(
         "zero-byte-requests",
         "counted not-counted",
         "S6",

@@ -12,8 +12,8 @@ from trueup.conformance.datasets.graph_requests import breakdown_requests, graph
 from trueup.conformance.datasets.list_requests import (
     key_requests,
     page_requests,
+    paged_lists,
     searches,
-    walks,
 )
 from trueup.conformance.datasets.materials import Materials, classes_of
 from trueup.conformance.datasets.operations import ClassName
@@ -52,7 +52,7 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
     """
     parts = [_filtered(made, age), _graphs(made, now, age)]
     if age == "fresh":
-        parts += [_pages(made), _walks(made), _keys(made)]
+        parts += [_pages(made), _paged_lists(made), _keys(made)]
     elif age == "past-7":
         parts.append([each for each in _pages(made) if "log/" not in each.request.path])
     mark = ("request", "age", age)
@@ -156,9 +156,9 @@ def _pages(made: Materials) -> list[ArrayRequest]:
     return _of_rows([(request, {**row, "filters": "none"}) for request, row in found])
 
 
-def _walks(made: Materials) -> list[ArrayRequest]:
-    found = walks(made.context, most=made.settings.walks)
-    return _of_rows([(request, {"page": "walk", "per_page": "7"}) for request in found])
+def _paged_lists(made: Materials) -> list[ArrayRequest]:
+    found = paged_lists(made.context, most=made.settings.paged_lists)
+    return _of_rows([(request, {"page": "paged", "per_page": "7"}) for request in found])
 
 
 def _keys(made: Materials) -> list[ArrayRequest]:

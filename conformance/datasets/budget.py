@@ -1,4 +1,4 @@
-"""How many requests a stage makes, told before it is run: pages of walks included."""
+"""How many requests a stage makes, told before it is run: all pages of lists included."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from trueup.conformance.datasets.operations import Change, Deliver, Operation, Read, Stage, Together
+from trueup.conformance.datasets.operations import (
+    ChangeUser,
+    Deliver,
+    Operation,
+    Read,
+    Stage,
+    Together,
+)
 from trueup.conformance.model import Event
 from trueup.conformance.requests import ApiRequest
 
@@ -29,7 +36,7 @@ def planned_requests(customers: Mapping[str, int], stages: Iterable[Stage]) -> i
             rows.add(event)
         total += sum(rows.pages(each, customers) for each in _asked(stage))
         total += sum(len(each.places) for each in stage.follow_ups)
-        total += sum(isinstance(each, Change) for each in stage.operations)
+        total += sum(isinstance(each, ChangeUser) for each in stage.operations)
         total += FRESHNESS if stage.writes else 0
     return total
 
@@ -72,7 +79,7 @@ class _Rows:
         self._logs.clear()
 
     def pages(self, request: ApiRequest, customers: Mapping[str, int]) -> int:
-        """How many HTTP requests a request of a plan takes: a walk takes one for each page."""
+        """How many HTTP requests a request of a plan takes: a list takes one for each page."""
         if not request.paged:
             return 1
         number = str(customers.get(request.tenant))
@@ -93,4 +100,4 @@ def _matches(user: str, query: Mapping[str, str]) -> bool:
     """Whether a user's rows meet the filters by user of a query."""
     if "proxy_user_id" in query:
         return user == query["proxy_user_id"]
-    return user.startswith(query.get("like_proxy_user_id", ""))
+    return user.startswith(query.get("like_proxy_user_id", "").rstrip("%"))

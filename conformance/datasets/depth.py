@@ -46,7 +46,8 @@ class Settings:
     """Graphs of each age."""
     breakdowns: int | None
     keys: int | None
-    walks: int
+    paged_lists: int
+    """Sorted lists that are read page by page."""
     retrieves: int
     """Logs of each customer that are retrieved by id."""
     days: Sequence[str]
@@ -82,7 +83,7 @@ SETTINGS: Final[Mapping[Depth, Settings]] = {
         graphs=8,
         breakdowns=3,
         keys=10,
-        walks=1,
+        paged_lists=1,
         retrieves=2,
         days=("month-end", "29-february", "eu-summer"),
     ),
@@ -102,7 +103,7 @@ SETTINGS: Final[Mapping[Depth, Settings]] = {
         graphs=16,
         breakdowns=6,
         keys=30,
-        walks=2,
+        paged_lists=2,
         retrieves=6,
         days=_DAYS,
     ),
@@ -122,7 +123,7 @@ SETTINGS: Final[Mapping[Depth, Settings]] = {
         graphs=None,
         breakdowns=None,
         keys=None,
-        walks=5,
+        paged_lists=5,
         retrieves=40,
         days=_DAYS,
     ),

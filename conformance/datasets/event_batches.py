@@ -24,6 +24,8 @@ LATER: Final = ("hour-later", "after-restart", "after-log-gone")
 GOOD_BETWEEN_BAD: Final = 3
 """Possible events in a batch that also holds impossible ones."""
 BATCH_MOST: Final = 40
+SECOND_EVERY: Final = 2
+"""Every so many rows have a second event, so that their summaries are sums."""
 OTHER_BYTES: Final = 17
 """By how much the size of an event differs that is delivered again with other content."""
 
@@ -49,11 +51,15 @@ def event_set(
     builder = EventBuilder(context, ARRAY, tenant)
     by_class: dict[str, list[Event]] = defaultdict(list)
     uses: dict[str, int] = defaultdict(int)
-    for row in rows:
+    seconds: list[Event] = []
+    for n, row in enumerate(rows):
         moments = times[row["time"]]
         at = moments[uses[row["time"]] % len(moments)]
         uses[row["time"]] += 1
-        by_class[row["delivery"]].append(builder.of_row(row, at))
+        event = builder.of_row(row, at)
+        by_class[row["delivery"]].append(event)
+        if n % SECOND_EVERY == 0:
+            seconds.append(builder.second(event, at))
     events = tuple(event for own in by_class.values() for event in own)
     return EventSet(
         operations=(
@@ -61,19 +67,23 @@ def event_set(
             *(_deliver([event]) for event in by_class["alone"]),
             *_among_refused(builder, context, by_class["among-refused"]),
             *_repeated_at_once(context, tenant, by_class),
+            *(_deliver(part) for part in _parts(seconds, BATCH_MOST)),
         ),
-        events=events,
+        events=(*events, *seconds),
         later={name: tuple(by_class[name]) for name in LATER if by_class[name]},
     )
 
 
-def repeat(events: Sequence[Event]) -> tuple[Operation, ...]:
-    """Deliver events again, unaltered."""
-    return tuple(_deliver(part) for part in _parts(list(events), BATCH_MOST))
+def repeat(events: Sequence[Event]) -> tuple[Deliver, ...]:
+    """Deliver events again. A target does right to refuse what it has, or what is too old now."""
+    return tuple(
+        Deliver(dataset=ARRAY, events=tuple(part), refusable=frozenset(range(len(part))))
+        for part in _parts(list(events), BATCH_MOST)
+    )
 
 
 def _deliver(events: Sequence[Event], impossible: frozenset[int] = frozenset()) -> Deliver:
-    return Deliver(dataset=ARRAY, events=tuple(events), impossible=impossible)
+    return Deliver(dataset=ARRAY, events=tuple(events), refusable=impossible)
 
 
 def _parts(events: list[Event], size: int) -> list[list[Event]]:
@@ -130,21 +140,21 @@ def _repeated_at_once(
     made: list[Operation] = [
         _deliver([*part, *part]) for part in _parts(by_class["same-batch"], BATCH_MOST // 2)
     ]
-    made += [_deliver(part) for part in _parts(by_class["next-batch"], BATCH_MOST)]
+    made += repeat(by_class["next-batch"])
     for part in _parts(by_class["same-time"], BATCH_MOST // 4):
         made.append(Together(operations=(_deliver(part), _deliver(part))))
     altered = [
         {**event, "log_total_bytes": _size(event) + OTHER_BYTES}
         for event in by_class["other-content"]
     ]
-    made += [_deliver(part) for part in _parts(altered, BATCH_MOST)]
+    made += repeat(altered)
     others = [number for letter, number in context.customers.items() if letter != tenant]
     foreign = [
         {**event, "customer_id": number}
         for event in by_class["other-customer"]
         for number in others[:1]
     ]
-    made += [_deliver(part) for part in _parts(foreign, BATCH_MOST)]
+    made += repeat(foreign)
     return made
 
 

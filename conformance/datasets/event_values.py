@@ -172,6 +172,11 @@ class EventBuilder:
             made["log_total_bytes"] = self.distinct(made)
         return made
 
+    def second(self, event: Event, at: datetime) -> Event:
+        """Another event of the same summary: a plain one of a size of its own."""
+        same = {name: event[name] for name in ("log_network", "log_hostname")}
+        return self.event(user=str(event["proxy_user_id"]), at=at, **same)
+
     def distinct(self, event: Event) -> int:
         """4^k for the k-th event of a summary's key, and other sizes for the other customer."""
         key = tuple(

@@ -134,5 +134,5 @@ def _scoped(
     if "_ledger" not in endpoint and not by_user and not endpoint.startswith("proxy_user"):
         scope = {"proxy_user_id": user}
     elif "_ledger" not in endpoint and "like_proxy_user_id" not in query:
-        scope = {"like_proxy_user_id": f"{context.prefix}-u-"}
+        scope = {"like_proxy_user_id": f"{context.prefix}-u-%"}
     return {**query, **scope, "per_page": "100"}

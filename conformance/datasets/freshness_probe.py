@@ -1,53 +1,48 @@
-"""The marker: events planted last and polled for, so that nobody sleeps a fixed time."""
+"""The freshness probe: a few events that are delivered last and polled for; nothing sleeps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.datasets.datasets import ENGAGED, event
-from trueup.conformance.model import CheckContext, Dataset, EventBatch
-from trueup.conformance.observed.observations import Observations
+from trueup.conformance.datasets.event_values import EventBuilder
+from trueup.conformance.datasets.operations import Deliver
+from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import as_int
+from trueup.conformance.rows import Row, as_int, as_str
 
-__all__ = ["EVENTS", "PROBE", "is_visible", "probe_requests", "settled"]
+__all__ = ["EVENTS", "are_visible", "probe_delivery", "probe_requests"]
 
 EVENTS: Final = 3
+"""Events of one probe; all but one are enough to be seen by."""
+_USER: Final = "u-probe"
 
 
-def _plant(context: CheckContext) -> Sequence[EventBatch]:
-    at = context.now - timedelta(seconds=ENGAGED)
-    return (
-        EventBatch(
-            events=tuple(event(context, "marker", n, bytes=4**n, at=at) for n in range(EVENTS))
-        ),
+def probe_delivery(context: CheckContext, stage: str, at: datetime) -> Deliver:
+    """The probe's events of one stage, at a moment of the target's time."""
+    builder = EventBuilder(context, f"probe {stage}", "a")
+    user = context.user(_USER)
+    return Deliver(
+        dataset=f"probe {stage}",
+        events=tuple(builder.event(user=user, at=at) for _ in range(EVENTS)),
     )
-
-
-PROBE: Final = Dataset(name="marker", plant=_plant)
-"""Three events in one batch: the middle one alone is enough to be seen by."""
 
 
 def probe_requests(context: CheckContext) -> Sequence[ApiRequest]:
-    """The views that the marker is looked for in."""
-    user = context.user("marker")
+    """The views in which the probe is looked for."""
+    user = context.user(_USER)
     return (requests.logs(user), requests.summaries(user))
 
 
-def is_visible(observations: Observations, stage: str) -> bool:
-    """Whether logs and summaries show something of the marker."""
-    logs, summaries = (
-        observations.paged_result(stage, ask) for ask in probe_requests(observations.context)
-    )
-    counted = sum(
-        as_int(row, "log_summary_requests") or 0 for row in (summaries.rows if summaries else ())
-    )
-    return logs is not None and len(logs.rows) >= EVENTS - 1 and counted >= EVENTS - 1
+def are_visible(
+    ids: Collection[str], total: int, logs: Iterable[Row], summaries: Iterable[Row]
+) -> bool:
+    """Whether logs and summaries show the probe's events, all but one of each stage.
 
-
-def settled(sights: int, wanted: int, waited_s: float, limit_s: float) -> bool:
-    """Whether polling may end: seen often enough in a row, or time is up."""
-    return sights >= wanted or waited_s >= limit_s
+    `ids`: of the events of this stage; `total`: how many the probe has delivered in all stages.
+    """
+    seen = {(as_str(row, "log_id") or "").lower() for row in logs} & set(ids)
+    counted = sum(as_int(row, "log_summary_requests") or 0 for row in summaries)
+    return len(seen) >= len(ids) - 1 and counted >= total - 1

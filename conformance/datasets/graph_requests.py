@@ -20,7 +20,7 @@ __all__ = ["breakdown_requests", "graph_request", "graph_requests", "window_of"]
 _FINE: Final = ("inside-bucket", "whole-buckets", "across-midnight", "empty")
 """Windows short enough for minutes and hours, and young enough for logs."""
 _MINUTES_MOST: Final = timedelta(hours=2)
-_SEAM_DAYS: Final = {"7-day-seam": 7, "90-day-seam": 90}
+_EDGE_DAYS: Final = {"7-day-edge": 7, "90-day-edge": 90}
 PARTS: Final = ("return_proxy_users", "return_hostnames", "return_networks")
 
 
@@ -41,7 +41,7 @@ def graph_requests(
     }
     factors["customer"] = tuple(n for n in factors["customer"] if n in context.customers)
     if age == "fresh":
-        factors["window"] = tuple(n for n in factors["window"] if n not in _SEAM_DAYS)
+        factors["window"] = tuple(n for n in factors["window"] if n not in _EDGE_DAYS)
     elif "old-graph" not in context.claims:
         factors["window"] = tuple(n for n in factors["window"] if n in _FINE)
     rules = (Constraint(fields=("interval", "window"), allows=_fits),)
@@ -59,7 +59,7 @@ def graph_requests(
 def window_of(
     window: str, interval: str, begun: datetime, now: datetime
 ) -> tuple[datetime, datetime]:
-    """The window of a class. `begun`: when the run's events lie; `now`: the target's time."""
+    """The window of a class. `begun`: the time of the run's events; `now`: the target's time."""
     today, first = day_start(now), day_start(begun)
     hour = now.replace(minute=0, second=0, microsecond=0)
     step = timedelta(minutes=10) if interval == "minute" else timedelta(hours=1)
@@ -87,9 +87,9 @@ def window_of(
         case "empty":
             span = timedelta(hours=2) if interval in ("minute", "hour") else timedelta(days=3)
             return now + timedelta(days=2), now + timedelta(days=2) + span
-        case _ if window in _SEAM_DAYS:
-            seam = today - timedelta(days=_SEAM_DAYS[window])
-            return seam - timedelta(days=4), seam + timedelta(days=4)
+        case _ if window in _EDGE_DAYS:
+            edge = today - timedelta(days=_EDGE_DAYS[window])
+            return edge - timedelta(days=4), edge + timedelta(days=4)
         case _:
             return first - timedelta(days=3), today + timedelta(days=1)
 
@@ -136,7 +136,7 @@ def breakdown_requests(
     if "breakdown" not in context.claims:
         return ()
     random = Random(f"{seed} breakdown {age}")  # noqa: S311
-    windows = ["days", "month", "whole-buckets", *(() if age == "fresh" else ("7-day-seam",))]
+    windows = ["days", "month", "whole-buckets", *(() if age == "fresh" else ("7-day-edge",))]
     factors: dict[str, Sequence[str]] = {
         "window": windows,
         "graph-filter": ("user", "user+network", "user+hostname"),

@@ -1,56 +1,69 @@
-"""Hands planted events over and records what became of them."""
+"""Deliver events and record what became of them."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.model import CheckContext, Dataset, EventBatch
+from trueup.conformance.datasets.operations import Deliver
+from trueup.conformance.model import Event, EventBatch
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
 from trueup.reports.journal.records import Delivered
+from trueup.reports.results import Outcome
 
 __all__ = ["EventInjector"]
 
+SPLITS_MOST: Final = 200
+"""Deliveries of one run that are made only because a whole delivery was refused."""
+
 
 class EventInjector:
-    """Delivers worlds: a world's batches in order, those of one moment together."""
+    """Hands events over through the target's ingestion endpoint, and records each delivery."""
 
     def __init__(self, ingest: Ingest, recorder: Recorder, clock: Clock) -> None:
         self._ingest = ingest
         self._recorder = recorder
         self._clock = clock
+        self._splits = 0
+        self.accepted = 0
+        """Events of all deliveries that were accepted."""
 
-    async def plant_all(
-        self, datasets: Sequence[Dataset], stage: str, context: CheckContext
-    ) -> None:
-        """Plant several worlds side by side."""
-        async with asyncio.TaskGroup() as group:
-            for dataset in datasets:
-                if "b" in context.customers or dataset.name != "tenants":
-                    group.create_task(self.plant(dataset, stage, context))
+    async def inject(self, delivery: Deliver, stage: str) -> None:
+        """Make a delivery; where it is refused as a whole, deliver its possible events again.
 
-    async def plant(self, dataset: Dataset, stage: str, context: CheckContext) -> None:
-        batches = dataset.plant(context)
-        together = [batch for batch in batches if batch.together]
-        for batch in batches:
-            if not batch.together:
-                await self.deliver(dataset.name, stage, batch)
-        async with asyncio.TaskGroup() as group:
-            for batch in together:
-                group.create_task(self.deliver(dataset.name, stage, batch))
+        They are halved until the cause of the refusal stands alone: a target that takes a delivery
+        whole or not at all has then been given everything that it can take.
+        """
+        outcome = await self.deliver(delivery.dataset, stage, EventBatch(events=delivery.events))
+        if outcome is not Outcome.REFUSED or len(delivery.events) == 1:
+            return
+        possible = [event for n, event in enumerate(delivery.events) if n not in delivery.refusable]
+        if len(possible) < len(delivery.events):
+            await self._again(delivery.dataset, possible, stage)
+        else:
+            middle = len(possible) // 2
+            await self._again(delivery.dataset, possible[:middle], stage)
+            await self._again(delivery.dataset, possible[middle:], stage)
 
-    async def deliver(self, dataset: str, stage: str, batch: EventBatch) -> None:
+    async def _again(self, dataset: str, events: Sequence[Event], stage: str) -> None:
+        if events and self._splits < SPLITS_MOST:
+            self._splits += 1
+            await self.inject(Deliver(dataset=dataset, events=tuple(events)), stage)
+
+    async def deliver(self, dataset: str, stage: str, batch: EventBatch) -> Outcome | None:
+        """Hand a batch over once. Returns the outcome that all of its events share, else None."""
         started = self._clock.monotonic()
         outcomes = await self._ingest.send(batch.events)
         events = self._recorder.strike([dict(event) for event in batch.events])
         assert isinstance(events, list)
+        found = ranges(outcomes, len(batch.events))
         self._recorder.write(
             Delivered(
                 source="probe",
-                outcomes=ranges(outcomes, len(batch.events)),
+                outcomes=found,
                 at=stamp(self._clock.now()),
                 check=dataset,
                 stage=stage,
@@ -58,3 +71,6 @@ class EventInjector:
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             )
         )
+        self.accepted += sum(each.count for each in found if each.outcome is Outcome.ACCEPTED)
+        shared = {each.outcome for each in found}
+        return found[0].outcome if len(shared) == 1 else None

@@ -1,6 +1,6 @@
 """Probing: how a target reads the points that the contract leaves open.
 
-Each probe is a pure function from facts to a value, or None while the facts say nothing yet. A
+Each probe is a pure function from observations to a value, or None while they say nothing yet. A
 declared reading is never probed. What is probed is printed and then held to; what neither is
 declared nor shows itself keeps the default of its row in
 `trueup.conformance.contract.interpretations`.
@@ -14,17 +14,27 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.contract.interpretations import READINGS
-from trueup.conformance.datasets.datasets import event, hour_start
-from trueup.conformance.model import CheckContext, Dataset, EventBatch
-from trueup.conformance.observed.observations import Observations, PagedResult
+from trueup.conformance.datasets.event_values import EventBuilder
+from trueup.conformance.datasets.operations import Deliver
+from trueup.conformance.model import CheckContext
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row, as_int, as_str, parse_time
+from trueup.conformance.rows import Row, as_int, as_str, get_path
 from trueup.reports.results import Outcome, Reading
 
-__all__ = ["LATE", "PROBES", "interpretation_requests", "readings_now"]
+__all__ = [
+    "PROBES",
+    "edge_request",
+    "interpretation_requests",
+    "late_deliveries",
+    "readings_now",
+]
 
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 MALFORMED_ID: Final = "no-such-id"
+LATE: Final = "late"
+EDGE: Final = "edge"
+EDGES: Final = 2
 _LATE_HOURS: Final = (1, 23, 47, 71, 95, 119, 143, 167)
 """Ages of the probe for late events: an hour before each whole day up to 7."""
 
@@ -40,21 +50,44 @@ ONE_SUMMARY: Final = ApiRequest(path="log_summary/search", query=(("per_page", "
 ONE_LOG: Final = ApiRequest(path="log/search", query=(("per_page", "10"),))
 
 
-def _late(context: CheckContext) -> Sequence[EventBatch]:
-    return tuple(
-        EventBatch(
-            events=(event(context, "late", n, bytes=1, at=context.now - timedelta(hours=hours)),)
-        )
-        for n, hours in enumerate(_LATE_HOURS)
+def late_deliveries(context: CheckContext) -> tuple[Deliver, ...]:
+    """Events of every age up to 7 days, each alone: which of them are still taken in.
+
+    Two more lie an hour apart, the later exactly at the end of the window of `edge_request`.
+    """
+    builder = EventBuilder(context, LATE, "a")
+    late = [
+        builder.event(user=context.user("u-late"), at=context.now - timedelta(hours=hours))
+        for hours in _LATE_HOURS
+    ]
+    edge = _edge(context)
+    edges = [
+        builder.event(user=context.user("u-edge"), at=at)
+        for at in (edge - timedelta(hours=1), edge)
+    ]
+    return (
+        *(Deliver(dataset=LATE, events=(event,)) for event in late),
+        Deliver(dataset=EDGE, events=tuple(edges)),
     )
 
 
-LATE: Final = Dataset(name="late", plant=_late, stage="baseline")
-"""Events of every age up to 7 days: which of them are still taken in."""
+def _edge(context: CheckContext) -> datetime:
+    return hour_start(context.now) - timedelta(hours=3)
+
+
+def edge_request(context: CheckContext) -> ApiRequest:
+    """A graph by hour that ends exactly at the time of an event."""
+    edge = _edge(context)
+    filters = {"proxy_user_id": context.user("u-edge")}
+    return requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters)
+
+
+def hour_start(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
-    """Questions that read without planting; also the first look at every part of the API."""
+    """Requests that only read; also the first ones to every part of the API."""
     end = hour_start(context.now)
     return (
         UNKNOWN_FILTER,
@@ -75,27 +108,31 @@ def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
     )
 
 
-def _rows(observations: Observations, *wanted: ApiRequest) -> Iterable[Row]:
-    for ask in wanted:
-        for stage in ("inject", "baseline"):
-            walk = observations.paged_result(stage, ask)
-            if walk is not None and not walk.unusable:
-                yield from walk.rows
+def _seen(observations: Observations, view: str) -> Iterable[Row]:
+    """Rows of a view in all responses so far, the run's own and, before these, any others."""
+    for exchange in reversed(observations.exchanges):
+        if exchange.path.endswith(view) and exchange.status == 200:
+            data = get_path(exchange.body, "data")
+            rows = data if isinstance(data, list) else ()
+            yield from (row for row in rows if isinstance(row, dict))
+
+
+def _own(observations: Observations, view: str) -> Iterable[Row]:
+    """Rows of the run's own proxy users."""
+    prefix = observations.context.prefix
+    return (row for row in _seen(observations, view) if prefix in str(row.get("proxy_user_id")))
 
 
 def _time_form(observations: Observations) -> str | None:
-    users = [observations.context.user(dataset) for dataset in ("comb", "marker", "twice")]
-    rows = _rows(observations, ONE_LOG, *(requests.logs(user) for user in users))
-    for at in (as_str(row, "log_request_datetime") for row in rows):
+    for row in _seen(observations, "log/search"):
+        at = as_str(row, "log_request_datetime")
         if at:
             return "space" if "T" not in at else ("iso-z" if at.endswith("Z") else "iso")
     return None
 
 
 def _period_form(observations: Observations) -> str | None:
-    for row in _rows(
-        observations, ONE_SUMMARY, FULL_PAGE, requests.summaries(observations.context.user("comb"))
-    ):
+    for row in _seen(observations, "log_summary/search"):
         period = as_str(row, "log_summary_period")
         if period:
             return "date" if len(period) == 10 else "datetime"
@@ -104,8 +141,7 @@ def _period_form(observations: Observations) -> str | None:
 
 def _usage_sign(observations: Observations) -> str | None:
     for pool in requests.POOLS:
-        walks = [ApiRequest(path=f"{pool}_ledger/search"), requests.ledger(pool, 2)]
-        for row in _rows(observations, *walks):
+        for row in _seen(observations, f"{pool}_ledger/search"):
             amount = as_int(row, f"{pool}_ledger_bytes")
             if as_str(row, f"{pool}_ledger_reason") == "usage" and amount:
                 return "negative" if amount < 0 else "positive"
@@ -177,21 +213,11 @@ def _empty_buckets(observations: Observations) -> str | None:
 
 def _graph_end(observations: Observations) -> str | None:
     """Whether a graph that ends at an hour shows the event of exactly that hour."""
-    edge = hour_start(observations.context.now) - timedelta(hours=3)
-    filters = {"proxy_user_id": observations.context.user("graph")}
-    ask = requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters)
-    points, exchange, trouble = observations.points("inject", ask)
-    if exchange is None or trouble:
-        return None
-    before = [e for e in observations.events("graph") if _at(e, edge) < edge]
-    if not before:
+    points, exchange, unusable = observations.points("inject", edge_request(observations.context))
+    if exchange is None or unusable or len(observations.events(EDGE)) < EDGES:
         return None
     seen = sum(point.requests for point in points)
-    return {len(before): "exclusive", len(before) + 1: "inclusive"}.get(seen)
-
-
-def _at(row: Row, otherwise: datetime) -> datetime:
-    return parse_time(row["log_request_datetime"]) or otherwise
+    return {EDGES - 1: "exclusive", EDGES: "inclusive"}.get(seen)
 
 
 def _old_detail(observations: Observations) -> str | None:
@@ -205,28 +231,40 @@ def _old_detail(observations: Observations) -> str | None:
     return None if trouble else ("empty" if not any(p.requests for p in points) else "days")
 
 
-def _host_walk(observations: Observations) -> PagedResult | None:
-    return observations.paged_result("inject", requests.logs(observations.context.user("hosts")))
+def _hostnames(observations: Observations) -> set[str]:
+    """Hostnames of the run's own logs, as they were shown, but for those that are addresses."""
+    found = {as_str(row, "log_hostname") or "" for row in _own(observations, "log/search")}
+    return {name for name in found if observations.context.prefix in name.lower()}
 
 
 def _hostname_case(observations: Observations) -> str | None:
-    walk, base = _host_walk(observations), observations.context.host("hosts")
-    names = {as_str(row, "log_hostname") or "" for row in (walk.rows if walk else ())}
-    if not names:
+    names, sent = _hostnames(observations), _sent_hostnames(observations)
+    if not names or not any(_is_upper(name) for name in sent):
         return None
-    return "kept" if base.upper() in {name.removesuffix(".") for name in names} else "folded"
+    return "kept" if any(_is_upper(name) for name in names) else "folded"
 
 
 def _hostname_dot(observations: Observations) -> str | None:
-    walk = _host_walk(observations)
-    names = {as_str(row, "log_hostname") or "" for row in (walk.rows if walk else ())}
-    if not names:
+    names, sent = _hostnames(observations), _sent_hostnames(observations)
+    if not names or not any(name.endswith(".") for name in sent):
         return None
     return "kept" if any(name.endswith(".") for name in names) else "stripped"
 
 
+def _sent_hostnames(observations: Observations) -> set[str]:
+    return {
+        str(each.event.get("log_hostname"))
+        for each in observations.injected
+        if each.outcome is Outcome.ACCEPTED
+    }
+
+
+def _is_upper(name: str) -> bool:
+    return name.upper() == name
+
+
 def _late_events(observations: Observations) -> str | None:
-    injected = [p for p in observations.injected if p.dataset == "late"]
+    injected = [p for p in observations.injected if p.dataset == LATE]
     if not injected:
         return None
     taken = [
@@ -237,10 +275,9 @@ def _late_events(observations: Observations) -> str | None:
 
 
 def _consolidated_hostname(observations: Observations) -> str | None:
-    walk = observations.paged_result(
-        "past-90", requests.summaries(observations.context.user("comb"))
-    )
-    for row in walk.rows if walk else ():
+    if "past-90" not in observations.stages:
+        return None
+    for row in _own(observations, "log_summary/search"):
         if "log_summary_hostname" not in row:
             return "absent"
         if row["log_summary_hostname"] in (None, ""):
@@ -249,9 +286,9 @@ def _consolidated_hostname(observations: Observations) -> str | None:
 
 
 def _expired_status(observations: Observations) -> str | None:
-    for event_ in observations.events("comb")[:1]:
-        exchange = observations.answer("past-7", requests.log(str(event_["log_id"])))
-        if exchange is not None and exchange.status in (404, 410):
+    for exchange in observations.asked_in("past-7"):
+        own = "log/retrieve/" in exchange.path and exchange.tenant in observations.context.customers
+        if own and exchange.status in (404, 410):
             return str(exchange.status)
     return None
 

@@ -125,12 +125,11 @@ def money_stage(made: Materials) -> Stage:
     context = made.context
     moments = made.payments.moments
     account = account_figures(made, context.now)
-    read = Read(requests=account_reads(context))
     operations: list[Operation] = []
-    for moment in ("overspent", "after-refund", "two-at-once"):
+    for n, moment in enumerate(("overspent", "after-refund", "two-at-once")):
         operations += moments.get(moment, ())
         if moments.get(moment) and made.settings.thorough:
-            operations.append(read)
+            operations.append(Read(requests=account_reads(context, again=10 + n)))
     for tenant in made.tenants:
         operations += delete_users(context, tenant, made.user_classes)
         operations += re_create_users(context, tenant, made.user_classes)

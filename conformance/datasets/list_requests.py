@@ -11,7 +11,7 @@ from trueup.conformance.datasets.event_values import user_name
 from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import ApiRequest
 
-__all__ = ["SEARCHES", "key_requests", "page_requests", "walks"]
+__all__ = ["SEARCHES", "key_requests", "page_requests", "paged_lists"]
 
 SEARCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "log/search": (
@@ -57,7 +57,7 @@ def searches(context: CheckContext) -> tuple[str, ...]:
 
 def _scope(context: CheckContext, endpoint: str) -> tuple[tuple[str, str], ...]:
     """What keeps a list to this run's rows, where the list has proxy users."""
-    return () if "_ledger" in endpoint else (("like_proxy_user_id", f"{context.prefix}-u-"),)
+    return () if "_ledger" in endpoint else (("like_proxy_user_id", f"{context.prefix}-u-%"),)
 
 
 def _default_has_no_sort_field(row: Row) -> bool:
@@ -78,7 +78,7 @@ def page_requests(
             "field": [str(k) for k in range(len(fields))],
             "direction": dimension("request", "direction").names,
             "per_page": dimension("request", "per_page").names,
-            "page": [name for name in dimension("request", "page").names if name != "walk"],
+            "page": [name for name in dimension("request", "page").names if name != "paged"],
             "customer": tuple(context.customers),
         }
         rule = Constraint(fields=("field", "direction"), allows=_default_has_no_sort_field)
@@ -104,8 +104,8 @@ def _page(row: Row, rows: int) -> str:
     )
 
 
-def walks(context: CheckContext, *, most: int) -> tuple[ApiRequest, ...]:
-    """Walks over all pages of sorted lists with pages of 7, ties and missing values included."""
+def paged_lists(context: CheckContext, *, most: int) -> tuple[ApiRequest, ...]:
+    """Sorted lists read page by page, 7 rows a page, with ties and missing values."""
     wanted = (
         ("log/search", "log_total_bytes"),
         ("log/search", "log_network_desc"),

@@ -64,7 +64,9 @@ class Materials:
     @property
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """Users of the array and of the small datasets, by customer."""
-        special = tuple(self.context.user(f"u-{name}") for name in (*SPECIAL_USERS, "later"))
+        special = tuple(
+            self.context.user(f"u-{name}") for name in (*SPECIAL_USERS, "later", "late", "edge")
+        )
         return {tenant: (*own, *special) for tenant, own in self.array_users.items()}
 
     @property

@@ -5,15 +5,16 @@ A stage does its operations in order, then makes its requests. Nothing here acts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
+from urllib.parse import quote
 
 from trueup.conformance.model import Event
 from trueup.conformance.requests import ApiRequest
 
 __all__ = [
-    "Change",
+    "ChangeUser",
     "ClassName",
     "Deliver",
     "FollowUp",
@@ -41,8 +42,8 @@ class Deliver:
 
     dataset: str
     events: tuple[Event, ...]
-    impossible: frozenset[int] = frozenset()
-    """Places of events that a target does right to refuse."""
+    refusable: frozenset[int] = frozenset()
+    """Places of events that a target may refuse: wrong ones, and repetitions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Pay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class ChangeUser:
     """Make a request that changes something: a proxy user is created, edited or deleted."""
 
     request: ApiRequest
@@ -87,22 +88,29 @@ class Together:
     operations: tuple[Deliver | Pay, ...]
 
 
-Operation: TypeAlias = Deliver | Pay | Change | Read | Restart | Maintain | Together
+Operation: TypeAlias = Deliver | Pay | ChangeUser | Read | Restart | Maintain | Together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FollowUp:
-    """Requests for rows whose ids only the response to another request tells."""
+    """Requests for something that only the response to another request tells, such as an id."""
 
     source: ApiRequest
-    """A search of the same stage."""
+    """A search of the same stage; it is made first where the stage does not make it."""
     field: str
-    """Field of its rows that holds the id."""
-    path: str
-    """Path of the request, with `{}` for the id."""
+    """Field of its rows whose value is put into the requests."""
+    request: ApiRequest
+    """The request, with `{}` for the value in its path or in the values of its query."""
     places: tuple[int, ...] = (0, -1)
-    """Rows that are taken, counted as in a list."""
-    tenant: str = "a"
+    """Rows that are taken, counted as in a list; fewer where the list is shorter."""
+
+    def fill(self, value: str) -> ApiRequest:
+        """The request for one value."""
+        return replace(
+            self.request,
+            path=self.request.path.replace("{}", quote(value, safe="")),
+            query=tuple((name, text.replace("{}", value)) for name, text in self.request.query),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

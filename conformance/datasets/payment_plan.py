@@ -106,7 +106,7 @@ def _payment(context: CheckContext, row: Row, n: int) -> Pay:
 
 
 def _with_other_amount(payment: Pay) -> Pay:
-    sign = -1 if payment.bytes < 0 else 1
+    sign = -1 if payment.bytes < 0 or payment.kind == "refund" else 1
     return Pay(
         tenant=payment.tenant,
         network=payment.network,

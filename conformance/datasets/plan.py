@@ -14,6 +14,7 @@ from typing import Final
 
 from trueup.conformance.datasets.age_stages import age_stages, calendar_part
 from trueup.conformance.datasets.array_requests import AGES
+from trueup.conformance.datasets.audit_stages import audit_stages
 from trueup.conformance.datasets.budget import planned_requests
 from trueup.conformance.datasets.depth import SETTINGS, Depth
 from trueup.conformance.datasets.life_stages import (
@@ -45,6 +46,9 @@ def plan(context: CheckContext, depth: Depth, seed: int, *, requests: int | None
 
     `requests`: the most that the run may make where that is less than the depth allows.
     """
+    if context.level < 2 or "a" not in context.customers:
+        audit = tuple(replace(each, classes=_classes(each)) for each in audit_stages(context))
+        return Plan(depth=depth, seed=seed, stages=audit)
     made = materials(context, depth, seed)
     most = min(
         (each for each in (SETTINGS[depth].requests, requests) if each is not None), default=None
@@ -82,8 +86,6 @@ def _shares(left: int, stages: Sequence[Stage]) -> dict[str, int]:
 def _stages(made: Materials) -> Iterator[Stage]:
     """The stages that the run's level and the target's hooks allow, in order."""
     context = made.context
-    if context.level < 2:
-        return
     yield inject_stage(made)
     yield money_stage(made)
     if context.level >= 4 and "restart" in context.hooks:

@@ -35,7 +35,7 @@ def classes_of_request(request: ApiRequest) -> frozenset[ClassName]:
         if size in _SIZES:
             found["per_page"] = size
         if request.paged:
-            found["page"] = "walk"
+            found["page"] = "paged"
     if request.path == "analytics/graph":
         found["interval"] = query.get("interval", "day")
     return frozenset(("request", name, value) for name, value in found.items())
@@ -43,9 +43,4 @@ def classes_of_request(request: ApiRequest) -> frozenset[ClassName]:
 
 def classes_of_follow_up(follow_up: FollowUp) -> frozenset[ClassName]:
     """The endpoint and the customer of a request whose id only another response tells."""
-    return frozenset(
-        {
-            ("request", "endpoint", endpoint_of(follow_up.path)),
-            ("request", "customer", follow_up.tenant),
-        }
-    )
+    return classes_of_request(follow_up.request)

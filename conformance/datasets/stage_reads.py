@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -61,7 +62,7 @@ def read_all(
     `share`: every so many users' graphs are read; `turn`: a number that is another one at each
     stage, so that others are read then.
     """
-    own = f"{context.prefix}-u-"
+    own = f"{context.prefix}-u-%"
     made: list[ApiRequest] = []
     for tenant, names in users.items():
         made += [
@@ -89,8 +90,11 @@ def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> A
     )
 
 
-def account_reads(context: CheckContext) -> tuple[ApiRequest, ...]:
-    """Account figures and ledgers of every customer, once."""
+def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest, ...]:
+    """Account figures and ledgers of every customer, once.
+
+    `again` tells repetitions within one stage apart.
+    """
     made: list[ApiRequest] = []
     for tenant in context.customers:
         made += [
@@ -103,7 +107,7 @@ def account_reads(context: CheckContext) -> tuple[ApiRequest, ...]:
         ]
         if "customer" in context.claims:
             made.append(ApiRequest(path="customer/retrieve", tenant=tenant))
-    return tuple(made)
+    return tuple(replace(request, again=again) for request in made)
 
 
 def snapshots(
@@ -161,7 +165,7 @@ def user_reads(
     if "proxy-user" not in context.claims:
         return ()
     made = [
-        _paged("proxy_user/search", tenant, like_proxy_user_id=f"{context.prefix}-")
+        _paged("proxy_user/search", tenant, like_proxy_user_id=f"{context.prefix}-%")
         for tenant in users
     ]
     made += [
@@ -192,15 +196,13 @@ def _row_retrieves(context: CheckContext, tenant: str, asker: str) -> list[Follo
     summaries = FollowUp(
         source=_paged("log_summary/search", tenant, proxy_user_id=user),
         field="log_summary_id",
-        path="log_summary/retrieve/{}",
-        tenant=asker,
+        request=ApiRequest(path="log_summary/retrieve/{}", tenant=asker),
     )
     entries = [
         FollowUp(
             source=_paged(f"{pool}_ledger/search", tenant),
             field=f"{pool}_ledger_id",
-            path=f"{pool}_ledger/retrieve/{{}}",
-            tenant=asker,
+            request=ApiRequest(path=f"{pool}_ledger/retrieve/{{}}", tenant=asker),
         )
         for pool in _pools(context)
     ]

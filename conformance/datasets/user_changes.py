@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final
 
 from trueup.conformance.datasets.event_values import user_name
-from trueup.conformance.datasets.operations import Change
+from trueup.conformance.datasets.operations import ChangeUser
 from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
 from trueup.reports.results import Json
@@ -21,7 +21,9 @@ LIMIT: Final = 1_000
 """Bytes that the limited user may use of each pool; its events use more."""
 
 
-def create_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+def create_users(
+    context: CheckContext, tenant: str, names: tuple[str, ...]
+) -> tuple[ChangeUser, ...]:
     """Create the users of the given classes, each with what its class says."""
     if CLAIM not in context.claims:
         return ()
@@ -65,7 +67,9 @@ def _addresses(context: CheckContext, tenant: str) -> list[Json]:
     return [f"10.{digest[n]}.{digest[n + 1]}.{digest[n + 2] % 250 + 1}" for n in (0, 3, 6)]
 
 
-def edit_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+def edit_users(
+    context: CheckContext, tenant: str, names: tuple[str, ...]
+) -> tuple[ChangeUser, ...]:
     """Replace the metadata of the edited user and lift one limit of the limited one."""
     if CLAIM not in context.claims:
         return ()
@@ -80,7 +84,9 @@ def edit_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tu
     )
 
 
-def delete_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> tuple[Change, ...]:
+def delete_users(
+    context: CheckContext, tenant: str, names: tuple[str, ...]
+) -> tuple[ChangeUser, ...]:
     """Delete the users of the classes that are deleted."""
     if CLAIM not in context.claims:
         return ()
@@ -93,10 +99,10 @@ def delete_users(context: CheckContext, tenant: str, names: tuple[str, ...]) -> 
 
 def re_create_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
-) -> tuple[Change, ...]:
+) -> tuple[ChangeUser, ...]:
     """Create again what was deleted, under the same name."""
     return create_users(context, tenant, tuple(n for n in names if n == "re-created"))
 
 
-def _change(path: str, method: str, tenant: str, body: dict[str, Json] | None) -> Change:
-    return Change(request=ApiRequest(path=path, method=method, tenant=tenant, body=body))
+def _change(path: str, method: str, tenant: str, body: dict[str, Json] | None) -> ChangeUser:
+    return ChangeUser(request=ApiRequest(path=path, method=method, tenant=tenant, body=body))

@@ -10,13 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.checks.check import Check
-from trueup.conformance.checks.evaluate import judge_all
-from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.observed.cells import NOTHING
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
@@ -30,6 +26,7 @@ from trueup.conformance.reconciliation.drilldown import (
     inspect_cell,
 )
 from trueup.conformance.reconciliation.expected import Bounds, NetworkDay, add, minus, within
+from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.logs import (
     excess,
     judge_logs,
@@ -85,32 +82,19 @@ def judge_traffic(
 def judge_case(case: Case) -> tuple[list[CheckResult], list[TieOut]]:
     """Return verdicts and tie-out rows of one case."""
     rows: list[TieOut] = []
-    checks = [
-        Check(
-            name=name,
-            law=law,
-            title=title,
-            judge=partial(_found, judge, case, rows),
-            impact=Impact.UNDER_CHARGE,
-            eventual=True,
-        )
+    judges: tuple[Callable[[Case, list[TieOut]], Finding], ...] = (
+        judge_logs,
+        _summaries,
+        _ledgers,
+        _graph,
+    )
+    results = [
+        judge(case, rows).result(name=name, law=law, title=title, impact=Impact.UNDER_CHARGE)
         for name, (_, law, title), judge in zip(
-            traffic_checks(case.part),
-            _VIEWS,
-            (judge_logs, _summaries, _ledgers, _graph),
-            strict=True,
+            traffic_checks(case.part), _VIEWS, judges, strict=True
         )
     ]
-    return judge_all(case.observations, checks), rows
-
-
-def _found(
-    judge: Callable[[Case, list[TieOut]], Finding],
-    case: Case,
-    rows: list[TieOut],
-    _observations: Observations,
-) -> Finding:
-    return judge(case, rows)
+    return results, rows
 
 
 # --- summaries, cell by cell

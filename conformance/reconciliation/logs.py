@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trueup.conformance.checks.finding import Finding, FindingBuilder
 from trueup.conformance.model import Event
 from trueup.conformance.observed.cells import NOTHING, altered
 from trueup.conformance.ports import Slice
@@ -26,6 +25,7 @@ from trueup.conformance.reconciliation.drilldown import (
     second_of,
 )
 from trueup.conformance.reconciliation.expected import add, minus, within
+from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.plan import (
     LogCount,
     all_logs_are_listed,

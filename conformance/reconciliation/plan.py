@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.datasets.datasets import NETWORKS
+from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Slice
 from trueup.conformance.reconciliation.expected import Bounds, Expected, add

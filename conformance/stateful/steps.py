@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 from hypothesis import strategies as st
 
-from trueup.conformance.datasets.datasets import NETWORKS
+from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.requests import POOLS
 
 __all__ = [

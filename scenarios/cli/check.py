@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.scenarios.cli.shared import (
     command_line,
+    depth_option,
     finish,
     run_options,
     sensitivity_option,
@@ -35,12 +37,14 @@ __all__ = ["command"]
     help="A check or a law, such as SUM=LOG; may be given again.",
 )
 @sensitivity_option
+@depth_option
 @run_options
 def command(
     target: Path | None,
     sensitivity: int,
     level: int,
     only: tuple[str, ...],
+    depth: str | None,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -51,10 +55,9 @@ def command(
 
     With --level 0 nothing is ever written: it audits the data that a live account already has.
     """
+    checks = ChecksPart(level=level, only=only, depth=Depth(depth or Depth.STANDARD))
     order = RunRequest(
-        scenario=Scenario(
-            name="check", what="all checks", checks=ChecksPart(level=level, only=only)
-        ),
+        scenario=Scenario(name="check", what="all checks", checks=checks),
         seed=7 if seed is None else seed,
         runs=runs,
         target=target,

@@ -5,8 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
-from trueup.scenarios.cli.shared import command_line, finish, run_options, sensitivity_option
+from trueup.conformance.datasets.depth import Depth
+from trueup.scenarios.cli.shared import (
+    command_line,
+    depth_option,
+    finish,
+    run_options,
+    sensitivity_option,
+)
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import load_scenario, scenario_names
 
@@ -24,11 +32,13 @@ __all__ = ["command"]
     metavar="FILE",
     help="Target file of the implementation to test.",
 )
+@depth_option
 @sensitivity_option
 @run_options
 def command(
     scenario: str,
     target: Path | None,
+    depth: str | None,
     sensitivity: int,
     seed: int | None,
     allow_hosts: tuple[str, ...],
@@ -42,6 +52,8 @@ def command(
     load-tests the ingestion endpoint and reconciles every accepted event.
     """
     plan = load_scenario(scenario)
+    if depth is not None and plan.checks is not None:
+        plan = replace(plan, checks=replace(plan.checks, depth=Depth(depth)))
     order = RunRequest(
         scenario=plan,
         seed=plan.seed if seed is None else seed,

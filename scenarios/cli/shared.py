@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
@@ -21,6 +22,7 @@ from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenari
 __all__ = [
     "allow_host_option",
     "command_line",
+    "depth_option",
     "finish",
     "run_options",
     "seed_option",
@@ -44,6 +46,12 @@ sensitivity_option = click.option(
     default=0,
     metavar="N",
     help="Judge N changes of the recorded responses at the end; see trueup sensitivity.",
+)
+depth_option = click.option(
+    "--depth",
+    type=click.Choice([each.value for each in Depth]),
+    default=None,
+    help="Requests of the checks: quick (at most 400), standard (1,200), exhaustive.",
 )
 seed_option = click.option(
     "--seed",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.reports.results import CheckResult
 from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
@@ -27,6 +28,7 @@ def check_target_file(
     runs: Path,
     seed: int,
     level: int,
+    depth: Depth,
     only: Sequence[str],
     allow_hosts: Sequence[str],
 ) -> CheckRun:
@@ -35,7 +37,7 @@ def check_target_file(
         scenario=Scenario(
             name="pytest",
             what="all checks",
-            checks=ChecksPart(level=level, only=tuple(only)),
+            checks=ChecksPart(level=level, only=tuple(only), depth=depth),
         ),
         seed=seed,
         runs=runs,

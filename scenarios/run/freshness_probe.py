@@ -115,7 +115,7 @@ class SummaryProbe:
         BudgetExhausted once `[budget]` allows no further request.
         """
         self._reads += 1
-        exchange = await self._client.ask(self._search, stage=STAGE, attempt=self._reads)
+        *_, exchange = await self._client.ask(self._search, stage=STAGE, attempt=self._reads)
         return _requests(exchange.body) >= self._acknowledged
 
     def delivered(self, *, at: str) -> Delivered:

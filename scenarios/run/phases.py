@@ -255,6 +255,7 @@ async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
             ingest=driver,
             seed=context.seed,
             level=part.level,
+            depth=part.depth,
             only=part.only,
             progress=progress,
         )

@@ -26,6 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="highest level to use, 0 (only read) to 4; the target may reach less",
     )
     group.addoption(
+        "--trueup-depth",
+        metavar="DEPTH",
+        choices=("quick", "standard", "exhaustive"),
+        default="standard",
+        help="how many requests the checks make: quick (at most 400), standard (1,200) or "
+        "exhaustive",
+    )
+    group.addoption(
         "--trueup-seed", metavar="N", type=int, default=7, help="seed of the run (default: 7)"
     )
     group.addoption(

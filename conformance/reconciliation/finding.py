@@ -11,7 +11,7 @@ from trueup.conformance.observed.observations import Observations, PagedResult
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row
 from trueup.reports.journal.records import Exchange
-from trueup.reports.results import Difference, Verdict
+from trueup.reports.results import CheckResult, Counterexample, Difference, Impact, Verdict
 
 __all__ = ["STOP_AT", "Finding", "FindingBuilder"]
 
@@ -29,6 +29,30 @@ class Finding:
     differences: tuple[Difference, ...] = ()
     events: tuple[Event, ...] = ()
     exchanges: tuple[int, ...] = ()
+
+    def result(self, *, name: str, law: str, title: str, impact: Impact) -> CheckResult:
+        """The result of the check `name`; a pass without any observation is inconclusive."""
+        verdict, reason = self.verdict, self.reason
+        if verdict is Verdict.PASS and not self.evidence:
+            verdict, reason = Verdict.INCONCLUSIVE, "nothing was accepted that could be looked for"
+        first = self.differences[0] if self.differences else None
+        return CheckResult(
+            check=name,
+            law=law,
+            title=title,
+            verdict=verdict,
+            reason=reason,
+            level=2,
+            impact=impact,
+            evidence=self.evidence,
+            expected=first.expected if first else "",
+            seen=first.seen if first else "",
+            counterexample=Counterexample(
+                differences=self.differences, events=self.events, exchanges=self.exchanges
+            )
+            if self.differences or self.exchanges
+            else None,
+        )
 
 
 class FindingBuilder:

@@ -1,0 +1,191 @@
+"""What comparing responses with the model yields: observations, deviations, unusable responses.
+
+One `RequestFinding` is the result of one request (or of one walk over the pages of a search). It
+depends on that request's responses and on what was done before, and on nothing else, so that it
+can be kept while other responses change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from trueup.conformance.contract.history import SentEvent
+from trueup.conformance.rows import Row
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Counts, Json
+
+__all__ = ["Cell", "Deviation", "JudgedRequest", "OptionalField", "RequestFinding"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """The key of a summary within one customer; `hostname` as DNS sees it, or empty for all."""
+
+    user: str
+    network: str
+    hostname: str
+    day: str
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.network} · {self.hostname or 'all hostnames'} · {self.day}"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRequest:
+    """One request of a stage, or all pages of one walk: the responses of its last attempt."""
+
+    stage: str
+    ask: str
+    op: int
+    """Place in the journal of its first response: what stands before was done before."""
+    exchanges: tuple[Exchange, ...]
+    attempts: int
+    """Which attempt of this stage it is, from 1."""
+    last: bool
+    """Whether it is the last attempt of its stage."""
+    before: tuple[int | None, ...]
+    """Statuses of the attempts before it."""
+    now: datetime
+    """The target's time when it was asked."""
+    asked_at: datetime
+    """Our time when it was asked."""
+
+    @property
+    def first(self) -> Exchange:
+        return self.exchanges[0]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(exchange.n for exchange in self.exchanges)
+
+    @property
+    def customer(self) -> str:
+        """Letter of the customer whose keys were used; `none`, `wrong` … for other keys."""
+        return self.first.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One place where a response is not what the model expects."""
+
+    check: str
+    """The check that it is charged to, unless its cause lies elsewhere."""
+    where: str
+    expected: str
+    seen: str
+    unit: JudgedRequest
+    exchanges: tuple[int, ...] = ()
+    events: tuple[SentEvent, ...] = ()
+    topic: tuple[str, ...] = ()
+    """What it is about, for finding its cause: (`log`, customer, id), (`cell`, customer, …)."""
+    expected_counts: Counts | None = None
+    seen_counts: Counts | None = None
+    filtered: bool = False
+    """Whether the listing was asked for with filters beside a proxy user."""
+    definite: bool = False
+    """Whether waiting cannot mend it: it does not depend on how fresh the view is."""
+
+
+@dataclass(slots=True)
+class OptionalField:
+    """How a field that a target may leave out was seen over many rows."""
+
+    shown: int = 0
+    """Rows that showed what was sent."""
+    absent: list[tuple[str, Json, JudgedRequest, SentEvent | None]] = field(default_factory=list)
+    """(where, sent, unit, event) of rows that showed nothing though something was sent."""
+    fillers: dict[str, list[tuple[str, JudgedRequest]]] = field(default_factory=dict)
+    """Value shown where nothing was sent → where."""
+
+
+@dataclass(slots=True)
+class RequestFinding:
+    """Collects what one unit shows."""
+
+    unit: JudgedRequest
+    evidence: dict[str, int] = field(default_factory=dict)
+    """Check → comparisons that could have refuted it."""
+    deviations: list[Deviation] = field(default_factory=list)
+    unusable: dict[str, int] = field(default_factory=dict)
+    """Why a response could not be used → its number."""
+    affected: set[str] = field(default_factory=set)
+    """Checks that would have been tested by a response that could not be used."""
+    optional: dict[str, OptionalField] = field(default_factory=dict)
+    """ApiField (with its view) → how it was seen."""
+    seen_cells: dict[tuple[str, str, str], Mapping[Cell, Counts]] = field(default_factory=dict)
+    """(view, customer, user) → cells as shown by a listing of everything of that user."""
+    listed: set[tuple[str, Cell]] = field(default_factory=set)
+    """(customer, cell) of every summary row that was listed."""
+    seen_rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    """(resource, customer, id) → row as shown by a search."""
+    figures: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    """(figure, customer, pool) → (value, how far it moved since the baseline)."""
+    split: dict[str, list[Deviation | None]] = field(default_factory=dict)
+    """Reading of what counts as an error → a deviation, or None for agreement, for each count."""
+    foreign: int = 0
+    """Rows of other users of the account that were seen."""
+
+    def observed(self, check: str, amount: int = 1) -> None:
+        """Count comparisons that could have refuted a check."""
+        self.evidence[check] = self.evidence.get(check, 0) + amount
+
+    def deviate(
+        self,
+        check: str,
+        where: str,
+        expected: object,
+        seen: object,
+        *,
+        exchanges: Sequence[int] = (),
+        events: Sequence[SentEvent] = (),
+        topic: tuple[str, ...] = (),
+        counts: tuple[Counts, Counts] | None = None,
+        filtered: bool = False,
+        definite: bool = False,
+    ) -> None:
+        """Note a place where the response is wrong; it counts as an observation as well."""
+        self.observed(check)
+        self.deviations.append(
+            Deviation(
+                check=check,
+                where=where,
+                expected=str(expected),
+                seen=str(seen),
+                unit=self.unit,
+                exchanges=tuple(exchanges) or self.unit.numbers[-6:],
+                events=tuple(events)[:8],
+                topic=topic,
+                expected_counts=counts[0] if counts else None,
+                seen_counts=counts[1] if counts else None,
+                filtered=filtered,
+                definite=definite,
+            )
+        )
+
+    def equal(
+        self,
+        check: str,
+        where: str,
+        expected: object,
+        seen: object,
+        exchange: int | None = None,
+        *,
+        definite: bool = False,
+    ) -> bool:
+        """Compare one value with what it must be."""
+        if expected == seen and type(expected) is not bool and type(seen) is not bool:
+            self.observed(check)
+            return True
+        if expected is seen:
+            self.observed(check)
+            return True
+        numbers = () if exchange is None else (exchange,)
+        self.deviate(check, where, expected, seen, exchanges=numbers, definite=definite)
+        return False
+
+    def cannot_use(self, why: str, number: int, *checks: str) -> None:
+        """Note a response that could not be used, and the checks that needed it."""
+        self.unusable.setdefault(why, number)
+        self.affected.update(checks)

@@ -1,0 +1,395 @@
+"""What was done to a target: events and what became of them, users, payments, restarts.
+
+Built once from a journal's records and never changed. Everything is numbered by its place in the
+journal, so that the state at any request is what stands before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trueup.conformance.contract.fields import LOG_FIELDS, ApiField
+from trueup.conformance.contract.target_time import TargetClock, time_of
+from trueup.conformance.rows import as_int, canonical_hostname, parse_time
+from trueup.reports.journal.records import Delivered, Exchange, Hook, JudgePlan, Record
+from trueup.reports.results import Json, Outcome
+
+__all__ = [
+    "NETWORKS",
+    "POOLS",
+    "EventDelivery",
+    "EventRecord",
+    "History",
+    "PaymentRecord",
+    "SentEvent",
+    "UserChange",
+    "build_history",
+]
+
+NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+POOLS: Final = ("residential", "mobile")
+"""Networks that are paid by the byte; each has a ledger and an account summary (guide)."""
+AHEAD: Final = timedelta(hours=12)
+"""An event further ahead of the target's clock than this cannot have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """An event as it was handed over, read."""
+
+    log_id: str
+    customer: str
+    """Customer letter: `a` or `b`."""
+    user: str
+    network: str
+    hostname: str
+    """As DNS sees it: lower case, no trailing dot."""
+    bytes: int
+    at: datetime
+    day: str
+    """UTC day of the request, `YYYY-MM-DD`."""
+    raw: Mapping[str, Json]
+    shown: tuple[tuple[ApiField, Json], ...]
+    """Documented fields that were sent with a value."""
+    empty: tuple[ApiField, ...]
+    """Documented fields that were sent as null or not at all."""
+    status: int | None
+    coded: bool
+    """Whether it carries an error code."""
+
+    def value(self, name: str) -> Json:
+        """The value of a field as the log will have it, for filters and order."""
+        return self.raw.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class EventDelivery:
+    """One time that an event was handed over."""
+
+    op: int
+    outcome: Outcome
+    at: datetime
+    """Our time when its outcome was known."""
+    batch: int
+    """Number of the delivery that it was part of."""
+    began: datetime
+    """Our time when it was begun."""
+
+    def overlaps(self, other: EventDelivery) -> bool:
+        """Whether two deliveries were under way at the same time."""
+        return self.batch != other.batch and self.began < other.at and other.began < self.at
+
+
+@dataclass(slots=True)
+class EventRecord:
+    """One event of one customer and every delivery of it."""
+
+    event: SentEvent
+    deliveries: list[EventDelivery] = field(default_factory=list)
+    others: list[SentEvent] = field(default_factory=list)
+    """Events with the same id and other content that may have been taken in."""
+    impossible: str = ""
+    """Why it cannot have happened; empty for a possible event."""
+
+    def outcome(self, op: int) -> Outcome:
+        """What became of it as far as is known before `op`; refused where it was not sent yet."""
+        best = Outcome.REFUSED
+        for delivery in self.deliveries:
+            if delivery.op >= op:
+                break
+            if delivery.outcome is Outcome.ACCEPTED:
+                return Outcome.ACCEPTED
+            if delivery.outcome is Outcome.UNKNOWN:
+                best = Outcome.UNKNOWN
+        return best
+
+    def accepted(self, op: int) -> EventDelivery | None:
+        """The delivery by which it was first accepted, before `op`."""
+        for delivery in self.deliveries:
+            if delivery.op >= op:
+                return None
+            if delivery.outcome is Outcome.ACCEPTED:
+                return delivery
+        return None
+
+    def times(self, op: int) -> int:
+        """How often it was handed over before `op`."""
+        return sum(1 for delivery in self.deliveries if delivery.op < op)
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """A proxy user that was created, edited or deleted over the API."""
+
+    op: int
+    customer: str
+    user: str
+    action: str
+    """`create`, `edit` or `delete`."""
+    values: Mapping[str, Json]
+    outcome: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRecord:
+    """One call of the payment hook."""
+
+    op: int
+    customer: str
+    pool: str
+    kind: str
+    bytes: int
+    key: str
+    service_id: str
+    outcome: Outcome
+    at: datetime
+    """The target's time."""
+
+
+@dataclass(slots=True)
+class History:
+    """Everything that was done, by customer and user."""
+
+    clock: TargetClock
+    prefix: str
+    customers: Mapping[str, int]
+    records: dict[tuple[str, str], EventRecord] = field(default_factory=dict)
+    """(customer, log id) → record, in the order of the first delivery."""
+    by_user: dict[tuple[str, str], list[EventRecord]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    changes: list[UserChange] = field(default_factory=list)
+    payments: list[PaymentRecord] = field(default_factory=list)
+    restarts: list[tuple[int, datetime]] = field(default_factory=list)
+    """(op, our time) of every restart that succeeded."""
+    maintenance: list[int] = field(default_factory=list)
+    writes: list[tuple[int, datetime]] = field(default_factory=list)
+    """(op, our time) of every change, for freshness."""
+    accepted: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Reason → events refused for it."""
+
+    def of_customer(self, customer: str) -> Iterable[EventRecord]:
+        return (record for key, record in self.records.items() if key[0] == customer)
+
+    def letter(self, number: Json) -> str | None:
+        """The customer letter of a customer number."""
+        for letter, own in self.customers.items():
+            if own == number:
+                return letter
+        return None
+
+    def last_write(self, op: int) -> datetime | None:
+        """Our time of the last change before `op`; None where nothing was changed yet."""
+        found = None
+        for place, at in self.writes:
+            if place >= op:
+                break
+            found = at
+        return found
+
+    @property
+    def users(self) -> frozenset[tuple[str, str]]:
+        """(customer, user) pairs that events were sent for."""
+        return frozenset(self.by_user)
+
+
+def build_history(records: Sequence[Record], part: str = "") -> History:
+    """Read a journal's records. Records before the plan are passed over where there is no plan."""
+    clock = TargetClock.from_records(records, part)
+    plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
+    history = History(
+        clock=clock,
+        prefix=plan.prefix if plan is not None else "",
+        customers=dict(plan.customers) if plan is not None else {},
+    )
+    for op, record in enumerate(records):
+        match record:
+            case Delivered(source="probe"):
+                _deliver(history, op, record)
+            case Hook(check="") if record.hook != "clock":
+                _hook(history, op, record)
+            case Hook(hook="clock", check=""):
+                at = time_of(record)
+                if at is not None and record.ok:
+                    history.writes.append((op, at))
+            case Exchange() if record.method != "GET" and record.tenant in history.customers:
+                _change(history, op, record)
+            case _:
+                pass
+    return history
+
+
+def _deliver(history: History, op: int, record: Delivered) -> None:
+    end = time_of(record)
+    if end is None:
+        return
+    begin = end - timedelta(milliseconds=record.elapsed_ms)
+    history.writes.append((op, end))
+    for outcome in record.outcomes:
+        stretch = record.events[outcome.first : outcome.first + outcome.count]
+        for raw in stretch:
+            event = read_event(raw, history)
+            if event is None:
+                continue
+            if outcome.outcome is Outcome.ACCEPTED:
+                history.accepted += 1
+            elif outcome.outcome is Outcome.REFUSED:
+                reason = outcome.reason or "no reason given"
+                history.refusals[reason] = history.refusals.get(reason, 0) + 1
+            delivery = EventDelivery(op=op, outcome=outcome.outcome, at=end, batch=op, began=begin)
+            _note(history, event, delivery)
+
+
+def _note(history: History, event: SentEvent, delivery: EventDelivery) -> None:
+    key = (event.customer, event.log_id)
+    known = history.records.get(key)
+    if known is None:
+        known = EventRecord(event=event)
+        now = history.clock.at(delivery.at)
+        known.impossible = _impossible(event, now)
+        history.records[key] = known
+        history.by_user[event.customer, event.user].append(known)
+    elif known.event.raw != event.raw:
+        if delivery.outcome is Outcome.REFUSED:
+            return  # what stands there already stays
+        if known.outcome(delivery.op) is Outcome.REFUSED:
+            _replace(history, known, event, delivery)
+        elif all(other.raw != event.raw for other in known.others):
+            known.others.append(event)
+        return
+    known.deliveries.append(delivery)
+
+
+def _replace(
+    history: History, known: EventRecord, event: SentEvent, delivery: EventDelivery
+) -> None:
+    """The first content was refused: from now on the id stands for the new one."""
+    history.by_user[known.event.customer, known.event.user].remove(known)
+    known.event = event
+    known.impossible = _impossible(event, history.clock.at(delivery.at))
+    known.deliveries.append(delivery)
+    history.by_user[event.customer, event.user].append(known)
+
+
+def read_event(raw: Mapping[str, Json], history: History) -> SentEvent | None:
+    """A sent event, read; None where it names no customer of ours or no id."""
+    customer = history.letter(raw.get("customer_id"))
+    log_id = raw.get("log_id")
+    if customer is None or not isinstance(log_id, str):
+        return None
+    at = parse_time(raw.get("log_request_datetime"))
+    shown: list[tuple[ApiField, Json]] = []
+    empty: list[ApiField] = []
+    for name, one in LOG_FIELDS.items():
+        value = raw.get(name)
+        if value is None:
+            empty.append(one)
+        else:
+            shown.append((one, value))
+    instant = at if at is not None else datetime.fromtimestamp(0, UTC)
+    hostname = raw.get("log_hostname")
+    return SentEvent(
+        log_id=log_id.lower(),
+        customer=customer,
+        user=str(raw.get("proxy_user_id")),
+        network=str(raw.get("log_network")),
+        hostname=canonical_hostname(hostname) if isinstance(hostname, str) else "",
+        bytes=as_int(raw, "log_total_bytes") or 0,
+        at=instant,
+        day=instant.strftime("%Y-%m-%d"),
+        raw=raw,
+        shown=tuple(shown),
+        empty=tuple(empty),
+        status=as_int(raw, "log_status_code"),
+        coded=raw.get("log_error_code") is not None,
+    )
+
+
+def _impossible(event: SentEvent, now: datetime) -> str:
+    """Why an event cannot have happened; the documents allow no reading by which it could."""
+    size = event.raw.get("log_total_bytes")
+    if as_int(event.raw, "log_total_bytes") is None:
+        return f"{size!r} bytes"
+    if event.bytes < 0:
+        return f"{event.bytes} bytes"
+    if event.network not in NETWORKS:
+        return f"network {event.network}"
+    if parse_time(event.raw.get("log_request_datetime")) is None:
+        return f"time {event.raw.get('log_request_datetime')!r}"
+    if event.at > now + AHEAD:
+        return f"time {event.raw.get('log_request_datetime')}, ahead of the clock"
+    return ""
+
+
+def _hook(history: History, op: int, record: Hook) -> None:
+    at = time_of(record)
+    if at is None:
+        return
+    match record.hook:
+        case "restart" if record.ok:
+            history.restarts.append((op, at))
+            history.writes.append((op, at))
+        case "maintenance" if record.ok:
+            history.maintenance.append(op)
+            history.writes.append((op, at))
+        case "money":
+            customer = history.letter(record.request.get("customer_id"))
+            if customer is None:
+                return
+            history.writes.append((op, at))
+            history.payments.append(
+                PaymentRecord(
+                    op=op,
+                    customer=customer,
+                    pool=str(record.request.get("network")),
+                    kind=str(record.request.get("kind")),
+                    bytes=as_int(record.request, "bytes") or 0,
+                    key=str(record.request.get("idempotency_key")),
+                    service_id=str(record.request.get("service_id") or ""),
+                    outcome=_hook_outcome(record),
+                    at=history.clock.at(at),
+                )
+            )
+        case _:
+            pass
+
+
+def _hook_outcome(record: Hook) -> Outcome:
+    """A 4xx refuses; anything else that is no success may have happened."""
+    if record.ok:
+        return Outcome.ACCEPTED
+    return Outcome.REFUSED if record.error.startswith("status 4") else Outcome.UNKNOWN
+
+
+def _change(history: History, op: int, record: Exchange) -> None:
+    parts = record.path.strip("/").split("/")
+    if "proxy_user" not in parts:
+        return
+    action = parts[parts.index("proxy_user") + 1]
+    body = record.request_body if isinstance(record.request_body, dict) else {}
+    named = parts[-1] if parts[-1] != action else body.get("proxy_user_id")
+    at = time_of(record)
+    if not isinstance(named, str) or at is None:
+        return
+    if record.status is None or record.status >= 500:
+        outcome = Outcome.UNKNOWN
+    else:
+        outcome = Outcome.ACCEPTED if record.status < 300 else Outcome.REFUSED
+    history.writes.append((op, at))
+    history.changes.append(
+        UserChange(
+            op=op,
+            customer=record.tenant,
+            user=named,
+            action=action,
+            values={name: value for name, value in body.items() if name != "proxy_user_id"},
+            outcome=outcome,
+            at=at,
+        )
+    )

@@ -1,0 +1,175 @@
+"""What an account that can only be read holds: its logs are taken as given, then its summaries.
+
+At level 0 nothing was sent, so nothing is known but what the target shows. Of two views of one
+thing the finer one is taken as given: the logs of days that they cover whole, and for older days
+the summaries. Every other view, and every later reading, is held to them. Days that are not over
+are left alone, because a live account moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.findings import Cell, JudgedRequest
+from trueup.conformance.contract.history import EventDelivery, EventRecord, History, read_event
+from trueup.conformance.contract.interpretation import LOG_LIFE
+from trueup.conformance.contract.listing import whole_listing
+from trueup.conformance.contract.matching import parse_search
+from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
+from trueup.reports.results import Counts, Outcome
+
+__all__ = ["InferredSums", "infer"]
+
+DAY: Final = timedelta(days=1)
+EVER: Final = "0000-00-00"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Summaries of one user (or, with an empty name, of all users) over whole days."""
+
+    customer: str
+    user: str
+    first: str
+    last: str
+    cells: Mapping[Cell, Counts]
+
+
+@dataclass(slots=True)
+class InferredSums:
+    """What was read first, and for which days it is all there is. Empty above level 0."""
+
+    days: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """(customer, user) → first and last day whose logs were read whole."""
+    known: list[_Known] = field(default_factory=list)
+
+    def logs_cover(self, customer: str, user: str, day: str) -> bool:
+        """Whether all logs of a user's day were read."""
+        first, last = self.days.get((customer, user), ("9", ""))
+        return first <= day <= last
+
+    def total(
+        self, customer: str, filters: Mapping[str, str], first: str, last: str
+    ) -> Counts | None:
+        """What summaries of whole days add up to; None where they were not read whole.
+
+        `filters`: those of a graph. Days are inclusive.
+        """
+        if "service_id" in filters:
+            return None
+        user = filters.get("proxy_user_id", "")
+        for known in self.known:
+            if known.customer != customer or known.user not in ("", user):
+                continue
+            if known.first <= first and last <= known.last:
+                return _sum(known.cells, user, filters, first, last)
+        return None
+
+
+def _sum(
+    cells: Mapping[Cell, Counts], user: str, filters: Mapping[str, str], first: str, last: str
+) -> Counts | None:
+    host = canonical_hostname(filters["hostname"]) if "hostname" in filters else None
+    requests = size = 0
+    for cell, counts in cells.items():
+        if not first <= cell.day <= last or (user and cell.user != user):
+            continue
+        if "network" in filters and cell.network != filters["network"]:
+            continue
+        if host is not None and not cell.hostname:
+            return None  # consolidated: the hostname is not known any more
+        if host is None or cell.hostname == host:
+            requests += counts.requests
+            size += counts.bytes
+    return Counts(requests, size, 0, 0)
+
+
+def infer(history: History, units: Sequence[JudgedRequest]) -> InferredSums:
+    """Fill a history with the logs that were read first, and return the summaries read first."""
+    found = InferredSums()
+    for unit in units:
+        path = unit.first.path
+        if unit.customer not in history.customers or not path.endswith("/search"):
+            continue
+        if path.endswith("/log/search"):
+            _infer_logs(history, found, unit)
+        elif path.endswith("/log_summary/search"):
+            _infer_summaries(found, unit)
+    return found
+
+
+def _infer_logs(history: History, found: InferredSums, unit: JudgedRequest) -> None:
+    search = parse_search(unit.first.query, LOG_FIELDS)
+    rows = whole_listing(unit)
+    names = [c for c in search.conditions if c.field.name == "proxy_user_id" and not c.operator]
+    if rows is None or search.unusual or len(search.conditions) != len(names):
+        return
+    first = (unit.now - LOG_LIFE + DAY + timedelta(minutes=30)).strftime("%Y-%m-%d")
+    last = (unit.now - DAY).strftime("%Y-%m-%d")
+    users = {names[0].value} if names else {as_str(row, "proxy_user_id") or "" for row in rows}
+    fresh = {user for user in users if (unit.customer, user) not in found.days}
+    for user in fresh:
+        found.days[unit.customer, user] = (first, last)
+    number = history.customers.get(unit.customer)
+    for row in rows:
+        if (as_str(row, "proxy_user_id") or "") in fresh:
+            _add_log(history, row, number, unit.asked_at)
+
+
+def _add_log(history: History, row: Row, customer: int | None, at: datetime) -> None:
+    event = read_event({**row, "customer_id": customer}, history)
+    if event is None or (event.customer, event.log_id) in history.records:
+        return
+    record = EventRecord(event=event)
+    record.deliveries.append(
+        EventDelivery(op=-1, outcome=Outcome.ACCEPTED, at=at, batch=-1, began=at)
+    )
+    history.records[event.customer, event.log_id] = record
+    history.by_user[event.customer, event.user].append(record)
+
+
+_PERIOD: Final = ("min_log_summary_period", "max_log_summary_period")
+
+
+def _infer_summaries(found: InferredSums, unit: JudgedRequest) -> None:
+    query = {n: v for n, v in unit.first.query if n not in ("page", "per_page")}
+    if not set(query) <= {"proxy_user_id", *_PERIOD}:
+        return
+    rows = whole_listing(unit)
+    if rows is None:
+        return
+    yesterday = (unit.now - DAY).strftime("%Y-%m-%d")
+    first = query.get(_PERIOD[0], EVER)[:10]
+    last = min(query.get(_PERIOD[1], yesterday)[:10], yesterday)
+    found.known.append(
+        _Known(
+            customer=unit.customer,
+            user=query.get("proxy_user_id", ""),
+            first=first,
+            last=last,
+            cells=_cells(rows),
+        )
+    )
+
+
+def _cells(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
+    cells: dict[Cell, Counts] = {}
+    for row in rows:
+        cell = Cell(
+            user=as_str(row, "proxy_user_id") or "",
+            network=as_str(row, "log_summary_network") or "",
+            hostname=canonical_hostname(as_str(row, "log_summary_hostname") or ""),
+            day=day_of(row.get("log_summary_period")) or "no day",
+        )
+        have = cells.get(cell, Counts(0, 0, 0, 0))
+        cells[cell] = Counts(
+            have.requests + (as_int(row, "log_summary_requests") or 0),
+            have.bytes + (as_int(row, "log_summary_bytes") or 0),
+            0,
+            0,
+        )
+    return cells

@@ -1,0 +1,80 @@
+"""How one target reads the points that the documents leave open, as the model uses them.
+
+A reading is declared in the target file, probed by the run, or left at its default. Values that
+are neither declared nor probed and that the model can tell from the responses themselves are
+settled there and held to ever after (`contract.settled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trueup.conformance.contract.interpretations import READINGS
+from trueup.reports.results import Reading
+
+__all__ = ["Interpretation"]
+
+LOG_LIFE: Final = timedelta(days=7)
+"""How long a log is there for certain (guide: Raw Logs)."""
+HOSTNAME_LIFE: Final = timedelta(days=90)
+"""How long a summary shows its hostname for certain (guide: Log Summaries)."""
+MARGIN: Final = timedelta(minutes=10)
+"""Around the very end of a life nothing is expected either way."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpretation:
+    """The readings of one run, typed. Durations are those of the target's clock."""
+
+    values: Mapping[str, str]
+    declared: frozenset[str]
+    claims: frozenset[str]
+
+    @classmethod
+    def of(cls, readings: Mapping[str, Reading], claims: frozenset[str]) -> Interpretation:
+        """From the readings of a journal, by name."""
+        return cls(
+            values={name: reading.value for name, reading in readings.items()},
+            declared=frozenset(n for n, r in readings.items() if r.how == "declared"),
+            claims=claims,
+        )
+
+    def value(self, name: str) -> str:
+        """The value of a reading: declared, probed, or its default."""
+        return self.values.get(name, READINGS[name].default)
+
+    def number(self, name: str) -> float:
+        return float(self.value(name))
+
+    def told(self, name: str) -> str:
+        """The value where the target file declares it, else empty."""
+        return self.values[name] if name in self.declared else ""
+
+    # --- ages
+
+    def log_must_show(self, at: datetime, now: datetime) -> bool:
+        """Whether a log of a request at `at` must still be there."""
+        return now - at < LOG_LIFE - MARGIN
+
+    def log_may_show(self, at: datetime, now: datetime) -> bool:
+        """Whether a log of a request at `at` may still be there: within the declared lag."""
+        end = at + LOG_LIFE
+        if self.value("retention") == "calendar":
+            end = _next_midnight(at) + LOG_LIFE
+        return now <= end + timedelta(hours=self.number("retention-lag-h")) + MARGIN
+
+    def hostname_must_show(self, day: datetime, now: datetime) -> bool:
+        """Whether a summary of the day that begins at `day` must still show its hostname."""
+        return now < day + HOSTNAME_LIFE - MARGIN
+
+    def hostname_may_show(self, day: datetime, created: datetime, now: datetime) -> bool:
+        """Whether it may: the age counts from the day or from the row's creation, plus the lag."""
+        begins = max(_next_midnight(day), created)
+        return now <= begins + HOSTNAME_LIFE + timedelta(hours=self.number("consolidation-lag-h"))
+
+
+def _next_midnight(at: datetime) -> datetime:
+    return datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)

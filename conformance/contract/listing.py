@@ -1,0 +1,272 @@
+"""What every search owes, whatever it lists: the envelope, the pages, the order, no row twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from trueup.conformance.contract.fields import ApiField, FieldKind
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.interpretation import Interpretation
+from trueup.conformance.contract.matching import SearchRequest, compare
+from trueup.conformance.rows import Row, as_int, get_path, parse_time
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Json
+
+__all__ = ["Listing", "expect_order", "expect_pages", "read_listing", "whole_listing"]
+
+PAGES: Final = "pages-are-whole"
+SORT: Final = "rows-are-sorted"
+
+
+class Listing:
+    """The rows of one search, page by page. `usable` is False where a page is missing."""
+
+    __slots__ = ("complete", "pages", "rows", "usable", "walk")
+
+    def __init__(self, pages: Sequence[tuple[Exchange, tuple[Row, ...]]], walk: bool) -> None:
+        self.pages = pages
+        self.walk = walk
+        self.rows: list[Row] = [row for _, rows in pages for row in rows]
+        self.usable = True
+        self.complete = False
+
+    def leave_out_repeats(self, key: Callable[[Row], str]) -> None:
+        """Count a row once that a later page gave again.
+
+        Only where `total_count` does not count it twice: then the pages repeat a row (and
+        `expect_pages` tells of it), otherwise the target holds two.
+        """
+        on_page: dict[str, int] = {}
+        kept: list[Row] = []
+        for number, (_, rows) in enumerate(self.pages):
+            for row in rows:
+                identity = key(row)
+                if not identity or on_page.setdefault(identity, number) == number:
+                    kept.append(row)
+        total = as_int(_body(self.pages[-1][0]), "total_count")
+        totals = {as_int(_body(exchange), "total_count") for exchange, _ in self.pages}
+        if total is None or total < 0 or total == len(kept) or len(totals) > 1:
+            self.rows = kept
+
+
+def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -> Listing | None:
+    """The rows of a search that was answered 200; None, noted as unusable, where a page was not.
+
+    `why_not` names the check that needs it.
+    """
+    pages: list[tuple[Exchange, tuple[Row, ...]]] = []
+    exchanges = finding.unit.exchanges
+    walk = " walk " in finding.unit.ask
+    for exchange in exchanges:
+        data = get_path(exchange.body, "data")
+        if exchange.status != 200 or not isinstance(data, list):
+            finding.cannot_use(_why(exchange), exchange.n, why_not)
+            return None
+        pages.append((exchange, tuple(row for row in data if isinstance(row, dict))))
+    listing = Listing(pages, walk)
+    total = as_int(_body(exchanges[-1]), "total_count")
+    last = len(pages[-1][1])
+    size = as_int(_body(exchanges[-1]), "per_page") or search.per_page or 100
+    if walk:
+        enough = total is not None and 0 <= total <= len(listing.rows)
+        listing.complete = last == 0 or last < size or enough
+        if not listing.complete and not _repeats(pages):
+            finding.cannot_use("the walk over pages was given up", exchanges[-1].n, why_not)
+            return None
+    else:
+        first = (search.page or 1) == 1
+        listing.complete = first and (last < size or total == last)
+    return listing
+
+
+def whole_listing(unit: JudgedRequest) -> list[Row] | None:
+    """All rows of a search; None where a page is missing or more pages follow."""
+    rows: list[Row] = []
+    for exchange in unit.exchanges:
+        body = exchange.body if isinstance(exchange.body, dict) else {}
+        data = body.get("data")
+        if exchange.status != 200 or not isinstance(data, list):
+            return None
+        rows += [row for row in data if isinstance(row, dict)]
+    total = as_int(body, "total_count")
+    if " walk " not in unit.ask and (total is None or total != len(rows)):
+        return None
+    return rows
+
+
+def _repeats(pages: Sequence[tuple[Exchange, tuple[Row, ...]]]) -> bool:
+    return len(pages) > 1 and pages[-1][1] == pages[-2][1]
+
+
+def _why(exchange: Exchange) -> str:
+    if exchange.status is None:
+        return f"{exchange.path}: {exchange.error or 'no response'}"
+    return f"{exchange.path}: status {exchange.status}"
+
+
+def _body(exchange: Exchange) -> Mapping[str, Json]:
+    return exchange.body if isinstance(exchange.body, dict) else {}
+
+
+def expect_pages(
+    finding: RequestFinding,
+    listing: Listing,
+    search: SearchRequest,
+    reading: Interpretation,
+    key: Callable[[Row], str],
+    rows_expected: int | None,
+) -> None:
+    """Hold the pages of a search to the page rules.
+
+    `rows_expected`: how many rows match in all, where that is certain. Rows that the whole listing
+    has twice are told apart from rows that another page repeats.
+    """
+    where = finding.unit.first.path.rsplit("/1.0/public/user/", 1)[-1]
+    totals = {as_int(_body(exchange), "total_count") for exchange, _ in listing.pages}
+    moving = len(totals) > 1 and rows_expected is None
+    asked_most = min(search.per_page or 100, int(reading.number("per-page-most")))
+    seen: dict[str, int] = {}
+    for number, (exchange, rows) in enumerate(listing.pages, 1):
+        body = _body(exchange)
+        page = number if listing.walk else (search.page or 1)
+        place = f"{where} · page {page}"
+        finding.equal(PAGES, f"{place} · item_count", len(rows), as_int(body, "item_count"))
+        finding.equal(PAGES, f"{place} · page", page, as_int(body, "page"), exchange.n)
+        size = as_int(body, "per_page")
+        if (search.per_page or 100) <= 100:
+            finding.equal(PAGES, f"{place} · per_page", asked_most, size, exchange.n)
+        if size is not None and len(rows) > size:
+            finding.deviate(PAGES, f"{place} · rows", f"at most {size}", len(rows))
+        if moving:
+            continue  # rows came in while the pages were read, and pushed others along
+        _expect_total(finding, listing, place, body, exchange, rows_expected)
+        if rows_expected is not None and size:
+            left = max(0, min(size, rows_expected - (page - 1) * size))
+            if not listing.walk or len(listing.pages) > 1:
+                finding.equal(PAGES, f"{place} · rows", left, len(rows), exchange.n)
+        for row in rows:
+            identity = key(row)
+            before = seen.get(identity)
+            if identity and before is not None and before != number:
+                finding.deviate(PAGES, f"{place} · {identity}", "a row of one page", "seen before")
+            seen.setdefault(identity, number)
+
+
+def _expect_total(
+    finding: RequestFinding,
+    listing: Listing,
+    place: str,
+    body: Mapping[str, Json],
+    exchange: Exchange,
+    rows_expected: int | None,
+) -> None:
+    total = as_int(body, "total_count")
+    if total == -1:
+        return
+    right = len(listing.rows) if listing.complete else rows_expected
+    if right is None:
+        right = rows_expected
+    if right is not None:
+        finding.equal(PAGES, f"{place} · total_count", right, total, exchange.n)
+
+
+def expect_order(finding: RequestFinding, listing: Listing, search: SearchRequest) -> None:
+    """Hold rows to `sort_by`: neighbours, and rows with others between them, in order."""
+    if search.order is None:
+        return
+    field, descending = search.order.field, search.order.descending
+    where = finding.unit.first.path.rsplit("/1.0/public/user/", 1)[-1]
+    last: Json = None
+    differing = 0
+    for row in listing.rows:
+        value = _sort_value(field, row.get(field.name))
+        if value is None:
+            continue
+        order = compare(field.kind, last, value) if last is not None else None
+        if order is not None and order != 0:
+            differing += 1
+            if (order > 0) is not descending:
+                direction = "largest first" if descending else "smallest first"
+                sort = f"{field.name}{'_desc' if descending else ''}"
+                finding.deviate(
+                    SORT,
+                    f"{where} · sort_by={sort}",
+                    direction,
+                    f"{last} before {value}",
+                    definite=True,
+                )
+                return
+        if order is not None or last is None:
+            last = value
+    finding.observed(SORT, differing)
+
+
+def expect_slice(
+    finding: RequestFinding, listing: Listing, search: SearchRequest, values: Sequence[Json]
+) -> None:
+    """Hold one page of a sorted search to the place that it has in the whole.
+
+    `values`: those of the field that is sorted by, of all matching rows, in any order. Where null
+    values stand, first or last, is open; texts whose order depends on a collation are left out.
+    """
+    if (
+        not values
+        or search.order is None
+        or listing.walk
+        or search.page is None
+        or search.per_page is None
+    ):
+        return
+    known = [value for value in values if value is not None]
+    keys = [_slice_key(search.order.field, value) for value in known]
+    if any(key is None for key in keys) or search.per_page > 100:
+        return
+    ordered = sorted(key for key in keys if key is not None)
+    if search.order.descending:
+        ordered.reverse()
+    nulls: list[tuple[int, str]] = [(-1, "")] * (len(values) - len(known))
+    first = (search.page - 1) * search.per_page
+    places = slice(first, first + search.per_page)
+    allowed = [[*nulls, *ordered][places], [*ordered, *nulls][places]]
+    field = search.order.field
+    seen = [
+        (-1, "") if row.get(field.name) is None else _slice_key(field, row.get(field.name))
+        for row in listing.rows
+    ]
+    finding.observed(SORT, len(seen))
+    if seen not in allowed and len(seen) == len(allowed[0]):
+        where = finding.unit.first.path.rsplit("/public/user/", 1)[-1]
+        sort = f"{field.name}{'_desc' if search.order.descending else ''}"
+        place = next(n for n, key in enumerate(seen) if key != allowed[1][n])
+        finding.deviate(
+            SORT,
+            f"{where} · sort_by={sort} · page {search.page} of {search.per_page} · row {place + 1}",
+            " or ".join(dict.fromkeys(_spoken(each[place]) for each in allowed)),
+            _spoken(seen[place]),
+        )
+
+
+def _spoken(key: tuple[int, str] | None) -> str:
+    if key is None:
+        return "another value"
+    return "nothing" if key == (-1, "") else (key[1] or str(key[0]))
+
+
+def _slice_key(field: ApiField, value: Json) -> tuple[int, str] | None:
+    """Something that orders as every target must order it; None where that is open."""
+    if field.kind is FieldKind.WHOLE:
+        whole = as_int({"v": value}, "v")
+        return None if whole is None or whole < 0 else (whole, "")
+    if field.kind is FieldKind.TIME:
+        at = parse_time(value)
+        return None if at is None else (int(at.timestamp()), "")
+    text = str(value)
+    plain = field.kind in (FieldKind.TEXT, FieldKind.COUNTRY) and text.isascii()
+    return (0, text) if plain and text.isalpha() and text.islower() else None
+
+
+def _sort_value(field: ApiField, value: Json) -> Json:
+    """A value as it sorts; a number that came as text or a float that is whole is an integer."""
+    whole = as_int({"v": value}, "v")
+    return whole if whole is not None and field.kind.value == "integer" else value

@@ -1,0 +1,466 @@
+"""Logs: which of them a search or a retrieve must show, and with which values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trueup.conformance.contract.fields import LOG_FIELDS, agrees
+from trueup.conformance.contract.findings import Cell, JudgedRequest, OptionalField, RequestFinding
+from trueup.conformance.contract.history import EventRecord, SentEvent
+from trueup.conformance.contract.listing import (
+    Listing,
+    expect_order,
+    expect_pages,
+    expect_slice,
+    read_listing,
+)
+from trueup.conformance.contract.matching import SearchRequest, parse_search, values_of
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.sums import cell_of, plus
+from trueup.conformance.rows import Row, as_str, parse_time
+from trueup.reports.results import Counts, Json, Outcome
+
+__all__ = ["judge_log_retrieve", "judge_log_search"]
+
+COMPLETE: Final = "logs-are-complete"
+SINGLE: Final = "logs-are-single"
+CONTENT: Final = "logs-say-what-was-sent"
+KEPT: Final = "logs-are-kept"
+REMOVED: Final = "logs-are-removed"
+REFUSED: Final = "refused-events-leave-nothing"
+IMPOSSIBLE: Final = "impossible-events-are-refused"
+FILTERS: Final = "filters-are-exact"
+TENANTS: Final = "tenants-are-apart"
+RESTART: Final = "events-survive-a-restart"
+LARGE: Final = 2**31 - 1
+"""Sizes from here on do not fit into a signed 32-bit integer."""
+AGAIN: Final = "redelivered-events-count-once"
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What may be listed: records that must, and those that may, be there."""
+
+    must: dict[str, EventRecord]
+    may: dict[str, EventRecord]
+    foreign: bool
+    """Whether rows of other users of the account may be there as well."""
+
+
+def judge_log_search(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+    """Judge `log/search`, in full."""
+    search = parse_search(unit.first.query, LOG_FIELDS)
+    if search.unusual:
+        return
+    listing = read_listing(finding, search, COMPLETE)
+    if listing is None:
+        return
+    listing.leave_out_repeats(_identity)
+    expected = _expect(model, unit, search)
+    certain = len(expected.must) if not expected.may and not expected.foreign else None
+    expect_pages(finding, listing, search, model.reading, _identity, certain)
+    expect_order(finding, listing, search)
+    if certain is not None and search.order is not None:
+        name = search.order.field.name
+        expect_slice(
+            finding, listing, search, [r.event.value(name) for r in expected.must.values()]
+        )
+    _judge_rows(model, unit, finding, search, listing, expected)
+    if listing.complete and search.of_users:
+        _note_cells(model, unit, finding, search, listing)
+
+
+def _note_cells(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    search: SearchRequest,
+    listing: Listing,
+) -> None:
+    """Keep what the logs of whole users add up to, to find the causes of wrong sums."""
+    cells: dict[str, dict[Cell, Counts]] = {
+        user: {}
+        for letter, user in model.history.users
+        if letter == unit.customer and search.is_of_user(user)
+    }
+    for row in listing.rows:
+        user = as_str(row, "proxy_user_id") or ""
+        own = cells.setdefault(user, {})
+        cell = cell_of(row, user)
+        own[cell] = plus(own.get(cell), 1, row)
+    for user, own in cells.items():
+        finding.seen_cells["log", unit.customer, user] = own
+
+
+def _identity(row: Row) -> str:
+    return (as_str(row, "log_id") or "").lower()
+
+
+def _expect(model: ContractModel, unit: JudgedRequest, search: SearchRequest) -> _Expected:
+    must: dict[str, EventRecord] = {}
+    may: dict[str, EventRecord] = {}
+    user = next(
+        (c.value for c in search.conditions if c.field.name == "proxy_user_id" and not c.operator),
+        None,
+    )
+    for record in model.records(unit.customer, user):
+        if record.impossible:
+            continue
+        event = record.event
+        if not model.reading.log_may_show(event.at, unit.now):
+            continue
+        outcome = record.outcome(unit.op)
+        if outcome is Outcome.REFUSED:
+            continue
+        matches = search.matches(event.value)
+        alike = [search.matches(other.value) for other in record.others]
+        if matches is False and not any(each is not False for each in alike):
+            continue
+        sure = (
+            matches is True
+            and all(each is True for each in alike)
+            and outcome is Outcome.ACCEPTED
+            and model.reading.log_must_show(event.at, unit.now)
+            and not model.is_removed(unit.customer, event.user, unit.op)
+        )
+        (must if sure else may)[event.log_id] = record
+    return _Expected(
+        must=must, may=may, foreign=model.read_only or not model.is_own(search.conditions)
+    )
+
+
+def _judge_rows(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    search: SearchRequest,
+    listing: Listing,
+    expected: _Expected,
+) -> None:
+    where = "log/search" + "".join(
+        f" · {c.operator}{'_' if c.operator else ''}{c.field.name}={c.value[:60]}"
+        for c in search.conditions
+    )
+    filtered = not search.of_users
+    counts = Counter(_identity(row) for row in listing.rows)
+    for row in listing.rows:
+        log_id = _identity(row)
+        record = expected.must.get(log_id) or expected.may.get(log_id)
+        if record is None:
+            _judge_extra(model, unit, finding, search, row, log_id, where, expected)
+            continue
+        finding.observed(FILTERS if filtered else SINGLE)
+        if record.times(unit.op) > 1:
+            finding.observed(AGAIN)
+        finding.seen_rows["log", unit.customer, log_id] = row
+        compare_log(model, finding, unit, row, record, f"{where} · {log_id}")
+    for log_id, times in counts.items():
+        record = expected.must.get(log_id) or expected.may.get(log_id)
+        if times > 1 and record is not None and not _dedup_open(model, record, unit):
+            again = record.times(unit.op) > 1
+            finding.deviate(
+                AGAIN if again else SINGLE,
+                f"{where} · {log_id}",
+                "1 log",
+                f"{times} logs",
+                events=[record.event],
+                topic=("log", unit.customer, log_id, "twice"),
+            )
+    if not listing.complete:
+        return
+    _note_absent(model, unit, finding, search, counts)
+    for log_id, record in expected.must.items():
+        check = _presence(model, record, unit)
+        finding.observed(FILTERS if filtered else check)
+        if not counts[log_id]:
+            finding.deviate(
+                check,
+                f"{where} · {log_id}",
+                "listed",
+                f"not among {len(listing.rows)} rows",
+                events=[record.event],
+                topic=("log", unit.customer, log_id, "missing"),
+                filtered=filtered,
+            )
+
+
+def _note_absent(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    search: SearchRequest,
+    counts: Mapping[str, int],
+) -> None:
+    """Evidence for refusals: a user's own events are listed, and what was refused is not."""
+    if not search.of_users:
+        return
+    for record in model.history.of_customer(unit.customer):
+        if not search.is_of_user(record.event.user):
+            continue
+        if record.outcome(unit.op) is Outcome.ACCEPTED and not record.impossible:
+            if not model.reading.log_may_show(record.event.at, unit.now):
+                finding.observed(REMOVED)
+            continue
+        if not counts:
+            continue
+        refused = record.times(unit.op) and record.outcome(unit.op) is Outcome.REFUSED
+        if refused and not counts.get(record.event.log_id):
+            finding.observed(IMPOSSIBLE if record.impossible else REFUSED)
+
+
+def _dedup_open(model: ContractModel, record: EventRecord, unit: JudgedRequest) -> bool:
+    """Whether an event that was handed over again may leave several logs: nothing was claimed."""
+    return "deduplication" not in model.reading.claims and record.times(unit.op) > 1
+
+
+def _presence(model: ContractModel, record: EventRecord, unit: JudgedRequest) -> str:
+    """The check that is tested by the presence of a log at this moment."""
+    accepted = record.accepted(unit.op)
+    assert accepted is not None
+    if unit.now - record.event.at > model.aged:
+        return KEPT
+    if any(accepted.op < op < unit.op for op, _ in model.history.restarts):
+        return RESTART
+    return COMPLETE
+
+
+def _judge_extra(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    search: SearchRequest,
+    row: Row,
+    log_id: str,
+    where: str,
+    expected: _Expected,
+) -> None:
+    """A row that is not expected: whose is it, and why should it not be there?"""
+    place = f"{where} · {log_id or 'a row without id'}"
+    own = model.history.records.get((unit.customer, log_id))
+    topic = ("log", unit.customer, log_id, "extra")
+    if own is None:
+        other = next(
+            (
+                record
+                for letter in model.history.customers
+                if letter != unit.customer
+                and (record := model.history.records.get((letter, log_id))) is not None
+            ),
+            None,
+        )
+        if other is not None:
+            finding.deviate(
+                TENANTS,
+                place,
+                "own rows only",
+                "a log of another customer",
+                topic=topic,
+                events=[other.event],
+            )
+        elif not expected.foreign or (as_str(row, "proxy_user_id") or "").startswith(
+            model.history.prefix
+        ):
+            finding.deviate(COMPLETE, place, "no such log", "a log", topic=topic)
+        else:
+            finding.foreign += 1
+            _judge_foreign(model, unit, finding, search, row, place)
+        return
+    event = own.event
+    if own.impossible or own.outcome(unit.op) is Outcome.REFUSED:
+        check = IMPOSSIBLE if own.impossible else REFUSED
+        why = own.impossible or "refused"
+        finding.deviate(check, place, f"nothing ({why})", "a log", events=[event], topic=topic)
+    elif not model.reading.log_may_show(event.at, unit.now):
+        age = (unit.now - event.at).total_seconds() / 86400
+        finding.deviate(
+            REMOVED, place, "gone", f"listed, {age:.1f} days old", events=[event], topic=topic
+        )
+    else:
+        finding.deviate(
+            FILTERS,
+            place,
+            "only rows that match",
+            "a row that does not",
+            events=[event],
+            topic=topic,
+        )
+
+
+def _judge_foreign(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    search: SearchRequest,
+    row: Row,
+    place: str,
+) -> None:
+    """A row of somebody else's traffic: it must match the filters, and be of this customer."""
+    finding.observed(FILTERS)
+    if search.matches(values_of(row)) is False:
+        finding.deviate(
+            FILTERS, place, "only rows that match", "a row that does not", definite=True
+        )
+    number = row.get("customer_id")
+    if number is not None and number != model.history.customers.get(unit.customer):
+        finding.deviate(TENANTS, place, "own rows only", f"customer {number}", definite=True)
+    at = parse_time(row.get("log_request_datetime"))
+    if at is not None and not model.reading.log_may_show(at, unit.now):
+        age = (unit.now - at).total_seconds() / 86400
+        finding.deviate(REMOVED, place, "gone", f"listed, {age:.1f} days old")
+
+
+def judge_log_retrieve(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, log_id: str
+) -> None:
+    """Judge `log/retrieve/{log_id}`: served or not, and its values."""
+    exchange = unit.first
+    record = model.history.records.get((unit.customer, log_id.lower()))
+    where = f"log/retrieve/{log_id}"
+    topic = ("log", unit.customer, log_id.lower(), "retrieve")
+    served = model.served(exchange)
+    if served is None:
+        finding.cannot_use(model.why(exchange), exchange.n, COMPLETE, KEPT, REMOVED)
+        return
+    if record is None or record.impossible or record.outcome(unit.op) is Outcome.REFUSED:
+        foreign = any(
+            (letter, log_id.lower()) in model.history.records
+            for letter in model.history.customers
+            if letter != unit.customer
+        )
+        check = (
+            TENANTS
+            if foreign and record is None
+            else ("errors-are-documented" if record is None else REFUSED)
+        )
+        finding.observed(check)
+        if served:
+            finding.deviate(check, where, "not served", "served", topic=topic)
+        return
+    event = record.event
+    if not model.reading.log_may_show(event.at, unit.now):
+        finding.observed(REMOVED)
+        if served:
+            age = (unit.now - event.at).total_seconds() / 86400
+            finding.deviate(
+                REMOVED, where, "gone", f"served, {age:.1f} days old", events=[event], topic=topic
+            )
+        return
+    must = (
+        record.outcome(unit.op) is Outcome.ACCEPTED
+        and model.reading.log_must_show(event.at, unit.now)
+        and not model.is_removed(unit.customer, event.user, unit.op)
+    )
+    if must:
+        check = _presence(model, record, unit)
+        finding.observed(check)
+        if not served:
+            finding.deviate(
+                check, where, "served", f"status {exchange.status}", events=[event], topic=topic
+            )
+    row = model.data(exchange)
+    if served and row is not None:
+        compare_log(model, finding, unit, row, record, where)
+        finding.seen_rows["log retrieved", unit.customer, log_id.lower()] = row
+
+
+def compare_log(
+    model: ContractModel,
+    finding: RequestFinding,
+    unit: JudgedRequest,
+    row: Row,
+    record: EventRecord,
+    where: str,
+) -> None:
+    """Compare every documented field of a log with what was sent."""
+    candidates = [record.event, *record.others]
+    event = next((one for one in candidates if _fits(one, row)), record.event)
+    compared = 0
+    view = "log"
+    for field, sent in event.shown:
+        seen = row.get(field.name)
+        if seen is None:
+            if field.guide and field.name != "log_authentication_type":
+                _wrong(finding, unit, event, field.name, sent, "nothing", where)
+            else:
+                _optional(finding, view, field.name).absent.append((where, sent, unit, event))
+            continue
+        compared += 1
+        if seen == sent and type(seen) is type(sent):
+            continue
+        if not agrees(field.kind, sent, seen):
+            _wrong(finding, unit, event, field.name, sent, seen, where)
+    shown_optional = [f.name for f, _ in event.shown if row.get(f.name) is not None]
+    for name in shown_optional:
+        _optional(finding, view, name).shown += 1
+    for field in event.empty:
+        seen = row.get(field.name)
+        if seen is not None:
+            _optional(finding, view, field.name).fillers.setdefault(repr(seen)[:80], []).append(
+                (where, unit)
+            )
+    finding.observed(CONTENT, compared)
+    if event.bytes >= LARGE:
+        finding.observed("logs-keep-large-sizes")
+    _spelling(model, finding, event, row, where)
+
+
+def _fits(event: SentEvent, row: Row) -> bool:
+    return all(
+        row.get(field.name) is None or agrees(field.kind, sent, row.get(field.name))
+        for field, sent in event.shown
+    )
+
+
+def _optional(finding: RequestFinding, view: str, name: str) -> OptionalField:
+    key = f"{view}.{name}"
+    found = finding.optional.get(key)
+    if found is None:
+        found = finding.optional[key] = OptionalField()
+    return found
+
+
+def _wrong(
+    finding: RequestFinding,
+    unit: JudgedRequest,
+    event: SentEvent,
+    name: str,
+    sent: Json,
+    seen: Json,
+    where: str,
+) -> None:
+    large = name == "log_total_bytes" and event.bytes >= LARGE
+    check = "logs-keep-large-sizes" if large else CONTENT
+    if name == "customer_id":
+        check = TENANTS
+    finding.deviate(
+        check,
+        f"{where} · {name}",
+        sent,
+        seen,
+        events=[event],
+        topic=("field", unit.customer, event.log_id, name),
+        definite=True,
+    )
+
+
+def _spelling(
+    model: ContractModel, finding: RequestFinding, event: SentEvent, row: Row, where: str
+) -> None:
+    """How a hostname is spelled, where the target file declares it or the run probed it."""
+    name = as_str(row, "log_hostname")
+    sent = event.raw.get("log_hostname")
+    if name is None or not isinstance(sent, str) or name == sent:
+        return
+    wanted = model.spelled(sent)
+    if wanted is not None and name != wanted:
+        finding.deviate(
+            "hostnames-as-read",
+            f"{where} · log_hostname",
+            wanted,
+            name,
+            events=[event],
+            definite=True,
+        )

@@ -1,0 +1,294 @@
+"""Filters and sort orders of a search, with the answers that the documents leave open.
+
+A row matches a filter, does not, or *may* (None): where the documents say nothing (`not_` on null,
+`like_` without `%`, letter case of an exact filter) either answer of a target is right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from trueup.conformance.contract.fields import ApiField, FieldKind, same_address
+from trueup.conformance.rows import Row, canonical_hostname, parse_time
+from trueup.reports.results import Json
+
+__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "compare", "parse_search", "values_of"]
+
+OPERATORS: Final = ("min_", "max_", "like_", "not_")
+_SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchCondition:
+    """One filter, as asked."""
+
+    field: ApiField
+    operator: str
+    """Empty for an exact match, else one of `min`, `max`, `like`, `not`."""
+    value: str
+
+    def holds(self, value: Json) -> bool | None:
+        """Whether a row with this value of the field matches; None where either may be right."""
+        if self.operator == "not":
+            same = None if value is None else _equal(self.field.kind, self.value, value)
+            return None if same is None else not same
+        if value is None:
+            return False
+        match self.operator:
+            case "min":
+                return _bound(self.field.kind, value, self.value, at_least=True)
+            case "max":
+                return _bound(self.field.kind, value, self.value, at_least=False)
+            case "like":
+                return _like(self.field.kind, value, self.value)
+            case _:
+                return _equal(self.field.kind, self.value, value)
+
+
+def values_of(row: Row) -> Callable[[str], Json]:
+    """The fields of a shown row, by name, for `SearchRequest.matches`."""
+    return lambda name: row.get(name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SortOrder:
+    """`sort_by`, as asked: a field and a direction."""
+
+    field: ApiField
+    descending: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchRequest:
+    """A search request, read."""
+
+    conditions: tuple[SearchCondition, ...]
+    order: SortOrder | None
+    page: int | None
+    """None where the request names none (or, in a walk, several)."""
+    per_page: int | None
+    unusual: tuple[str, ...] = ()
+    """What no document defines: unknown names and malformed values. The answer is open."""
+
+    @property
+    def of_users(self) -> bool:
+        """Whether it asks for everything of one or several proxy users, and for nothing less."""
+        return bool(self.conditions) and all(
+            c.field.name == "proxy_user_id" and c.operator in ("", "like") for c in self.conditions
+        )
+
+    def is_of_user(self, user: str) -> bool:
+        """Whether the conditions on proxy users surely let this user's rows through."""
+        return all(
+            c.holds(user) is True for c in self.conditions if c.field.name == "proxy_user_id"
+        )
+
+    def matches(self, value_of: Callable[[str], Json]) -> bool | None:
+        """Whether a row matches every condition; None where that is open."""
+        verdict: bool | None = True
+        for condition in self.conditions:
+            held = condition.holds(value_of(condition.field.name))
+            if held is False:
+                return False
+            if held is None:
+                verdict = None
+        return verdict
+
+
+def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField]) -> SearchRequest:
+    """Read a search's query against the documented fields of its resource."""
+    conditions: list[SearchCondition] = []
+    unusual: list[str] = []
+    order: SortOrder | None = None
+    numbers: dict[str, int | None] = {"page": None, "per_page": None}
+    seen: set[str] = set()
+    for name, value in query:
+        if name in seen:
+            unusual.append(f"{name} twice")
+        seen.add(name)
+        if name in numbers:
+            numbers[name] = int(value) if _WHOLE.fullmatch(value) else None
+            if numbers[name] is None or int(value) < 1:
+                unusual.append(f"{name}={value}")
+        elif name == "sort_by":
+            order = _order(value, fields)
+            if order is None:
+                unusual.append(f"sort_by={value}")
+        else:
+            condition = _condition(name, value, fields)
+            if condition is None:
+                unusual.append(name)
+            else:
+                conditions.append(condition)
+                if not _well_formed(condition):
+                    unusual.append(f"{name}={value}")
+    return SearchRequest(
+        conditions=tuple(conditions),
+        order=order,
+        page=numbers["page"],
+        per_page=numbers["per_page"],
+        unusual=tuple(unusual),
+    )
+
+
+def _order(text: str, fields: Mapping[str, ApiField]) -> SortOrder | None:
+    if text in fields:
+        return SortOrder(field=fields[text], descending=False)
+    name, _, direction = text.rpartition("_")
+    if name in fields and direction in ("asc", "desc"):
+        return SortOrder(field=fields[name], descending=direction == "desc")
+    return None
+
+
+def _condition(name: str, value: str, fields: Mapping[str, ApiField]) -> SearchCondition | None:
+    operator = ""
+    if name not in fields:
+        operator = next((each for each in OPERATORS if name.startswith(each)), "")
+        name = name.removeprefix(operator)
+    field = fields.get(name)
+    if field is None or not field.filterable:
+        return None
+    return SearchCondition(field=field, operator=operator.rstrip("_"), value=value)
+
+
+def _well_formed(condition: SearchCondition) -> bool:
+    """Whether the documents say what this filter means."""
+    kind = condition.field.kind
+    if condition.operator in ("min", "max") and kind not in (FieldKind.WHOLE, FieldKind.TIME):
+        return False
+    if condition.operator == "like":
+        return kind not in (FieldKind.WHOLE, FieldKind.TIME, FieldKind.SWITCH)
+    match kind:
+        case FieldKind.WHOLE:
+            return _WHOLE.fullmatch(condition.value) is not None
+        case FieldKind.TIME:
+            return parse_time(condition.value) is not None
+        case FieldKind.SWITCH:
+            return condition.value.lower() in _SWITCHES
+        case _:
+            return True
+
+
+def _equal(kind: FieldKind, wanted: str, value: Json) -> bool | None:
+    match kind:
+        case FieldKind.WHOLE:
+            return _WHOLE.fullmatch(wanted) is not None and int(wanted) == value
+        case FieldKind.SWITCH:
+            return _SWITCHES.get(wanted.lower()) is value
+        case FieldKind.TIME:
+            return _equal_time(wanted, value)
+        case FieldKind.HOSTNAME:
+            same = wanted == value and canonical_hostname(wanted) == wanted
+            alike = canonical_hostname(wanted) == canonical_hostname(str(value))
+            return True if same else (None if alike else False)
+        case FieldKind.ADDRESS:
+            return True if wanted == value else (None if same_address(wanted, value) else False)
+        case _:
+            text = str(value)
+            return True if wanted == text else (None if _fold(wanted) == _fold(text) else False)
+
+
+def _equal_time(wanted: str, value: Json) -> bool | None:
+    one, two = parse_time(wanted), parse_time(value)
+    if one is None or two is None:
+        return None
+    if one == two:
+        return True if len(wanted) > 10 else None
+    if len(wanted) == 10:  # a bare date: its midnight, or the whole day
+        return None if one.date() == two.date() else False
+    return None if one.replace(microsecond=0) == two.replace(microsecond=0) else False
+
+
+def _bound(kind: FieldKind, value: Json, wanted: str, *, at_least: bool) -> bool | None:
+    if kind is FieldKind.WHOLE and _WHOLE.fullmatch(wanted) and isinstance(value, int):
+        return value >= int(wanted) if at_least else value <= int(wanted)
+    if kind is not FieldKind.TIME:
+        return None
+    limit, at = parse_time(wanted), parse_time(value)
+    if limit is None or at is None:
+        return None
+    if len(wanted) == 10 and not at_least and limit.date() == at.date():
+        return True if limit == at else None  # up to the midnight, or the whole day
+    if not at_least and at.replace(microsecond=0) == limit.replace(microsecond=0):
+        return True if at <= limit else None  # the second, or its very start
+    return at >= limit if at_least else at <= limit
+
+
+def _like(kind: FieldKind, value: Json, pattern: str) -> bool | None:
+    if kind in (FieldKind.WHOLE, FieldKind.TIME, FieldKind.SWITCH):
+        return None
+    text = str(value)
+    answers = {
+        expression.search(each) is not None
+        for expression in _patterns(pattern)
+        for each in ({text, canonical_hostname(text)} if kind is FieldKind.HOSTNAME else {text})
+    }
+    return answers.pop() if len(answers) == 1 else None
+
+
+@lru_cache(maxsize=512)
+def _patterns(pattern: str) -> tuple[re.Pattern[str], ...]:
+    """Every sense that a `like_` value may have: whole value or substring, `_` a letter or any."""
+    made = []
+    for any_letter in {"_", "."} if "_" in pattern else {"_"}:
+        body = "".join(
+            ".*" if c == "%" else (any_letter if c == "_" else re.escape(c)) for c in pattern
+        )
+        made += [body, rf"\A(?:{body})\Z"]
+    return tuple(re.compile(each, re.IGNORECASE | re.DOTALL) for each in made)
+
+
+def _fold(text: str) -> str:
+    return text.casefold()
+
+
+def compare(kind: FieldKind, one: Json, two: Json) -> int | None:
+    """-1, 0 or 1 as one value comes before, with or after another; None where that is open.
+
+    Null values and letters whose order depends on the collation are open.
+    """
+    if one is None or two is None:
+        return None
+    if kind in (FieldKind.WHOLE, FieldKind.SWITCH):
+        if isinstance(one, int) and isinstance(two, int):
+            return (one > two) - (one < two)
+        return None
+    if kind is FieldKind.TIME:
+        first, second = parse_time(one), parse_time(two)
+        if first is None or second is None:
+            return None
+        return _sign(first, second)
+    a, b = str(one), str(two)
+    if kind is FieldKind.HOSTNAME:
+        if not (a.isascii() and b.isascii()):
+            return None  # sorted as written, or as DNS writes it
+        a, b = canonical_hostname(a), canonical_hostname(b)
+    plain = a.isascii() and b.isascii() and a.isalnum() and b.isalnum()
+    exact, folded = (a > b) - (a < b), (_fold(a) > _fold(b)) - (_fold(a) < _fold(b))
+    if exact == folded and (plain or _differ_plainly(a, b)):
+        return exact
+    return None
+
+
+def _differ_plainly(a: str, b: str) -> bool:
+    """Whether the first letters that differ are of one kind, so that every collation agrees."""
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            return (
+                x.isascii()
+                and y.isascii()
+                and x.isalnum()
+                and y.isalnum()
+                and (x.isdigit() == y.isdigit())
+            )
+    return len(a) == len(b) or a[: min(len(a), len(b))].isascii()
+
+
+def _sign(one: datetime, two: datetime) -> int:
+    return (one > two) - (one < two)

@@ -1,0 +1,211 @@
+"""The executable contract: what stands in every view at a moment, given what was done before.
+
+Pure. Written from the guide, the API's public pages and the clauses; it shares nothing with the
+reference. Judges of single views (`logs`, `summaries`, `ledgers`, `graphs`, `proxy_users`) compare
+responses with it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from trueup.conformance.contract.findings import Cell
+from trueup.conformance.contract.history import EventRecord, History, SentEvent
+from trueup.conformance.contract.inferred import InferredSums
+from trueup.conformance.contract.interpretation import Interpretation
+from trueup.conformance.contract.matching import SearchCondition
+from trueup.conformance.contract.sums import CellSum
+from trueup.conformance.rows import Row, as_str, get_path
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Json, Outcome
+
+__all__ = ["ContractModel"]
+
+GATEWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
+"""Statuses by which something in the way answers; they say nothing of the target."""
+
+
+@dataclass(slots=False)
+class ContractModel:
+    """The state and the readings of one run, with indexes. Never changed once built."""
+
+    history: History
+    reading: Interpretation
+    graph: Mapping[str, str]
+    """Where graph points sit in a response."""
+    ids: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """(resource, id) → customers to whom a search showed it."""
+    inferred: InferredSums = field(default_factory=InferredSums)
+    """What was read first, where nothing was sent (level 0)."""
+    read_only: bool = False
+    shared: bool = False
+    """Whether others used an account while the run lasted; they may know our hostnames."""
+    aged: timedelta = timedelta(days=6)
+    """Age from which the presence of a log says that it is kept, rather than taken in."""
+    _cells: dict[tuple[str, str, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
+
+    # --- events
+
+    def records(self, customer: str, user: str | None) -> Iterable[EventRecord]:
+        """Records of a customer, or of one of its users."""
+        if user is not None:
+            return self.history.by_user.get((customer, user), ())
+        return self.history.of_customer(customer)
+
+    def is_own(self, conditions: Sequence[SearchCondition]) -> bool:
+        """Whether conditions leave only rows of ours: a name of ours is asked for exactly."""
+        prefix = self.history.prefix
+        for condition in conditions:
+            name, value = condition.field.name, condition.value
+            if name.endswith("_hostname") and self.shared:
+                continue
+            if condition.operator == "like" and name.endswith(("_hostname", "proxy_user_id")):
+                if prefix in value:
+                    return True
+                continue
+            if condition.operator:
+                continue
+            if name == "proxy_user_id" and value.startswith(prefix):
+                return True
+            if name == "proxy_user_id" and any(v == value for _, v in self.inferred.days):
+                return True
+            if name.endswith("_hostname") and prefix in value:
+                return True
+            if name == "log_id" and any(
+                (letter, value.lower()) in self.history.records for letter in self.history.customers
+            ):
+                return True
+        return False
+
+    @cached_property
+    def _ops(self) -> Mapping[tuple[str, str], list[int]]:
+        return {
+            key: sorted({d.op for record in records for d in record.deliveries})
+            for key, records in self.history.by_user.items()
+        }
+
+    def cells(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
+        """What a user's accepted events add up to before `op`, by cell."""
+        ops = self._ops.get((customer, user), [])
+        version = bisect_left(ops, op)
+        key = (customer, user, version)
+        found = self._cells.get(key)
+        if found is None:
+            found = self._cells[key] = self._add_up(customer, user, op)
+        return found
+
+    def _add_up(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
+        found: dict[Cell, CellSum] = {}
+        for record in self.history.by_user.get((customer, user), ()):
+            for event, certain in self.contributions(record, op):
+                if not self.knows(customer, user, event.day):
+                    continue
+                cell = Cell(user, event.network, event.hostname, event.day)
+                one = found.setdefault(cell, CellSum())
+                (one.certain if certain else one.possible).append(event)
+                one.spellings.add(str(event.raw.get("log_hostname")))
+        return found
+
+    def contributions(self, record: EventRecord, op: int) -> list[tuple[SentEvent, bool]]:
+        """What a record adds to sums before `op`: events, each with whether it is certain."""
+        if record.impossible:
+            return []
+        outcome = record.outcome(op)
+        if outcome is Outcome.REFUSED:
+            return []
+        events = [e for e in (record.event, *record.others) if self.counts(e)]
+        if not events:
+            return []
+        certain = outcome is Outcome.ACCEPTED and not record.others
+        found = [(event, certain) for event in events]
+        if "deduplication" not in self.reading.claims:
+            found += [(record.event, False)] * (record.times(op) - 1)
+        return found
+
+    def is_removed(self, customer: str, user: str, op: int) -> bool:
+        """Whether a user's logs and summaries may be gone, because the user was deleted."""
+        if self.reading.value("deleted-users") == "kept":
+            return False
+        return any(
+            change.action == "delete" and change.op < op
+            for change in self.history.changes
+            if (change.customer, change.user) == (customer, user)
+        )
+
+    def counts(self, event: SentEvent) -> bool:
+        """Whether an event counts in summaries, ledgers and graph, as the target reads it."""
+        failed = event.coded or (event.status or 0) >= 400
+        if failed and self.reading.value("failed-requests") != "counted":
+            return False
+        return event.bytes != 0 or self.reading.value("zero-byte-requests") == "counted"
+
+    def created(self, cell: Cell, customer: str, op: int) -> datetime:
+        """The target's time when the first event of a cell was taken in."""
+        times = [
+            self.history.clock.at(delivery.at)
+            for record in self.history.by_user.get((customer, cell.user), ())
+            if record.event.network == cell.network
+            and record.event.day == cell.day
+            and (not cell.hostname or record.event.hostname == cell.hostname)
+            for delivery in record.deliveries[:1]
+            if delivery.op < op
+        ]
+        return min(times, default=day_start(cell.day))
+
+    def knows(self, customer: str, user: str, day: str) -> bool:
+        """Whether all events of a user's day are known. Above level 0 they always are."""
+        return not self.read_only or self.inferred.logs_cover(customer, user, day)
+
+    # --- responses
+
+    def served(self, exchange: Exchange) -> bool | None:
+        """Whether a retrieve gave an object; None where there is no usable response."""
+        if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
+            return None
+        if exchange.status != 200:
+            return False
+        return bool(get_path(exchange.body, "data"))
+
+    @staticmethod
+    def data(exchange: Exchange) -> Row | None:
+        """The `data` object of a response that was answered 200."""
+        found = get_path(exchange.body, "data")
+        return found if exchange.status == 200 and isinstance(found, dict) else None
+
+    @staticmethod
+    def why(exchange: Exchange) -> str:
+        """Why a response cannot be used, for a person."""
+        if exchange.status is None:
+            return f"{exchange.path}: {exchange.error or 'no response'}"
+        return f"{exchange.path}: status {exchange.status}"
+
+    def spelled(self, sent: str) -> str | None:
+        """How a hostname is shown where the readings say so; None where they are open."""
+        case, dot = (
+            self.reading.values.get("hostname-case"),
+            self.reading.values.get("hostname-dot"),
+        )
+        if case is None or dot is None:
+            return None
+        name = sent.lower() if case == "folded" else sent
+        name = name.removesuffix(".") if dot == "stripped" else name
+        return name if name.isascii() else None
+
+    def customer_number(self, letter: str) -> Json:
+        return self.history.customers.get(letter)
+
+    def is_own_name(self, row: Row) -> bool:
+        name = as_str(row, "proxy_user_id") or ""
+        if self.read_only:
+            return any(user == name for _, user in self.inferred.days)
+        return name.startswith(self.history.prefix)
+
+
+def day_start(day: str) -> datetime:
+    """Midnight, UTC, of a day `YYYY-MM-DD`."""
+    return datetime.fromisoformat(day).replace(tzinfo=UTC)

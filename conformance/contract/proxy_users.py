@@ -1,0 +1,252 @@
+"""Proxy users: whose they are, what was set, and how much each pool counts as used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from trueup.conformance.contract.fields import ApiField, FieldKind
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.history import POOLS
+from trueup.conformance.contract.listing import expect_order, expect_pages, read_listing
+from trueup.conformance.contract.matching import parse_search, values_of
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.sums import CellSum
+from trueup.conformance.rows import Row, as_int, as_str
+from trueup.reports.results import Json, Outcome
+
+__all__ = ["judge_user_change", "judge_user_retrieve", "judge_user_search"]
+
+USED: Final = "used-bytes-are-the-traffic"
+EDITED: Final = "edits-change-what-they-name"
+TENANTS: Final = "tenants-are-apart"
+
+USER_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
+    {
+        field.name: field
+        for field in (
+            ApiField(name="proxy_user_id", kind=FieldKind.TEXT),
+            ApiField(name="proxy_user_password", kind=FieldKind.TEXT),
+            ApiField(name="proxy_user_access_type", kind=FieldKind.TEXT),
+            ApiField(name="proxy_user_ip_address_authentication_limit", kind=FieldKind.WHOLE),
+            *(
+                ApiField(name=f"proxy_user_{n}", kind=FieldKind.SWITCH)
+                for n in ("is_deleted", "is_strict_security", "is_default")
+            ),
+            *(
+                ApiField(name=f"proxy_user_{n}_datetime", kind=FieldKind.TIME)
+                for n in ("creation", "last_update")
+            ),
+        )
+    }
+)
+SETTINGS: Final = (
+    "proxy_user_access_type",
+    "proxy_user_is_strict_security",
+    "proxy_user_enforce_https",
+    "proxy_user_residential_bytes_limit",
+    "proxy_user_mobile_bytes_limit",
+    "proxy_user_metadata",
+    "ip_address_authentications",
+)
+
+
+def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+    """Judge `proxy_user/search`: rows of this customer, each as its events and edits say."""
+    search = parse_search(unit.first.query, USER_FIELDS)
+    if search.unusual:
+        return
+    listing = read_listing(finding, search, USED)
+    if listing is None:
+        return
+    expect_pages(
+        finding,
+        listing,
+        search,
+        model.reading,
+        lambda row: as_str(row, "proxy_user_id") or "",
+        None,
+    )
+    expect_order(finding, listing, search)
+    other = {n for letter, n in model.history.users if letter != unit.customer}
+    own = {n for letter, n in model.history.users if letter == unit.customer}
+    own |= {c.user for c in model.history.changes if c.customer == unit.customer}
+    for row in listing.rows:
+        name = as_str(row, "proxy_user_id") or ""
+        finding.seen_rows["proxy_user", unit.customer, name] = row
+        finding.observed(TENANTS)
+        if name in other - own:
+            finding.deviate(
+                TENANTS,
+                f"proxy_user/search · {name}",
+                "own users only",
+                "a user of another customer",
+                definite=True,
+            )
+            continue
+        finding.observed("filters-are-exact")
+        if search.matches(values_of(row)) is False:
+            finding.deviate(
+                "filters-are-exact",
+                f"proxy_user/search · {name}",
+                "only rows that match",
+                "a row that does not",
+                definite=True,
+            )
+        if name in own:
+            judge_user_row(model, unit, finding, row, name, "proxy_user/search")
+
+
+def judge_user_retrieve(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, name: str
+) -> None:
+    """Judge `proxy_user/retrieve/{id}`."""
+    exchange = unit.first
+    served = model.served(exchange)
+    where = f"proxy_user/retrieve/{name}"
+    if served is None:
+        finding.cannot_use(model.why(exchange), exchange.n, USED)
+        return
+    mine = (unit.customer, name) in model.history.users or any(
+        (c.customer, c.user) == (unit.customer, name) for c in model.history.changes
+    )
+    others = any(
+        (letter, name) in model.history.users
+        for letter in model.history.customers
+        if letter != unit.customer
+    )
+    if not mine and others:
+        finding.observed(TENANTS)
+        if served:
+            finding.deviate(TENANTS, where, "not served", "served", definite=True)
+        return
+    row = model.data(exchange)
+    if not served or row is None:
+        if mine and not _deleted(model, unit, name):
+            finding.cannot_use(model.why(exchange), exchange.n, USED)
+        return
+    finding.seen_rows["proxy_user retrieved", unit.customer, name] = row
+    if mine:
+        judge_user_row(model, unit, finding, row, name, where)
+
+
+def _deleted(model: ContractModel, unit: JudgedRequest, name: str) -> bool:
+    deleted = False
+    for change in model.history.changes:
+        if change.op < unit.op and (change.customer, change.user) == (unit.customer, name):
+            deleted = change.action == "delete" and change.outcome is not Outcome.REFUSED
+    return deleted
+
+
+def judge_user_row(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    row: Row,
+    name: str,
+    where: str,
+) -> None:
+    """Hold one user's row to its events and to its last edits."""
+    place = where if where.endswith(name) else f"{where} · {name}"
+    number = as_int(row, "customer_id")
+    if number is not None:
+        finding.equal(
+            TENANTS,
+            f"{place} · customer_id",
+            model.customer_number(unit.customer),
+            number,
+            definite=True,
+        )
+    deleted_before = any(
+        change.action == "delete"
+        and change.op < unit.op
+        and (change.customer, change.user) == (unit.customer, name)
+        for change in model.history.changes
+    )
+    edited = any(
+        change.op < unit.op
+        and change.action == "edit"
+        and (change.customer, change.user) == (unit.customer, name)
+        for change in model.history.changes
+    )
+    cells = model.cells(unit.customer, name, unit.op)
+    for pool in POOLS:
+        seen = as_int(row, f"proxy_user_{pool}_bytes_used")
+        if seen is None or deleted_before:
+            continue  # what a user's figures are after its deletion is open (S16)
+        total = CellSum()
+        for cell, one in cells.items():
+            if cell.network == pool:
+                total.add(one)
+        check = "edits-keep-used-bytes" if edited else USED
+        finding.observed(check)
+        if not any(total.allows(total.requests + n, seen) for n in range(len(total.possible) + 1)):
+            finding.deviate(
+                check,
+                f"{place} · proxy_user_{pool}_bytes_used",
+                f"{total.bytes:,}",
+                f"{seen:,}",
+                events=total.certain,
+                topic=("used", unit.customer, name, pool),
+                counts=(total.counts(), total.counts()._replace(bytes=seen)),
+            )
+    _settings(model, unit, finding, row, name, place)
+
+
+def _settings(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    row: Row,
+    name: str,
+    place: str,
+) -> None:
+    values: dict[str, Json] = {}
+    for change in model.history.changes:
+        if change.op >= unit.op or (change.customer, change.user) != (unit.customer, name):
+            continue
+        if change.outcome is Outcome.UNKNOWN:
+            values.clear()
+            return
+        if change.outcome is Outcome.REFUSED:
+            continue
+        if change.action in ("create", "delete"):
+            values.clear()
+        values |= {n: v for n, v in change.values.items() if n in SETTINGS}
+        if change.values.get("clear_proxy_user_acl"):
+            values["ip_address_authentications"] = []
+    for setting, value in values.items():
+        if setting not in row:
+            continue
+        seen = row[setting]
+        same = seen == value or (
+            isinstance(seen, list)
+            and isinstance(value, list)
+            and sorted(map(str, seen)) == sorted(map(str, value))
+        )
+        finding.observed(EDITED)
+        if not same:
+            finding.deviate(EDITED, f"{place} · {setting}", value, seen, definite=True)
+
+
+def judge_user_change(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+    """Judge the response to a change of a proxy user: it names the user."""
+    exchange = unit.first
+    if exchange.status is None or exchange.status >= 300:
+        return
+    body = exchange.body if isinstance(exchange.body, dict) else {}
+    parts = exchange.path.strip("/").split("/")
+    action = parts[parts.index("proxy_user") + 1] if "proxy_user" in parts else ""
+    key = {"create": "created", "edit": "edited", "delete": "deleted"}.get(action)
+    listed = body.get(key) if key else None
+    if isinstance(listed, list) and parts[-1] != action:
+        finding.observed("bodies-are-documented")
+        if parts[-1] not in [str(each) for each in listed]:
+            finding.deviate(
+                "bodies-are-documented",
+                f"proxy_user/{action} · {key}",
+                f"[{parts[-1]}]",
+                listed,
+                definite=True,
+            )

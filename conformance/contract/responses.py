@@ -1,0 +1,398 @@
+"""From recorded responses to findings: which request is judged by which part of the contract.
+
+Also what every response owes, whatever it shows: keys are required, errors are documented, bodies
+fit their schemas. A response that is lost, cut, too large, 429 or from a gateway is *unusable*:
+it says nothing of the target, and no law may rest on it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.graphs import judge_breakdown, judge_graph
+from trueup.conformance.contract.history import POOLS
+from trueup.conformance.contract.ledgers import (
+    AccountStates,
+    judge_account,
+    judge_customer,
+    judge_ledger_retrieve,
+    judge_ledger_search,
+    ledger_fields,
+)
+from trueup.conformance.contract.logs import judge_log_retrieve, judge_log_search
+from trueup.conformance.contract.matching import parse_search
+from trueup.conformance.contract.model import GATEWAY_STATUSES, ContractModel
+from trueup.conformance.contract.proxy_users import (
+    USER_FIELDS,
+    judge_user_change,
+    judge_user_retrieve,
+    judge_user_search,
+)
+from trueup.conformance.contract.schemas import endpoint_of, problems
+from trueup.conformance.contract.summaries import (
+    SUMMARY_FIELDS,
+    judge_summary_retrieve,
+    judge_summary_search,
+)
+from trueup.conformance.contract.target_time import TargetClock
+from trueup.conformance.rows import as_str, parse_time
+from trueup.reports.journal.records import Exchange, Record
+
+__all__ = ["collect_ids", "collect_units", "judge_unit", "resource_path"]
+
+AUTH: Final = "keys-are-required"
+ERRORS: Final = "errors-are-documented"
+BODIES: Final = "bodies-are-documented"
+OWN_KEYS: Final = ("a", "b")
+REFUSING: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 422})
+MISSING: Final = frozenset({400, 404, 410, 422})
+RATE_STAGES: Final = ("rate", "after-rate")
+
+
+def resource_path(exchange: Exchange) -> str:
+    """The path below the account's prefix: `log/search`."""
+    _, found, rest = exchange.path.partition("/public/user/")
+    return rest if found else "/".join(exchange.path.strip("/").split("/")[2:])
+
+
+def collect_units(
+    records: Sequence[Record], clock: TargetClock, bound: timedelta, part: str = ""
+) -> list[JudgedRequest]:
+    """The requests to judge, in order: the last attempt of each, and every one past `bound`.
+
+    `bound`: how long after a change a view may lag. What is asked later than that must be right
+    each time; what is asked earlier counts only where it was not asked again.
+    """
+    grouped: dict[tuple[str, str], dict[int, list[tuple[int, Exchange]]]] = defaultdict(dict)
+    for op, record in enumerate(records):
+        if isinstance(record, Exchange) and _part(record.stage) == part and record.ask:
+            attempts = grouped[record.stage, record.ask]
+            attempts.setdefault(record.attempt, []).append((op, record))
+    units: list[JudgedRequest] = []
+    for (stage, ask), attempts in grouped.items():
+        numbers = sorted(attempts)
+        for number in numbers:
+            found = _without_waits(attempts[number])
+            at = parse_time(found[0][1].at) or datetime.fromtimestamp(0, UTC)
+            units.append(
+                JudgedRequest(
+                    stage=stage,
+                    ask=ask,
+                    op=found[0][0],
+                    exchanges=tuple(exchange for _, exchange in found),
+                    attempts=numbers.index(number) + 1,
+                    last=number == numbers[-1],
+                    before=tuple(
+                        e.status for n in numbers if n < number for _, e in attempts[n][-1:]
+                    ),
+                    now=clock.at(at),
+                    asked_at=at,
+                )
+            )
+    units.sort(key=lambda unit: unit.op)
+    return units
+
+
+def _part(stage: str) -> str:
+    word, _, rest = stage.partition(" ")
+    return rest.split(" ")[0] if word == "traffic" else ""
+
+
+def _without_waits(found: list[tuple[int, Exchange]]) -> list[tuple[int, Exchange]]:
+    """Responses of one attempt; of a page that was asked again, after a wait, only the last.
+
+    A walk that begins anew replaces what was read of it before.
+    """
+    kept: list[tuple[int, Exchange]] = []
+    for op, exchange in found:
+        if len(kept) > 0 and exchange.query == kept[0][1].query:
+            kept = []
+        if kept and kept[-1][1].query == exchange.query and _passing(kept[-1][1]):
+            kept.pop()
+        kept.append((op, exchange))
+    return kept
+
+
+def _passing(exchange: Exchange) -> bool:
+    return exchange.status is None or exchange.status in GATEWAY_STATUSES
+
+
+def collect_ids(units: Iterable[JudgedRequest]) -> Mapping[tuple[str, str], frozenset[str]]:
+    """(resource, id) → customers to whom a search showed a row with that id."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for unit in units:
+        resource, _, action = resource_path(unit.first).partition("/")
+        if action != "search" or unit.customer not in OWN_KEYS:
+            continue
+        key = f"{resource}_id"
+        for exchange in unit.exchanges:
+            body = exchange.body if isinstance(exchange.body, dict) else {}
+            data = body.get("data")
+            for row in data if isinstance(data, list) else ():
+                if isinstance(row, dict) and (name := as_str(row, key)):
+                    found[resource, name].add(unit.customer)
+    return {key: frozenset(customers) for key, customers in found.items()}
+
+
+def judge_unit(
+    model: ContractModel, accounts: AccountStates, unit: JudgedRequest
+) -> RequestFinding:
+    """Judge one request in full. Pure: the same unit and model give the same finding."""
+    finding = RequestFinding(unit=unit)
+    if unit.stage in RATE_STAGES:
+        return finding
+    if unit.customer not in OWN_KEYS:
+        _judge_keys(model, unit, finding)
+        return finding
+    path = resource_path(unit.first)
+    if not _judge_responses(model, unit, finding, path):
+        return finding
+    if unit.first.method != "GET":
+        judge_user_change(model, unit, finding)
+        return finding
+    _judge_view(model, accounts, unit, finding, path)
+    return finding
+
+
+def _judge_keys(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+    """Without the right pair of keys every endpoint answers 401 and shows nothing."""
+    for exchange in unit.exchanges:
+        if _passing(exchange) or (exchange.status or 0) >= 500:
+            finding.cannot_use(model.why(exchange), exchange.n, AUTH)
+            continue
+        where = f"{'/'.join(resource_path(exchange).split('/')[:2])} with keys: {unit.customer}"
+        finding.equal(AUTH, f"{where} · status", 401, exchange.status, exchange.n, definite=True)
+        if exchange.status == 401:
+            _expect_error_body(model, finding, exchange, where)
+
+
+def _expect_error_body(
+    model: ContractModel, finding: RequestFinding, exchange: Exchange, where: str
+) -> None:
+    finding.observed(ERRORS)
+    if exchange.body is None:
+        kind = exchange.content_type or "no body"
+        finding.deviate(
+            ERRORS,
+            where,
+            "a JSON error body",
+            f"status {exchange.status} with {kind}",
+            exchanges=[exchange.n],
+            definite=True,
+        )
+        return
+    for problem in problems("error", exchange.body)[:2]:
+        finding.deviate(
+            ERRORS,
+            f"{where} · error body",
+            "as documented",
+            problem,
+            exchanges=[exchange.n],
+            definite=True,
+        )
+    body = exchange.body if isinstance(exchange.body, dict) else {}
+    if "request-id" in model.reading.claims and not body.get("api_request_id"):
+        finding.deviate(
+            ERRORS,
+            f"{where} · api_request_id",
+            "an id",
+            "none",
+            exchanges=[exchange.n],
+            definite=True,
+        )
+
+
+def _judge_responses(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, path: str
+) -> bool:
+    """Statuses and bodies. Returns whether the views may be judged on them."""
+    usable = True
+    short = "/".join(path.split("/")[:2])
+    for exchange in unit.exchanges:
+        status = exchange.status
+        if status is None or status in GATEWAY_STATUSES:
+            usable = False
+            finding.cannot_use(ContractModel.why(exchange), exchange.n, *_needed_by(path))
+        elif status >= 500:
+            usable = False
+            if len(unit.before) >= 1 and all((s or 0) >= 500 for s in unit.before):
+                finding.deviate(
+                    BODIES,
+                    f"{short} · status",
+                    "no server error",
+                    f"status {status}, {unit.attempts} times",
+                    exchanges=[exchange.n],
+                    definite=True,
+                )
+            finding.cannot_use(ContractModel.why(exchange), exchange.n, *_needed_by(path))
+        elif status in REFUSING:
+            _expect_error_body(model, finding, exchange, short)
+            if status == 404 and path.endswith(("/search", "/graph")) and endpoint_of(path):
+                finding.deviate(BODIES, short, "this endpoint", "404", definite=True)
+        elif status == 200 and unit.first.method == "GET":
+            _expect_body(finding, exchange, path, short)
+            usable = usable and exchange.body is not None
+        elif not 200 <= status < 300:
+            finding.deviate(
+                ERRORS,
+                f"{short} · status",
+                "a documented status",
+                status,
+                exchanges=[exchange.n],
+                definite=True,
+            )
+    return usable
+
+
+def _expect_body(finding: RequestFinding, exchange: Exchange, path: str, short: str) -> None:
+    endpoint = endpoint_of(path)
+    if endpoint is None:
+        if "/retrieve/" not in path and path.count("/") < 2:
+            finding.observed(ERRORS)
+            finding.deviate(
+                ERRORS,
+                short,
+                "an error: there is no such resource",
+                "status 200",
+                exchanges=[exchange.n],
+                definite=True,
+            )
+        return
+    finding.observed(BODIES)
+    if exchange.body is None:
+        if exchange.error or len(exchange.body_text) >= 2000:
+            finding.cannot_use(
+                f"{short}: {exchange.error or 'the body was cut'}", exchange.n, *_needed_by(path)
+            )
+            return
+        kind = exchange.content_type or "no content type"
+        if "json" in kind:  # cut on its way, or not JSON at all: one response cannot tell
+            finding.cannot_use(f"{short}: the body is no JSON", exchange.n, *_needed_by(path))
+            return
+        finding.deviate(
+            BODIES,
+            short,
+            "a JSON object",
+            f"status 200 with {kind}",
+            exchanges=[exchange.n],
+            definite=True,
+        )
+        return
+    for problem in problems(endpoint, exchange.body)[:2]:
+        finding.deviate(
+            BODIES, short, "as documented", problem, exchanges=[exchange.n], definite=True
+        )
+
+
+def _needed_by(path: str) -> tuple[str, ...]:
+    """The checks that cannot be told where a response of this endpoint is missing."""
+    resource, _, action = path.partition("/")
+    match resource:
+        case "log":
+            return ("logs-are-complete", "logs-are-kept", "logs-are-removed")
+        case "log_summary":
+            return ("summaries-equal-logs", "one-summary-per-key", "consolidation-keeps-totals")
+        case "residential_ledger" | "mobile_ledger":
+            return ("ledger-usage-is-the-traffic", "payments-have-entries", "ledger-is-kept")
+        case "residential" | "mobile":
+            return ("account-equals-ledger",)
+        case "analytics":
+            return ("graph-equals-sent", "graph-equals-summaries", "parts-make-the-whole")
+        case "customer":
+            return ("customer-equals-account",)
+        case "proxy_user":
+            return ("used-bytes-are-the-traffic",)
+        case _:
+            return (ERRORS, action and BODIES)
+
+
+def _judge_view(
+    model: ContractModel,
+    accounts: AccountStates,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    path: str,
+) -> None:
+    resource, _, action = path.partition("/")
+    action, _, name = action.partition("/")
+    pool = next((p for p in POOLS if resource in (p, f"{p}_ledger")), "")
+    status = unit.first.status
+    if action == "search" and status != 200:
+        _judge_refused_search(model, unit, finding, path)
+        return
+    if action == "retrieve" and name and status == 200 and not _has_data(unit.first):
+        finding.deviate(
+            ERRORS,
+            f"{resource}/retrieve",
+            "an error for an id that nothing has",
+            "status 200 without data",
+            definite=True,
+        )
+    elif action == "retrieve" and name and status not in (200, 403, *MISSING):
+        finding.deviate(
+            ERRORS, f"{resource}/retrieve · status", "200, or 404", status, definite=True
+        )
+    match resource, action:
+        case "log", "search":
+            judge_log_search(model, unit, finding)
+        case "log", "retrieve":
+            judge_log_retrieve(model, unit, finding, name)
+        case "log_summary", "search":
+            judge_summary_search(model, unit, finding)
+        case "log_summary", "retrieve":
+            judge_summary_retrieve(model, unit, finding, name)
+        case (("residential_ledger" | "mobile_ledger"), "search"):
+            judge_ledger_search(model, accounts, unit, finding, pool)
+        case (("residential_ledger" | "mobile_ledger"), "retrieve"):
+            judge_ledger_retrieve(model, unit, finding, pool, name)
+        case (("residential" | "mobile"), "summary"):
+            judge_account(model, accounts, unit, finding, pool)
+        case "analytics", "graph":
+            judge_graph(model, unit, finding)
+        case "analytics", "breakdown":
+            judge_breakdown(model, unit, finding)
+        case "customer", "retrieve":
+            judge_customer(model, accounts, unit, finding)
+        case "proxy_user", "search":
+            judge_user_search(model, unit, finding)
+        case "proxy_user", "retrieve":
+            judge_user_retrieve(model, unit, finding, name)
+        case _:
+            pass
+
+
+def _has_data(exchange: Exchange) -> bool:
+    body = exchange.body if isinstance(exchange.body, dict) else {}
+    return bool(body.get("data"))
+
+
+def _judge_refused_search(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, path: str
+) -> None:
+    """A search with documented parameters must be answered; others may be refused."""
+
+    tables = {
+        "log": LOG_FIELDS,
+        "log_summary": SUMMARY_FIELDS,
+        "proxy_user": USER_FIELDS,
+        **{f"{pool}_ledger": ledger_fields(pool) for pool in POOLS},
+    }
+    fields = tables.get(path.partition("/")[0])
+    if fields is None:
+        return
+    search = parse_search(unit.first.query, fields)
+    small = (search.per_page or 100) <= 100
+    status = unit.first.status or 0
+    if status >= 500 or status == 429:
+        return
+    finding.observed("filters-are-exact")
+    if not search.unusual and small:
+        named = ", ".join(f"{n}={v}"[:80] for n, v in unit.first.query) or "no parameters"
+        finding.deviate(
+            "filters-are-exact", f"{path} · {named}", "rows", f"status {status}", definite=True
+        )
