@@ -38,7 +38,7 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m tools.prose_check --report
+	@$(BIN)/python -m tools.prose_check
 
 fast: setup
 	@$(BIN)/python -m pytest -m "not slow"

@@ -82,14 +82,14 @@ class Executor:
     clock: Clock
     present: Callable[[], datetime]
     freshness_s: float
-    """Longest time until what was written stands in every view."""
+    """Longest time until every view shows what was written."""
     wrong: WrongExchanges
     _asked: dict[str, _MadeRequest] = field(default_factory=dict)
     _stage: str = ""
     _written_at: float = 0.0
     _probed: int = 0
     _given_up: set[str] = field(default_factory=set)
-    """Checks that failed for as long as anything may lag: waiting for them again is in vain."""
+    """Checks that failed until every view had to be current: waiting again is useless."""
 
     async def execute(self, stage: Stage, context: CheckContext) -> None:
         """Do a stage's operations, then make its requests until their responses are right."""

@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiRequest:
-    """One question to the target: a request, or a walk over all pages of a search."""
+    """One question to the target: a request, or all pages of a search."""
 
     path: str
     """Below the prefix: `log/search`."""
@@ -44,9 +44,9 @@ class ApiRequest:
     """`own`, `none`, `wrong` (both false) or `crossed` (the other tenant's private key)."""
     paged: bool = False
     per_page: int = 100
-    """Rows a page, of a walk."""
+    """Rows of a page, in a paged search."""
     pages: int = 400
-    """Pages after which a walk is given up; its rows then cannot be used."""
+    """Pages after which a paged search is given up; its rows are then unusable."""
     again: int = 0
     """Tells repetitions of one question apart."""
     method: str = "GET"
@@ -55,12 +55,12 @@ class ApiRequest:
     @property
     def name(self) -> str:
         """Names the question in the journal; equal questions have equal names."""
-        walk = f" walk {self.per_page}" if self.paged else ""
+        pages = f" in pages of {self.per_page}" if self.paged else ""
         again = f" #{self.again}" if self.again else ""
         verb = "" if self.method == "GET" else f"{self.method} "
         query = urlencode(self.query)
         body = "" if self.body is None else f" body {_digest(self.body)}"
-        return f"{verb}{self.tenant}:{self.keys} {self.path}?{query}{walk}{again}{body}"
+        return f"{verb}{self.tenant}:{self.keys} {self.path}?{query}{pages}{again}{body}"
 
 
 def _digest(body: Json) -> str:
@@ -158,7 +158,7 @@ def proxy_user(user: str, tenant: str = "a", again: int = 0) -> ApiRequest:
 
 
 def edit_user(user: str) -> ApiRequest:
-    """Puts a note into a planted user's metadata; changes nothing else."""
+    """Change a note in an injected user's metadata, and nothing else."""
     body: dict[str, Json] = {"proxy_user_metadata": {"note": "conformance"}}
     return ApiRequest(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
 

@@ -1,4 +1,4 @@
-"""Reading values out of answers that may hold anything: never raises, says None where it cannot.
+"""Reading values from responses of any content: returns None for what cannot be read.
 
 Times come in several documented forms (`2025-04-01 13:00:00`, with a `T`, with a `Z`, with a
 fraction, or a bare date); they all become aware UTC moments. Nothing here judges.
@@ -75,7 +75,7 @@ def day_of(value: Json) -> str | None:
 
 
 def get_path(body: Json, path: str) -> Json:
-    """What stands at a dotted path of a JSON value; None where the path leads nowhere."""
+    """Return the value at a dotted path of a JSON value, or None."""
     for key in path.split("."):
         if not isinstance(body, Mapping):
             return None

@@ -280,7 +280,7 @@ class _Run:
         self._recorder.write(Phase(name=f"judge {name}", state=state, at=at))
 
     async def _move(self, stage: str, to: datetime) -> bool:
-        """Move the target's clock; says whether it stands there. It never goes back."""
+        """Move the target's clock forward; return whether it has reached the time."""
         present = self._present()
         if to <= present:
             return True

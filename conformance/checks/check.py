@@ -1,7 +1,7 @@
 """What a check is: a law, the clauses that it tests, and the evidence below which it says nothing.
 
 A check holds no code. The contract (`trueup.conformance.contract`) compares every response with
-what it predicts and charges each comparison to a check by name.
+what it predicts and attributes each comparison to a check by name.
 """
 
 from __future__ import annotations

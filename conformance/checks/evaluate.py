@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trueup.conformance.checks.check import Check
-from trueup.conformance.contract.causes import Charged
+from trueup.conformance.contract.causes import AttributedDeviation
 from trueup.conformance.contract.evaluation import Evaluation
 from trueup.conformance.contract.history import SentEvent
 from trueup.reports.results import CheckResult, Counterexample, Difference, Verdict
@@ -30,22 +30,24 @@ class _Finding:
     reason: str
     evidence: int = 0
     blocked_by: str = ""
-    charged: tuple[Charged, ...] = ()
+    attributed: tuple[AttributedDeviation, ...] = ()
     exchanges: tuple[int, ...] = ()
 
 
 def judge_evaluation(evaluation: Evaluation, checks: Sequence[Check]) -> list[CheckResult]:
     """One result for each check, in their order."""
-    by_check: dict[str, list[Charged]] = {}
-    for charged in evaluation.charged:
-        by_check.setdefault(charged.check, []).append(charged)
+    by_check: dict[str, list[AttributedDeviation]] = {}
+    for attributed in evaluation.attributed:
+        by_check.setdefault(attributed.check, []).append(attributed)
     return [
         _result(evaluation, check, _find(evaluation, check, by_check.get(check.name, [])))
         for check in checks
     ]
 
 
-def _find(evaluation: Evaluation, check: Check, charged: Sequence[Charged]) -> _Finding:
+def _find(
+    evaluation: Evaluation, check: Check, attributed: Sequence[AttributedDeviation]
+) -> _Finding:
     plan = evaluation.plan
     if check.claim and check.claim not in plan.claims:
         return _Finding(
@@ -60,7 +62,7 @@ def _find(evaluation: Evaluation, check: Check, charged: Sequence[Charged]) -> _
             reason="the target file has no second customer, or its number is unknown",
         )
     evidence = evaluation.evidence.get(check.name, 0)
-    wrong = [each for each in charged if not each.lag]
+    wrong = [each for each in attributed if not each.lag]
     if check.weak and 2 * len(wrong) > evidence:
         return _Finding(
             verdict=Verdict.NOT_APPLICABLE,
@@ -70,12 +72,12 @@ def _find(evaluation: Evaluation, check: Check, charged: Sequence[Charged]) -> _
         )
     if wrong:
         return _wrong(check, wrong, evidence)
-    if charged:
+    if attributed:
         return _Finding(
             verdict=Verdict.INCONCLUSIVE,
             reason="could not be judged: what is missing may still have been on its way",
             evidence=evidence,
-            exchanges=charged[0].deviation.exchanges,
+            exchanges=attributed[0].deviation.exchanges,
         )
     unusable = evaluation.unusable.get(check.name)
     if unusable is not None:
@@ -127,7 +129,7 @@ def _missing_hook(evaluation: Evaluation, check: Check) -> _Finding | None:
     )
 
 
-def _wrong(check: Check, wrong: Sequence[Charged], evidence: int) -> _Finding:
+def _wrong(check: Check, wrong: Sequence[AttributedDeviation], evidence: int) -> _Finding:
     roots = [each for each in wrong if not each.cause]
     shown = roots or list(wrong)
     first = shown[0].deviation
@@ -143,7 +145,7 @@ def _wrong(check: Check, wrong: Sequence[Charged], evidence: int) -> _Finding:
         reason=f"{first.where}: expected {first.expected}, saw {first.seen}{also}",
         evidence=max(evidence, len(wrong)),
         blocked_by=blocked_by,
-        charged=tuple(shown),
+        attributed=tuple(shown),
         exchanges=first.exchanges,
     )
 
@@ -166,12 +168,12 @@ def _too_little(evaluation: Evaluation, check: Check, evidence: int) -> _Finding
 
 
 def _result(evaluation: Evaluation, check: Check, found: _Finding) -> CheckResult:
-    first = found.charged[0].deviation if found.charged else None
+    first = found.attributed[0].deviation if found.attributed else None
     moved = any(hook.hook == "clock" and hook.ok for hook in evaluation.hooks)
     grade = "E" if check.audit else ("A" if moved and check.level >= 3 else "B")
     differences = tuple(
         Difference(where=d.where, expected=d.expected, seen=d.seen)
-        for d in (each.deviation for each in found.charged[:MOST_DIFFERENCES])
+        for d in (each.deviation for each in found.attributed[:MOST_DIFFERENCES])
     )
     return CheckResult(
         check=check.name,
@@ -189,7 +191,7 @@ def _result(evaluation: Evaluation, check: Check, found: _Finding) -> CheckResul
         seen=first.seen if first else "",
         counterexample=Counterexample(
             differences=differences,
-            events=tuple(dict(e.raw) for e in _events(found.charged)),
+            events=tuple(dict(e.raw) for e in _events(found.attributed)),
             exchanges=tuple(dict.fromkeys(_numbers(found))),
         )
         if differences or found.exchanges
@@ -198,14 +200,14 @@ def _result(evaluation: Evaluation, check: Check, found: _Finding) -> CheckResul
     )
 
 
-def _events(charged: Iterable[Charged]) -> list[SentEvent]:
+def _events(attributed: Iterable[AttributedDeviation]) -> list[SentEvent]:
     events: dict[str, SentEvent] = {}
-    for each in list(charged)[:8]:
+    for each in list(attributed)[:8]:
         for event in each.deviation.events:
             events.setdefault(event.log_id, event)
     return list(events.values())[:40]
 
 
 def _numbers(found: _Finding) -> list[int]:
-    numbers = [n for each in found.charged[:8] for n in each.deviation.exchanges]
+    numbers = [n for each in found.attributed[:8] for n in each.deviation.exchanges]
     return (numbers or list(found.exchanges))[:40]

@@ -50,7 +50,7 @@ CHECKS: Final = (
     _row(
         "AUTH",
         "keys-are-required",
-        "Without the right pair of keys every endpoint answers 401.",
+        "Without a valid pair of keys every endpoint responds with 401.",
         "AUTH-1 AUTH-2 AUTH-3",
         level=0,
         needed=10,
@@ -59,7 +59,7 @@ CHECKS: Final = (
     _row(
         "ENVELOPE",
         "errors-are-documented",
-        "What is not there is answered with the documented error status and body.",
+        "For what does not exist, status and body of the error are the documented ones.",
         "ENV-3 ENV-5 ENV-7 ENV-8",
         level=0,
         needed=5,
@@ -85,7 +85,7 @@ CHECKS: Final = (
     _row(
         "RATE",
         "limits-pass",
-        "Too many requests are answered 429, to that customer alone, and it passes.",
+        "Too many requests get status 429, for that customer alone, and later ones succeed.",
         "RATE-1 RATE-2 RATE-3",
         level=0,
         claim="rate-limit",
@@ -101,7 +101,7 @@ CHECKS: Final = (
     _row(
         "PAGE",
         "pages-are-whole",
-        "A walk over pages gives each row once, as many as total_count says.",
+        "All pages together contain each row once, as many as total_count.",
         "PAGE-1 PAGE-2 PAGE-3 PAGE-4 PAGE-5 PAGE-6 PAGE-7 PAGE-8 SORT-3",
         needed=40,
         audit=True,
@@ -186,7 +186,7 @@ CHECKS: Final = (
     _row(
         "LOG=SENT",
         "refused-events-leave-nothing",
-        "What was refused stands in no view.",
+        "Refused events are in no view.",
         "SUM-16",
         needed=0,
         impact=_OVER,
@@ -216,7 +216,7 @@ CHECKS: Final = (
     _row(
         "FRESH",
         "events-are-soon-visible",
-        "An accepted event stands in every view within the declared delay.",
+        "An accepted event is in every view within the declared delay.",
         "FRESH-1 SUM-4",
     ),
     _row(
@@ -458,7 +458,7 @@ CHECKS: Final = (
     _row(
         "MONEY-IN",
         "ledger-is-kept",
-        "Ledger entries are kept for ever.",
+        "Ledger entries are kept without end.",
         "LEDGER-R-10 LEDGER-M-10",
         level=3,
         timed=True,

@@ -1,8 +1,8 @@
 """The read client: asks one question, records what was asked and what came, judges nothing.
 
-HTML, half a body, a hang or a reset connection are facts like any other: an exchange without a
-usable body. 429 is waited out as `Retry-After` says (a second where it says nothing) and asked
-again, each attempt recorded.
+HTML, half a body, a hang or a reset connection are recorded like any other response: an exchange
+without a usable body. 429 is waited out as `Retry-After` says (a second where it says nothing) and
+asked again, each attempt recorded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["ReadClient"]
 CONCURRENT: Final = 8
 """Questions in flight where the target file sets no rate."""
 BODY_MOST: Final = 16 << 20
-"""Bytes of an answer that are read; no page of 100 rows comes near."""
+"""Bytes of a response that are read; a page of 100 rows is much smaller."""
 TEXT_KEPT: Final = 2_000
 """Characters kept of a body that is no JSON."""
 RETRIES_429: Final = 6
@@ -74,7 +74,7 @@ class ReadClient:
 
     @property
     def stuck(self) -> bool:
-        """Whether 429 did not pass, so that waiting for anything is in vain."""
+        """Whether 429 persisted, so that further waiting is useless."""
         return self._stuck
 
     async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> tuple[Exchange, ...]:
@@ -182,7 +182,7 @@ class ReadClient:
         )
 
     def _body(self, raw: bytes, error: str) -> tuple[Json, str]:
-        """The body as JSON, or else the start of it as text; keys struck out either way."""
+        """The body as JSON, or else the start of it as text; keys are redacted in both."""
         if error:
             return None, ""
         try:
@@ -203,7 +203,7 @@ def _wait(exchange: Exchange) -> float:
 
 def _why(cause: BaseException, timeout_s: float) -> str:
     if isinstance(cause, TimeoutError):
-        return f"no answer within {timeout_s:g} s"
+        return f"timeout: no response within {timeout_s:g} s"
     return f"{type(cause).__name__}: {cause}"[:300]
 
 

@@ -89,7 +89,7 @@ class Session:
         await first_request(self._target, self._recorder, self._client, tenant, stage="session")
         ask = requests.customer(tenant=tenant)
         await self._client.ask(ask, stage="session")
-        met = Observations(self._recorder.records).answer("session", ask)
+        met = Observations(self._recorder.records).response("session", ask)
         assert met is not None, "the exchange was just recorded"
         return met
 
@@ -129,7 +129,7 @@ async def first_request(
     """
     ask = ApiRequest(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
     await client.ask(ask, stage=stage)
-    first = Observations(recorder.records, part=part_of(stage)).answer(stage, ask)
+    first = Observations(recorder.records, part=part_of(stage)).response(stage, ask)
     assert first is not None, "the exchange was just recorded"
     where = f"{target.base_url}{target.prefix}/{ask.path}"
     if first.status is None:

@@ -20,7 +20,7 @@ from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.rows import Row
 from trueup.reports.results import Counts
 
-__all__ = ["Charged", "charge"]
+__all__ = ["AttributedDeviation", "attribute"]
 
 RETRIEVE: Final = "retrieve-equals-search"
 DAY: Final = "day-of-the-request"
@@ -50,8 +50,8 @@ LOG_CHECKS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
-    """A deviation, the check it is charged to, and the check of its cause where it only follows."""
+class AttributedDeviation:
+    """A deviation, its check, and the check of its cause if it only follows from another."""
 
     deviation: Deviation
     check: str
@@ -60,9 +60,9 @@ class Charged:
     """Whether it may only be a view that lags: it was asked too soon after a change."""
 
 
-def charge(
+def attribute(
     model: ContractModel, findings: Sequence[RequestFinding], bound: timedelta
-) -> tuple[list[Charged], Mapping[str, int]]:
+) -> tuple[list[AttributedDeviation], Mapping[str, int]]:
     """Charge every deviation of a run; `bound` is how long a view may lag after a change.
 
     Returns them with the comparisons that were made across responses, by check.
@@ -87,7 +87,7 @@ def charge(
         check = healed.get(id(deviation), deviation.check)
         cause = causes.of(deviation) if check == deviation.check else ""
         lag = not deviation.definite and _too_soon(model, deviation.unit, bound)
-        found.append(Charged(deviation=deviation, check=check, cause=cause, lag=lag))
+        found.append(AttributedDeviation(deviation=deviation, check=check, cause=cause, lag=lag))
     return found, made
 
 
@@ -665,9 +665,9 @@ def _more_bytes(deviation: Deviation) -> int:
     return have.bytes - want.bytes
 
 
-def checks_of(charged: Iterable[Charged]) -> Mapping[str, list[Charged]]:
-    """Charged deviations by the check that they are charged to."""
-    found: dict[str, list[Charged]] = defaultdict(list)
-    for each in charged:
+def checks_of(attributed: Iterable[AttributedDeviation]) -> Mapping[str, list[AttributedDeviation]]:
+    """Return deviations by the check to which they are attributed."""
+    found: dict[str, list[AttributedDeviation]] = defaultdict(list)
+    for each in attributed:
         found[each.check].append(each)
     return found

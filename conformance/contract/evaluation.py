@@ -1,4 +1,4 @@
-"""Evaluating a journal against the contract: the model, every response, every deviation charged.
+"""Evaluating a journal against the contract: the model, every response, every deviation attributed.
 
 `evaluate` is a pure function of the records. `Evaluation.with_changed` evaluates the same run with
 some responses exchanged, and judges again only what they touch.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from trueup.conformance.contract.causes import Charged, charge
+from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import build_history
 from trueup.conformance.contract.inferred import infer
@@ -45,7 +45,7 @@ class Evaluation:
     hooks: tuple[Hook, ...]
     records: tuple[Record, ...]
     findings: tuple[RequestFinding, ...]
-    charged: tuple[Charged, ...]
+    attributed: tuple[AttributedDeviation, ...]
     evidence: Mapping[str, int]
     """Check → comparisons that could have refuted it."""
     unusable: Mapping[str, tuple[str, int]]
@@ -58,10 +58,10 @@ class Evaluation:
         Deviations that a view which lags may show, and responses that could not be used.
         """
         found: dict[str, set[int]] = {}
-        for charged in self.charged:
-            deviation = charged.deviation
+        for attributed in self.attributed:
+            deviation = attributed.deviation
             if deviation.unit.last and not deviation.definite:
-                found.setdefault(charged.check, set()).update(deviation.unit.numbers)
+                found.setdefault(attributed.check, set()).update(deviation.unit.numbers)
         for finding in self.findings:
             if finding.unusable and finding.unit.last:
                 for check in finding.affected:
@@ -93,7 +93,7 @@ def evaluate(
         r.reading.name: r.reading for r in records if isinstance(r, ReadingSeen)
     }
     reading = Interpretation.of(readings, frozenset(plan.claims))
-    told = reading.told("freshness-s")
+    told = reading.value_of("freshness-s")
     bound = timedelta(seconds=float(told) if told else UNDECLARED_FRESHNESS_S)
     model = ContractModel(
         history=build_history(records, part),
@@ -122,7 +122,7 @@ def _evaluate(
     if units:
         whole_run = replace(units[-1], stage="", ask="")
         findings += [judge_rate(records, whole_run), judge_locks(records, whole_run)]
-    charged, made = charge(model, findings, bound)
+    attributed, made = attribute(model, findings, bound)
     evidence = dict(made)
     unusable: dict[str, tuple[str, int]] = {}
     for finding in findings:
@@ -139,7 +139,7 @@ def _evaluate(
         hooks=tuple(r for r in records if isinstance(r, Hook)),
         records=records,
         findings=tuple(findings),
-        charged=tuple(charged),
+        attributed=tuple(attributed),
         evidence=evidence,
         unusable=unusable,
         bound=bound,

@@ -1,6 +1,6 @@
 """What comparing responses with the model yields: observations, deviations, unusable responses.
 
-One `RequestFinding` is the result of one request (or of one walk over the pages of a search). It
+One `RequestFinding` is the result of one request (or of all pages of a search). It
 depends on that request's responses and on what was done before, and on nothing else, so that it
 can be kept while other responses change.
 """
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class JudgedRequest:
-    """One request of a stage, or all pages of one walk: the responses of its last attempt."""
+    """One request of a stage, or all pages of a search: the responses of its last attempt."""
 
     stage: str
     ask: str
@@ -71,7 +71,7 @@ class Deviation:
     """One place where a response is not what the model expects."""
 
     check: str
-    """The check that it is charged to, unless its cause lies elsewhere."""
+    """The check to which it is attributed, unless it has another cause."""
     where: str
     expected: str
     seen: str

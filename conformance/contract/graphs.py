@@ -34,7 +34,7 @@ LIMITS: Final[Mapping[str, timedelta]] = {
     "day": timedelta(days=31),
     "month": timedelta(days=366),
 }
-"""Windows that every target must answer; longer ones may be refused (S7: limits are open)."""
+"""Windows that every target must support; longer ones may be refused (S7: limits are open)."""
 FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
 
 
@@ -303,7 +303,7 @@ def _judge_refusal(
     *,
     answerable: bool,
 ) -> None:
-    """A window that the documents let one ask for must be answered."""
+    """A window that the documents allow must be supported."""
     exchange = unit.first
     if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
         finding.cannot_use(model.why(exchange), exchange.n, SENT, SUMMED, PARTS, WINDOW)
@@ -329,7 +329,7 @@ def _judge_open(
     *,
     own: bool,
 ) -> None:
-    """What cannot be answered may be refused, empty, or in whole days; nothing is invented."""
+    """What cannot be computed may be refused, empty, or in whole days, but not invented."""
     if not own:
         return
     shown = sum(point.requests for point in points.values())

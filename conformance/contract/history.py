@@ -257,7 +257,7 @@ def _note(history: History, event: SentEvent, delivery: EventDelivery) -> None:
         history.by_user[event.customer, event.user].append(known)
     elif known.event.raw != event.raw:
         if delivery.outcome is Outcome.REFUSED:
-            return  # what stands there already stays
+            return  # what exists already stays
         if known.outcome(delivery.op) is Outcome.REFUSED:
             _replace(history, known, event, delivery)
         elif all(other.raw != event.raw for other in known.others):

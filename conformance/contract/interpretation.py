@@ -49,7 +49,7 @@ class Interpretation:
     def number(self, name: str) -> float:
         return float(self.value(name))
 
-    def told(self, name: str) -> str:
+    def value_of(self, name: str) -> str:
         """The value where the target file declares it, else empty."""
         return self.values[name] if name in self.declared else ""
 

@@ -108,7 +108,7 @@ class AccountState:
     def slack(self, stage: str, day: str = "") -> int:
         """Bytes by which figures of a stage may be off, because others moved them meanwhile.
 
-        0 where nobody did. Without `day`: of all days together.
+        0 if no one else did. Without `day`: of all days together.
         """
         if not self.shared:
             return 0
@@ -122,7 +122,7 @@ class AccountState:
         return found
 
     def is_known(self, stage: str) -> bool:
-        """Whether what others did until a stage was read there, or nobody did anything."""
+        """Whether the usage of others until a stage was read there, or there was none."""
         return stage in self.others or not self.shared
 
 
@@ -674,7 +674,7 @@ def _judge_kept(
         row = there.get(entry)
         finding.observed(KEPT)
         if row is None:
-            finding.deviate(KEPT, f"{pool} ledger · {entry}", "kept for ever", "gone")
+            finding.deviate(KEPT, f"{pool} ledger · {entry}", "kept without end", "removed")
         elif not is_usage(before, pool):
             for name in ("bytes", "reason", "period_date"):
                 field_name = f"{pool}_ledger_{name}"

@@ -1,4 +1,4 @@
-"""The rate limit, and hooks that must be locked: what is judged by the answer to a deed."""
+"""The rate limit, and locked control hooks: comparisons of the response to an action."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def judge_rate(records: Sequence[Record], unit: JudgedRequest) -> RequestFinding
     if not limited:
         return finding
     for exchange in (e for e in exchanges if e.stage == "rate" and e.tenant == "b"):
-        where = "another customer, while one asks too much · status"
+        where = "another customer, during too many requests of the first · status"
         finding.equal(RATE, where, 200, exchange.status, exchange.n, definite=True)
     for tenant in "ab":
         after = [e for e in exchanges if e.tenant == tenant and e.stage == "after-rate"]

@@ -51,13 +51,13 @@ class Listing:
 
 
 def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -> Listing | None:
-    """The rows of a search that was answered 200; None, noted as unusable, where a page was not.
+    """Return the rows of a search with status 200, or None and a note if a page is unusable.
 
     `why_not` names the check that needs it.
     """
     pages: list[tuple[Exchange, tuple[Row, ...]]] = []
     exchanges = finding.unit.exchanges
-    walk = " walk " in finding.unit.ask
+    walk = " in pages of " in finding.unit.ask
     for exchange in exchanges:
         data = get_path(exchange.body, "data")
         if exchange.status != 200 or not isinstance(data, list):
@@ -72,7 +72,7 @@ def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -
         enough = total is not None and 0 <= total <= len(listing.rows)
         listing.complete = last == 0 or last < size or enough
         if not listing.complete and not _repeats(pages):
-            finding.cannot_use("the walk over pages was given up", exchanges[-1].n, why_not)
+            finding.cannot_use("the paged search was given up", exchanges[-1].n, why_not)
             return None
     else:
         first = (search.page or 1) == 1
@@ -90,7 +90,7 @@ def whole_listing(unit: JudgedRequest) -> list[Row] | None:
             return None
         rows += [row for row in data if isinstance(row, dict)]
     total = as_int(body, "total_count")
-    if " walk " not in unit.ask and (total is None or total != len(rows)):
+    if " in pages of " not in unit.ask and (total is None or total != len(rows)):
         return None
     return rows
 
@@ -120,7 +120,7 @@ def expect_pages(
     """Hold the pages of a search to the page rules.
 
     `rows_expected`: how many rows match in all, where that is certain. Rows that the whole listing
-    has twice are told apart from rows that another page repeats.
+    has twice are distinguished from rows that another page repeats.
     """
     where = finding.unit.first.path.rsplit("/1.0/public/user/", 1)[-1]
     totals = {as_int(_body(exchange), "total_count") for exchange, _ in listing.pages}

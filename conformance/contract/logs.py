@@ -297,7 +297,7 @@ def _judge_foreign(
     row: Row,
     place: str,
 ) -> None:
-    """A row of somebody else's traffic: it must match the filters, and be of this customer."""
+    """Compare a row of foreign traffic: it must match the filters and belong to this customer."""
     finding.observed(FILTERS)
     if search.matches(values_of(row)) is False:
         finding.deviate(

@@ -1,7 +1,7 @@
-"""Filters and sort orders of a search, with the answers that the documents leave open.
+"""Filters and sort orders of a search, with the results that the documents leave open.
 
 A row matches a filter, does not, or *may* (None): where the documents say nothing (`not_` on null,
-`like_` without `%`, letter case of an exact filter) either answer of a target is right.
+`like_` without `%`, letter case of an exact filter) either result is right.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ class SearchRequest:
     conditions: tuple[SearchCondition, ...]
     order: SortOrder | None
     page: int | None
-    """None where the request names none (or, in a walk, several)."""
+    """None if the request names none (or, in a paged search, several)."""
     per_page: int | None
     unusual: tuple[str, ...] = ()
-    """What no document defines: unknown names and malformed values. The answer is open."""
+    """What no document defines: unknown names and malformed values. Any response is accepted."""
 
     @property
     def of_users(self) -> bool:

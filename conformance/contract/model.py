@@ -1,4 +1,4 @@
-"""The executable contract: what stands in every view at a moment, given what was done before.
+"""The executable contract: what every view must show at a time, given what was done before.
 
 Pure. Written from the guide, the API's public pages and the clauses; it shares nothing with the
 reference. Judges of single views (`logs`, `summaries`, `ledgers`, `graphs`, `proxy_users`) compare
@@ -27,7 +27,7 @@ from trueup.reports.results import Json, Outcome
 __all__ = ["ContractModel"]
 
 GATEWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
-"""Statuses by which something in the way answers; they say nothing of the target."""
+"""Statuses of gateways, which are no evidence about the target."""
 
 
 @dataclass(slots=False)
@@ -173,7 +173,7 @@ class ContractModel:
 
     @staticmethod
     def data(exchange: Exchange) -> Row | None:
-        """The `data` object of a response that was answered 200."""
+        """Return the `data` object of a response with status 200."""
         found = get_path(exchange.body, "data")
         return found if exchange.status == 200 and isinstance(found, dict) else None
 

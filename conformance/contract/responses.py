@@ -106,7 +106,7 @@ def _part(stage: str) -> str:
 def _without_waits(found: list[tuple[int, Exchange]]) -> list[tuple[int, Exchange]]:
     """Responses of one attempt; of a page that was asked again, after a wait, only the last.
 
-    A walk that begins anew replaces what was read of it before.
+    A paged search that starts again replaces what was read of it before.
     """
     kept: list[tuple[int, Exchange]] = []
     for op, exchange in found:
@@ -160,7 +160,7 @@ def judge_unit(
 
 
 def _judge_keys(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
-    """Without the right pair of keys every endpoint answers 401 and shows nothing."""
+    """Without a valid pair of keys every endpoint responds with 401 and no data."""
     for exchange in unit.exchanges:
         if _passing(exchange) or (exchange.status or 0) >= 500:
             finding.cannot_use(model.why(exchange), exchange.n, AUTH)
@@ -290,7 +290,7 @@ def _expect_body(finding: RequestFinding, exchange: Exchange, path: str, short: 
 
 
 def _needed_by(path: str) -> tuple[str, ...]:
-    """The checks that cannot be told where a response of this endpoint is missing."""
+    """Return the checks that are inconclusive if a response of this endpoint is missing."""
     resource, _, action = path.partition("/")
     match resource:
         case "log":
@@ -374,7 +374,7 @@ def _has_data(exchange: Exchange) -> bool:
 def _judge_refused_search(
     model: ContractModel, unit: JudgedRequest, finding: RequestFinding, path: str
 ) -> None:
-    """A search with documented parameters must be answered; others may be refused."""
+    """A search with documented parameters must succeed; others may be refused."""
 
     tables = {
         "log": LOG_FIELDS,

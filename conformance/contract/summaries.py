@@ -398,7 +398,7 @@ def judge_summary_row(
         if charged is not None:
             _optional(finding, f"log_summary.log_summary_charged_{counter}").shown += 1
     period = row.get("log_summary_period")
-    form = model.reading.told("summary-period-form")
+    form = model.reading.value_of("summary-period-form")
     if form and isinstance(period, str):
         finding.equal(
             "readings-are-true",
@@ -501,10 +501,10 @@ def _hostname(
     where: str,
     unit: JudgedRequest,
 ) -> None:
-    """What stands in place of a removed hostname, and how a kept one is spelled."""
+    """Compare what replaces a removed hostname, and how a kept one is spelled."""
     shown = row.get("log_summary_hostname")
     if not cell.hostname:
-        told = model.reading.told("consolidated-hostname")
+        told = model.reading.value_of("consolidated-hostname")
         if told:
             seen = (
                 "absent"

@@ -1,4 +1,4 @@
-"""How many requests a stage makes, told before it is run: all pages of lists included."""
+"""How many requests a stage needs, before it is run: all pages of lists included."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def window_of(
 
 
 def _month(at: datetime, months: int) -> datetime:
-    """The first moment of the month that lies `months` after that of `at`."""
+    """Return the first moment of the month that is `months` after that of `at`."""
     place = at.year * 12 + at.month - 1 + months
     return at.replace(year=place // 12, month=place % 12 + 1, day=1)
 

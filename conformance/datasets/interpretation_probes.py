@@ -150,7 +150,7 @@ def _usage_sign(observations: Observations) -> str | None:
 
 def _status(ask: ApiRequest, *allowed: str) -> Callable[[Observations], str | None]:
     def probe(observations: Observations) -> str | None:
-        exchange = observations.answer("baseline", ask)
+        exchange = observations.response("baseline", ask)
         status = "" if exchange is None else str(exchange.status)
         return status if status in allowed else None
 
@@ -158,20 +158,20 @@ def _status(ask: ApiRequest, *allowed: str) -> Callable[[Observations], str | No
 
 
 def _bad_value(observations: Observations) -> str | None:
-    exchange = observations.answer("baseline", BAD_VALUE)
+    exchange = observations.response("baseline", BAD_VALUE)
     known = {200: "ignored", 400: "400", 422: "422"}
     return None if exchange is None or exchange.status is None else known.get(exchange.status)
 
 
 def _unknown_filter(observations: Observations) -> str | None:
-    exchange = observations.answer("baseline", UNKNOWN_FILTER)
+    exchange = observations.response("baseline", UNKNOWN_FILTER)
     if exchange is None or exchange.status not in (200, 400, 422):
         return None
     return "ignored" if exchange.status == 200 else "refused"
 
 
 def _per_page_above(observations: Observations) -> str | None:
-    exchange = observations.answer("baseline", WIDE_PAGE)
+    exchange = observations.response("baseline", WIDE_PAGE)
     if exchange is None or exchange.status is None:
         return None
     if exchange.status in (400, 422):
@@ -182,7 +182,7 @@ def _per_page_above(observations: Observations) -> str | None:
 
 
 def _per_page_most(observations: Observations) -> str | None:
-    exchange = observations.answer("baseline", FULL_PAGE)
+    exchange = observations.response("baseline", FULL_PAGE)
     body = exchange.body if exchange is not None and isinstance(exchange.body, dict) else {}
     echoed = as_int(body, "per_page")
     return None if echoed is None or not 1 <= echoed <= 100 else str(echoed)

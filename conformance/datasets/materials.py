@@ -128,7 +128,7 @@ def materials(context: CheckContext, depth: Depth, seed: int) -> Materials:
 
 
 def classes_of(table_name: str, rows: Sequence[Row]) -> frozenset[ClassName]:
-    """The classes that stand in rows whose columns are dimensions of a table."""
+    """Return the classes in rows whose columns are dimensions of a table."""
     known = {each.name: set(each.names) for each in table(table_name)}
     return frozenset(
         (table_name, name, value)

@@ -28,7 +28,7 @@ def _amount_fits_kind(row: Row) -> bool:
 
 
 def _order_is_known(row: Row) -> bool:
-    """Two amounts under one key have no outcome that can be told where they come at once."""
+    """Two amounts under one key have no predictable outcome if they are sent at once."""
     return (row["key"], row["moment"]) != ("repeated-other-amount", "two-at-once")
 
 

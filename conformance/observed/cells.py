@@ -1,6 +1,6 @@
-"""What must be there, worked out from what was planted, and who is to blame where it is not.
+"""Sums of events, logs and summaries by cell, and the fields in which a log differs from its event.
 
-The judge's own arithmetic: it shares nothing with the reference, nor with the fleet's totals.
+Shares nothing with the reference or the totals of the fleet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ __all__ = [
     "UsageCell",
     "altered",
     "by_day",
-    "cells_of_events",
     "cells_of_logs",
     "cells_of_summaries",
     "culprits",
@@ -66,11 +65,6 @@ def cells_of_logs(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
         )
         _add(cells, cell, 1, as_int(row, "log_total_bytes") or 0)
     return cells
-
-
-def cells_of_events(events: Iterable[Event]) -> Mapping[UsageCell, Counts]:
-    """The same of planted events; an event is shaped like its log."""
-    return cells_of_logs(events)
 
 
 def cells_of_summaries(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:

@@ -1,8 +1,7 @@
-"""The facts of one run, rebuilt from its journal's records and from nothing else.
+"""The records of one run, indexed: what was injected, and what was requested and received.
 
-Judges look things up here: what was planted and what became of it, what was asked and what came
-back, at which stage and at which time of the target. The live run and the offline judge build it
-by the same function from the same records, so that they cannot disagree.
+A run and the offline evaluation build it from the same records with the same function, so that they
+cannot disagree.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InjectedEvent:
-    """One event as it was handed over once."""
+    """One event of one delivery."""
 
     event: Event
     outcome: Outcome
@@ -51,12 +50,12 @@ class InjectedEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PagedResult:
-    """All pages of one question, in order."""
+    """All pages of one paged search, in order."""
 
     rows: tuple[Row, ...]
     exchanges: tuple[Exchange, ...]
     unusable: str = ""
-    """Why the answer cannot be used; empty where it can."""
+    """Why the result is unusable; empty if it is usable."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -72,13 +71,13 @@ class GraphPoint:
     bytes: int
     successful: int | None = None
     error: int | None = None
-    """None where the graph does not count outcomes beside its requests."""
+    """None if the graph does not count outcomes."""
 
 
 def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
-    """The scene that a plan describes, under the readings found so far."""
+    """Return the context that a plan describes, under the readings found so far."""
     now = parse_time(plan.now)
-    assert now is not None, "a plan is written by us and holds a time"
+    assert now is not None, "a plan contains a time"
     late = float(readings.get("late-events-days", "7"))
     return CheckContext(
         prefix=plan.prefix,
@@ -93,9 +92,9 @@ def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
 
 
 class Observations:
-    """An index over records; immutable once built.
+    """An index of records; it never changes.
 
-    `part` names the traffic whose reconciliation is looked at; left out, the checks' own facts.
+    `part` names the traffic whose reconciliation is read; without it, the records of the checks.
     """
 
     def __init__(self, records: Iterable[Record], *, part: str = "") -> None:
@@ -120,14 +119,14 @@ class Observations:
                 if asked and asked[-1].attempt != record.attempt:
                     asked.clear()
                 if asked and asked[-1].status == 429 and asked[-1].query == record.query:
-                    asked.pop()  # it was waited out; the law on rates looks at `exchanges`
+                    asked.pop()  # it was repeated; the law on rates uses `exchanges`
                 asked.append(record)
             case Delivered(source="probe"):
                 self._deliveries.append(record)
             case Hook():
                 self.hooks.append(record)
             case ReadingSeen() if not self._part or record.reading.how == "declared":
-                # What the checks probe comes to be known before or after: traffic rests on neither.
+                # Probed readings may be known before or after; the reconciliation uses neither.
                 self.readings[record.reading.name] = record.reading
             case Phase(state="begin") if record.name.startswith("judge "):
                 self.stages.append(record.name.removeprefix("judge "))
@@ -140,17 +139,12 @@ class Observations:
         return context_of(self.plan, {name: r.value for name, r in self.readings.items()})
 
     def reading(self, name: str, default: str = "") -> str:
-        """How the target reads an open point: declared, else probed, else the default."""
+        """Return how the target reads an open point: declared, else probed, else the default."""
         found = self.readings.get(name)
         return default if found is None else found.value
 
-    def declared(self, name: str) -> bool:
-        """Whether the target file itself says so."""
-        found = self.readings.get(name)
-        return found is not None and found.how == "declared"
-
     def now(self, stage: str) -> datetime:
-        """The target's time at the start of a stage: the last clock move, else the run's start."""
+        """Return the target's time at the start of a stage, by the clock moves until then."""
         assert self.plan is not None
         at = parse_time(self.plan.now)
         reached = self.stages.index(stage) if stage in self.stages else len(self.stages)
@@ -161,11 +155,11 @@ class Observations:
         assert at is not None
         return at
 
-    # --- what was planted
+    # --- injected events
 
     @cached_property
     def injected(self) -> tuple[InjectedEvent, ...]:
-        """Every planting in order; an event handed over twice stands here twice."""
+        """Every delivered event in order; an event that was delivered twice is listed twice."""
         return tuple(
             InjectedEvent(
                 event=event,
@@ -180,7 +174,7 @@ class Observations:
         )
 
     def events(self, *datasets: str, outcome: Outcome = Outcome.ACCEPTED) -> tuple[Event, ...]:
-        """Events of the worlds whose best outcome is the one asked for, each once."""
+        """Return the events of the datasets whose best outcome is `outcome`, each once."""
         best: dict[str, Outcome] = {}
         found: dict[str, Event] = {}
         rank = (Outcome.REFUSED, Outcome.UNKNOWN, Outcome.ACCEPTED)
@@ -192,40 +186,15 @@ class Observations:
                     best[key] = injected.outcome
         return tuple(event for key, event in found.items() if best[key] is outcome)
 
-    def refusal(self, *datasets: str) -> str:
-        """Why nothing of the worlds was taken in; empty where something may have been."""
-        injected = [p for p in self.injected if p.dataset in datasets]
-        if not injected or any(p.outcome is not Outcome.REFUSED for p in injected):
-            return ""
-        reasons = list(dict.fromkeys(p.reason or "no reason given" for p in injected))
-        more = f", and {len(reasons) - 2} other reasons" if len(reasons) > 2 else ""
-        return (
-            f"every event was refused: {'; '.join(reasons[:2])}{more}; "
-            "is the target's clock elsewhere?"
-        )
+    # --- responses
 
-    def users(self, *datasets: str) -> tuple[tuple[str, str], ...]:
-        """(tenant, proxy user) pairs that the worlds planted for, in order."""
-        tenant = {number: letter for letter, number in self.context.customers.items()}
-        pairs = {
-            (
-                tenant.get(as_int(p.event, "customer_id") or -1, "a"),
-                str(p.event["proxy_user_id"]),
-            ): 0
-            for p in self.injected
-            if p.dataset in datasets
-        }
-        return tuple(pairs)
-
-    # --- what was asked
-
-    def answer(self, stage: str, ask: ApiRequest) -> Exchange | None:
-        """The last answer to a single request; None where it was not asked."""
+    def response(self, stage: str, ask: ApiRequest) -> Exchange | None:
+        """Return the last response to a request, or None if it was not sent."""
         asked = self._asked.get((stage, ask.name))
         return asked[-1] if asked else None
 
     def paged_result(self, stage: str, ask: ApiRequest) -> PagedResult | None:
-        """All rows of the last walk; None where it was not asked."""
+        """Return all rows of the last paged search, or None if it was not sent."""
         asked = self._asked.get((stage, ask.name))
         if not asked:
             return None
@@ -245,10 +214,10 @@ class Observations:
     def points(
         self, stage: str, ask: ApiRequest
     ) -> tuple[tuple[GraphPoint, ...], Exchange | None, str]:
-        """Points of a graph, the exchange they came in, and why they cannot be used, if so."""
-        exchange = self.answer(stage, ask)
+        """Return the points of a graph, their exchange, and why they are unusable, if so."""
+        exchange = self.response(stage, ask)
         if exchange is None:
-            return (), None, "not asked"
+            return (), None, "not requested"
         assert self.plan is not None
         shape = self.plan.graph
         found = get_path(exchange.body, shape.get("points", "data.points"))
@@ -259,8 +228,8 @@ class Observations:
         return tuple(_point(each, shape) for each in found), exchange, ""
 
     def row(self, stage: str, ask: ApiRequest) -> Row | None:
-        """The `data` object of a retrieve that was answered 200."""
-        exchange = self.answer(stage, ask)
+        """Return the `data` object of a retrieve with status 200, or None."""
+        exchange = self.response(stage, ask)
         if exchange is None or exchange.status != 200:
             return None
         data = get_path(exchange.body, "data")
@@ -270,14 +239,14 @@ class Observations:
         return [exchange for exchange in self.exchanges if exchange.stage == stage]
 
     def age(self, stage: str, event: Row) -> timedelta:
-        """How old an event is at the start of a stage, by the target's clock."""
+        """Return how old an event is at the start of a stage, by the target's clock."""
         at = parse_time(event.get("log_request_datetime"))
-        assert at is not None, "planted events carry a time"
+        assert at is not None, "injected events have a time"
         return self.now(stage) - at
 
 
 def part_of(stage: str) -> str:
-    """The traffic that a stage reconciles; empty for a stage of the checks."""
+    """Return the traffic that a stage reconciles; empty for a stage of the checks."""
     word, _, rest = stage.partition(" ")
     return rest.split(" ")[0] if word == "traffic" else ""
 
@@ -297,9 +266,9 @@ def _point(value: Json, shape: Mapping[str, str]) -> GraphPoint:
 
 
 def describe_response(exchange: Exchange) -> str:
-    """What came instead of a usable answer, for a person."""
+    """Describe a response that is unusable."""
     if exchange.status is None:
-        return f"{exchange.path}: {exchange.error or 'no answer'}"
+        return f"{exchange.path}: {exchange.error or 'no response'}"
     message = get_path(exchange.body, "message")
     kind = "" if exchange.body is not None else f" with {exchange.content_type or 'no body'}"
     return f"{exchange.path}: status {exchange.status}{kind}" + (

@@ -1,4 +1,4 @@
-"""Small pure readings of answers that the runner acts on: a time, an object, outcomes in a row."""
+"""Small pure functions on responses for the runner: times, objects, ranges of outcomes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ __all__ = ["data_of", "latest_time", "ranges"]
 
 
 def data_of(exchange: Exchange) -> dict[str, Json]:
+    """Return the `data` object of a response, or an empty one."""
     data = get_path(exchange.body, "data")
     return dict(data) if isinstance(data, dict) else {}
 
 
 def latest_time(value: object) -> datetime | None:
-    """The latest time that stands anywhere in an answer."""
+    """Return the latest time anywhere in a response, or None."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -35,7 +36,7 @@ def latest_time(value: object) -> datetime | None:
 
 
 def ranges(outcomes: Sequence[EventOutcome], count: int) -> tuple[OutcomeRange, ...]:
-    """Outcomes as runs of equal ones; an event without an outcome is unknown."""
+    """Return outcomes as ranges of equal ones; an event without an outcome is unknown."""
     padded = [*outcomes, *[EventOutcome(Outcome.UNKNOWN, "no outcome")] * (count - len(outcomes))]
     found: list[OutcomeRange] = []
     for n, one in enumerate(padded[:count]):

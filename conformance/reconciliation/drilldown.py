@@ -148,7 +148,7 @@ def explained(case: Case, inspection: CellInspection, more: Counts, *, exact: bo
     `exact`: no event of the place has an unknown outcome, so that amounts identify events.
     """
     if not inspection.request.paged:
-        number = counted(case.observations.answer(case.stage, inspection.request))
+        number = counted(case.observations.response(case.stage, inspection.request))
         there = "" if number is None else f"; there are {number} logs"
         said = f"{inspection.events} events were sent there, too many to inspect{there}"
         return Explained(said=said)

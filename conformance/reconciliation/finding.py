@@ -1,4 +1,4 @@
-"""How a judge adds up what it sees: evidence, differences, and answers that could not be used."""
+"""How the reconciliation collects evidence, differences and unusable responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Final
 from trueup.conformance.model import Event
 from trueup.conformance.observed.observations import Observations, PagedResult
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import CheckResult, Counterexample, Difference, Impact, Verdict
 
@@ -21,7 +20,7 @@ STOP_AT: Final = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What a check's judge says of the facts, before the general rules are applied."""
+    """The result of one comparison, before it becomes a check result."""
 
     verdict: Verdict
     reason: str
@@ -31,10 +30,10 @@ class Finding:
     exchanges: tuple[int, ...] = ()
 
     def result(self, *, name: str, law: str, title: str, impact: Impact) -> CheckResult:
-        """The result of the check `name`; a pass without any observation is inconclusive."""
+        """Return the result of the check `name`; a pass without evidence is inconclusive."""
         verdict, reason = self.verdict, self.reason
         if verdict is Verdict.PASS and not self.evidence:
-            verdict, reason = Verdict.INCONCLUSIVE, "nothing was accepted that could be looked for"
+            verdict, reason = Verdict.INCONCLUSIVE, "nothing was accepted that could be compared"
         first = self.differences[0] if self.differences else None
         return CheckResult(
             check=name,
@@ -56,7 +55,7 @@ class Finding:
 
 
 class FindingBuilder:
-    """Collects within one judge; `finding` closes it. Nothing else about a judge has state."""
+    """Collects observations of one comparison; `finding` returns the result."""
 
     def __init__(self, observations: Observations) -> None:
         self.observations = observations
@@ -68,11 +67,11 @@ class FindingBuilder:
 
     @property
     def differences(self) -> int:
-        """How many places were found where the law is broken."""
+        """Number of differences."""
         return len(self._differences)
 
     def observed(self, amount: int = 1) -> None:
-        """Count something that could have refuted the law and did not, or did."""
+        """Count something that could have refuted the law."""
         self._evidence += amount
 
     def mismatch(
@@ -84,44 +83,32 @@ class FindingBuilder:
         events: Sequence[Event] = (),
         exchanges: Sequence[int] = (),
     ) -> None:
-        """Note a place where the law is broken; the first few are kept as the counter-example."""
+        """Record a difference; the first few become the counter-example."""
         self._differences.append(Difference(where=where, expected=str(expected), seen=str(seen)))
         if len(self._differences) <= STOP_AT:
             self._events |= {str(event.get("log_id")): event for event in events[:4]}
             self._exchanges |= dict.fromkeys(exchanges[-6:])
 
     def unusable(self, what: str, exchange: int = 0) -> None:
-        """Note an answer that the law needs and that cannot be used."""
+        """Record a response that is needed and unusable."""
         self._troubles.setdefault(what, exchange)
 
-    def expect_equal(self, where: str, expected: object, seen: object, *exchanges: int) -> bool:
-        """Compare one value with what it must be: evidence either way."""
-        self.observed()
-        if expected != seen:
-            self.mismatch(where, expected, seen, exchanges=exchanges)
-        return expected == seen
-
-    def rows(self, stage: str, ask: ApiRequest) -> tuple[Row, ...] | None:
-        """Rows of a walk; None, and a trouble, where they cannot be used."""
-        walk = self.paged_result(stage, ask)
-        return None if walk is None else walk.rows
-
     def paged_result(self, stage: str, ask: ApiRequest) -> PagedResult | None:
-        """A walk whose every page is usable; None, and a trouble, otherwise."""
-        walk = self.observations.paged_result(stage, ask)
-        if walk is None:
-            self.unusable(f"{ask.path} was not asked at stage {stage}")
-        elif walk.unusable:
-            self.unusable(walk.unusable, walk.exchanges[-1].n)
+        """Return a paged search whose every page is usable, or None and record why."""
+        search = self.observations.paged_result(stage, ask)
+        if search is None:
+            self.unusable(f"{ask.path} was not requested at stage {stage}")
+        elif search.unusable:
+            self.unusable(search.unusable, search.exchanges[-1].n)
         else:
-            return walk
+            return search
         return None
 
     def exchange(self, stage: str, ask: ApiRequest) -> Exchange | None:
-        """An answer, whatever its status; None, and a trouble, where none came."""
-        found = self.observations.answer(stage, ask)
+        """Return a response of any status, or None and record why there is none."""
+        found = self.observations.response(stage, ask)
         if found is None:
-            self.unusable(f"{ask.path} was not asked at stage {stage}")
+            self.unusable(f"{ask.path} was not requested at stage {stage}")
         elif found.status is None:
             self.unusable(f"{ask.path}: {found.error}", found.n)
         else:
@@ -129,7 +116,7 @@ class FindingBuilder:
         return None
 
     def finding(self, held: str) -> Finding:
-        """The verdict; `held` says in a sentence what was found in order."""
+        """Return the finding; `held` describes what was found correct."""
         exchanges = tuple(number for number in self._exchanges if number)
         if self._differences:
             first = self._differences[0]

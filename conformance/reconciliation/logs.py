@@ -161,7 +161,7 @@ def _span(case: Case, count: LogCount) -> tuple[int, int]:
 
 def _more(case: Case, count: LogCount) -> tuple[int | None, Exchange | None]:
     """Return how many logs there are above what is possible; negative: too few; None: no count."""
-    exchange = case.observations.answer(case.stage, count.request)
+    exchange = case.observations.response(case.stage, count.request)
     total = counted(exchange)
     if total is None:
         return None, exchange
@@ -290,7 +290,7 @@ def _compare_total(
     if None in questions:
         return
     answers = [
-        observations.answer(case.stage, request) for request in questions if request is not None
+        observations.response(case.stage, request) for request in questions if request is not None
     ]
     first, last = map(counted, answers)
     if last is None:

@@ -264,7 +264,7 @@ def _counts(observations: Observations, expected: Expected, stage: str, letter: 
     request = log_count_request(observations, expected, letter, 2)
     if observations.reading("total-count") == "unknown":
         return False
-    return request is not None and counted(observations.answer(stage, request)) is not None
+    return request is not None and counted(observations.response(stage, request)) is not None
 
 
 def _events(expected: Expected, customer: int) -> int:

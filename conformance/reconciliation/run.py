@@ -216,7 +216,10 @@ class _Shell:
         every = log_requests(observations, expected, stage)
         again = every if logs is None else logs
         await self._now(
-            [*again, *(request for request in every if observations.answer(stage, request) is None)]
+            [
+                *again,
+                *(request for request in every if observations.response(stage, request) is None),
+            ]
         )
         case = self._case
         places = inspections(case)

@@ -30,9 +30,9 @@ from trueup.conformance.sensitivity.operators import (
     mutate_value,
 )
 from trueup.conformance.sensitivity.recording import (
-    Listing,
     ObjectKey,
     Place,
+    RecordedList,
     Recording,
     Row,
     at_place,
@@ -113,7 +113,7 @@ class RowChange:
                     )
         return changed
 
-    def _operation(self, recording: Recording, listing: Listing) -> _RowsOperation:
+    def _operation(self, recording: Recording, listing: RecordedList) -> _RowsOperation:
         def operation(rows: list[Row]) -> list[Row]:
             new: list[Row] = []
             for row in rows:
@@ -158,7 +158,7 @@ class ListChange:
                 changed |= repaged(recording, listing, self._operation(recording, listing))
         return changed
 
-    def _operation(self, recording: Recording, listing: Listing) -> _RowsOperation:
+    def _operation(self, recording: Recording, listing: RecordedList) -> _RowsOperation:
         def operation(rows: list[Row]) -> list[Row]:
             things = [recording.key(listing, row) for row in rows]
             if self.operator is ResponseOperator.EXTRA_ROW and self.row is not None:
@@ -243,7 +243,7 @@ def _has(row: Json, field: Place) -> bool:
     return isinstance(holder, dict) and field[-1] in holder
 
 
-def repaged(recording: Recording, listing: Listing, operation: _RowsOperation) -> Changed:
+def repaged(recording: Recording, listing: RecordedList, operation: _RowsOperation) -> Changed:
     """Return the pages of a listing after an operation on its rows.
 
     Rows move between the pages, and counts follow. A page that was requested alone is a part of the
@@ -273,7 +273,7 @@ def repaged(recording: Recording, listing: Listing, operation: _RowsOperation) -
     return changed
 
 
-def _page_size(recording: Recording, listing: Listing) -> int:
+def _page_size(recording: Recording, listing: RecordedList) -> int:
     body = recording.exchanges[listing.pages[0]].body
     told = at_place(body, ("per_page",))
     if listing.enveloped and isinstance(told, int) and not isinstance(told, bool) and told > 0:
@@ -294,7 +294,7 @@ def _with_counts(body: Json, *, shown: int, delta: int) -> Json:
     return {**body, **counts}
 
 
-def _without_boundary_row(recording: Recording, listing: Listing) -> Changed:
+def _without_boundary_row(recording: Recording, listing: RecordedList) -> Changed:
     """Return page 2, or the next page that was requested alone, without its first row."""
     if listing.first_page > 1:
         n = listing.pages[0]

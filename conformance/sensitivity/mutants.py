@@ -33,9 +33,9 @@ from trueup.conformance.sensitivity.operators import (
 from trueup.conformance.sensitivity.recording import (
     ENVELOPE,
     ERROR,
-    Listing,
     ObjectKey,
     Place,
+    RecordedList,
     Recording,
     Row,
     Shown,
@@ -300,11 +300,11 @@ class _Enumeration:
 
     def _lists(self, stage: str) -> Iterator[ResponseMutant]:
         listings = [x for x in self._recording.listings if x.stage == stage]
-        groups: defaultdict[tuple[str, str], list[Listing]] = defaultdict(list)
+        groups: defaultdict[tuple[str, str], list[RecordedList]] = defaultdict(list)
         for listing in listings:
             groups[listing.view, listing.customer].append(listing)
         for (view, customer), some in groups.items():
-            by_order: defaultdict[str, list[Listing]] = defaultdict(list)
+            by_order: defaultdict[str, list[RecordedList]] = defaultdict(list)
             for listing in some:
                 by_order[_order(listing)].append(listing)
             for operator in (*_ROW_OPERATORS, ResponseOperator.EXTRA_ROW):
@@ -317,7 +317,7 @@ class _Enumeration:
             yield from self._list_mutant(stratum, some)
 
     def _list_mutant(
-        self, stratum: tuple[str, str, ResponseOperator, str, str], listings: Sequence[Listing]
+        self, stratum: tuple[str, str, ResponseOperator, str, str], listings: Sequence[RecordedList]
     ) -> Iterator[ResponseMutant]:
         """Yield the change of the first listing, by rank, that the operator can change."""
         operator, since = stratum[2], self._recording.since[stratum[3]]
@@ -337,7 +337,7 @@ class _Enumeration:
                     return
 
     def _arguments(
-        self, operator: ResponseOperator, stratum: Hashable, listing: Listing
+        self, operator: ResponseOperator, stratum: Hashable, listing: RecordedList
     ) -> Iterator[tuple[ObjectKey | None, ObjectKey | None, Row | None]]:
         """Yield what an operator can be applied to in a listing."""
         recording = self._recording
@@ -377,7 +377,7 @@ class _Enumeration:
                 for thing in list(_ranked(self._seed, stratum, own, key=str))[:3]:
                     yield thing, None, None
 
-    def _same_kind(self, listing: Listing) -> frozenset[int]:
+    def _same_kind(self, listing: RecordedList) -> frozenset[int]:
         """Return exchanges of the same endpoint and stage; none for a graph."""
         if not listing.enveloped:
             return frozenset()
@@ -499,12 +499,12 @@ def _holds(row: Json, field: Place) -> bool:
     return isinstance(holder, dict) and field[-1] in holder
 
 
-def _order(listing: Listing) -> str:
+def _order(listing: RecordedList) -> str:
     """Return the order of a request: a field with its direction, or an empty string."""
     return dict(listing.query).get("sort_by", "time" if listing.view == "graph" else "not asked")
 
 
-def _sorted_apart(listing: Listing, one: Row, other: Row) -> bool:
+def _sorted_apart(listing: RecordedList, one: Row, other: Row) -> bool:
     """Return whether the requested order distinguishes two adjacent rows."""
     order = _order(listing)
     if order == "not asked" or listing.view == "graph":

@@ -21,9 +21,9 @@ __all__ = [
     "ENVELOPE",
     "ERROR",
     "Endpoint",
-    "Listing",
     "ObjectKey",
     "Place",
+    "RecordedList",
     "Recording",
     "Shown",
     "at_place",
@@ -97,7 +97,7 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
+class RecordedList:
     """A list of rows of one request: all pages of a paged result, or one page."""
 
     view: str
@@ -163,20 +163,20 @@ class Recording:
         """Return what a place shows; None if the field is absent."""
         return at_place(self.exchanges[shown.n].body, (*shown.place, *field))
 
-    def rows(self, listing: Listing) -> list[Row]:
+    def rows(self, listing: RecordedList) -> list[Row]:
         """Return all rows of a listing in order."""
         return [row for n in listing.pages for row in self.page_rows(listing, n)]
 
-    def page_rows(self, listing: Listing, n: int) -> list[Row]:
+    def page_rows(self, listing: RecordedList, n: int) -> list[Row]:
         found = at_place(self.exchanges[n].body, listing.place)
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
-    def key(self, listing: Listing, row: Row) -> ObjectKey:
+    def key(self, listing: RecordedList, row: Row) -> ObjectKey:
         """Return the object that a row of a listing shows."""
         exchange = self.exchanges[listing.pages[0]]
         return self._thing(endpoint_of(exchange.path), exchange, row, listing.place)
 
-    def whole(self, listing: Listing) -> Listing:
+    def whole(self, listing: RecordedList) -> RecordedList:
         """Return the paged result of which a page is a part, or the page itself."""
         if listing.first_page == 1 and len(listing.pages) > 1:
             return listing
@@ -187,16 +187,16 @@ class Recording:
         return best
 
     @cached_property
-    def _same_query(self) -> Mapping[tuple[str, ...], Sequence[Listing]]:
-        found: defaultdict[tuple[str, ...], list[Listing]] = defaultdict(list)
+    def _same_query(self) -> Mapping[tuple[str, ...], Sequence[RecordedList]]:
+        found: defaultdict[tuple[str, ...], list[RecordedList]] = defaultdict(list)
         for listing in self.listings:
             found[_query_key(listing)].append(listing)
         return found
 
     @cached_property
-    def lists_of(self) -> Mapping[ObjectKey, Sequence[Listing]]:
+    def lists_of(self) -> Mapping[ObjectKey, Sequence[RecordedList]]:
         """Object → the lists that show it, and the single pages that do."""
-        found: defaultdict[ObjectKey, list[Listing]] = defaultdict(list)
+        found: defaultdict[ObjectKey, list[RecordedList]] = defaultdict(list)
         for listing in self.listings:
             whole = self.whole(listing)
             shown = [self.key(whole, row) for row in self.rows(whole)]
@@ -297,11 +297,11 @@ def _end_of_checks(records: Sequence[Record]) -> int:
     return ends[-1] if ends else len(records)
 
 
-def _listing(pages: Sequence[Exchange], place: Place) -> Listing:
+def _listing(pages: Sequence[Exchange], place: Place) -> RecordedList:
     first = pages[0]
     query = dict(first.query)
     endpoint = endpoint_of(first.path)
-    return Listing(
+    return RecordedList(
         view=endpoint.resource if endpoint.action == "search" else endpoint.action,
         customer=first.tenant,
         stage=first.stage,
@@ -315,7 +315,7 @@ def _listing(pages: Sequence[Exchange], place: Place) -> Listing:
     )
 
 
-def _query_key(listing: Listing) -> tuple[str, ...]:
+def _query_key(listing: RecordedList) -> tuple[str, ...]:
     return (listing.stage, listing.customer, listing.path, str(listing.query))
 
 

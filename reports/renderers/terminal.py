@@ -235,13 +235,15 @@ def _notes(
 
 def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
     """Laws that hold, several to a line: name and evidence."""
-    cell = law_width + 10
+    amounts = [amount(line.evidence) for line in lines]
+    amount_width = max(5, *map(len, amounts)) if amounts else 5
+    cell = law_width + amount_width + 5
     per_line = max(1, (width + 2) // cell)
     text = Text()
-    for number, line in enumerate(lines, start=1):
+    for number, (line, evidence) in enumerate(zip(lines, amounts, strict=True), start=1):
         text.append("✓  ", style=_STYLE["good"])
         text.append(f"{one_line(line.law, law_width):<{law_width}}")
-        text.append(f"{amount(line.evidence):>5}", style="dim")
+        text.append(f"{evidence:>{amount_width}}", style="dim")
         text.append("\n" if number % per_line == 0 or number == len(lines) else "  ")
     return text
 

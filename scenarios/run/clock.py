@@ -9,7 +9,7 @@ from trueup.conformance.client.recorder import stamp
 from trueup.reports.journal.records import Hook
 from trueup.reports.journal.storage import JournalWriter, read_journal
 
-__all__ = ["TargetClock", "our_stamp", "target_now"]
+__all__ = ["ShiftedClock", "our_stamp", "target_now"]
 
 
 def our_stamp() -> str:
@@ -27,7 +27,7 @@ def target_now(writer: JournalWriter) -> datetime:
     return now
 
 
-class TargetClock(WallClock):
+class ShiftedClock(WallClock):
     """The machine's clock, set to the target's time."""
 
     def __init__(self, target_now: datetime) -> None:

@@ -31,7 +31,7 @@ from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
-from trueup.scenarios.run.clock import TargetClock, our_stamp, target_now
+from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, plan_of
 from trueup.scenarios.run.traffic import DeliveredFleet, beside
@@ -97,7 +97,7 @@ async def _reconcile(context: RunContext, sent: DeliveredFleet, part: str) -> Tr
         writer=context.writer,
         sent=sent,
         part=part,
-        clock=TargetClock(target_now(context.writer)),
+        clock=ShiftedClock(target_now(context.writer)),
     )
     verdicts = Counter(str(result.verdict) for result in outcome.results)
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
@@ -164,7 +164,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     )
     driver = driver_of(context.target)
     # The clock stands still against ours while the target is loaded: the journal is read once.
-    clock = TargetClock(target_now(context.writer))
+    clock = ShiftedClock(target_now(context.writer))
     recorder = Recorder(context.writer, secrets=context.target.secrets)
     probe = SummaryProbe(context.target, driver, recorder, run=context.folder.name, now=clock.now)
     job = LoadJob(

@@ -1,4 +1,4 @@
-"""Literal journals: what was done and what a target answered, in as few lines as possible.
+"""Literal journals: what was done and how a target responded, in as few lines as possible.
 
 A journal begins at noon of 10 March 2026 by the target's clock and by ours. Every response is
 what a correct target would give, computed by the test itself, and then changed in one place.
@@ -77,7 +77,7 @@ def summary(events: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Story:
+class LiteralJournal:
     """Builds a journal; every call takes a second of both clocks unless it says otherwise."""
 
     records: list[Record] = field(default_factory=list)
@@ -104,12 +104,14 @@ class Story:
             ),
         ]
 
-    def read_as(self, name: str, value: str) -> Story:
+    def read_as(self, name: str, value: str) -> LiteralJournal:
         """Declare a reading."""
         self.records.insert(0, ReadingSeen(reading=Reading(name=name, value=value, how="declared")))
         return self
 
-    def deliver(self, *events: dict[str, Any], outcome: Outcome = Outcome.ACCEPTED) -> Story:
+    def deliver(
+        self, *events: dict[str, Any], outcome: Outcome = Outcome.ACCEPTED
+    ) -> LiteralJournal:
         self.now += timedelta(seconds=1)
         self.records.append(
             Delivered(
@@ -124,7 +126,9 @@ class Story:
         )
         return self
 
-    def hook(self, name: str, *, ok: bool = True, error: str = "", **request: Any) -> Story:
+    def hook(
+        self, name: str, *, ok: bool = True, error: str = "", **request: Any
+    ) -> LiteralJournal:
         self.now += timedelta(seconds=1)
         self.records.append(
             Hook(
@@ -138,7 +142,7 @@ class Story:
         )
         return self
 
-    def pay(self, amount: int, key: str, *, tenant: str = "a", ok: bool = True) -> Story:
+    def pay(self, amount: int, key: str, *, tenant: str = "a", ok: bool = True) -> LiteralJournal:
         return self.hook(
             "money",
             ok=ok,
@@ -151,11 +155,11 @@ class Story:
             service_id="",
         )
 
-    def move_clock(self, to: str, stage: str) -> Story:
+    def move_clock(self, to: str, stage: str) -> LiteralJournal:
         self.stage = stage
         return self.hook("clock", now=to)
 
-    def later(self, seconds: float = 60.0) -> Story:
+    def later(self, seconds: float = 60.0) -> LiteralJournal:
         """Let time pass, so that no view may lag any more."""
         self.now += timedelta(seconds=seconds)
         return self
@@ -170,11 +174,11 @@ class Story:
         walk: bool = False,
         attempt: int = 1,
         **query: str,
-    ) -> Story:
+    ) -> LiteralJournal:
         """One request and its response."""
         self.now += timedelta(seconds=1)
         self.numbers += 1
-        mark = " walk 100" if walk else ""
+        mark = " in pages of 100" if walk else ""
         self.records.append(
             Exchange(
                 n=self.numbers,
@@ -194,8 +198,8 @@ class Story:
         )
         return self
 
-    def search(self, path: str, rows: list[dict[str, Any]], **more: Any) -> Story:
-        """A search that was answered with all of its rows on one page."""
+    def search(self, path: str, rows: list[dict[str, Any]], **more: Any) -> LiteralJournal:
+        """A search whose response has all rows on one page."""
         total = more.pop("total", len(rows))
         return self.get(f"{path}/search", page_of(rows, total=total), **more)
 

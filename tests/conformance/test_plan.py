@@ -82,7 +82,7 @@ def test_a_plan_keeps_within_the_requests_that_the_target_allows() -> None:
     assert planned_requests(context.customers, made.stages) <= 1_000
 
 
-def test_without_a_clock_the_classes_that_need_one_are_told_with_their_level() -> None:
+def test_without_a_clock_the_classes_that_need_one_are_listed_with_their_level() -> None:
     context = context_at(level=2, without=("clock", "restart"))
     made = plan(context, Depth.STANDARD, 7)
     rows = coverage(made, context, [stage.name for stage in made.stages])
