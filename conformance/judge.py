@@ -32,7 +32,7 @@ _STAGE = "judge "
 
 
 def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
-    """Verdicts of the checks over records; JudgeBroken where the run never began."""
+    """Return the verdicts of the checks over records. Raises JudgeBroken without a plan."""
     return judge_evaluation(evaluate(records), checks)
 
 

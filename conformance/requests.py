@@ -76,14 +76,14 @@ POOLS: Final = ("residential", "mobile")
 
 
 def logs(user: str, tenant: str = "a", **more: str) -> ApiRequest:
-    """All logs of a proxy user."""
+    """Return a request for all logs of a proxy user."""
     return ApiRequest(
         path="log/search", query=(("proxy_user_id", user), *more.items()), tenant=tenant, paged=True
     )
 
 
 def summaries(user: str, tenant: str = "a", **more: str) -> ApiRequest:
-    """All summaries of a proxy user."""
+    """Return a request for all summaries of a proxy user."""
     return ApiRequest(
         path="log_summary/search",
         query=(("proxy_user_id", user), *more.items()),
@@ -93,10 +93,12 @@ def summaries(user: str, tenant: str = "a", **more: str) -> ApiRequest:
 
 
 def log(log_id: str, tenant: str = "a") -> ApiRequest:
+    """Return a request for one log by its id."""
     return ApiRequest(path=f"log/retrieve/{log_id}", tenant=tenant)
 
 
 def summary(log_summary_id: str, tenant: str = "a") -> ApiRequest:
+    """Return a request for one log summary by its id."""
     return ApiRequest(path=f"log_summary/retrieve/{log_summary_id}", tenant=tenant)
 
 
@@ -109,7 +111,7 @@ def graph(
     again: int = 0,
     filters: Mapping[str, str] = _NO_FILTERS,
 ) -> ApiRequest:
-    """A graph over [start, end), with plain filters: `proxy_user_id`, `network`, `hostname`."""
+    """Return a graph request over [start, end): `proxy_user_id`, `network`, `hostname` filter."""
     period = (
         ("period_start", format_time(start)),
         ("period_end", format_time(end)),
@@ -128,7 +130,7 @@ def graph_days(
     tenant: str = "a",
     filters: Mapping[str, str] = _NO_FILTERS,
 ) -> ApiRequest:
-    """A user's graph by day over the `days` days before `now` and the day of `now` itself."""
+    """Return a request for a user's graph by day, `days` days before `now` and its own day."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return graph(
         midnight - timedelta(days=days),
@@ -140,31 +142,33 @@ def graph_days(
 
 
 def ledger(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
-    """Every entry of a pool's ledger."""
+    """Return a request for every entry of a pool's ledger."""
     return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again)
 
 
 def account(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
-    """The account summary of a pool."""
+    """Return a request for the account summary of a pool."""
     return ApiRequest(path=f"{pool}/summary", tenant=tenant, again=again)
 
 
 def customer(again: int = 0, tenant: str = "a") -> ApiRequest:
+    """Return a request for the customer itself."""
     return ApiRequest(path="customer/retrieve", tenant=tenant, again=again)
 
 
 def proxy_user(user: str, tenant: str = "a", again: int = 0) -> ApiRequest:
+    """Return a request for one proxy user."""
     return ApiRequest(path=f"proxy_user/retrieve/{user}", tenant=tenant, again=again)
 
 
 def edit_user(user: str) -> ApiRequest:
-    """Change a note in an injected user's metadata, and nothing else."""
+    """Return a request that changes a note in an injected user's metadata, and nothing else."""
     body: dict[str, Json] = {"proxy_user_metadata": {"note": "conformance"}}
     return ApiRequest(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
 
 
 def pool_summaries(pool: str, first: datetime, last: datetime, *, dates: bool) -> ApiRequest:
-    """All summaries of a network over whole days, both included; `dates`: periods are dates."""
+    """Return a request for all summaries of a network over whole days, both included."""
     form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
     return ApiRequest(
         path="log_summary/search",

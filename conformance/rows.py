@@ -30,13 +30,13 @@ Row: TypeAlias = Mapping[str, Json]
 
 
 def as_str(row: Row, key: str) -> str | None:
-    """The value where it is a text."""
+    """Return the value if it is a text."""
     value = row.get(key)
     return value if isinstance(value, str) else None
 
 
 def as_int(row: Row, key: str) -> int | None:
-    """The value where it is an integer; a float that is whole counts, true and false do not."""
+    """Return the value if it is an integer; a float that is whole counts, true and false do not."""
     value = row.get(key)
     if isinstance(value, bool):
         return None
@@ -48,7 +48,7 @@ def as_int(row: Row, key: str) -> int | None:
 
 
 def parse_time(value: Json) -> datetime | None:
-    """A documented form of a date, month or date-time, as a moment in UTC; numbers are epochs."""
+    """Return a date, month or date-time of a documented form as UTC; numbers are epochs."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
@@ -64,12 +64,12 @@ def parse_time(value: Json) -> datetime | None:
 
 
 def format_time(at: datetime) -> str:
-    """A moment as the API writes it: `YYYY-MM-DD HH:MM:SS`, UTC, whole seconds."""
+    """Return a moment as the API writes it: `YYYY-MM-DD HH:MM:SS`, UTC, whole seconds."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def day_of(value: Json) -> str | None:
-    """UTC day of a date or date-time, `YYYY-MM-DD`."""
+    """Return the UTC day of a date or date-time, `YYYY-MM-DD`."""
     at = parse_time(value)
     return None if at is None else at.strftime("%Y-%m-%d")
 
@@ -84,14 +84,16 @@ def get_path(body: Json, path: str) -> Json:
 
 
 def same_hostname(one: str, other: str) -> bool:
-    """Whether two names are one host for DNS: letter case, a trailing dot and the spelling of
-    letters beyond ASCII do not matter."""
+    """Return whether two names are one host for DNS.
+
+    Letter case, a trailing dot and the spelling of letters beyond ASCII do not matter.
+    """
     return canonical_hostname(one) == canonical_hostname(other)
 
 
 @lru_cache(maxsize=65536)
 def canonical_hostname(name: str) -> str:
-    """A hostname as DNS sees it: lower case, without a trailing dot, in ASCII where it can be."""
+    """Return a hostname as DNS sees it: lower case, no trailing dot, in ASCII if possible."""
     plain = name.lower().removesuffix(".")
     try:
         return plain if plain.isascii() else plain.encode("idna").decode("ascii")
@@ -100,7 +102,7 @@ def canonical_hostname(name: str) -> str:
 
 
 def counts_of(rows: Iterable[Row]) -> Counts:
-    """What summary rows add up to; counters that are absent count nothing."""
+    """Return the sum of summary rows; counters that are absent count nothing."""
     rows = tuple(rows)
     return Counts(
         *(

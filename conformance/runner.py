@@ -94,7 +94,7 @@ async def run_checks(
     clock: Clock | None = None,
     prefix: str | None = None,
 ) -> RunOutcome:
-    """Run every check of a level against a target, or those named in `only`.
+    """Run every check of a level, or those named in `only`, and return their results.
 
     The caller has written the header, with the names of `checks_for`, and writes the footer.
     `prefix` begins every injected name and must be fresh; drawn by chance where left out. Raises
@@ -124,7 +124,7 @@ async def run_checks(
 
 
 async def probe_readings(target: Target, *, writer: JournalWriter) -> tuple[Reading, ...]:
-    """The readings that can be had in seconds by reading alone; nothing is injected.
+    """Return the readings that can be probed in seconds by reading alone; nothing is injected.
 
     Raises TargetTrouble where the target does not respond, or not as this API.
     """

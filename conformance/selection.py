@@ -15,7 +15,7 @@ __all__ = ["checks_at", "checks_for"]
 
 
 def checks_for(target: Target, *, level: int, only: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks that a run will hold the target to, in order: declare them in the header.
+    """Return the checks that a run evaluates for a target, in order, as its header declares them.
 
     `level` bounds what may be done; what the target lets us do bounds it as well. `only` holds
     names or laws of checks; empty stands for all. Raises BadSelection for a name that is neither,

@@ -35,7 +35,7 @@ class _Finding:
 
 
 def judge_evaluation(evaluation: Evaluation, checks: Sequence[Check]) -> list[CheckResult]:
-    """One result for each check, in their order."""
+    """Return one result for each check, in their order."""
     by_check: dict[str, list[AttributedDeviation]] = {}
     for attributed in evaluation.attributed:
         by_check.setdefault(attributed.check, []).append(attributed)

@@ -28,12 +28,15 @@ class WallClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
+        """Return the time in UTC, with its zone."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
+        """Return seconds that never decrease."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds."""
         await asyncio.sleep(seconds)
 
 

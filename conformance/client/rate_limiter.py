@@ -30,10 +30,11 @@ class Pacer:
 
     @property
     def left(self) -> int:
+        """Number of requests that may still be made."""
         return self._limit - self.made
 
     async def turn(self) -> None:
-        """Wait for the next request's turn."""
+        """Wait for the next request's turn. Raises BudgetExhausted if all were made."""
         if self.made >= self._limit:
             raise BudgetExhausted(
                 f"all {self._limit} requests that the target file allows were made; "

@@ -49,17 +49,17 @@ class Clause:
 
 @cache
 def clauses() -> Mapping[str, Clause]:
-    """Id → clause, in the order of the register."""
+    """Return id → clause, in the order of the register."""
     return read_clauses(_FILE.read_text("utf-8"))
 
 
 def load_clauses() -> tuple[Clause, ...]:
-    """All clauses, in the order of the register."""
+    """Return all clauses, in the order of the register."""
     return tuple(clauses().values())
 
 
 def clause(clause_id: str) -> Clause:
-    """The clause with this id. Raises ConformanceError where the register has none."""
+    """Return the clause with this id. Raises ConformanceError if there is none."""
     try:
         return clauses()[clause_id]
     except KeyError:
@@ -70,7 +70,7 @@ def clause(clause_id: str) -> Clause:
 
 
 def read_clauses(text: str) -> Mapping[str, Clause]:
-    """The register from its TOML text.
+    """Return the register from its TOML text.
 
     Raises ConformanceError, naming the clause, for a wrong id, a missing or unknown key, a level
     or an impact that does not exist, or a sentence that is none.

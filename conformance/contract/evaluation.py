@@ -53,7 +53,7 @@ class Evaluation:
     bound: timedelta
 
     def doubtful(self) -> Mapping[str, frozenset[int]]:
-        """What may be right when it is asked again: check → numbers of its last responses.
+        """Return what may be right when it is asked again: check → numbers of its last responses.
 
         Deviations that a view which lags may show, and responses that could not be used.
         """
@@ -69,7 +69,7 @@ class Evaluation:
         return {check: frozenset(numbers) for check, numbers in found.items()}
 
     def with_changed(self, changed: Mapping[int, Exchange]) -> Evaluation:
-        """The same run with other responses, by exchange number.
+        """Return the same run evaluated with other responses, by exchange number.
 
         The readings stay as they are, so that a changed response is held to what the run settled.
         """
@@ -80,7 +80,7 @@ class Evaluation:
 def evaluate(
     records: Iterable[Record], part: str = "", *, before: Evaluation | None = None
 ) -> Evaluation:
-    """Hold a journal's records against the contract. Raises JudgeBroken without a plan.
+    """Return the evaluation of a journal's records. Raises JudgeBroken without a plan.
 
     `before`: the evaluation of the same journal when it was shorter. What it found of requests that
     were not made again is taken over; the result is the same.

@@ -94,7 +94,7 @@ LOG_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
 
 
 def agrees(kind: FieldKind, sent: Json, seen: Json) -> bool:
-    """Whether a shown value says what was sent, in any of the documented forms."""
+    """Return whether a shown value is the one sent, in any of the documented forms."""
     match kind:
         case FieldKind.TEXT:
             return sent == seen and isinstance(seen, str)
@@ -115,7 +115,7 @@ def agrees(kind: FieldKind, sent: Json, seen: Json) -> bool:
 
 
 def same_address(sent: Json, seen: Json) -> bool:
-    """Whether two texts are one IP address, however it is written."""
+    """Return whether two texts are one IP address, however it is written."""
     if sent == seen:
         return True
     try:

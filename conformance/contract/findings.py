@@ -54,10 +54,12 @@ class JudgedRequest:
 
     @property
     def first(self) -> Exchange:
+        """The first response; for a paged search, its first page."""
         return self.exchanges[0]
 
     @property
     def numbers(self) -> tuple[int, ...]:
+        """Numbers of the responses in the journal, in order."""
         return tuple(exchange.n for exchange in self.exchanges)
 
     @property
@@ -174,7 +176,7 @@ class RequestFinding:
         *,
         definite: bool = False,
     ) -> bool:
-        """Compare one value with what it must be."""
+        """Compare one value with what it must be; return whether they are equal."""
         if expected == seen and type(expected) is not bool and type(seen) is not bool:
             self.observed(check)
             return True

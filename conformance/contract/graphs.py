@@ -50,15 +50,16 @@ class GraphWindow:
     """Whether the target reads the interval at `end` as part of the window."""
 
     def bucket(self, at: datetime) -> str:
-        """Label of the bucket of a moment: the start of its minute, hour, day or month."""
+        """Return the label of the bucket of a time: the start of its minute, hour, day or month."""
         form = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H", "month": "%Y-%m"}
         return at.strftime(form.get(self.interval, "%Y-%m-%d"))
 
     def has(self, at: datetime) -> bool:
+        """Return whether a time is in the window, whose end is exclusive."""
         return self.start <= at < self.end
 
     def floor(self, at: datetime) -> datetime:
-        """The start of the bucket of a moment."""
+        """Return the start of the bucket of a moment."""
         match self.interval:
             case "minute":
                 return at.replace(second=0, microsecond=0)
@@ -71,10 +72,12 @@ class GraphWindow:
 
     @property
     def whole_days(self) -> bool:
+        """Whether the window begins and ends at midnight."""
         return all((t.hour, t.minute, t.second) == (0, 0, 0) for t in (self.start, self.end))
 
     @property
     def fine(self) -> bool:
+        """Whether buckets are shorter than a day."""
         return self.interval in ("minute", "hour")
 
 
@@ -112,7 +115,7 @@ class GraphBucket:
 def read_points(
     model: ContractModel, unit: JudgedRequest, window: GraphWindow
 ) -> dict[str, GraphBucket] | str:
-    """Points by bucket; or why there are none that can be read."""
+    """Return points by bucket, or the reason why there are none that can be read."""
     shape = model.graph
     found = get_path(unit.first.body, shape.get("points", "data.points"))
     if not isinstance(found, list):

@@ -62,7 +62,7 @@ class SentEvent:
     """Whether it carries an error code."""
 
     def value(self, name: str) -> Json:
-        """The value of a field as the log will have it, for filters and order."""
+        """Return the value of a field as the log must show it, for filters and order."""
         return self.raw.get(name)
 
 
@@ -80,7 +80,7 @@ class EventDelivery:
     """Our time when it was begun."""
 
     def overlaps(self, other: EventDelivery) -> bool:
-        """Whether two deliveries were under way at the same time."""
+        """Return whether two deliveries were under way at the same time."""
         return self.batch != other.batch and self.began < other.at and other.began < self.at
 
 
@@ -96,7 +96,7 @@ class EventRecord:
     """Why it cannot have happened; empty for a possible event."""
 
     def outcome(self, op: int) -> Outcome:
-        """What became of it as far as is known before `op`; refused where it was not sent yet."""
+        """Return its outcome as far as it is known before `op`; refused if it was not sent yet."""
         best = Outcome.REFUSED
         for delivery in self.deliveries:
             if delivery.op >= op:
@@ -108,7 +108,7 @@ class EventRecord:
         return best
 
     def accepted(self, op: int) -> EventDelivery | None:
-        """The delivery by which it was first accepted, before `op`."""
+        """Return the delivery by which it was first accepted, before `op`."""
         for delivery in self.deliveries:
             if delivery.op >= op:
                 return None
@@ -117,7 +117,7 @@ class EventRecord:
         return None
 
     def times(self, op: int) -> int:
-        """How often it was handed over before `op`."""
+        """Return how often it was delivered before `op`."""
         return sum(1 for delivery in self.deliveries if delivery.op < op)
 
 
@@ -175,17 +175,18 @@ class History:
     """Reason → events refused for it."""
 
     def of_customer(self, customer: str) -> Iterable[EventRecord]:
+        """Return the event records of a customer."""
         return (record for key, record in self.records.items() if key[0] == customer)
 
     def letter(self, number: Json) -> str | None:
-        """The customer letter of a customer number."""
+        """Return the customer letter of a customer number."""
         for letter, own in self.customers.items():
             if own == number:
                 return letter
         return None
 
     def last_write(self, op: int) -> datetime | None:
-        """Our time of the last change before `op`; None where nothing was changed yet."""
+        """Return our time of the last change before `op`; None if nothing was changed yet."""
         found = None
         for place, at in self.writes:
             if place >= op:
@@ -200,7 +201,7 @@ class History:
 
 
 def build_history(records: Sequence[Record], part: str = "") -> History:
-    """Read a journal's records. Records before the plan are passed over where there is no plan."""
+    """Return the history that a journal's records describe. Without a plan it has no customers."""
     clock = TargetClock.from_records(records, part)
     plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
     history = History(
@@ -278,7 +279,7 @@ def _replace(
 
 
 def read_event(raw: Mapping[str, Json], history: History) -> SentEvent | None:
-    """A sent event, read; None where it names no customer of ours or no id."""
+    """Return a sent event, or None if it has no customer of ours or no id."""
     customer = history.letter(raw.get("customer_id"))
     log_id = raw.get("log_id")
     if customer is None or not isinstance(log_id, str):

@@ -48,14 +48,14 @@ class InferredSums:
     known: list[_Known] = field(default_factory=list)
 
     def logs_cover(self, customer: str, user: str, day: str) -> bool:
-        """Whether all logs of a user's day were read."""
+        """Return whether all logs of a user's day were read."""
         first, last = self.days.get((customer, user), ("9", ""))
         return first <= day <= last
 
     def total(
         self, customer: str, filters: Mapping[str, str], first: str, last: str
     ) -> Counts | None:
-        """What summaries of whole days add up to; None where they were not read whole.
+        """Return the sum of summaries of whole days; None if they were not read completely.
 
         `filters`: those of a graph. Days are inclusive.
         """

@@ -35,7 +35,7 @@ class Interpretation:
 
     @classmethod
     def of(cls, readings: Mapping[str, Reading], claims: frozenset[str]) -> Interpretation:
-        """From the readings of a journal, by name."""
+        """Return the interpretation that the readings of a journal, by name, amount to."""
         return cls(
             values={name: reading.value for name, reading in readings.items()},
             declared=frozenset(n for n, r in readings.items() if r.how == "declared"),
@@ -43,35 +43,36 @@ class Interpretation:
         )
 
     def value(self, name: str) -> str:
-        """The value of a reading: declared, probed, or its default."""
+        """Return the value of a reading: declared, probed, or its default."""
         return self.values.get(name, READINGS[name].default)
 
     def number(self, name: str) -> float:
+        """Return the value of a reading as a number."""
         return float(self.value(name))
 
     def value_of(self, name: str) -> str:
-        """The value where the target file declares it, else empty."""
+        """Return the value if the target file declares it, else an empty text."""
         return self.values[name] if name in self.declared else ""
 
     # --- ages
 
     def log_must_show(self, at: datetime, now: datetime) -> bool:
-        """Whether a log of a request at `at` must still be there."""
+        """Return whether a log of a request at `at` must still be there."""
         return now - at < LOG_LIFE - MARGIN
 
     def log_may_show(self, at: datetime, now: datetime) -> bool:
-        """Whether a log of a request at `at` may still be there: within the declared lag."""
+        """Return whether a log of a request at `at` may still be there: within the declared lag."""
         end = at + LOG_LIFE
         if self.value("retention") == "calendar":
             end = _next_midnight(at) + LOG_LIFE
         return now <= end + timedelta(hours=self.number("retention-lag-h")) + MARGIN
 
     def hostname_must_show(self, day: datetime, now: datetime) -> bool:
-        """Whether a summary of the day that begins at `day` must still show its hostname."""
+        """Return whether a summary of the day beginning at `day` must still show its hostname."""
         return now < day + HOSTNAME_LIFE - MARGIN
 
     def hostname_may_show(self, day: datetime, created: datetime, now: datetime) -> bool:
-        """Whether it may: the age counts from the day or from the row's creation, plus the lag."""
+        """Return whether it may: age is that of the day or of the row's creation, plus the lag."""
         begins = max(_next_midnight(day), created)
         return now <= begins + HOSTNAME_LIFE + timedelta(hours=self.number("consolidation-lag-h"))
 

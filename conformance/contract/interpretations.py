@@ -246,7 +246,7 @@ READINGS: Final[Mapping[str, ReadingName]] = MappingProxyType({row.name: row for
 
 
 def wrong_value(name: str, value: str) -> str | None:
-    """What the reading expects, where the value is none of it; None where the value is right."""
+    """Return what the reading expects if the value is none of it; None if the value is right."""
     reading = READINGS[name]
     if reading.values:
         allowed = ", ".join(f'"{word}"' for word in reading.values)

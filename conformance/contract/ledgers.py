@@ -56,7 +56,7 @@ TIMES: Final = "ledger-times-are-plausible"
 
 
 def ledger_fields(pool: str) -> Mapping[str, ApiField]:
-    """The documented fields of a pool's ledger, by name."""
+    """Return the documented fields of a pool's ledger, by name."""
     name = f"{pool}_ledger_"
     rows = (
         ApiField(name=f"{name}id", kind=FieldKind.IDENTIFIER),
@@ -106,7 +106,7 @@ class AccountState:
         return any(other != first for other in self.others.values())
 
     def slack(self, stage: str, day: str = "") -> int:
-        """Bytes by which figures of a stage may be off, because others moved them meanwhile.
+        """Return the bytes by which figures of a stage may be off because of the usage of others.
 
         0 if no one else did. Without `day`: of all days together.
         """
@@ -122,7 +122,7 @@ class AccountState:
         return found
 
     def is_known(self, stage: str) -> bool:
-        """Whether the usage of others until a stage was read there, or there was none."""
+        """Return whether the usage of others until a stage is known there, or there was none."""
         return stage in self.others or not self.shared
 
 
@@ -130,7 +130,7 @@ AccountStates = Mapping[tuple[str, str], AccountState]
 
 
 def read_accounts(model: ContractModel, units: Sequence[JudgedRequest]) -> AccountStates:
-    """The baselines of all accounts, and what other users did, from all units in order."""
+    """Return the baselines of all accounts, and the usage of others, from all units in order."""
     states: dict[tuple[str, str], AccountState] = {
         (letter, pool): AccountState() for letter in model.history.customers for pool in POOLS
     }
@@ -273,7 +273,7 @@ def _moved_by_others(state: AccountState, stage: str, requests: bool = False) ->
 
 
 def own_usage(model: ContractModel, customer: str, pool: str, op: int) -> dict[str, CellSum]:
-    """Day → what our events of a pool add up to before `op`."""
+    """Return day → sum of our events of a pool before `op`."""
     days: dict[str, CellSum] = {}
     for letter, user in model.history.users:
         if letter == customer:
@@ -286,7 +286,7 @@ def own_usage(model: ContractModel, customer: str, pool: str, op: int) -> dict[s
 def expected_payments(
     model: ContractModel, customer: str, pool: str, op: int
 ) -> tuple[list[PaymentRecord], list[PaymentRecord]]:
-    """Payments that must have an entry, and those that may, before `op`.
+    """Return the payments that must have an entry, and those that may, before `op`.
 
     A key that was used before by the same customer changes nothing, where that is claimed.
     """
@@ -312,6 +312,7 @@ def expected_payments(
 
 
 def is_usage(row: Row, pool: str) -> bool:
+    """Return whether a ledger row is an entry of usage."""
     return as_str(row, f"{pool}_ledger_reason") == "usage"
 
 
@@ -360,7 +361,7 @@ def judge_ledger_search(
 
 
 def total_of(rows: Iterable[Row], pool: str) -> int:
-    """What entries add up to: those of payments as written, less all usage."""
+    """Return the sum of entries: those of payments as shown, minus all usage."""
     total = 0
     for row in rows:
         amount = as_int(row, f"{pool}_ledger_bytes") or 0

@@ -17,7 +17,7 @@ LOCKED: Final = ("status 401", "status 403", "status 404")
 
 
 def judge_rate(records: Sequence[Record], unit: JudgedRequest) -> RequestFinding:
-    """429 meets the customer who asks too much, is documented, spares others, and passes."""
+    """Return the finding on the rate limit: 429 concerns one customer, is documented, and ends."""
     finding = RequestFinding(unit=unit)
     exchanges = [r for r in records if isinstance(r, Exchange)]
     limited = [e for e in exchanges if e.status == 429 and e.stage == "rate"]
@@ -52,7 +52,7 @@ def judge_rate(records: Sequence[Record], unit: JudgedRequest) -> RequestFinding
 
 
 def judge_locks(records: Sequence[Record], unit: JudgedRequest) -> RequestFinding:
-    """Hooks cannot be called with a customer's keys.
+    """Return the finding on control hooks, which must reject a customer's keys.
 
     A refusal counts only where the same hook worked with its own key in this run: a hook that
     refuses everybody shows nothing.

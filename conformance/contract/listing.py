@@ -81,7 +81,7 @@ def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -
 
 
 def whole_listing(unit: JudgedRequest) -> list[Row] | None:
-    """All rows of a search; None where a page is missing or more pages follow."""
+    """Return all rows of a search; None if a page is missing or more pages follow."""
     rows: list[Row] = []
     for exchange in unit.exchanges:
         body = exchange.body if isinstance(exchange.body, dict) else {}

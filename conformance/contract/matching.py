@@ -34,7 +34,7 @@ class SearchCondition:
     value: str
 
     def holds(self, value: Json) -> bool | None:
-        """Whether a row with this value of the field matches; None where either may be right."""
+        """Return whether a row with this value of the field matches; None if that is open."""
         if self.operator == "not":
             same = None if value is None else _equal(self.field.kind, self.value, value)
             return None if same is None else not same
@@ -52,7 +52,7 @@ class SearchCondition:
 
 
 def values_of(row: Row) -> Callable[[str], Json]:
-    """The fields of a shown row, by name, for `SearchRequest.matches`."""
+    """Return the fields of a shown row, by name, for `SearchRequest.matches`."""
     return lambda name: row.get(name)
 
 
@@ -84,13 +84,13 @@ class SearchRequest:
         )
 
     def is_of_user(self, user: str) -> bool:
-        """Whether the conditions on proxy users surely let this user's rows through."""
+        """Return whether the conditions on proxy users certainly let this user's rows through."""
         return all(
             c.holds(user) is True for c in self.conditions if c.field.name == "proxy_user_id"
         )
 
     def matches(self, value_of: Callable[[str], Json]) -> bool | None:
-        """Whether a row matches every condition; None where that is open."""
+        """Return whether a row matches every condition; None if that is open."""
         verdict: bool | None = True
         for condition in self.conditions:
             held = condition.holds(value_of(condition.field.name))
@@ -102,7 +102,7 @@ class SearchRequest:
 
 
 def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField]) -> SearchRequest:
-    """Read a search's query against the documented fields of its resource."""
+    """Return a search's query, parsed with the documented fields of its resource."""
     conditions: list[SearchCondition] = []
     unusual: list[str] = []
     order: SortOrder | None = None
@@ -249,7 +249,7 @@ def _fold(text: str) -> str:
 
 
 def compare(kind: FieldKind, one: Json, two: Json) -> int | None:
-    """-1, 0 or 1 as one value comes before, with or after another; None where that is open.
+    """Return -1, 0 or 1 as one value sorts before, with or after another; None if that is open.
 
     Null values and letters whose order depends on the collation are open.
     """

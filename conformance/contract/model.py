@@ -52,13 +52,13 @@ class ContractModel:
     # --- events
 
     def records(self, customer: str, user: str | None) -> Iterable[EventRecord]:
-        """Records of a customer, or of one of its users."""
+        """Return the records of a customer, or of one of its users."""
         if user is not None:
             return self.history.by_user.get((customer, user), ())
         return self.history.of_customer(customer)
 
     def is_own(self, conditions: Sequence[SearchCondition]) -> bool:
-        """Whether conditions leave only rows of ours: a name of ours is asked for exactly."""
+        """Return whether conditions match only our rows: one of our names is asked for exactly."""
         prefix = self.history.prefix
         for condition in conditions:
             name, value = condition.field.name, condition.value
@@ -90,7 +90,7 @@ class ContractModel:
         }
 
     def cells(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
-        """What a user's accepted events add up to before `op`, by cell."""
+        """Return the sums of a user's accepted events before `op`, by cell."""
         ops = self._ops.get((customer, user), [])
         version = bisect_left(ops, op)
         key = (customer, user, version)
@@ -112,7 +112,7 @@ class ContractModel:
         return found
 
     def contributions(self, record: EventRecord, op: int) -> list[tuple[SentEvent, bool]]:
-        """What a record adds to sums before `op`: events, each with whether it is certain."""
+        """Return what a record adds to sums before `op`: events, and whether each is certain."""
         if record.impossible:
             return []
         outcome = record.outcome(op)
@@ -128,7 +128,7 @@ class ContractModel:
         return found
 
     def is_removed(self, customer: str, user: str, op: int) -> bool:
-        """Whether a user's logs and summaries may be gone, because the user was deleted."""
+        """Return whether a user's logs and summaries may be gone because the user was deleted."""
         if self.reading.value("deleted-users") == "kept":
             return False
         return any(
@@ -138,14 +138,14 @@ class ContractModel:
         )
 
     def counts(self, event: SentEvent) -> bool:
-        """Whether an event counts in summaries, ledgers and graph, as the target reads it."""
+        """Return whether an event counts in summaries, ledgers and graph by the readings."""
         failed = event.coded or (event.status or 0) >= 400
         if failed and self.reading.value("failed-requests") != "counted":
             return False
         return event.bytes != 0 or self.reading.value("zero-byte-requests") == "counted"
 
     def created(self, cell: Cell, customer: str, op: int) -> datetime:
-        """The target's time when the first event of a cell was taken in."""
+        """Return the target's time when the first event of a cell was taken in."""
         times = [
             self.history.clock.at(delivery.at)
             for record in self.history.by_user.get((customer, cell.user), ())
@@ -158,13 +158,13 @@ class ContractModel:
         return min(times, default=day_start(cell.day))
 
     def knows(self, customer: str, user: str, day: str) -> bool:
-        """Whether all events of a user's day are known. Above level 0 they always are."""
+        """Return whether all events of a user's day are known. Above level 0 they always are."""
         return not self.read_only or self.inferred.logs_cover(customer, user, day)
 
     # --- responses
 
     def served(self, exchange: Exchange) -> bool | None:
-        """Whether a retrieve gave an object; None where there is no usable response."""
+        """Return whether a retrieve returned an object, or None without a usable response."""
         if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
             return None
         if exchange.status != 200:
@@ -179,13 +179,13 @@ class ContractModel:
 
     @staticmethod
     def why(exchange: Exchange) -> str:
-        """Why a response cannot be used, for a person."""
+        """Return why a response is unusable, as text."""
         if exchange.status is None:
             return f"{exchange.path}: {exchange.error or 'no response'}"
         return f"{exchange.path}: status {exchange.status}"
 
     def spelled(self, sent: str) -> str | None:
-        """How a hostname is shown where the readings say so; None where they are open."""
+        """Return how a hostname is shown according to the readings; None if they are open."""
         case, dot = (
             self.reading.values.get("hostname-case"),
             self.reading.values.get("hostname-dot"),
@@ -197,9 +197,11 @@ class ContractModel:
         return name if name.isascii() else None
 
     def customer_number(self, letter: str) -> Json:
+        """Return the number of a customer, or None if it is unknown."""
         return self.history.customers.get(letter)
 
     def is_own_name(self, row: Row) -> bool:
+        """Return whether a row is of a proxy user of this run."""
         name = as_str(row, "proxy_user_id") or ""
         if self.read_only:
             return any(user == name for _, user in self.inferred.days)
@@ -207,5 +209,5 @@ class ContractModel:
 
 
 def day_start(day: str) -> datetime:
-    """Midnight, UTC, of a day `YYYY-MM-DD`."""
+    """Return midnight, UTC, of a day `YYYY-MM-DD`."""
     return datetime.fromisoformat(day).replace(tzinfo=UTC)

@@ -55,7 +55,7 @@ RATE_STAGES: Final = ("rate", "after-rate")
 
 
 def resource_path(exchange: Exchange) -> str:
-    """The path below the account's prefix: `log/search`."""
+    """Return the path below the account's prefix: `log/search`."""
     _, found, rest = exchange.path.partition("/public/user/")
     return rest if found else "/".join(exchange.path.strip("/").split("/")[2:])
 
@@ -63,7 +63,7 @@ def resource_path(exchange: Exchange) -> str:
 def collect_units(
     records: Sequence[Record], clock: TargetClock, bound: timedelta, part: str = ""
 ) -> list[JudgedRequest]:
-    """The requests to judge, in order: the last attempt of each, and every one past `bound`.
+    """Return the units to judge in order: the last attempt of each request, and all past `bound`.
 
     `bound`: how long after a change a view may lag. What is asked later than that must be right
     each time; what is asked earlier counts only where it was not asked again.
@@ -123,7 +123,7 @@ def _passing(exchange: Exchange) -> bool:
 
 
 def collect_ids(units: Iterable[JudgedRequest]) -> Mapping[tuple[str, str], frozenset[str]]:
-    """(resource, id) → customers to whom a search showed a row with that id."""
+    """Return (resource, id) → customers to whom a search showed a row with that id."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit in units:
         resource, _, action = resource_path(unit.first).partition("/")
@@ -142,7 +142,7 @@ def collect_ids(units: Iterable[JudgedRequest]) -> Mapping[tuple[str, str], froz
 def judge_unit(
     model: ContractModel, accounts: AccountStates, unit: JudgedRequest
 ) -> RequestFinding:
-    """Judge one request in full. Pure: the same unit and model give the same finding."""
+    """Return the finding on one request. Equal units and models give equal findings."""
     finding = RequestFinding(unit=unit)
     if unit.stage in RATE_STAGES:
         return finding

@@ -421,6 +421,7 @@ def judge_summary_row(
 
 
 def right_or_none(metered: bool, row: Row, counter: str) -> Json:
+    """Return a counter of a summary row, or 0 if it is not metered."""
     return (as_int(row, f"log_summary_{counter}") or 0) if metered else 0
 
 
@@ -590,7 +591,7 @@ def _judge_extra(
 
 
 def same_hostname_loose(one: str, two: str) -> bool:
-    """Whether one name ends with the other, so that one may have been cut to the other."""
+    """Return whether one name ends with the other, so that it may have been cut to it."""
     return same_hostname(one, two) or one.endswith(f".{two}") or two.endswith(f".{one}")
 
 
@@ -619,7 +620,7 @@ def _judge_foreign(
 
 
 def sum_check(model: ContractModel, unit: JudgedRequest, cell: Cell, total: CellSum) -> str:
-    """The check that a cell's sums are evidence for, by age and by what was sent into it."""
+    """Return the check that a cell's sums are evidence for, by age and by what was sent into it."""
     age = unit.now - day_start(cell.day)
     if not cell.hostname:
         return TOTALS

@@ -26,7 +26,7 @@ ERROR_READINGS: Final = ("status-400-or-code", "code", "status-500-or-code", "no
 
 
 def is_error(event: SentEvent, reading: str) -> bool:
-    """Whether a request counts as an error under one of `ERROR_READINGS`."""
+    """Return whether a request counts as an error under one of `ERROR_READINGS`."""
     status = event.status
     match reading:
         case "code":
@@ -50,17 +50,20 @@ class CellSum:
 
     @property
     def requests(self) -> int:
+        """Number of certain events."""
         return len(self.certain)
 
     @property
     def bytes(self) -> int:
+        """Bytes of certain events."""
         return sum(event.bytes for event in self.certain)
 
     def counts(self) -> Counts:
+        """Return requests and bytes of the certain events."""
         return Counts(self.requests, self.bytes, 0, 0)
 
     def allows(self, requests: int, total: int) -> bool:
-        """Whether these sums can be right."""
+        """Return whether these sums can be right."""
         low, low_bytes = self.requests, self.bytes
         if (requests, total) == (low, low_bytes):
             return True
@@ -79,28 +82,30 @@ class CellSum:
         return more_bytes <= sum(event.bytes for event in self.possible)
 
     def text(self) -> str:
-        """The sum for a person."""
+        """Return the sum for a person."""
         plain = show(self.counts())
         return f"{plain} (and up to {len(self.possible)} more)" if self.possible else plain
 
     def errors(self, reading: str) -> int:
+        """Return how many certain events are errors under a reading."""
         return sum(1 for event in self.certain if is_error(event, reading))
 
     def add(self, other: CellSum) -> None:
+        """Add the events and spellings of another cell."""
         self.certain += other.certain
         self.possible += other.possible
         self.spellings |= other.spellings
 
 
 def show(counts: Counts) -> str:
-    """Requests and bytes for a person."""
+    """Return requests and bytes for a person."""
     return (
         f"{counts.requests:,} request{'' if counts.requests == 1 else 's'}, {counts.bytes:,} bytes"
     )
 
 
 def cell_of(row: Row, user: str) -> Cell:
-    """The cell that a log row is counted in."""
+    """Return the cell in which a log row is counted."""
     return Cell(
         user=user,
         network=as_str(row, "log_network") or "",
@@ -110,7 +115,7 @@ def cell_of(row: Row, user: str) -> Cell:
 
 
 def plus(have: Counts | None, requests: int, row: Row) -> Counts:
-    """A cell's counts with one log row more."""
+    """Return the counts of a cell with one more log row."""
     base = have or NOTHING
     return base._replace(
         requests=base.requests + requests,
@@ -119,6 +124,7 @@ def plus(have: Counts | None, requests: int, row: Row) -> Counts:
 
 
 def cells_of(sums: Iterable[tuple[Cell, CellSum]]) -> Mapping[Cell, CellSum]:
+    """Return one sum for each cell, from sums that may be of the same cell."""
     found: dict[Cell, CellSum] = {}
     for cell, one in sums:
         found.setdefault(cell, CellSum()).add(one)

@@ -38,7 +38,7 @@ class TargetClock:
 
     @classmethod
     def from_records(cls, records: Iterable[Record], part: str) -> TargetClock:
-        """The clock that the plan of `part` and the clock moves of a journal describe."""
+        """Return the clock that the plan of `part` and the clock moves of a journal describe."""
         points: list[tuple[datetime, datetime]] = []
         last: datetime | None = None
         planned: datetime | None = None
@@ -62,7 +62,7 @@ class TargetClock:
         )
 
     def at(self, ours: datetime) -> datetime:
-        """The target's time at a moment of ours; ours where nothing is known."""
+        """Return the target's time at one of ours; ours if nothing is known."""
         if not self.ours:
             return ours
         place = max(0, bisect_right(self.ours, ours) - 1)
@@ -70,7 +70,7 @@ class TargetClock:
 
 
 def time_of(record: Record) -> datetime | None:
-    """Our time of a record; None for the kinds that carry none."""
+    """Return our time of a record; None for the kinds that carry none."""
     if isinstance(record, Exchange | Delivered | Hook | Phase):
         return parse_time(record.at)
     return None

@@ -92,7 +92,7 @@ _AGES: Final = (
 
 
 def age_stages(made: Materials) -> tuple[Stage, ...]:
-    """The stages from a week to beyond 90 days, in order."""
+    """Return the stages from a week to beyond 90 days, in order."""
     return tuple(
         _stage(made, n, age)
         for n, age in enumerate(_AGES)
@@ -142,7 +142,7 @@ def _stage(made: Materials, turn: int, age: _Age) -> Stage:
 
 
 def calendar_part(made: Materials) -> tuple[Stage, ...]:
-    """The chosen days after the stages of age, and all of them again at later ages."""
+    """Return the stages of the chosen days, and those that read all of them again later."""
     context = made.context
     begun = context.now + PAST_90_DAYS + timedelta(hours=2)
     days = chosen_days(begun, made.settings.days)

@@ -45,7 +45,7 @@ class ArrayRequest:
 
 
 def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayRequest, ...]:
-    """All requests of the arrays at one age, those of different kinds in turn.
+    """Return all requests of the arrays at one age, those of different kinds in turn.
 
     `now`: the target's time; `age`: `fresh`, `past-7` or `past-90`. At the later ages only the
     views that last so long are asked.
@@ -65,7 +65,7 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
 def of_age(
     made: Materials, now: datetime, age: str
 ) -> tuple[tuple[ApiRequest, ...], frozenset[ClassName]]:
-    """The requests of the arrays at one age that the budget leaves, and their classes."""
+    """Return the requests of the arrays at one age within the budget, and their classes."""
     most = made.array_most.get(age)
     found = array_requests(made, now, age)[:most] if most != 0 else ()
     requests = tuple(dict.fromkeys(each.request for each in found))

@@ -28,7 +28,7 @@ NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 
 
 def audit_stages(context: CheckContext) -> tuple[Stage, Stage]:
-    """Two stages that make the same requests.
+    """Return two stages that make the same requests.
 
     A customer whose number is not known is read as the first one.
     """
@@ -61,7 +61,7 @@ def _reads(context: CheckContext, tenant: str) -> list[ApiRequest]:
 
 
 def busiest_users(context: CheckContext, tenant: str) -> ApiRequest:
-    """One page of summaries of the closed days, the busiest first: whom to look at."""
+    """Return a request for one page of summaries of the closed days, the busiest users first."""
     first = day_start(context.now) - timedelta(days=DAYS)
     last = day_start(context.now) - timedelta(days=1)
     return ApiRequest(
@@ -76,10 +76,12 @@ def busiest_users(context: CheckContext, tenant: str) -> ApiRequest:
 
 
 def a_page_of_logs(tenant: str) -> ApiRequest:
+    """Return a request for one page of logs of a customer."""
     return ApiRequest(path="log/search", query=(("per_page", "20"),), tenant=tenant)
 
 
 def ledger(pool: str, tenant: str) -> ApiRequest:
+    """Return a request for the ledger of a pool."""
     return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, pages=PAGES)
 
 

@@ -26,7 +26,7 @@ WITHOUT_LOGS: Final = ("past-7", "near-90", "past-90", "repeat-maintenance")
 
 
 def planned_requests(customers: Mapping[str, int], stages: Iterable[Stage]) -> int:
-    """About how many requests the stages make, deliveries and control hooks not counted."""
+    """Return about how many requests the stages make, without deliveries and control hooks."""
     rows = _Rows()
     total = 0
     for stage in stages:

@@ -66,7 +66,7 @@ _YEARS_MOST: Final = 9
 
 
 def chosen_days(after: datetime, names: Sequence[str]) -> tuple[ChosenDay, ...]:
-    """The next day of each class after a moment, in order of time.
+    """Return the next day of each class after a moment, in order of time.
 
     `same-month` is the first of them again a year later, or the year after where that is no day.
     """
@@ -88,7 +88,7 @@ def chosen_days(after: datetime, names: Sequence[str]) -> tuple[ChosenDay, ...]:
 def calendar_stages(
     context: CheckContext, days: Sequence[ChosenDay], *, thorough: bool
 ) -> tuple[Stage, ...]:
-    """One stage a day: the clock moves there, events around its midnight come, and are read."""
+    """Return one stage a day, which moves the clock there and sends events around midnight."""
     return tuple(_stage(context, day, thorough) for day in days)
 
 
@@ -182,7 +182,7 @@ def _after(month: datetime) -> datetime:
 def read_days_again(
     context: CheckContext, days: Sequence[ChosenDay], now: datetime
 ) -> tuple[ApiRequest, ...]:
-    """All chosen days again, at a later time: summaries, graphs by day and by month."""
+    """Return requests for all chosen days at a later time: summaries, graphs by day and month."""
     if not days:
         return ()
     user = context.user(CALENDAR_USER)

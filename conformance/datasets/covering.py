@@ -187,7 +187,7 @@ def possible(
     strength: int,
     constraints: Sequence[Constraint] = (),
 ) -> frozenset[Tuple]:
-    """Tuples of `strength` (factor, value) pairs among `names` that no constraint rules out.
+    """Return tuples of `strength` (factor, value) pairs among `names` that the constraints allow.
 
     A constraint is applied where all of its factors are in the tuple.
     """

@@ -30,7 +30,7 @@ class ValueClass:
     """Control hook that the target must have; empty for none."""
 
     def missing(self, level: int, claims: Collection[str], hooks: Collection[str]) -> str:
-        """What a run lacks to reach this class, in words; empty where it lacks nothing."""
+        """Return what a run lacks to reach this class, in words; empty if it lacks nothing."""
         if self.hook and self.hook not in hooks:
             return f"needs level {self.level}" if self.level > 2 else f"needs [{self.hook}]"
         if level < self.level:
@@ -53,12 +53,13 @@ class Dimension:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the classes, in order."""
         return tuple(each.name for each in self.classes)
 
     def reachable(
         self, level: int, claims: Collection[str], hooks: Collection[str]
     ) -> tuple[str, ...]:
-        """Names of the classes that a run can reach."""
+        """Return the names of the classes that a run can reach."""
         return tuple(each.name for each in self.classes if not each.missing(level, claims, hooks))
 
 
@@ -76,12 +77,12 @@ DIMENSIONS: Final[Sequence[Dimension]] = _read()
 
 
 def table(name: str) -> tuple[Dimension, ...]:
-    """The dimensions of one table, in order."""
+    """Return the dimensions of one table, in order."""
     return tuple(each for each in DIMENSIONS if each.table == name)
 
 
 def dimension(table_name: str, name: str) -> Dimension:
-    """One dimension. Raises KeyError where there is none of that name."""
+    """Return one dimension. Raises KeyError if there is none of that name."""
     for each in DIMENSIONS:
         if (each.table, each.name) == (table_name, name):
             return each

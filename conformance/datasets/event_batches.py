@@ -47,7 +47,7 @@ def event_set(
     rows: Sequence[Row],
     times: Mapping[str, Sequence[datetime]],
 ) -> EventSet:
-    """The deliveries of one customer: every row becomes an event, packed as its class says."""
+    """Return the deliveries of one customer: each row becomes an event, in a batch of its class."""
     builder = EventBuilder(context, ARRAY, tenant)
     by_class: dict[str, list[Event]] = defaultdict(list)
     uses: dict[str, int] = defaultdict(int)
@@ -75,7 +75,7 @@ def event_set(
 
 
 def repeat(events: Sequence[Event]) -> tuple[Deliver, ...]:
-    """Deliver events again. A target does right to refuse what it has, or what is too old now."""
+    """Return deliveries of events sent before. A target may refuse what it has or finds too old."""
     return tuple(
         Deliver(dataset=ARRAY, events=tuple(part), refusable=frozenset(range(len(part))))
         for part in _parts(list(events), BATCH_MOST)

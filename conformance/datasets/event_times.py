@@ -32,17 +32,17 @@ _FRACTIONS: Final = {"half-second": 500_000, "999999-us": 999_999}
 
 
 def day_start(at: datetime) -> datetime:
-    """The midnight at or before a moment."""
+    """Return the midnight at or before a moment."""
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def oldest(now: datetime, late_days: float) -> datetime:
-    """The oldest moment at which events are injected where `late_days` is the declared bound."""
+    """Return the earliest time for injected events if `late_days` is the declared limit."""
     return now - (timedelta(days=late_days) if late_days else NO_LATE_EVENTS) + SHORT_OF_BOUND
 
 
 def moments(now: datetime, late_days: float) -> Mapping[str, Sequence[datetime]]:
-    """Class of time → its moments between the oldest and the present, newest first.
+    """Return class of time → its times between the oldest and the present, newest first.
 
     Classes that have no moment there are left out.
     """

@@ -72,7 +72,7 @@ _SERVICES: Final = 3
 
 
 def exact_time(at: datetime) -> str:
-    """A moment as an event carries it: `YYYY-MM-DD HH:MM:SS`, and its fraction if it has one."""
+    """Return a time as events contain it: `YYYY-MM-DD HH:MM:SS`, and a fraction if it has one."""
     text = at.strftime("%Y-%m-%d %H:%M:%S")
     if not at.microsecond:
         return text
@@ -80,12 +80,12 @@ def exact_time(at: datetime) -> str:
 
 
 def user_name(context: CheckContext, user: str) -> str:
-    """The proxy user of a class of users; the same name in both customers."""
+    """Return the proxy user of a class of users; the same name in both customers."""
     return context.user(f"u-{user}")
 
 
 def host_name(context: CheckContext, hostname: str, user: str = "") -> str:
-    """The hostname of a class; below one domain of the run, except for addresses."""
+    """Return the hostname of a class; below one domain of the run, except for addresses."""
     base = f"shop.{context.prefix}.conformance.test"
     match hostname:
         case "upper-case":
@@ -145,7 +145,7 @@ class EventBuilder:
         self._cells: Counter[tuple[str, str, str, str]] = Counter()
 
     def event(self, *, user: str, at: datetime, **fields: Json) -> Event:
-        """A plain successful event of a proxy user, unless `fields` say otherwise."""
+        """Return a plain successful event of a proxy user, unless `fields` say otherwise."""
         n = self._made
         self._made += 1
         country, city, asn = _PLACES[n % len(_PLACES)]
@@ -173,12 +173,12 @@ class EventBuilder:
         return made
 
     def second(self, event: Event, at: datetime) -> Event:
-        """Another event of the same summary: a plain one of a size of its own."""
+        """Return another event of the same summary, plain and of a size of its own."""
         same = {name: event[name] for name in ("log_network", "log_hostname")}
         return self.event(user=str(event["proxy_user_id"]), at=at, **same)
 
     def distinct(self, event: Event) -> int:
-        """4^k for the k-th event of a summary's key, and other sizes for the other customer."""
+        """Return 4^k for the k-th event of a summary's key; other sizes for the other customer."""
         key = tuple(
             str(event[name])
             for name in ("proxy_user_id", "log_network", "log_hostname", "log_request_datetime")
@@ -189,7 +189,7 @@ class EventBuilder:
         return int(4 ** (k % _DISTINCT_MOST)) * (1 if self._tenant == "a" else 3)
 
     def of_row(self, row: Row, at: datetime) -> Event:
-        """The event that a row of the covering array stands for, at a moment."""
+        """Return the event of a row of the covering array, at a time."""
         n = self._made
         status, error = _OUTCOMES[row["outcome"]]
         fields: dict[str, Json] = {
@@ -250,7 +250,7 @@ def _set(n: int, prefix: str) -> dict[str, Json]:
 
 
 def users_of(context: CheckContext, tenant: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Names of the proxy users of the given classes in one customer."""
+    """Return the names of the proxy users of the given classes of one customer."""
     return tuple(
         f"{user_name(context, name)}-{tenant}"
         if name == "one-customer"

@@ -42,7 +42,7 @@ class Filter:
 def filters_of(
     endpoint: str, claims: frozenset[str], *, seed: int, every: bool
 ) -> tuple[Filter, ...]:
-    """The filters of a search, for what the target claims.
+    """Return the filters of a search, for what the target claims.
 
     `every`: each field with each operator and each class of value; otherwise each field with each
     operator, while the fields of a kind take its values in turn, another way with each seed.
@@ -72,7 +72,7 @@ def filter_requests(
     seed: int,
     every: bool,
 ) -> tuple[tuple[ApiRequest, tuple[Filter, ...]], ...]:
-    """Requests for the filters of a search, with the filters of each; customers take turns.
+    """Return requests for the filters of a search, with the filters of each; customers take turns.
 
     `events` holds those of one proxy user by customer. Unless `every`, two filters share a request
     where one event's rows meet both.

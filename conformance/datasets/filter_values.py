@@ -35,7 +35,7 @@ def value_of(
     events: Sequence[Event],
     others: Sequence[Event],
 ) -> str:
-    """The value of a filter, as text.
+    """Return the value of a filter, as text.
 
     `anchor`: the event whose value is taken; `events`: those of its proxy user; `others`: those
     of the user of the same name in the other customer.

@@ -21,7 +21,7 @@ _USER: Final = "u-probe"
 
 
 def probe_delivery(context: CheckContext, stage: str, at: datetime) -> Deliver:
-    """The probe's events of one stage, at a moment of the target's time."""
+    """Return the probe's events of one stage, at a moment of the target's time."""
     builder = EventBuilder(context, f"probe {stage}", "a")
     user = context.user(_USER)
     return Deliver(
@@ -31,7 +31,7 @@ def probe_delivery(context: CheckContext, stage: str, at: datetime) -> Deliver:
 
 
 def probe_requests(context: CheckContext) -> Sequence[ApiRequest]:
-    """The views in which the probe is looked for."""
+    """Return requests to the views in which the freshness probe must become visible."""
     user = context.user(_USER)
     return (requests.logs(user), requests.summaries(user))
 
@@ -39,7 +39,7 @@ def probe_requests(context: CheckContext) -> Sequence[ApiRequest]:
 def are_visible(
     ids: Collection[str], total: int, logs: Iterable[Row], summaries: Iterable[Row]
 ) -> bool:
-    """Whether logs and summaries show the probe's events, all but one of each stage.
+    """Return whether logs and summaries show the probe's events, all but one of each stage.
 
     `ids`: of the events of this stage; `total`: how many the probe has delivered in all stages.
     """

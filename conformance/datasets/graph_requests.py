@@ -31,7 +31,7 @@ def _fits(row: Row) -> bool:
 def graph_requests(
     context: CheckContext, now: datetime, age: str, *, seed: int, most: int | None
 ) -> tuple[tuple[ApiRequest, Row], ...]:
-    """Graphs at one age of the data, with the classes of each.
+    """Return requests for graphs at one age of the data, with the classes of each.
 
     `now`: the target's time; `age`: `fresh`, `past-7` or `past-90`.
     """
@@ -59,7 +59,7 @@ def graph_requests(
 def window_of(
     window: str, interval: str, begun: datetime, now: datetime
 ) -> tuple[datetime, datetime]:
-    """The window of a class. `begun`: the time of the run's events; `now`: the target's time."""
+    """Return the window of a class. `begun`: time of the run's events; `now`: the target's time."""
     today, first = day_start(now), day_start(begun)
     hour = now.replace(minute=0, second=0, microsecond=0)
     step = timedelta(minutes=10) if interval == "minute" else timedelta(hours=1)
@@ -109,7 +109,7 @@ def graph_request(
     what: str = "user",
     user: str = "",
 ) -> ApiRequest:
-    """A graph over [start, end). `what` is a class of the dimension `graph-filter`."""
+    """Return a request for a graph over [start, end). `what`: a class of `graph-filter`."""
     filters: dict[str, str] = {}
     if "user" in what:
         filters["proxy_user_id"] = user or user_name(context, "implicit")
@@ -132,7 +132,7 @@ def graph_request(
 def breakdown_requests(
     context: CheckContext, now: datetime, age: str, *, seed: int, most: int | None
 ) -> tuple[tuple[ApiRequest, Row], ...]:
-    """Breakdowns at one age of the data, with the classes of each; none without the claim."""
+    """Return requests for breakdowns at one age, with their classes; none without the claim."""
     if "breakdown" not in context.claims:
         return ()
     random = Random(f"{seed} breakdown {age}")  # noqa: S311

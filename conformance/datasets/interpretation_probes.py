@@ -51,7 +51,7 @@ ONE_LOG: Final = ApiRequest(path="log/search", query=(("per_page", "10"),))
 
 
 def late_deliveries(context: CheckContext) -> tuple[Deliver, ...]:
-    """Events of every age up to 7 days, each alone: which of them are still taken in.
+    """Return deliveries of events of every age up to 7 days, each event alone.
 
     Two more lie an hour apart, the later exactly at the end of the window of `edge_request`.
     """
@@ -76,18 +76,19 @@ def _edge(context: CheckContext) -> datetime:
 
 
 def edge_request(context: CheckContext) -> ApiRequest:
-    """A graph by hour that ends exactly at the time of an event."""
+    """Return a request for a graph by hour that ends exactly at the time of an event."""
     edge = _edge(context)
     filters = {"proxy_user_id": context.user("u-edge")}
     return requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters)
 
 
 def hour_start(at: datetime) -> datetime:
+    """Return the start of the hour of a time."""
     return at.replace(minute=0, second=0, microsecond=0)
 
 
 def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
-    """Requests that only read; also the first ones to every part of the API."""
+    """Return requests that only read; also the first ones to every part of the API."""
     end = hour_start(context.now)
     return (
         UNKNOWN_FILTER,
@@ -317,7 +318,7 @@ PROBES: Final[dict[str, Callable[[Observations], str | None]]] = {
 
 
 def readings_now(observations: Observations, stage: str) -> Sequence[Reading]:
-    """Readings that have become known and are not recorded yet."""
+    """Return the readings that have become known and are not recorded yet."""
     del stage
     found = []
     for name, probe in PROBES.items():

@@ -63,7 +63,7 @@ def _operations(*names: str) -> frozenset[ClassName]:
 
 
 def inject_stage(made: Materials) -> Stage:
-    """Users are created, events of every class are delivered, and everything is read."""
+    """Return the stage that creates users, delivers events of every class and reads everything."""
     context = made.context
     moments = made.payments.moments
     halves: tuple[list[Operation], list[Operation]] = ([], [])
@@ -121,7 +121,7 @@ def _user_operations(made: Materials, *names: str) -> list[str]:
 
 
 def money_stage(made: Materials) -> Stage:
-    """Payments after usage, and the end and the second life of proxy users."""
+    """Return the stage of payments after usage, and of the end and second life of proxy users."""
     context = made.context
     moments = made.payments.moments
     account = account_figures(made, context.now)
@@ -171,7 +171,7 @@ def _after_deletion(made: Materials, tenant: str) -> list[Deliver]:
 
 
 def restart_stage(made: Materials) -> Stage:
-    """Events are acknowledged just before the restart, and come again after it, with new ones."""
+    """Return the stage that delivers events just before a restart, and again after it."""
     context = made.context
     at = context.now - DISTANCE
     account = account_figures(made, context.now) if made.settings.thorough else AccountFigures()
@@ -211,7 +211,7 @@ def _reached(name: ClassName, there: bool) -> frozenset[ClassName]:
 
 
 def hour_later_stage(made: Materials) -> Stage:
-    """An hour later by the target's clock, events are delivered again."""
+    """Return the stage in which events are delivered again, an hour later by the target's clock."""
     context = made.context
     at = context.now + HOUR_LATER
     operations: list[Operation] = []
@@ -230,14 +230,14 @@ def hour_later_stage(made: Materials) -> Stage:
 
 
 def evening(now: datetime) -> datetime:
-    """Ten seconds before the first midnight that leaves time for the stages before it."""
+    """Return the time ten seconds before the first midnight that leaves time for earlier stages."""
     earliest = now + HOUR_LATER + SPARE
     eve = day_start(earliest) + timedelta(days=1) - BEFORE_MIDNIGHT
     return eve if eve > earliest else eve + timedelta(days=1)
 
 
 def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
-    """The last events of a day, after which no others come; and the next day."""
+    """Return the stages before and after midnight: the last events of a day, and the next day."""
     context = made.context
     eve = evening(context.now)
     later = dict.fromkeys(made.tenants, (context.user("u-later"),))

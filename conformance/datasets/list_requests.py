@@ -50,7 +50,7 @@ UNKNOWN: Final = "00000000-0000-4000-8000-000000000000"
 
 
 def searches(context: CheckContext) -> tuple[str, ...]:
-    """The searches that the target claims to have."""
+    """Return the searches that the target claims to have."""
     known = dimension("request", "endpoint").reachable(context.level, context.claims, context.hooks)
     return tuple(each for each in SEARCHES if each in known)
 
@@ -67,7 +67,7 @@ def _default_has_no_sort_field(row: Row) -> bool:
 def page_requests(
     context: CheckContext, rows: int, *, seed: int, most: int | None
 ) -> tuple[tuple[ApiRequest, Row], ...]:
-    """Single pages of sorted lists, with the classes of each.
+    """Return requests for single pages of sorted lists, with the classes of each.
 
     `rows`: about how many rows the lists have; middle and last pages are placed by it.
     """
@@ -105,7 +105,7 @@ def _page(row: Row, rows: int) -> str:
 
 
 def paged_lists(context: CheckContext, *, most: int) -> tuple[ApiRequest, ...]:
-    """Sorted lists read page by page, 7 rows a page, with ties and missing values."""
+    """Return requests for sorted lists, 7 rows a page, with ties and missing values."""
     wanted = (
         ("log/search", "log_total_bytes"),
         ("log/search", "log_network_desc"),
@@ -129,7 +129,7 @@ def paged_lists(context: CheckContext, *, most: int) -> tuple[ApiRequest, ...]:
 def key_requests(
     context: CheckContext, events: Mapping[str, Sequence[Event]], *, seed: int, most: int | None
 ) -> tuple[tuple[ApiRequest, Row], ...]:
-    """Every endpoint with keys that are missing, wrong or another customer's."""
+    """Return requests to every endpoint with keys that are missing, wrong or another customer's."""
     endpoints = dimension("request", "endpoint").reachable(
         context.level, context.claims, context.hooks
     )

@@ -38,6 +38,7 @@ class Materials:
 
     @property
     def tenants(self) -> tuple[str, ...]:
+        """Letters of the customers."""
         return tuple(self.context.customers)
 
     @property
@@ -71,6 +72,7 @@ class Materials:
 
     @property
     def long_user(self) -> str:
+        """Name of the proxy user with many rows."""
         return self.context.user(LONG)
 
     @property
@@ -79,7 +81,7 @@ class Materials:
         return frozenset(LATER)
 
     def later(self, name: str) -> Mapping[str, Sequence[Event]]:
-        """Events that a later stage delivers again, by customer."""
+        """Return the events that a later stage delivers again, by customer."""
         return {tenant: own.later.get(name, ()) for tenant, own in self.sets.items()}
 
 
@@ -92,7 +94,7 @@ EVENT_CONSTRAINTS: Final = (Constraint(fields=("user", "delivery"), allows=_stay
 
 
 def materials(context: CheckContext, depth: Depth, seed: int) -> Materials:
-    """Draw the arrays of a plan. The same arguments give the same value."""
+    """Return the arrays of a plan. Equal arguments give equal values."""
     settings = SETTINGS[depth]
     times = moments(context.now, context.late_days)
     factors = {

@@ -105,7 +105,7 @@ class FollowUp:
     """Rows that are taken, counted as in a list; fewer where the list is shorter."""
 
     def fill(self, value: str) -> ApiRequest:
-        """The request for one value."""
+        """Return the request for one value."""
         return replace(
             self.request,
             path=self.request.path.replace("{}", quote(value, safe="")),

@@ -49,7 +49,7 @@ class PaymentPlan:
 def payment_rows(
     context: CheckContext, *, seed: int, triples: bool, most: int | None
 ) -> tuple[Row, ...]:
-    """The covering array of payments for what the target claims; empty without a money hook."""
+    """Return the payments' covering array for what the target claims; empty without a hook."""
     if "money" not in context.hooks or "money" not in context.claims:
         return ()
     factors = {
@@ -64,7 +64,7 @@ def payment_rows(
 
 
 def payment_plan(context: CheckContext, rows: Sequence[Row]) -> PaymentPlan:
-    """What each row stands for, in order."""
+    """Return the operations that the rows stand for, in order."""
     moments: dict[str, list[Operation]] = defaultdict(list)
     restarted: list[Operation] = []
     for n, row in enumerate(rows):

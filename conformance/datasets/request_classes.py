@@ -12,13 +12,13 @@ _SIZES = ("1", "2", "7", "50", "100")
 
 
 def endpoint_of(path: str) -> str:
-    """The endpoint of a path: without the id of what is retrieved."""
+    """Return the endpoint of a path: without the id of what is retrieved."""
     head, found, _ = path.partition("/retrieve/")
     return f"{head}/retrieve" if found else path
 
 
 def classes_of_request(request: ApiRequest) -> frozenset[ClassName]:
-    """Endpoint, customer, keys, paging, order and number of filters of a request."""
+    """Return the classes of endpoint, customer, keys, paging, order and filters of a request."""
     query = dict(request.query)
     found = {
         "endpoint": endpoint_of(request.path),
@@ -42,5 +42,5 @@ def classes_of_request(request: ApiRequest) -> frozenset[ClassName]:
 
 
 def classes_of_follow_up(follow_up: FollowUp) -> frozenset[ClassName]:
-    """The endpoint and the customer of a request whose id only another response tells."""
+    """Return the classes of endpoint and customer of a request whose id a response provides."""
     return classes_of_request(follow_up.request)

@@ -34,7 +34,7 @@ SUMS: Final = (
 def special_operations(
     context: CheckContext, tenant: str, *, long_rows: int
 ) -> tuple[Operation, ...]:
-    """The deliveries of one customer for every dataset of this module."""
+    """Return the deliveries of one customer for every dataset of this module."""
     at = (context.now - DISTANCE).replace(microsecond=0)
     return (
         _race(context, tenant, at),
@@ -96,7 +96,7 @@ def _interleaved(context: CheckContext, tenant: str, at: datetime) -> Deliver:
 
 
 def mixed_batch(context: CheckContext, at: datetime) -> Deliver:
-    """Events of all customers in turn within one batch, under one user and one hostname."""
+    """Return one batch with events of all customers in turn, under one user and one hostname."""
     builders = {tenant: EventBuilder(context, "mixed", tenant) for tenant in context.customers}
     events: list[Event] = [
         builder.event(user=context.user("u-turn-1"), at=at, log_network=network)
@@ -123,7 +123,7 @@ def _long(context: CheckContext, tenant: str, at: datetime, rows: int) -> Sequen
 def later_events(
     context: CheckContext, tenant: str, stage: str, at: datetime, count: int = 1
 ) -> Deliver:
-    """A small delivery of a later stage: `count` events on each network at one moment."""
+    """Return a small delivery of a later stage: `count` events on each network at one time."""
     builder = EventBuilder(context, f"later {stage}", tenant)
     return Deliver(
         dataset=f"later {stage}",

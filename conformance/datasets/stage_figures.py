@@ -21,18 +21,18 @@ class AccountFigures:
 
 
 def account_figures(made: Materials, now: datetime) -> AccountFigures:
-    """The account figures as the depth of the plan wants them. `now`: the target's time."""
+    """Return requests for account figures at the depth of the plan. `now`: the target's time."""
     if made.settings.snapshots:
         return AccountFigures(snapshots=snapshots(made.context, now))
     return AccountFigures(requests=account_reads(made.context))
 
 
 def read_fully(made: Materials, now: datetime) -> tuple[ApiRequest, ...]:
-    """Everything, with the day graph of every user where the depth allows it."""
+    """Return the requests for everything, with day graphs of every user if the depth allows it."""
     share = 1 if made.settings.thorough else made.settings.graph_share
     return read_all(made.context, made.users, now, share=share)
 
 
 def read_again(made: Materials, now: datetime, *, turn: int) -> tuple[ApiRequest, ...]:
-    """Everything once more, with the day graphs of those users whose turn it is."""
+    """Return the requests for everything once more, with day graphs of users whose turn it is."""
     return read_all(made.context, made.users, now, turn=turn, share=made.settings.graph_share)

@@ -36,7 +36,7 @@ def _paged(path: str, tenant: str, **query: str) -> ApiRequest:
 def read_users(
     context: CheckContext, users: Mapping[str, Sequence[str]], now: datetime, most: int | None
 ) -> tuple[ApiRequest, ...]:
-    """Logs, summaries and day graph of each proxy user by itself. `users`: by customer."""
+    """Return requests for each proxy user's logs, summaries and day graph. `users`: by customer."""
     views = ("log/search", "log_summary/search")
     return tuple(
         request
@@ -57,7 +57,7 @@ def read_all(
     turn: int = 0,
     share: int = 1,
 ) -> tuple[ApiRequest, ...]:
-    """Logs and summaries of all of the run's users at once, and the day graphs of some of them.
+    """Return requests for logs and summaries of all users of the run, and some of their day graphs.
 
     `share`: every so many users' graphs are read; `turn`: a number that is another one at each
     stage, so that others are read then.
@@ -74,7 +74,7 @@ def read_all(
 
 
 def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
-    """Logs and summaries of the user with many rows, in every customer."""
+    """Return requests for logs and summaries of the user with many rows, for every customer."""
     return tuple(
         _paged(view, tenant, proxy_user_id=user)
         for tenant in context.customers
@@ -83,7 +83,7 @@ def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
 
 
 def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
-    """A user's graph by day, from the oldest event of the run to the end of today."""
+    """Return a request for a user's graph by day, from the oldest event to the end of today."""
     start = day_start(context.now) - timedelta(days=LATE_DAYS)
     return graph_request(
         context, tenant, start, day_start(now) + timedelta(days=1), "day", "user", user
@@ -91,7 +91,7 @@ def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> A
 
 
 def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest, ...]:
-    """Account figures and ledgers of every customer, once.
+    """Return the requests for account figures and ledgers of every customer, once.
 
     `again` tells repetitions within one stage apart.
     """
@@ -113,7 +113,7 @@ def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest,
 def snapshots(
     context: CheckContext, now: datetime, *, dates: bool = False
 ) -> tuple[tuple[ApiRequest, ...], ...]:
-    """For each customer and pool: account figures and ledger before and after the summaries.
+    """Return, by customer and pool, requests for account and ledger before and after summaries.
 
     `dates`: `log_summary_period` is a bare date at this target.
     """
@@ -158,7 +158,7 @@ def _pools(context: CheckContext) -> list[str]:
 def user_reads(
     context: CheckContext, users: Mapping[str, Sequence[str]], *, turn: int, share: int
 ) -> tuple[ApiRequest, ...]:
-    """Every proxy user of the run as the API describes it; nothing without the claim.
+    """Return the requests for every proxy user of the run; none without the claim.
 
     `share` and `turn`: as in `read_all`, for the users that are retrieved by name as well.
     """
@@ -179,7 +179,7 @@ def user_reads(
 def retrieves(
     context: CheckContext, events: Mapping[str, Sequence[Event]], *, each: int
 ) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
-    """Logs by id, `each` of every customer, and rows whose ids only their searches tell."""
+    """Return retrieves of `each` logs of every customer, and of rows whose ids searches return."""
     logs = tuple(
         ApiRequest(path=f"log/retrieve/{event['log_id']}", tenant=tenant)
         for tenant, own in events.items()
@@ -212,7 +212,7 @@ def _row_retrieves(context: CheckContext, tenant: str, asker: str) -> list[Follo
 def foreign_requests(
     context: CheckContext, events: Mapping[str, Sequence[Event]]
 ) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
-    """Each customer asks for ids, users and hostnames that only another one has."""
+    """Return requests of each customer for another one's ids, users and hostnames."""
     tenants = list(context.customers)
     if len(tenants) < 2:
         return (), ()

@@ -24,7 +24,7 @@ LIMIT: Final = 1_000
 def create_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Create the users of the given classes, each with what its class says."""
+    """Return changes that create the users of the given classes with their settings."""
     if CLAIM not in context.claims:
         return ()
     return tuple(
@@ -70,7 +70,7 @@ def _addresses(context: CheckContext, tenant: str) -> list[Json]:
 def edit_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Replace the metadata of the edited user and lift one limit of the limited one."""
+    """Return changes of users: other metadata for the edited, one limit less for the limited."""
     if CLAIM not in context.claims:
         return ()
     bodies: dict[str, dict[str, Json]] = {
@@ -87,7 +87,7 @@ def edit_users(
 def delete_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Delete the users of the classes that are deleted."""
+    """Return changes that delete the users of the classes that are deleted."""
     if CLAIM not in context.claims:
         return ()
     return tuple(
@@ -100,7 +100,7 @@ def delete_users(
 def re_create_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Create again what was deleted, under the same name."""
+    """Return changes that create deleted users again, under the same names."""
     return create_users(context, tenant, tuple(n for n in names if n == "re-created"))
 
 

@@ -55,7 +55,7 @@ def _add(cells: dict[UsageCell, Counts], cell: UsageCell, requests: int, total: 
 
 
 def cells_of_logs(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
-    """Requests and bytes that log rows add up to, by network, hostname and UTC day."""
+    """Return the sums of log rows by network, hostname and UTC day."""
     cells: dict[UsageCell, Counts] = {}
     for row in rows:
         cell = UsageCell(
@@ -68,7 +68,7 @@ def cells_of_logs(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
 
 
 def cells_of_summaries(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
-    """Requests and bytes of summary rows by network, hostname and UTC day."""
+    """Return the sums of summary rows by network, hostname and UTC day."""
     cells: dict[UsageCell, Counts] = {}
     for row in rows:
         cell = UsageCell(
@@ -82,7 +82,7 @@ def cells_of_summaries(rows: Iterable[Row]) -> Mapping[UsageCell, Counts]:
 
 
 def by_day(cells: Mapping[UsageCell, Counts]) -> Mapping[str, Counts]:
-    """Requests and bytes of cells by UTC day."""
+    """Return the sums of cells by UTC day."""
     days: dict[str, Counts] = defaultdict(lambda: NOTHING)
     for cell, counts in cells.items():
         have = days[cell.day]
@@ -93,7 +93,7 @@ def by_day(cells: Mapping[UsageCell, Counts]) -> Mapping[str, Counts]:
 
 
 def altered(event: Event, row: Row) -> Sequence[tuple[str, Json, Json]]:
-    """Fields in which a log differs from its event: (field, sent, seen)."""
+    """Return the fields in which a log differs from its event: (field, sent, seen)."""
     wrong: list[tuple[str, Json, Json]] = [
         (field, event.get(field), row.get(field))
         for field in _PLAIN_FIELDS
@@ -124,7 +124,7 @@ def altered(event: Event, row: Row) -> Sequence[tuple[str, Json, Json]]:
 
 
 def culprits(events: Sequence[Event], requests: int, total: int) -> tuple[Event, ...]:
-    """Events of a cell that explain what it shows: lost, or counted more than once.
+    """Return the events that explain what a cell shows: lost, or counted more than once.
 
     Amounts are powers of four, each once, so the total in base 4 has a digit for each event:
     0 is lost, 2 is counted twice. Where that does not explain the requests as well, all events

@@ -59,6 +59,7 @@ class PagedResult:
 
     @property
     def numbers(self) -> tuple[int, ...]:
+        """Numbers of the responses in the journal, in order."""
         return tuple(exchange.n for exchange in self.exchanges)
 
 
@@ -135,6 +136,7 @@ class Observations:
 
     @cached_property
     def context(self) -> CheckContext:
+        """What the plan and the readings of the run state."""
         assert self.plan is not None, "the plan is written before anything is judged"
         return context_of(self.plan, {name: r.value for name, r in self.readings.items()})
 
@@ -236,6 +238,7 @@ class Observations:
         return data if isinstance(data, dict) else None
 
     def asked_in(self, stage: str) -> Sequence[Exchange]:
+        """Return the exchanges of a stage, in order."""
         return [exchange for exchange in self.exchanges if exchange.stage == stage]
 
     def age(self, stage: str, event: Row) -> timedelta:
@@ -266,7 +269,7 @@ def _point(value: Json, shape: Mapping[str, str]) -> GraphPoint:
 
 
 def describe_response(exchange: Exchange) -> str:
-    """Describe a response that is unusable."""
+    """Return a description of a response that is unusable."""
     if exchange.status is None:
         return f"{exchange.path}: {exchange.error or 'no response'}"
     message = get_path(exchange.body, "message")

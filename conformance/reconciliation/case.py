@@ -72,6 +72,7 @@ class Case:
 
     @property
     def stage(self) -> str:
+        """Name of the stage in which the reconciliation reads."""
         return stage_of(self.part)
 
     @cached_property
@@ -81,6 +82,7 @@ class Case:
 
     @cached_property
     def searches(self) -> list[SummarySearch]:
+        """Searches of the summaries that were recorded."""
         return summary_searches(self.observations, self.events)
 
     @cached_property

@@ -55,6 +55,7 @@ class Compared:
 
     @property
     def in_order(self) -> bool:
+        """Whether the logs are exactly those that were sent."""
         return not (self.lost or self.doubled or self.foreign or self.unsent or self.changed)
 
 

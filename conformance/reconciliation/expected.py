@@ -75,12 +75,14 @@ class Expected:
 
     @cached_property
     def cells(self) -> Mapping[CellKey, Counts]:
+        """What must be counted, by cell."""
         if self.failed_count and self.empty_count:
             return self.sent.cells()
         return {key: self._split(counts)[0] for key, counts in self.sent.cells().items()}
 
     @cached_property
     def slack(self) -> Mapping[CellKey, Counts]:
+        """What may be counted beyond `cells`, by cell."""
         if self.failed_count and self.empty_count:
             return self.sent.slack()
         slack = dict(self.sent.slack())
@@ -103,6 +105,7 @@ class Expected:
 
     @cached_property
     def users(self) -> frozenset[tuple[int, str]]:
+        """(customer number, proxy user) pairs of the traffic."""
         return frozenset((key.customer_id, key.proxy_user_id) for key in self.keys)
 
     @cached_property

@@ -168,6 +168,7 @@ class Recording:
         return [row for n in listing.pages for row in self.page_rows(listing, n)]
 
     def page_rows(self, listing: RecordedList, n: int) -> list[Row]:
+        """Return the rows of one page of a listing; none if it is unusable."""
         found = at_place(self.exchanges[n].body, listing.place)
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 

@@ -85,7 +85,7 @@ def explore(
     examples: int = 30,
     clock: Clock | None = None,
 ) -> StatefulOutcome:
-    """Generate and run sequences until one fails or `examples` have passed.
+    """Return the outcome of generated sequences that run until one fails, `examples` at most.
 
     It starts an event loop and must not be called from a running one. The same seed generates the
     same sequences.
@@ -116,7 +116,7 @@ def replay(
     way_in: Callable[[], AbstractAsyncContextManager[WayIn]],
     clock: Clock | None = None,
 ) -> StatefulOutcome:
-    """Run one sequence again, under new names."""
+    """Return the outcome of one sequence, run again under new names."""
     with unwrap_group(), asyncio.Runner() as runner:
         stage = _Stage(target, writer, way_in, clock or WallClock())
         runner.run(stage.open())

@@ -134,6 +134,7 @@ class Fields:
         return value
 
     def customer_id(self, key: str, value: int | Table | None) -> int | None:
+        """Return a customer number, from the file or from an environment variable."""
         if value is None or isinstance(value, int):
             return value
         found = self.from_env(f"{key}.customer_id", value["env"], example="1955")
@@ -143,6 +144,7 @@ class Fields:
         return int(found) if found.isdecimal() else None
 
     def headers(self, key: str, table: Table) -> Mapping[str, str]:
+        """Return the headers of a form, with secrets from the environment."""
         return MappingProxyType(
             {
                 name: self.secret(f"{key}.{name}", value, example="the value")
@@ -151,6 +153,7 @@ class Fields:
         )
 
     def argv(self, key: str, words: list[str]) -> tuple[str, ...]:
+        """Return the words of a command, with its program as a path."""
         filled = [word.replace("{dir}", str(self.folder)) for word in words]
         program = Path(filled[0])
         if "/" in words[0] and not program.is_absolute():
