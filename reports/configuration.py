@@ -76,7 +76,7 @@ class TomlFile:
         known: Sequence[str] = (),
         error: type[ConfigurationError] = ConfigurationError,
     ) -> TomlFile:
-        """Read a file; `known` are names that can be given instead of a path.
+        """Read a file and return it parsed; `known` are names usable instead of a path.
 
         Raises `error` where it is missing, too large, or not UTF-8 text.
         """

@@ -95,7 +95,7 @@ class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def scenario_names() -> list[str]:
-    """Scenarios of the catalogue that `trueup run` takes."""
+    """Return the scenarios of the catalogue that `trueup run` takes."""
     names = (item.name.removesuffix(".toml") for item in _CATALOGUE.iterdir())
     return sorted(name for name in names if not name.startswith((_LOAD_PREFIX, "_")))
 

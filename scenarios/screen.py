@@ -23,7 +23,7 @@ _MARKED = re.compile(r"(<!-- screen -->\n```\n).*?(```\n<!-- /screen -->)", re.D
 
 
 def screen(run: Path) -> str:
-    """The screen of a run, 80 columns wide, without colour."""
+    """Return the screen of a run, 80 columns wide, without colour."""
     out = io.StringIO()
     console = Console(file=out, width=80, color_system=None, legacy_windows=False)
     render_terminal(build_report(read_journal(run)), console, html="runs/latest/report.html")
@@ -31,7 +31,7 @@ def screen(run: Path) -> str:
 
 
 def remake(text: str, picture: str) -> str:
-    """The text with the picture between its marks. Raises ValueError where they are missing."""
+    """Return the text with the screen between its marks. Raises ValueError if they are missing."""
     made, count = _MARKED.subn(lambda found: found[1] + picture + found[2], text)
     if count != 1:
         raise ValueError(f"expected the marks of one screen, found {count}")

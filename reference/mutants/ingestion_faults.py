@@ -17,7 +17,7 @@ __all__ = ["FAULTS"]
 
 
 def altered(log: Log, **fields: Any) -> Log:
-    """A copy of the log with other values."""
+    """Return a copy of the log with other values."""
     return msgspec.structs.replace(log, **fields)
 
 

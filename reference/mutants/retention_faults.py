@@ -15,7 +15,7 @@ __all__ = ["FAULTS", "keep_logs_for"]
 
 
 def keep_logs_for(age_us: int) -> dict[str, Any]:
-    """Logs are shown and kept for this long."""
+    """Return overrides by which logs are shown and kept for this long, in microseconds."""
     return {
         "visible_from": lambda now_us, _view, _customer_id: now_us - age_us,
         "purge_before": lambda now_us: now_us - age_us,

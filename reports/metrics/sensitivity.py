@@ -94,13 +94,13 @@ class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sensitivity_json(found: Sensitivity) -> str:
-    """The value as JSON text that `read_sensitivity` reads."""
+    """Return the value as JSON text that `read_sensitivity` reads."""
     text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
     return text + "\n"
 
 
 def read_sensitivity(folder: Path) -> Sensitivity | None:
-    """What was measured on the run in a folder; None where nothing was.
+    """Return what was measured on the run in a folder, or None.
 
     Raises ReportError where the file cannot be read or is not one of ours.
     """

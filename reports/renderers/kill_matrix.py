@@ -126,7 +126,7 @@ class KillMatrix:
 
 
 def matrix_document(matrix: KillMatrix) -> dict[str, Json]:
-    """The proof as one JSON object.
+    """Return the proof as one JSON object.
 
     `faults`, `killed`, `variants` are numbers; `survivors` (kills for another reason included,
     since the declared law did not fail), `void` (time-outs included), `false_alarms` and
@@ -190,7 +190,7 @@ def render_matrix_file(matrix: KillMatrix) -> str:
 
 
 def render_matrix_markdown(matrix: KillMatrix) -> str:
-    """The page `docs/kill-matrix.md`: the score, faults, who kills whom, variants.
+    """Return the page `docs/kill-matrix.md`: score, faults, kills by check, variants.
 
     Wall time is left out of the page, so that the same proof gives the same page.
     """
@@ -356,7 +356,7 @@ def _variants(variants: Sequence[VariantRow], *, title: str) -> Iterator[str]:
 
 
 def matrix_headline(matrix: KillMatrix) -> str:
-    """One line for a terminal."""
+    """Return one line for a terminal."""
     killed = len(matrix.ids(FaultStatus.KILLED))
     return (
         f"{killed} of {len(matrix.faults)} faults killed, {len(matrix.false_alarms)} false alarms "

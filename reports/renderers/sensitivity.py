@@ -17,12 +17,12 @@ _STAGES_A_TABLE: Final = 6
 
 
 def percent(share: float) -> str:
-    """A share as a whole per cent, rounded down so that 100 % means all."""
+    """Return a share as a whole per cent, rounded down so that 100 % means all."""
     return f"{int(share * 100)} %"
 
 
 def headline(found: Sensitivity) -> str:
-    """One sentence: how many changed responses were noticed, of those that can be judged."""
+    """Return one sentence: how many judgeable changed responses were noticed."""
     judgeable = found.mutants - found.explained
     return (
         f"{amount(found.noticed)} of {amount(judgeable)} judgeable changes of its responses "
@@ -31,7 +31,7 @@ def headline(found: Sensitivity) -> str:
 
 
 def blind_fields(found: Sensitivity) -> tuple[str, ...]:
-    """Fields with changes that went unnoticed and are not explained, those with most first."""
+    """Return fields with unnoticed changes that are not explained, those with most first."""
     counts: Counter[str] = Counter()
     for spot in found.blind_spots:
         if not spot.why:
@@ -40,7 +40,7 @@ def blind_fields(found: Sensitivity) -> tuple[str, ...]:
 
 
 def view_totals(found: Sensitivity) -> tuple[Share, ...]:
-    """Noticed and tried by view, over all stages."""
+    """Return noticed and tried changes by view, over all stages."""
     tried: Counter[str] = Counter()
     noticed: Counter[str] = Counter()
     for share in found.stages:
@@ -53,7 +53,7 @@ def view_totals(found: Sensitivity) -> tuple[Share, ...]:
 
 
 def sensitivity_text(found: Sensitivity) -> str:
-    """The table by view and stage, the laws that noticed, and the blind spots."""
+    """Return the table by view and stage, the laws that noticed, and the blind spots."""
     return "\n".join(_lines(found)) + "\n"
 
 

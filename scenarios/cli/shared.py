@@ -69,7 +69,7 @@ allow_host_option = click.option(
 
 
 def run_options(function: F) -> F:
-    """Options of every command that makes a run."""
+    """Add the options of every command that makes a run, and return the command."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print result.json, nothing else."),
         click.option("--quiet", is_flag=True, help="Show no progress."),
@@ -88,7 +88,7 @@ def run_options(function: F) -> F:
 
 
 def command_line() -> str:
-    """What was typed, as it can be typed again."""
+    """Return what was typed, as it can be typed again."""
     return shlex.join(["trueup", *sys.argv[1:]])
 
 
@@ -106,7 +106,7 @@ def watched(order: RunRequest, *, quiet: bool) -> RunResult:
 def show(
     conducted: RunResult, *, as_json: bool, extra: Mapping[str, Json] = MappingProxyType({})
 ) -> int:
-    """Show a run's screen, or its JSON with what is said extra, and give its exit status.
+    """Show a run's screen or its JSON, and return its exit status.
 
     Raises what cut the run short.
     """

@@ -75,7 +75,7 @@ def end_as_interrupted() -> None:
 def start_reference(
     *, data: Path | None = None, options: Sequence[str] = (), errors: IO[bytes] | None = None
 ) -> tuple[subprocess.Popen[bytes], Serving]:
-    """Start the reference on a free port of the loopback and wait until it says where.
+    """Start the reference on a free loopback port and return it once it states its address.
 
     `options` are further flags of `python -m trueup.reference serve`. What it prints on its
     standard
@@ -175,7 +175,7 @@ class EmbeddedReference:
 def embedded_reference(
     *, data: Path | None = None, options: Sequence[str] = ()
 ) -> Iterator[EmbeddedReference]:
-    """A running reference for the length of a `with` block."""
+    """Start a reference for a `with` block and yield it."""
     reference = EmbeddedReference(data=data, options=options)
     try:
         yield reference

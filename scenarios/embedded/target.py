@@ -50,7 +50,7 @@ _READINGS: Final = ('graph-end = "exclusive"', "freshness-s = 1")
 
 
 def key_environment(serving: Serving) -> Mapping[str, str]:
-    """Environment variables that hold the keys which the target file names."""
+    """Return the environment variables that hold the keys which the target file names."""
     environment = {}
     for letter, tenant in zip("ab", serving.tenants, strict=False):
         environment[f"TRUEUP_{letter.upper()}_PUBLIC_KEY"] = tenant.public_key
@@ -69,7 +69,7 @@ def target_file(
     restart_path: Path | None = None,
     overrides: TargetOverrides | None = None,
 ) -> str:
-    """Text of a target file for a started reference; `requests` is the budget in all."""
+    """Return the text of a target file for a started reference; `requests` is the whole budget."""
     overrides = overrides or TargetOverrides()
     parts = [
         "# The embedded reference, as this run started it.",

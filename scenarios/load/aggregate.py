@@ -46,7 +46,7 @@ class Collected:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """All whole lines of a generator's file; the last one may be cut short and is left out.
+    """Return all whole lines of a generator's file, without a last one that is cut short.
 
     So is a line that a full disk cut and the next one was glued to: what it said is missed, and
     found missing, when the events are counted.
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> list[Line]:
 
 
 def collect(lines: Iterable[Line]) -> Collected:
-    """Join reports; settle what silent workers left open."""
+    """Join reports and return them; settle what silent workers left open."""
     seconds: dict[str, dict[int, list[Second]]] = defaultdict(lambda: defaultdict(list))
     ranges: dict[int, list[OutcomeRange]] = defaultdict(list)
     announced: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -168,7 +168,7 @@ def with_reads(
 
 
 def comparable_digest(child: GeneratorPlan) -> str:
-    """Digest of all that must be equal for two runs to be compared: plan and form, not address."""
+    """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
     plan = msgspec.to_builtins(child.plan)
     plan.pop("seed")
     fields = child.form.fields
@@ -199,7 +199,7 @@ def _ended_s(found: Collected, expected: int) -> float | None:
 def load_result(
     child: GeneratorPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
 ) -> LoadResult:
-    """The measured part of a result; judgement and reconciliation are added by others.
+    """Return the measured part of a result; verdict and reconciliation are added by others.
 
     `expected`: how many generators there were to be. `trouble`: what else went wrong, in words.
     """

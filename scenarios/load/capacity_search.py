@@ -105,7 +105,7 @@ def _ceiling(steps: Sequence[Step]) -> float | None:
 def next_rate(
     steps: Sequence[Step], *, start: float, least: float = 1.0, resolution: float = RESOLUTION
 ) -> float | None:
-    """The rate to measure next, requests per second; None when the search is over."""
+    """Return the rate to measure next, requests per second; None when the search is over."""
     if not steps:
         return start
     if len(steps) >= MOST_STEPS:
@@ -135,7 +135,7 @@ def next_rate(
 
 
 def knee(steps: Sequence[Step]) -> Knee:
-    """What the measurements so far say."""
+    """Return the knee that the measurements so far show."""
     votes = _verdicts(steps)
     low, high = _ends(steps)
     if _disturbed(steps) >= _PATIENCE:

@@ -50,7 +50,7 @@ _LOOK_S: Final = 0.2
 
 
 def as_fast_as_possible(plan: LoadPlan, duration_s: float) -> LoadPlan:
-    """The plan as fast as possible, without faults, reads or thresholds."""
+    """Return the plan as fast as possible, without faults, reads or thresholds."""
     plain = msgspec.structs.replace(plan, thresholds={})
     return with_changes(
         plain,
@@ -98,7 +98,7 @@ def _into(form: HttpForm, url: str) -> HttpForm:
 async def execute_load(
     job: LoadJob, *, calibrated: bool, find_limit: bool, keep: Callable[[LoadResult], None]
 ) -> tuple[LoadResult, Ranges]:
-    """Run a load once, or search for the limit; `job.sent` was then called with all ranges.
+    """Run a load once, or search for the limit, and return the result.
 
     `keep` is called with what is known where it is cut short or fails, before the error is raised.
     """
@@ -147,7 +147,7 @@ async def _page_is_up(port: int, tell: Callable[[str], None]) -> None:
 
 
 def workers_text(locust: Locust) -> str:
-    """What a person does so that workers come to a master."""
+    """Return what to do on other hosts so that workers connect to a master."""
     anywhere = locust.master_bind in ("*", "0.0.0.0", "::")  # noqa: S104
     host = "ADDRESS-OF-THIS-MACHINE" if anywhere else locust.master_bind
     workers = "1 worker" if locust.workers == 1 else f"{locust.workers} workers"
@@ -235,7 +235,7 @@ def _step_plan(job: LoadJob) -> LoadPlan:
 
 
 def seen(result: LoadResult) -> StepResult:
-    """What one measurement says of its rate.
+    """Return what one measurement shows of its rate.
 
     Noise excuses what it can have made worse: times and rates, requests that were not sent, a run
     that stopped early. A limit on anything else is missed, whatever the machine did.
@@ -250,7 +250,7 @@ def seen(result: LoadResult) -> StepResult:
 
 
 def at_knee(measured: Sequence[CapacityStep]) -> LoadResult:
-    """The latest result that kept the limits at the low end of the knee.
+    """Return the latest result that met the thresholds at the lower end of the knee.
 
     A rate that was kept once and missed twice is not kept, however high it is. Where no rate was
     kept, the latest result that kept nothing.

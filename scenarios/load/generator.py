@@ -215,7 +215,7 @@ def body_source(
     worker: int = 0,
     workers: int = 1,
 ) -> BodySource:
-    """The batches of a plan, each event once: the fleet's, or ready ones where it has none."""
+    """Return the batches of a plan, each event once: of the fleet, or ready ones."""
     form, plan = child.form, child.plan
     if child.fleet is None:
         _, head = request_head(form.method, form.url, form.head_fields())

@@ -93,7 +93,7 @@ def _refuse(value: object) -> Any:
 
 
 def encode(value: GeneratorPlan | Line) -> bytes:
-    """One line of JSON without its end."""
+    """Return one line of JSON without its end."""
     return _ENCODER.encode(value)
 
 
@@ -106,5 +106,5 @@ def write_line(out: int, line: Line) -> None:
 
 
 def decode_plan(data: bytes) -> GeneratorPlan:
-    """The plan as a generator reads it."""
+    """Return the plan as a generator reads it."""
     return msgspec.json.decode(data, type=GeneratorPlan)

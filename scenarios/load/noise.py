@@ -13,7 +13,7 @@ _GAP_NS: Final = 1_000_000
 
 
 def lost_share(duration_s: float = 0.2) -> float:
-    """Share of `duration_s` that went by in gaps of over 1 ms between two readings of the clock.
+    """Return the share of `duration_s` in gaps of over 1 ms between two readings of the clock.
 
     A spinning process on a machine of its own sees gaps of microseconds; longer ones are time
     that another process or the host took.

@@ -65,7 +65,7 @@ class NullSink:
 
 @contextlib.contextmanager
 def null_sink(*, cpu: int | None = None, own: bool = False) -> Iterator[NullSink]:
-    """A null sink for the length of a `with` block, pinned to core `cpu` where given.
+    """Start a null sink for a `with` block and yield it; it is pinned to core `cpu` if given.
 
     Raises OwnError when it does not come up.
     """

@@ -126,7 +126,7 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
     thresholds: dict[str, float] = {}
 
     def curve(self) -> Shape:
-        """The shape as the reactor plans it."""
+        """Return the shape as the reactor plans it."""
         return Shape(
             kind=self.shape.kind,
             rate=self.shape.rate,
@@ -140,7 +140,7 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 def load_names() -> list[str]:
-    """Load scenarios of the catalogue."""
+    """Return the load scenarios of the catalogue."""
     names = (item.name.removesuffix(".toml") for item in _CATALOGUE.iterdir())
     return sorted(name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX))
 
@@ -258,7 +258,7 @@ def with_changes(
     seed: int | None = None,
     **parts: dict[str, Json],
 ) -> LoadPlan:
-    """The plan with some values changed; `parts` are whole keys of one part each.
+    """Return the plan with some values changed; `parts` are whole keys of one part each.
 
     A shorter run gets a shorter warm-up. Raises ConfigurationError as `load_plan` does.
     """

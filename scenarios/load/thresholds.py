@@ -27,7 +27,7 @@ class _Row(NamedTuple):
 
 
 def percentile_ms(sparse: Mapping[str, int], share: float) -> float | None:
-    """A percentile of a sparse nanosecond histogram, in milliseconds."""
+    """Return a percentile of a sparse nanosecond histogram, in milliseconds."""
     value = Histogram.from_sparse(sparse).percentile(share)
     return None if value is None else value / 1e6
 
@@ -72,7 +72,7 @@ A request that was never sent is the rate that was not reached, hence `timed`.""
 
 
 def check_thresholds(result: LoadResult, limits: Mapping[str, float]) -> tuple[LoadThreshold, ...]:
-    """One row per limit; a figure that was not measured keeps its row from being ok."""
+    """Return one row per limit; one that was not measured is undetermined."""
     rows = []
     for name, limit in limits.items():
         kind = THRESHOLDS[name]

@@ -33,7 +33,7 @@ _MOST_DRAWN: Final = 20_000_000
 def load_fleet(
     plan: LoadPlan, *, customers: tuple[int, ...], now: datetime, namespace: str = ""
 ) -> Fleet:
-    """The fleet whose events a plan sends to a target whose clock shows `now` (UTC).
+    """Return the fleet whose events a plan sends to a target whose clock shows `now` (UTC).
 
     `namespace`: a name of this run alone, so that no earlier run had the same users.
 
@@ -64,7 +64,7 @@ def _events_per_s(plan: LoadPlan) -> float:
 
 
 def arrivals_per_second(declared: FleetDeclared, plan: LoadPlan, first: int) -> list[float]:
-    """Requests due in each second of the run, as the fleet's own events fall.
+    """Return the requests due in each second of the run, as the fleet's own events fall.
 
     Shape: one entry a second. The events from number `first` on are counted by second and
     divided by the batch; at most twenty million are drawn. A fleet whose clock runs slower or

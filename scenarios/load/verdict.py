@@ -28,7 +28,7 @@ _LATE_SHARE: Final = 0.05
 
 
 def judged(result: LoadResult, limits: Mapping[str, float]) -> LoadResult:
-    """The result with thresholds checked, and with what limited or disturbed it named."""
+    """Return the result with thresholds checked, and with what limited or disturbed it named."""
     lost = result.machine_lost_share
     return msgspec.structs.replace(
         result,

@@ -61,7 +61,7 @@ def status_of(trial: Trial, laws: Sequence[str]) -> FaultStatus:
 
 
 def alarms(trial: Trial) -> list[str]:
-    """What a trial of something correct raised: failures, and a trial that could not be held."""
+    """Return what a trial of something correct raised: failures, or why it could not be run."""
     if trial.timed_out:
         return ["the trial took too long"]
     if trial.error or not trial.results:
@@ -72,7 +72,7 @@ def alarms(trial: Trial) -> list[str]:
 
 
 def exit_status_of_proof(matrix: KillMatrix) -> int:
-    """0: all killed for the right reason, no alarm; 1: not so; 2: some fault proves nothing.
+    """Return 0 if all were killed by their law, 1 if not, 2 if a fault proves nothing.
 
     A generated mutant that survives does not count: their share is a measurement. One that is
     detected though `explained.toml` says that no check can is a mistake of that table, and gives 1.

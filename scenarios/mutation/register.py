@@ -84,27 +84,27 @@ def _register() -> _Register:
 
 
 def load_expected_kills() -> Mapping[str, ExpectedKill]:
-    """Fault id → charge, from `scenarios/mutation/register.toml`."""
+    """Return fault id → expected kill, from `scenarios/mutation/register.toml`."""
     return _register().faults
 
 
 def load_variant_setups() -> Mapping[str, VariantSetup]:
-    """Variant id → how it is started and described, where that is not as usual."""
+    """Return variant id → how it is started and described, if not as usual."""
     return _register().variants
 
 
 def quick_ids() -> frozenset[str]:
-    """Faults and variants of the quick subset."""
+    """Return the faults and variants of the quick subset."""
     return frozenset(_register().quick)
 
 
 def exclusive_variants() -> tuple[frozenset[str], ...]:
-    """Groups of variants of which at most one can be true of an implementation."""
+    """Return the groups of variants of which at most one can be true of an implementation."""
     return _register().exclusive
 
 
 def load_explained() -> Mapping[str, str]:
-    """Pattern over ids → why no check can notice the generated mutants that match it."""
+    """Return pattern over ids → why no check can notice the generated mutants that match it."""
     text = (
         resources.files("trueup.scenarios.mutation")
         .joinpath("explained.toml")

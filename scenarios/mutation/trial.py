@@ -47,7 +47,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def run_trial(plan: TrialPlan, runs: Path) -> Trial:
-    """Start the plan's reference and hold it to every law. Raises nothing a fault can cause."""
+    """Check the plan's reference by every law; return the trial. A fault raises nothing here."""
     order = RunRequest(
         scenario=Scenario(name="trial", what=plan.id, checks=ChecksPart(level=plan.level)),
         seed=plan.seed,

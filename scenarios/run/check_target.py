@@ -32,7 +32,7 @@ def check_target_file(
     only: Sequence[str],
     allow_hosts: Sequence[str],
 ) -> CheckRun:
-    """Run the named checks against a target. Raises what cut the run short."""
+    """Run the named checks against a target and return the result. Raises what stopped the run."""
     order = RunRequest(
         scenario=Scenario(
             name="pytest",

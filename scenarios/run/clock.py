@@ -13,12 +13,12 @@ __all__ = ["ShiftedClock", "our_stamp", "target_now"]
 
 
 def our_stamp() -> str:
-    """Our time now, as records carry it."""
+    """Return our time now, as records contain it."""
     return stamp(datetime.now(UTC))
 
 
 def target_now(writer: JournalWriter) -> datetime:
-    """The target's time, UTC: ours, unless its clock was moved in this run."""
+    """Return the target's time, UTC: ours, unless its clock was moved in this run."""
     now = datetime.now(UTC)
     for record in reversed(read_journal(writer.path).records):
         if isinstance(record, Hook) and record.hook == "clock" and record.ok:

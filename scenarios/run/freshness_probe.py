@@ -119,7 +119,7 @@ class SummaryProbe:
         return _requests(exchange.body) >= self._acknowledged
 
     def delivered(self, *, at: str) -> Delivered:
-        """Everything that was injected, as a record of the journal."""
+        """Return everything that was injected, as a record of the journal."""
         return Delivered(
             source="load",
             stage="freshness",

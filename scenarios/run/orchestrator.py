@@ -113,7 +113,7 @@ def confirm_host(target: Target, allow_hosts: Sequence[str]) -> None:
 
 
 def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) -> RunResult:
-    """Run a scenario against a target and leave its folder.
+    """Run a scenario against a target, write its folder, and return the result.
 
     Raises UsageProblem, ConformanceError (a target file that cannot be used) and OwnError before
     a folder exists; after that whatever goes wrong is in `RunResult.error`, and in the journal.
@@ -249,7 +249,7 @@ def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> H
 
 
 def level_of(scenario: Scenario, target: Target) -> int:
-    """The level that a run of a scenario reaches with a target."""
+    """Return the level that a run of a scenario reaches with a target."""
     wanted = scenario.checks.level if scenario.checks is not None else LOAD_LEVEL
     return max(level for level in levels(target) if level <= wanted)
 

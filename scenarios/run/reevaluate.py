@@ -11,7 +11,7 @@ __all__ = ["reevaluate"]
 
 
 def reevaluate(journal: Journal) -> list[CheckResult]:
-    """Every verdict that the journal declares, recomputed from it alone.
+    """Return every verdict that the journal declares, recomputed from it alone.
 
     Raises FleetError where the fleet's profile or model is no longer the one that was used.
     """

@@ -15,7 +15,7 @@ LATEST: Final = "latest"
 
 
 def make_run_folder(root: Path, *, scenario: str, seed: int, now: datetime) -> Path:
-    """Make `root/<when>-<scenario>-<seed>/` and point `root/latest` at it.
+    """Make `root/<when>-<scenario>-<seed>/`, point `root/latest` at it, and return it.
 
     A second run in the same second gets a number behind its name. Raises UsageProblem when the
     folder cannot be made.

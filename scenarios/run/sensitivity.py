@@ -49,7 +49,7 @@ def measure_sensitivity(
     workers: int | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Sensitivity:
-    """Judge at most `limit` mutants (None: all) of a run's responses.
+    """Judge at most `limit` mutants (None: all) of a run's responses; return the result.
 
     `workers` is the number of processes, those of the machine if None. `progress` is called
     with (done, all). Raises UsageProblem where the run's checks recorded nothing.

@@ -78,23 +78,23 @@ class DeliveredFleet:
         return totals(self.fleet, self._ranges(Outcome.UNKNOWN))
 
     def cells(self) -> Mapping[CellKey, Counts]:
-        """Accepted events by cell."""
+        """Return accepted events by cell."""
         return self._accepted.cells
 
     def slack(self) -> Mapping[CellKey, Counts]:
-        """Events whose outcome is unknown, by cell: each may or may not be there."""
+        """Return events whose outcome is unknown, by cell: each may or may not be there."""
         return self._unknown.cells
 
     def hours(self) -> Mapping[HourKey, Counts]:
-        """Accepted events by tenant, network and hour."""
+        """Return accepted events by tenant, network and hour."""
         return self._accepted.hours
 
     def slack_hours(self) -> Mapping[HourKey, Counts]:
-        """Events whose outcome is unknown, by tenant, network and hour."""
+        """Return events whose outcome is unknown, by tenant, network and hour."""
         return self._unknown.hours
 
     def event(self, log_id: str) -> Mapping[str, Json] | None:
-        """The whole event behind an id; None where this fleet never made the id."""
+        """Return the whole event of an id; None if this fleet never made the id."""
         position = self.fleet.position(log_id)
         if position is None:
             return None
@@ -104,7 +104,7 @@ class DeliveredFleet:
         return self.fleet.batch(block * _BLOCK, _BLOCK).rows()
 
     def outcome(self, log_id: str) -> Outcome | None:
-        """What became of the event behind an id; None where it was never delivered."""
+        """Return the outcome of the event of an id; None if it was never delivered."""
         position = self.fleet.position(log_id)
         if position is None:
             return None
@@ -114,7 +114,7 @@ class DeliveredFleet:
         return self._spans[at][2]
 
     def log_ids(self, limit: int) -> Sequence[str]:
-        """At most `limit` ids of accepted events, spread evenly over all of them."""
+        """Return at most `limit` ids of accepted events, spread evenly over all of them."""
         ranges = self._ranges(Outcome.ACCEPTED)
         total = sum(count for _, count in ranges)
         wanted = range(total) if total <= limit else _spread(total, limit)
@@ -129,7 +129,7 @@ class DeliveredFleet:
         return ids
 
     def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
-        """Ids of the events of each slice that are accepted or unknown; drawn once a slice."""
+        """Return the ids of the accepted or unknown events of each slice; drawn once a slice."""
         wanted = [each for each in dict.fromkeys(slices) if each not in self._found]
         if wanted:
             sieves = [_Selector(self.fleet, each) for each in wanted]
@@ -294,7 +294,7 @@ def _settle(ranges: Iterable[OutcomeRange]) -> list[tuple[int, int, Outcome]]:
 
 
 def traffic_of(journal: Journal) -> dict[str, DeliveredFleet]:
-    """Every fleet that a journal declares, with what was delivered of it; drawn anew.
+    """Return every fleet that a journal declares, with what was delivered of it, drawn again.
 
     Beside each stands what the run had sent by the time at which it was reconciled.
     """

@@ -57,7 +57,7 @@ class FleetModel:
         clock: SeasonalClock,
         scope: str,
     ) -> Self:
-        """Draw the model of a fleet.
+        """Draw and return the model of a fleet.
 
         `tag` is part of its users' names; `scope` distinguishes its event ids from those of another
         fleet with the same seed. Raises ProfileError for a value that the model cannot use.

@@ -98,7 +98,7 @@ def user_tag(seed: int, namespace: str) -> str:
 def build_senders(
     profile: Profile, seed: int, customers: int, places: Places, hosts: Hosts, tag: str
 ) -> Senders:
-    """Draw the senders of `customers` customers, numbered from 0; `tag` ends users' names.
+    """Draw and return senders of `customers` customers, from 0; `tag` ends users' names.
 
     Raises ProfileError for authentication kinds or session lifetimes that are not integers.
     """

@@ -99,7 +99,7 @@ class TlsSocket:
         return b"".join(pieces)
 
     def send(self, data: bytes) -> int:
-        """Do the same as `sendmsg`, for one part."""
+        """Send one part as `sendmsg` does, and return the number of bytes sent."""
         return self.sendmsg((data,))
 
     def sendmsg(self, parts: Iterable[bytes | memoryview]) -> int:

@@ -12,6 +12,7 @@ __all__ = ["pytest_addoption", "pytest_configure"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options of the plug-in."""
     group = parser.getgroup("trueup", "conformance checks of a usage-tracking API")
     group.addoption(
         "--trueup-target",
@@ -52,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the checks where a target is given."""
+    """Register the checks if a target is given."""
     if config.getoption("trueup_target") is not None:
         from trueup.scenarios import pytest_plugin
 

@@ -42,12 +42,12 @@ POINTS: Final[tuple[MutationPoint, ...]] = (
 
 
 def mutant_id(point: MutationPoint, operator: Operator, condition: Condition) -> str:
-    """The id of the mutant of these three."""
+    """Return the id of the mutant of these three."""
     return mutant_of(point, operator, condition).id
 
 
 def ruled_out(mutant: str) -> Equivalent | None:
-    """The row that rules out the mutant with this id, or None where it is a fault."""
+    """Return the row that rules out the mutant with this id, or None if it is a fault."""
     return next((row for row in EQUIVALENT if fnmatchcase(mutant, row.pattern)), None)
 
 
@@ -81,12 +81,12 @@ def _chosen(point: MutationPoint, turn: int) -> Iterator[Mutant]:
 
 @cache
 def generated_mutants() -> tuple[Mutant, ...]:
-    """The mutants that are tried, in the order of their points; each id and sentence once."""
+    """Return the mutants that are tried, in the order of their points, each id once."""
     return tuple(mutant for turn, point in enumerate(POINTS) for mutant in _chosen(point, turn))
 
 
 def generated(mutant: str) -> Mutant | None:
-    """The mutant with this id, also one that is not tried; None where there is none."""
+    """Return the mutant with this id, also one that is not tried; None if there is none."""
     name, _, rest = mutant.rpartition(":") if "@" not in mutant else mutant.partition(":")
     operator_name, _, condition_name = rest.partition("@")
     condition = CONDITIONS.get(condition_name or "always")

@@ -179,7 +179,7 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
 
 
 def conditions(*names: str | Iterable[str]) -> tuple[Condition, ...]:
-    """`always` and the conditions with these names; a name without `=` stands for its group."""
+    """Return `always` and the conditions with these names or, without `=`, of these groups."""
     wanted: list[str] = ["always"]
     for name in names:
         for each in (name,) if isinstance(name, str) else name:

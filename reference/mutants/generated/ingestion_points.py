@@ -36,7 +36,7 @@ _REPEAT: Final = conditions("network", "customer", "bytes", "gap", "delivery", "
 
 
 def of_event(log: Log, memory: Memory) -> Subject:
-    """What is known of an event of the delivery in hand."""
+    """Return what is known of an event of the delivery in hand."""
     now_us = memory.now_us
     known = memory.before.get(("event", log.log_id))
     if known is None:

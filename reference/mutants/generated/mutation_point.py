@@ -24,11 +24,11 @@ class Alteration:
     memory: Memory
 
     def applies(self, subject: Subject) -> bool:
-        """Whether the condition holds."""
+        """Return whether the condition holds."""
         return self.condition.holds(subject, self.memory)
 
     def to(self, value: Any, subject: Subject, *, place: Any = "", thing: Any = "") -> Any:
-        """The value as the mutant has it; the value itself where the condition does not hold.
+        """Return the value as the mutant has it; unchanged if the condition does not hold.
 
         `place` names where the value stands, so that the next one there has a neighbour; `thing`
         names what it is a value of, so that it can stay as it was first.
@@ -57,7 +57,7 @@ class MutationPoint:
 
 
 def mutant_of(point: MutationPoint, operator: Operator, condition: Condition) -> Mutant:
-    """The mutant of a point whose operator applies while the condition holds."""
+    """Return the mutant of a point whose operator applies while the condition holds."""
     suffix = "" if condition.name == "always" else f"@{condition.name}"
     when = f", {condition.phrase}" if condition.phrase else ""
 

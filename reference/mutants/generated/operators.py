@@ -162,7 +162,7 @@ SHOWN: Final[Mapping[str, tuple[Operator, ...]]] = {
 
 
 def shown_operators(kind: str) -> tuple[Operator, ...]:
-    """Operators of a shown field; a kind without values of its own has those of absence."""
+    """Return the operators of a shown field; a kind without its own has those of absence."""
     return SHOWN.get(kind, _ABSENCE[:2])
 
 
