@@ -28,7 +28,7 @@ class TargetOverrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     graph: dict[str, str] = {}
     """Where graph points sit, as in a target file."""
     readings: dict[str, str] = {}
-    """Readings that are declared besides those of the reference."""
+    """Readings that are declared besides, or in place of, those of the reference."""
 
 
 NO_OVERRIDES: Final = TargetOverrides()
@@ -45,7 +45,7 @@ _CLAIMS: Final = (
 """Features that the reference says it has; a rate limit only where it was asked for."""
 
 
-_READINGS: Final = ('graph-end = "exclusive"', "freshness-s = 1")
+_READINGS: Final = {"graph-end": "exclusive", "freshness-s": "1"}
 """Points that the contract leaves open and that docs/reference.md settles."""
 
 
@@ -111,8 +111,8 @@ def target_file(
         parts += ["", "[restart]", f"argv = [{argv}]", "timeout_s = 60"]
     if overrides.graph:
         parts += ["", "[graph]", *(f'{key} = "{value}"' for key, value in overrides.graph.items())]
-    declared = (f'{key} = "{value}"' for key, value in overrides.readings.items())
-    parts += ["", "[readings]", *_READINGS, *declared]
+    declared = _READINGS | overrides.readings
+    parts += ["", "[readings]", *(f'{key} = "{value}"' for key, value in declared.items())]
     pace = '"unlimited"' if overrides.rate_limit is None else f"{overrides.rate_limit:g}"
     parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
     return "\n".join(parts)

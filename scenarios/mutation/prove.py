@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.reports.renderers.kill_matrix import (
     FaultRow,
     FaultStatus,
@@ -116,14 +117,17 @@ async def prove(
         for ids in combinations
         for declared in (True, False)
     }
-    plans = [
+    correct = [
         *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
-        *(_plan("--fault", f.id, charges[f.id], seed) for f in faults),
-        *(_plan("--fault", g.id, None, seed) for g in generated),
         *(
             TrialPlan(id=name, options=setup.options, seed=seed, overrides=setup.overrides)
             for name, setup in joined.items()
         ),
+    ]
+    plans: list[tuple[TrialPlan, tuple[str, ...] | None]] = [
+        *((plan, None) for plan in correct),
+        *((_plan("--fault", f.id, charges[f.id], seed), charges[f.id].laws) for f in faults),
+        *((_plan("--fault", g.id, None, seed), ()) for g in generated),
     ]
     trials = await _hold(plans, workers, progress)
     return KillMatrix(
@@ -179,20 +183,35 @@ def _generated_row(entry: MutantEntry, trial: Trial, explained: Mapping[str, str
     )
 
 
+async def _try(plan: TrialPlan, laws: tuple[str, ...] | None) -> Trial:
+    """Run a trial: of a fault at depth `quick` first, and whole where that does not detect it.
+
+    `laws`: those that must fail, empty for any; None for what is correct.
+    """
+    if laws is not None:
+        trial = await _hold_one(msgspec.structs.replace(plan, depth=Depth.QUICK))
+        failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
+        if failed & set(laws or failed):
+            return trial
+    return await _hold_one(plan)
+
+
 async def _hold(
-    plans: Sequence[TrialPlan], workers: int, progress: Callable[[int, int, str], None]
+    plans: Sequence[tuple[TrialPlan, tuple[str, ...] | None]],
+    workers: int,
+    progress: Callable[[int, int, str], None],
 ) -> dict[str, Trial]:
     places = asyncio.Semaphore(workers)
     trials: dict[str, Trial] = {}
 
-    async def one(plan: TrialPlan) -> None:
+    async def one(plan: TrialPlan, laws: tuple[str, ...] | None) -> None:
         async with places:
-            trials[plan.id] = await _hold_one(plan)
+            trials[plan.id] = await _try(plan, laws)
             progress(len(trials), len(plans), plan.id)
 
     async with asyncio.TaskGroup() as group:
-        for plan in plans:
-            group.create_task(one(plan))
+        for plan, laws in plans:
+            group.create_task(one(plan, laws))
     return trials
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.errors import ConformanceError
 from trueup.reports.results import CheckResult
 from trueup.scenarios.embedded.process import die_with_parent, end_as_interrupted
@@ -34,6 +35,7 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     level: int = 4
     overrides: TargetOverrides = TargetOverrides()
+    depth: Depth = Depth.STANDARD
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,7 +51,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def run_trial(plan: TrialPlan, runs: Path) -> Trial:
     """Check the plan's reference by every law; return the trial. A fault raises nothing here."""
     order = RunRequest(
-        scenario=Scenario(name="trial", what=plan.id, checks=ChecksPart(level=plan.level)),
+        scenario=Scenario(
+            name="trial", what=plan.id, checks=ChecksPart(level=plan.level, depth=plan.depth)
+        ),
         seed=plan.seed,
         runs=runs,
         reference_options=plan.options,
