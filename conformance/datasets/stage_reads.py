@@ -13,6 +13,7 @@ from trueup.conformance.datasets.graph_requests import graph_request
 from trueup.conformance.datasets.operations import FollowUp
 from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import POOLS, ApiRequest
+from trueup.conformance.rows import format_time
 
 __all__ = [
     "account_reads",
@@ -69,8 +70,25 @@ def read_all(
             _paged(view, tenant, like_proxy_user_id=own)
             for view in ("log/search", "log_summary/search")
         ]
-        made += [day_graph(context, tenant, user, now) for user in names[turn % share :: share]]
+        chosen = names[turn % share :: share]
+        made += [day_graph(context, tenant, user, now) for user in chosen]
+        if "breakdown" in context.claims:
+            made += [_breakdown(context, tenant, user, now) for user in chosen[:2]]
     return tuple(made)
+
+
+def _breakdown(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
+    """A user's totals by hostname and network over the days of its graph, none left out."""
+    start = day_start(context.now) - timedelta(days=LATE_DAYS)
+    query = {
+        "period_start": format_time(start),
+        "period_end": format_time(day_start(now) + timedelta(days=1)),
+        "proxy_user_id": user,
+        "return_hostnames": "true",
+        "return_networks": "true",
+        "return_proxy_users": "true",
+    }
+    return ApiRequest(path="analytics/breakdown", query=tuple(query.items()), tenant=tenant)
 
 
 def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
