@@ -14,10 +14,18 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance.contract.fields import LOG_FIELDS, agrees
-from trueup.conformance.contract.findings import Cell, Deviation, JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import (
+    Cell,
+    Deviation,
+    JudgedRequest,
+    ListedRows,
+    RequestFinding,
+)
+from trueup.conformance.contract.listing import expect_slice
+from trueup.conformance.contract.matching import SearchRequest, values_of
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import NOTHING
-from trueup.conformance.rows import Row
+from trueup.conformance.rows import Row, as_str
 from trueup.reports.results import Counts
 
 __all__ = ["AttributedDeviation", "attribute"]
@@ -74,6 +82,7 @@ def attribute(
         *_constants(findings, made),
         *_error_counts(model, findings, made),
         *_balances(model, findings, made),
+        *_beside_whole(model, findings, made),
     ]
     deviations = [d for finding in findings for d in finding.deviations] + extra
     judged = [d for d in deviations if d.unit.last or not _too_soon(model, d.unit, bound)]
@@ -242,9 +251,76 @@ def _constant_fields(resource: str, row: Row) -> tuple[str, ...]:
         if row.get(f"{resource}_reason") != "usage":
             names += _CONSTANT["ledger entry"]
         return tuple(n if n.startswith("service") else f"{resource}{n}" for n in names)
+    if resource == "proxy_user":
+        return ("proxy_user_creation_datetime",)
     if resource == "log_summary" and row.get("log_summary_hostname"):
         return tuple(f"{resource}{n}" for n in _CONSTANT["summary"])
     return ()
+
+
+# --- filters, orders and pages of what only another response tells
+
+
+def _beside_whole(
+    model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
+) -> list[Deviation]:
+    """Hold searches of ledgers and proxy users to the whole list that the same stage gave."""
+    wholes: dict[tuple[str, str, str], list[tuple[JudgedRequest, ListedRows]]] = defaultdict(list)
+    for finding in findings:
+        if finding.listing is not None:
+            resource, search, listed = finding.listing
+            plain = not search.conditions or (resource == "proxy_user" and search.of_users)
+            if plain and search.order is None and listed.complete and listed.paged:
+                key = (finding.unit.stage, finding.unit.customer, resource)
+                wholes[key].append((finding.unit, listed))
+    found: list[Deviation] = []
+    for finding in findings:
+        if finding.listing is None:
+            continue
+        resource, search, listed = finding.listing
+        key = (finding.unit.stage, finding.unit.customer, resource)
+        whole = next(
+            (
+                rows
+                for unit, rows in wholes[key]
+                if unit is not finding.unit
+                and not _written_between(model, unit.op, finding.unit.op)
+            ),
+            None,
+        )
+        if whole is not None and not model.shared:
+            found += _beside(finding, resource, search, listed, whole, made)
+    return found
+
+
+def _beside(
+    finding: RequestFinding,
+    resource: str,
+    search: SearchRequest,
+    listed: ListedRows,
+    whole: ListedRows,
+    made: Counter[str],
+) -> list[Deviation]:
+    scratch = RequestFinding(unit=finding.unit)
+    key = f"{resource}_id"
+    shown = {as_str(row, key) for row in listed.rows}
+    matching = [(row, search.matches(values_of(row))) for row in whole.rows]
+    sure = [row for row, held in matching if held is True]
+    for row in sure if listed.complete else ():
+        scratch.observed(FILTERS)
+        if as_str(row, key) not in shown:
+            where = f"{resource}/search · {search.text} · {as_str(row, key)}"
+            scratch.deviate(FILTERS, where, "listed, as without filters", "not listed")
+    if len(sure) == len([held for _, held in matching if held is not False]):
+        if search.order is not None:
+            name = search.order.field.name
+            expect_slice(scratch, listed, search, [row.get(name) for row in sure])
+        if listed.total is not None and not (resource == "proxy_user" and search.of_users):
+            where = f"{resource}/search · {search.text} · total_count"
+            scratch.equal(PAGES, where, len(sure), listed.total)
+    for check, amount in scratch.evidence.items():
+        made[check] += amount
+    return scratch.deviations
 
 
 # --- the account is what its ledger adds up to

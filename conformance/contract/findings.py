@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trueup.conformance.contract.history import SentEvent
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.rows import Row
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Counts, Json
 
-__all__ = ["Cell", "Deviation", "JudgedRequest", "OptionalField", "RequestFinding"]
+__all__ = ["Cell", "Deviation", "JudgedRequest", "ListedRows", "OptionalField", "RequestFinding"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +31,18 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.user} · {self.network} · {self.hostname or 'all hostnames'} · {self.day}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRows:
+    """The rows that a search gave, and whether they are all that match."""
+
+    rows: tuple[Row, ...]
+    complete: bool
+    paged: bool
+    """Whether they are those of a walk over all pages."""
+    total: int | None
+    """`total_count`, where it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,8 @@ class RequestFinding:
     """(customer, cell) of every summary row that was listed."""
     seen_rows: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     """(resource, customer, id) → row as shown by a search."""
+    listing: tuple[str, SearchRequest, ListedRows] | None = None
+    """(resource, request, rows) of a search whose rows only another response tells."""
     figures: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
     """(figure, customer, pool) → (value, how far it moved since the baseline)."""
     split: dict[str, list[Deviation | None]] = field(default_factory=dict)

@@ -334,6 +334,7 @@ def judge_ledger_search(
     listing.leave_out_repeats(lambda r: as_str(r, key) or "")
     expect_pages(finding, listing, search, model.reading, lambda r: as_str(r, key) or "", None)
     expect_order(finding, listing, search)
+    finding.listing = (f"{pool}_ledger", search, listing.listed())
     state = accounts.get((unit.customer, pool), AccountState())
     for row in listing.rows:
         entry = as_str(row, key) or ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from trueup.conformance.contract.fields import ApiField, FieldKind
-from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import JudgedRequest, ListedRows, RequestFinding
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.matching import SearchRequest, compare
 from trueup.conformance.rows import Row, as_int, get_path, parse_time
@@ -30,6 +30,17 @@ class Listing:
         self.rows: list[Row] = [row for _, rows in pages for row in rows]
         self.usable = True
         self.complete = False
+
+    def listed(self) -> ListedRows:
+        """The rows, as other responses are held to them."""
+        totals = [as_int(_body(exchange), "total_count") for exchange, _ in self.pages]
+        known = [total for total in totals if total is not None and total >= 0]
+        return ListedRows(
+            rows=tuple(self.rows),
+            complete=self.complete,
+            paged=self.walk,
+            total=known[-1] if known else None,
+        )
 
     def leave_out_repeats(self, key: Callable[[Row], str]) -> None:
         """Count a row once that a later page gave again.
@@ -203,7 +214,7 @@ def expect_order(finding: RequestFinding, listing: Listing, search: SearchReques
 
 
 def expect_slice(
-    finding: RequestFinding, listing: Listing, search: SearchRequest, values: Sequence[Json]
+    finding: RequestFinding, listed: ListedRows, search: SearchRequest, values: Sequence[Json]
 ) -> None:
     """Hold one page of a sorted search to the place that it has in the whole.
 
@@ -213,7 +224,7 @@ def expect_slice(
     if (
         not values
         or search.order is None
-        or listing.walk
+        or listed.paged
         or search.page is None
         or search.per_page is None
     ):
@@ -232,7 +243,7 @@ def expect_slice(
     field = search.order.field
     seen = [
         (-1, "") if row.get(field.name) is None else _slice_key(field, row.get(field.name))
-        for row in listing.rows
+        for row in listed.rows
     ]
     finding.observed(SORT, len(seen))
     if seen not in allowed and len(seen) == len(allowed[0]):

@@ -66,7 +66,7 @@ def judge_log_search(model: ContractModel, unit: JudgedRequest, finding: Request
     if certain is not None and search.order is not None:
         name = search.order.field.name
         expect_slice(
-            finding, listing, search, [r.event.value(name) for r in expected.must.values()]
+            finding, listing.listed(), search, [r.event.value(name) for r in expected.must.values()]
         )
     _judge_rows(model, unit, finding, search, listing, expected)
     if listing.complete and search.of_users:

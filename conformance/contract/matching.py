@@ -77,6 +77,18 @@ class SearchRequest:
     """What no document defines: unknown names and malformed values. Any response is accepted."""
 
     @property
+    def text(self) -> str:
+        """The request for a person."""
+        parts = [
+            f"{c.operator}{'_' if c.operator else ''}{c.field.name}={c.value[:60]}"
+            for c in self.conditions
+        ]
+        if self.order is not None:
+            suffix = "_desc" if self.order.descending else ""
+            parts.append(f"sort_by={self.order.field.name}{suffix}")
+        return " · ".join(parts) or "no parameters"
+
+    @property
     def of_users(self) -> bool:
         """Whether it asks for everything of one or several proxy users, and for nothing less."""
         return bool(self.conditions) and all(

@@ -42,6 +42,7 @@ USER_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
     }
 )
 SETTINGS: Final = (
+    "proxy_user_password",
     "proxy_user_access_type",
     "proxy_user_is_strict_security",
     "proxy_user_enforce_https",
@@ -69,6 +70,7 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
         None,
     )
     expect_order(finding, listing, search)
+    finding.listing = ("proxy_user", search, listing.listed())
     other = {n for letter, n in model.history.users if letter != unit.customer}
     own = {n for letter, n in model.history.users if letter == unit.customer}
     own |= {c.user for c in model.history.changes if c.customer == unit.customer}
@@ -216,6 +218,10 @@ def _settings(
         values |= {n: v for n, v in change.values.items() if n in SETTINGS}
         if change.values.get("clear_proxy_user_acl"):
             values["ip_address_authentications"] = []
+    deleted = _deleted(model, unit, name)
+    seen_deleted = row.get("proxy_user_is_deleted")
+    if isinstance(seen_deleted, bool):
+        values["proxy_user_is_deleted"] = deleted
     for setting, value in values.items():
         if setting not in row:
             continue

@@ -110,7 +110,7 @@ def judge_summary_search(
     expect_pages(finding, listing, search, model.reading, _identity, certain)
     expect_order(finding, listing, search)
     if certain is not None:
-        expect_slice(finding, listing, search, _sort_values(search, candidates))
+        expect_slice(finding, listing.listed(), search, _sort_values(search, candidates))
     _judge_rows(model, unit, finding, search, listing, candidates, foreign=foreign)
     if listing.complete and search.of_users:
         by_user: dict[str, dict[Cell, Counts]] = {
