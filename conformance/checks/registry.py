@@ -73,6 +73,14 @@ CHECKS: Final = (
         needed=5,
     ),
     _row(
+        "ENVELOPE",
+        "times-are-in-order",
+        "No row is created after its last update.",
+        "ENV-10",
+        level=2,
+        audit=True,
+    ),
+    _row(
         "SAFETY",
         "hooks-are-locked",
         "Clock, maintenance, payment and restart hooks need a key of their own.",

@@ -403,7 +403,7 @@ def _optional_fields(model: ContractModel, findings: Sequence[RequestFinding]) -
                 for where, value, unit, event in optional.absent:
                     found.append(
                         Deviation(
-                            check=CONTENT if view == "log" else "charged-is-metered",
+                            check=_VIEW_CHECKS[view],
                             where=f"{where} · {name}",
                             expected=str(value),
                             seen="nothing",
@@ -435,6 +435,16 @@ def _optional_fields(model: ContractModel, findings: Sequence[RequestFinding]) -
                             )
                         )
     return found
+
+
+_VIEW_CHECKS: Final[Mapping[str, str]] = {
+    "log": CONTENT,
+    "log_summary": "charged-is-metered",
+    "account": BALANCE,
+    "customer": "customer-equals-account",
+    "proxy_user": "used-bytes-are-the-traffic",
+}
+"""View → check of its fields that a target may leave out everywhere, but not here and there."""
 
 
 def _promised(model: ContractModel, name: str, shown: Mapping[str, int]) -> bool:

@@ -144,6 +144,14 @@ class RequestFinding:
     foreign: int = 0
     """Rows of other users of the account that were seen."""
 
+    def note_optional(self, key: str, where: str, value: Json, expected: Json) -> None:
+        """Note whether a field (with its view) that may be left out everywhere is shown here."""
+        found = self.optional.setdefault(key, OptionalField())
+        if value is None:
+            found.absent.append((where, expected, self.unit, None))
+        else:
+            found.shown += 1
+
     def observed(self, check: str, amount: int = 1) -> None:
         """Count comparisons that could have refuted a check."""
         self.evidence[check] = self.evidence.get(check, 0) + amount

@@ -52,6 +52,7 @@ BALANCE: Final = "account-equals-ledger"
 CUSTOMER: Final = "customer-equals-account"
 TENANTS: Final = "tenants-are-apart"
 FILTERS: Final = "filters-are-exact"
+ORDER: Final = "times-are-in-order"
 TIMES: Final = "ledger-times-are-plausible"
 
 
@@ -443,9 +444,10 @@ def _judge_entry(
             + CLOCK_SLACK
             + timedelta(milliseconds=sum(e.elapsed_ms for e in unit.exchanges))
         )
+        finding.observed(ORDER)
         if made > changed:
             finding.deviate(
-                TIMES,
+                ORDER,
                 f"{where} · times",
                 "created before its last change",
                 f"created {made}, changed {changed}",
@@ -750,6 +752,8 @@ def judge_account(
         as_int(data, f"{pool}_bytes{suffix}") for suffix in ("", "_used", "_left")
     )
     where = f"{pool}/summary"
+    for name, value in (("", bought), ("_used", used), ("_left", left)):
+        finding.note_optional(f"account.{pool}_bytes{name}", where, value, "a number")
     spent = used is not None and bought is not None and used > bought and left == 0
     if bought is not None and used is not None and left is not None and not spent:
         finding.equal(
@@ -799,10 +803,10 @@ def judge_account(
         other = {name for letter, name in model.history.users if letter != unit.customer}
         own = {name for letter, name in model.history.users if letter == unit.customer}
         finding.observed(TENANTS)
-        for name in users:
-            if name in other - own:
+        for listed in users:
+            if listed in other - own:
                 finding.deviate(
-                    TENANTS, f"{where} · proxy_user_ids", "own users only", name, definite=True
+                    TENANTS, f"{where} · proxy_user_ids", "own users only", listed, definite=True
                 )
 
 
@@ -847,6 +851,9 @@ def judge_customer(
         return
     for pool in POOLS:
         left = as_int(data, f"{pool}_bytes_left")
+        if pool in model.reading.claims:
+            shown = f"customer.{pool}_bytes_left"
+            finding.note_optional(shown, "customer/retrieve", left, "a number")
         state = accounts.get((unit.customer, pool), AccountState())
         if left is None or state.left is None or pool not in model.reading.claims:
             continue

@@ -175,6 +175,9 @@ def judge_user_row(
     cells = model.cells(unit.customer, name, unit.op)
     for pool in POOLS:
         seen = as_int(row, f"proxy_user_{pool}_bytes_used")
+        key = f"proxy_user.proxy_user_{pool}_bytes_used"
+        if pool in model.reading.claims:
+            finding.note_optional(key, place, seen, "a number")
         if seen is None or deleted_before:
             continue  # what a user's figures are after its deletion is open (S16)
         total = CellSum()

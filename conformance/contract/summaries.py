@@ -54,6 +54,7 @@ SINGLE: Final = "consolidated-rows-are-single"
 PURGE: Final = "summaries-survive-the-purge"
 SPLIT: Final = "successes-and-errors-add-up"
 CHARGED: Final = "charged-is-metered"
+ORDER: Final = "times-are-in-order"
 TIMES: Final = "summary-times-are-plausible"
 
 
@@ -447,9 +448,10 @@ def _times(
         return
     now = unit.now + CLOCK_SLACK + _span(unit)
     finding.observed(TIMES)
+    finding.observed(ORDER)
     if made > changed:
         finding.deviate(
-            TIMES,
+            ORDER,
             f"{where} · times",
             "created before its last change",
             f"created {made}, changed {changed}",
