@@ -136,8 +136,9 @@ def judge_user_retrieve(
 def _deleted(model: ContractModel, unit: JudgedRequest, name: str) -> bool:
     deleted = False
     for change in model.history.changes:
-        if change.op < unit.op and (change.customer, change.user) == (unit.customer, name):
-            deleted = change.action == "delete" and change.outcome is not Outcome.REFUSED
+        mine = (change.customer, change.user) == (unit.customer, name)
+        if change.op < unit.op and mine and change.outcome is not Outcome.REFUSED:
+            deleted = change.action == "delete"
     return deleted
 
 
@@ -221,10 +222,13 @@ def _settings(
         values |= {n: v for n, v in change.values.items() if n in SETTINGS}
         if change.values.get("clear_proxy_user_acl"):
             values["ip_address_authentications"] = []
-    deleted = _deleted(model, unit, name)
-    seen_deleted = row.get("proxy_user_is_deleted")
-    if isinstance(seen_deleted, bool):
-        values["proxy_user_is_deleted"] = deleted
+    ever = any(
+        change.action == "delete" and change.op < unit.op
+        for change in model.history.changes
+        if (change.customer, change.user) == (unit.customer, name)
+    )
+    if isinstance(row.get("proxy_user_is_deleted"), bool) and not ever:
+        values["proxy_user_is_deleted"] = False  # what becomes of a deleted user is open (S16)
     for setting, value in values.items():
         if setting not in row:
             continue
