@@ -35,14 +35,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ListedRows:
-    """The rows that a search gave, and whether they are all that match."""
+    """The rows that a search returned, and whether they are all that match."""
 
     rows: tuple[Row, ...]
     complete: bool
     paged: bool
-    """Whether they are those of a walk over all pages."""
+    """Whether they were read page by page."""
     total: int | None
-    """`total_count`, where it counts."""
+    """`total_count`, if it counts."""
 
 
 @dataclass(frozen=True, slots=True)
