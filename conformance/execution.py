@@ -1,7 +1,7 @@
-"""Execute one stage of a plan: act, wait until it is visible, ask, and ask again what lags.
+"""Execute one stage of a plan: act, wait until it is visible, request, and request again what lags.
 
-It decides nothing about what is done or asked: the plan says that. It holds I/O objects and the
-responses of the current stage; all results are in the journal.
+The plan decides what is done and requested. This module holds I/O objects and the responses of the
+current stage; all results are in the journal.
 """
 
 from __future__ import annotations

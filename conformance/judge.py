@@ -1,7 +1,7 @@
-"""Judging from a journal alone: the same verdicts as in the run, for anyone who has the file.
+"""Evaluate a journal: verdicts are the same as in the run, for anyone who has the file.
 
-The live run calls `judge_records` with the records that it has just written; a third party calls
-`judge_journal` with those that it has read. There is no other way to a verdict.
+The run calls `judge_records` with the records that it has just written; others call
+`judge_journal` with those that they have read. Verdicts are computed nowhere else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The questions that several checks share, so that each is asked once a stage."""
+"""Requests that several stages share, so that each is made once in a stage."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reading values from responses of any content: returns None for what cannot be read.
+"""Read values from responses of any content: None is returned for what cannot be read.
 
 Times come in several documented forms (`2025-04-01 13:00:00`, with a `T`, with a `Z`, with a
-fraction, or a bare date); they all become aware UTC moments. Nothing here judges.
+fraction, or a bare date); they all become aware UTC times. Nothing is compared here.
 """
 
 from __future__ import annotations

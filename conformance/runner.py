@@ -1,8 +1,8 @@
-"""Run the checks against a target: execute a plan, record everything, then judge the records.
+"""Run the checks against a target: execute a plan, record everything, then evaluate the records.
 
-What is done and asked is decided by `datasets.plan`, and what is right by the judge; both are pure.
+`datasets.plan` decides what is done and requested, and the contract what is right; both are pure.
 This module opens the session, probes the interpretations, executes the stages and returns the
-results. The offline judge comes to the same results from the journal alone.
+results. `trueup judge` computes the same results from the journal alone.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The checks, one file a subject, and how their findings become verdicts."""
+"""The checks, and the rules by which findings become verdicts."""

@@ -1,9 +1,9 @@
-"""From findings to verdicts: the rules that hold for every check alike.
+"""From findings to verdicts: the rules are the same for every check.
 
-A check passes only where it had its least evidence. What is not claimed is not applicable; what
-is claimed and cannot be exercised is not testable. A response that could not be used leaves the
-checks that needed it undecided. A failure that only follows from another is blocked by that one,
-so that one cause is one red line. Pure: the same records give the same verdicts.
+A check passes only with its least evidence. A check of what is not claimed is not applicable; one
+of what is claimed and cannot be exercised is not testable. An unusable response makes the checks
+that needed it inconclusive. A failure that only follows from another one is blocked by it, so that
+one cause is one failure in the report. Pure: equal records give equal verdicts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How fast questions may be asked: a token bucket, and the requests that are left in all."""
+"""Rate limit of the requests to a target: a token bucket, and a limit on their number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a run: who trueup is at the target, what time it is there, and what the target allows.
+"""Open a run: the identity of trueup at the target, the time there, and what the target allows.
 
 A target that cannot be tested raises an error and gets no verdict.
 """

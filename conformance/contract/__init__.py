@@ -1,1 +1,1 @@
-"""The contract that a target is held to: clauses, schemas and open points."""
+"""The contract: clauses, schemas, open points, and the executable model."""

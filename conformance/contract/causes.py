@@ -1,8 +1,8 @@
-"""Where a deviation comes from: the check that names its cause, and those that only follow from it.
+"""Causes of deviations: the check that names each cause, and the checks that only follow from it.
 
-A lost event is missing in the logs, the summaries, the ledger, the graph and the account alike.
-Each of those is a deviation; the first is the cause, and the others are folded under it. A view is
-explained by another where it shows exactly what follows from what the other showed.
+A lost event is missing in the logs, the summaries, the ledger, the graph and the account. Each of
+these is a deviation; the first is the cause, and the others are attributed to it. A view follows
+from another one if it shows exactly what can be computed from what the other one showed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Evaluating a journal against the contract: the model, every response, every deviation attributed.
+"""Evaluate a journal by the contract: build the model, compare responses, attribute deviations.
 
 `evaluate` is a pure function of the records. `Evaluation.with_changed` evaluates the same run with
-some responses exchanged, and judges again only what they touch.
+some responses exchanged, and compares again only the requests that the change concerns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The documented fields of a log, and when a shown value says what was sent.
+"""The documented fields of a log, and whether a shown value equals the one that was sent.
 
 Sources: the guide's list of what a log contains, and the object page with the public client's
-model (API_FACTS 2.1). A field that an object can be without may be null or left out.
+model (API_FACTS 2.1). A field that an object can lack may be null or absent.
 """
 
 from __future__ import annotations

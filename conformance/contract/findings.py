@@ -1,8 +1,8 @@
-"""What comparing responses with the model yields: observations, deviations, unusable responses.
+"""Results of comparing responses with the model: observations, deviations, unusable responses.
 
-One `RequestFinding` is the result of one request (or of all pages of a search). It
-depends on that request's responses and on what was done before, and on nothing else, so that it
-can be kept while other responses change.
+One `RequestFinding` is the result of one request (or of all pages of a search). It depends only on
+that request's responses and on what was done before, so that it can be kept while other responses
+change.
 """
 
 from __future__ import annotations

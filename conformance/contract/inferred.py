@@ -1,9 +1,9 @@
-"""What an account that can only be read holds: its logs are taken as given, then its summaries.
+"""What an account contains that can only be read: logs first, then summaries.
 
 At level 0 nothing was sent, so nothing is known but what the target shows. Of two views of one
-thing the finer one is taken as given: the logs of days that they cover whole, and for older days
-the summaries. Every other view, and every later reading, is held to them. Days that are not over
-are left alone, because a live account moves.
+thing the finer one is taken as given: the logs of days that they cover completely, and for older
+days the summaries. Every other view, and every later read, is compared with them. Days that are not
+over are left out, because a live account changes while it is read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """How one target reads the points that the documents leave open, as the model uses them.
 
-A reading is declared in the target file, probed by the run, or left at its default. Values that
-are neither declared nor probed and that the model can tell from the responses themselves are
-settled there and held to ever after (`contract.settled`).
+A reading is declared in the target file, probed by the run, or left at its default.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every search owes, whatever it lists: the envelope, the pages, the order, no row twice."""
+"""What the contract requires of every search: envelope, pages, order, no row twice."""
 
 from __future__ import annotations
 

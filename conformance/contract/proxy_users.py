@@ -1,4 +1,4 @@
-"""Proxy users: whose they are, what was set, and how much each pool counts as used."""
+"""Proxy users: their customer, their settings, and the usage that each pool counts."""
 
 from __future__ import annotations
 

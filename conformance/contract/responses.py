@@ -1,8 +1,8 @@
-"""From recorded responses to findings: which request is judged by which part of the contract.
+"""From recorded responses to findings: which module of the contract compares which request.
 
-Also what every response owes, whatever it shows: keys are required, errors are documented, bodies
-fit their schemas. A response that is lost, cut, too large, 429 or from a gateway is *unusable*:
-it says nothing of the target, and no law may rest on it.
+It also compares what every response must fulfil: keys are required, errors are documented, bodies
+match their schemas. A response that is lost, cut, too large, 429 or from a gateway is *unusable*:
+it is no evidence about the target.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sums by cell: what accepted events add up to, with what may be there as well.
+"""Sums of accepted events by cell, and what may be counted in addition.
 
 A cell is a proxy user, network, hostname and UTC day. Events whose outcome is unknown, and those
 whose counting is open, widen the sum to the set of sums that may be right.

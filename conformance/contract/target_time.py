@@ -1,8 +1,7 @@
-"""The target's clock, as far as a journal tells it.
+"""The target's clock, as far as a journal shows it.
 
-A journal carries our time on every record and the target's time where the run learned it: in the
-plan and in each clock move that succeeded. Between two such points the target's clock runs as fast
-as ours.
+A journal has our time on every record, and the target's time where the run learned it: in the plan
+and in each successful clock move. Between two such points both clocks run equally fast.
 """
 
 from __future__ import annotations

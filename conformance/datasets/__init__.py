@@ -1,1 +1,1 @@
-"""Events that the checks inject, and the stages at which they do so."""
+"""What a run does and requests: dimension tables, covering arrays, stages and the plan."""

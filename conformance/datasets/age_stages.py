@@ -1,4 +1,4 @@
-"""The stages of age: before and after the logs are gone, and before and after the hostnames are."""
+"""The stages of age: before and after logs are removed, before and after hostnames are."""
 
 from __future__ import annotations
 

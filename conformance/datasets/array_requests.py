@@ -1,4 +1,4 @@
-"""The requests of the arrays at one age of the data, and the classes that they stand for."""
+"""The requests that covering arrays give at one age of the data, with their classes."""
 
 from __future__ import annotations
 

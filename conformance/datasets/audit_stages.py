@@ -1,7 +1,7 @@
 """The stages of level 0: an account that can only be read is read twice, with every pair of keys.
 
-What is there is not known: proxy users and ids are taken from the first responses. Days that are
-closed (yesterday and before) cannot change between two readings.
+Its contents are not known: proxy users and ids are taken from the first responses. Days that are
+over (yesterday and before) cannot change between two reads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Dates that a run moves the target's clock to, chosen so that every class of day is met.
+"""Dates to which a run moves the target's clock, chosen so that every class of day occurs.
 
-Verdicts must not depend on the date on which a run is started: from wherever the clock stands, the
-next date of each class is taken, in order, with a few events around it in every customer.
+Verdicts must not depend on the date on which a run is started: from the present time of the clock,
+the next date of each class is used, in order, with a few events around it for every customer.
 """
 
 from __future__ import annotations

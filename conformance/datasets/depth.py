@@ -1,4 +1,4 @@
-"""How deep a run looks: what each depth takes from the dimension tables."""
+"""Depths: how much of the dimension tables a run covers, and how many requests it may make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments of the classes of time: where events lie, seen from the target's present."""
+"""Times of the classes of time: when events happened, relative to the present."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From value classes to an event: what each class of a row of the event table stands for."""
+"""From value classes to an event: the values of each class of a row of the event table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be filtered by, endpoint by endpoint, and which values fit which operator."""
+"""Fields that each endpoint can filter by, and the values that fit each operator."""
 
 from __future__ import annotations
 

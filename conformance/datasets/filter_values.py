@@ -1,4 +1,4 @@
-"""The value of a filter: what a class of values stands for, given the events that are there."""
+"""Values of filters, from a class of values and the events that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs and breakdowns: interval × window × filter × customer, by a covering array an age."""
+"""Graphs and breakdowns at one age: interval, window, filter, customer in a covering array."""
 
 from __future__ import annotations
 

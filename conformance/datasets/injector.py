@@ -1,4 +1,4 @@
-"""Deliver events and record what became of them."""
+"""Deliver events and record their outcomes."""
 
 from __future__ import annotations
 

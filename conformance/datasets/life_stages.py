@@ -1,4 +1,4 @@
-"""The stages of the first day: injected, paid for, restarted, an hour later, over midnight."""
+"""The stages of the first day: inject, pay, restart, an hour later, midnight."""
 
 from __future__ import annotations
 

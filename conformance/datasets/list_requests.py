@@ -1,4 +1,4 @@
-"""Pages and orders of every search, and requests with keys that are not the customer's own."""
+"""Pages and orders of every search, and requests with other keys than the customer's."""
 
 from __future__ import annotations
 

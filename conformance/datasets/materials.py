@@ -1,4 +1,4 @@
-"""What every stage of a plan draws on: the rows of the arrays, and the events made of them."""
+"""What all stages of a plan use: the rows of the arrays, and the events made from them."""
 
 from __future__ import annotations
 

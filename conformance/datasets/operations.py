@@ -1,6 +1,6 @@
-"""What a plan consists of: frozen values that say what is done to a target and what is asked.
+"""The parts of a plan: frozen values that state what is done to a target and what is requested.
 
-A stage does its operations in order, then makes its requests. Nothing here acts.
+A stage performs its operations in order, then makes its requests. This module performs nothing.
 """
 
 from __future__ import annotations

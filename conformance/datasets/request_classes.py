@@ -1,4 +1,4 @@
-"""The classes of the request table that one request stands for, read off the request itself."""
+"""The classes of the request table that a request belongs to, derived from the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets that a covering array cannot shape: many rows, many writers, sums, interleaving."""
+"""Datasets that no covering array gives: many rows, many writers, sums, interleaving."""
 
 from __future__ import annotations
 

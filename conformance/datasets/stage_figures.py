@@ -1,4 +1,4 @@
-"""How much of its views a stage reads at one depth: account figures, and everything once more."""
+"""How much a stage reads at each depth: account figures, and everything once more."""
 
 from __future__ import annotations
 

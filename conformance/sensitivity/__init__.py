@@ -1,0 +1,1 @@
+"""Sensitivity: mutants of recorded responses, and which of them the verdicts notice."""
