@@ -19,6 +19,7 @@ import msgspec
 
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
 from trueup.conformance.target.placeholders import fill, fill_text
 from trueup.reports.journal.records import Hook
@@ -60,7 +61,7 @@ class TargetControl:
         error = ""
         try:
             if isinstance(form, HttpHook):
-                response, error = await self._http(form, values, headers)
+                response, error = await self._http_after_waits(form, values, headers)
             else:
                 response, error = await _command(form, values)
         except TimeoutError:
@@ -81,9 +82,23 @@ class TargetControl:
         self._recorder.write(hook)
         return hook
 
-    async def _http(
+    async def _http_after_waits(
         self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
     ) -> tuple[Json, str]:
+        """Call an HTTP hook, again after each wait that the target asks for."""
+        waits = Waits(self._clock)
+        while True:
+            sent_at = self._clock.monotonic()
+            response, error, wait = await self._http(form, values, headers)
+            seconds = None if wait is None else waits.asked_to_wait(wait, sent_at=sent_at)
+            if seconds is None:
+                return response, error
+            await self._clock.sleep(seconds)
+
+    async def _http(
+        self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
+    ) -> tuple[Json, str, AskedWait | None]:
+        """Call an HTTP hook once. Returns response, error and the wait that it asks for."""
         own = {name: fill_text(value, values) for name, value in form.headers.items()}
         body = fill(dict(form.body), values)
         timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, 60.0))
@@ -99,11 +114,12 @@ class TargetControl:
         ):
             raw = await response.content.read(1 << 20)
             status = response.status
+            wait = AskedWait.of(status, response.headers, stamp(self._clock.now()))
         try:
             answer: Json = msgspec.json.decode(raw)
         except msgspec.DecodeError:
             answer = raw.decode("utf-8", "replace")
-        return answer, "" if 200 <= status < 300 else f"status {status}"
+        return answer, "" if 200 <= status < 300 else f"status {status}", wait
 
 
 def _cut(answer: Json) -> Json:

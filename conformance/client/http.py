@@ -1,8 +1,9 @@
 """The read client: asks one question, records what was asked and what came, judges nothing.
 
 HTML, half a body, a hang or a reset connection are recorded like any other response: an exchange
-without a usable body. 429 is waited out as `Retry-After` says (a second where it says nothing) and
-asked again, each attempt recorded.
+without a usable body. After 429, or 503 with `Retry-After`, nothing is sent until the stated time
+has passed (see `client.waits`). A response that is lost or comes from a gateway is asked for again
+after a pause, if asking again changes nothing. Each try is recorded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from yarl import URL
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int
 from trueup.conformance.target.model import Target, Tenant
@@ -34,10 +36,14 @@ BODY_MOST: Final = 16 << 20
 """Bytes of a response that are read; a page of 100 rows is much smaller."""
 TEXT_KEPT: Final = 2_000
 """Characters kept of a body that is no JSON."""
-RETRIES_429: Final = 6
-WAIT_MOST_S: Final = 60.0
-"""Longest `Retry-After` that is waited for; a longer one is taken for a refusal for good."""
-KEPT_HEADERS: Final = frozenset({"location", "retry-after", "allow", "www-authenticate", "server"})
+RETRY_PAUSES_S: Final = (0.5, 1.5)
+"""Pauses before a request is sent again whose response is lost or a gateway's."""
+GATEWAY: Final = frozenset({502, 503, 504})
+FAILURES_MOST: Final = 16
+"""Unusable responses in a row after which requests are no longer sent again."""
+KEPT_HEADERS: Final = frozenset(
+    {"location", "retry-after", "allow", "www-authenticate", "server", "date"}
+)
 _NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
@@ -52,7 +58,8 @@ class ReadClient:
         self.pacer = Pacer(clock, requests_per_s=budget.requests_per_s, requests=budget.requests)
         self._places = asyncio.Semaphore(CONCURRENT)
         self._session: aiohttp.ClientSession | None = None
-        self._stuck = False  # 429 did not pass: no more patience until something else comes
+        self._waits = Waits(clock)
+        self._failures = 0  # unusable responses in a row
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -74,8 +81,8 @@ class ReadClient:
 
     @property
     def stuck(self) -> bool:
-        """Whether 429 persisted, so that further waiting is useless."""
-        return self._stuck
+        """Whether the target still asks to wait although all time for waiting is spent."""
+        return self._waits.exhausted
 
     async def ask(self, ask: ApiRequest, *, stage: str, attempt: int = 1) -> tuple[Exchange, ...]:
         """Make a request; record and return every exchange that it took, a page each."""
@@ -103,21 +110,51 @@ class ReadClient:
     async def _exchange(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
-        tries = 1 if self._stuck else RETRIES_429
+        pauses = iter(RETRY_PAUSES_S)
         async with self._places:
-            for _ in range(tries):
+            while True:
+                if self._waits.refuses_to_send():
+                    return self._unsent(ask, query, stage, attempt)
                 await self.pacer.turn()
+                began = self._clock.monotonic()
                 exchange = await self._once(ask, query, stage, attempt)
                 self._recorder.write(exchange)
-                if exchange.status != 429:
-                    self._stuck = False
+                asked = AskedWait.of(exchange.status, exchange.headers, exchange.at)
+                if asked is not None:
+                    seconds = self._waits.asked_to_wait(asked, sent_at=began)
+                    if seconds is None:
+                        return exchange
+                    self.pacer.hold(seconds)
+                    continue
+                if exchange.status is not None and exchange.status not in GATEWAY:
+                    self._waits.served()
+                    self._failures = 0
                     return exchange
-                wait = _wait(exchange)
-                if tries == 1 or wait > WAIT_MOST_S:
-                    break
-                self.pacer.hold(wait)
-            self._stuck = True
-            return exchange
+                self._failures += 1
+                pause = next(pauses, None)
+                if pause is None or ask.method != "GET" or self._failures > FAILURES_MOST:
+                    return exchange
+                await self._clock.sleep(pause)
+
+    def _unsent(
+        self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+    ) -> Exchange:
+        """Record a request that was not sent, because the target asked to wait for too long."""
+        exchange = Exchange(
+            n=self._recorder.next_exchange(),
+            method=ask.method,
+            path=f"{self._target.prefix}/{ask.path}",
+            at=stamp(self._clock.now()),
+            query=tuple(query),
+            tenant=ask.tenant if ask.keys == "own" else ask.keys,
+            stage=stage,
+            request_body=self._recorder.strike(ask.body),
+            error="not sent: the target asked to wait for longer than a run waits",
+            ask=ask.name,
+            attempt=attempt,
+        )
+        self._recorder.write(exchange)
+        return exchange
 
     async def burst(self, asks: Sequence[ApiRequest], *, stage: str) -> None:
         """Ask many questions at the same moment, whatever the pace; for the law on rates."""
@@ -193,12 +230,6 @@ class ReadClient:
         if any(secret.encode() in raw for secret in self._recorder.secrets) or b"\\" in raw:
             value = self._recorder.strike(value)
         return value, ""
-
-
-def _wait(exchange: Exchange) -> float:
-    """Seconds to wait after a 429; 1 where the target names none."""
-    told = exchange.headers.get("retry-after", "")
-    return float(told) if told.isdigit() else 1.0
 
 
 def _why(cause: BaseException, timeout_s: float) -> str:

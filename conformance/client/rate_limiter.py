@@ -9,8 +9,8 @@ from trueup.conformance.errors import BudgetExhausted
 
 __all__ = ["Pacer"]
 
-BURST: Final = 1.0
-"""Requests that may be made at once after a pause; 1 keeps below any per-second count."""
+RATE_AFTER_HOLD: Final = 10.0
+"""Requests per second after the target has asked to wait, where the target file sets no rate."""
 
 
 class Pacer:
@@ -26,6 +26,7 @@ class Pacer:
         self._rate = requests_per_s
         self._limit = requests
         self._free_at = clock.monotonic() + (1 / requests_per_s if requests_per_s else 0)
+        self._held_until = self._free_at
         self.made = 0
 
     @property
@@ -41,16 +42,23 @@ class Pacer:
                 "raise `budget.requests`, or run fewer checks with --only"
             )
         self.made += 1
-        if self._rate is None:
-            return
-        now = self._clock.monotonic()
-        wait = self._free_at - now
-        self._free_at = max(self._free_at, now) + 1 / self._rate
-        if wait > 0:
-            await self._clock.sleep(wait)
+        while True:
+            at = self._reserve()
+            wait = at - self._clock.monotonic()
+            if wait > 0:
+                await self._clock.sleep(wait)
+            if at >= self._held_until:
+                return
 
     def hold(self, seconds: float) -> None:
-        """Let nothing through for a while: the target asked for it."""
-        self._free_at = max(self._free_at, self._clock.monotonic() + seconds)
+        """Let nothing through for so many seconds, not even what already waits for its turn."""
+        self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
+        self._free_at = max(self._free_at, self._held_until)
         if self._rate is None:
-            self._rate = 10.0
+            self._rate = RATE_AFTER_HOLD
+
+    def _reserve(self) -> float:
+        """Return the next free moment and take it."""
+        at = max(self._free_at, self._clock.monotonic())
+        self._free_at = at + (1 / self._rate if self._rate else 0)
+        return at

@@ -462,11 +462,11 @@ def _times(
     arrivals = _arrivals(model, unit, cell)
     if arrivals is None:
         return
-    first, last = arrivals
-    if cell.hostname and not first - CLOCK_SLACK <= made <= now:
-        finding.deviate(TIMES, f"{where} · creation", f"{first} or soon after", made)
-    if changed < last - CLOCK_SLACK:
-        finding.deviate(TIMES, f"{where} · last_update", f"{last} or later", changed)
+    begun, first, last_begun, last = arrivals
+    if cell.hostname and not begun - CLOCK_SLACK <= made <= now:
+        finding.deviate(TIMES, f"{where} · creation", f"{begun} or soon after", made)
+    if changed < last_begun - CLOCK_SLACK:
+        finding.deviate(TIMES, f"{where} · last_update", f"{last_begun} or later", changed)
     elif cell.hostname and changed > last + _lag(model) and unit.now > last + 2 * _lag(model):
         finding.deviate(TIMES, f"{where} · last_update", f"soon after {last}", changed)
     if cell.hostname and made > first + _lag(model):
@@ -483,17 +483,24 @@ def _span(unit: JudgedRequest) -> timedelta:
 
 def _arrivals(
     model: ContractModel, unit: JudgedRequest, cell: Cell
-) -> tuple[datetime, datetime] | None:
-    """The target's time at the first and at the last event of a cell that was taken in."""
-    times = [
-        model.history.clock.at(delivery.at)
+) -> tuple[datetime, datetime, datetime, datetime] | None:
+    """The target's time at the first and at the last event of a cell that was taken in.
+
+    Each as (begin, end) of its delivery: a delivery that waits for the target takes long.
+    """
+    taken = [
+        delivery
         for record in model.history.by_user.get((unit.customer, cell.user), ())
         if record.event.network == cell.network
         and record.event.day == cell.day
         and (not cell.hostname or record.event.hostname == cell.hostname)
         and (delivery := record.accepted(unit.op)) is not None
     ]
-    return (min(times), max(times)) if times else None
+    if not taken:
+        return None
+    at = model.history.clock.at
+    began, ended = [at(each.began) for each in taken], [at(each.at) for each in taken]
+    return min(began), min(ended), max(began), max(ended)
 
 
 def _hostname(

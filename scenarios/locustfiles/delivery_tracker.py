@@ -124,7 +124,8 @@ class DeliveryTracker:
         ) as response:
             self._recorder.service.append(time.perf_counter_ns() - began)
             self._recorder.bytes += len(batch.body)
-            after = retry_after_s((response.headers or {}).get("Retry-After"))
+            headers = response.headers or {}
+            after = retry_after_s(headers.get("Retry-After"), headers.get("Date"))
             answer = interpret_response(
                 form.response_rule,
                 response.status_code or 500,  # no response: as indefinite as a 500

@@ -72,16 +72,23 @@ class HttpDriver:
 
     async def _deliver(self, payload: bytes, count: int) -> BatchOutcome:
         started = time.perf_counter()
-        attempt, maybe_stored = 0, False
+        attempt, maybe_stored, asked_s = 0, False, 0.0
         while True:
             attempt += 1
             result, sent = await self._attempt(payload, count)
             elapsed_s = time.perf_counter() - started
+            if result.kind is ResponseKind.RETRY:
+                pause_s = self._policy.asked_pause_s(attempt, retry_after_s=result.retry_after_s)
+                if asked_s + pause_s > self._policy.asked_total_s:
+                    break
+                asked_s += pause_s
+                await asyncio.sleep(pause_s)
+                continue
             if result.kind is ResponseKind.DEFINITE:
                 break
             maybe_stored = maybe_stored or (sent and result.kind is ResponseKind.INDEFINITE)
             pause_s = self._policy.pause_s(attempt, retry_after_s=result.retry_after_s)
-            if self._policy.is_exhausted(attempt, elapsed_s, pause_s):
+            if self._policy.is_exhausted(attempt, elapsed_s - asked_s, pause_s):
                 break
             await asyncio.sleep(pause_s)
         return BatchOutcome(
@@ -103,7 +110,9 @@ class HttpDriver:
         try:
             async with session.request(self.form.method, self.form.url, data=payload) as response:
                 body = await response.read()
-                after_s = retry_after_s(response.headers.get("Retry-After"))
+                after_s = retry_after_s(
+                    response.headers.get("Retry-After"), response.headers.get("Date")
+                )
                 return interpret_response(
                     self.form.response_rule, response.status, body, count, retry_after_s=after_s
                 ), True

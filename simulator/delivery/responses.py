@@ -7,8 +7,12 @@ and its outcome is unknown if it stays open.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -106,12 +110,31 @@ def interpret_response(
     )
 
 
-def retry_after_s(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After field: None if absent, 0 for a date."""
+def retry_after_s(text: str | None, date: str | None = None) -> float | None:
+    """Return the seconds of a Retry-After field: None if absent, 0 if it cannot be read.
+
+    `date`: the Date field of the same response, from which a Retry-After that is a date counts;
+    without it the local time.
+    """
+    if text is None:
+        return None
     try:
-        return max(float(text), 0.0) if text is not None else None
+        seconds = float(text)
     except ValueError:
-        return 0.0
+        until = _http_time(text)
+        if until is None:
+            return 0.0
+        seconds = until - (_http_time(date or "") or time.time())
+    return max(seconds, 0.0) if math.isfinite(seconds) else 0.0
+
+
+def _http_time(text: str) -> float | None:
+    """Return the seconds since the epoch of an HTTP date; None if it is no such date."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
 _RESPONSE_REASONS: Final = ("HTTP ", "the response", "a malformed line was accepted")

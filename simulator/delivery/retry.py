@@ -19,7 +19,13 @@ class RetryPolicy:
     factor: float = 2.0
     max_pause_s: float = 1.0
     total_s: float = 30.0
-    """From the first attempt; no attempt begins later than this."""
+    """From the first attempt, without the waits that the target asked for; no attempt begins later
+    than this."""
+
+    @property
+    def asked_total_s(self) -> float:
+        """Longest total of waits that the target asks for (429, 503 with Retry-After)."""
+        return 10 * self.total_s
 
     def pause_s(self, attempt: int, *, retry_after_s: float | None = None) -> float:
         """Return the seconds to wait after failed attempt number `attempt` (from 1).
@@ -30,6 +36,15 @@ class RetryPolicy:
         if retry_after_s is not None:
             pause = max(pause, min(retry_after_s, 10 * self.max_pause_s))
         return pause
+
+    def asked_pause_s(self, attempt: int, *, retry_after_s: float | None) -> float:
+        """Return the seconds to wait after a response that asks to come back later.
+
+        As the target states; otherwise pauses double up to ten times `max_pause_s`.
+        """
+        if retry_after_s:
+            return retry_after_s
+        return min(self.initial_pause_s * self.factor ** min(attempt, 30), 10 * self.max_pause_s)
 
     def is_exhausted(self, attempt: int, elapsed_s: float, pause_s: float) -> bool:
         """Return whether attempt number `attempt` was the last one."""
