@@ -69,10 +69,15 @@ class AttributedDeviation:
 
 
 def attribute(
-    model: ContractModel, findings: Sequence[RequestFinding], bound: timedelta
+    model: ContractModel,
+    findings: Sequence[RequestFinding],
+    bound: timedelta,
+    *,
+    settled: bool = False,
 ) -> tuple[list[AttributedDeviation], Mapping[str, int]]:
     """Charge every deviation of a run; `bound` is how long a view may lag after a change.
 
+    `settled`: last attempts count as asked after that time, whenever they were asked.
     Returns them with the comparisons that were made across responses, by check.
     """
     made: Counter[str] = Counter()
@@ -95,7 +100,7 @@ def attribute(
     for deviation in renamed:
         check = healed.get(id(deviation), deviation.check)
         cause = causes.of(deviation) if check == deviation.check else ""
-        lag = not deviation.definite and _too_soon(model, deviation.unit, bound)
+        lag = not (deviation.definite or settled) and _too_soon(model, deviation.unit, bound)
         found.append(AttributedDeviation(deviation=deviation, check=check, cause=cause, lag=lag))
     return found, made
 
@@ -396,6 +401,7 @@ def _optional_fields(model: ContractModel, findings: Sequence[RequestFinding]) -
             shown[key] += optional.shown
     found: list[Deviation] = []
     sent = _sent_values(model)
+    fillers = _fillers(findings)
     for finding in findings:
         for key, optional in finding.optional.items():
             view, _, name = key.partition(".")
@@ -419,7 +425,7 @@ def _optional_fields(model: ContractModel, findings: Sequence[RequestFinding]) -
                             definite=True,
                         )
                     )
-            if len(_fillers(findings, key)) > 1:
+            if len(fillers[key]) > 1:
                 for value, places in optional.fillers.items():
                     if value in sent.get(name, ()):
                         where, unit = places[0]
@@ -456,8 +462,13 @@ def _promised(model: ContractModel, name: str, shown: Mapping[str, int]) -> bool
     return False
 
 
-def _fillers(findings: Sequence[RequestFinding], key: str) -> set[str]:
-    return {value for f in findings if key in f.optional for value in f.optional[key].fillers}
+def _fillers(findings: Sequence[RequestFinding]) -> Mapping[str, set[str]]:
+    """Field → the values that are shown where nothing was sent."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for finding in findings:
+        for key, optional in finding.optional.items():
+            found[key].update(optional.fillers)
+    return found
 
 
 def _sent_values(model: ContractModel) -> Mapping[str, set[str]]:

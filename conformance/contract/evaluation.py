@@ -13,7 +13,7 @@ from typing import Final
 
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.history import build_history
+from trueup.conformance.contract.history import POOLS, build_history
 from trueup.conformance.contract.inferred import infer
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.ledgers import AccountStates, read_accounts
@@ -51,6 +51,9 @@ class Evaluation:
     unusable: Mapping[str, tuple[str, int]]
     """Check → (why a response that it needs could not be used, number of that exchange)."""
     bound: timedelta
+    accounts: AccountStates
+    settled: bool = False
+    """Whether last attempts count as asked so late that no view may lag any more."""
 
     def doubtful(self) -> Mapping[str, frozenset[int]]:
         """Return what may be right when it is asked again: check → numbers of its last responses.
@@ -71,19 +74,31 @@ class Evaluation:
     def with_changed(self, changed: Mapping[int, Exchange]) -> Evaluation:
         """Return the same run evaluated with other responses, by exchange number.
 
-        The readings stay as they are, so that a changed response is held to what the run settled.
+        Only what the changed responses touch is judged again; the result is that of `evaluate` on
+        the changed records. At level 0, and where a response to a change of a proxy user differs,
+        the history itself follows from the responses, and everything is judged again.
         """
         records = tuple(changed.get(r.n, r) if isinstance(r, Exchange) else r for r in self.records)
-        return _evaluate(records, self.plan, self.model, self.bound, before=self)
+        if self.model.read_only or any(each.method != "GET" for each in changed.values()):
+            return evaluate(records, self.plan.part, settled=self.settled)
+        return _evaluate(
+            records, self.plan, self.model, self.bound, before=self, settled=self.settled
+        )
 
 
 def evaluate(
-    records: Iterable[Record], part: str = "", *, before: Evaluation | None = None
+    records: Iterable[Record],
+    part: str = "",
+    *,
+    before: Evaluation | None = None,
+    settled: bool = False,
 ) -> Evaluation:
     """Return the evaluation of a journal's records. Raises JudgeBroken without a plan.
 
     `before`: the evaluation of the same journal when it was shorter. What it found of requests that
-    were not made again is taken over; the result is the same.
+    were not made again is taken over; the result is the same. `settled`: last attempts count as
+    asked after the time for which a view may lag. That is right for responses of a target that
+    answers the same each time: a run asks again until that time has passed.
     """
     records = tuple(records)
     plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
@@ -101,7 +116,7 @@ def evaluate(
         graph=plan.graph,
         read_only=plan.level == 0,
     )
-    return _evaluate(records, plan, model, bound, before=before)
+    return _evaluate(records, plan, model, bound, before=before, settled=settled)
 
 
 def _evaluate(
@@ -111,6 +126,7 @@ def _evaluate(
     bound: timedelta,
     *,
     before: Evaluation | None,
+    settled: bool,
 ) -> Evaluation:
     units = collect_units(records, model.history.clock, bound, plan.part)
     model = replace(model, ids=collect_ids(units))
@@ -122,7 +138,7 @@ def _evaluate(
     if units:
         whole_run = replace(units[-1], stage="", ask="")
         findings += [judge_rate(records, whole_run), judge_locks(records, whole_run)]
-    attributed, made = attribute(model, findings, bound)
+    attributed, made = attribute(model, findings, bound, settled=settled)
     evidence = dict(made)
     unusable: dict[str, tuple[str, int]] = {}
     for finding in findings:
@@ -143,6 +159,8 @@ def _evaluate(
         evidence=evidence,
         unusable=unusable,
         bound=bound,
+        accounts=accounts,
+        settled=settled,
     )
 
 
@@ -155,54 +173,58 @@ def _judge_units(
 ) -> list[RequestFinding]:
     """Findings of all units; those of units that did not change are taken over.
 
-    Account figures rest on other responses (the baseline), and retrieves on the ids that searches
-    showed: those are judged again where such a response changed.
+    A finding rests on the responses of its unit and, beside them, on what other responses showed:
+    account figures on the baseline and on other users' traffic, retrieves on the ids that searches
+    showed, graphs and searches by hostname on whether the account is shared.
     """
     kept: dict[tuple[str, str, int], RequestFinding] = {}
-    fresh: set[str] = set()
-    if before is not None:
+    if before is not None and before.model.shared is model.shared:
         kept = {(f.unit.stage, f.unit.ask, f.unit.attempts): f for f in before.findings}
-        known = [(kept.get((u.stage, u.ask, u.attempts)), u) for u in units]
-        changed = [u for old, u in known if old is not None and not _same(old, u)]
-        for unit in changed:
-            fresh |= _touched_by(resource_path(unit.first))
     findings = []
     for unit in units:
         if not unit.last and not _past(model, unit, bound):
             continue
         old = kept.get((unit.stage, unit.ask, unit.attempts))
-        path = resource_path(unit.first)
-        if old is not None and _same(old, unit) and not _rests_on(path, fresh):
+        if (
+            old is not None
+            and before is not None
+            and _same(old.unit, unit)
+            and _same_ids(before.model, model, unit)
+            and _same_account(before.accounts, accounts, unit)
+        ):
             findings.append(old)
         else:
             findings.append(judge_unit(model, accounts, unit))
     return findings
 
 
-def _same(finding: RequestFinding | None, unit: JudgedRequest) -> bool:
+def _same(one: JudgedRequest, two: JudgedRequest) -> bool:
     return (
-        finding is not None
-        and finding.unit.last is unit.last
-        and len(finding.unit.exchanges) == len(unit.exchanges)
-        and all(one is two for one, two in zip(finding.unit.exchanges, unit.exchanges, strict=True))
+        one.last is two.last
+        and one.before == two.before
+        and len(one.exchanges) == len(two.exchanges)
+        and all(a is b for a, b in zip(one.exchanges, two.exchanges, strict=True))
     )
 
 
-def _touched_by(path: str) -> set[str]:
-    resource, _, action = path.partition("/")
-    if action == "search" and resource == "log_summary":
-        return {resource, "account"}
-    if action in ("search", "summary"):
-        return {resource, "account"}
-    return set()
+def _same_ids(before: ContractModel, model: ContractModel, unit: JudgedRequest) -> bool:
+    """Whether searches showed the object that is retrieved to the same customers."""
+    resource, _, rest = resource_path(unit.first).partition("/retrieve/")
+    return not rest or before.ids.get((resource, rest)) == model.ids.get((resource, rest))
 
 
-def _rests_on(path: str, fresh: set[str]) -> bool:
-    resource, _, action = path.partition("/")
-    if "/retrieve/" in f"/{path}/" and resource in fresh:
-        return True
-    account = ("residential", "mobile", "residential_ledger", "mobile_ledger", "customer")
-    return "account" in fresh and resource in account and action != ""
+def _same_account(before: AccountStates, accounts: AccountStates, unit: JudgedRequest) -> bool:
+    """Whether account figures are held to the same baseline, and to the same use by others."""
+    resource = resource_path(unit.first).partition("/")[0]
+    pools = [pool for pool in POOLS if resource in (pool, f"{pool}_ledger", "customer")]
+    for pool in pools:
+        one, two = (states.get((unit.customer, pool)) for states in (before, accounts))
+        if one is None or two is None:
+            if one is not two:
+                return False
+        elif one.basis(unit.stage) != two.basis(unit.stage):
+            return False
+    return True
 
 
 def _past(model: ContractModel, unit: JudgedRequest, bound: timedelta) -> bool:

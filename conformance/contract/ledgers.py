@@ -33,6 +33,7 @@ from trueup.reports.results import Outcome
 
 __all__ = [
     "AccountState",
+    "AccountStates",
     "judge_account",
     "judge_customer",
     "judge_ledger_retrieve",
@@ -125,6 +126,19 @@ class AccountState:
     def is_known(self, stage: str) -> bool:
         """Return whether the usage of others until a stage is known there, or there was none."""
         return stage in self.others or not self.shared
+
+    def basis(self, stage: str) -> tuple[object, ...]:
+        """Everything of it that figures of a stage are held to."""
+        return (
+            *(self.rows, self.left, self.used, self.bought, self.requests, self.op, self.stage),
+            *(self.shared, self.is_known(stage)),
+            *(_moved_by_others(self, stage), _moved_by_others(self, stage, requests=True)),
+            *(
+                readings.get(name)
+                for readings in (self.usage, self.paid, self.remains)
+                for name in (self.stage, stage)
+            ),
+        )
 
 
 AccountStates = Mapping[tuple[str, str], AccountState]

@@ -177,6 +177,9 @@ def _expect_error_body(
     finding.observed(ERRORS)
     if exchange.body is None:
         kind = exchange.content_type or "no body"
+        if "json" in kind and exchange.body_text.lstrip().startswith("{"):  # cut on its way
+            finding.cannot_use(f"{where}: the error body is cut", exchange.n, ERRORS)
+            return
         finding.deviate(
             ERRORS,
             where,

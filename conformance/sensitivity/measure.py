@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from trueup.conformance.checks.check import Check
-from trueup.conformance.judge import judge_records
+from trueup.conformance.checks.evaluate import judge_evaluation
+from trueup.conformance.contract.evaluation import evaluate
 from trueup.conformance.sensitivity.blind_spots import Unjudgeable, why_unjudgeable
 from trueup.conformance.sensitivity.mutants import ResponseMutant
 from trueup.reports.journal.records import Exchange, Record
@@ -50,12 +51,16 @@ class Judged:
 
 
 def rejudge_records(records: Sequence[Record], checks: Sequence[Check]) -> Rejudge:
-    """Return a function that evaluates all records with some exchanges replaced."""
+    """Return a function that evaluates all records with some exchanges replaced.
+
+    The evaluation of the unchanged records is kept, and only what a change touches is done again.
+    A changed response counts as given after the time for which a view may lag: a run asks for a
+    wrong response again until then, and a target that is wrong each time gives it again.
+    """
+    evaluation = evaluate(records, settled=True)
 
     def rejudge(changed: Mapping[int, Exchange]) -> Sequence[CheckResult]:
-        return judge_records(
-            [changed.get(r.n, r) if isinstance(r, Exchange) else r for r in records], checks
-        )
+        return judge_evaluation(evaluation.with_changed(changed), checks)
 
     return rejudge
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conformance.literal import USER, LiteralJournal, event, page_of, summary
+from trueup.conformance.checks.evaluate import judge_evaluation
+from trueup.conformance.checks.registry import CHECKS
+from trueup.conformance.contract.evaluation import evaluate
+from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Outcome, Verdict
 
 THREE = [event(n) for n in range(3)]
@@ -146,6 +151,35 @@ def test_one_response_that_is_lost_or_from_a_gateway_fails_no_check(status: int 
     story.get("log/search", None, status=status, proxy_user_id=USER)
     assert story.failed() == set()
     assert story.results()["logs-are-complete"].verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("text", ['{"error": "Unauth', ""])
+def test_an_error_body_that_is_cut_cannot_be_judged_and_an_empty_one_fails(text: str) -> None:
+    story = LiteralJournal().get("log/search", None, status=401, tenant="wrong")
+    cut = story.records[-1]
+    assert isinstance(cut, Exchange)
+    story.records[-1] = replace(cut, body_text=text)
+    assert story.failed() == (set() if text else {"errors-are-documented"})
+
+
+def test_a_change_of_some_responses_is_judged_as_the_whole_journal_is() -> None:
+    """A baseline that differs moves what a later ledger is held to."""
+    story = LiteralJournal().search("residential_ledger", []).deliver(*THREE).later()
+    entry = {
+        "residential_ledger_id": "l-1",
+        "residential_ledger_bytes": -21,
+        "residential_ledger_reason": "usage",
+        "residential_ledger_period_date": "2026-03-10",
+    }
+    story.stage = "week"
+    story.search("residential_ledger", [entry])
+    first = next(r for r in story.records if isinstance(r, Exchange))
+    older = page_of([entry | {"residential_ledger_id": "l-0"}], total=1)
+    changed = {first.n: replace(first, body=older)}
+    whole = [changed.get(r.n, r) if isinstance(r, Exchange) else r for r in story.records]
+    again = evaluate(story.records).with_changed(changed)
+    assert judge_evaluation(again, CHECKS) == judge_evaluation(evaluate(whole), CHECKS)
+    assert judge_evaluation(again, CHECKS) != judge_evaluation(evaluate(story.records), CHECKS)
 
 
 def test_a_server_error_that_repeats_breaks_the_envelope() -> None:
