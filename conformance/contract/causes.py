@@ -270,14 +270,15 @@ def _beside_whole(
     model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
 ) -> list[Deviation]:
     """Hold searches of ledgers and proxy users to the whole list that the same stage gave."""
-    wholes: dict[tuple[str, str, str], list[tuple[JudgedRequest, ListedRows]]] = defaultdict(list)
+    wholes: dict[tuple[str, str, str], list[tuple[JudgedRequest, SearchRequest, ListedRows]]]
+    wholes = defaultdict(list)
     for finding in findings:
         if finding.listing is not None:
             resource, search, listed = finding.listing
             plain = not search.conditions or (resource == "proxy_user" and search.of_users)
             if plain and search.order is None and listed.complete and listed.paged:
                 key = (finding.unit.stage, finding.unit.customer, resource)
-                wholes[key].append((finding.unit, listed))
+                wholes[key].append((finding.unit, search, listed))
     found: list[Deviation] = []
     for finding in findings:
         if finding.listing is None:
@@ -287,8 +288,9 @@ def _beside_whole(
         whole = next(
             (
                 rows
-                for unit, rows in wholes[key]
+                for unit, other, rows in wholes[key]
                 if unit is not finding.unit
+                and search.narrows(other)
                 and not _written_between(model, unit.op, finding.unit.op)
             ),
             None,

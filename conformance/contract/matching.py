@@ -33,6 +33,17 @@ class SearchCondition:
     """Empty for an exact match, else one of `min`, `max`, `like`, `not`."""
     value: str
 
+    def implies(self, other: SearchCondition) -> bool:
+        """Whether a row that meets this condition surely meets `other`."""
+        if self == other:
+            return True
+        if self.field != other.field or other.operator != "like":
+            return False
+        if self.operator == "like":
+            head = other.value.rstrip("%")
+            return "%" not in head and other.value.endswith("%") and self.value.startswith(head)
+        return not self.operator and other.holds(self.value) is True
+
     def holds(self, value: Json) -> bool | None:
         """Return whether a row with this value of the field matches; None if that is open."""
         if self.operator == "not":
@@ -87,6 +98,12 @@ class SearchRequest:
             suffix = "_desc" if self.order.descending else ""
             parts.append(f"sort_by={self.order.field.name}{suffix}")
         return " · ".join(parts) or "no parameters"
+
+    def narrows(self, other: SearchRequest) -> bool:
+        """Whether every row that this request matches surely matches `other` as well."""
+        return all(
+            any(own.implies(condition) for own in self.conditions) for condition in other.conditions
+        )
 
     @property
     def of_users(self) -> bool:
