@@ -29,6 +29,7 @@ events = 800
 days = 3
 [checks]
 level = 3
+depth = "quick"
 [load]
 scenario = "steady"
 duration_s = 4
