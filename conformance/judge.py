@@ -69,7 +69,9 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
             if isinstance(hook, Hook) and hook.ok and not hook.check and hook.stage in stages
         }
         names |= dict.fromkeys(check.name for check in checks_at(reached, only=header.only))
-    if any(isinstance(record, Hook) and record.hook == BEGUN for record in records):
+    if any(part.startswith(f"{BEGUN}-") for part in parts) or any(
+        isinstance(record, Hook) and record.hook == BEGUN for record in records
+    ):
         names[STATEFUL] = None
     if "load" in parts:
         names |= dict.fromkeys(traffic_checks("load"))
@@ -95,8 +97,9 @@ def judge_journal(
             f"{', '.join(unknown)}; judge it with trueup {journal.header.trueup}"
         )
     results: list[CheckResult] = []
-    if any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
-        results = judge_records(journal.records, [BY_NAME[n] for n in names if n in BY_NAME])
+    checks = [BY_NAME[name] for name in names if name in BY_NAME]
+    if checks and any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
+        results = judge_records(journal.records, checks)
     if STATEFUL in names:
         results.append(judge_sequences(journal.records))
     for part, traffic in (sent or {}).items():

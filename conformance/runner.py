@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance.checks.check import Check
@@ -18,7 +17,8 @@ from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.session import Session
-from trueup.conformance.contract.evaluation import Evaluation, evaluate
+from trueup.conformance.client.target_time import TargetTime
+from trueup.conformance.contract.evaluation import UNDECLARED_FRESHNESS_S, Evaluation, evaluate
 from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
@@ -49,8 +49,6 @@ from trueup.reports.verdicts import overall
 
 __all__ = ["ProgressEvent", "RunOutcome", "probe_readings", "run_checks"]
 
-UNDECLARED_FRESHNESS_S: Final = 35.0
-"""How long views may lag where no freshness is declared."""
 REPEATED_READS: Final = 4
 BURST: Final = 30
 """Requests at once: three times the documented limit of a second."""
@@ -167,30 +165,22 @@ class _Run:
         self._progress = progress
         self._clock = clock
         self._control = TargetControl(target, recorder, clock)
+        self._time = TargetTime(self._control, clock)
         declared = target.readings.get("freshness-s")
         self._executor = Executor(
             client=client,
             control=self._control,
             injector=None if ingest is None else EventInjector(ingest, recorder, clock),
             clock=clock,
-            present=self._present,
+            present=self._time.present,
             freshness_s=UNDECLARED_FRESHNESS_S if declared is None else float(declared),
             wrong=self._wrong,
         )
         self._evaluation: Evaluation | None = None
-        self._now = clock.now()
-        self._since = 0.0
 
     @property
     def context(self) -> CheckContext:
         return Observations(self._recorder.records).context
-
-    def _present(self) -> datetime:
-        """The target's time: where its clock was moved last, and what has passed since."""
-        return self._now + timedelta(seconds=self._clock.monotonic() - self._since)
-
-    def _moved(self, to: datetime) -> None:
-        self._now, self._since = to, self._clock.monotonic()
 
     async def open(self, prefix: str, level: int) -> None:
         """Open the session and record what the run sets out with. Raises TargetTrouble."""
@@ -202,7 +192,7 @@ class _Run:
             clock=self._clock,
         )
         await session.open(prefix, level)
-        self._moved(self.context.now)
+        self._time.is_at(self.context.now)
 
     async def baseline(self) -> None:
         """Find out how the target reads what the contract leaves open; try the locks of hooks."""
@@ -228,7 +218,7 @@ class _Run:
 
         Where the clock cannot be moved, the stages from there on are not reached.
         """
-        context = replace(self.context, now=self._present().replace(microsecond=0))
+        context = replace(self.context, now=self._time.present().replace(microsecond=0))
         made = plan(context, depth, seed, requests=self._client.pacer.left)
         finished: list[str] = []
         try:
@@ -239,7 +229,7 @@ class _Run:
     async def _stages(self, made: Plan, context: CheckContext, finished: list[str]) -> None:
         """Execute the stages in order; names of those that are done are added to `finished`."""
         for number, stage in enumerate(made.stages, 1):
-            if stage.at is not None and not await self._move(stage.name, stage.at):
+            if stage.at is not None and not await self._time.move(stage.at, stage.name):
                 break
             if stage.name == "inject":
                 stage = replace(
@@ -279,20 +269,6 @@ class _Run:
         at = stamp(self._clock.now())
         self._recorder.write(Phase(name=f"judge {name}", state=state, at=at))
 
-    async def _move(self, stage: str, to: datetime) -> bool:
-        """Move the target's clock forward; return whether it has reached the time."""
-        present = self._present()
-        if to <= present:
-            return True
-        values: dict[str, Json] = {
-            "now": format_time(to),
-            "advance_s": int((to - present).total_seconds()),
-        }
-        hook = await self._control.call("clock", values, stage=stage)
-        if hook.ok:
-            self._moved(to)
-        return hook.ok
-
     def _wrong(self) -> Mapping[str, Collection[int]]:
         """Checks that are in doubt on what is recorded so far, with the responses to ask again."""
         if not self._checks:
@@ -311,7 +287,7 @@ class _Run:
         for name in ("clock", "maintenance"):
             form = getattr(self._target, name)
             if isinstance(form, HttpHook) and form.headers:
-                values: dict[str, Json] = {"now": format_time(self._present()), "advance_s": 0}
+                values: dict[str, Json] = {"now": format_time(self._time.present()), "advance_s": 0}
                 await self._control.call(
                     name, values, stage="baseline", check="safety", headers=keys
                 )

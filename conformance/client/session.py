@@ -14,8 +14,9 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.contract.history import part_of
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
-from trueup.conformance.observed.observations import Observations, part_of
+from trueup.conformance.observed.observations import Observations
 from trueup.conformance.observed.responses import data_of, latest_time
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int, format_time

@@ -29,7 +29,7 @@ from trueup.conformance.errors import JudgeBroken
 from trueup.reports.journal.records import Exchange, Hook, JudgePlan, ReadingSeen, Record
 from trueup.reports.results import Reading
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["UNDECLARED_FRESHNESS_S", "Evaluation", "evaluate"]
 
 UNDECLARED_FRESHNESS_S: Final = 35.0
 """How long a view may lag where the target file does not say."""

@@ -16,7 +16,15 @@ from typing import Final
 from trueup.conformance.rows import as_int, parse_time, same_hostname
 from trueup.reports.results import Json
 
-__all__ = ["LOG_FIELDS", "ApiField", "FieldKind", "agrees", "same_address"]
+__all__ = [
+    "LOG_FIELDS",
+    "ApiField",
+    "FieldKind",
+    "agrees",
+    "differing_fields",
+    "is_optional",
+    "same_address",
+]
 
 
 class FieldKind(StrEnum):
@@ -91,6 +99,25 @@ LOG_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
     }
 )
 """Name → field, those of the guide first."""
+
+
+def is_optional(field: ApiField) -> bool:
+    """Whether a log may be shown without a field that it was sent with."""
+    return not field.guide or field.name == "log_authentication_type"
+
+
+def differing_fields(
+    sent: Mapping[str, Json], seen: Mapping[str, Json]
+) -> list[tuple[str, Json, Json]]:
+    """Documented fields in which a log differs from its event: (field, sent, seen)."""
+    found: list[tuple[str, Json, Json]] = []
+    for name, field in LOG_FIELDS.items():
+        want, have = sent.get(name), seen.get(name)
+        if want is None or (have is None and is_optional(field)):
+            continue
+        if have is None or not agrees(field.kind, want, have):
+            found.append((name, want, have))
+    return found
 
 
 def agrees(kind: FieldKind, sent: Json, seen: Json) -> bool:

@@ -15,7 +15,14 @@ from typing import Final
 from trueup.conformance.contract.fields import LOG_FIELDS, ApiField
 from trueup.conformance.contract.target_time import TargetClock, time_of
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
-from trueup.reports.journal.records import Delivered, Exchange, Hook, JudgePlan, Record
+from trueup.reports.journal.records import (
+    Delivered,
+    Exchange,
+    Hook,
+    JudgePlan,
+    ReadingSeen,
+    Record,
+)
 from trueup.reports.results import Json, Outcome
 
 __all__ = [
@@ -28,6 +35,8 @@ __all__ = [
     "SentEvent",
     "UserChange",
     "build_history",
+    "part_of",
+    "records_by_part",
 ]
 
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
@@ -199,9 +208,51 @@ class History:
         """(customer, user) pairs that events were sent for."""
         return frozenset(self.by_user)
 
+    def names_of(self, customer: str) -> frozenset[str]:
+        """Users of a customer: events were sent for them, or they were created or changed."""
+        changed = {change.user for change in self.changes if change.customer == customer}
+        return frozenset({name for letter, name in self.users if letter == customer} | changed)
+
+    def names_of_others(self, customer: str) -> frozenset[str]:
+        """Users that other customers have and this one does not."""
+        others = (self.names_of(letter) for letter in self.customers if letter != customer)
+        return frozenset().union(*others) - self.names_of(customer)
+
+    def has_user(self, customer: str, name: str, op: int) -> bool:
+        """Whether a user was there before `op`: an event of it or its creation was accepted."""
+        return any(record.accepted(op) for record in self.by_user.get((customer, name), ())) or any(
+            (change.customer, change.user, change.action) == (customer, name, "create")
+            and change.outcome is Outcome.ACCEPTED
+            and change.op < op
+            for change in self.changes
+        )
+
+
+def part_of(stage: str) -> str:
+    """The part of a run that a stage belongs to; empty for a stage of the checks."""
+    word, _, rest = stage.partition(" ")
+    return rest.split(" ")[0] if word == "traffic" else ""
+
+
+def records_by_part(records: Iterable[Record]) -> Mapping[str, list[Record]]:
+    """Records of each part that has a plan of its own, in order, with all readings so far."""
+    readings: list[Record] = []
+    parts: dict[str, list[Record]] = {}
+    for record in records:
+        match record:
+            case ReadingSeen():
+                readings.append(record)
+            case JudgePlan():
+                parts.setdefault(record.part, [*readings]).append(record)
+            case Delivered() | Hook() | Exchange():
+                parts.setdefault(part_of(record.stage), [*readings]).append(record)
+            case _:
+                pass
+    return parts
+
 
 def build_history(records: Sequence[Record], part: str = "") -> History:
-    """Return the history that a journal's records describe. Without a plan it has no customers."""
+    """Return the history of one part of a journal; without a plan it has no customers."""
     clock = TargetClock.from_records(records, part)
     plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
     history = History(
@@ -211,6 +262,8 @@ def build_history(records: Sequence[Record], part: str = "") -> History:
     )
     for op, record in enumerate(records):
         match record:
+            case Delivered() | Hook() | Exchange() if part_of(record.stage) != part:
+                continue
             case Delivered(source="probe"):
                 _deliver(history, op, record)
             case Hook(check="") if record.hook != "clock":

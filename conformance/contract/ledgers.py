@@ -814,11 +814,10 @@ def judge_account(
         )
     users = data.get("proxy_user_ids")
     if isinstance(users, list):
-        other = {name for letter, name in model.history.users if letter != unit.customer}
-        own = {name for letter, name in model.history.users if letter == unit.customer}
+        foreign = model.history.names_of_others(unit.customer)
         finding.observed(TENANTS)
         for listed in users:
-            if listed in other - own:
+            if listed in foreign:
                 finding.deviate(
                     TENANTS, f"{where} · proxy_user_ids", "own users only", listed, definite=True
                 )

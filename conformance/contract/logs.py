@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trueup.conformance.contract.fields import LOG_FIELDS, agrees
+from trueup.conformance.contract.fields import LOG_FIELDS, agrees, is_optional
 from trueup.conformance.contract.findings import Cell, JudgedRequest, OptionalField, RequestFinding
 from trueup.conformance.contract.history import EventRecord, SentEvent
 from trueup.conformance.contract.listing import (
@@ -382,10 +382,10 @@ def compare_log(
     for field, sent in event.shown:
         seen = row.get(field.name)
         if seen is None:
-            if field.guide and field.name != "log_authentication_type":
-                _wrong(finding, unit, event, field.name, sent, "nothing", where)
-            else:
+            if is_optional(field):
                 _optional(finding, view, field.name).absent.append((where, sent, unit, event))
+            else:
+                _wrong(finding, unit, event, field.name, sent, "nothing", where)
             continue
         compared += 1
         if seen == sent and type(seen) is type(sent):

@@ -71,14 +71,13 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
     )
     expect_order(finding, listing, search)
     finding.listing = ("proxy_user", search, listing.listed())
-    other = {n for letter, n in model.history.users if letter != unit.customer}
-    own = {n for letter, n in model.history.users if letter == unit.customer}
-    own |= {c.user for c in model.history.changes if c.customer == unit.customer}
+    foreign = model.history.names_of_others(unit.customer)
+    own = model.history.names_of(unit.customer)
     for row in listing.rows:
         name = as_str(row, "proxy_user_id") or ""
         finding.seen_rows["proxy_user", unit.customer, name] = row
         finding.observed(TENANTS)
-        if name in other - own:
+        if name in foreign:
             finding.deviate(
                 TENANTS,
                 f"proxy_user/search · {name}",
@@ -110,22 +109,16 @@ def judge_user_retrieve(
     if served is None:
         finding.cannot_use(model.why(exchange), exchange.n, USED)
         return
-    mine = (unit.customer, name) in model.history.users or any(
-        (c.customer, c.user) == (unit.customer, name) for c in model.history.changes
-    )
-    others = any(
-        (letter, name) in model.history.users
-        for letter in model.history.customers
-        if letter != unit.customer
-    )
-    if not mine and others:
+    mine = name in model.history.names_of(unit.customer)
+    if name in model.history.names_of_others(unit.customer):
         finding.observed(TENANTS)
         if served:
             finding.deviate(TENANTS, where, "not served", "served", definite=True)
         return
     row = model.data(exchange)
     if not served or row is None:
-        if mine and not _deleted(model, unit, name):
+        there = model.history.has_user(unit.customer, name, unit.op)
+        if there and not _deleted(model, unit, name):
             finding.cannot_use(model.why(exchange), exchange.n, USED)
         return
     finding.seen_rows["proxy_user retrieved", unit.customer, name] = row

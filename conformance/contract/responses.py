@@ -15,7 +15,7 @@ from typing import Final
 from trueup.conformance.contract.fields import LOG_FIELDS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graphs import judge_breakdown, judge_graph
-from trueup.conformance.contract.history import POOLS
+from trueup.conformance.contract.history import POOLS, part_of
 from trueup.conformance.contract.ledgers import (
     AccountStates,
     judge_account,
@@ -70,7 +70,7 @@ def collect_units(
     """
     grouped: dict[tuple[str, str], dict[int, list[tuple[int, Exchange]]]] = defaultdict(dict)
     for op, record in enumerate(records):
-        if isinstance(record, Exchange) and _part(record.stage) == part and record.ask:
+        if isinstance(record, Exchange) and part_of(record.stage) == part and record.ask:
             attempts = grouped[record.stage, record.ask]
             attempts.setdefault(record.attempt, []).append((op, record))
     units: list[JudgedRequest] = []
@@ -96,11 +96,6 @@ def collect_units(
             )
     units.sort(key=lambda unit: unit.op)
     return units
-
-
-def _part(stage: str) -> str:
-    word, _, rest = stage.partition(" ")
-    return rest.split(" ")[0] if word == "traffic" else ""
 
 
 def _without_waits(found: list[tuple[int, Exchange]]) -> list[tuple[int, Exchange]]:

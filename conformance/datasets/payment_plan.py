@@ -14,7 +14,7 @@ from trueup.conformance.datasets.dimensions import table
 from trueup.conformance.datasets.operations import Operation, Pay, Together
 from trueup.conformance.model import CheckContext
 
-__all__ = ["CONSTRAINTS", "PaymentPlan", "payment_plan", "payment_rows"]
+__all__ = ["CONSTRAINTS", "PaymentPlan", "payment", "payment_plan", "payment_rows"]
 
 GIB: Final = 2**30
 _AMOUNTS: Final[Mapping[str, int]] = {"1": 1, "2^53+1": 2**53 + 1, "zero": 0}
@@ -68,7 +68,7 @@ def payment_plan(context: CheckContext, rows: Sequence[Row]) -> PaymentPlan:
     moments: dict[str, list[Operation]] = defaultdict(list)
     restarted: list[Operation] = []
     for n, row in enumerate(rows):
-        first = _payment(context, row, n)
+        first = payment(context, row, n)
         moments[row["moment"]].append(first)
         match row["key"]:
             case "repeated":
@@ -90,7 +90,7 @@ def payment_plan(context: CheckContext, rows: Sequence[Row]) -> PaymentPlan:
     )
 
 
-def _payment(context: CheckContext, row: Row, n: int) -> Pay:
+def payment(context: CheckContext, row: Row, n: int) -> Pay:
     """The n-th payment; its amount is one that no one else would use by chance."""
     own = int.from_bytes(sha256(context.prefix.encode()).digest()[:3], "big") * 64 + n
     amount = _AMOUNTS.get(row["amount"], (n % 5 + 1) * 2 * GIB + own)

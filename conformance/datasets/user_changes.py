@@ -12,11 +12,26 @@ from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
 from trueup.reports.results import Json
 
-__all__ = ["CREATED", "LIMIT", "create_users", "delete_users", "edit_users", "re_create_users"]
+__all__ = [
+    "CHANGES",
+    "CLAIM",
+    "CREATED",
+    "LIMIT",
+    "create_users",
+    "delete_users",
+    "edit_users",
+    "re_create_users",
+]
 
 CLAIM: Final = "proxy-user-edit"
 CREATED: Final = ("created", "edited", "limited", "access-list", "deleted", "re-created")
 """Classes of users that are created over the API before their first event."""
+CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "create": CREATED,
+    "edit": ("edited", "limited"),
+    "delete": ("deleted", "re-created"),
+}
+"""Change → classes of users that are changed so."""
 LIMIT: Final = 1_000
 """Bytes that the limited user may use of each pool; its events use more."""
 
@@ -92,7 +107,7 @@ def delete_users(
         return ()
     return tuple(
         _change(f"proxy_user/delete/{user_name(context, name)}", "DELETE", tenant, None)
-        for name in ("deleted", "re-created")
+        for name in CHANGES["delete"]
         if name in names
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from trueup.conformance.contract.history import part_of
 from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row, as_int, get_path, parse_time
@@ -33,7 +34,6 @@ __all__ = [
     "PagedResult",
     "context_of",
     "describe_response",
-    "part_of",
 ]
 
 
@@ -246,12 +246,6 @@ class Observations:
         at = parse_time(event.get("log_request_datetime"))
         assert at is not None, "injected events have a time"
         return self.now(stage) - at
-
-
-def part_of(stage: str) -> str:
-    """Return the traffic that a stage reconciles; empty for a stage of the checks."""
-    word, _, rest = stage.partition(" ")
-    return rest.split(" ")[0] if word == "traffic" else ""
 
 
 def _point(value: Json, shape: Mapping[str, str]) -> GraphPoint:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-from trueup.conformance.observed.cells import NOTHING
+from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, add, within

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from trueup.conformance.contract.fields import differing_fields
 from trueup.conformance.model import Event
-from trueup.conformance.observed.cells import altered
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.plan import counted, day_slice, slice_request
@@ -85,7 +85,7 @@ def compared(case: Case, slice_: Slice, rows: Sequence[Row]) -> Compared:
         outcome = case.sent.outcome(log_id)
         if outcome in (None, Outcome.REFUSED):
             unsent[log_id] = outcome
-        wrong = altered(dict(event), row)
+        wrong = differing_fields(event, row)
         if wrong:
             changed[log_id] = wrong
     return Compared(

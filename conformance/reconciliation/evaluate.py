@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.observed.cells import NOTHING
+from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.case import Case

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from trueup.conformance.observed.cells import NOTHING
+from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.results import CellKey, Counts, HourKey
 

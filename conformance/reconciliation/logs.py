@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from trueup.conformance.contract.fields import differing_fields
+from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.model import Event
-from trueup.conformance.observed.cells import NOTHING, altered
 from trueup.conformance.ports import Slice
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.drilldown import (
@@ -277,7 +278,7 @@ def _compare_retrieved(case: Case, builder: FindingBuilder, request: ApiRequest)
     if row is None or event is None:
         _differs(case, builder, log_id, "a log", f"status {exchange.status}", [exchange.n])
         return
-    for field, was, now in altered(dict(event), row):
+    for field, was, now in differing_fields(event, row):
         _differs(case, builder, log_id, was, now, [exchange.n], field=field)
 
 

@@ -1,213 +1,173 @@
-"""Evaluation of a sequence of steps: a pure pass over its records in order, with a model.
+"""Evaluation of sequences of steps: each is held against the contract as a whole run is.
 
-Every observation compares what the target shows of the sequence's own users with what was accepted
-so far: logs while they must exist, summaries by hostname and day until they are consolidated and by
-network and day afterwards, and one ledger entry for each payment.
+A sequence is a part of the journal with a plan, a baseline and names of its own, so that what other
+sequences and other runs did is to it what others do. Pure: the same records give the same verdict.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Final
 
-from trueup.conformance.model import Event
-from trueup.conformance.observed.cells import (
-    NOTHING,
-    UsageCell,
-    altered,
-    cells_of_logs,
-    cells_of_summaries,
-)
-from trueup.conformance.observed.observations import part_of
-from trueup.conformance.requests import POOLS
-from trueup.conformance.rows import Row, as_int, as_str, get_path, parse_time
-from trueup.reports.journal.records import Delivered, Exchange, Hook, Record
-from trueup.reports.results import CheckResult, Counts, Difference, Impact, Outcome, Verdict
+import msgspec
 
-__all__ = ["LABEL", "PART", "evaluate_sequence", "stage_of_sequence"]
+from trueup.conformance.checks.evaluate import judge_evaluation
+from trueup.conformance.checks.registry import CHECKS
+from trueup.conformance.contract.evaluation import Evaluation, evaluate
+from trueup.conformance.contract.history import records_by_part
+from trueup.reports.journal.records import Hook, Phase, Record
+from trueup.reports.results import CheckResult, Counterexample, Difference, Impact, Json, Verdict
 
-PART: Final = "stateful"
+__all__ = [
+    "BEGUN",
+    "CHECK",
+    "SequenceFinding",
+    "judge_sequence",
+    "judge_sequences",
+    "part_of_sequence",
+    "result_of",
+    "stage_of_sequence",
+]
+
 CHECK: Final = "stateful-sequences"
 LAW: Final = "STATEFUL"
 TITLE: Final = "Whatever is done in whatever order, every view shows what was accepted."
-LABEL: Final = "stateful"
-"""Name of the dataset in records, and of the hook record that begins a sequence."""
-BEGUN: Final = LABEL
-"""Hook record that begins a sequence and says the target's time then."""
-LOG_KEPT: Final = timedelta(days=7) - timedelta(minutes=10)
-LOG_REMOVED: Final = timedelta(days=9)
-HOST_KEPT: Final = timedelta(days=90)
-HOST_REMOVED: Final = timedelta(days=94)
+BEGUN: Final = "stateful"
+"""Hook record that begins a sequence and holds its steps; also begins the names of the parts."""
+MOST_DIFFERENCES: Final = 1_000
+"""Differences that a result holds."""
+MOST_EVENTS: Final = 40
 
 
-def stage_of_sequence(number: int) -> str:
-    """Return the name of the stage of a sequence's records."""
-    return f"traffic {PART} {number}"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SequenceFinding:
+    """What one sequence showed."""
+
+    steps: Json
+    failed: tuple[CheckResult, ...]
+    """Results of the checks that it failed."""
+    evidence: int
+    """Comparisons that could have refuted a check."""
+    accepted: int
+    """Events that were accepted."""
+    refusal: str
+    """Why events were refused, for a person; empty where none was."""
 
 
-@dataclass
-class _Oracle:
-    """What must be true at this point of the sequence. Used within one evaluation."""
-
-    now: datetime
-    sent: dict[str, Event] = field(default_factory=dict)
-    possible: dict[str, Event] = field(default_factory=dict)
-    paid: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Idempotency key → (pool, bytes)."""
-    differences: list[Difference] = field(default_factory=list)
-    observations: int = 0
-    exchanges: list[int] = field(default_factory=list)
-
-    def mismatch(self, where: str, expected: object, seen: object, exchange: int) -> None:
-        self.differences.append(Difference(where=where, expected=str(expected), seen=str(seen)))
-        self.exchanges.append(exchange)
+def part_of_sequence(number: int) -> str:
+    """Return the name of the part of a sequence's plan and records."""
+    return f"{BEGUN}-{number}"
 
 
-def evaluate_sequence(
-    records: Iterable[Record], stage: str, now: datetime
-) -> tuple[list[Difference], list[int], int]:
-    """Return (differences, exchanges that show them, number of observations) of one sequence.
+def stage_of_sequence(number: int, place: int) -> str:
+    """Return the name of one stage of a sequence: what is done up to the next reading."""
+    return f"traffic {part_of_sequence(number)} {place}"
 
-    If a request was repeated, because views may be late, its last response counts.
+
+def judge_sequence(evaluation: Evaluation, steps: Json) -> SequenceFinding:
+    """Return what a sequence showed, by all checks that the run's level reaches."""
+    checks = [check for check in CHECKS if check.level <= evaluation.plan.level]
+    results = judge_evaluation(evaluation, checks)
+    history = evaluation.model.history
+    return SequenceFinding(
+        steps=steps,
+        failed=tuple(result for result in results if result.verdict is Verdict.FAIL),
+        evidence=sum(result.evidence for result in results),
+        accepted=history.accepted,
+        refusal=next(iter(history.refusals), ""),
+    )
+
+
+def judge_sequences(records: Iterable[Record]) -> CheckResult:
+    """Return the verdict on all sequences of a journal, computed from its records.
+
+    A sequence that did not come to its end, because the budget did, is left out.
     """
-    oracle = _Oracle(now=now)
-    mine = [r for r in records if getattr(r, "stage", "") == stage and part_of(stage) == PART]
-    last = {(r.ask, r.attempt // 100): r.n for r in mine if isinstance(r, Exchange)}
-    for record in mine:
-        match record:
-            case Delivered():
-                _deliver(oracle, record)
-            case Hook(ok=True):
-                _apply_hook(oracle, record)
-            case Exchange() if last[record.ask, record.attempt // 100] == record.n:
-                _observe(oracle, record)
-            case _:
-                pass
-    return oracle.differences, oracle.exchanges, oracle.observations
+    records = tuple(records)
+    ended = {r.name for r in records if isinstance(r, Phase) and r.state == "end"}
+    return result_of(
+        [
+            judge_sequence(evaluate(own, part), _steps_of(own))
+            for part, own in records_by_part(records).items()
+            if part.startswith(f"{BEGUN}-") and part in ended
+        ]
+    )
 
 
-def judge_sequences(records: Sequence[Record]) -> CheckResult:
-    """Return the verdict on all sequences of a journal, computed from its records."""
-    begun = [r for r in records if isinstance(r, Hook) and r.hook == BEGUN]
-    found: list[Difference] = []
-    observations = 0
-    for start in begun:
-        now = parse_time(start.request.get("now"))
-        assert now is not None, "a sequence begins with the target's time"
-        differences, _, seen = evaluate_sequence(records, start.stage, now)
-        found = differences or found
-        observations += seen
+def _steps_of(records: Iterable[Record]) -> Json:
+    begun = (r for r in records if isinstance(r, Hook) and r.hook == BEGUN)
+    return next((hook.request.get("steps") for hook in begun), None)
+
+
+def result_of(found: Sequence[SequenceFinding], stopped: str = "") -> CheckResult:
+    """Return the verdict on sequences in the order in which they were run.
+
+    `stopped`: why there are no more of them. Where any failed, the last that failed is the
+    counter-example: shrinking ends with it.
+    """
+    failed = [each for each in found if each.failed]
+    last = failed[-1] if failed else None
+    accepted = sum(each.accepted for each in found)
+    verdict = Verdict.PASS if accepted else Verdict.INCONCLUSIVE
+    refusal = next((each.refusal for each in found if each.refusal), "no reason given")
+    reason = (
+        f"{len(found)} sequences agree with the contract"
+        if accepted
+        else f"no event was accepted in {len(found)} sequences: {refusal}"
+    )
+    reason += f"; then: {stopped}" if stopped else ""
+    if last is not None:
+        verdict, reason = Verdict.FAIL, _failure(last, found)
+    differences = _differences(last.failed) if last is not None else ()
     return CheckResult(
         check=CHECK,
         law=LAW,
         title=TITLE,
-        verdict=Verdict.FAIL if found else Verdict.PASS,
-        reason=f"{len(begun)} sequences were run",
+        verdict=verdict,
+        reason=reason,
         level=2,
-        impact=Impact.UNDER_CHARGE,
-        evidence=observations,
+        impact=last.failed[0].impact if last is not None else Impact.UNDER_CHARGE,
+        evidence=sum(each.evidence for each in found),
+        expected=differences[0].expected if differences else "",
+        seen=differences[0].seen if differences else "",
+        counterexample=_counterexample(last.failed, differences) if last is not None else None,
     )
 
 
-def _deliver(oracle: _Oracle, record: Delivered) -> None:
-    for outcome in record.outcomes:
-        for event in record.events[outcome.first : outcome.first + outcome.count]:
-            key = str(event["log_id"])
-            if outcome.outcome is Outcome.ACCEPTED:
-                oracle.sent[key] = event
-                oracle.possible.pop(key, None)
-            elif outcome.outcome is Outcome.UNKNOWN and key not in oracle.sent:
-                oracle.possible[key] = event
+def _failure(last: SequenceFinding, found: Sequence[SequenceFinding]) -> str:
+    same = [each for each in found if each.steps == last.steps]
+    again = sum(1 for each in same if each.failed)
+    laws = ", ".join(dict.fromkeys(result.law for result in last.failed))
+    steps: Sequence[Json] = last.steps if isinstance(last.steps, list) else []
+    text = msgspec.json.encode(last.steps).decode()
+    return (
+        f"a sequence of {len(steps)} steps fails {laws} ({again} of the {len(same)} times that it "
+        f"was run): {text}"
+    )
 
 
-def _apply_hook(oracle: _Oracle, hook: Hook) -> None:
-    if hook.hook == "clock":
-        oracle.now = parse_time(hook.request.get("now")) or oracle.now
-    elif hook.hook == "money":
-        key = str(hook.request["idempotency_key"])
-        pool = str(hook.request["network"])
-        oracle.paid[key] = (pool, as_int(hook.request, "bytes") or 0)
+def _differences(failed: Iterable[CheckResult]) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(where=f"{result.law} · {each.where}", expected=each.expected, seen=each.seen)
+        for result in failed
+        if result.counterexample is not None
+        for each in result.counterexample.differences
+    )[:MOST_DIFFERENCES]
 
 
-def _observe(oracle: _Oracle, exchange: Exchange) -> None:
-    data = get_path(exchange.body, "data")
-    name = exchange.ask.split("?")[0]
-    if exchange.status != 200 or not isinstance(data, list):
-        oracle.mismatch(name, "a list of rows", f"status {exchange.status}", exchange.n)
-        return
-    rows = [row for row in data if isinstance(row, dict)]
-    oracle.observations += 1
-    user = dict(exchange.query).get("proxy_user_id", "")
-    own = [e for e in oracle.sent.values() if e["proxy_user_id"] == user]
-    if exchange.path.endswith("/log/search"):
-        _logs(oracle, user, own, rows, exchange.n)
-    elif exchange.path.endswith("/log_summary/search"):
-        _summaries(oracle, user, own, rows, exchange.n)
-    else:
-        _payments(oracle, rows, exchange)
-
-
-def _logs(oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int) -> None:
-    listed = Counter((as_str(row, "log_id") or "").lower() for row in rows)
-    found = {(as_str(row, "log_id") or "").lower(): row for row in rows}
-    for event in own:
-        key = str(event["log_id"])
-        at = parse_time(event["log_request_datetime"])
-        age = oracle.now - at if at is not None else timedelta()
-        if age < LOG_KEPT and listed[key] != 1:
-            oracle.mismatch(f"logs of {user} · {key}", "1 log", f"{listed[key]} logs", n)
-        elif age > LOG_REMOVED and listed[key]:
-            oracle.mismatch(f"logs of {user} · {key}", "removed", f"listed, {age.days} days old", n)
-        for name, was, is_now in altered(event, found[key]) if key in found else ():
-            oracle.mismatch(f"logs of {user} · {key} · {name}", was, is_now, n)
-    known = {str(event["log_id"]) for event in own} | {*oracle.possible}
-    for key in listed.keys() - known:
-        oracle.mismatch(f"logs of {user} · {key}", "no such log", "a log", n)
-
-
-def _summaries(
-    oracle: _Oracle, user: str, own: Sequence[Event], rows: Sequence[Row], n: int
-) -> None:
-    if any(event["proxy_user_id"] == user for event in oracle.possible.values()):
-        return
-    today = oracle.now
-    kept = (today - HOST_KEPT).strftime("%Y-%m-%d")
-    gone = (today - HOST_REMOVED).strftime("%Y-%m-%d")
-    want, have = cells_of_logs(own), cells_of_summaries(rows)
-    for cell in sorted({*want, *have}):
-        if cell.day > kept and want.get(cell, NOTHING) != have.get(cell, NOTHING):
-            _cell(oracle, f"summaries of {user} · {cell}", want.get(cell), have.get(cell), n)
-        elif cell.day <= gone and cell in have and cell.hostname:
-            oracle.mismatch(f"summaries of {user} · {cell}", "no hostname", cell.hostname, n)
-    old_want, old_have = _without_hosts(want), _without_hosts(have)
-    for cell in sorted({*old_want, *old_have}):
-        if cell.day <= kept and old_want.get(cell, NOTHING) != old_have.get(cell, NOTHING):
-            where = f"summaries of {user} · {cell}"
-            _cell(oracle, where, old_want.get(cell), old_have.get(cell), n)
-
-
-def _cell(oracle: _Oracle, where: str, want: Counts | None, have: Counts | None, n: int) -> None:
-    one, two = want or NOTHING, have or NOTHING
-    expected = f"{one.requests} requests, {one.bytes} bytes"
-    oracle.mismatch(where, expected, f"{two.requests} requests, {two.bytes} bytes", n)
-
-
-def _without_hosts(cells: Mapping[UsageCell, Counts]) -> Mapping[UsageCell, Counts]:
-    sums: dict[UsageCell, Counts] = {}
-    for cell, counts in cells.items():
-        key = cell._replace(hostname="")
-        before = sums.get(key, NOTHING)
-        sums[key] = Counts(*(a + b for a, b in zip(before, counts, strict=True)))
-    return sums
-
-
-def _payments(oracle: _Oracle, rows: Sequence[Row], exchange: Exchange) -> None:
-    pool = next((pool for pool in POOLS if f"/{pool}_ledger/" in exchange.path), "")
-    amounts = Counter(as_int(row, f"{pool}_ledger_bytes") for row in rows)
-    for key, (paid_for, amount) in oracle.paid.items():
-        if paid_for == pool and amounts[amount] != 1:
-            where = f"{pool} ledger · {key} of {amount} bytes"
-            oracle.mismatch(where, "1 entry", f"{amounts[amount]} entries", exchange.n)
+def _counterexample(
+    failed: Iterable[CheckResult], differences: tuple[Difference, ...]
+) -> Counterexample:
+    events: dict[str, Mapping[str, Json]] = {}
+    exchanges: dict[int, None] = {}
+    for result in failed:
+        if result.counterexample is not None:
+            for event in result.counterexample.events:
+                events.setdefault(str(event.get("log_id")), event)
+            exchanges |= dict.fromkeys(result.counterexample.exchanges)
+    return Counterexample(
+        differences=differences,
+        events=tuple(dict(event) for event in events.values())[:MOST_EVENTS],
+        exchanges=tuple(exchanges)[:MOST_EVENTS],
+    )

@@ -39,10 +39,10 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Deliver, redeliver, pay, move the clock and read, in a random order.
+    """Deliver, repeat, pay, change users, move the clock, restart and read, in a random order.
 
-    Every response is compared with a model. A sequence that fails is shrunk until no step can be
-    left out, and kept as steps.json in the run's folder.
+    Every response is judged by the contract. A sequence that fails is shrunk until no step can be
+    left out, run once more, and kept as steps.json in the run's folder.
     """
     order = RunRequest(
         scenario=Scenario(

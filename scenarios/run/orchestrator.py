@@ -61,6 +61,8 @@ LOAD_LEVEL: Final = 2
 """Level of a run that only sends events and reads them back."""
 REFERENCE_REQUESTS: Final = 20_000
 """Budget of requests for the embedded reference: a run that needs more has gone astray."""
+SEQUENCE_REQUESTS: Final = 400
+"""Further requests for each sequence of steps that a run may try, with its share of shrinking."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,9 +228,18 @@ def _start_reference(
     )
     path = stack.enter_context(restart_socket(reference.restart))
     text = target_file(
-        reference.serving, requests=REFERENCE_REQUESTS, restart_path=path, overrides=order.overrides
+        reference.serving,
+        requests=_reference_requests(order.scenario),
+        restart_path=path,
+        overrides=order.overrides,
     )
     return text, {**os.environ, **key_environment(reference.serving)}
+
+
+def _reference_requests(scenario: Scenario) -> int:
+    """Return the budget of requests for the embedded reference."""
+    sequences = scenario.stateful.examples if scenario.stateful is not None else 0
+    return REFERENCE_REQUESTS + SEQUENCE_REQUESTS * sequences
 
 
 def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> Header:

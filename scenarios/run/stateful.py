@@ -34,12 +34,12 @@ def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
     driver = partial(_driver, context.target)
     if part.replay:
         sequence = _read_steps(Path(part.replay))
-        outcome = replay(context.target, sequence, writer=context.writer, way_in=driver)
+        outcome = replay(context.target, sequence, writer=context.writer, ingest=driver)
     else:
         outcome = explore(
             context.target,
             writer=context.writer,
-            way_in=driver,
+            ingest=driver,
             seed=context.seed,
             examples=part.examples,
         )
