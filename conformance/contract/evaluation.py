@@ -98,7 +98,7 @@ def evaluate(
     `before`: the evaluation of the same journal when it was shorter. What it found of requests that
     were not made again is taken over; the result is the same. `settled`: last attempts count as
     asked after the time for which a view may lag. That is right for responses of a target that
-    answers the same each time: a run asks again until that time has passed.
+    responds the same each time: a run asks again until that time has passed.
     """
     records = tuple(records)
     plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
