@@ -1,4 +1,4 @@
-"""Logs: which of them a search or a retrieve must show, and with which values."""
+"""Searches and retrieves of logs: which logs they contain, in which order, and for how long."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trueup.conformance.contract.fields import LOG_FIELDS, agrees, is_optional
-from trueup.conformance.contract.findings import Cell, JudgedRequest, OptionalField, RequestFinding
-from trueup.conformance.contract.history import EventRecord, SentEvent
+from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
+from trueup.conformance.contract.history import EventRecord
 from trueup.conformance.contract.listing import (
     Listing,
     expect_order,
@@ -17,17 +17,17 @@ from trueup.conformance.contract.listing import (
     expect_slice,
     read_listing,
 )
+from trueup.conformance.contract.log_rows import compare_log
 from trueup.conformance.contract.matching import SearchRequest, parse_search, values_of
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import cell_of, plus
 from trueup.conformance.rows import Row, as_str, parse_time
-from trueup.reports.results import Counts, Json, Outcome
+from trueup.reports.results import Counts, Outcome
 
 __all__ = ["judge_log_retrieve", "judge_log_search"]
 
 COMPLETE: Final = "logs-are-complete"
 SINGLE: Final = "logs-are-single"
-CONTENT: Final = "logs-say-what-was-sent"
 KEPT: Final = "logs-are-kept"
 REMOVED: Final = "logs-are-removed"
 REFUSED: Final = "refused-events-leave-nothing"
@@ -35,8 +35,6 @@ IMPOSSIBLE: Final = "impossible-events-are-refused"
 FILTERS: Final = "filters-are-exact"
 TENANTS: Final = "tenants-are-apart"
 RESTART: Final = "events-survive-a-restart"
-LARGE: Final = 2**31 - 1
-"""Sizes from here on do not fit into a signed 32-bit integer."""
 AGAIN: Final = "redelivered-events-count-once"
 
 
@@ -364,103 +362,3 @@ def judge_log_retrieve(
     if served and row is not None:
         compare_log(model, finding, unit, row, record, where)
         finding.seen_rows["log retrieved", unit.customer, log_id.lower()] = row
-
-
-def compare_log(
-    model: ContractModel,
-    finding: RequestFinding,
-    unit: JudgedRequest,
-    row: Row,
-    record: EventRecord,
-    where: str,
-) -> None:
-    """Compare every documented field of a log with what was sent."""
-    candidates = [record.event, *record.others]
-    event = next((one for one in candidates if _fits(one, row)), record.event)
-    compared = 0
-    view = "log"
-    for field, sent in event.shown:
-        seen = row.get(field.name)
-        if seen is None:
-            if is_optional(field):
-                _optional(finding, view, field.name).absent.append((where, sent, unit, event))
-            else:
-                _wrong(finding, unit, event, field.name, sent, "nothing", where)
-            continue
-        compared += 1
-        if seen == sent and type(seen) is type(sent):
-            continue
-        if not agrees(field.kind, sent, seen):
-            _wrong(finding, unit, event, field.name, sent, seen, where)
-    shown_optional = [f.name for f, _ in event.shown if row.get(f.name) is not None]
-    for name in shown_optional:
-        _optional(finding, view, name).shown += 1
-    for field in event.empty:
-        seen = row.get(field.name)
-        if seen is not None:
-            _optional(finding, view, field.name).fillers.setdefault(repr(seen)[:80], []).append(
-                (where, unit)
-            )
-    finding.observed(CONTENT, compared)
-    if event.bytes >= LARGE:
-        finding.observed("logs-keep-large-sizes")
-    _spelling(model, finding, event, row, where)
-
-
-def _fits(event: SentEvent, row: Row) -> bool:
-    return all(
-        row.get(field.name) is None or agrees(field.kind, sent, row.get(field.name))
-        for field, sent in event.shown
-    )
-
-
-def _optional(finding: RequestFinding, view: str, name: str) -> OptionalField:
-    key = f"{view}.{name}"
-    found = finding.optional.get(key)
-    if found is None:
-        found = finding.optional[key] = OptionalField()
-    return found
-
-
-def _wrong(
-    finding: RequestFinding,
-    unit: JudgedRequest,
-    event: SentEvent,
-    name: str,
-    sent: Json,
-    seen: Json,
-    where: str,
-) -> None:
-    large = name == "log_total_bytes" and event.bytes >= LARGE
-    check = "logs-keep-large-sizes" if large else CONTENT
-    if name == "customer_id":
-        check = TENANTS
-    finding.deviate(
-        check,
-        f"{where} · {name}",
-        sent,
-        seen,
-        events=[event],
-        topic=("field", unit.customer, event.log_id, name),
-        definite=True,
-    )
-
-
-def _spelling(
-    model: ContractModel, finding: RequestFinding, event: SentEvent, row: Row, where: str
-) -> None:
-    """How a hostname is spelled, where the target file declares it or the run probed it."""
-    name = as_str(row, "log_hostname")
-    sent = event.raw.get("log_hostname")
-    if name is None or not isinstance(sent, str) or name == sent:
-        return
-    wanted = model.spelled(sent)
-    if wanted is not None and name != wanted:
-        finding.deviate(
-            "hostnames-as-read",
-            f"{where} · log_hostname",
-            wanted,
-            name,
-            events=[event],
-            definite=True,
-        )

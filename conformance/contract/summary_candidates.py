@@ -1,0 +1,146 @@
+"""The rows that a search of log summaries must or may contain, from the cells of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from trueup.conformance.contract.findings import Cell, JudgedRequest
+from trueup.conformance.contract.matching import SearchRequest
+from trueup.conformance.contract.model import ContractModel, day_start
+from trueup.conformance.contract.sums import NOTHING, CellSum
+from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
+from trueup.reports.results import Counts, Json
+
+__all__ = [
+    "SummaryCandidate",
+    "cell_of_row",
+    "cells_seen",
+    "find_candidates",
+    "identity_of",
+    "sort_values_of",
+]
+
+
+@dataclass(slots=True)
+class SummaryCandidate:
+    """A row that may be listed: one hostname's, or (hostname empty) the consolidated one."""
+
+    cell: Cell
+    total: CellSum
+    must: bool
+
+
+def sort_values_of(
+    search: SearchRequest, candidates: Mapping[Cell, SummaryCandidate]
+) -> list[Json]:
+    """The values that a search sorts by; none where the model does not know them."""
+    name = search.order.field.name if search.order is not None else ""
+    known: dict[str, Callable[[SummaryCandidate], Json]] = {
+        "log_summary_requests": lambda one: one.total.requests,
+        "log_summary_bytes": lambda one: one.total.bytes,
+        "log_summary_network": lambda one: one.cell.network,
+        "log_summary_period": lambda one: f"{one.cell.day} 00:00:00",
+    }
+    value_of = known.get(name)
+    return [] if value_of is None else [value_of(each) for each in candidates.values()]
+
+
+def identity_of(row: Row) -> str:
+    return as_str(row, "log_summary_id") or ""
+
+
+def _users(model: ContractModel, unit: JudgedRequest, user: str | None) -> Sequence[str]:
+    if user is not None:
+        return [user]
+    return [name for letter, name in model.history.users if letter == unit.customer]
+
+
+def find_candidates(
+    model: ContractModel, unit: JudgedRequest, search: SearchRequest, user: str | None
+) -> dict[Cell, SummaryCandidate]:
+    found: dict[Cell, SummaryCandidate] = {}
+    for name in _users(model, unit, user):
+        removed = model.is_removed(unit.customer, name, unit.op)
+        merged: dict[Cell, CellSum] = {}
+        for cell, total in model.cells(unit.customer, name, unit.op).items():
+            day = day_start(cell.day)
+            must_have = model.reading.hostname_must_show(day, unit.now)
+            created = unit.now if must_have else model.created(cell, unit.customer, unit.op)
+            may_have = must_have or model.reading.hostname_may_show(day, created, unit.now)
+            if may_have:
+                _offer(found, search, cell, total, sure=must_have and not removed)
+            if not must_have:
+                whole = Cell(cell.user, cell.network, "", cell.day)
+                group = merged.setdefault(whole, CellSum())
+                if may_have:  # each hostname may be merged already, or stand by itself
+                    group.possible += [*total.certain, *total.possible]
+                else:
+                    group.add(total)
+        apart = {(c.network, c.day) for c in found if c.user == name and c.hostname}
+        for cell, total in merged.items():
+            sure = not removed and (cell.network, cell.day) not in apart
+            _offer(found, search, cell, total, sure=sure)
+    return found
+
+
+def _offer(
+    found: dict[Cell, SummaryCandidate],
+    search: SearchRequest,
+    cell: Cell,
+    total: CellSum,
+    *,
+    sure: bool,
+) -> None:
+    """Add a row that must or may be listed, unless the filters keep it out."""
+    split = len(total.spellings) > 1
+    values: dict[str, Json] = {
+        "proxy_user_id": cell.user,
+        "log_summary_network": cell.network,
+        "log_summary_hostname": cell.hostname or None,
+        "log_summary_period": f"{cell.day} 00:00:00",
+    }
+    verdict: bool | None = True
+    for condition in search.conditions:
+        name = condition.field.name
+        if name == "log_summary_hostname" and cell.hostname:
+            answers = {condition.holds(each) for each in (cell.hostname, *total.spellings)}
+            held = answers.pop() if len(answers) == 1 else None
+        elif name in values:
+            held = condition.holds(values[name])
+        elif name in ("log_summary_requests", "log_summary_bytes"):
+            amount = total.requests if name.endswith("requests") else total.bytes
+            open_sum = bool(total.possible) or split
+            held = None if open_sum else condition.holds(amount)
+        else:
+            held = None
+        if held is False:
+            return
+        verdict = None if held is None else verdict
+    certain = bool(total.certain)
+    found[cell] = SummaryCandidate(
+        cell=cell, total=total, must=sure and verdict is True and certain
+    )
+
+
+def cells_seen(rows: Sequence[Row]) -> Mapping[Cell, Counts]:
+    cells: dict[Cell, Counts] = {}
+    for row in rows:
+        cell = cell_of_row(row)
+        have = cells.get(cell, NOTHING)
+        cells[cell] = Counts(
+            have.requests + (as_int(row, "log_summary_requests") or 0),
+            have.bytes + (as_int(row, "log_summary_bytes") or 0),
+            0,
+            0,
+        )
+    return cells
+
+
+def cell_of_row(row: Row) -> Cell:
+    return Cell(
+        user=as_str(row, "proxy_user_id") or "",
+        network=as_str(row, "log_summary_network") or "",
+        hostname=canonical_hostname(as_str(row, "log_summary_hostname") or ""),
+        day=day_of(row.get("log_summary_period")) or "no day",
+    )

@@ -1,0 +1,324 @@
+"""Rows of log summaries: hostname, sums, counters, times, and the check that each concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from trueup.conformance.contract.findings import (
+    Cell,
+    Deviation,
+    JudgedRequest,
+    OptionalField,
+    RequestFinding,
+)
+from trueup.conformance.contract.history import POOLS, EventDelivery, SentEvent
+from trueup.conformance.contract.model import ContractModel, day_start
+from trueup.conformance.contract.summary_candidates import SummaryCandidate
+from trueup.conformance.contract.sums import ERROR_READINGS, CellSum, show
+from trueup.conformance.contract.target_time import CLOCK_SLACK
+from trueup.conformance.rows import Row, as_int, as_str, parse_time
+from trueup.reports.results import Counts, Json
+
+__all__ = ["judge_group", "sum_check"]
+
+EQUAL: Final = "summaries-equal-logs"
+KEY: Final = "one-summary-per-key"
+TENANTS: Final = "tenants-are-apart"
+REMOVED: Final = "hostnames-are-removed"
+HOSTS_KEPT: Final = "summaries-keep-hostnames"
+TOTALS: Final = "consolidation-keeps-totals"
+SINGLE: Final = "consolidated-rows-are-single"
+PURGE: Final = "summaries-survive-the-purge"
+SPLIT: Final = "successes-and-errors-add-up"
+CHARGED: Final = "charged-is-metered"
+ORDER: Final = "times-are-in-order"
+TIMES: Final = "summary-times-are-plausible"
+
+
+def judge_group(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    candidate: SummaryCandidate,
+    rows: Sequence[Row],
+    where: str,
+    *,
+    whole: bool,
+) -> None:
+    """The rows of one cell: usually one; several only where several spellings were sent."""
+    cell, total = candidate.cell, candidate.total
+    topic = ("cell", unit.customer, cell.user, cell.network, cell.hostname, cell.day)
+    names = [as_str(row, "log_summary_hostname") or "" for row in rows]
+    single = SINGLE if not cell.hostname else KEY
+    finding.observed(single)
+    if len(rows) > len(set(names)) or (len(rows) > 1 and len(total.spellings) < len(rows)):
+        finding.deviate(single, where, "1 row", f"{len(rows)} rows", topic=topic)
+    check = sum_check(model, unit, cell, total)
+    requests = [as_int(row, "log_summary_requests") for row in rows]
+    sizes = [as_int(row, "log_summary_bytes") for row in rows]
+    known = [n for n in requests if n is not None], [n for n in sizes if n is not None]
+    finding.observed(check)
+    finding.observed("day-of-the-request")
+    finding.observed(HOSTS_KEPT if cell.hostname else REMOVED)
+    if whole and not total.allows(sum(known[0]), sum(known[1])):
+        seen = Counts(sum(known[0]), sum(known[1]), 0, 0)
+        finding.deviate(
+            check,
+            where,
+            total.text(),
+            show(seen),
+            events=total.certain,
+            topic=topic,
+            counts=(total.counts(), seen),
+        )
+    for row in rows:
+        judge_summary_row(model, unit, finding, row, cell, where)
+    if whole and not total.possible:
+        _judge_split(model, finding, unit, rows, total, where)
+
+
+def _judge_split(
+    model: ContractModel,
+    finding: RequestFinding,
+    unit: JudgedRequest,
+    rows: Sequence[Row],
+    total: CellSum,
+    where: str,
+) -> None:
+    """Successes and errors of a cell, under every reading of what counts as an error."""
+    errors = [as_int(row, "log_summary_error") for row in rows]
+    if any(error is None for error in errors):
+        return
+    seen = sum(error for error in errors if error is not None)
+    for reading in ERROR_READINGS:
+        right = total.errors(reading)
+        deviation = None
+        if right != seen:
+            deviation = Deviation(
+                check="errors-are-the-failed-requests",
+                where=f"{where} · log_summary_error",
+                expected=f"{right} (reading: {reading})",
+                seen=str(seen),
+                unit=unit,
+                exchanges=unit.numbers[-6:],
+                events=tuple(total.certain[:8]),
+            )
+        finding.split.setdefault(reading, []).append(deviation)
+
+
+def judge_summary_row(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    row: Row,
+    cell: Cell,
+    where: str,
+) -> None:
+    """What one row says beside its sums: whose it is, its counters, its times."""
+    number = as_int(row, "customer_id")
+    if number is not None:
+        finding.equal(
+            TENANTS,
+            f"{where} · customer_id",
+            model.customer_number(unit.customer),
+            number,
+            definite=True,
+        )
+    requests = as_int(row, "log_summary_requests")
+    good, bad = as_int(row, "log_summary_successful"), as_int(row, "log_summary_error")
+    if good is not None and bad is not None and requests is not None:
+        check = SPLIT if cell.hostname else TOTALS
+        finding.equal(check, f"{where} · successful + error", requests, good + bad, definite=True)
+        finding.equal(check, f"{where} · negative counts", 0, min(good, bad, 0), definite=True)
+    elif "success-counts" in model.reading.claims and requests:
+        finding.deviate(SPLIT, f"{where} · successful and error", "both", "not both", definite=True)
+    metered = cell.network in POOLS
+    for counter in ("requests", "bytes"):
+        charged = as_int(row, f"log_summary_charged_{counter}")
+        if charged is not None:
+            everything = as_int(row, f"log_summary_{counter}") or 0
+            right = everything if metered else 0
+            finding.equal(CHARGED, f"{where} · charged_{counter}", right, charged, definite=True)
+        elif requests:
+            _optional(finding, f"log_summary.log_summary_charged_{counter}").absent.append(
+                (where, right_or_none(metered, row, counter), unit, None)
+            )
+        if charged is not None:
+            _optional(finding, f"log_summary.log_summary_charged_{counter}").shown += 1
+    period = row.get("log_summary_period")
+    form = model.reading.value_of("summary-period-form")
+    if form and isinstance(period, str):
+        finding.equal(
+            "readings-are-true",
+            f"{where} · form of log_summary_period",
+            form,
+            "date" if len(period) == 10 else "datetime",
+            definite=True,
+        )
+    at = parse_time(period)
+    if at is not None and (at.hour, at.minute, at.second, at.microsecond) != (0, 0, 0, 0):
+        finding.deviate(
+            "day-of-the-request",
+            f"{where} · log_summary_period",
+            "a midnight",
+            period,
+            definite=True,
+        )
+    _times(model, unit, finding, row, cell, where)
+    _hostname(model, finding, row, cell, where, unit)
+
+
+def right_or_none(metered: bool, row: Row, counter: str) -> Json:
+    """Return a counter of a summary row, or 0 if it is not metered."""
+    return (as_int(row, f"log_summary_{counter}") or 0) if metered else 0
+
+
+def _optional(finding: RequestFinding, key: str) -> OptionalField:
+    found = finding.optional.get(key)
+    if found is None:
+        found = finding.optional[key] = OptionalField()
+    return found
+
+
+def _times(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    row: Row,
+    cell: Cell,
+    where: str,
+) -> None:
+    """Creation and last change of a row: in order, not ahead, and after its events came in."""
+    made = parse_time(row.get("log_summary_creation_datetime"))
+    changed = parse_time(row.get("log_summary_last_update_datetime"))
+    if made is None or changed is None:
+        return
+    now = unit.now + CLOCK_SLACK + _span(unit)
+    finding.observed(TIMES)
+    finding.observed(ORDER)
+    if made > changed:
+        finding.deviate(
+            ORDER,
+            f"{where} · times",
+            "created before its last change",
+            f"created {made}, changed {changed}",
+            definite=True,
+        )
+    elif changed > now:
+        finding.deviate(TIMES, f"{where} · last_update", f"not after {now}", changed, definite=True)
+    arrivals = _arrivals(model, unit, cell)
+    if arrivals is None:
+        return
+    begun, first, last_begun, last = arrivals
+    if cell.hostname and not begun - CLOCK_SLACK <= made <= now:
+        finding.deviate(TIMES, f"{where} · creation", f"{begun} or soon after", made)
+    if changed < last_begun - CLOCK_SLACK:
+        finding.deviate(TIMES, f"{where} · last_update", f"{last_begun} or later", changed)
+    elif cell.hostname and changed > last + _lag(model) and unit.now > last + 2 * _lag(model):
+        finding.deviate(TIMES, f"{where} · last_update", f"soon after {last}", changed)
+    if cell.hostname and made > first + _lag(model):
+        finding.deviate(TIMES, f"{where} · creation", f"soon after {first}", made)
+
+
+def _lag(model: ContractModel) -> timedelta:
+    return timedelta(seconds=model.reading.number("freshness-s")) + 4 * CLOCK_SLACK
+
+
+def _span(unit: JudgedRequest) -> timedelta:
+    return timedelta(milliseconds=sum(e.elapsed_ms for e in unit.exchanges))
+
+
+def _arrivals(
+    model: ContractModel, unit: JudgedRequest, cell: Cell
+) -> tuple[datetime, datetime, datetime, datetime] | None:
+    """The target's time at the first and at the last event of a cell that was taken in.
+
+    Each as (begin, end) of its delivery: a delivery that waits for the target takes long.
+    """
+    taken = [
+        delivery
+        for record in model.history.by_user.get((unit.customer, cell.user), ())
+        if record.event.network == cell.network
+        and record.event.day == cell.day
+        and (not cell.hostname or record.event.hostname == cell.hostname)
+        and (delivery := record.accepted(unit.op)) is not None
+    ]
+    if not taken:
+        return None
+    at = model.history.clock.at
+    began, ended = [at(each.began) for each in taken], [at(each.at) for each in taken]
+    return min(began), min(ended), max(began), max(ended)
+
+
+def _hostname(
+    model: ContractModel,
+    finding: RequestFinding,
+    row: Row,
+    cell: Cell,
+    where: str,
+    unit: JudgedRequest,
+) -> None:
+    """Compare what replaces a removed hostname, and how a kept one is spelled."""
+    shown = row.get("log_summary_hostname")
+    if not cell.hostname:
+        told = model.reading.value_of("consolidated-hostname")
+        if told:
+            seen = (
+                "absent"
+                if "log_summary_hostname" not in row
+                else ("null" if shown is None else "empty")
+            )
+            finding.equal(
+                "readings-are-true", f"{where} · removed hostname", told, seen, definite=True
+            )
+        return
+    if not isinstance(shown, str):
+        return
+    sums = model.cells(unit.customer, cell.user, unit.op).get(cell)
+    if sums is None:
+        return
+    wanted = {model.spelled(name) for name in sums.spellings}
+    finding.observed("hostnames-as-read", 0 if None in wanted else 1)
+    if None in wanted or (shown in sums.spellings and len(sums.spellings) == 1 and shown in wanted):
+        return
+    if shown not in wanted:
+        meant = next(iter(sorted(name for name in wanted if name)), "")
+        finding.deviate(
+            "hostnames-as-read", f"{where} · log_summary_hostname", meant, shown, definite=True
+        )
+
+
+def sum_check(model: ContractModel, unit: JudgedRequest, cell: Cell, total: CellSum) -> str:
+    """Return the check that a cell's sums are evidence for, by age and by what was sent into it."""
+    age = unit.now - day_start(cell.day)
+    if not cell.hostname:
+        return TOTALS
+    if age > timedelta(days=9):
+        return PURGE
+    events = total.certain
+    records = [model.history.records[event.customer, event.log_id] for event in events]
+    if any(record.times(unit.op) > 1 for record in records):
+        return "redelivered-events-are-summed-once"
+    if _concurrent([d for r in records for d in r.deliveries if d.op < unit.op]):
+        return "concurrent-events-are-all-summed"
+    if total.bytes >= 2**31 - 1:
+        return "large-amounts-are-summed-exactly"
+    if len(total.spellings) > 1 or any(_odd(event) for event in events):
+        return "summaries-of-hostnames"
+    if any(event.bytes == 0 or event.coded or (event.status or 0) >= 400 for event in events):
+        return "summaries-of-statuses"
+    return EQUAL
+
+
+def _concurrent(deliveries: Sequence[EventDelivery]) -> bool:
+    """Whether events of one cell were delivered at the same time."""
+    in_order = sorted(deliveries, key=lambda delivery: delivery.began)
+    return any(one.overlaps(two) for one, two in pairwise(in_order))
+
+
+def _odd(event: SentEvent) -> bool:
+    name = str(event.raw.get("log_hostname"))
+    return name != event.hostname or not name.replace("-", "").replace(".", "").isalnum()
