@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from trueup.reports.results import Counts, Json
 
@@ -47,19 +47,28 @@ def as_int(row: Row, key: str) -> int | None:
     return None
 
 
+YEARS: Final = range(1000, 9900)
+"""Years of the times that are read; day arithmetic and four-digit years hold in all of them."""
+
+
 def parse_time(value: Json) -> datetime | None:
-    """Return a date, month or date-time of a documented form as UTC; numbers are epochs."""
+    """Return the UTC time of a documented form of date, month or date-time; numbers are epochs.
+
+    None for any other value, and for a year outside `YEARS`.
+    """
+    try:
+        found = _time(value)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return found if found is not None and found.year in YEARS else None
+
+
+def _time(value: Json) -> datetime | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
-        except (OverflowError, ValueError, OSError):
-            return None
+        return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     if not isinstance(value, str):
         return None
-    try:
-        parsed = datetime.fromisoformat(f"{value}-01" if len(value) == 7 else value.strip())
-    except ValueError:
-        return None
+    parsed = datetime.fromisoformat(f"{value}-01" if len(value) == 7 else value.strip())
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 

@@ -32,8 +32,12 @@ __all__ = ["ReadClient"]
 
 CONCURRENT: Final = 8
 """Questions in flight where the target file sets no rate."""
-BODY_MOST: Final = 16 << 20
-"""Bytes of a response that are read; a page of 100 rows is much smaller."""
+BODY_MOST: Final = 8 << 20
+"""Bytes of a response that are read; a page of 100 rows is much smaller. The rest is cut."""
+LARGE: Final = 256 << 10
+"""Bytes from which a response counts as large; few of a correct target are."""
+ALL_LARGE_MOST: Final = 96 << 20
+"""Bytes of all large responses of one client; later ones are cut at `LARGE`."""
 TEXT_KEPT: Final = 2_000
 """Characters kept of a body that is no JSON."""
 RETRY_PAUSES_S: Final = (0.5, 1.5)
@@ -60,6 +64,7 @@ class ReadClient:
         self._session: aiohttp.ClientSession | None = None
         self._waits = Waits(clock)
         self._failures = 0  # unusable responses in a row
+        self._large_left = ALL_LARGE_MOST
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -191,9 +196,7 @@ class ReadClient:
                     for name, value in response.headers.items()
                     if name.lower() in KEPT_HEADERS
                 }
-                raw = await response.content.read(BODY_MOST)
-                while not response.content.at_eof() and len(raw) < BODY_MOST:
-                    raw += await response.content.read(BODY_MOST - len(raw))
+                raw, error = await self._read(response.content)
         except _NO_ANSWER as cause:
             status = None
             error = _why(cause, self._target.timeout_s)
@@ -217,6 +220,19 @@ class ReadClient:
             ask=ask.name,
             attempt=attempt,
         )
+
+    async def _read(self, content: aiohttp.StreamReader) -> tuple[bytes, str]:
+        """Return a response's bytes up to a limit, and an error if there are more."""
+        most = BODY_MOST if self._large_left > 0 else LARGE
+        parts, length = [], 0
+        while length <= most and (part := await content.read(most + 1 - length)):
+            parts.append(part)
+            length += len(part)
+        if length > LARGE:
+            self._large_left -= length
+        if length > most:
+            return b"", f"the response was cut: it is longer than {most:,} bytes"
+        return b"".join(parts), ""
 
     def _body(self, raw: bytes, error: str) -> tuple[Json, str]:
         """The body as JSON, or else the start of it as text; keys are redacted in both."""

@@ -817,7 +817,7 @@ def judge_account(
         foreign = model.history.names_of_others(unit.customer)
         finding.observed(TENANTS)
         for listed in users:
-            if listed in foreign:
+            if isinstance(listed, str) and listed in foreign:
                 finding.deviate(
                     TENANTS, f"{where} · proxy_user_ids", "own users only", listed, definite=True
                 )

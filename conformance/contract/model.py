@@ -180,7 +180,7 @@ class ContractModel:
     @staticmethod
     def why(exchange: Exchange) -> str:
         """Return why a response is unusable, as text."""
-        if exchange.status is None:
+        if exchange.status is None or exchange.error:
             return f"{exchange.path}: {exchange.error or 'no response'}"
         return f"{exchange.path}: status {exchange.status}"
 

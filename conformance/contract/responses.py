@@ -213,7 +213,7 @@ def _judge_responses(
     short = "/".join(path.split("/")[:2])
     for exchange in unit.exchanges:
         status = exchange.status
-        if status is None or status in GATEWAY_STATUSES:
+        if status is None or status in GATEWAY_STATUSES or exchange.error:
             usable = False
             finding.cannot_use(ContractModel.why(exchange), exchange.n, *_needed_by(path))
         elif status >= 500:
