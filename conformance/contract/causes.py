@@ -24,6 +24,7 @@ from trueup.conformance.contract.findings import (
 from trueup.conformance.contract.listing import expect_slice
 from trueup.conformance.contract.matching import SearchRequest, values_of
 from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.presence import find_left_out
 from trueup.conformance.contract.sums import NOTHING
 from trueup.conformance.rows import Row, as_str
 from trueup.reports.results import Counts
@@ -86,6 +87,7 @@ def attribute(
         *_optional_fields(model, findings),
         *_constants(findings, made),
         *_error_counts(model, findings, made),
+        *find_left_out(findings, made),
         *_balances(model, findings, made),
         *_beside_whole(model, findings, made),
     ]

@@ -141,6 +141,8 @@ class RequestFinding:
     """(figure, customer, pool) → (value, how far it moved since the baseline)."""
     split: dict[str, list[Deviation | None]] = field(default_factory=dict)
     """Reading of what counts as an error → a deviation, or None for agreement, for each count."""
+    presence: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
+    """(kind of object, customer, field) → objects that show it, and objects that lack it."""
     foreign: int = 0
     """Rows of other users of the account that were seen."""
 

@@ -110,6 +110,8 @@ class GraphBucket:
     bytes: int = 0
     successful: int | None = None
     error: int | None = None
+    label: str = ""
+    """Its time as shown, if that is not where an interval begins."""
 
 
 def read_points(
@@ -127,6 +129,8 @@ def read_points(
         if at is None:
             return f"a point without a time at `{shape.get('time')}`"
         point = points.setdefault(window.bucket(at), GraphBucket())
+        if at not in (window.floor(at), window.start):
+            point.label = str(get_path(row, shape.get("time", "datetime")))
         point.requests += _number(row, shape.get("requests", "requests"))
         point.bytes += _number(row, shape.get("bytes", "bytes"))
         beside = shape.get("requests", "requests").rpartition(".")[0]
@@ -466,6 +470,15 @@ def _judge_buckets(
     if window.inclusive or model.reading.values.get("graph-end") is None:
         allowed.add(window.bucket(window.end))
     finding.observed(WINDOW)
+    for bucket, point in points.items():
+        if point.label:
+            finding.deviate(
+                WINDOW,
+                f"{where} · {bucket}",
+                "the start of an interval",
+                point.label,
+                definite=True,
+            )
     outside = sorted(set(points) - allowed)
     if outside:
         finding.deviate(

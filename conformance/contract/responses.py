@@ -27,6 +27,7 @@ from trueup.conformance.contract.ledgers import (
 from trueup.conformance.contract.logs import judge_log_retrieve, judge_log_search
 from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import GATEWAY_STATUSES, ContractModel
+from trueup.conformance.contract.presence import note_presence
 from trueup.conformance.contract.proxy_users import (
     USER_FIELDS,
     judge_user_change,
@@ -150,6 +151,7 @@ def judge_unit(
     if unit.first.method != "GET":
         judge_user_change(model, unit, finding)
         return finding
+    note_presence(model, unit, finding, path)
     _judge_view(model, accounts, unit, finding, path)
     return finding
 

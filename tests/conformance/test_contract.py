@@ -337,3 +337,31 @@ def test_successes_and_errors_under_one_reading_throughout() -> None:
     assert _read(LiteralJournal().deliver(*events), events, *mixed).failed() == {
         "errors-are-the-failed-requests"
     }
+
+
+@pytest.mark.parametrize("shown", [{"log_summary_error": None}, {}])
+def test_a_figure_that_other_summaries_show_must_not_be_left_out(shown: dict[str, Any]) -> None:
+    bare = {k: v for k, v in summary(THREE[1:]).items() if k != "log_summary_error"} | shown
+    bare |= {"log_summary_id": "s-2", "log_summary_hostname": "h2.tp-000001.test"}
+    events = [THREE[0], *(each | {"log_hostname": "h2.tp-000001.test"} for each in THREE[1:])]
+    rows = [summary(THREE[:1]), bare]
+    story = _read(LiteralJournal().deliver(*events), events, *rows)
+    assert "bodies-are-documented" in story.failed()
+
+
+def test_a_figure_that_no_summary_shows_is_left_out_by_the_target() -> None:
+    bare = {k: v for k, v in summary(THREE).items() if "datetime" not in k}
+    assert _read(LiteralJournal().deliver(*THREE), THREE, bare).failed() == set()
+
+
+def test_a_graph_point_must_have_the_start_of_its_interval() -> None:
+    query: dict[str, Any] = {
+        "period_start": "2026-03-10 00:00:00",
+        "period_end": "2026-03-11 00:00:00",
+        "interval": "day",
+        "proxy_user_id": USER,
+    }
+    for at, failed in (("00:00:00", set()), ("01:00:00", {"windows-join"})):
+        body = _graph((f"2026-03-10 {at}", 1, 4))
+        story = LiteralJournal().deliver(event(1)).later()
+        assert story.get("analytics/graph", body, **query).failed() == failed
