@@ -28,6 +28,7 @@ from trueup.conformance.datasets.interpretation_probes import (
     interpretation_requests,
     late_deliveries,
     readings_now,
+    unauthorised_requests,
 )
 from trueup.conformance.datasets.operations import Plan, Stage
 from trueup.conformance.datasets.plan import plan
@@ -202,7 +203,7 @@ class _Run:
             name="baseline",
             what="reading what is there",
             operations=deliveries,
-            requests=tuple(interpretation_requests(context)),
+            requests=(*interpretation_requests(context), *unauthorised_requests(context)),
             snapshots=snapshots(context, context.now) if self._checks else (),
         )
         await self._stage(stage, context, 0, 1)

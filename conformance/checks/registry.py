@@ -78,6 +78,7 @@ CHECKS: Final = (
         "No row is created after its last update.",
         "ENV-10",
         level=2,
+        needed=0,
         audit=True,
     ),
     _row(

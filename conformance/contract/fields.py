@@ -17,6 +17,7 @@ from trueup.conformance.rows import as_int, parse_time, same_hostname
 from trueup.reports.results import Json
 
 __all__ = [
+    "HINTED",
     "LOG_FIELDS",
     "ApiField",
     "FieldKind",
@@ -99,6 +100,17 @@ LOG_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
     }
 )
 """Name → field, those of the guide first."""
+
+
+HINTED: Final = frozenset(
+    {
+        *("log_status_code", "log_method", "proxy_id", "log_transport", "log_local_ip_address"),
+        *("log_local_port", "log_egress_ip_address", "log_total_elapsed_ms", "log_concurrency"),
+        *("log_smartpath_routed", "log_summary_successful", "log_summary_error"),
+    }
+)
+"""Fields that only the public client names as parameters (API_FACTS: a hint, not a proof), beside
+all of proxy users but their name. A target may refuse to filter or to sort by them."""
 
 
 def is_optional(field: ApiField) -> bool:

@@ -178,11 +178,13 @@ def _expected(
     """Bucket → sum of the events of the window that pass the filters."""
     until = end or window.end
     buckets: dict[str, CellSum] = defaultdict(CellSum)
+    asked = filters.get("hostname")
     for record in _selected(model, unit, filters, customer=customer):
         for event, certain in model.contributions(record, unit.op):
             if window.start <= event.at < until:
                 bucket = buckets[window.bucket(event.at)]
-                (bucket.certain if certain else bucket.possible).append(event)
+                spelled = asked is None or event.raw.get("log_hostname") == asked
+                (bucket.certain if certain and spelled else bucket.possible).append(event)
     return buckets
 
 

@@ -297,7 +297,8 @@ def compare(kind: FieldKind, one: Json, two: Json) -> int | None:
     if kind is FieldKind.HOSTNAME:
         if not (a.isascii() and b.isascii()):
             return None  # sorted as written, or as DNS writes it
-        a, b = canonical_hostname(a), canonical_hostname(b)
+        if a != canonical_hostname(a) or b != canonical_hostname(b):
+            return None
     plain = a.isascii() and b.isascii() and a.isalnum() and b.isalnum()
     exact, folded = (a > b) - (a < b), (_fold(a) > _fold(b)) - (_fold(a) < _fold(b))
     if exact == folded and (plain or _differ_plainly(a, b)):

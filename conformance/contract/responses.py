@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.fields import HINTED, LOG_FIELDS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graphs import judge_breakdown, judge_graph
 from trueup.conformance.contract.history import POOLS, part_of
@@ -391,7 +391,12 @@ def _judge_refused_search(
     if status >= 500 or status == 429:
         return
     finding.observed("filters-are-exact")
-    if not search.unusual and small:
+    named_fields = {condition.field.name for condition in search.conditions}
+    named_fields |= {search.order.field.name} if search.order is not None else set()
+    hinted = bool(named_fields & HINTED) or (
+        path.startswith("proxy_user") and bool(named_fields - {"proxy_user_id"})
+    )
+    if not search.unusual and small and not hinted:
         named = ", ".join(f"{n}={v}"[:80] for n, v in unit.first.query) or "no parameters"
         finding.deviate(
             "filters-are-exact", f"{path} · {named}", "rows", f"status {status}", definite=True

@@ -9,6 +9,7 @@ declared nor shows itself keeps the default of its row in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,6 +29,7 @@ __all__ = [
     "interpretation_requests",
     "late_deliveries",
     "readings_now",
+    "unauthorised_requests",
 ]
 
 UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
@@ -85,6 +87,29 @@ def edge_request(context: CheckContext) -> ApiRequest:
 def hour_start(at: datetime) -> datetime:
     """Return the start of the hour of a time."""
     return at.replace(minute=0, second=0, microsecond=0)
+
+
+def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
+    """Return every endpoint of the guide without keys, and one with each kind of wrong keys."""
+    end = hour_start(context.now)
+    pools = [pool for pool in requests.POOLS if pool in context.claims]
+    first = ApiRequest(path="log/search")
+    endpoints = [
+        first,
+        requests.log(UNKNOWN_ID),
+        ApiRequest(path="log_summary/search"),
+        requests.summary(UNKNOWN_ID),
+        requests.graph(end - timedelta(hours=3), end, "hour"),
+        *(ApiRequest(path=f"{pool}_ledger/search") for pool in pools),
+        *(requests.account(pool) for pool in pools),
+    ]
+    kinds = ["wrong", "no-private", "false-private"]
+    if len(context.customers) > 1:
+        kinds.append("crossed")
+    return (
+        *(replace(each, keys="none") for each in endpoints),
+        *(replace(first, keys=kind) for kind in kinds),
+    )
 
 
 def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:

@@ -92,12 +92,19 @@ def _breakdown(context: CheckContext, tenant: str, user: str, now: datetime) -> 
 
 
 def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
-    """Return requests for logs and summaries of the user with many rows, for every customer."""
-    return tuple(
+    """Return requests for everything of the user with many rows, and for a page in each order."""
+    made = [
         _paged(view, tenant, proxy_user_id=user)
         for tenant in context.customers
         for view in ("log/search", "log_summary/search")
-    )
+    ]
+    for order in ("log_total_bytes_desc", "log_request_datetime_asc"):
+        query = (("proxy_user_id", user), ("sort_by", order), ("page", "2"), ("per_page", "20"))
+        made += [
+            ApiRequest(path="log/search", query=query, tenant=tenant)
+            for tenant in context.customers
+        ]
+    return tuple(made)
 
 
 def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
