@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from trueup.conformance.checks.check import Check
@@ -39,7 +41,7 @@ from trueup.conformance.judge import judge_records
 from trueup.conformance.model import CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
-from trueup.conformance.requests import ApiRequest
+from trueup.conformance.requests import POOLS, ApiRequest
 from trueup.conformance.rows import format_time
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target
@@ -50,6 +52,8 @@ from trueup.reports.verdicts import overall
 
 __all__ = ["ProgressEvent", "RunOutcome", "probe_readings", "run_checks"]
 
+LOCKED_HOOKS: Final = MappingProxyType({"clock": 2, "maintenance": 2, "money": 2, "restart": 4})
+"""Hooks that a customer's keys must not open → level from which they are tried."""
 REPEATED_READS: Final = 4
 BURST: Final = 30
 """Requests at once: three times the documented limit of a second."""
@@ -74,6 +78,27 @@ class RunOutcome:
     readings: tuple[Reading, ...]
     exit_status: ExitStatus
     requests: int
+
+
+def _small_change(name: str, context: CheckContext, now: datetime) -> dict[str, Json] | None:
+    """Placeholders of a hook for the least change that can be seen; None where there is none."""
+    match name:
+        case "clock":
+            return {"now": format_time(now + timedelta(seconds=2)), "advance_s": 2}
+        case "money":
+            pool = next((pool for pool in POOLS if pool in context.claims), None)
+            if pool is None or "a" not in context.customers:
+                return None
+            return {
+                "customer_id": context.customers["a"],
+                "network": pool,
+                "kind": "top_up",
+                "bytes": 1,
+                "idempotency_key": f"{context.prefix}-locked",
+                "service_id": "",
+            }
+        case _:
+            return {}
 
 
 def _no_progress(_event: ProgressEvent) -> None:
@@ -280,18 +305,23 @@ class _Run:
         return {check: numbers for check, numbers in doubtful.items() if check in names}
 
     async def _try_locks(self) -> None:
-        """Call the harmless hooks with a customer's keys in place of their own."""
+        """Call every hook that has keys of its own with a customer's keys instead.
+
+        The values are such that the call would succeed and change something, however little.
+        """
         if not any(check.law == "SAFETY" for check in self._checks):
             return
+        context = self.context
         own = self._target.tenants["a"]
         keys = {"X-API-Public-Key": own.public_key, "X-API-Private-Key": own.private_key}
-        for name in ("clock", "maintenance"):
+        for name, level in LOCKED_HOOKS.items():
             form = getattr(self._target, name)
-            if isinstance(form, HttpHook) and form.headers:
-                values: dict[str, Json] = {"now": format_time(self._time.present()), "advance_s": 0}
-                await self._control.call(
-                    name, values, stage="baseline", check="safety", headers=keys
-                )
+            if context.level >= level and isinstance(form, HttpHook) and form.headers:
+                values = _small_change(name, context, self._time.present())
+                if values is not None:
+                    await self._control.call(
+                        name, values, stage="baseline", check="safety", headers=keys
+                    )
 
     async def burst(self) -> None:
         """At the very end, ask more at once than the limit that the target claims."""

@@ -266,9 +266,11 @@ def build_history(records: Sequence[Record], part: str = "") -> History:
                 continue
             case Delivered(source="probe"):
                 _deliver(history, op, record)
-            case Hook(check="") if record.hook != "clock":
+            case Hook() if record.check and not record.ok:
+                pass  # refused to a customer's keys: nothing was done
+            case Hook() if record.hook != "clock":
                 _hook(history, op, record)
-            case Hook(hook="clock", check=""):
+            case Hook(hook="clock"):
                 at = time_of(record)
                 if at is not None and record.ok:
                     history.writes.append((op, at))

@@ -53,7 +53,7 @@ class TargetClock:
                 planned = None
             if isinstance(record, Hook) and record.hook == "clock" and record.ok:
                 moved = parse_time(record.request.get("now"))
-                if moved is not None and not record.check:
+                if moved is not None:
                     points.append((last, moved))
         points.sort(key=lambda point: point[0])
         return cls(
