@@ -14,12 +14,13 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.client.waits import http_date
 from trueup.conformance.contract.history import part_of
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.observed.responses import data_of, latest_time
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import as_int, format_time
+from trueup.conformance.rows import as_int, format_time, parse_time
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Json, Reading
@@ -28,6 +29,10 @@ __all__ = ["Session", "first_request"]
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the time that is known."""
+LEAST_OFFSET: Final = timedelta(minutes=1)
+"""Smallest difference between the target's clock and ours that is taken for one."""
+DATES_AGREE: Final = timedelta(seconds=30)
+"""Largest difference between offsets of one clock; a cached `Date` differs by more."""
 HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
@@ -94,14 +99,30 @@ class Session:
         assert met is not None, "the exchange was just recorded"
         return met
 
+    def _offset(self) -> timedelta:
+        """Return how far the target's clock is ahead of ours, by the `Date` of its responses.
+
+        Zero where it is less than a minute, or where the responses do not agree.
+        """
+        offsets = [
+            told - at
+            for record in self._recorder.records
+            if isinstance(record, Exchange)
+            and (told := http_date(record.headers.get("date", ""))) is not None
+            and (at := parse_time(record.at)) is not None
+        ]
+        if len(offsets) < 2 or max(offsets) - min(offsets) > DATES_AGREE:
+            return timedelta(0)
+        return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
+
     async def _target_now(self, level: int) -> datetime:
-        """Return the target's time: that of its clock hook at level 3, else the local time."""
-        ours = self._clock.now().replace(microsecond=0)
+        """Return the target's time: that of its clock hook at level 3, else of its responses."""
+        ours = (self._clock.now() + self._offset()).replace(microsecond=0)
         if level < 3 or self._target.clock is None:
             return ours
         goal = ours
         for _ in range(3):
-            goal = max(goal, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
+            goal = max(goal, ours, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
             values: dict[str, Json] = {
                 "now": format_time(goal),
                 "advance_s": int(CLOCK_LEAD.total_seconds()),

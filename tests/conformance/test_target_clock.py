@@ -1,0 +1,70 @@
+"""A target whose clock is off: the run goes by the target's own time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.control import TargetControl
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.client.session import Session
+from trueup.conformance.rows import parse_time
+from trueup.conformance.target.model import Budget, Target, Tenant
+from trueup.reports.journal.records import JudgePlan
+from trueup.reports.journal.storage import JournalWriter
+
+
+async def planned_now(tmp_path: Path, offsets: list[timedelta]) -> timedelta:
+    """Open a session at a target whose responses carry such dates; return plan time minus ours."""
+    told = iter(offsets)
+    last = [offsets[-1]]
+
+    async def respond(_request: web.Request) -> web.Response:
+        last[0] = next(told, last[0])
+        date = format_datetime(datetime.now(UTC) + last[0], usegmt=True)
+        return web.json_response({"data": {"customer_id": 1}}, headers={"Date": date})
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", respond)
+    async with TestServer(app) as server:
+        target = Target(
+            name="t",
+            base_url=str(server.make_url("/1.0")),
+            tenants={"a": Tenant(public_key="p", private_key="q", customer_id=1)},
+            budget=Budget(requests_per_s=None, requests=50),
+            path=Path("t.toml"),
+        )
+        clock = WallClock()
+        with JournalWriter(tmp_path / "journal.ndjson") as writer:
+            recorder = Recorder(writer)
+            async with ReadClient(target, recorder, clock) as client:
+                control = TargetControl(target, recorder, clock)
+                session = Session(
+                    target=target, recorder=recorder, client=client, hooks=control, clock=clock
+                )
+                await session.open("cx00000000", 2)
+    plan = next(r for r in recorder.records if isinstance(r, JudgePlan))
+    now = parse_time(plan.now)
+    assert now is not None
+    return now - datetime.now(UTC)
+
+
+@pytest.mark.parametrize("minutes", [-1440, -7, 7, 1440, 95 * 1440])
+async def test_the_time_of_the_responses_is_the_target_s(tmp_path: Path, minutes: int) -> None:
+    off = await planned_now(tmp_path, [timedelta(minutes=minutes)])
+    assert abs(off - timedelta(minutes=minutes)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("offsets", [[timedelta(seconds=20)], [timedelta(0), -timedelta(hours=1)]])
+async def test_a_small_difference_and_dates_that_disagree_are_no_clock(
+    tmp_path: Path, offsets: list[timedelta]
+) -> None:
+    """A cache returns old dates."""
+    assert abs(await planned_now(tmp_path, offsets)) < timedelta(seconds=5)
