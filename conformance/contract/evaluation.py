@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from trueup.conformance.contract.account_states import AccountStates, read_accounts
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import POOLS, build_history
 from trueup.conformance.contract.inferred import infer
 from trueup.conformance.contract.interpretation import Interpretation
-from trueup.conformance.contract.ledgers import AccountStates, read_accounts
 from trueup.conformance.contract.limits import judge_locks, judge_rate
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.responses import (
@@ -33,7 +33,6 @@ __all__ = ["UNDECLARED_FRESHNESS_S", "Evaluation", "evaluate"]
 
 UNDECLARED_FRESHNESS_S: Final = 35.0
 """How long a view may lag where the target file does not say."""
-LOCKS: Final = "hooks-are-locked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from trueup.conformance.contract.check_names import LOCKS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.schemas import problems
 from trueup.reports.journal.records import Exchange, Hook, Record
@@ -12,7 +13,6 @@ from trueup.reports.journal.records import Exchange, Hook, Record
 __all__ = ["judge_locks", "judge_rate"]
 
 RATE: Final = "limits-pass"
-LOCKS: Final = "hooks-are-locked"
 LOCKED: Final = ("status 401", "status 403", "status 404")
 
 

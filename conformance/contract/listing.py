@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from trueup.conformance.contract.check_names import PAGES
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, ListedRows, RequestFinding
 from trueup.conformance.contract.interpretation import Interpretation
@@ -15,7 +16,6 @@ from trueup.reports.results import Json
 
 __all__ = ["Listing", "expect_order", "expect_pages", "read_listing", "whole_listing"]
 
-PAGES: Final = "pages-are-whole"
 SORT: Final = "rows-are-sorted"
 
 

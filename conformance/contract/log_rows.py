@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from trueup.conformance.contract.check_names import CONTENT, TENANTS
 from trueup.conformance.contract.fields import agrees, is_optional
 from trueup.conformance.contract.findings import JudgedRequest, OptionalField, RequestFinding
 from trueup.conformance.contract.history import EventRecord, SentEvent
@@ -13,8 +14,6 @@ from trueup.reports.results import Json
 
 __all__ = ["compare_log"]
 
-CONTENT: Final = "logs-say-what-was-sent"
-TENANTS: Final = "tenants-are-apart"
 LARGE: Final = 2**31 - 1
 """Sizes from here on do not fit into a signed 32-bit integer."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trueup.conformance.contract.check_names import FILTERS, TENANTS
 from trueup.conformance.contract.fields import LOG_FIELDS
 from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import EventRecord
@@ -32,8 +33,6 @@ KEPT: Final = "logs-are-kept"
 REMOVED: Final = "logs-are-removed"
 REFUSED: Final = "refused-events-leave-nothing"
 IMPOSSIBLE: Final = "impossible-events-are-refused"
-FILTERS: Final = "filters-are-exact"
-TENANTS: Final = "tenants-are-apart"
 RESTART: Final = "events-survive-a-restart"
 AGAIN: Final = "redelivered-events-count-once"
 

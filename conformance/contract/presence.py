@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from trueup.conformance.contract.check_names import BODIES
 from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.rows import Row, get_path
@@ -20,7 +21,6 @@ from trueup.reports.results import Json
 
 __all__ = ["find_left_out", "note_presence"]
 
-CHECK: Final = "bodies-are-documented"
 _SPLIT: Final = ("requests", "bytes", "successful", "error")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -120,12 +120,12 @@ def find_left_out(findings: Sequence[RequestFinding], made: Counter[str]) -> lis
     for finding in findings:
         for key, (there, absent) in finding.presence.items():
             if shown[key]:
-                made[CHECK] += there
+                made[BODIES] += there
             if absent and shown[key]:
                 kind, _, name = key
                 found.append(
                     Deviation(
-                        check=CHECK,
+                        check=BODIES,
                         where=f"{kind} · {name}",
                         expected="a value, as in other objects of this kind",
                         seen=f"none, in {absent} of {there + absent}",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from trueup.conformance.contract.check_names import TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import POOLS
@@ -20,7 +21,6 @@ __all__ = ["judge_user_change", "judge_user_retrieve", "judge_user_search"]
 
 USED: Final = "used-bytes-are-the-traffic"
 EDITED: Final = "edits-change-what-they-name"
-TENANTS: Final = "tenants-are-apart"
 
 USER_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
     {

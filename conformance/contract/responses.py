@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trueup.conformance.contract.account_states import AccountStates
+from trueup.conformance.contract.accounts import judge_account, judge_customer
+from trueup.conformance.contract.breakdowns import judge_breakdown
+from trueup.conformance.contract.check_names import BODIES
 from trueup.conformance.contract.fields import HINTED, LOG_FIELDS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.graphs import judge_breakdown, judge_graph
+from trueup.conformance.contract.graphs import judge_graph
 from trueup.conformance.contract.history import POOLS, part_of
 from trueup.conformance.contract.ledgers import (
-    AccountStates,
-    judge_account,
-    judge_customer,
     judge_ledger_retrieve,
     judge_ledger_search,
     ledger_fields,
@@ -48,7 +49,6 @@ __all__ = ["collect_ids", "collect_units", "judge_unit", "resource_path"]
 
 AUTH: Final = "keys-are-required"
 ERRORS: Final = "errors-are-documented"
-BODIES: Final = "bodies-are-documented"
 OWN_KEYS: Final = ("a", "b")
 REFUSING: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 422})
 MISSING: Final = frozenset({400, 404, 410, 422})

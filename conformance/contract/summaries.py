@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from trueup.conformance.contract.check_names import EQUAL, FILTERS, HOSTS_KEPT, REMOVED, TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
 from trueup.conformance.contract.listing import (
@@ -32,12 +33,6 @@ from trueup.conformance.rows import Row, as_int, as_str, parse_time, same_hostna
 from trueup.reports.results import Counts
 
 __all__ = ["judge_summary_retrieve", "judge_summary_search"]
-
-EQUAL: Final = "summaries-equal-logs"
-FILTERS: Final = "filters-are-exact"
-TENANTS: Final = "tenants-are-apart"
-REMOVED: Final = "hostnames-are-removed"
-HOSTS_KEPT: Final = "summaries-keep-hostnames"
 
 
 def _field(kind: FieldKind, *names: str, filterable: bool = True) -> list[ApiField]:

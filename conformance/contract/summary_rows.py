@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from trueup.conformance.contract.check_names import EQUAL, HOSTS_KEPT, ORDER, REMOVED, TENANTS
 from trueup.conformance.contract.findings import (
     Cell,
     Deviation,
@@ -24,17 +25,12 @@ from trueup.reports.results import Counts, Json
 
 __all__ = ["judge_group", "sum_check"]
 
-EQUAL: Final = "summaries-equal-logs"
 KEY: Final = "one-summary-per-key"
-TENANTS: Final = "tenants-are-apart"
-REMOVED: Final = "hostnames-are-removed"
-HOSTS_KEPT: Final = "summaries-keep-hostnames"
 TOTALS: Final = "consolidation-keeps-totals"
 SINGLE: Final = "consolidated-rows-are-single"
 PURGE: Final = "summaries-survive-the-purge"
 SPLIT: Final = "successes-and-errors-add-up"
 CHARGED: Final = "charged-is-metered"
-ORDER: Final = "times-are-in-order"
 TIMES: Final = "summary-times-are-plausible"
 
 

@@ -1,0 +1,188 @@
+"""Account summaries of a pool, and the customer: bought, used and left move as the ledger does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trueup.conformance.contract.account_states import (
+    AccountState,
+    AccountStates,
+    expected_payments,
+    moved_by_others,
+    own_usage,
+)
+from trueup.conformance.contract.check_names import BALANCE, TENANTS
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.history import POOLS
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.rows import as_int
+
+__all__ = ["judge_account", "judge_customer"]
+
+CUSTOMER: Final = "customer-equals-account"
+
+
+def _moves(
+    model: ContractModel, state: AccountState, unit: JudgedRequest, pool: str
+) -> tuple[int, int, int, bool]:
+    """(usage, requests, paid, certain) by which an account moved since the baseline."""
+    own = own_usage(model, unit.customer, pool, unit.op)
+    must, may = expected_payments(model, unit.customer, pool, unit.op)
+    used = sum(total.bytes for total in own.values())
+    requests = sum(total.requests for total in own.values())
+    used += sum(moved_by_others(state, unit.stage).values())
+    requests += sum(moved_by_others(state, unit.stage, requests=True).values())
+    certain = not any(total.possible for total in own.values()) and not any(
+        payment.bytes for payment in may
+    )
+    paid = sum(payment.bytes for payment in must)
+    if state.shared:  # others may have paid as well: what the ledger shows is taken as given
+        paid = state.paid.get(unit.stage, (paid, paid))[1]
+    return used, requests, paid, certain
+
+
+def judge_account(
+    model: ContractModel,
+    accounts: AccountStates,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    pool: str,
+) -> None:
+    """Judge `{pool}/summary`: bought less used is left, and all three moved as they must."""
+    exchange = unit.first
+    data = model.data(exchange)
+    if data is None:
+        if exchange.status not in (404, 422):
+            finding.cannot_use(model.why(exchange), exchange.n, BALANCE)
+        return
+    bought, used, left = (
+        as_int(data, f"{pool}_bytes{suffix}") for suffix in ("", "_used", "_left")
+    )
+    where = f"{pool}/summary"
+    for name, value in (("", bought), ("_used", used), ("_left", left)):
+        finding.note_optional(f"account.{pool}_bytes{name}", where, value, "a number")
+    spent = used is not None and bought is not None and used > bought and left == 0
+    if bought is not None and used is not None and left is not None and not spent:
+        finding.equal(
+            BALANCE, f"{where} · bought less used", bought - used, left, exchange.n, definite=True
+        )
+    state = accounts.get((unit.customer, pool), AccountState())
+    if left is not None and state.left is not None and not state.shared:
+        finding.figures["left", unit.customer, pool] = (left, left - state.left)
+    if model.read_only or not state.is_known(unit.stage) or unit.op < state.op:
+        return  # a live account moves between two readings
+    slack = state.slack(unit.stage)
+    used_by, requests_by, paid, certain = _moves(model, state, unit, pool)
+    if not certain:
+        return
+    refunds = [
+        p.bytes
+        for p in expected_payments(model, unit.customer, pool, unit.op)[0]
+        if p.kind == "refund"
+    ]
+    paid_either = {paid, paid - 2 * sum(refunds)}
+    topic = ("account", unit.customer, pool)
+    if left is not None and state.left is not None:
+        right = {state.left + each - used_by for each in paid_either}
+        right |= {0 for each in right if each < 0}  # an overspent pool: what it shows is open
+        _one_of(finding, f"{where} · left", right, left, topic, slack)
+    if used is not None and state.used is not None:
+        gave_back = {state.used + used_by, state.used + used_by - sum(r for r in refunds)}
+        _one_of(
+            finding,
+            f"{where} · used",
+            gave_back if refunds else {state.used + used_by},
+            used,
+            topic,
+            slack,
+        )
+    requests = as_int(data, f"{pool}_requests")
+    if requests is not None and state.requests is not None and not state.shared:
+        finding.equal(
+            "account-requests-are-the-traffic",
+            f"{where} · requests",
+            state.requests + requests_by,
+            requests,
+            exchange.n,
+        )
+    users = data.get("proxy_user_ids")
+    if isinstance(users, list):
+        foreign = model.history.names_of_others(unit.customer)
+        finding.observed(TENANTS)
+        for listed in users:
+            if isinstance(listed, str) and listed in foreign:
+                finding.deviate(
+                    TENANTS, f"{where} · proxy_user_ids", "own users only", listed, definite=True
+                )
+
+
+def _one_of(
+    finding: RequestFinding,
+    where: str,
+    right: set[int],
+    seen: int,
+    topic: tuple[str, ...],
+    slack: int,
+) -> None:
+    finding.observed(BALANCE)
+    if all(abs(seen - each) > slack for each in right):
+        words = " or ".join(f"{each:,}" for each in sorted(right))
+        finding.deviate(BALANCE, where, f"{words} bytes", f"{seen:,} bytes", topic=topic)
+
+
+def judge_customer(
+    model: ContractModel, accounts: AccountStates, unit: JudgedRequest, finding: RequestFinding
+) -> None:
+    """Judge `customer/retrieve`: the bytes left of both pools are those of the account."""
+    exchange = unit.first
+    data = model.data(exchange)
+    if data is None:
+        finding.cannot_use(model.why(exchange), exchange.n, CUSTOMER)
+        return
+    number = as_int(data, "customer_id")
+    if number is not None:
+        finding.equal(
+            TENANTS,
+            "customer/retrieve · customer_id",
+            model.customer_number(unit.customer),
+            number,
+            exchange.n,
+            definite=True,
+        )
+    if model.read_only:
+        for pool in POOLS:
+            left = as_int(data, f"{pool}_bytes_left")
+            if left is not None:
+                finding.figures["customer", unit.customer, pool] = (left, 0)
+        return
+    for pool in POOLS:
+        left = as_int(data, f"{pool}_bytes_left")
+        if pool in model.reading.claims:
+            shown = f"customer.{pool}_bytes_left"
+            finding.note_optional(shown, "customer/retrieve", left, "a number")
+        state = accounts.get((unit.customer, pool), AccountState())
+        if left is None or state.left is None or pool not in model.reading.claims:
+            continue
+        if not state.is_known(unit.stage) or unit.op < state.op:
+            continue
+        used_by, _, paid, certain = _moves(model, state, unit, pool)
+        if not certain:
+            continue
+        refunds = sum(
+            p.bytes
+            for p in expected_payments(model, unit.customer, pool, unit.op)[0]
+            if p.kind == "refund"
+        )
+        finding.observed(CUSTOMER)
+        right = {state.left + paid - used_by, state.left + paid - 2 * refunds - used_by}
+        right |= {0 for each in right if each < 0}
+        slack = state.slack(unit.stage)
+        if all(abs(left - each) > slack for each in right):
+            words = " or ".join(f"{each:,}" for each in sorted(right))
+            finding.deviate(
+                CUSTOMER,
+                f"customer/retrieve · {pool}_bytes_left",
+                f"{words} bytes",
+                f"{left:,} bytes",
+                topic=("customer", unit.customer, pool),
+            )

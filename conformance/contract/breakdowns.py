@@ -1,0 +1,153 @@
+"""Breakdowns: the parts of a window by network, user or hostname are those that were sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from trueup.conformance.contract.check_names import PARTS
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.graph_windows import GraphWindow, is_own_graph, selected_cells
+from trueup.conformance.contract.history import SentEvent
+from trueup.conformance.contract.interpretation import LOG_LIFE
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.sums import NOTHING, CellSum, show
+from trueup.conformance.rows import as_int, canonical_hostname, parse_time
+from trueup.reports.results import Counts, Json
+
+__all__ = ["judge_breakdown"]
+
+FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
+PART_KEYS: Final[Mapping[str, str]] = {
+    "proxy_users": "proxy_user_id",
+    "hostnames": "hostname",
+    "networks": "network",
+}
+
+
+def judge_breakdown(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+    """Judge `analytics/breakdown`: its parts, and that they add up to the whole."""
+    query = dict(unit.first.query)
+    start, end = parse_time(query.get("period_start")), parse_time(query.get("period_end"))
+    exchange = unit.first
+    data = model.data(exchange)
+    if data is None:
+        if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
+            finding.cannot_use(model.why(exchange), exchange.n, PARTS)
+        return
+    if start is None or end is None or "limit" in query:
+        return
+    filters = {name: query[name] for name in FILTERS if name in query}
+    window = GraphWindow(start=start, end=end, interval="day", filters=filters, inclusive=False)
+    recent = start > unit.now - LOG_LIFE + timedelta(minutes=10)
+    if not recent and not window.whole_days:
+        return
+    hosts_known = recent or model.reading.hostname_must_show(start, unit.now)
+    own = is_own_graph(model, filters)
+    for title, key in PART_KEYS.items():
+        rows = data.get(title)
+        if not isinstance(rows, list):
+            continue
+        _judge_part(
+            model,
+            unit,
+            finding,
+            window,
+            title,
+            key,
+            rows,
+            own=own,
+            named=hosts_known or title != "hostnames",
+        )
+
+
+def _judge_part(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    window: GraphWindow,
+    title: str,
+    key: str,
+    rows: list[Json],
+    *,
+    own: bool,
+    named: bool,
+) -> None:
+    expected: dict[str, CellSum] = defaultdict(CellSum)
+    for record in selected_cells(model, unit, window.filters):
+        for event, certain in model.contributions(record, unit.op):
+            if window.has(event.at):
+                part = expected[_part(event, title)]
+                (part.certain if certain else part.possible).append(event)
+    seen: dict[str, Counts] = {}
+    for row in rows:
+        if not isinstance(row, dict):
+            continue
+        name = row.get(key)
+        text = canonical_hostname(str(name)) if title == "hostnames" and name else str(name or "")
+        have = seen.get(text, NOTHING)
+        seen[text] = Counts(
+            have.requests + (as_int(row, "requests") or 0),
+            have.bytes + (as_int(row, "bytes") or 0),
+            0,
+            0,
+        )
+    where = f"breakdown · {title}" + "".join(f" · {n}={v[:60]}" for n, v in window.filters.items())
+    whole = CellSum()
+    for part in expected.values():
+        whole.add(part)
+    all_seen = Counts(
+        sum(c.requests for c in seen.values()), sum(c.bytes for c in seen.values()), 0, 0
+    )
+    finding.observed(PARTS)
+    if own and not whole.allows(all_seen.requests, all_seen.bytes):
+        finding.deviate(
+            PARTS,
+            f"{where} · in all",
+            whole.text(),
+            show(all_seen),
+            counts=(whole.counts(), all_seen),
+            topic=(
+                "graph",
+                unit.customer,
+                window.filters.get("proxy_user_id", ""),
+                window.filters.get("network", ""),
+                "",
+            ),
+        )
+        return
+    if not named:
+        return
+    for name in sorted({*expected, *seen} if own else set(expected)):
+        total, counts = expected.get(name, CellSum()), seen.get(name, NOTHING)
+        fits = total.allows(counts.requests, counts.bytes)
+        if title == "proxy_users" or own:
+            finding.observed(PARTS)
+            if not fits:
+                finding.deviate(
+                    PARTS,
+                    f"{where} · {name}",
+                    total.text(),
+                    show(counts),
+                    events=total.certain,
+                    counts=(total.counts(), counts),
+                    topic=(
+                        "graph",
+                        unit.customer,
+                        window.filters.get("proxy_user_id", ""),
+                        "",
+                        name,
+                    ),
+                )
+
+
+def _part(event: SentEvent, title: str) -> str:
+    match title:
+        case "proxy_users":
+            return event.user
+        case "networks":
+            return event.network
+        case _:
+            return event.hostname

@@ -1,0 +1,198 @@
+"""The window of a graph or breakdown: its buckets, its filters, and what each must contain."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trueup.conformance.contract.findings import JudgedRequest
+from trueup.conformance.contract.history import EventRecord
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.sums import CellSum
+from trueup.conformance.rows import as_int, canonical_hostname, get_path, parse_time
+from trueup.reports.results import Json
+
+__all__ = [
+    "GraphBucket",
+    "GraphWindow",
+    "bucket_start",
+    "expected_points",
+    "is_own_graph",
+    "parse_window",
+    "read_points",
+    "selected_cells",
+]
+
+LIMITS: Final[Mapping[str, timedelta]] = {
+    "minute": timedelta(hours=1),
+    "hour": timedelta(hours=24),
+    "day": timedelta(days=31),
+    "month": timedelta(days=366),
+}
+"""Windows that every target must support; longer ones may be refused (S7: limits are open)."""
+FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphWindow:
+    """What a graph was asked for. The window is half open: [start, end)."""
+
+    start: datetime
+    end: datetime
+    interval: str
+    filters: Mapping[str, str]
+    inclusive: bool
+    """Whether the target reads the interval at `end` as part of the window."""
+
+    def bucket(self, at: datetime) -> str:
+        """Return the label of the bucket of a time: the start of its minute, hour, day or month."""
+        form = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H", "month": "%Y-%m"}
+        return at.strftime(form.get(self.interval, "%Y-%m-%d"))
+
+    def has(self, at: datetime) -> bool:
+        """Return whether a time is in the window, whose end is exclusive."""
+        return self.start <= at < self.end
+
+    def floor(self, at: datetime) -> datetime:
+        """Return the start of the bucket of a moment."""
+        match self.interval:
+            case "minute":
+                return at.replace(second=0, microsecond=0)
+            case "hour":
+                return at.replace(minute=0, second=0, microsecond=0)
+            case "month":
+                return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            case _:
+                return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @property
+    def whole_days(self) -> bool:
+        """Whether the window begins and ends at midnight."""
+        return all((t.hour, t.minute, t.second) == (0, 0, 0) for t in (self.start, self.end))
+
+    @property
+    def fine(self) -> bool:
+        """Whether buckets are shorter than a day."""
+        return self.interval in ("minute", "hour")
+
+
+def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | None:
+    """The window of a request; None where it leaves something to the target's defaults."""
+    query = dict(unit.first.query)
+    if len(query) != len(unit.first.query):
+        return None
+    start, end = parse_time(query.get("period_start")), parse_time(query.get("period_end"))
+    known = {"period_start", "period_end", "interval", "show_log_concurrency", *FILTERS}
+    if start is None or end is None or end <= start or not set(query) <= known:
+        return None
+    interval = query.get("interval", "day")
+    if interval not in LIMITS or "interval" not in query:
+        return None
+    return GraphWindow(
+        start=start,
+        end=end,
+        interval=interval,
+        filters={name: query[name] for name in FILTERS if name in query},
+        inclusive=model.reading.value("graph-end") == "inclusive",
+    )
+
+
+@dataclass(slots=True)
+class GraphBucket:
+    """What one bucket shows."""
+
+    requests: int = 0
+    bytes: int = 0
+    successful: int | None = None
+    error: int | None = None
+    label: str = ""
+    """Its time as shown, if that is not where an interval begins."""
+
+
+def read_points(
+    model: ContractModel, unit: JudgedRequest, window: GraphWindow
+) -> dict[str, GraphBucket] | str:
+    """Return points by bucket, or the reason why there are none that can be read."""
+    shape = model.graph
+    found = get_path(unit.first.body, shape.get("points", "data.points"))
+    if not isinstance(found, list):
+        return f"no list of points at `{shape.get('points')}`"
+    points: dict[str, GraphBucket] = {}
+    for each in found:
+        row: dict[str, Json] = each if isinstance(each, dict) else {}
+        at = parse_time(get_path(row, shape.get("time", "datetime")))
+        if at is None:
+            return f"a point without a time at `{shape.get('time')}`"
+        point = points.setdefault(window.bucket(at), GraphBucket())
+        if at not in (window.floor(at), window.start):
+            point.label = str(get_path(row, shape.get("time", "datetime")))
+        point.requests += _number(row, shape.get("requests", "requests"))
+        point.bytes += _number(row, shape.get("bytes", "bytes"))
+        beside = shape.get("requests", "requests").rpartition(".")[0]
+        near = get_path(row, beside) if beside else row
+        if isinstance(near, dict):
+            good, bad = as_int(near, "successful"), as_int(near, "error")
+            if good is not None and bad is not None:
+                point.successful = (point.successful or 0) + good
+                point.error = (point.error or 0) + bad
+    return points
+
+
+def _number(row: dict[str, Json], path: str) -> int:
+    return as_int({"v": get_path(row, path)}, "v") or 0
+
+
+def selected_cells(
+    model: ContractModel,
+    unit: JudgedRequest,
+    filters: Mapping[str, str],
+    *,
+    customer: str | None = None,
+) -> Iterable[EventRecord]:
+    host = canonical_hostname(filters["hostname"]) if "hostname" in filters else None
+    for record in model.records(customer or unit.customer, filters.get("proxy_user_id")):
+        event = record.event
+        if "network" in filters and event.network != filters["network"]:
+            continue
+        if host is not None and event.hostname != host:
+            continue
+        if "service_id" in filters and event.raw.get("service_id") != filters["service_id"]:
+            continue
+        yield record
+
+
+def expected_points(
+    model: ContractModel,
+    unit: JudgedRequest,
+    window: GraphWindow,
+    filters: Mapping[str, str],
+    *,
+    end: datetime | None = None,
+    customer: str | None = None,
+) -> dict[str, CellSum]:
+    """Bucket → sum of the events of the window that pass the filters."""
+    until = end or window.end
+    buckets: dict[str, CellSum] = defaultdict(CellSum)
+    asked = filters.get("hostname")
+    for record in selected_cells(model, unit, filters, customer=customer):
+        for event, certain in model.contributions(record, unit.op):
+            if window.start <= event.at < until:
+                bucket = buckets[window.bucket(event.at)]
+                spelled = asked is None or event.raw.get("log_hostname") == asked
+                (bucket.certain if certain and spelled else bucket.possible).append(event)
+    return buckets
+
+
+def is_own_graph(model: ContractModel, filters: Mapping[str, str]) -> bool:
+    prefix = model.history.prefix
+    return filters.get("proxy_user_id", "").startswith(prefix) or (
+        bool(prefix) and not model.shared and prefix in filters.get("hostname", "")
+    )
+
+
+def bucket_start(bucket: str) -> datetime:
+    text = {7: f"{bucket}-01", 13: f"{bucket}:00"}.get(len(bucket), bucket)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
