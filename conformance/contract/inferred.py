@@ -19,7 +19,7 @@ from trueup.conformance.contract.history import EventDelivery, EventRecord, Hist
 from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.matching import parse_search
-from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
+from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of, parse_time
 from trueup.reports.results import Counts, Outcome
 
 __all__ = ["InferredSums", "infer"]
@@ -106,10 +106,16 @@ def _infer_logs(history: History, found: InferredSums, unit: JudgedRequest) -> N
     search = parse_search(unit.first.query, LOG_FIELDS)
     rows = whole_listing(unit)
     names = [c for c in search.conditions if c.field.name == "proxy_user_id" and not c.operator]
-    if rows is None or search.unusual or len(search.conditions) != len(names):
+    bounds = {
+        c.operator: c.value
+        for c in search.conditions
+        if c.field.name == "log_request_datetime" and c.operator in ("min", "max")
+    }
+    if rows is None or search.unusual or len(search.conditions) != len(names) + len(bounds):
         return
     first = (unit.now - LOG_LIFE + DAY + timedelta(minutes=30)).strftime("%Y-%m-%d")
     last = (unit.now - DAY).strftime("%Y-%m-%d")
+    first, last = _whole_days(first, last, bounds)
     users = {names[0].value} if names else {as_str(row, "proxy_user_id") or "" for row in rows}
     fresh = {user for user in users if (unit.customer, user) not in found.days}
     for user in fresh:
@@ -118,6 +124,16 @@ def _infer_logs(history: History, found: InferredSums, unit: JudgedRequest) -> N
     for row in rows:
         if (as_str(row, "proxy_user_id") or "") in fresh:
             _add_log(history, row, number, unit.asked_at)
+
+
+def _whole_days(first: str, last: str, bounds: Mapping[str, str]) -> tuple[str, str]:
+    """Return the days, first and last, that lie whole within the bounds of a search by time."""
+    begin, end = parse_time(bounds.get("min")), parse_time(bounds.get("max"))
+    if begin is not None:
+        first = max(first, (begin + DAY - timedelta(seconds=1)).strftime("%Y-%m-%d"))
+    if end is not None:
+        last = min(last, (end - DAY + timedelta(seconds=1)).strftime("%Y-%m-%d"))
+    return first, last
 
 
 def _add_log(history: History, row: Row, customer: int | None, at: datetime) -> None:

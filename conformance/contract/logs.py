@@ -321,8 +321,11 @@ def judge_log_retrieve(
     if served is None:
         finding.cannot_use(model.why(exchange), exchange.n, COMPLETE, KEPT, REMOVED)
         return
+    owners = model.ids.get(("log", log_id), frozenset())
+    if record is None and unit.customer in owners:
+        return  # not sent by this run, but a search shows it
     if record is None or record.impossible or record.outcome(unit.op) is Outcome.REFUSED:
-        foreign = any(
+        foreign = bool(owners) or any(
             (letter, log_id.lower()) in model.history.records
             for letter in model.history.customers
             if letter != unit.customer

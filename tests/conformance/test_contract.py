@@ -365,3 +365,13 @@ def test_a_graph_point_must_have_the_start_of_its_interval() -> None:
         body = _graph((f"2026-03-10 {at}", 1, 4))
         story = LiteralJournal().deliver(event(1)).later()
         assert story.get("analytics/graph", body, **query).failed() == failed
+
+
+def test_a_log_of_an_earlier_run_may_be_retrieved_by_its_customer() -> None:
+    """A search shows it to customer a; customer b must not see it."""
+    old = event(7, proxy_user_id="someone", log_hostname="old.example")
+    story = LiteralJournal().later().search("log", [old])
+    story.get(f"log/retrieve/{old['log_id']}", {"data": old, "message": "Retrieved."})
+    assert story.failed() == set()
+    story.get(f"log/retrieve/{old['log_id']}", {"data": old, "message": "Retrieved."}, tenant="b")
+    assert story.failed() == {"tenants-are-apart"}
