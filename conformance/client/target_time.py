@@ -22,7 +22,7 @@ class TargetTime:
         self._since = clock.monotonic()
 
     def present(self) -> datetime:
-        """The target's time: where its clock was moved last, and what has passed since."""
+        """Return the target's time: where its clock was moved last, and what has passed since."""
         return self._now + timedelta(seconds=self._clock.monotonic() - self._since)
 
     def is_at(self, now: datetime) -> None:

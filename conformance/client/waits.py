@@ -110,7 +110,7 @@ class Waits:
         self._pause, self._episode_s, self.exhausted = FIRST_PAUSE_S, 0.0, False
 
     def refuses_to_send(self) -> bool:
-        """Whether the time for waiting is spent and the last request was just now."""
+        """Return whether the time for waiting is spent and the last request was just now."""
         if not self.exhausted:
             return False
         now = self._clock.monotonic()

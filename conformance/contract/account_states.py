@@ -81,7 +81,7 @@ class AccountState:
         return stage in self.others or not self.shared
 
     def basis(self, stage: str) -> tuple[object, ...]:
-        """Everything of it that figures of a stage are held to."""
+        """Return everything of it with which figures of a stage are compared."""
         return (
             *(self.rows, self.left, self.used, self.bought, self.requests, self.op, self.stage),
             *(self.shared, self.is_known(stage)),
@@ -226,7 +226,7 @@ def _read_others(
 
 
 def moved_by_others(state: AccountState, stage: str, requests: bool = False) -> Mapping[str, int]:
-    """Day → what other users added since the baseline, as their summaries show it."""
+    """Return day → what other users added since the baseline, as their summaries show it."""
     readings = state.others_requests if requests else state.others
     stages = list(readings)
     if not stages:

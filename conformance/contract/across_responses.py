@@ -45,6 +45,7 @@ ERRORS_ARE: Final = "errors-are-the-failed-requests"
 def compare_retrieves(
     model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
 ) -> list[Deviation]:
+    """Return deviations of retrieves from the rows that searches of the same stage returned."""
     searched: dict[tuple[str, str, str, str], tuple[Row, JudgedRequest]] = {}
     for finding in findings:
         for (resource, customer, name), row in finding.seen_rows.items():
@@ -67,6 +68,7 @@ def compare_retrieves(
 
 
 def written_between(model: ContractModel, one: int, two: int) -> bool:
+    """Return whether something was changed between two places of the journal."""
     low, high = min(one, two), max(one, two)
     return any(low <= op <= high for op, _ in model.history.writes)
 
@@ -130,7 +132,7 @@ _CONSTANT: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def compare_constants(findings: Sequence[RequestFinding], made: Counter[str]) -> list[Deviation]:
-    """Ledger entries of payments never change; a row keeps its own creation time."""
+    """Return deviations of rows that must not change: payments, and all creation times."""
     first: dict[tuple[str, str, str], Row] = {}
     found: list[Deviation] = []
     for finding in findings:
@@ -174,7 +176,7 @@ def _constant_fields(resource: str, row: Row) -> tuple[str, ...]:
 def compare_with_whole(
     model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
 ) -> list[Deviation]:
-    """Hold searches of ledgers and proxy users to the whole list that the same stage gave."""
+    """Return deviations of searches from the whole list that the same stage read."""
     wholes: dict[tuple[str, str, str], list[tuple[JudgedRequest, SearchRequest, ListedRows]]]
     wholes = defaultdict(list)
     for finding in findings:
@@ -238,7 +240,7 @@ def _beside(
 def compare_balances(
     model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
 ) -> list[Deviation]:
-    """Within a stage, what is left and what the ledger adds up to have moved alike."""
+    """Return deviations of bytes left from what the ledger of the same stage adds up to."""
     ledgers: dict[tuple[str, str, str], tuple[int, int, JudgedRequest]] = {}
     for finding in findings:
         for (figure, customer, pool), (value, moved) in finding.figures.items():
@@ -272,7 +274,7 @@ def compare_balances(
 def compare_error_counts(
     model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
 ) -> list[Deviation]:
-    """Deviations of the counts of errors under the reading that fits most of them."""
+    """Return deviations of the counts of errors under the reading that fits most of them."""
     if "success-counts" not in model.reading.claims:
         return []
     wrong: dict[str, list[Deviation]] = defaultdict(list)
@@ -294,7 +296,7 @@ def compare_error_counts(
 def compare_optional_fields(
     model: ContractModel, findings: Sequence[RequestFinding]
 ) -> list[Deviation]:
-    """A field that a target shows for some rows must be shown for all that have it."""
+    """Return deviations of rows that lack a field which the target shows for others."""
     shown: dict[str, int] = defaultdict(int)
     for finding in findings:
         for key, optional in finding.optional.items():

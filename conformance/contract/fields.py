@@ -114,14 +114,14 @@ all of proxy users but their name. A target may refuse to filter or to sort by t
 
 
 def is_optional(field: ApiField) -> bool:
-    """Whether a log may be shown without a field that it was sent with."""
+    """Return whether a log may be shown without a field that it was sent with."""
     return not field.guide or field.name == "log_authentication_type"
 
 
 def differing_fields(
     sent: Mapping[str, Json], seen: Mapping[str, Json]
 ) -> list[tuple[str, Json, Json]]:
-    """Documented fields in which a log differs from its event: (field, sent, seen)."""
+    """Return documented fields in which a log differs from its event: (field, sent, seen)."""
     found: list[tuple[str, Json, Json]] = []
     for name, field in LOG_FIELDS.items():
         want, have = sent.get(name), seen.get(name)

@@ -80,7 +80,7 @@ class GraphWindow:
 
 
 def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | None:
-    """The window of a request; None where it leaves something to the target's defaults."""
+    """Return the window of a request; None if it leaves something to the target's defaults."""
     query = dict(unit.first.query)
     if len(query) != len(unit.first.query):
         return None
@@ -152,6 +152,7 @@ def selected_cells(
     *,
     customer: str | None = None,
 ) -> Iterable[EventRecord]:
+    """Yield the event records that pass the filters of a graph."""
     host = canonical_hostname(filters["hostname"]) if "hostname" in filters else None
     for record in model.records(customer or unit.customer, filters.get("proxy_user_id")):
         event = record.event
@@ -173,7 +174,7 @@ def expected_points(
     end: datetime | None = None,
     customer: str | None = None,
 ) -> dict[str, CellSum]:
-    """Bucket → sum of the events of the window that pass the filters."""
+    """Return bucket → sum of the events of the window that pass the filters."""
     until = end or window.end
     buckets: dict[str, CellSum] = defaultdict(CellSum)
     asked = filters.get("hostname")
@@ -187,6 +188,7 @@ def expected_points(
 
 
 def is_own_graph(model: ContractModel, filters: Mapping[str, str]) -> bool:
+    """Return whether filters leave only events of this run."""
     prefix = model.history.prefix
     return filters.get("proxy_user_id", "").startswith(prefix) or (
         bool(prefix) and not model.shared and prefix in filters.get("hostname", "")
@@ -194,5 +196,6 @@ def is_own_graph(model: ContractModel, filters: Mapping[str, str]) -> bool:
 
 
 def bucket_start(bucket: str) -> datetime:
+    """Return the time at which a bucket begins, from its label."""
     text = {7: f"{bucket}-01", 13: f"{bucket}:00"}.get(len(bucket), bucket)
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

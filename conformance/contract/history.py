@@ -209,17 +209,17 @@ class History:
         return frozenset(self.by_user)
 
     def names_of(self, customer: str) -> frozenset[str]:
-        """Users of a customer: events were sent for them, or they were created or changed."""
+        """Return the users of a customer: those of sent events, and those created or changed."""
         changed = {change.user for change in self.changes if change.customer == customer}
         return frozenset({name for letter, name in self.users if letter == customer} | changed)
 
     def names_of_others(self, customer: str) -> frozenset[str]:
-        """Users that other customers have and this one does not."""
+        """Return the users that other customers have and this one does not."""
         others = (self.names_of(letter) for letter in self.customers if letter != customer)
         return frozenset().union(*others) - self.names_of(customer)
 
     def has_user(self, customer: str, name: str, op: int) -> bool:
-        """Whether a user was there before `op`: an event of it or its creation was accepted."""
+        """Return whether a user existed before `op`: an event or its creation was accepted."""
         return any(record.accepted(op) for record in self.by_user.get((customer, name), ())) or any(
             (change.customer, change.user, change.action) == (customer, name, "create")
             and change.outcome is Outcome.ACCEPTED
@@ -229,13 +229,13 @@ class History:
 
 
 def part_of(stage: str) -> str:
-    """The part of a run that a stage belongs to; empty for a stage of the checks."""
+    """Return the part of a run that a stage belongs to; empty for a stage of the checks."""
     word, _, rest = stage.partition(" ")
     return rest.split(" ")[0] if word == "traffic" else ""
 
 
 def records_by_part(records: Iterable[Record]) -> Mapping[str, list[Record]]:
-    """Records of each part that has a plan of its own, in order, with all readings so far."""
+    """Return the records of each part that has a plan, in order, with all readings so far."""
     readings: list[Record] = []
     parts: dict[str, list[Record]] = {}
     for record in records:

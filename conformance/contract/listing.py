@@ -32,7 +32,7 @@ class Listing:
         self.complete = False
 
     def listed(self) -> ListedRows:
-        """The rows, as other responses are held to them."""
+        """Return the rows, in the form with which other responses are compared."""
         totals = [as_int(_body(exchange), "total_count") for exchange, _ in self.pages]
         known = [total for total in totals if total is not None and total >= 0]
         return ListedRows(

@@ -34,7 +34,7 @@ class SearchCondition:
     value: str
 
     def implies(self, other: SearchCondition) -> bool:
-        """Whether a row that meets this condition surely meets `other`."""
+        """Return whether a row that meets this condition certainly meets `other`."""
         if self == other:
             return True
         if self.field != other.field or other.operator != "like":
@@ -100,7 +100,7 @@ class SearchRequest:
         return " · ".join(parts) or "no parameters"
 
     def narrows(self, other: SearchRequest) -> bool:
-        """Whether every row that this request matches surely matches `other` as well."""
+        """Return whether every row that this request matches certainly matches `other` too."""
         return all(
             any(own.implies(condition) for own in self.conditions) for condition in other.conditions
         )

@@ -24,7 +24,7 @@ BACKWARDS: Final = "reads-never-go-backwards"
 def reassign_field(
     model: ContractModel, deviation: Deviation, findings: Sequence[RequestFinding]
 ) -> Deviation:
-    """A field that only the retrieve shows wrongly is the retrieve's, not the log's."""
+    """Return a deviation, reassigned to the retrieve if only the retrieve shows it."""
     if deviation.topic[:1] != ("field",) or "/retrieve/" not in deviation.unit.first.path:
         return deviation
     _, customer, log_id, name = deviation.topic
@@ -41,6 +41,7 @@ def reassign_field(
 
 
 def reassign_days(deviations: Sequence[Deviation]) -> list[Deviation]:
+    """Return deviations; those whose excess another day lacks concern the day of the request."""
     groups: dict[tuple[object, ...], list[Deviation]] = defaultdict(list)
     for deviation in deviations:
         key = _day_group(deviation)
@@ -78,7 +79,7 @@ def _more(deviation: Deviation) -> int:
 def reassign_presence(
     deviations: Sequence[Deviation], findings: Sequence[RequestFinding]
 ) -> list[Deviation]:
-    """A row that another listing of the stage shows was lost by this listing's filter or pages."""
+    """Return deviations; rows that another list of the stage shows concern filter or page."""
     shown: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for finding in findings:
         stage, ask = finding.unit.stage, finding.unit.ask
@@ -113,7 +114,7 @@ def _lacking(deviation: Deviation) -> tuple[str, ...] | None:
 def find_healed(
     model: ContractModel, deviations: Sequence[Deviation], findings: Sequence[RequestFinding]
 ) -> Mapping[int, str]:
-    """Deviations that a read of the same stage does not show, or that a later one has mended."""
+    """Return deviations that another read of the stage or a later stage does not show."""
     wrong: dict[tuple[str, str], list[Deviation]] = defaultdict(list)
     for deviation in deviations:
         wrong[_question(deviation.unit)].append(deviation)

@@ -34,7 +34,7 @@ class SummaryCandidate:
 def sort_values_of(
     search: SearchRequest, candidates: Mapping[Cell, SummaryCandidate]
 ) -> list[Json]:
-    """The values that a search sorts by; none where the model does not know them."""
+    """Return the values that a search sorts by; none if the model does not know them."""
     name = search.order.field.name if search.order is not None else ""
     known: dict[str, Callable[[SummaryCandidate], Json]] = {
         "log_summary_requests": lambda one: one.total.requests,
@@ -47,6 +47,7 @@ def sort_values_of(
 
 
 def identity_of(row: Row) -> str:
+    """Return the id of a row; empty if it has none."""
     return as_str(row, "log_summary_id") or ""
 
 
@@ -59,6 +60,7 @@ def _users(model: ContractModel, unit: JudgedRequest, user: str | None) -> Seque
 def find_candidates(
     model: ContractModel, unit: JudgedRequest, search: SearchRequest, user: str | None
 ) -> dict[Cell, SummaryCandidate]:
+    """Return the rows that a search must or may return, by cell."""
     found: dict[Cell, SummaryCandidate] = {}
     for name in _users(model, unit, user):
         removed = model.is_removed(unit.customer, name, unit.op)
@@ -124,6 +126,7 @@ def _offer(
 
 
 def cells_seen(rows: Sequence[Row]) -> Mapping[Cell, Counts]:
+    """Return the sums of the rows of a listing, by cell."""
     cells: dict[Cell, Counts] = {}
     for row in rows:
         cell = cell_of_row(row)
@@ -138,6 +141,7 @@ def cells_seen(rows: Sequence[Row]) -> Mapping[Cell, Counts]:
 
 
 def cell_of_row(row: Row) -> Cell:
+    """Return the cell that a row shows."""
     return Cell(
         user=as_str(row, "proxy_user_id") or "",
         network=as_str(row, "log_summary_network") or "",

@@ -91,7 +91,7 @@ def payment_plan(context: CheckContext, rows: Sequence[Row]) -> PaymentPlan:
 
 
 def payment(context: CheckContext, row: Row, n: int) -> Pay:
-    """The n-th payment; its amount is one that no one else would use by chance."""
+    """Return the n-th payment; its amount is one that no one else would use by chance."""
     own = int.from_bytes(sha256(context.prefix.encode()).digest()[:3], "big") * 64 + n
     amount = _AMOUNTS.get(row["amount"], (n % 5 + 1) * 2 * GIB + own)
     if row["amount"] == "negative" or row["kind"] == "refund":

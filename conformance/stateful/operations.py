@@ -74,7 +74,7 @@ class SequenceOperations:
         self._payments = 0
 
     def of(self, step: Operand, now: datetime) -> Operation | None:
-        """The operation of a step at a time of the target; None where there is nothing to do."""
+        """Return the operation of a step at a time of the target; None if there is none."""
         match step:
             case DeliveryStep():
                 return self._delivery(step.events, now)
@@ -147,7 +147,7 @@ class SequenceOperations:
         return made[0] if made else None
 
     def reads(self, now: datetime) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
-        """Every view of every user so far; and what the ids in their responses give rise to."""
+        """Return requests for every view of every user, and for the ids in their responses."""
         context = self._context
         users = {letter: tuple(self._users[letter]) for letter in context.customers}
         events: dict[str, list[Event]] = {letter: [] for letter in context.customers}
