@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from trueup.reports.journal.records import (
     FleetDeclared,
     Header,
     Hook,
+    IngestDeclared,
     LoadResult,
     Phase,
     ReadingSeen,
@@ -63,10 +64,20 @@ class CheckRow:
     """Checks that this one blocks, directly or through others."""
     exchanges: tuple[Exchange, ...] = ()
     """Requests and responses of the counter-example, in its order."""
-    deliveries: tuple[tuple[dict[str, Json], ...], ...] = ()
-    """The events of the counter-example as they were delivered, repetitions included."""
+    deliveries: tuple[SentBatch, ...] = ()
+    """The deliveries that held events of the counter-example, in order, repetitions included."""
+    hooks: tuple[Hook, ...] = ()
+    """Calls of control hooks that succeeded before the last of `exchanges`, in order."""
     elapsed_s: float = 0.0
     """Sum of the response times of the requests that only this check made, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentBatch:
+    """Events of one delivery. `overlaps`: it began before the delivery before it had ended."""
+
+    events: tuple[dict[str, Json], ...]
+    overlaps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +117,8 @@ class RunReport:
     journal was changed, or is not one of ours. Known only where the caller recomputed them."""
     readings: tuple[Reading, ...]
     tie_outs: tuple[TieOutSeen, ...]
+    ingest: IngestDeclared | None
+    """How events were sent over HTTP; None where they were not, or nothing was recorded of it."""
     coverage: tuple[CoverageRow, ...]
     """Classes of the contract's dimensions, each once; empty where the run recorded none."""
     load: tuple[LoadResult, ...]
@@ -169,11 +182,17 @@ def build_report(
             journal, results, load, missing, ended_early=ended_early, undeclared=bool(undeclared)
         ),
         counts=count_verdicts(results, missing=len(missing)),
-        rows=_rows(results, exchanges, [r for r in journal.records if isinstance(r, Delivered)]),
+        rows=_rows(
+            results,
+            exchanges,
+            [r for r in journal.records if isinstance(r, Delivered)],
+            [r for r in journal.records if isinstance(r, Hook) and r.ok and not r.check],
+        ),
         missing=missing,
         undeclared=undeclared,
         readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
+        ingest=next((r for r in journal.records if isinstance(r, IngestDeclared)), None),
         coverage=_coverage([r for r in journal.records if isinstance(r, CoverageSeen)]),
         load=tuple(load),
         figures=_figures(journal, load),
@@ -224,6 +243,7 @@ def _rows(
     results: Sequence[CheckResult],
     exchanges: Sequence[Exchange],
     delivered: Sequence[Delivered],
+    hooks: Sequence[Hook],
 ) -> tuple[CheckRow, ...]:
     """Rows, most severe first; a blocked check is folded under the finding that blocks it."""
     by_number = {exchange.n: exchange for exchange in exchanges}
@@ -246,6 +266,7 @@ def _rows(
             dependants=tuple(sorted(folded.pop(result.check, ()), key=severity_order)),
             exchanges=_evidence(result, by_number),
             deliveries=_as_delivered(result, delivered),
+            hooks=_hooks_between(result, delivered, hooks, by_number),
             elapsed_s=waited.get(result.check, 0.0),
         )
         for result in sorted(standing, key=severity_order)
@@ -287,15 +308,48 @@ def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[E
     return tuple(by_number[n] for n in result.counterexample.exchanges if n in by_number)
 
 
-def _as_delivered(
-    result: CheckResult, delivered: Sequence[Delivered]
-) -> tuple[tuple[dict[str, Json], ...], ...]:
-    """Every delivery of an event of the counter-example, in order, with these events alone."""
+def _as_delivered(result: CheckResult, delivered: Sequence[Delivered]) -> tuple[SentBatch, ...]:
+    """Return every delivery of an event of the counter-example, with all events of it.
+
+    Those that were sent with it are kept: what became of an event may hang on them.
+    """
     if result.counterexample is None:
         return ()
-    wanted = {_id_of(event) for event in result.counterexample.events}
-    batches = (tuple(event for event in one.events if _id_of(event) in wanted) for one in delivered)
-    return tuple(batch for batch in batches if batch)
+    wanted = {_id_of(event) for event in result.counterexample.events} - {""}
+    found: list[SentBatch] = []
+    ended: datetime | None = None
+    for one in delivered:
+        if not any(_id_of(event) in wanted for event in one.events):
+            continue
+        end = _time(one.at)
+        began = end - timedelta(milliseconds=one.elapsed_ms) if end is not None else None
+        overlaps = began is not None and ended is not None and began < ended
+        found.append(SentBatch(events=one.events, overlaps=overlaps))
+        ended = end
+    return tuple(found)
+
+
+def _hooks_between(
+    result: CheckResult,
+    delivered: Sequence[Delivered],
+    hooks: Sequence[Hook],
+    by_number: Mapping[int, Exchange],
+) -> tuple[Hook, ...]:
+    """Return the hooks that were called from the first event shown to the last response."""
+    if result.counterexample is None:
+        return ()
+    wanted = {_id_of(event) for event in result.counterexample.events} - {""}
+    sent = (d.at for d in delivered if any(_id_of(event) in wanted for event in d.events))
+    first = min(sent, default="")
+    last = max((exchange.at for exchange in _evidence(result, by_number)), default="")
+    return tuple(hook for hook in hooks if first <= hook.at <= last)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _id_of(event: Mapping[str, Json]) -> str:

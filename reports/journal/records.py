@@ -30,6 +30,7 @@ __all__ = [
     "Footer",
     "Header",
     "Hook",
+    "IngestDeclared",
     "JudgePlan",
     "LoadResult",
     "OutcomeRange",
@@ -69,6 +70,22 @@ class Header(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="header
     """Command line that repeats the run, where it was started from a shell."""
     only: tuple[str, ...] = ()
     """Names or laws of the checks that the run was limited to; empty: all of its level."""
+
+
+class IngestDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="ingest"):
+    """How events are sent to the target over HTTP, for scripts that repeat a counter-example."""
+
+    url: str
+    method: str = "POST"
+    form: str = "ndjson"
+    """`ndjson`, `json-array` or `json-object`."""
+    headers: tuple[str, ...] = ()
+    """Names of the headers that the target file gives. Their values may be keys and are left out.
+    """
+    field_map: dict[str, str] = {}
+    """Name of a field → name at the target; empty: left out."""
+    extras: dict[str, Json] = {}
+    """Fields that are added to every event."""
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
@@ -310,6 +327,7 @@ class Footer(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="footer
 Record: TypeAlias = (
     Header
     | Phase
+    | IngestDeclared
     | FleetDeclared
     | Delivered
     | Exchange

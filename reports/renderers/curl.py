@@ -14,8 +14,8 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from trueup.reports.formatting import one_line
-from trueup.reports.journal.records import Exchange, Header
-from trueup.reports.model import CheckRow, RunReport
+from trueup.reports.journal.records import Exchange, Header, IngestDeclared
+from trueup.reports.model import CheckRow, RunReport, SentBatch
 from trueup.reports.results import Json
 
 __all__ = ["KEY_VARIABLES", "curl_script", "request_line"]
@@ -26,19 +26,18 @@ KEY_VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Tenant of an exchange → environment variables that hold its two keys."""
 _PATH_CHARACTERS: Final = "/%~:@!$&'()*+,;="
-_MAX_EVENTS: Final = 50
 _DIFFERENCES: Final = 20
-"""Differences that the script's last comment names."""
+"""Differences that the script prints."""
 
 
 def curl_script(report: RunReport, row: CheckRow) -> str:
     """Return the script of one check; empty where no request shows its result."""
     if not row.exchanges:
         return ""
-    return "\n".join(_lines(report.header, row)) + "\n"
+    return "\n".join(_lines(report.header, row, report.ingest)) + "\n"
 
 
-def _lines(header: Header, row: CheckRow) -> Iterator[str]:
+def _lines(header: Header, row: CheckRow, ingest: IngestDeclared | None) -> Iterator[str]:
     result = row.result
     yield "#!/bin/sh"
     yield _comment(f"{result.law}: {result.title}")
@@ -50,53 +49,105 @@ def _lines(header: Header, row: CheckRow) -> Iterator[str]:
         if any(exchange.tenant == tenant for exchange in row.exchanges):
             for name in names:
                 yield f': "${{{name}:?set it to a key of tenant {tenant}}}"'
-    yield from _events(row)
+    yield from _events(row, ingest)
     for number, exchange in enumerate(row.exchanges, start=1):
         yield ""
         yield _comment(f"{number}. {request_line(exchange)}")
-        yield _comment(f"response: {_response(exchange)}")
+        yield _comment(f"response in the run: {_response(exchange)}")
+        yield _print(f"{number}. {request_line(exchange)}")
         yield _curl(exchange)
+    yield from _differences(row)
+
+
+def _differences(row: CheckRow) -> Iterator[str]:
+    """What was expected beside what the run saw, to compare with the responses above."""
+    example = row.result.counterexample
+    found = [(d.where, d.expected, d.seen) for d in (example.differences if example else ())]
+    if not found and (row.result.expected or row.result.seen):
+        found = [(row.result.check, row.result.expected, row.result.seen)]
+    if not found:
+        return
     yield ""
-    if result.expected or result.seen:
-        yield _comment(f"expected: {result.expected}")
-        yield _comment(f"seen: {result.seen}")
-    if result.counterexample:
-        for difference in result.counterexample.differences[:_DIFFERENCES]:
-            place = f"{difference.where}: expected {difference.expected}, saw {difference.seen}"
-            yield _comment(place)
+    for where, expected, seen in found[:_DIFFERENCES]:
+        yield _print(where)
+        yield _print(f"  expected: {expected}")
+        yield _print(f"  seen:     {seen} (in the run)")
+    if len(found) > _DIFFERENCES:
+        yield _comment(f"{len(found) - _DIFFERENCES} more differences are in result.json.")
 
 
-def _events(row: CheckRow) -> Iterator[str]:
-    """The events first, delivered as they were; sent only if INGEST_URL has an address."""
+def _events(row: CheckRow, ingest: IngestDeclared | None) -> Iterator[str]:
+    """The events first, as they were delivered; sent only if INGEST_URL has an address."""
+    for hook in row.hooks:
+        request = json.dumps(hook.request, sort_keys=True) if hook.request else ""
+        yield _comment(f"Not repeated: the {hook.hook} hook was called {request}".rstrip())
     example = row.result.counterexample
     if example is None or not example.events:
         return
+    batches = row.deliveries or (SentBatch(events=tuple(example.events)),)
     yield ""
-    yield _comment("The events that show it. An id counts once: use a new target, or new ids.")
+    yield _comment("The deliveries with the events that show it. An id counts once and the times")
+    yield _comment("are those of the run: use a new target, whose clock is at the time of the run.")
+    headers = ingest.headers if ingest is not None else ()
     yield 'if [ -n "${INGEST_URL:-}" ]; then'
-    left = _MAX_EVENTS
-    for batch in row.deliveries or (example.events,):
-        if left > 0:
-            yield from _delivery(batch[:left])
-        left -= len(batch)
+    for header in headers:
+        yield f'  : "${{{_variable(header)}:?set it to the value of the header {_bare(header)}}}"'
+    for number, batch in enumerate(batches):
+        together = number + 1 < len(batches) and batches[number + 1].overlaps
+        yield from _delivery(batch.events, ingest, at_once=batch.overlaps or together)
+        if batch.overlaps and not together:
+            yield "  wait"
     yield "fi"
-    if left < 0:
-        yield _comment(f"{-left} more events are in the journal.")
 
 
-def _delivery(events: Sequence[dict[str, Json]]) -> Iterator[str]:
-    yield "  printf '%s\\n' \\"
-    for event in events:
-        yield f"    {shlex.quote(_json(event))} \\"
-    yield "  | curl -sS -X POST -H 'Content-Type: application/x-ndjson' --data-binary @- \\"
-    yield '    "$INGEST_URL"'
-    yield "  echo"
+def _delivery(
+    events: Sequence[dict[str, Json]], ingest: IngestDeclared | None, *, at_once: bool
+) -> Iterator[str]:
+    """One request for the events of a delivery, or one for each at a target that takes single ones.
+
+    `at_once`: it is sent in the background, because it overlapped with another one.
+    """
+    form = ingest or IngestDeclared(url="")
+    mapped = [_mapped(event, form) for event in events]
+    match form.form:
+        case "json-object":
+            bodies = [[_json(event)] for event in mapped]
+        case "json-array":
+            bodies = [[_json([*mapped])]]
+        case _:
+            bodies = [[_json(event) for event in mapped]]
+    kind = "application/x-ndjson" if form.form == "ndjson" else "application/json"
+    headers = [f'-H "{_bare(h)}: ${_variable(h)}"' for h in form.headers]
+    method = shlex.quote(one_line(form.method, 20))
+    for body in bodies:
+        yield "  printf '%s\\n' \\"
+        for line in body:
+            yield f"    {shlex.quote(line)} \\"
+        options = " ".join([r"-w '\n'", f"-X {method}", f"-H 'Content-Type: {kind}'", *headers])
+        yield f"  | curl -sS {options} --data-binary @- \\"
+        yield f'    "$INGEST_URL"{" &" if at_once else ""}'
+
+
+def _mapped(event: Mapping[str, Json], form: IngestDeclared) -> dict[str, Json]:
+    """The event under the target's names."""
+    names = form.field_map
+    own = {names.get(key, key): value for key, value in event.items() if names.get(key, key)}
+    return own | form.extras
+
+
+def _variable(header: str) -> str:
+    """Environment variable that holds the value of a header of the ingestion endpoint."""
+    return "INGEST_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in header).upper()
+
+
+def _print(text: str) -> str:
+    return f"printf '%s\\n' {shlex.quote(one_line(text, 300))}"
 
 
 def _curl(exchange: Exchange) -> str:
     path = quote(f"/{exchange.path.removeprefix('/')}", safe=_PATH_CHARACTERS, errors="replace")
     query = f"?{urlencode(exchange.query, errors='replace')}" if exchange.query else ""
-    parts = ["curl -sS -i"]
+    parts = [r"curl -sS -i -w '\n'"]
     if exchange.method != "GET":
         parts.append(f"-X {shlex.quote(one_line(exchange.method, 20))}")
     parts += _keys(exchange.tenant)

@@ -25,9 +25,9 @@ from trueup.conformance.reconciliation.evaluate import traffic_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
 from trueup.conformance.target.load import levels, load_target, outside_hosts
-from trueup.conformance.target.model import Target
+from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.errors import JournalWriteError, ReportError
-from trueup.reports.journal.records import SCHEMA, Header
+from trueup.reports.journal.records import SCHEMA, Header, IngestDeclared
 from trueup.reports.journal.redaction import redact, secret_forms
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
 from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, Sensitivity, sensitivity_json
@@ -142,6 +142,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
         writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME, secrets=target.secrets))
         writer.write(_header(order, target, folder, now))
+        if isinstance(target.ingest, HttpIngest):
+            writer.write(_ingest_of(target.ingest))
         context = RunContext(
             target=target,
             writer=writer,
@@ -234,6 +236,18 @@ def _start_reference(
         overrides=order.overrides,
     )
     return text, {**os.environ, **key_environment(reference.serving)}
+
+
+def _ingest_of(ingest: HttpIngest) -> IngestDeclared:
+    """Return the record of an ingestion endpoint, without the values of its headers."""
+    return IngestDeclared(
+        url=ingest.url,
+        method=ingest.method,
+        form=ingest.form,
+        headers=tuple(ingest.headers),
+        field_map=dict(ingest.field_map),
+        extras=dict(ingest.extras),
+    )
 
 
 def _reference_requests(scenario: Scenario) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from trueup.reports.model import RunReport
+from trueup.reports.model import RunReport, SentBatch
 from trueup.reports.renderers.curl import curl_script
 
 FAKE_CURL = """#!/bin/sh
@@ -132,6 +132,6 @@ def test_events_that_were_delivered_again_are_sent_again(failing: RunReport) -> 
     assert row.result.counterexample is not None
     (event, *_) = row.result.counterexample.events
     script = curl_script(
-        failing, dataclasses.replace(row, deliveries=((event,), (event,), (event,)))
+        failing, dataclasses.replace(row, deliveries=(SentBatch(events=(event,)),) * 3)
     )
     assert script.count('"$INGEST_URL"') == 3
