@@ -126,7 +126,10 @@ def _documented(resource: str, key: str) -> bool:
 
 _CONSTANT: Final[Mapping[str, tuple[str, ...]]] = {
     "ledger": ("_period_date", "_reason", "_creation_datetime"),
-    "ledger entry": ("_bytes", "service_id", "service_adjustment_id", "_requests"),
+    "ledger entry": (
+        *("_bytes", "service_id", "service_adjustment_id", "_requests"),
+        "_last_update_datetime",
+    ),
     "summary": ("_creation_datetime",),
 }
 

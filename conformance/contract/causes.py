@@ -24,7 +24,7 @@ from trueup.conformance.contract.across_responses import (
 from trueup.conformance.contract.check_names import PAGES
 from trueup.conformance.contract.findings import Cell, Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.presence import find_left_out
+from trueup.conformance.contract.presence import find_left_out, find_vanished
 from trueup.conformance.contract.reassignment import (
     find_healed,
     reassign_days,
@@ -83,6 +83,7 @@ def attribute(
         *compare_constants(findings, made),
         *compare_error_counts(model, findings, made),
         *find_left_out(findings, made),
+        *find_vanished(findings, made),
         *compare_balances(model, findings, made),
         *compare_with_whole(model, findings, made),
     ]

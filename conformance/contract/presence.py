@@ -16,11 +16,12 @@ from typing import Final
 from trueup.conformance.contract.check_names import BODIES
 from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.rows import Row, get_path
+from trueup.conformance.rows import Row, as_int, get_path, parse_time
 from trueup.reports.results import Json
 
-__all__ = ["find_left_out", "note_presence"]
+__all__ = ["find_left_out", "find_vanished", "note_presence"]
 
+KEPT: Final = "ledger-is-kept"
 _SPLIT: Final = ("requests", "bytes", "successful", "error")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -74,7 +75,15 @@ def note_presence(
                 names = (*names, f"{resource}_requests")
             for name in names:
                 seen = finding.presence.setdefault((kind, unit.customer, name), [0, 0])
-                seen[0 if row.get(name) is not None else 1] += 1
+                seen[0 if _has_value(row, name) else 1] += 1
+
+
+def _has_value(row: Row, name: str) -> bool:
+    """Return whether a field has a value; a time that no calendar knows is none."""
+    value = row.get(name)
+    if name.endswith("_datetime"):
+        return parse_time(value) is not None
+    return as_int(row, name) is not None if name in _SPLIT else value is not None
 
 
 def _objects(model: ContractModel, path: str, body: Json) -> Iterator[tuple[str, Row]]:
@@ -134,4 +143,34 @@ def find_left_out(findings: Sequence[RequestFinding], made: Counter[str]) -> lis
                         definite=True,
                     )
                 )
+    return found
+
+
+def find_vanished(findings: Sequence[RequestFinding], made: Counter[str]) -> list[Deviation]:
+    """Return the ledger entries that a whole list lacks although an earlier one shows them."""
+    before: dict[tuple[str, str], frozenset[str]] = {}
+    found: list[Deviation] = []
+    for finding in findings:
+        if finding.listing is None:
+            continue
+        resource, search, listed = finding.listing
+        if not resource.endswith("_ledger") or search.conditions or not listed.complete:
+            continue
+        key = (resource, finding.unit.customer)
+        ids = frozenset(str(row.get(f"{resource}_id")) for row in listed.rows)
+        earlier = before.get(key, frozenset())
+        made[KEPT] += len(earlier)
+        found += [
+            Deviation(
+                check=KEPT,
+                where=f"{resource}/search · {name}",
+                expected="listed under its id, as before",
+                seen="gone",
+                unit=finding.unit,
+                exchanges=finding.unit.numbers[-4:],
+                definite=True,
+            )
+            for name in sorted(earlier - ids)
+        ]
+        before[key] = ids
     return found

@@ -246,6 +246,10 @@ def judge_user_change(model: ContractModel, unit: JudgedRequest, finding: Reques
     action = parts[parts.index("proxy_user") + 1] if "proxy_user" in parts else ""
     key = {"create": "created", "edit": "edited", "delete": "deleted"}.get(action)
     listed = body.get(key) if key else None
+    if listed is not None and not isinstance(listed, list):
+        finding.deviate(
+            "bodies-are-documented", f"proxy_user/{action} · {key}", "a list", listed, definite=True
+        )
     if isinstance(listed, list) and parts[-1] != action:
         finding.observed("bodies-are-documented")
         if parts[-1] not in [str(each) for each in listed]:

@@ -375,3 +375,26 @@ def test_a_log_of_an_earlier_run_may_be_retrieved_by_its_customer() -> None:
     assert story.failed() == set()
     story.get(f"log/retrieve/{old['log_id']}", {"data": old, "message": "Retrieved."}, tenant="b")
     assert story.failed() == {"tenants-are-apart"}
+
+
+def test_an_entry_that_has_another_id_later_fails_the_ledger() -> None:
+    entry = {
+        "residential_ledger_id": "l-1",
+        "residential_ledger_bytes": 1000,
+        "residential_ledger_reason": "top_up",
+        "residential_ledger_period_date": "2026-03-10",
+    }
+    for later, failed in (("l-1", set()), ("L-1", {"ledger-is-kept"})):
+        story = LiteralJournal().search("residential_ledger", [])
+        story.pay(1000, "key").later().search("residential_ledger", [entry])
+        story.stage = "week"
+        story.search("residential_ledger", [entry | {"residential_ledger_id": later}])
+        assert story.failed() == failed
+
+
+def test_a_time_that_no_calendar_has_is_no_value() -> None:
+    odd = summary(THREE[1:], log_summary_last_update_datetime="2026-02-30 12:00:00")
+    odd |= {"log_summary_id": "s-2", "log_summary_hostname": "h2.tp-000001.test"}
+    events = [THREE[0], *(each | {"log_hostname": "h2.tp-000001.test"} for each in THREE[1:])]
+    story = _read(LiteralJournal().deliver(*events), events, summary(THREE[:1]), odd)
+    assert story.failed() == {"bodies-are-documented"}
