@@ -125,9 +125,9 @@ def _documented(resource: str, key: str) -> bool:
 
 
 _CONSTANT: Final[Mapping[str, tuple[str, ...]]] = {
-    "ledger": ("_period_date", "_reason", "_creation_datetime"),
+    "ledger": ("_period_date", "_reason", "_creation_datetime", "service_id"),
     "ledger entry": (
-        *("_bytes", "service_id", "service_adjustment_id", "_requests"),
+        *("_bytes", "service_adjustment_id", "_requests"),
         "_last_update_datetime",
     ),
     "summary": ("_creation_datetime",),
