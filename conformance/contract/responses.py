@@ -237,7 +237,7 @@ def _judge_responses(
         elif status == 200 and unit.first.method == "GET":
             _expect_body(finding, exchange, path, short)
             usable = usable and exchange.body is not None
-        elif not 200 <= status < 300:
+        elif not 200 <= status < (300 if unit.first.method != "GET" else 201):
             finding.deviate(
                 ERRORS,
                 f"{short} · status",

@@ -398,3 +398,9 @@ def test_a_time_that_no_calendar_has_is_no_value() -> None:
     events = [THREE[0], *(each | {"log_hostname": "h2.tp-000001.test"} for each in THREE[1:])]
     story = _read(LiteralJournal().deliver(*events), events, summary(THREE[:1]), odd)
     assert story.failed() == {"bodies-are-documented"}
+
+
+def test_a_read_with_the_status_of_a_creation_is_not_documented() -> None:
+    story = LiteralJournal().deliver(*THREE).later()
+    story.get("residential/summary", {"data": {}, "message": "ok"}, status=201)
+    assert "errors-are-documented" in story.failed()
