@@ -55,6 +55,7 @@ def _reads(context: CheckContext, tenant: str) -> list[ApiRequest]:
             ]
     if "customer" in context.claims:
         made.append(ApiRequest(path="customer/retrieve", tenant=tenant))
+    made += _lists(context, tenant)
     made.append(_graph(context, tenant))
     made += [_graph(context, tenant, network=network) for network in NETWORKS]
     return made
@@ -73,6 +74,32 @@ def busiest_users(context: CheckContext, tenant: str) -> ApiRequest:
         ),
         tenant=tenant,
     )
+
+
+def _lists(context: CheckContext, tenant: str) -> list[ApiRequest]:
+    """Return requests for the summaries of the closed days in small and large pages, sorted."""
+    first = day_start(context.now) - timedelta(days=DAYS)
+    last = day_start(context.now) - timedelta(days=1)
+    days = (
+        ("min_log_summary_period", format_time(first)),
+        ("max_log_summary_period", format_time(last)),
+    )
+    return [
+        ApiRequest(
+            path="log_summary/search",
+            query=(*days, *more),
+            tenant=tenant,
+            paged=True,
+            per_page=per_page,
+            pages=PAGES,
+        )
+        for per_page, more in (
+            (100, ()),
+            (20, ()),
+            (20, (("sort_by", "log_summary_bytes"),)),
+            (20, (("sort_by", "log_summary_bytes_desc"),)),
+        )
+    ]
 
 
 def a_page_of_logs(tenant: str) -> ApiRequest:
