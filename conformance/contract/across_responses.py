@@ -25,7 +25,7 @@ from trueup.conformance.contract.findings import (
     RequestFinding,
 )
 from trueup.conformance.contract.listing import expect_slice
-from trueup.conformance.contract.matching import SearchRequest, values_of
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.rows import Row, as_str
 
@@ -221,7 +221,7 @@ def _beside(
     scratch = RequestFinding(unit=finding.unit)
     key = f"{resource}_id"
     shown = {as_str(row, key) for row in listed.rows}
-    matching = [(row, search.matches(values_of(row))) for row in whole.rows]
+    matching = [(row, search.matches_row(row)) for row in whole.rows]
     sure = [row for row, held in matching if held is True]
     for row in sure if listed.complete else ():
         scratch.observed(FILTERS)

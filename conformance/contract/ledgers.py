@@ -20,7 +20,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.ledger_payments import judge_payments
 from trueup.conformance.contract.listing import Listing, expect_order, expect_pages, read_listing
-from trueup.conformance.contract.matching import SearchRequest, parse_search, values_of
+from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
 from trueup.conformance.contract.target_time import CLOCK_SLACK
@@ -79,7 +79,7 @@ def judge_ledger_search(
         _judge_entry(model, state, unit, finding, pool, row)
         if search.conditions:
             finding.observed(FILTERS)
-            if search.matches(values_of(row)) is False:
+            if search.matches_row(row) is False:
                 finding.deviate(
                     FILTERS,
                     f"{pool}_ledger/search · {entry}",
@@ -134,7 +134,7 @@ def _judge_filtered(
         if is_usage(row, pool) and (day in own_days or state.shared):
             continue
         finding.observed(FILTERS)
-        if search.matches(values_of(row)) is True and entry not in there:
+        if search.matches_row(row) is True and entry not in there:
             finding.deviate(
                 FILTERS, f"{pool}_ledger/search · {entry}", "listed", "not listed", definite=True
             )

@@ -19,7 +19,7 @@ from trueup.conformance.contract.listing import (
     read_listing,
 )
 from trueup.conformance.contract.log_rows import compare_log
-from trueup.conformance.contract.matching import SearchRequest, parse_search, values_of
+from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import cell_of, plus
 from trueup.conformance.rows import Row, as_str, parse_time
@@ -296,7 +296,7 @@ def _judge_foreign(
 ) -> None:
     """Compare a row of foreign traffic: it must match the filters and belong to this customer."""
     finding.observed(FILTERS)
-    if search.matches(values_of(row)) is False:
+    if search.matches_row(row) is False:
         finding.deviate(
             FILTERS, place, "only rows that match", "a row that does not", definite=True
         )

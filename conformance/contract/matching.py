@@ -17,7 +17,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind, same_address
 from trueup.conformance.rows import Row, canonical_hostname, parse_time
 from trueup.reports.results import Json
 
-__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "compare", "parse_search", "values_of"]
+__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "compare", "parse_search"]
 
 OPERATORS: Final = ("min_", "max_", "like_", "not_")
 _SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
@@ -50,7 +50,8 @@ class SearchCondition:
             same = None if value is None else _equal(self.field.kind, self.value, value)
             return None if same is None else not same
         if value is None:
-            return False
+            empty = self.operator in ("", "like") and not self.value.strip("%")
+            return None if empty else False  # nothing may be written as an empty text
         match self.operator:
             case "min":
                 return _bound(self.field.kind, value, self.value, at_least=True)
@@ -60,11 +61,6 @@ class SearchCondition:
                 return _like(self.field.kind, value, self.value)
             case _:
                 return _equal(self.field.kind, self.value, value)
-
-
-def values_of(row: Row) -> Callable[[str], Json]:
-    """Return the fields of a shown row, by name, for `SearchRequest.matches`."""
-    return lambda name: row.get(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +113,20 @@ class SearchRequest:
         return all(
             c.holds(user) is True for c in self.conditions if c.field.name == "proxy_user_id"
         )
+
+    def matches_row(self, row: Row) -> bool | None:
+        """Return whether a shown row matches; None where that is open.
+
+        What a filter on a field does that the target does not show at all is open.
+        """
+        verdict: bool | None = True
+        for condition in self.conditions:
+            name = condition.field.name
+            held = condition.holds(row[name]) if name in row else None
+            if held is False:
+                return False
+            verdict = None if held is None else verdict
+        return verdict
 
     def matches(self, value_of: Callable[[str], Json]) -> bool | None:
         """Return whether a row matches every condition; None if that is open."""

@@ -11,7 +11,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import POOLS
 from trueup.conformance.contract.listing import expect_order, expect_pages, read_listing
-from trueup.conformance.contract.matching import parse_search, values_of
+from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
 from trueup.conformance.rows import Row, as_int, as_str
@@ -87,7 +87,7 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
             )
             continue
         finding.observed("filters-are-exact")
-        if search.matches(values_of(row)) is False:
+        if search.matches_row(row) is False:
             finding.deviate(
                 "filters-are-exact",
                 f"proxy_user/search · {name}",

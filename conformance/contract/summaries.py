@@ -17,7 +17,7 @@ from trueup.conformance.contract.listing import (
     expect_slice,
     read_listing,
 )
-from trueup.conformance.contract.matching import SearchRequest, parse_search, values_of
+from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel, day_start
 from trueup.conformance.contract.summary_candidates import (
     SummaryCandidate,
@@ -222,7 +222,7 @@ def _judge_foreign(
     where: str,
 ) -> None:
     finding.observed(FILTERS)
-    if search.matches(values_of(row)) is False:
+    if search.matches_row(row) is False:
         finding.deviate(
             FILTERS, where, "only rows that match", "a row that does not", definite=True
         )

@@ -45,7 +45,7 @@ class EventList:
         self.happened: dict[int, list[Row]] = defaultdict(list)
         self.by_id: dict[str, Row] = {}
         self.money: dict[int, list[Row]] = defaultdict(list)
-        self.money_keys: set[str] = set()
+        self.money_keys: set[tuple[int, str]] = set()
         self._seen: dict[tuple[str, int], tuple[tuple[int, int, date], list[Row]]] = {}
 
     # --- what happens
@@ -80,9 +80,9 @@ class EventList:
         self.happened[event["customer_id"]].append(noted)
 
     def pay(self, customer: int, pool: str, kind: str, size: int, key: str) -> None:
-        if key in self.money_keys:
+        if (customer, key) in self.money_keys:
             return
-        self.money_keys.add(key)
+        self.money_keys.add((customer, key))
         reason = {"purchase": "service_purchase"}.get(kind, kind)
         entry = {"key": key, "day": self.now().date(), "pool": pool, "bytes": size, "why": reason}
         self.money[customer].append(entry)
