@@ -226,15 +226,14 @@ def _total_count(observations: Observations) -> str | None:
 
 def _empty_buckets(observations: Observations) -> str | None:
     end = hour_start(observations.context.now)
-    for hours in (timedelta(hours=3),):
-        points, _, trouble = observations.points(
-            "baseline", requests.graph(end - hours, end, "hour")
-        )
-        if not trouble and any(point.requests == 0 for point in points):
-            return "zero"
-        if not trouble and not points:
-            return "omitted"
-    return None
+    hours = 3
+    request = requests.graph(end - timedelta(hours=hours), end, "hour")
+    points, exchange, unusable = observations.points("baseline", request)
+    if exchange is None or unusable:
+        return None
+    if any(point.requests == 0 for point in points):
+        return "zero"
+    return "omitted" if len(points) < hours else None
 
 
 def _graph_end(observations: Observations) -> str | None:
