@@ -24,7 +24,7 @@ from trueup.scenarios.mutation.register import (
 )
 from trueup.scenarios.mutation.sampling import sample, variant_combinations
 
-SAMPLE = 60
+SAMPLE = 24
 COMBINATIONS = 2
 SEED = 7
 
