@@ -54,8 +54,11 @@ def replayed(script: Path, *options: str) -> Iterator[dict[str, Any]]:
         )
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
-        if line.startswith("{"):
-            data = json.loads(line).get("data")
+        # Responses to requests sent at the same time can share a line.
+        while line.startswith("{"):
+            body, end = json.JSONDecoder().raw_decode(line)
+            line = line[end:]
+            data = body.get("data")
             yield from data if isinstance(data, list) else [data] if isinstance(data, dict) else ()
 
 
