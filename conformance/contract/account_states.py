@@ -53,6 +53,12 @@ class AccountState:
     """
     remains: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Stage → least and most bytes left, our own part taken off, that its readings show."""
+    others_op: dict[str, int] = field(default_factory=dict)
+    """Stage → place in the journal of the reading that `others` is from."""
+    usage_ops: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Stage → places in the journal of the first and last reading that `usage` is from."""
+    remains_ops: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Stage → places in the journal of the first and last reading that `remains` is from."""
 
     @property
     def shared(self) -> bool:
@@ -76,21 +82,38 @@ class AccountState:
                 found += span[1] - span[0] if span is not None else 0
         return found
 
-    def is_known(self, stage: str) -> bool:
-        """Return whether the usage of others until a stage is known there, or there was none."""
-        return stage in self.others or not self.shared
+    def is_known(self, unit: JudgedRequest, *, day: bool = False) -> bool:
+        """Return whether `slack` covers what others used between a reading and that of `others`.
+
+        It covers what they used while the readings that it is from were made, and nothing after
+        the last of them; for one `day`, only readings of the ledger.
+        """
+        if not self.shared:
+            return True
+        beside = self.others_op.get(unit.stage)
+        if beside is None:
+            return False
+        spans = [self.usage_ops.get(unit.stage)]
+        if not day:
+            spans.append(self.remains_ops.get(unit.stage))
+        return any(
+            span[0] <= min(unit.op, beside) and max(unit.op, beside) <= span[1]
+            for span in spans
+            if span is not None
+        )
 
     def basis(self, stage: str) -> tuple[object, ...]:
         """Return everything of it with which figures of a stage are compared."""
         return (
             *(self.rows, self.left, self.used, self.bought, self.requests, self.op, self.stage),
-            *(self.shared, self.is_known(stage)),
+            *(self.shared, self.others_op.get(stage)),
             *(moved_by_others(self, stage), moved_by_others(self, stage, requests=True)),
             *(
                 readings.get(name)
                 for readings in (self.usage, self.paid, self.remains)
                 for name in (self.stage, stage)
             ),
+            *(readings.get(stage) for readings in (self.usage_ops, self.remains_ops)),
         )
 
 
@@ -169,12 +192,17 @@ def _note_usage(model: ContractModel, unit: JudgedRequest, pool: str, state: Acc
             for row in rows
             if not is_usage(row, pool) and as_str(row, f"{pool}_ledger_id") not in state.rows
         )
-        least, most = state.paid.get(unit.stage, (paid, paid))
-        state.paid[unit.stage] = (min(least, paid), max(most, paid))
+        _widen(state.paid, unit.stage, paid)
+    _widen(state.usage_ops, unit.stage, unit.op)
     days = state.usage.setdefault(unit.stage, {})
     for day, size in used.items():
-        least, most = days.get(day, (size, size))
-        days[day] = (min(least, size), max(most, size))
+        _widen(days, day, size)
+
+
+def _widen(spans: dict[str, tuple[int, int]], name: str, value: int) -> None:
+    """Widen the span (least, most) of a name so that it holds a value."""
+    least, most = spans.get(name, (value, value))
+    spans[name] = (min(least, value), max(most, value))
 
 
 def _note_remains(
@@ -186,9 +214,8 @@ def _note_remains(
         return
     own = sum(t.bytes for t in own_usage(model, unit.customer, pool, unit.op).values())
     paid = sum(p.bytes for p in expected_payments(model, unit.customer, pool, unit.op)[0])
-    rest = left + own - paid
-    least, most = state.remains.get(unit.stage, (rest, rest))
-    state.remains[unit.stage] = (min(least, rest), max(most, rest))
+    _widen(state.remains, unit.stage, left + own - paid)
+    _widen(state.remains_ops, unit.stage, unit.op)
 
 
 def _baseline_account(unit: JudgedRequest, pool: str, state: AccountState) -> None:
@@ -222,6 +249,7 @@ def _read_others(
             sizes[day] += as_int(row, "log_summary_bytes") or 0
             requests[day] += as_int(row, "log_summary_requests") or 0
     state.others[unit.stage] = dict(sizes)
+    state.others_op[unit.stage] = unit.op
     state.others_requests[unit.stage] = dict(requests)
 
 

@@ -69,7 +69,7 @@ def judge_account(
     state = accounts.get((unit.customer, pool), AccountState())
     if left is not None and state.left is not None and not state.shared:
         finding.figures["left", unit.customer, pool] = (left, left - state.left)
-    if model.read_only or not state.is_known(unit.stage) or unit.op < state.op:
+    if model.read_only or not state.is_known(unit) or unit.op < state.op:
         return  # a live account moves between two readings
     slack = state.slack(unit.stage)
     used_by, requests_by, paid, certain = _moves(model, state, unit, pool)
@@ -163,7 +163,7 @@ def judge_customer(
         state = accounts.get((unit.customer, pool), AccountState())
         if left is None or state.left is None or pool not in model.reading.claims:
             continue
-        if not state.is_known(unit.stage) or unit.op < state.op:
+        if not state.is_known(unit) or unit.op < state.op:
             continue
         used_by, _, paid, certain = _moves(model, state, unit, pool)
         if not certain:

@@ -244,7 +244,7 @@ def _judge_usage(
             continue
         if model.read_only and day >= (unit.now - timedelta(days=1)).strftime("%Y-%m-%d"):
             continue  # a live account moves
-        if not state.is_known(unit.stage):
+        if not state.is_known(unit, day=True):
             continue
         finding.observed(USAGE)
         finding.observed("day-of-the-request")

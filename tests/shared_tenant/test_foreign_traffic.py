@@ -58,10 +58,6 @@ def test_ten_thousand_foreign_events_change_no_verdict(
     assert differ == set()
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="the check of ledger usage can be inconclusive, or fail, while foreign events arrive",
-)
 def test_a_steady_stream_changes_no_verdict(
     tmp_path: Path, alone: dict[int, dict[str, str]]
 ) -> None:
