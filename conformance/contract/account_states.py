@@ -14,6 +14,7 @@ from trueup.conformance.contract.findings import JudgedRequest
 from trueup.conformance.contract.history import POOLS, PaymentRecord
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.sums import CellSum
 from trueup.conformance.rows import Row, as_int, as_str, day_of
 from trueup.reports.results import Outcome
@@ -127,7 +128,7 @@ def read_accounts(model: ContractModel, units: Sequence[JudgedRequest]) -> Accou
     }
     first_write = {(letter, pool): _first_write(model, letter, pool) for letter, pool in states}
     for unit in units:
-        path = unit.first.path.rsplit("/public/user/", 1)[-1]
+        path = resource_path(unit.first.path)
         pool = path.split("_")[0].split("/")[0]
         state = states.get((unit.customer, pool))
         early = unit.op < first_write.get((unit.customer, pool), 0)

@@ -19,11 +19,11 @@ from trueup.conformance.contract.inferred import infer
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.limits import judge_locks, judge_rate
 from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.responses import (
     collect_ids,
     collect_units,
     judge_unit,
-    resource_path,
 )
 from trueup.conformance.errors import JudgeBroken
 from trueup.reports.journal.records import Exchange, Hook, JudgePlan, ReadingSeen, Record
@@ -208,13 +208,13 @@ def _same(one: JudgedRequest, two: JudgedRequest) -> bool:
 
 def _same_ids(before: ContractModel, model: ContractModel, unit: JudgedRequest) -> bool:
     """Whether searches showed the object that is retrieved to the same customers."""
-    resource, _, rest = resource_path(unit.first).partition("/retrieve/")
+    resource, _, rest = resource_path(unit.first.path).partition("/retrieve/")
     return not rest or before.ids.get((resource, rest)) == model.ids.get((resource, rest))
 
 
 def _same_account(before: AccountStates, accounts: AccountStates, unit: JudgedRequest) -> bool:
     """Whether account figures are held to the same baseline, and to the same use by others."""
-    resource = resource_path(unit.first).partition("/")[0]
+    resource = resource_path(unit.first.path).partition("/")[0]
     pools = [pool for pool in POOLS if resource in (pool, f"{pool}_ledger", "customer")]
     for pool in pools:
         one, two = (states.get((unit.customer, pool)) for states in (before, accounts))

@@ -19,6 +19,7 @@ from trueup.conformance.contract.history import EventDelivery, EventRecord, Hist
 from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.matching import parse_search
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of, parse_time
 from trueup.reports.results import Counts, Outcome
 
@@ -92,12 +93,12 @@ def infer(history: History, units: Sequence[JudgedRequest]) -> InferredSums:
     """Fill a history with the logs that were read first, and return the summaries read first."""
     found = InferredSums()
     for unit in units:
-        path = unit.first.path
-        if unit.customer not in history.customers or not path.endswith("/search"):
+        path = resource_path(unit.first.path)
+        if unit.customer not in history.customers:
             continue
-        if path.endswith("/log/search"):
+        if path == "log/search":
             _infer_logs(history, found, unit)
-        elif path.endswith("/log_summary/search"):
+        elif path == "log_summary/search":
             _infer_summaries(found, unit)
     return found
 

@@ -10,6 +10,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, ListedRows, RequestFinding
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.matching import SearchRequest, compare
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.rows import Row, as_int, get_path, parse_time
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -133,7 +134,7 @@ def expect_pages(
     `rows_expected`: how many rows match in all, where that is certain. Rows that the whole listing
     has twice are distinguished from rows that another page repeats.
     """
-    where = finding.unit.first.path.rsplit("/1.0/public/user/", 1)[-1]
+    where = resource_path(finding.unit.first.path)
     totals = {as_int(_body(exchange), "total_count") for exchange, _ in listing.pages}
     moving = len(totals) > 1 and rows_expected is None
     asked_most = min(search.per_page or 100, int(reading.number("per-page-most")))
@@ -187,7 +188,7 @@ def expect_order(finding: RequestFinding, listing: Listing, search: SearchReques
     if search.order is None:
         return
     field, descending = search.order.field, search.order.descending
-    where = finding.unit.first.path.rsplit("/1.0/public/user/", 1)[-1]
+    where = resource_path(finding.unit.first.path)
     last: Json = None
     differing = 0
     for row in listing.rows:
@@ -247,7 +248,7 @@ def expect_slice(
     ]
     finding.observed(SORT, len(seen))
     if seen not in allowed and len(seen) == len(allowed[0]):
-        where = finding.unit.first.path.rsplit("/public/user/", 1)[-1]
+        where = resource_path(finding.unit.first.path)
         sort = f"{field.name}{'_desc' if search.order.descending else ''}"
         place = next(n for n, key in enumerate(seen) if key != allowed[1][n])
         finding.deviate(

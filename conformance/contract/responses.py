@@ -28,6 +28,7 @@ from trueup.conformance.contract.ledgers import (
 from trueup.conformance.contract.logs import judge_log_retrieve, judge_log_search
 from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import GATEWAY_STATUSES, ContractModel
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.presence import note_presence
 from trueup.conformance.contract.proxy_users import (
     USER_FIELDS,
@@ -45,7 +46,7 @@ from trueup.conformance.contract.target_time import TargetClock
 from trueup.conformance.rows import as_str, parse_time
 from trueup.reports.journal.records import Exchange, Record
 
-__all__ = ["collect_ids", "collect_units", "judge_unit", "resource_path"]
+__all__ = ["collect_ids", "collect_units", "judge_unit"]
 
 AUTH: Final = "keys-are-required"
 ERRORS: Final = "errors-are-documented"
@@ -53,12 +54,6 @@ OWN_KEYS: Final = ("a", "b")
 REFUSING: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 422})
 MISSING: Final = frozenset({400, 404, 410, 422})
 RATE_STAGES: Final = ("rate", "after-rate")
-
-
-def resource_path(exchange: Exchange) -> str:
-    """Return the path below the account's prefix: `log/search`."""
-    _, found, rest = exchange.path.partition("/public/user/")
-    return rest if found else "/".join(exchange.path.strip("/").split("/")[2:])
 
 
 def collect_units(
@@ -122,7 +117,7 @@ def collect_ids(units: Iterable[JudgedRequest]) -> Mapping[tuple[str, str], froz
     """Return (resource, id) → customers to whom a search showed a row with that id."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit in units:
-        resource, _, action = resource_path(unit.first).partition("/")
+        resource, _, action = resource_path(unit.first.path).partition("/")
         if action != "search" or unit.customer not in OWN_KEYS:
             continue
         key = f"{resource}_id"
@@ -145,7 +140,7 @@ def judge_unit(
     if unit.customer not in OWN_KEYS:
         _judge_keys(model, unit, finding)
         return finding
-    path = resource_path(unit.first)
+    path = resource_path(unit.first.path)
     if not _judge_responses(model, unit, finding, path):
         return finding
     if unit.first.method != "GET":
@@ -162,7 +157,9 @@ def _judge_keys(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
         if _passing(exchange) or (exchange.status or 0) >= 500:
             finding.cannot_use(model.why(exchange), exchange.n, AUTH)
             continue
-        where = f"{'/'.join(resource_path(exchange).split('/')[:2])} with keys: {unit.customer}"
+        where = (
+            f"{'/'.join(resource_path(exchange.path).split('/')[:2])} with keys: {unit.customer}"
+        )
         finding.equal(AUTH, f"{where} · status", 401, exchange.status, exchange.n, definite=True)
         if exchange.status == 401:
             _expect_error_body(model, finding, exchange, where)

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Final, TypeAlias
 
+from trueup.conformance.contract.paths import ACTIONS, RESOURCES, resource_path
 from trueup.reports.journal.records import Exchange, JudgePlan, Phase, Record
 from trueup.reports.results import Json
 
@@ -36,24 +36,6 @@ Row: TypeAlias = Mapping[str, Json]
 
 ENVELOPE: Final = "envelope"
 ERROR: Final = "error"
-_RESOURCES: Final = frozenset(
-    {
-        "log",
-        "log_summary",
-        "residential_ledger",
-        "mobile_ledger",
-        "residential",
-        "mobile",
-        "analytics",
-        "customer",
-        "proxy_user",
-        "service",
-        "service_adjustment",
-    }
-)
-_ACTIONS: Final = frozenset(
-    {"search", "retrieve", "summary", "graph", "breakdown", "create", "edit", "delete"}
-)
 _IDS: Final[Mapping[str, str]] = {
     "log": "log_id",
     "log_summary": "log_summary_id",
@@ -63,7 +45,6 @@ _IDS: Final[Mapping[str, str]] = {
     "service": "service_id",
     "service_adjustment": "service_adjustment_id",
 }
-_POOLS: Final = ("residential", "mobile")
 _PAGING: Final = frozenset({"page", "per_page"})
 _PERIOD: Final = frozenset({"period_start", "period_end"})
 
@@ -322,10 +303,10 @@ def _query_key(listing: RecordedList) -> tuple[str, ...]:
 
 def endpoint_of(path: str) -> Endpoint:
     """Return resource and action of a path, whatever its prefix."""
+    parts = resource_path(path).split("/")
+    if len(parts) > 1 and parts[0] in RESOURCES and parts[1] in ACTIONS:
+        return Endpoint(resource=parts[0], action=parts[1])
     parts = path.strip("/").split("/")
-    for resource, action in pairwise(parts):
-        if resource in _RESOURCES and action in _ACTIONS:
-            return Endpoint(resource=resource, action=action)
     return Endpoint(resource=parts[-2] if len(parts) > 1 else "", action=parts[-1])
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.conformance.embedded import judged, started, target_of
-from trueup.conformance.judge import disagreements, judge_journal
+from trueup.conformance.judge import BY_NAME, disagreements, judge_journal, judge_records
+from trueup.reports.journal.records import Exchange
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import ExitStatus, Verdict
 
@@ -26,3 +28,12 @@ async def test_the_reference_conforms_and_the_journal_says_so_too(tmp_path: Path
     again = judge_journal(journal)
     assert [result.check for result in again] == list(journal.header.checks)
     assert disagreements(journal, again) == []
+    for prefix in ("", "/api", "/v2/shop/proxies"):
+        moved = [
+            msgspec.structs.replace(record, path=record.path.replace("/public/user", prefix, 1))
+            if isinstance(record, Exchange)
+            else record
+            for record in journal.records
+        ]
+        found = judge_records(moved, [BY_NAME[result.check] for result in again])
+        assert found == again, f"below the prefix {prefix!r}"
