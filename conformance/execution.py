@@ -235,19 +235,22 @@ class Executor:
     async def _ask_again(self, snapshots: Sequence[Sequence[ApiRequest]]) -> None:
         """Ask again what is wrong until it is right, or until nothing that was written may lag.
 
+        As long as nothing comes right, one request for each failing check is asked again, and the
+        others only at the end: a target that stays wrong must not use up the budget of the run.
         A check that fails for all of that time is not waited for at later stages.
         """
         deadline = self._written_at + self.freshness_s
         pause = POLL_S
         last = False
+        before: list[str] = []
         while True:
             failing = {
                 check: set(numbers)
                 for check, numbers in self.wrong().items()
                 if check not in self._given_up
             }
-            again = self._wrong_requests(set().union(*failing.values()) if failing else set())
-            if not again or self.client.stuck:
+            wrong = self._wrong_requests(set().union(*failing.values()) if failing else set())
+            if not wrong or self.client.stuck:
                 return
             if last:
                 self._given_up |= set(failing)
@@ -256,16 +259,20 @@ class Executor:
             await self.clock.sleep(max(0.0, min(pause, left)) + MARGIN_S)
             pause = min(pause * 2, POLL_MOST_S)
             last = self.clock.monotonic() >= deadline
+            again = set(wrong)
+            if wrong == before and not last:
+                again = {n for each in failing.values() for n in self._wrong_requests(each)[:1]}
+            before = wrong
             whole = [snapshot for snapshot in snapshots if again & {each.name for each in snapshot}]
             inside = {each.name for snapshot in whole for each in snapshot}
-            await self.ask(self._asked[name].request for name in again - inside)
+            await self.ask(self._asked[name].request for name in wrong if name in again - inside)
             for snapshot in whole:
                 await self._snapshot(snapshot)
 
-    def _wrong_requests(self, numbers: Collection[int]) -> set[str]:
+    def _wrong_requests(self, numbers: Collection[int]) -> list[str]:
         """Names of this stage's requests whose last responses are among the exchanges."""
-        return {
+        return [
             name
             for name, asked in self._asked.items()
             if any(exchange.n in numbers for exchange in asked.exchanges)
-        }
+        ]

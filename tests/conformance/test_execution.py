@@ -146,6 +146,33 @@ async def test_what_stays_wrong_is_asked_until_nothing_written_may_lag_and_then_
     assert len(target.came) == before + 1
 
 
+async def test_while_nothing_comes_right_one_request_for_each_check_is_asked_again() -> None:
+    """All of them after a first pause, and at the end: a fault does not use up the budget."""
+    requests = tuple(ApiRequest(path="log/search", again=n) for n in range(40))
+    target = ScriptedTarget()
+    made, clock = executor(target, lambda seen: {"c": range(1, len(seen.came) + 1)})
+    await made.execute(stage(requests=requests), context_at())
+    assert 10.0 <= clock.seconds < 11.5
+    assert 3 * 40 < len(target.came) < 3 * 40 + 20
+
+
+async def test_when_one_comes_right_all_that_are_wrong_are_asked_again() -> None:
+    """A view that lagged for three seconds: every request has its right response soon after."""
+    requests = tuple(ApiRequest(path="log/search", again=n) for n in range(40))
+    target = ScriptedTarget()
+    too_early: set[int] = set()
+
+    def wrong(seen: ScriptedTarget) -> Mapping[str, Collection[int]]:
+        if clock.seconds < 3:
+            too_early.update(range(1, len(seen.came) + 1))
+        return {"c": too_early}
+
+    made, clock = executor(target, wrong)
+    await made.execute(stage(requests=requests), context_at())
+    assert 3 <= clock.seconds < 6
+    assert 3 * 40 < len(target.came) < 3 * 40 + 20
+
+
 async def test_a_target_that_only_responds_429_is_not_waited_for() -> None:
     target = ScriptedTarget(stuck=True)
     made, clock = executor(target, lambda _seen: {"c": [1]})
