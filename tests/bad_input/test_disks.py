@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.full_disk import files_of_at_most
 from tests.reports import factory
 from trueup.reports.errors import JournalWriteError
 from trueup.reports.journal.records import Exchange, Header
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.scenarios.cli import main
 from trueup.scenarios.run.phases import RunContext
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Limit every file to 8 kB, which a writer sees as a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def header() -> Header:
@@ -44,12 +32,11 @@ def header() -> Header:
     )
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_journal_on_a_full_disk_ends_with_a_complete_line(tmp_path: Path) -> None:
     """The error names the cause, and every earlier record can be read."""
     path = tmp_path / "journal.ndjson"
     written = 1
-    with JournalWriter(path) as writer:
+    with files_of_at_most(8192), JournalWriter(path) as writer:
         writer.write(header())
         with pytest.raises(JournalWriteError, match="What was written so far is readable"):
             while written < 100:
@@ -119,10 +106,10 @@ def test_a_folder_that_cannot_be_created_is_reported(
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_no_record_follows_one_that_was_not_written(tmp_path: Path, small_files: None) -> None:
+def test_no_record_follows_one_that_was_not_written(tmp_path: Path) -> None:
     """A journal has no gaps: a smaller record that would fit is rejected like the first."""
     path = tmp_path / "journal.ndjson"
-    with JournalWriter(path) as writer:
+    with files_of_at_most(8192), JournalWriter(path) as writer:
         writer.write(header())
         with pytest.raises(JournalWriteError) as first:
             writer.write(Exchange(n=1, method="GET", path="/", at="", body_text="x" * 9000))
@@ -150,7 +137,6 @@ class FullDisk:
 
 def test_a_full_disk_ends_a_run_with_an_error_message_about_the_disk(
     tmp_path: Path,
-    small_files: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -165,13 +151,14 @@ def test_a_full_disk_ends_a_run_with_an_error_message_about_the_disk(
         'public_key = { env = "T_PUBLIC" }\nprivate_key = { env = "T_PRIVATE" }\n'
     )
     runs = tmp_path / "runs"
-    assert status_of("check", "--quiet", "--target", str(file), "--runs", str(runs)) == 4
-    said = capsys.readouterr().err
-    assert "the journal could not be written after" in said
-    assert "What was written so far is readable" in said
-    assert "journal is whole" not in said
-    assert "Traceback" not in said
-    status = status_of("judge", str(runs / "latest"))
+    with files_of_at_most(8192):
+        assert status_of("check", "--quiet", "--target", str(file), "--runs", str(runs)) == 4
+        said = capsys.readouterr().err
+        assert "the journal could not be written after" in said
+        assert "What was written so far is readable" in said
+        assert "journal is whole" not in said
+        assert "Traceback" not in said
+        status = status_of("judge", str(runs / "latest"))
     said = capsys.readouterr().out
     assert "the journal was cut short after" in said
     assert "verdicts differ" not in said

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.full_disk import files_of_at_most
 from trueup.reports.errors import ReportWriteError
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.writer import RUN_FILES, write_all, write_text
-
-
-@pytest.fixture
-def small_files() -> Iterator[int]:
-    """No file may grow beyond 2 kB: how a full disk looks to a writer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
-    yield 2048
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_run_leaves_its_files(failing: RunReport, tmp_path: Path) -> None:
@@ -43,13 +30,14 @@ def test_writing_again_gives_the_same_bytes(failing: RunReport, tmp_path: Path) 
 
 
 def test_a_full_disk_leaves_the_old_file_and_the_journal(
-    failing: RunReport, tmp_path: Path, small_files: int
+    failing: RunReport, tmp_path: Path
 ) -> None:
     """Nothing half-written stays; the error names the file, and the journal is untouched."""
     out = tmp_path / "out"
     out.mkdir()
     (out / "result.json").write_text("before")
-    with pytest.raises(ReportWriteError, match=r"result\.json: the report could not be written"):
+    unwritable = r"result\.json: the report could not be written"
+    with files_of_at_most(2048), pytest.raises(ReportWriteError, match=unwritable):
         write_all(failing, out)
     assert (out / "result.json").read_text() == "before"
     assert [path.name for path in out.iterdir()] == ["result.json"]
