@@ -287,7 +287,7 @@ class _Run:
         except BaseException:
             self._phase(stage.name, "interrupted")
             raise
-        for reading in readings_now(Observations(self._recorder.records), stage.name):
+        for reading in readings_now(Observations(self._recorder.records)):
             self._recorder.write(ReadingSeen(reading=reading))
         self._phase(stage.name, "end")
 
@@ -296,10 +296,16 @@ class _Run:
         self._recorder.write(Phase(name=f"judge {name}", state=state, at=at))
 
     def _wrong(self) -> Mapping[str, Collection[int]]:
-        """Checks that are in doubt on what is recorded so far, with the responses to ask again."""
+        """Checks that are in doubt on what is recorded so far, with the responses to ask again.
+
+        Readings that can be probed by now count, although they are recorded only when the stage
+        ends: its last responses decide.
+        """
         if not self._checks:
             return {}
-        self._evaluation = evaluate(self._recorder.records, before=self._evaluation)
+        records = self._recorder.records
+        probed = [ReadingSeen(reading=each) for each in readings_now(Observations(records))]
+        self._evaluation = evaluate((*records, *probed), before=self._evaluation)
         names = {check.name for check in self._checks}
         doubtful = self._evaluation.doubtful()
         return {check: numbers for check, numbers in doubtful.items() if check in names}

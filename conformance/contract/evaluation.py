@@ -95,9 +95,10 @@ def evaluate(
     """Return the evaluation of a journal's records. Raises JudgeBroken without a plan.
 
     `before`: the evaluation of the same journal when it was shorter. What it found of requests that
-    were not made again is taken over; the result is the same. `settled`: last attempts count as
-    asked after the time for which a view may lag. That is right for responses of a target that
-    responds the same each time: a run asks again until that time has passed.
+    were not made again is taken over, unless readings have changed; the result is the same.
+    `settled`: last attempts count as asked after the time for which a view may lag. That is right
+    for responses of a target that responds the same each time: a run asks again until that time
+    has passed.
     """
     records = tuple(records)
     plan = next((r for r in records if isinstance(r, JudgePlan) and r.part == part), None)
@@ -115,6 +116,8 @@ def evaluate(
         graph=plan.graph,
         read_only=plan.level == 0,
     )
+    if before is not None and before.model.reading != reading:
+        before = None
     return _evaluate(records, plan, model, bound, before=before, settled=settled)
 
 

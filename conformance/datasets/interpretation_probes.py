@@ -341,9 +341,8 @@ PROBES: Final[dict[str, Callable[[Observations], str | None]]] = {
 """Reading → how it is found out. Readings without a probe keep their default."""
 
 
-def readings_now(observations: Observations, stage: str) -> Sequence[Reading]:
+def readings_now(observations: Observations) -> Sequence[Reading]:
     """Return the readings that have become known and are not recorded yet."""
-    del stage
     found = []
     for name, probe in PROBES.items():
         if name in observations.readings:

@@ -11,8 +11,8 @@ from tests.conformance.literal import USER, LiteralJournal, event, page_of, summ
 from trueup.conformance.checks.evaluate import judge_evaluation
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
-from trueup.reports.journal.records import Exchange
-from trueup.reports.results import Outcome, Verdict
+from trueup.reports.journal.records import Exchange, ReadingSeen
+from trueup.reports.results import Outcome, Reading, Verdict
 
 THREE = [event(n) for n in range(3)]
 
@@ -180,6 +180,18 @@ def test_a_change_of_some_responses_is_judged_as_the_whole_journal_is() -> None:
     again = evaluate(story.records).with_changed(changed)
     assert judge_evaluation(again, CHECKS) == judge_evaluation(evaluate(whole), CHECKS)
     assert judge_evaluation(again, CHECKS) != judge_evaluation(evaluate(story.records), CHECKS)
+
+
+def test_what_was_found_under_other_readings_is_not_taken_over() -> None:
+    story = LiteralJournal().deliver(*THREE).later()
+    story.get("log/search", page_of(THREE, total=3) | {"per_page": 50}, proxy_user_id=USER)
+    assert story.failed() == {"pages-are-whole"}
+    before = evaluate(story.records)
+    fifty = Reading(name="per-page-most", value="50", how="probed")
+    story.records.append(ReadingSeen(reading=fifty))
+    assert story.failed() == set()
+    again = evaluate(story.records, before=before)
+    assert judge_evaluation(again, CHECKS) == judge_evaluation(evaluate(story.records), CHECKS)
 
 
 def test_a_server_error_that_repeats_breaks_the_envelope() -> None:

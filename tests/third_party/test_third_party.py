@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from trueup.conformance.runner import RunOutcome, run_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.load import Target, levels, load_target
-from trueup.reports.journal.records import SCHEMA, Delivered, Header, Hook
+from trueup.reports.journal.records import SCHEMA, Delivered, Exchange, Header, Hook
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import ExitStatus, Verdict
 from trueup.scenarios.drivers import driver_of
@@ -117,6 +118,13 @@ async def test_an_independent_implementation_conforms_through_its_target_file_al
     assert outcome.exit_status is ExitStatus.CONFORMS
     passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
     assert len(passed) >= 0.7 * len(outcome.results)
+    again = Counter(one.ask for one in _exchanges(tmp_path) if one.attempt > 1)
+    assert sum(again.values()) < 30, f"waited for what was right: {again}"
+
+
+def _exchanges(folder: Path) -> list[Exchange]:
+    records = read_journal(folder / "journal.ndjson").records
+    return [one for one in records if isinstance(one, Exchange)]
 
 
 @pytest.mark.slow
