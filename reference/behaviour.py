@@ -70,7 +70,6 @@ class Start(NamedTuple):
     """Whether another process used this store before."""
     customers: tuple[int, ...]
     """The customers' ids, in the order of their creation."""
-    now_us: int
 
 
 class Delivery(NamedTuple):

@@ -29,13 +29,13 @@ def _behaviour(faults: tuple[str, ...], variants: tuple[str, ...]) -> Behaviour:
         by_id = {mutant.id: mutant for mutant in known}
         for name in wanted:
             # Only ids of generated mutants have a colon; those mutants are built on demand.
-            specimen = generated(name) if kind == "fault" and ":" in name else by_id.get(name)
-            if specimen is None:
+            mutant = generated(name) if kind == "fault" and ":" in name else by_id.get(name)
+            if mutant is None:
                 raise click.UsageError(
                     f"There is no {kind} {name}; "
                     "`python -m trueup.reference mutants` lists them all."
                 )
-            behaviour = specimen.apply(behaviour)
+            behaviour = mutant.apply(behaviour)
     return behaviour
 
 

@@ -1,7 +1,7 @@
 """Errors of the reference, and who receives them.
 
     ReferenceProblem           anything below
-    ├── Problem                the caller's request: becomes an HTTP response
+    ├── ApiProblem             the caller's request: becomes an HTTP response
     ├── StartProblem           for the user who started the server: one line on stderr, exit status
     └── StoreProblem           the disk or the database: 503 to callers, or a refusal to start
 

@@ -51,7 +51,8 @@ class _Route:
     method: str
     path: str
     handler: Handler
-    guard: Callable[[Context, web.Request], int]
+    guard: Callable[[Context, web.Request, str], int]
+    """(context, request, view) → the caller's customer id; raises ApiProblem for no caller."""
 
 
 def _routes(with_control: bool) -> list[_Route]:
@@ -100,19 +101,19 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
-def _view(request: web.Request) -> str:
+def _view_of(request: web.Request) -> str:
     """The path below the base of the API, without an id, such as `log/retrieve`."""
     path = request.path.removesuffix("/" + request.match_info.get("id", "/"))
     return path.removeprefix(f"{BASE}/public/user/").removeprefix("/")
 
 
-def _tenant(context: Context, request: web.Request) -> int:
+def _tenant(context: Context, request: web.Request, view: str) -> int:
     """The customer with these two keys. Raises ApiProblem (401, 429)."""
     public = request.headers.get("X-API-Public-Key", "")
     private = request.headers.get("X-API-Private-Key", "")
     for tenant in context.store.tenants:
         right = _same(public, tenant.public_key), _same(private, tenant.private_key)
-        if context.behaviour.let_in(_view(request), *right):
+        if context.behaviour.let_in(view, *right):
             _within_limit(context, request, tenant.customer_id)
             return tenant.customer_id
     raise ApiProblem(401, "API key authentication is required.")
@@ -130,17 +131,17 @@ def _within_limit(context: Context, request: web.Request, customer_id: int) -> N
         )
 
 
-def _ingest(context: Context, request: web.Request) -> int:
+def _ingest(context: Context, request: web.Request, _view: str) -> int:
     key = context.ingest_key
     if key is not None and not _same(request.headers.get("X-Ingest-Key", ""), key):
         raise ApiProblem(401, "The header X-Ingest-Key is missing or wrong.")
     return 0
 
 
-def _control(context: Context, request: web.Request) -> int:
+def _control(context: Context, request: web.Request, view: str) -> int:
     given = request.headers.get("X-Control-Key", "")
     right = _same(given, context.store.control_key)
-    if not context.behaviour.let_control(_view(request), right):
+    if not context.behaviour.let_control(view, right):
         raise ApiProblem(401, "The header X-Control-Key is missing or wrong.")
     return 0
 
@@ -155,11 +156,12 @@ def build_app(context: Context) -> web.Application:
 
 def _endpoint(context: Context, route: _Route) -> Endpoint:
     async def endpoint(request: web.Request) -> web.Response:
-        customer_id = route.guard(context, request)
+        view = _view_of(request)
+        customer_id = route.guard(context, request, view)
         call = Call(context=context, request=request, customer_id=customer_id)
         status, body = await route.handler(call)
         info = RequestInfo(
-            view=_view(request),
+            view=view,
             customer_id=customer_id,
             query=request.query,
             now_us=context.clock.now_us(),

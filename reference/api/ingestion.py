@@ -64,7 +64,7 @@ async def ingest(call: Call) -> Answer:
     except UnicodeDecodeError as error:
         raise ApiProblem(400, f"The body must be NDJSON in UTF-8: {error}.") from None
     customers = frozenset(tenant.customer_id for tenant in context.store.tenants)
-    receipt = await context.write(
+    result = await context.write(
         lambda connection: record(
             connection,
             body,
@@ -74,7 +74,7 @@ async def ingest(call: Call) -> Answer:
         )
     )
     return 200, {
-        "accepted": receipt.accepted,
-        "duplicates": receipt.duplicates,
-        "refused": [{"line": line, "reason": reason} for line, reason in receipt.refused],
+        "accepted": result.accepted,
+        "duplicates": result.duplicates,
+        "refused": [{"line": line, "reason": reason} for line, reason in result.refused],
     }

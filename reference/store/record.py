@@ -76,23 +76,24 @@ def record(
     customers: Collection[int],
 ) -> IngestResult:
     """Write an NDJSON body and return the result. Blank lines are skipped but counted."""
-    receipt = IngestResult()
-    logs = _read(body, receipt, behaviour, now_us, customers)
-    behaviour.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(receipt.refused)))
-    reason = behaviour.refuse_whole([log for _, log in logs.values()], len(receipt.refused))
+    result = IngestResult()
+    logs = _read(body, result, behaviour, now_us, customers)
+    behaviour.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(result.refused)))
+    events = [log for _, log in logs.values()]
+    reason = behaviour.refuse_whole(events, len(result.refused))
     if reason is not None:
-        receipt.refused += [(line, reason) for lines, _ in logs.values() for line in lines]
-        logs = {}
-    receipt.accepted = sum(len(lines) for lines, _ in logs.values())
-    receipt.duplicates = receipt.accepted - len(logs)
-    _store(connection, logs, receipt, behaviour, now_us)
-    receipt.refused.sort()
-    return receipt
+        result.refused += [(line, reason) for lines, _ in logs.values() for line in lines]
+        logs, events = {}, []
+    result.accepted = sum(len(lines) for lines, _ in logs.values())
+    result.duplicates = result.accepted - len(logs)
+    _store(connection, logs, events, result, behaviour, now_us)
+    result.refused.sort()
+    return result
 
 
 def _read(
     body: bytes,
-    receipt: IngestResult,
+    result: IngestResult,
     behaviour: Behaviour,
     now_us: int,
     customers: Collection[int],
@@ -106,13 +107,13 @@ def _read(
         try:
             log = read_line(line, fold)
         except Refusal as refusal:
-            receipt.refused.append((number, str(refusal)))
+            result.refused.append((number, str(refusal)))
             continue
         reason = admit(log.at_us, now_us)
         if log.customer_id not in customers:
             reason = "no such customer - at `$.customer_id`"
         if reason is not None:
-            receipt.refused.append((number, reason))
+            result.refused.append((number, reason))
             continue
         key = log.log_id if behaviour.unique_log_ids else f"{number}"
         earlier = logs.get(key)
@@ -121,7 +122,7 @@ def _read(
         elif earlier[1] == log:
             earlier[0].append(number)
         else:
-            receipt.refused.append((number, _OTHER_CONTENT))
+            result.refused.append((number, _OTHER_CONTENT))
     return logs
 
 
@@ -136,19 +137,23 @@ def _row(log: Log) -> tuple[Any, ...]:
 def _store(
     connection: sqlite3.Connection,
     logs: dict[str, tuple[list[int], Log]],
-    receipt: IngestResult,
+    events: list[Log],
+    result: IngestResult,
     behaviour: Behaviour,
     now_us: int,
 ) -> None:
-    """Write what is new. Assumes first that nothing is repeated, the usual case."""
-    fresh = behaviour.take([log for _, log in logs.values()], now_us)
+    """Write what is new of `events`, the logs without their lines.
+
+    Assumes first that nothing is repeated, the usual case.
+    """
+    fresh = behaviour.take(events, now_us)
     repeated: Sequence[Log] = ()
     connection.execute("SAVEPOINT optimist")
     if not _insert_logs(connection, behaviour.stored(fresh)):
         connection.execute("ROLLBACK TO optimist")
-        repeated = _repeated(connection, logs, receipt)
-        known = {log.log_id for log in repeated} | _refused_ids(logs, receipt)
-        fresh = [log for _, log in logs.values() if log.log_id not in known]
+        repeated = _repeated(connection, logs, result)
+        known = {log.log_id for log in repeated} | _refused_ids(logs, result)
+        fresh = [log for log in events if log.log_id not in known]
         fresh = behaviour.take(fresh, now_us)
         _insert_logs(connection, behaviour.stored(fresh))
     connection.execute("RELEASE optimist")
@@ -165,7 +170,7 @@ def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
 
 
 def _repeated(
-    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], receipt: IngestResult
+    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], result: IngestResult
 ) -> list[Log]:
     """Events that exist already, unaltered; altered ones are refused."""
     ids = list(logs)
@@ -180,17 +185,17 @@ def _repeated(
         for row in found:
             lines, log = logs[row[1]]
             if row == _row(log):
-                receipt.duplicates += 1
+                result.duplicates += 1
                 repeated.append(log)
             else:
-                receipt.accepted -= len(lines)
-                receipt.duplicates -= len(lines) - 1
-                receipt.refused += [(line, _OTHER_CONTENT) for line in lines]
+                result.accepted -= len(lines)
+                result.duplicates -= len(lines) - 1
+                result.refused += [(line, _OTHER_CONTENT) for line in lines]
     return repeated
 
 
-def _refused_ids(logs: dict[str, tuple[list[int], Log]], receipt: IngestResult) -> set[str]:
-    refused = {line for line, _ in receipt.refused}
+def _refused_ids(logs: dict[str, tuple[list[int], Log]], result: IngestResult) -> set[str]:
+    refused = {line for line, _ in result.refused}
     return {log_id for log_id, (lines, _) in logs.items() if lines[0] in refused}
 
 

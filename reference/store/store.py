@@ -75,7 +75,6 @@ class Store:
             Start(
                 restarted=earlier_key is not None,
                 customers=tuple(tenant.customer_id for tenant in self.tenants),
-                now_us=self.clock.now_us(),
             ),
         )
         writing.execute("COMMIT")
