@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import msgspec
 from trueup.reference.behaviour import Amounts, SummaryCell
 from trueup.reference.events import Log, Refusal, read_line
 from trueup.reference.mutants.mutant import Mutant, fresh, swap
+from trueup.reference.mutants.values import as_float32, as_int31
 from trueup.reference.times import DAY_US
 
 __all__ = ["FAULTS"]
@@ -55,14 +55,13 @@ def _take(keep: Callable[[Log, int], bool]) -> Callable[[list[Log], int], list[L
 
 
 def _int32(logs: list[Log], _now_us: int) -> list[Log]:
-    return [altered(log, log_total_bytes=log.log_total_bytes & 0x7FFFFFFF) for log in logs]
+    return [altered(log, log_total_bytes=as_int31(log.log_total_bytes)) for log in logs]
 
 
 def _float32(cells: dict[SummaryCell, Amounts]) -> dict[SummaryCell, Amounts]:
-    def rounded(value: int) -> int:
-        return int(struct.unpack("f", struct.pack("f", value))[0])
-
-    return {cell: amounts._replace(bytes=rounded(amounts.bytes)) for cell, amounts in cells.items()}
+    return {
+        cell: amounts._replace(bytes=as_float32(amounts.bytes)) for cell, amounts in cells.items()
+    }
 
 
 def _whole_kib(log: Log) -> Amounts:

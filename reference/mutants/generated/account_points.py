@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trueup.reference.behaviour import Behaviour, PaymentRow
 from trueup.reference.events import Log
-from trueup.reference.mutants.generated.conditions import Subject, conditions
+from trueup.reference.mutants.generated.conditions import Memory, Subject, conditions
 from trueup.reference.mutants.generated.ingestion_points import of_event
-from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
-from trueup.reference.mutants.generated.operators import BYTES, DAY, Operator
+from trueup.reference.mutants.generated.mutation_point import (
+    Alteration,
+    Install,
+    MutationPoint,
+    altering,
+)
+from trueup.reference.mutants.generated.operators import (
+    BOOLEAN,
+    BYTES,
+    DAY,
+    OTHER_POOL,
+    TEXT,
+    Operator,
+    named,
+    only_named,
+    replacing,
+)
 from trueup.reference.networks import POOLS
 from trueup.reference.times import DAY_US
 
@@ -23,13 +38,11 @@ _PAYMENT: Final = conditions(
     "kind", "network=residential", "network=mobile", "customer", "bytes=2^53", "time", "date",
     "after",
 )  # fmt: skip
-_OTHER: Final = {"residential": "mobile", "mobile": "residential"}
 
 
-def _of_payment(row: PaymentRow, change: Alteration) -> Subject:
-    times, _ = change.memory.again(("payment", row.customer_id, row.network), 0)
+def _of_payment(memory: Memory, row: PaymentRow) -> Subject:
+    times, _ = memory.again(("payment", row.customer_id, row.network), 0)
     return Subject(
-        now_us=0,
         customer_id=row.customer_id,
         network=row.network,
         bytes=row.bytes,
@@ -39,34 +52,8 @@ def _of_payment(row: PaymentRow, change: Alteration) -> Subject:
     )
 
 
-def _payment_field(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def payment(row: PaymentRow) -> PaymentRow | None:
-            right = behaviour.payment(row)
-            if right is None:
-                return None
-            value = change.to(getattr(right, name), _of_payment(row, change))
-            return right._replace(**{name: value})
-
-        return {"payment": payment}
-
-    return install
-
-
-def _payment_row(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-    def payment(row: PaymentRow) -> PaymentRow | None:
-        right = behaviour.payment(row)
-        return None if change.applies(_of_payment(row, change)) else right
-
-    return {"payment": payment}
-
-
-_OMITTED: Final = (Operator(name="omitted", phrase="is not written", change=lambda _row, _: None),)
-_OTHER_POOL: Final = (
-    Operator(name="other", phrase="is the other pool's", change=lambda pool, _: _OTHER[pool]),
-)
 _REASON: Final = (
-    Operator(name="usage", phrase="is usage", change=lambda _reason, _: "usage"),
+    replacing("usage", "is usage", "usage"),
     Operator(name="neighbour", phrase="is that of the one before", change=lambda r, b: b or r),
 )
 
@@ -84,7 +71,7 @@ def _payment_key(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
     def payment_key(customer_id: int, key: str) -> tuple[int, str]:
         right = behaviour.payment_key(customer_id, key)
         times, _ = change.memory.again(("key", right), 0)
-        subject = Subject(now_us=0, customer_id=customer_id, seen_before=times)
+        subject = Subject(customer_id=customer_id, seen_before=times)
         if not change.applies(subject):
             return right
         wrong: tuple[int, str] = change.operator.change(right, times)
@@ -96,26 +83,16 @@ def _payment_key(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
 # Proxy users.
 
 _SETTINGS: Final[dict[str, tuple[Operator, ...]]] = {
-    "proxy_user_password": (
-        Operator(name="cut", phrase="lacks its last character", change=lambda v, _: v[:-1]),
-    ),
-    "proxy_user_access_type": (
-        Operator(name="all", phrase="is all", change=lambda _value, _: "all"),
-    ),
-    **{
-        name: (Operator(name="inverted", phrase="is inverted", change=lambda v, _: not v),)
-        for name in ("proxy_user_is_strict_security", "proxy_user_enforce_https")
-    },
-    "ip_address_authentications": (
-        Operator(name="empty", phrase="is empty", change=lambda _value, _: "[]"),
-    ),
-    "proxy_user_metadata": (
-        Operator(name="empty", phrase="is empty", change=lambda _value, _: "{}"),
-    ),
+    "proxy_user_password": named(TEXT, "cut"),
+    "proxy_user_access_type": (replacing("all", "is all", "all"),),
+    "proxy_user_is_strict_security": BOOLEAN,
+    "proxy_user_enforce_https": BOOLEAN,
+    "ip_address_authentications": (replacing("empty", "is empty", "[]"),),
+    "proxy_user_metadata": (replacing("empty", "is empty", "{}"),),
     **{
         f"proxy_user_{pool}_bytes_limit": (
-            *(each for each in BYTES if each.name in ("plus-one", "zero", "int32")),
-            Operator(name="null", phrase="is null", change=lambda _value, _: None),
+            *named(BYTES, "plus-one", "zero", "int32"),
+            replacing("null", "is null", None),
         )
         for pool in POOLS
     },
@@ -123,27 +100,22 @@ _SETTINGS: Final[dict[str, tuple[Operator, ...]]] = {
 """Column of a proxy user's settings → operators."""
 
 
-def _setting(action: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def settings(done: str, customer_id: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
-            right = behaviour.settings(done, customer_id, values)
-            if done != action or right.get(name) is None:
-                return right
-            subject = Subject(now_us=0, customer_id=customer_id)
-            return {**right, name: change.to(right[name], subject)}
+def _setting(action: str, name: str) -> Install:
+    def subject(
+        _memory: Memory, done: str, customer_id: int, _values: Mapping[str, Any]
+    ) -> Subject | None:
+        return Subject(customer_id=customer_id) if done == action else None
 
-        return {"settings": settings}
-
-    return install
+    return altering("settings", subject, field=name)
 
 
-def _kept_setting(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _kept_setting(name: str) -> Install:
     """An edit that names other settings resets this one."""
 
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def on_edit(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
             behaviour.on_edit(connection, customer_id, user)
-            if change.applies(Subject(now_us=0, customer_id=customer_id)):
+            if change.applies(Subject(customer_id=customer_id)):
                 connection.execute(
                     f"UPDATE proxy_user SET {name} = ? "  # noqa: S608 - our names
                     "WHERE customer_id = ? AND proxy_user_id = ?",
@@ -182,13 +154,7 @@ def _settings() -> Iterator[MutationPoint]:
         yield MutationPoint(
             id=f"setting.kept.{name}",
             what=f"The {name} of a proxy user whose settings are edited",
-            operators=(
-                Operator(
-                    name="reset",
-                    phrase="is reset",
-                    change=lambda _value, _, value=value: value,  # type: ignore[misc]
-                ),
-            ),
+            operators=(replacing("reset", "is reset", value),),
             conditions=conditions("customer"),
             install=_kept_setting(name),
             depth=1,
@@ -197,31 +163,24 @@ def _settings() -> Iterator[MutationPoint]:
 
 # What editing or deleting a proxy user does to its usage.
 
-_USAGE_LOST: Final = tuple(
-    Operator(
-        name=name,
-        phrase=phrase,
-        change=lambda _value, _, statement=statement: statement,  # type: ignore[misc]
-    )
-    for name, phrase, statement in (
-        ("lose-logs", "loses its logs", "DELETE FROM log"),
-        ("lose-summaries", "loses its summaries", "DELETE FROM summary"),
-        (
-            "halve-summaries",
-            "has its summaries halved",
-            "UPDATE summary SET requests = requests / 2, bytes_low = bytes_low / 2",
-        ),
-    )
+_USAGE_LOST: Final = (
+    replacing("lose-logs", "loses its logs", "DELETE FROM log"),
+    replacing("lose-summaries", "loses its summaries", "DELETE FROM summary"),
+    replacing(
+        "halve-summaries",
+        "has its summaries halved",
+        "UPDATE summary SET requests = requests / 2, bytes_low = bytes_low / 2",
+    ),
 )
 
 
-def _usage_lost(event: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _usage_lost(event: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         earlier = getattr(behaviour, event)
 
         def hook(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
             earlier(connection, customer_id, user)
-            if change.applies(Subject(now_us=0, customer_id=customer_id)):
+            if change.applies(Subject(customer_id=customer_id)):
                 connection.execute(
                     f"{change.operator.change(None, None)} "
                     "WHERE customer_id = ? AND proxy_user_id = ?",
@@ -236,19 +195,15 @@ def _usage_lost(event: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]
 # What a proxy user used.
 
 
-def _used(pool: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def used(customer_id: int, user: str, asked: str, now: Mapping[str, int]) -> int:
-            right = behaviour.used(customer_id, user, asked, now)
-            if asked != pool:
-                return right
-            subject = Subject(now_us=0, customer_id=customer_id, user=user, bytes=right)
-            wrong: int = change.to(right, subject)
-            return wrong
+def _used(pool: str) -> Install:
+    def subject(
+        _memory: Memory, customer_id: int, user: str, asked: str, now: Mapping[str, int]
+    ) -> Subject | None:
+        if asked != pool:
+            return None
+        return Subject(customer_id=customer_id, user=user, bytes=now.get(pool, 0))
 
-        return {"used": used}
-
-    return install
+    return altering("used", subject)
 
 
 def _limited(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
@@ -259,7 +214,8 @@ def _limited(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
         kept = []
         for log in logs:
             key = (log.customer_id, log.proxy_user_id, log.log_network)
-            limit = change.memory.before.get(("limit", *key))
+            limits = change.memory.limits.get((log.customer_id, log.proxy_user_id), {})
+            limit = limits.get(log.log_network)
             total = spent.get(key, 0) + log.log_total_bytes
             over = limit is not None and total > limit
             if not (over and change.applies(of_event(log, change.memory))):
@@ -267,24 +223,7 @@ def _limited(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
                 spent[key] = total
         return kept
 
-    return {"counted": counted, "charged": counted, **_note_limits(change, _behaviour)}
-
-
-def _note_limits(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-    def noting(earlier: Callable[[sqlite3.Connection, int, str], None]) -> Any:
-        def note(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
-            earlier(connection, customer_id, user)
-            limits = connection.execute(
-                "SELECT proxy_user_residential_bytes_limit, proxy_user_mobile_bytes_limit "
-                "FROM proxy_user WHERE customer_id = ? AND proxy_user_id = ?",
-                (customer_id, user),
-            ).fetchone()
-            for pool, limit in zip(POOLS, limits or (), strict=False):
-                change.memory.before["limit", customer_id, user, pool] = limit
-
-        return note
-
-    return {"on_create": noting(behaviour.on_create), "on_edit": noting(behaviour.on_edit)}
+    return {"counted": counted, "charged": counted}
 
 
 POINTS: Final = (
@@ -294,22 +233,22 @@ POINTS: Final = (
             what=f"The {name} of a payment's ledger row",
             operators=operators,
             conditions=_PAYMENT,
-            install=_payment_field(name),
+            install=altering("payment", _of_payment, field=name),
             depth=depth,
         )
         for name, operators, depth in (
             ("bytes", BYTES, 8),
             ("day", DAY, 5),
-            ("network", _OTHER_POOL, 4),
+            ("network", OTHER_POOL, 4),
             ("reason", _REASON, 4),
         )
     ),
     MutationPoint(
         id="payment.row",
         what="The ledger row of a payment",
-        operators=_OMITTED,
+        operators=(replacing("omitted", "is not written", None),),
         conditions=_PAYMENT,
-        install=_payment_row,
+        install=altering("payment", _of_payment),
         depth=16,
     ),
     MutationPoint(
@@ -349,9 +288,7 @@ POINTS: Final = (
     MutationPoint(
         id="limit",
         what="What a proxy user with a limit uses",
-        operators=(
-            Operator(name="stops", phrase="stops at the limit", change=lambda value, _: value),
-        ),
+        operators=(only_named("stops", "stops at the limit"),),
         conditions=conditions("network=residential", "network=mobile", "customer", "after"),
         install=_limited,
         depth=4,

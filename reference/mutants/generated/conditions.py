@@ -6,7 +6,7 @@ not know is None, and no condition on it holds there. A `Memory` holds what a pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ __all__ = ["CONDITIONS", "Condition", "Memory", "Subject", "conditions"]
 class Subject:
     """What a point knows of what it decides about. Amounts in bytes, instants in microseconds."""
 
-    now_us: int
+    now_us: int = 0
     customer_id: int | None = None
     user: str | None = None
     network: str | None = None
@@ -41,7 +41,7 @@ class Subject:
     """Whether a filter stands beside another one."""
     interval: str | None = None
     kind: str | None = None
-    """ResourceKind of a payment."""
+    """Kind of a payment, such as top_up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,13 +60,19 @@ class Memory:
     """Refused lines of the delivery in hand."""
     edited: set[tuple[int, str]] = field(default_factory=set)
     deleted: set[tuple[int, str]] = field(default_factory=set)
-    limited: set[tuple[int, str]] = field(default_factory=set)
+    limits: dict[tuple[int, str], dict[str, int]] = field(default_factory=dict)
+    """Proxy user → pool → its limit in bytes; a pool without a limit is absent."""
     seen: dict[Any, int] = field(default_factory=dict)
     """Thing → how often it was counted by `again`."""
     since: dict[Any, int] = field(default_factory=dict)
     """Thing → when it was first counted by `again`."""
     before: dict[Any, Any] = field(default_factory=dict)
     """Place → its last value."""
+
+    @property
+    def limited(self) -> set[tuple[int, str]]:
+        """The proxy users that have a limit."""
+        return {user for user, limits in self.limits.items() if limits}
 
     def again(self, thing: Any, now_us: int) -> tuple[int, int]:
         """Count a thing; return how often and since when it had been counted."""
@@ -178,14 +184,13 @@ CONDITIONS: Final[Mapping[str, Condition]] = {
 """Every condition, by its name."""
 
 
-def conditions(*names: str | Iterable[str]) -> tuple[Condition, ...]:
+def conditions(*names: str) -> tuple[Condition, ...]:
     """Return `always` and the conditions with these names or, without `=`, of these groups."""
     wanted: list[str] = ["always"]
     for name in names:
-        for each in (name,) if isinstance(name, str) else name:
-            wanted += (
-                [each]
-                if each in CONDITIONS
-                else [known for known in CONDITIONS if known.startswith(f"{each}=")]
-            )
+        wanted += (
+            [name]
+            if name in CONDITIONS
+            else [known for known in CONDITIONS if known.startswith(f"{name}=")]
+        )
     return tuple(CONDITIONS[name] for name in dict.fromkeys(wanted))

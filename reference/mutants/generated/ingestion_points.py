@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,20 +11,29 @@ from trueup.reference.behaviour import Amounts, Behaviour, PoolDay, SummaryCell
 from trueup.reference.events import Log, Refusal
 from trueup.reference.ids import new_uuid
 from trueup.reference.mutants.generated.conditions import Memory, Subject, conditions
-from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
+from trueup.reference.mutants.generated.mutation_point import (
+    Alteration,
+    Install,
+    MutationPoint,
+    altering,
+)
 from trueup.reference.mutants.generated.operators import (
     BOOLEAN,
     BYTES,
     CODE,
     COUNT,
     DAY,
-    INSTANT_TEXT,
+    INSTANT,
+    OTHER_POOL,
     ROWS,
     TEXT,
     Operator,
+    named,
+    only_named,
+    replacing,
 )
-from trueup.reference.networks import NETWORKS, POOLS
-from trueup.reference.times import HOUR_US, day_of, from_datetime, to_datetime
+from trueup.reference.networks import NETWORKS
+from trueup.reference.times import HOUR_US, day_of
 
 __all__ = ["POINTS", "of_event"]
 
@@ -67,31 +76,28 @@ def of_event(log: Log, memory: Memory) -> Subject:
 # Logs as they are stored.
 
 
-def _stored(name: str, read: Callable[[Log], Any], write: Callable[[Any], Any]) -> Any:
+def _stored(name: str) -> Install:
     def install(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
         def one(log: Log) -> Log:
-            value = read(log)
+            value = getattr(log, name)
             if value is None:
                 return log
             place = ("stored", log.customer_id)
             changed = change.to(value, of_event(log, change.memory), place=place)
-            return msgspec.structs.replace(log, **{name: write(changed)})
+            return msgspec.structs.replace(log, **{name: changed})
 
         return {"stored": lambda logs: [one(log) for log in logs]}
 
     return install
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
+_NEIGHBOUR: Final = named(TEXT, "neighbour")
 _STORED: Final[dict[str, tuple[Operator, ...]]] = {
-    "proxy_user_id": (TEXT[3],),
-    "log_network": (TEXT[3],),
-    "log_protocol": (TEXT[3],),
-    "log_hostname": TEXT[1:2] + TEXT[3:],
-    "log_client_ip_address": (TEXT[3],),
+    "proxy_user_id": _NEIGHBOUR,
+    "log_network": _NEIGHBOUR,
+    "log_protocol": _NEIGHBOUR,
+    "log_hostname": named(TEXT, "cut", "neighbour"),
+    "log_client_ip_address": _NEIGHBOUR,
     "log_total_bytes": BYTES,
     "log_authentication_type": CODE,
     "country_id": TEXT,
@@ -104,10 +110,10 @@ _STORED: Final[dict[str, tuple[Operator, ...]]] = {
     "log_session_id": TEXT,
     "log_method": TEXT,
     "log_protocol_version": TEXT,
-    "log_transport": (TEXT[3],),
-    "log_local_ip_address": (TEXT[3],),
+    "log_transport": _NEIGHBOUR,
+    "log_local_ip_address": _NEIGHBOUR,
     "log_local_port": CODE,
-    "log_egress_ip_address": (TEXT[3],),
+    "log_egress_ip_address": _NEIGHBOUR,
     "log_total_elapsed_ms": COUNT,
     "log_handshake_elapsed_ms": COUNT,
     "log_tunnel_elapsed_ms": COUNT,
@@ -115,52 +121,27 @@ _STORED: Final[dict[str, tuple[Operator, ...]]] = {
     "log_is_tls_enabled": BOOLEAN,
     "log_smartpath_enabled": BOOLEAN,
     "log_smartpath_routed": BOOLEAN,
+    "log_request_datetime": INSTANT,
 }
+"""Field of a log → operators."""
 
 
-def _shown_text(log: Log) -> str:
-    return to_datetime(log.at_us).isoformat(sep=" ", timespec="microseconds")
-
-
-def _stored_instant(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
-    def one(log: Log) -> Log:
-        changed = change.to(_shown_text(log), of_event(log, change.memory))
-        moved = to_datetime(_instant(changed))
-        return msgspec.structs.replace(log, log_request_datetime=moved)
-
-    return {"stored": lambda logs: [one(log) for log in logs]}
-
-
-def _instant(text: str) -> int:
-    return from_datetime(type(to_datetime(0)).fromisoformat(text))
-
-
-def _logs() -> tuple[MutationPoint, ...]:
-    points = [
-        MutationPoint(
+def _logs() -> Iterator[MutationPoint]:
+    for name, operators in _STORED.items():
+        yield MutationPoint(
             id=f"stored.{name}",
             what=f"The {name} of a stored log",
             operators=operators,
             conditions=_EVENT,
-            install=_stored(name, lambda log, name=name: getattr(log, name), _same),  # type: ignore[misc]
-            depth=6 if name == "log_total_bytes" else 2,
+            install=_stored(name),
+            depth=6 if name in ("log_total_bytes", "log_request_datetime") else 2,
         )
-        for name, operators in _STORED.items()
-    ]
-    instant = MutationPoint(
-        id="stored.log_request_datetime",
-        what="The log_request_datetime of a stored log",
-        operators=INSTANT_TEXT,
-        conditions=_EVENT,
-        install=_stored_instant,
-    )
-    return (*points, instant)
 
 
 # Events that are kept, logged, counted and charged.
 
 _INCLUSION: Final = (
-    Operator(name="omitted", phrase="leaves an event out", change=lambda _log, _: ()),
+    replacing("omitted", "leaves an event out", ()),
     Operator(name="doubled", phrase="has an event twice", change=lambda log, _: (log, log)),
 )
 
@@ -174,44 +155,36 @@ def _selected(change: Alteration, logs: Sequence[Log]) -> list[Log]:
     return kept
 
 
-def _events() -> tuple[MutationPoint, ...]:
-    rows: tuple[tuple[str, str, str, tuple[Operator, ...]], ...] = (
-        ("kept", "take", "What is kept of an accepted delivery", _INCLUSION[:1]),
-        ("logged", "stored", "What is logged of a delivery", _INCLUSION[:1]),
+def _each(field: str) -> Install:
+    def install(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
+        return {field: lambda logs, *_now_us: _selected(change, logs)}
+
+    return install
+
+
+def _events() -> Iterator[MutationPoint]:
+    omitted = named(_INCLUSION, "omitted")
+    for name, field, what, operators in (
+        ("kept", "take", "What is kept of an accepted delivery", omitted),
+        ("logged", "stored", "What is logged of a delivery", omitted),
         ("counted", "counted", "What the summaries count of a delivery", _INCLUSION),
         ("charged", "charged", "What the ledgers charge of a delivery", _INCLUSION),
-    )
-
-    def installer(field: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-        def install(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
-            if field == "take":
-                return {"take": lambda logs, _now_us: _selected(change, logs)}
-            return {field: lambda logs: _selected(change, logs)}
-
-        return install
-
-    return tuple(
-        MutationPoint(
+    ):
+        yield MutationPoint(
             id=f"event.{name}",
             what=what,
             operators=operators,
             conditions=_EVENT,
-            install=installer(field),
+            install=_each(field),
             depth=12,
         )
-        for name, field, what, operators in rows
-    )
 
 
-def _delivery(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
-    def take(logs: list[Log], now_us: int) -> list[Log]:
-        kept: list[Log] = change.to(logs, Subject(now_us=now_us)) if logs else logs
-        return kept
-
-    return {"take": take}
+def _of_delivery(_memory: Memory, logs: list[Log], now_us: int) -> Subject | None:
+    return Subject(now_us=now_us) if logs else None
 
 
-def _repeat(field: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _repeat(field: str) -> Install:
     def install(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
         def again(logs: Sequence[Log]) -> list[Log]:
             return [log for log in logs if change.applies(of_event(log, change.memory))]
@@ -221,9 +194,7 @@ def _repeat(field: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
     return install
 
 
-_AGAIN: Final = (
-    Operator(name="counted-again", phrase="is added once more", change=lambda logs, _: logs),
-)
+_AGAIN: Final = (only_named("counted-again", "is added once more"),)
 
 
 # A delivery with a refused line: as a whole or not at all.
@@ -248,57 +219,17 @@ def _whole(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
 # What is added up.
 
 
-def _amounts(index: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def amounts(log: Log) -> Amounts:
-            right = list(behaviour.amounts(log))
-            right[index] = change.to(int(right[index]), of_event(log, change.memory))
-            return Amounts(*right)
-
-        return {"amounts": amounts}
-
-    return install
+def _of_log(memory: Memory, log: Log, *_now_us: int) -> Subject:
+    return of_event(log, memory)
 
 
-def _cell(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def cell(log: Log, now_us: int) -> SummaryCell:
-            right = behaviour.cell(log, now_us)
-            subject = of_event(log, change.memory)
-            # A neighbour of another customer would be a leak rather than a mistake in adding up.
-            place = ("cell", log.customer_id)
-            value = change.to(getattr(right, name), subject, place=place)
-            return right._replace(**{name: value})
-
-        return {"cell": cell}
-
-    return install
+def _in_cell(log: Log, _now_us: int) -> tuple[str, int]:
+    """A place for each customer: a neighbour of another one would be a leak, not a wrong sum."""
+    return ("cell", log.customer_id)
 
 
-def _pool(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def pool_day(log: Log, now_us: int) -> PoolDay | None:
-            right = behaviour.pool_day(log, now_us)
-            if right is None:
-                return None
-            value = change.to(getattr(right, name), of_event(log, change.memory))
-            return right._replace(**{name: value})
-
-        return {"pool_day": pool_day}
-
-    return install
-
-
-def _charged_bytes(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-    return {
-        "charged_bytes": lambda log: change.to(
-            behaviour.charged_bytes(log), of_event(log, change.memory)
-        )
-    }
-
-
-def _zone(hours: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    """Days of another zone; the operator is ignored."""
+def _zone(hours: int) -> Install:
+    """Days of another zone, which is the mistake; the operator only names it."""
 
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def shifted(log: Log) -> int:
@@ -319,15 +250,8 @@ def _zone(hours: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
     return install
 
 
-_OTHER_POOL: Final = (
-    Operator(
-        name="other",
-        phrase="is the other pool's",
-        change=lambda pool, _: next(each for each in POOLS if each != pool),
-    ),
-)
 _OTHER_NETWORK: Final = (
-    *(each for each in TEXT if each.name == "neighbour"),
+    *_NEIGHBOUR,
     Operator(
         name="other",
         phrase="is the next network of the list",
@@ -336,73 +260,56 @@ _OTHER_NETWORK: Final = (
 )
 
 
-def _zoned(name: str) -> tuple[Operator, ...]:
-    return (Operator(name=name, phrase=f"begin at the midnight of {name}", change=lambda v, _: v),)
-
-
-def _sums() -> tuple[MutationPoint, ...]:
-    points = [
-        MutationPoint(
+def _sums() -> Iterator[MutationPoint]:
+    for name in Amounts._fields:
+        yield MutationPoint(
             id=f"amounts.{name}",
             what=f"What an event adds to the {name} of its summary",
             operators=BYTES if name == "bytes" else COUNT,
             conditions=_EVENT,
-            install=_amounts(index),
+            install=altering("amounts", _of_log, field=name),
             depth=10 if name == "bytes" else 5,
         )
-        for index, name in enumerate(Amounts._fields)
-    ]
-    cells: tuple[tuple[str, tuple[Operator, ...]], ...] = (
-        ("proxy_user_id", (TEXT[3],)),
+    for name, operators in (
+        ("proxy_user_id", _NEIGHBOUR),
         ("network", _OTHER_NETWORK),
-        ("hostname", (TEXT[1], TEXT[3])),
+        ("hostname", named(TEXT, "cut", "neighbour")),
         ("day", DAY),
-    )
-    points += [
-        MutationPoint(
+    ):
+        yield MutationPoint(
             id=f"cell.{name}",
             what=f"The {name} of the summary that an event is added to",
             operators=operators,
             conditions=_EVENT,
-            install=_cell(name),
+            install=altering("cell", _of_log, field=name, place_of=_in_cell),
             depth=5,
         )
-        for name, operators in cells
-    ]
-    pools: tuple[tuple[str, tuple[Operator, ...]], ...] = (("network", _OTHER_POOL), ("day", DAY))
-    points += [
-        MutationPoint(
+    for name, operators in (("network", OTHER_POOL), ("day", DAY)):
+        yield MutationPoint(
             id=f"charge.{name}",
             what=f"The {name} of the ledger row that an event is added to",
             operators=operators,
             conditions=_EVENT,
-            install=_pool(name),
+            install=altering("pool_day", _of_log, field=name),
             depth=5,
         )
-        for name, operators in pools
-    ]
-    points.append(
-        MutationPoint(
-            id="charge.bytes",
-            what="What an event adds to the bytes of its ledger row",
-            operators=BYTES,
-            conditions=_EVENT,
-            install=_charged_bytes,
-            depth=8,
-        )
+    yield MutationPoint(
+        id="charge.bytes",
+        what="What an event adds to the bytes of its ledger row",
+        operators=BYTES,
+        conditions=_EVENT,
+        install=altering("charged_bytes", _of_log),
+        depth=8,
     )
-    points += [
-        MutationPoint(
+    for name, hours in (("utc-8", -8), ("utc-1", -1), ("utc+1", 1), ("utc+9", 9)):
+        yield MutationPoint(
             id="day",
             what="The days of summaries and ledgers",
-            operators=_zoned(name),
+            operators=(only_named(name, f"begin at the midnight of {name}"),),
             conditions=conditions("network", "customer", "date", "after", "age=past"),
             install=_zone(hours),
             depth=3,
         )
-        for name, hours in (("utc-8", -8), ("utc-1", -1), ("utc+1", 1), ("utc+9", 9))
-    ]
-    return tuple(points)
 
 
 # What is refused.
@@ -419,12 +326,10 @@ _VALID: Final[dict[str, Any]] = {
 }
 """Field → the substitute of an impossible value; None draws one or leaves it out."""
 
-_ACCEPTED: Final = (
-    Operator(name="accepted", phrase="is replaced and accepted", change=lambda value, _: value),
-)
+_ACCEPTED: Final = (only_named("accepted", "is replaced and accepted"),)
 
 
-def _lenient(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _lenient(name: str) -> Install:
     def install(_change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def read_line(line: bytes, fold: Callable[[str], str]) -> Log:
             try:
@@ -447,9 +352,9 @@ POINTS: Final = (
     MutationPoint(
         id="delivery",
         what="The list of new events of a delivery",
-        operators=tuple(each for each in ROWS if each.name in ("drop-last", "drop-first", "empty")),
+        operators=named(ROWS, "drop-last", "drop-first", "empty"),
         conditions=conditions("delivery=batch", "delivery=refusing", "after"),
-        install=_delivery,
+        install=altering("take", _of_delivery),
         depth=6,
     ),
     MutationPoint(
@@ -471,13 +376,7 @@ POINTS: Final = (
     MutationPoint(
         id="refusal",
         what="An event that was refused along with an impossible one",
-        operators=(
-            Operator(
-                name="known",
-                phrase="is taken for known when it comes again",
-                change=lambda value, _: value,
-            ),
-        ),
+        operators=(only_named("known", "is taken for known when it comes again"),),
         conditions=conditions("network", "customer", "outcome", "age=past", "after"),
         install=_whole,
         depth=5,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from trueup.reference.behaviour import Behaviour, Group, Start
-from trueup.reference.mutants.generated.conditions import Subject, conditions
-from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
-from trueup.reference.mutants.generated.operators import BYTES, COUNT, ROWS, Operator
+from trueup.reference.mutants.generated.conditions import Memory, Subject, conditions
+from trueup.reference.mutants.generated.mutation_point import (
+    Alteration,
+    Install,
+    MutationPoint,
+    altering,
+)
+from trueup.reference.mutants.generated.operators import BYTES, COUNT, ROWS, Operator, adding, named
 from trueup.reference.retention import DayRow
 from trueup.reference.times import DAY_US, HOUR_US, SECOND_US, day_of
 
@@ -19,36 +24,26 @@ __all__ = ["POINTS"]
 _GROUP: Final = conditions("network", "customer", "user", "time", "date", "after=restart")
 
 _NEVER_US: Final = 4000 * DAY_US
-_LIFE: Final = tuple(
-    Operator(
-        name=name,
-        phrase=phrase,
-        change=lambda value, _, by_us=by_us: value + by_us,  # type: ignore[misc]
-    )
-    for name, phrase, by_us in (
-        ("second-early", "passes a second early", SECOND_US),
-        ("hour-early", "passes an hour early", HOUR_US),
-        ("day-early", "passes a day early", DAY_US),
-        ("second-late", "passes a second late", -SECOND_US),
-        ("hour-late", "passes an hour late", -HOUR_US),
-        ("day-late", "passes a day late", -DAY_US),
-        ("week-late", "passes a week late", -7 * DAY_US),
-        ("never", "never passes", -_NEVER_US),
-    )
+_LIFE: Final = (
+    adding("second-early", "passes a second early", SECOND_US),
+    adding("hour-early", "passes an hour early", HOUR_US),
+    adding("day-early", "passes a day early", DAY_US),
+    adding("second-late", "passes a second late", -SECOND_US),
+    adding("hour-late", "passes an hour late", -HOUR_US),
+    adding("day-late", "passes a day late", -DAY_US),
+    adding("week-late", "passes a week late", -7 * DAY_US),
+    adding("never", "never passes", -_NEVER_US),
 )
 
 
-def _visible(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def visible_from(now_us: int, name: str, customer_id: int) -> int:
-            right = behaviour.visible_from(now_us, name, customer_id)
-            subject = Subject(now_us=now_us, customer_id=customer_id)
-            wrong: int = change.to(right, subject) if name == view else right
-            return wrong
+def _visible(view: str) -> Install:
+    def subject(_memory: Memory, now_us: int, name: str, customer_id: int) -> Subject | None:
+        return Subject(now_us=now_us, customer_id=customer_id) if name == view else None
 
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         # What is shown longer must also be kept longer.
         return {
-            "visible_from": visible_from,
+            **altering("visible_from", subject)(change, behaviour),
             "purge_before": lambda now_us: now_us - _NEVER_US,
         }
 
@@ -63,20 +58,14 @@ def _consolidate(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
     return {"consolidate_before": consolidate_before}
 
 
-def _maintained(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
-    def maintained(customers: Sequence[int]) -> Sequence[int]:
-        times, _ = change.memory.again("round", 0)
-        kept: Sequence[int] = change.to(customers, Subject(now_us=0, seen_before=times))
-        return kept
-
-    return {"maintained": maintained}
+def _of_round(memory: Memory, _customers: Sequence[int]) -> Subject:
+    times, _ = memory.again("round", 0)
+    return Subject(seen_before=times)
 
 
-def _group(group: Group, change: Alteration) -> Subject:
-    key = (group.customer_id, group.proxy_user_id, group.network)
-    times, _ = change.memory.again(key, 0)
+def _of_group(memory: Memory, group: Group, _rows: Sequence[DayRow]) -> Subject:
+    times, _ = memory.again((group.customer_id, group.proxy_user_id, group.network), 0)
     return Subject(
-        now_us=0,
         customer_id=group.customer_id,
         user=group.proxy_user_id,
         network=group.network,
@@ -85,10 +74,10 @@ def _group(group: Group, change: Alteration) -> Subject:
     )
 
 
-def _merged_field(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _merged_field(name: str) -> Install:
     def install(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
         def merged(group: Group, rows: Sequence[DayRow]) -> Sequence[DayRow]:
-            subject = _group(group, change)
+            subject = _of_group(change.memory, group, rows)
             return [
                 replace(row, **{name: change.to(getattr(row, name), subject, place=group[:3])})
                 for row in rows
@@ -97,14 +86,6 @@ def _merged_field(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]
         return {"merged": merged}
 
     return install
-
-
-def _merged_rows(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-    def merged(group: Group, rows: Sequence[DayRow]) -> Sequence[DayRow]:
-        kept: Sequence[DayRow] = change.to(rows, _group(group, change))
-        return kept
-
-    return {"merged": merged}
 
 
 # What becomes of stored rows in maintenance and over a restart.
@@ -125,7 +106,7 @@ def _owned(change: Alteration) -> str:
     ids = [
         customer_id
         for customer_id in change.memory.customers
-        if change.applies(Subject(now_us=0, customer_id=customer_id))
+        if change.applies(Subject(customer_id=customer_id))
     ]
     return f"customer_id IN ({', '.join(map(str, ids))})"
 
@@ -154,7 +135,7 @@ def _table_operators(table: str, columns: Sequence[str]) -> tuple[Operator, ...]
     )
 
 
-def _rows_after_maintenance(older_days: int, where: str) -> Any:
+def _rows_after_maintenance(older_days: int, where: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def after_maintenance(connection: sqlite3.Connection, now_us: int) -> None:
             behaviour.after_maintenance(connection, now_us)
@@ -167,11 +148,10 @@ def _rows_after_maintenance(older_days: int, where: str) -> Any:
     return install
 
 
-def _rows_at_start(where: str) -> Any:
+def _rows_at_start(where: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def on_start(connection: sqlite3.Connection, start: Start) -> None:
             behaviour.on_start(connection, start)
-            change.memory.customers = start.customers
             if start.restarted:
                 rows = f"{where} AND {_owned(change)}"
                 connection.execute(change.operator.change(rows, None))
@@ -185,36 +165,32 @@ _USAGE: Final = "reason = 'usage'"
 _PAID: Final = "reason <> 'usage'"
 
 
-def _aged_rows() -> tuple[MutationPoint, ...]:
-    tables: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
-        ("summaries", "Summaries", "summary", "1", ("requests", "bytes_low", "successful")),
-        ("usage", "Usage rows of the ledgers", "ledger", _USAGE, ("requests", "bytes_low")),
-        ("payments", "Payments in the ledgers", "ledger", _PAID, ("bytes_low",)),
-    )
-    return tuple(
-        MutationPoint(
-            id=f"aged-{age}.{name}",
-            what=f"Maintained {title[0].lower() + title[1:]} {phrase}",
-            operators=_table_operators(table, columns),
-            conditions=conditions("customer"),
-            install=_rows_after_maintenance(days, where),
-            depth=7,
-        )
-        for name, title, table, where, columns in tables
-        for age, phrase, days in _AGED
-    )
+def _aged_rows() -> Iterator[MutationPoint]:
+    for name, title, table, where, columns in (
+        ("summaries", "summaries", "summary", "1", ("requests", "bytes_low", "successful")),
+        ("usage", "usage rows of the ledgers", "ledger", _USAGE, ("requests", "bytes_low")),
+        ("payments", "payments in the ledgers", "ledger", _PAID, ("bytes_low",)),
+    ):
+        for age, phrase, days in _AGED:
+            yield MutationPoint(
+                id=f"aged-{age}.{name}",
+                what=f"Maintained {title} {phrase}",
+                operators=_table_operators(table, columns),
+                conditions=conditions("customer"),
+                install=_rows_after_maintenance(days, where),
+                depth=7,
+            )
 
 
-def _restarted_rows() -> tuple[MutationPoint, ...]:
-    tables: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
+def _restarted_rows() -> Iterator[MutationPoint]:
+    for name, title, table, where, columns in (
         ("logs", "logs", "log", "1", ("log_total_bytes",)),
         ("summaries", "summaries", "summary", "1", ("requests", "bytes_low", "error")),
         ("usage", "usage rows of the ledgers", "ledger", _USAGE, ("requests", "bytes_low")),
         ("payments", "payments in the ledgers", "ledger", _PAID, ("bytes_low",)),
         ("users", "proxy users", "proxy_user", "1", ("proxy_user_is_deleted",)),
-    )
-    return tuple(
-        MutationPoint(
+    ):
+        yield MutationPoint(
             id=f"restarted.{name}",
             what=f"Over a restart, {title}",
             operators=_table_operators(table, columns),
@@ -222,8 +198,6 @@ def _restarted_rows() -> tuple[MutationPoint, ...]:
             install=_rows_at_start(where),
             depth=8,
         )
-        for name, title, table, where, columns in tables
-    )
 
 
 POINTS: Final = (
@@ -253,9 +227,9 @@ POINTS: Final = (
     MutationPoint(
         id="maintained",
         what="The list of customers that a round of maintenance covers",
-        operators=tuple(each for each in ROWS if each.name in ("drop-last", "drop-first", "empty")),
+        operators=named(ROWS, "drop-last", "drop-first", "empty"),
         conditions=conditions("time", "after"),
-        install=_maintained,
+        install=altering("maintained", _of_round),
         depth=5,
     ),
     *(
@@ -272,9 +246,9 @@ POINTS: Final = (
     MutationPoint(
         id="consolidated.rows",
         what="The list of rows that replaces consolidated summaries",
-        operators=tuple(each for each in ROWS if each.name == "empty"),
+        operators=named(ROWS, "empty"),
         conditions=_GROUP,
-        install=_merged_rows,
+        install=altering("merged", _of_group),
         depth=5,
     ),
     *_aged_rows(),

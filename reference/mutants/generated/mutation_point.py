@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from trueup.reference.behaviour import Behaviour, Delivery, Start
 from trueup.reference.mutants.generated.conditions import Condition, Memory, Subject
 from trueup.reference.mutants.generated.operators import Operator
 from trueup.reference.mutants.mutant import Mutant
+from trueup.reference.networks import POOLS
 
-__all__ = ["Alteration", "MutationPoint", "mutant_of"]
+__all__ = ["Alteration", "Install", "MutationPoint", "altering", "mutant_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,58 @@ class Alteration:
         return self.operator.change(value, before) if self.applies(subject) else value
 
 
+Install: TypeAlias = Callable[[Alteration, Behaviour], dict[str, Any]]
+"""Returns the fields of the behaviour that hold the change."""
+
+
+def altering(
+    hook: str,
+    subject_of: Callable[..., Subject | None],
+    *,
+    field: str | None = None,
+    place_of: Callable[..., Any] | None = None,
+) -> Install:
+    """Return the installation of a change to what one function of the behaviour returns.
+
+    `hook` is the field of the behaviour that holds the function. `subject_of` takes the memory and
+    the function's arguments; where it returns None, the result stays right. With `field`, only this
+    field of the result is changed. A value of None stays. `place_of` takes the function's arguments
+    and returns where the value stands; by default all values share one place.
+    """
+
+    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
+        earlier = getattr(behaviour, hook)
+
+        def altered(*given: Any) -> Any:
+            right = earlier(*given)
+            value = _read(right, field)
+            subject = None if value is None else subject_of(change.memory, *given)
+            if subject is None:
+                return right
+            place = "" if place_of is None else place_of(*given)
+            return _written(right, field, change.to(value, subject, place=place))
+
+        return {hook: altered}
+
+    return install
+
+
+def _read(whole: Any, field: str | None) -> Any:
+    if whole is None or field is None:
+        return whole
+    return whole.get(field) if isinstance(whole, Mapping) else getattr(whole, field)
+
+
+def _written(whole: Any, field: str | None, value: Any) -> Any:
+    if field is None:
+        return value
+    if isinstance(whole, Mapping):
+        return {**whole, field: value}
+    if hasattr(whole, "_replace"):
+        return whole._replace(**{field: value})
+    return replace(whole, **{field: value})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutationPoint:
     """A place where the reference decides or shows something, and how it can be wrong there."""
@@ -50,8 +103,7 @@ class MutationPoint:
     """What is decided or shown, as the subject of a sentence."""
     operators: tuple[Operator, ...]
     conditions: tuple[Condition, ...]
-    install: Callable[[Alteration, Behaviour], dict[str, Any]]
-    """The fields of the behaviour that hold the change."""
+    install: Install
     depth: int = 6
     """Most of its mutants in the standard set."""
 
@@ -89,12 +141,12 @@ def _observed(behaviour: Behaviour, memory: Memory) -> Behaviour:
         memory.rounds += 1
 
     def on_create(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
-        _note_limit(connection, customer_id, user, memory)
+        _note_limits(connection, customer_id, user, memory)
         behaviour.on_create(connection, customer_id, user)
 
     def on_edit(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
         memory.edited.add((customer_id, user))
-        _note_limit(connection, customer_id, user, memory)
+        _note_limits(connection, customer_id, user, memory)
         behaviour.on_edit(connection, customer_id, user)
 
     def on_delete(connection: sqlite3.Connection, customer_id: int, user: str) -> None:
@@ -112,16 +164,15 @@ def _observed(behaviour: Behaviour, memory: Memory) -> Behaviour:
     )
 
 
-def _note_limit(
+def _note_limits(
     connection: sqlite3.Connection, customer_id: int, user: str, memory: Memory
 ) -> None:
-    has_limit = connection.execute(
-        "SELECT 1 FROM proxy_user WHERE customer_id = ? AND proxy_user_id = ? AND "
-        "(proxy_user_residential_bytes_limit IS NOT NULL "
-        "OR proxy_user_mobile_bytes_limit IS NOT NULL)",
+    """Note the limits of a proxy user that was created or edited."""
+    limits = connection.execute(
+        "SELECT proxy_user_residential_bytes_limit, proxy_user_mobile_bytes_limit "
+        "FROM proxy_user WHERE customer_id = ? AND proxy_user_id = ?",
         (customer_id, user),
     ).fetchone()
-    if has_limit:
-        memory.limited.add((customer_id, user))
-    else:
-        memory.limited.discard((customer_id, user))
+    memory.limits[customer_id, user] = {
+        pool: limit for pool, limit in zip(POOLS, limits, strict=True) if limit is not None
+    }

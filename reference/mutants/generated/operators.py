@@ -6,11 +6,13 @@ or request earlier, or None where there was none; only `neighbour` and `stale` l
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
+from trueup.reference.mutants.values import as_float32, as_int31
+from trueup.reference.networks import POOLS
 from trueup.reference.times import (
     DAY_US,
     HOUR_US,
@@ -28,11 +30,17 @@ __all__ = [
     "DATE",
     "DAY",
     "DROPPED",
+    "INSTANT",
     "INSTANT_TEXT",
+    "OTHER_POOL",
     "ROWS",
     "SHOWN",
     "TEXT",
     "Operator",
+    "adding",
+    "named",
+    "only_named",
+    "replacing",
     "shown_operators",
 ]
 
@@ -58,44 +66,67 @@ def _operators(*rows: tuple[str, str, Callable[[Any, Any], Any]]) -> tuple[Opera
     return tuple(Operator(name=name, phrase=phrase, change=change) for name, phrase, change in rows)
 
 
-def _float32(value: int, _before: Any) -> int:
-    return int(struct.unpack("f", struct.pack("f", value))[0])
+def replacing(name: str, phrase: str, instead: Any) -> Operator:
+    """Return an operator that puts one value in place of all."""
+    return Operator(name=name, phrase=phrase, change=lambda _value, _: instead)
 
 
-def _other(value: Any, before: Any) -> Any:
+def adding(name: str, phrase: str, step: int | timedelta) -> Operator:
+    """Return an operator that adds to a number or a date-time."""
+    return Operator(name=name, phrase=phrase, change=lambda value, _: value + step)
+
+
+def only_named(name: str, phrase: str) -> Operator:
+    """Return an operator that changes nothing, for a point that is itself the mistake."""
+    return Operator(name=name, phrase=phrase, change=lambda value, _: value)
+
+
+def named(operators: Iterable[Operator], *names: str) -> tuple[Operator, ...]:
+    """Return the operators of these names, in their order. Raises KeyError for an unknown name."""
+    by_name = {each.name: each for each in operators}
+    return tuple(by_name[name] for name in names)
+
+
+def _before_or_same(value: Any, before: Any) -> Any:
     return value if before is None else before
 
 
-COUNT: Final = _operators(
-    ("plus-one", "is one too high", lambda value, _: value + 1),
-    ("minus-one", "is one too low", lambda value, _: value - 1),
-    ("zero", "is zero", lambda _value, _: 0),
-    ("doubled", "is doubled", lambda value, _: value * 2),
+COUNT: Final = (
+    adding("plus-one", "is one too high", 1),
+    adding("minus-one", "is one too low", -1),
+    replacing("zero", "is zero", 0),
+    *_operators(("doubled", "is doubled", lambda value, _: value * 2)),
 )
 """Operators of a number of things."""
 
 BYTES: Final = (
     *COUNT,
     *_operators(
-        ("int32", "is cut to 31 bits", lambda value, _: value & 0x7FFFFFFF),
-        ("float32", "is rounded to a 32-bit floating-point number", _float32),
+        ("int32", "is cut to 31 bits", lambda value, _: as_int31(value)),
+        (
+            "float32",
+            "is rounded to a 32-bit floating-point number",
+            lambda value, _: as_float32(value),
+        ),
         ("negated", "has the other sign", lambda value, _: -value),
     ),
 )
 """Operators of an amount of bytes."""
 
-CODE: Final = _operators(
-    ("plus-one", "is one too high", lambda value, _: value + 1),
-    ("zero", "is zero", lambda _value, _: 0),
-    ("neighbour", "is that of the one before", _other),
+_NEIGHBOUR: Final = Operator(
+    name="neighbour", phrase="is that of the one before", change=_before_or_same
 )
+
+CODE: Final = (*named(COUNT, "plus-one", "zero"), _NEIGHBOUR)
 """Operators of a number that is a name."""
 
-TEXT: Final = _operators(
-    ("upper", "is in upper case", lambda value, _: value.upper()),
-    ("cut", "lacks its last character", lambda value, _: value[:-1]),
-    ("empty", "is empty", lambda _value, _: ""),
-    ("neighbour", "is that of the one before", _other),
+TEXT: Final = (
+    *_operators(
+        ("upper", "is in upper case", lambda value, _: value.upper()),
+        ("cut", "lacks its last character", lambda value, _: value[:-1]),
+    ),
+    replacing("empty", "is empty", ""),
+    _NEIGHBOUR,
 )
 """Operators of a text."""
 
@@ -125,6 +156,11 @@ def _moved_date(step_us: int) -> Callable[[Any, Any], Any]:
     return change
 
 
+INSTANT: Final = tuple(
+    adding(name, phrase, timedelta(microseconds=step)) for name, phrase, step in _STEPS
+)
+"""Operators of a date-time."""
+
 INSTANT_TEXT: Final = _operators(*((name, phrase, _moved(step)) for name, phrase, step in _STEPS))
 """Operators of a date-time as it is shown."""
 
@@ -133,16 +169,25 @@ DATE: Final = _operators(
 )
 """Operators of a date as it is shown."""
 
-DAY: Final = _operators(
-    ("plus-day", "is the day after", lambda value, _: value + 1),
-    ("minus-day", "is the day before", lambda value, _: value - 1),
+DAY: Final = (
+    adding("plus-day", "is the day after", 1),
+    adding("minus-day", "is the day before", -1),
 )
 """Operators of a day as a number."""
 
-_ABSENCE: Final = _operators(
-    ("missing", "is missing", lambda _value, _: DROPPED),
-    ("null", "is null", lambda _value, _: None),
-    ("stale", "stays as it was first shown", _other),
+OTHER_POOL: Final = _operators(
+    (
+        "other",
+        "is the other pool's",
+        lambda pool, _: next(each for each in POOLS if each != pool),
+    )
+)
+"""Operator of the name of a data pool."""
+
+_ABSENCE: Final = (
+    replacing("missing", "is missing", DROPPED),
+    replacing("null", "is null", None),
+    *_operators(("stale", "stays as it was first shown", _before_or_same)),
 )
 
 SHOWN: Final[Mapping[str, tuple[Operator, ...]]] = {
@@ -152,10 +197,7 @@ SHOWN: Final[Mapping[str, tuple[Operator, ...]]] = {
     "amount": (*BYTES, *_ABSENCE),
     "boolean": (*BOOLEAN, *_ABSENCE),
     "date-time": (*INSTANT_TEXT, *_ABSENCE),
-    "day as date-time": (
-        *(each for each in INSTANT_TEXT if each.name.endswith("day")),
-        *_ABSENCE,
-    ),
+    "day as date-time": (*named(INSTANT_TEXT, "plus-day", "minus-day"), *_ABSENCE),
     "date": (*DATE, *_ABSENCE),
 }
 """Operators of a field in a response, by the kind of the field."""
@@ -163,7 +205,7 @@ SHOWN: Final[Mapping[str, tuple[Operator, ...]]] = {
 
 def shown_operators(kind: str) -> tuple[Operator, ...]:
     """Return the operators of a shown field; a kind without its own has those of absence."""
-    return SHOWN.get(kind, _ABSENCE[:2])
+    return SHOWN.get(kind, named(_ABSENCE, "missing", "null"))
 
 
 def _swapped(rows: Sequence[Any]) -> list[Any]:

@@ -6,13 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from trueup.reference.behaviour import Behaviour, Row
+from trueup.reference.behaviour import Behaviour
 from trueup.reference.graph import Filters, WindowParts
-from trueup.reference.mutants.generated.conditions import Subject, conditions
-from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
-from trueup.reference.mutants.generated.operators import Operator
-from trueup.reference.mutants.generated.response_points import SEARCHED
-from trueup.reference.networks import POOLS
+from trueup.reference.mutants.generated.conditions import Memory, Subject, conditions
+from trueup.reference.mutants.generated.mutation_point import (
+    Alteration,
+    Install,
+    MutationPoint,
+    altering,
+)
+from trueup.reference.mutants.generated.operators import Operator, adding, named, replacing
+from trueup.reference.mutants.generated.response_points import (
+    READ_VIEWS,
+    ROW_VIEWS,
+    SEARCHED,
+)
 from trueup.reference.query import Between, Condition, Equal, Like, Sort
 from trueup.reference.resources import RESOURCES, Field, Resource, ResourceKind
 from trueup.reference.times import HOUR_US, SECOND_US
@@ -22,11 +30,10 @@ __all__ = ["POINTS"]
 # Filters.
 
 _BESIDE: Final = conditions("beside", "after")
-_INSTANT_STEP: Final = SECOND_US
 
 
 def _step(field: Field) -> int:
-    return _INSTANT_STEP if field.kind is ResourceKind.INSTANT else 1
+    return SECOND_US if field.kind is ResourceKind.INSTANT else 1
 
 
 def _moved(condition: Condition, by: int) -> Condition:
@@ -68,7 +75,7 @@ def _opposite(condition: Condition) -> Condition:
 
 
 _FILTERED: Final = (
-    Operator(name="ignored", phrase="is ignored", change=lambda _condition, _: None),
+    replacing("ignored", "is ignored", None),
     Operator(name="wider", phrase="lets too much through", change=lambda c, _: _wider(c)),
     Operator(name="narrower", phrase="lets too little through", change=lambda c, _: _narrower(c)),
     Operator(name="opposite", phrase="does the opposite", change=lambda c, _: _opposite(c)),
@@ -90,9 +97,7 @@ def _form(condition: Condition) -> str:
             return "exact"
 
 
-def _filter(
-    resource: Resource, name: str, form: str
-) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _filter(resource: Resource, name: str, form: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def conditions_of(
             given_to: Resource, given: tuple[Condition, ...]
@@ -100,7 +105,7 @@ def _filter(
             right = behaviour.conditions(given_to, given)
             if given_to.name != resource.name:
                 return right
-            subject = Subject(now_us=0, combined=len(given) > 1)
+            subject = Subject(combined=len(given) > 1)
             changed = (
                 change.to(each, subject)
                 if each.field.name == name and _form(each) == form
@@ -128,7 +133,7 @@ def _fitting(form: str) -> tuple[Operator, ...]:
         "like": ("ignored", "wider", "narrower"),
         "exact": ("ignored", "wider", "narrower", "opposite"),
     }.get(form, ("ignored", "wider", "narrower"))
-    return tuple(each for each in _FILTERED if each.name in wanted)
+    return named(_FILTERED, *wanted)
 
 
 def _filters() -> Iterator[MutationPoint]:
@@ -145,14 +150,14 @@ def _filters() -> Iterator[MutationPoint]:
                     operators=_fitting(form),
                     conditions=_BESIDE,
                     install=_filter(resource, field.name, form),
-                    depth=number % len(forms) == place,
+                    depth=1 if number % len(forms) == place else 0,
                 )
 
 
 # Order.
 
 _ORDERED: Final = (
-    Operator(name="ignored", phrase="is ignored", change=lambda _sort, _: Sort()),
+    replacing("ignored", "is ignored", Sort()),
     Operator(
         name="reversed",
         phrase="is the other way round",
@@ -168,19 +173,13 @@ _ORDERED: Final = (
 )
 
 
-def _order(resource: Resource, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def sort_of(given_to: Resource, given: Sort) -> Sort:
-            right = behaviour.sort(given_to, given)
-            if given_to.name != resource.name or right.field is None or right.field.name != name:
-                return right
-            subject = Subject(now_us=0, descending=right.descending)
-            wrong: Sort = change.to(right, subject)
-            return wrong
+def _order(resource: Resource, name: str) -> Install:
+    def subject(_memory: Memory, given_to: Resource, sort: Sort) -> Subject | None:
+        if given_to.name != resource.name or sort.field is None or sort.field.name != name:
+            return None
+        return Subject(descending=sort.descending)
 
-        return {"sort": sort_of}
-
-    return install
+    return altering("sort", subject)
 
 
 def _orders() -> Iterator[MutationPoint]:
@@ -192,7 +191,7 @@ def _orders() -> Iterator[MutationPoint]:
             yield MutationPoint(
                 id=f"order.{resource.name}.{field.name}",
                 what=f"The order by {field.name} of {resource.name}/search",
-                operators=_ORDERED if numeric else _ORDERED[:2],
+                operators=_ORDERED if numeric else named(_ORDERED, "ignored", "reversed"),
                 conditions=conditions("sort", "after"),
                 install=_order(resource, field.name),
                 depth=number % 2,
@@ -211,23 +210,12 @@ _WINDOWS: Final = (
 )
 
 
-def _window(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-    def window(page: int, per_page: int, total: int) -> tuple[int, int]:
-        right = behaviour.window(page, per_page, total)
-        subject = Subject(now_us=0, page=page, is_last=page * per_page >= total)
-        wrong: tuple[int, int] = change.to(right, subject)
-        return wrong
-
-    return {"window": window}
+def _of_page(_memory: Memory, page: int, per_page: int, total: int) -> Subject:
+    return Subject(page=page, is_last=page * per_page >= total)
 
 
 # Tenants.
 
-_VIEWS: Final = (
-    *(f"{name}.{action}" for name in SEARCHED for action in ("search", "retrieve")),
-    "analytics.graph",
-    "analytics.breakdown",
-)
 _SEEN: Final = (
     Operator(
         name="everyone",
@@ -237,12 +225,12 @@ _SEEN: Final = (
 )
 
 
-def _visible(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _visible(view: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def visible_to(
             customer_id: int, everyone: Sequence[int], what: str, given: Sequence[Condition]
         ) -> tuple[int, ...]:
-            subject = Subject(now_us=0, customer_id=customer_id, filtered=bool(given))
+            subject = Subject(customer_id=customer_id, filtered=bool(given))
             if what == view and change.applies(subject):
                 seen: tuple[int, ...] = change.operator.change(everyone, None)
                 return seen
@@ -254,7 +242,7 @@ def _visible(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
 
 
 def _tenants() -> Iterator[MutationPoint]:
-    for view in _VIEWS:
+    for view in ROW_VIEWS:
         filtered = () if view.endswith("retrieve") or "analytics" in view else ("filter",)
         yield MutationPoint(
             id=f"tenant.{view}",
@@ -271,25 +259,16 @@ def _tenants() -> Iterator[MutationPoint]:
 _KEYS: Final = (
     Operator(name="public", phrase="is the public one alone", change=lambda keys, _: keys[0]),
     Operator(name="private", phrase="is the private one alone", change=lambda keys, _: keys[1]),
-    Operator(name="any", phrase="is any", change=lambda _keys, _: True),
+    replacing("any", "is any", True),
 )
-_GUARDED: Final = (
-    *(f"{name}/{action}" for name in SEARCHED for action in ("search", "retrieve")),
-    "analytics/graph",
-    "analytics/breakdown",
-    "customer/retrieve",
-    *(f"{pool}/summary" for pool in POOLS),
-    "proxy_user/create",
-    "proxy_user/edit",
-    "proxy_user/delete",
-)
-_OPEN: Final = (Operator(name="unchecked", phrase="is not checked", change=lambda _right, _: True),)
+_GUARDED: Final = (*READ_VIEWS, "proxy_user.create", "proxy_user.edit", "proxy_user.delete")
+_OPEN: Final = (replacing("unchecked", "is not checked", True),)
 
 
-def _key(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _key(view: str) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def let_in(asked: str, public: bool, private: bool) -> bool:
-            if asked == view and change.applies(Subject(now_us=0)):
+            if asked == view and change.applies(Subject()):
                 return bool(change.operator.change((public, private), None))
             return behaviour.let_in(asked, public, private)
 
@@ -298,26 +277,21 @@ def _key(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
     return install
 
 
-def _control_key(hook: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def let_control(asked: str, right: bool) -> bool:
-            if asked == f"control/{hook}" and change.applies(Subject(now_us=0)):
-                return bool(change.operator.change(right, None))
-            return behaviour.let_control(asked, right)
+def _control_key(hook: str) -> Install:
+    def subject(_memory: Memory, asked: str, _right: bool) -> Subject | None:
+        return Subject() if asked == f"control/{hook}" else None
 
-        return {"let_control": let_control}
-
-    return install
+    return altering("let_control", subject)
 
 
 def _keys() -> Iterator[MutationPoint]:
     for view in _GUARDED:
         yield MutationPoint(
-            id=f"keys.{view.replace('/', '.')}",
-            what=f"The key that {view} asks for",
+            id=f"keys.{view}",
+            what=f"The key that {view.replace('.', '/')} asks for",
             operators=_KEYS,
             conditions=conditions("after=restart"),
-            install=_key(view),
+            install=_key(view.replace(".", "/")),
             depth=1,
         )
     for hook in ("clock", "maintenance", "money"):
@@ -334,24 +308,16 @@ def _keys() -> Iterator[MutationPoint]:
 # Graph and breakdown: filters, and which part of a period is read from what.
 
 
-def _analytics_filter(half: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        right_filters = getattr(behaviour, half)
+def _analytics_filter(half: str, name: str) -> Install:
+    def subject(_memory: Memory, given: Filters) -> Subject:
+        names = ("hostname", "network", "proxy_user_id", "service_id")
+        others = [each for each in names if each != name and getattr(given, each) is not None]
+        return Subject(combined=bool(others))
 
-        def filters(given: Filters) -> Filters:
-            right: Filters = right_filters(given)
-            names = ("hostname", "network", "proxy_user_id", "service_id")
-            others = [each for each in names if each != name and getattr(right, each) is not None]
-            if not change.applies(Subject(now_us=0, combined=bool(others))):
-                return right
-            return replace(right, **{name: None})
-
-        return {half: filters}
-
-    return install
+    return altering(half, subject, field=name)
 
 
-_IGNORED: Final = (Operator(name="ignored", phrase="is ignored", change=lambda _value, _: None),)
+_IGNORED: Final = (replacing("ignored", "is ignored", None),)
 
 
 def _halves() -> Iterator[MutationPoint]:
@@ -370,27 +336,20 @@ def _halves() -> Iterator[MutationPoint]:
             )
 
 
-_BOUNDS: Final = tuple(
-    Operator(
-        name=name,
-        phrase=phrase,
-        change=lambda value, _, by=by: value + by,  # type: ignore[misc]
-    )
-    for name, phrase, by in (
-        ("later", "is one step later", 1),
-        ("earlier", "is one step earlier", -1),
-    )
+_BOUNDS: Final = (
+    adding("later", "is one step later", 1),
+    adding("earlier", "is one step earlier", -1),
 )
 
 
-def _bound(part: str, index: int, step: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _bound(part: str, index: int, step: int) -> Install:
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def window_parts(start_us: int, end_us: int, visible_us: int, interval: str) -> WindowParts:
             right = behaviour.window_parts(start_us, end_us, visible_us, interval)
             bounds = list(getattr(right, part))
             if bounds[0] >= bounds[1]:
                 return right
-            subject = Subject(now_us=0, interval=interval, at_us=start_us)
+            subject = Subject(interval=interval, at_us=start_us)
             steps = change.to(0, subject)
             bounds[index] += steps * step
             return replace(right, **{part: (bounds[0], bounds[1])})
@@ -438,18 +397,11 @@ _ERRORS: Final = (
 _STATUSES: Final = (400, 401, 404, 409, 422)
 
 
-def _error(status: int) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def error(given: int, title: str, message: str) -> tuple[int, Row | str]:
-            right = behaviour.error(given, title, message)
-            if given != status or not change.applies(Subject(now_us=0)):
-                return right
-            wrong: tuple[int, Row | str] = change.operator.change(right, None)
-            return wrong
+def _error(status: int) -> Install:
+    def subject(_memory: Memory, given: int, _title: str, _message: str) -> Subject | None:
+        return Subject() if given == status else None
 
-        return {"error": error}
-
-    return install
+    return altering("error", subject)
 
 
 def _errors() -> Iterator[MutationPoint]:
@@ -472,7 +424,7 @@ POINTS: Final = (
         what="A page of a list",
         operators=_WINDOWS,
         conditions=conditions("page", "row=last", "after"),
-        install=_window,
+        install=altering("window", _of_page),
         depth=6,
     ),
     *_tenants(),

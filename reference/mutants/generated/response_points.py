@@ -6,24 +6,39 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from trueup.reference.behaviour import Behaviour, RequestInfo, Row
-from trueup.reference.mutants.generated.conditions import Condition, Subject, conditions
-from trueup.reference.mutants.generated.mutation_point import Alteration, MutationPoint
+from trueup.reference.mutants.generated.conditions import Condition, Memory, Subject, conditions
+from trueup.reference.mutants.generated.mutation_point import (
+    Alteration,
+    Install,
+    MutationPoint,
+    altering,
+)
 from trueup.reference.mutants.generated.operators import (
     COUNT,
     DROPPED,
     INSTANT_TEXT,
     ROWS,
     Operator,
+    named,
+    replacing,
     shown_operators,
 )
 from trueup.reference.networks import POOLS
 from trueup.reference.resources import RESOURCES, Resource, ResourceKind
 from trueup.reference.times import parse_instant
 
-__all__ = ["POINTS", "SEARCHED"]
+__all__ = ["POINTS", "READ_VIEWS", "ROW_VIEWS", "SEARCHED"]
 
 SEARCHED: Final = ("log", "log_summary", "residential_ledger", "mobile_ledger", "proxy_user")
 """Resources whose rows come from traffic, payments or calls, and so can be predicted."""
+ROW_VIEWS: Final = (
+    *(f"{name}.{action}" for name in SEARCHED for action in ("search", "retrieve")),
+    "analytics.graph",
+    "analytics.breakdown",
+)
+"""Views that are made of rows."""
+READ_VIEWS: Final = (*ROW_VIEWS, "customer.retrieve", *(f"{pool}.summary" for pool in POOLS))
+"""Views that a customer reads."""
 
 _PAGING: Final = frozenset({"page", "per_page", "sort_by"})
 _LISTED: Final = conditions("customer", "page", "sort", "filter", "after")
@@ -107,10 +122,8 @@ def _field(
     return _with(row, name, change.to(value, subject, place=place, thing=row.get(key)))
 
 
-def _responding(
-    view: str, respond: Callable[[Alteration, RequestInfo, Any], Any]
-) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    """Alteration `data` in the responses of one view."""
+def _responding(view: str, respond: Callable[[Alteration, RequestInfo, Any], Any]) -> Install:
+    """Change `data` in the responses of one view."""
 
     def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
         def response(info: RequestInfo, body: Row) -> Row:
@@ -124,27 +137,19 @@ def _responding(
     return install
 
 
-def _enveloping(view: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    """Alteration one field of the envelope in the responses of one view."""
+def _enveloping(view: str, name: str) -> Install:
+    """Change one field of the envelope in the responses of one view."""
 
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def response(info: RequestInfo, body: Row) -> Row:
-            right = behaviour.response(info, body)
-            if info.view != view:
-                return right
-            return {**right, name: change.to(right[name], _of_request(info))}
+    def subject(_memory: Memory, info: RequestInfo, _body: Row) -> Subject | None:
+        return _of_request(info) if info.view == view else None
 
-        return {"response": response}
-
-    return install
+    return altering("response", subject, field=name)
 
 
 # Fields of rows.
 
 
-def _shown_in_search(
-    resource: Resource, name: str
-) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _shown_in_search(resource: Resource, name: str) -> Install:
     def respond(change: Alteration, info: RequestInfo, rows: Sequence[Row]) -> list[Row]:
         asked = _of_request(info)
         return [
@@ -164,9 +169,7 @@ def _shown_in_search(
     return _responding(f"{resource.name}/search", respond)
 
 
-def _shown_in_retrieve(
-    resource: Resource, name: str
-) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _shown_in_retrieve(resource: Resource, name: str) -> Install:
     def respond(change: Alteration, info: RequestInfo, row: Row) -> Row:
         return _field(change, info, row, name, resource.key)
 
@@ -220,10 +223,8 @@ def _shown() -> Iterator[MutationPoint]:
 # Pages.
 
 
-def _list_of(
-    view: str, name: str | None = None
-) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    """Alteration the rows of a view's list, which is `data` or a list in it."""
+def _list_of(view: str, name: str | None = None) -> Install:
+    """Change the rows of a view's list, which is `data` or a list in it."""
 
     def respond(change: Alteration, info: RequestInfo, data: Any) -> Any:
         if name is None:
@@ -267,7 +268,7 @@ _GRAPH: Final = conditions(
 _MEASURES: Final = ("requests", "bytes", "successful", "error")
 
 
-def _point(name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _point(name: str) -> Install:
     def respond(change: Alteration, info: RequestInfo, data: Row) -> Row:
         points = [_field(change, info, point, name, "datetime") for point in data["points"]]
         return {**data, "points": points}
@@ -299,7 +300,7 @@ def _graph() -> Iterator[MutationPoint]:
     )
 
 
-def _part(title: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _part(title: str, name: str) -> Install:
     def respond(change: Alteration, info: RequestInfo, data: Row) -> Row:
         part = data.get(title)
         if isinstance(part, dict):
@@ -337,7 +338,7 @@ def _breakdown() -> Iterator[MutationPoint]:
 # Accounts.
 
 
-def _value(view: str, name: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
+def _value(view: str, name: str) -> Install:
     def respond(change: Alteration, info: RequestInfo, data: Row) -> Row:
         return _field(change, info, data, name, name)
 
@@ -361,7 +362,7 @@ def _accounts() -> Iterator[MutationPoint]:
         yield MutationPoint(
             id=f"account.{pool}.proxy_user_ids",
             what=f"The list of proxy users of {pool}/summary",
-            operators=tuple(each for each in ROWS if each.name in ("drop-last", "empty")),
+            operators=named(ROWS, "drop-last", "empty"),
             conditions=_ACCOUNT,
             install=_list_of(f"{pool}/summary", "proxy_user_ids"),
             depth=2,
@@ -378,36 +379,17 @@ def _accounts() -> Iterator[MutationPoint]:
 
 # How old the shown data are.
 
-_STALE: Final = (
-    Operator(name="late", phrase="are five minutes old", change=lambda _value, _: 300.0),
-)
-_LAGGING: Final = (
-    *(f"{name}.{action}" for name in SEARCHED for action in ("search", "retrieve")),
-    "analytics.graph",
-    "analytics.breakdown",
-    "customer.retrieve",
-    *(f"{pool}.summary" for pool in POOLS),
-)
 
-
-def _lag(view: str) -> Callable[[Alteration, Behaviour], dict[str, Any]]:
-    def install(change: Alteration, behaviour: Behaviour) -> dict[str, Any]:
-        def lag_s(name: str) -> float:
-            right = behaviour.lag_s(name)
-            wrong: float = change.to(right, Subject(now_us=0)) if name == view else right
-            return wrong
-
-        return {"lag_s": lag_s}
-
-    return install
+def _lag(view: str) -> Install:
+    return altering("lag_s", lambda _memory, name: Subject() if name == view else None)
 
 
 def _lags() -> Iterator[MutationPoint]:
-    for view in _LAGGING:
+    for view in READ_VIEWS:
         yield MutationPoint(
             id=f"fresh.{view}",
             what=f"The data behind {view.replace('.', '/')}",
-            operators=_STALE,
+            operators=(replacing("late", "are five minutes old", 300.0),),
             conditions=conditions("after=restart"),
             install=_lag(view),
             depth=1,
