@@ -88,8 +88,8 @@ async def _deliver(replay: Replay) -> None:
         )
         for number in range(12)
     ]
-    receipts = [await served.ingest(first)]
-    receipts.append(await served.ingest(first[:3]))
+    results = [await served.ingest(first)]
+    results.append(await served.ingest(first[:3]))
     for amount in (0, 1001, 2**31 + 5, 2**25 + 1):
         for network in networks:
             await served.ingest(
@@ -103,7 +103,7 @@ async def _deliver(replay: Replay) -> None:
                 ]
             )
     failed = replay.event(9 * hour, log_error_code="proxy_internal_error", log_total_bytes=501)
-    receipts.append(await served.ingest([failed]))
+    results.append(await served.ingest([failed]))
     await asyncio.gather(
         *(
             served.ingest([replay.event(8 * hour, proxy_user_id="erin", log_total_bytes=4**number)])
@@ -117,8 +117,8 @@ async def _deliver(replay: Replay) -> None:
         for age in range(1, 7)
         for at, extra in enumerate((0, DAY_US - SECOND_US))
     ]
-    receipts.append(await served.ingest(reversed(days)))
-    receipts.append(
+    results.append(await served.ingest(reversed(days)))
+    results.append(
         await served.ingest(
             [
                 replay.event(DAY_US + 13 * hour),
@@ -136,7 +136,7 @@ async def _deliver(replay: Replay) -> None:
         replay.event(6 * hour, proxy_user_id="many", log_network="isp", log_total_bytes=number % 2)
         for number in range(600)
     ]
-    receipts.append(await served.ingest(many))
+    results.append(await served.ingest(many))
     await served.ingest(
         replay.event(5 * hour, customer_id=1002, log_total_bytes=10**number, proxy_user_id=user)
         for number, user in enumerate(("alice", "alice", "zoe", "zoe"))
@@ -145,7 +145,7 @@ async def _deliver(replay: Replay) -> None:
     moved = [await replay.money(*each) for each in kinds]
     await served.get("customer/retrieve")
     moved += [await replay.money("refund", 1000, "r"), await replay.money("adjustment", -7, "a")]
-    replay.seen["receipts"] = [*receipts, moved]
+    replay.seen["results"] = [*results, moved]
 
 
 async def _look(replay: Replay, when: str) -> None:

@@ -222,10 +222,10 @@ async def test_bad_lines_are_refused_by_number_and_the_rest_is_taken(served: Ser
         b'{"a":' * 3000,
         json.dumps(good[1]).encode() + b"\r",
     ]
-    receipt = await served.ingest(b"\n".join(lines))
-    assert receipt["accepted"] == 2
-    assert [each["line"] for each in receipt["refused"]] == [3, 4, 5, 6, 7, 8]
-    assert all(each["reason"] for each in receipt["refused"])
+    result = await served.ingest(b"\n".join(lines))
+    assert result["accepted"] == 2
+    assert [each["line"] for each in result["refused"]] == [3, 4, 5, 6, 7, 8]
+    assert all(each["reason"] for each in result["refused"])
 
 
 async def test_gzip_is_read_and_its_abuse_is_refused(

@@ -77,11 +77,11 @@ def _run_steps(connection: sqlite3.Connection, steps: list[Any]) -> None:
                 accepted[f"gone-{len(accepted)}-{log_id}"] = accepted.pop(log_id)
             continue
         events = [_event(dict(each), now_us) for each in step]
-        receipt = record(
+        result = record(
             connection, ndjson(events), behaviour=behaviour, now_us=now_us, customers={1001, 1002}
         )
-        refused = {line for line, _ in receipt.refused}
-        assert receipt.accepted == len(events) - len(refused)
+        refused = {line for line, _ in result.refused}
+        assert result.accepted == len(events) - len(refused)
         for line, each in enumerate(events, 1):
             if line not in refused:
                 accepted[str(each["log_id"])] = _cell(each)

@@ -35,7 +35,7 @@ SHOWN_BY: dict[str, str] = {
     "C2": "young summaries",
     "C3": "young summaries",
     "C4": "young logs",
-    "C5": "receipts",
+    "C5": "results",
     "D1": "6.5 days search",
     "D2": "8.5 days search",
     "D3": "7.5 days retrieve",
@@ -76,7 +76,7 @@ SHOWN_BY: dict[str, str] = {
     "I1": "young logs",
     "I2": "young summaries",
     "I3": "young summaries",
-    "I4": "receipts",
+    "I4": "results",
     "J2": "edited",
     "K1": "missing",
     "N1": "young logs",
@@ -140,7 +140,7 @@ SHOWN_BY: dict[str, str] = {
     "V26": "missing",
     "V27": "young logs",
     "V28": "per_page 101",
-    "V29": "receipts",
+    "V29": "results",
     "V30": "message",
 }
 ELSEWHERE = {"J1", "J3", "K2", "N23", "V6", "V11", "V20", "V31"}
@@ -201,8 +201,8 @@ async def test_j3_loses_what_it_acknowledged_on_restart(
     behaviour = _by_id(fault) if fault else Behaviour()
     async with serving(behaviour, data=tmp_path) as served:
         when = format_instant(served.now_us)
-        receipt = await served.ingest([event(1, log_request_datetime=when)])
-        assert receipt["accepted"] == 1
+        result = await served.ingest([event(1, log_request_datetime=when)])
+        assert result["accepted"] == 1
     async with serving(data=tmp_path) as served:
         assert (await served.get("log/search"))["total_count"] == kept
 
@@ -259,8 +259,8 @@ async def test_v31_refuses_the_good_line_beside_a_bad_one() -> None:
         when = format_instant(served.now_us)
         good = event(1, log_request_datetime=when)
         bad = event(2, log_request_datetime=when, log_total_bytes=-1)
-        receipt = await served.ingest([good, bad])
-        assert (receipt["accepted"], len(receipt["refused"])) == (0, 2)
+        result = await served.ingest([good, bad])
+        assert (result["accepted"], len(result["refused"])) == (0, 2)
         assert (await served.ingest([good]))["accepted"] == 1
         assert (await served.get("log/search"))["total_count"] == 1
 
