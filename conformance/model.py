@@ -1,4 +1,4 @@
-"""Values of conformance: events, batches, and the names and times of one run."""
+"""Values of conformance: events, and the names and times of one run."""
 
 from __future__ import annotations
 
@@ -11,18 +11,9 @@ from trueup.reports.results import Json
 __all__ = [
     "CheckContext",
     "Event",
-    "EventBatch",
 ]
 
 Event = dict[str, Json]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EventBatch:
-    """Events of one delivery. Batches with the same `together` are sent at the same time."""
-
-    events: tuple[Event, ...]
-    together: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,13 +31,7 @@ class CheckContext:
     hooks: frozenset[str] = frozenset()
     late_days: float = 7.0
     """Events older than this are refused by the target."""
-    oldest_day: int = 6
-    """How many whole days back injected events may be."""
 
     def user(self, dataset: str, n: int = 1) -> str:
         """Return the name of the n-th proxy user of a dataset, 10 to 32 characters long."""
         return f"{self.prefix}-{dataset}-{n}"
-
-    def host(self, dataset: str, n: int = 1) -> str:
-        """Return the name of the n-th hostname of a dataset, below a reserved domain."""
-        return f"h{n}.{dataset}.{self.prefix}.conformance.test"

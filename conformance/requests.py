@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
@@ -19,13 +19,10 @@ __all__ = [
     "ApiRequest",
     "account",
     "customer",
-    "edit_user",
     "graph",
-    "graph_days",
     "ledger",
     "log",
     "logs",
-    "pool_summaries",
     "proxy_user",
     "summaries",
     "summary",
@@ -122,25 +119,6 @@ def graph(
     )
 
 
-def graph_days(
-    user: str,
-    now: datetime,
-    days: int,
-    *,
-    tenant: str = "a",
-    filters: Mapping[str, str] = _NO_FILTERS,
-) -> ApiRequest:
-    """Return a request for a user's graph by day, `days` days before `now` and its own day."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return graph(
-        midnight - timedelta(days=days),
-        midnight + timedelta(days=1),
-        "day",
-        tenant=tenant,
-        filters={"proxy_user_id": user, **filters},
-    )
-
-
 def ledger(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
     """Return a request for every entry of a pool's ledger."""
     return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again)
@@ -159,23 +137,3 @@ def customer(again: int = 0, tenant: str = "a") -> ApiRequest:
 def proxy_user(user: str, tenant: str = "a", again: int = 0) -> ApiRequest:
     """Return a request for one proxy user."""
     return ApiRequest(path=f"proxy_user/retrieve/{user}", tenant=tenant, again=again)
-
-
-def edit_user(user: str) -> ApiRequest:
-    """Return a request that changes a note in an injected user's metadata, and nothing else."""
-    body: dict[str, Json] = {"proxy_user_metadata": {"note": "conformance"}}
-    return ApiRequest(path=f"proxy_user/edit/{user}", method="PATCH", body=body)
-
-
-def pool_summaries(pool: str, first: datetime, last: datetime, *, dates: bool) -> ApiRequest:
-    """Return a request for all summaries of a network over whole days, both included."""
-    form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
-    return ApiRequest(
-        path="log_summary/search",
-        query=(
-            ("log_summary_network", pool),
-            ("min_log_summary_period", first.strftime(form)),
-            ("max_log_summary_period", last.strftime(form)),
-        ),
-        paged=True,
-    )

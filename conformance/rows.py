@@ -6,19 +6,18 @@ fraction, or a bare date); they all become aware UTC times. Nothing is compared 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from trueup.reports.results import Counts, Json
+from trueup.reports.results import Json
 
 __all__ = [
     "Row",
     "as_int",
     "as_str",
     "canonical_hostname",
-    "counts_of",
     "day_of",
     "format_time",
     "get_path",
@@ -108,14 +107,3 @@ def canonical_hostname(name: str) -> str:
         return plain if plain.isascii() else plain.encode("idna").decode("ascii")
     except UnicodeError:
         return plain
-
-
-def counts_of(rows: Iterable[Row]) -> Counts:
-    """Return the sum of summary rows; counters that are absent count nothing."""
-    rows = tuple(rows)
-    return Counts(
-        *(
-            sum(as_int(row, f"log_summary_{name}") or 0 for row in rows)
-            for name in ("requests", "bytes", "successful", "error")
-        )
-    )

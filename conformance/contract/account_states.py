@@ -38,7 +38,6 @@ class AccountState:
     """Ledger entries by id at the baseline; None where they were never read before a write."""
     left: int | None = None
     used: int | None = None
-    bought: int | None = None
     requests: int | None = None
     op: int = 0
     """Place in the journal of the baseline."""
@@ -106,7 +105,7 @@ class AccountState:
     def basis(self, stage: str) -> tuple[object, ...]:
         """Return everything of it with which figures of a stage are compared."""
         return (
-            *(self.rows, self.left, self.used, self.bought, self.requests, self.op, self.stage),
+            *(self.rows, self.left, self.used, self.requests, self.op, self.stage),
             *(self.shared, self.others_op.get(stage)),
             *(moved_by_others(self, stage), moved_by_others(self, stage, requests=True)),
             *(
@@ -224,7 +223,6 @@ def _baseline_account(unit: JudgedRequest, pool: str, state: AccountState) -> No
     if data is not None:
         state.left = as_int(data, f"{pool}_bytes_left")
         state.used = as_int(data, f"{pool}_bytes_used")
-        state.bought = as_int(data, f"{pool}_bytes")
         state.requests = as_int(data, f"{pool}_requests")
 
 

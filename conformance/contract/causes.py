@@ -187,8 +187,6 @@ class _Causes:
                 return self._sum_cause(
                     deviation, stage, customer, network=network, user=user, day=bucket[:10]
                 )
-            case ("retrieve", _, _, _):
-                return ""
             case _:
                 return ""
 

@@ -130,7 +130,7 @@ def _evaluate(
     before: Evaluation | None,
     settled: bool,
 ) -> Evaluation:
-    units = collect_units(records, model.history.clock, bound, plan.part)
+    units = collect_units(records, model.history.clock, plan.part)
     model = replace(model, ids=collect_ids(units))
     if model.read_only and not model.inferred.known:
         model = replace(model, inferred=infer(model.history, units))
@@ -150,7 +150,7 @@ def _evaluate(
             first = next(iter(finding.unusable.items()))
             for check in finding.affected:
                 unusable.setdefault(check, first)
-    _visibility(model, findings, evidence)
+    _visibility(findings, evidence)
     return Evaluation(
         plan=plan,
         model=model,
@@ -234,9 +234,7 @@ def _past(model: ContractModel, unit: JudgedRequest, bound: timedelta) -> bool:
     return written is None or unit.asked_at - written >= bound
 
 
-def _visibility(
-    model: ContractModel, findings: Sequence[RequestFinding], evidence: dict[str, int]
-) -> None:
+def _visibility(findings: Sequence[RequestFinding], evidence: dict[str, int]) -> None:
     """Evidence for FRESH and MONOTONE: views that show what was just written, read repeatedly."""
     asked: dict[tuple[str, str], int] = {}
     for finding in findings:

@@ -73,7 +73,7 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
         total, point = sums.get(bucket, CellSum()), points.get(bucket, GraphBucket())
         if not total.certain and not total.possible and not point.requests and not point.bytes:
             continue
-        check = _check_of(model, unit, window, bucket, recent=recent)
+        check = _check_of(unit, window, bucket, recent=recent)
         finding.observed(check)
         finding.observed(PARTS, 1 if len(window.filters) > 1 else 0)
         seen = Counts(point.requests, point.bytes, 0, 0)
@@ -215,9 +215,7 @@ def _with_end(
     return sums
 
 
-def _check_of(
-    model: ContractModel, unit: JudgedRequest, window: GraphWindow, bucket: str, *, recent: bool
-) -> str:
+def _check_of(unit: JudgedRequest, window: GraphWindow, bucket: str, *, recent: bool) -> str:
     today = window.bucket(unit.now)
     if window.fine or bucket == today:
         return SENT

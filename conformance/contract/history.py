@@ -176,7 +176,6 @@ class History:
     payments: list[PaymentRecord] = field(default_factory=list)
     restarts: list[tuple[int, datetime]] = field(default_factory=list)
     """(op, our time) of every restart that succeeded."""
-    maintenance: list[int] = field(default_factory=list)
     writes: list[tuple[int, datetime]] = field(default_factory=list)
     """(op, our time) of every change, for freshness."""
     accepted: int = 0
@@ -392,7 +391,6 @@ def _hook(history: History, op: int, record: Hook) -> None:
             history.restarts.append((op, at))
             history.writes.append((op, at))
         case "maintenance" if record.ok:
-            history.maintenance.append(op)
             history.writes.append((op, at))
         case "money":
             customer = history.letter(record.request.get("customer_id"))

@@ -69,7 +69,7 @@ def judge_payments(
             finding.deviate(check, where, "1 entry", "no entry", topic=topic)
             continue
         left[found] -= 1
-        _judge_paid_row(model, unit, finding, pool, payment, found, fresh, where)
+        _judge_paid_row(finding, pool, payment, found, fresh, where)
     for payment in may:
         if left[payment.bytes] > 0:
             left[payment.bytes] -= 1
@@ -118,8 +118,6 @@ def judge_payments(
 
 
 def _judge_paid_row(
-    model: ContractModel,
-    unit: JudgedRequest,
     finding: RequestFinding,
     pool: str,
     payment: PaymentRecord,

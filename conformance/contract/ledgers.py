@@ -93,7 +93,7 @@ def judge_ledger_search(
         _note_total(state, unit, finding, pool, listing)
         _judge_usage(model, state, unit, finding, pool, listing)
         judge_payments(model, state, unit, finding, pool, listing)
-        _judge_kept(state, unit, finding, pool, listing)
+        _judge_kept(state, finding, pool, listing)
     else:
         _judge_filtered(model, state, unit, finding, pool, listing, search)
 
@@ -271,9 +271,7 @@ def _judge_usage(
         finding.equal(ONE_ROW, f"{pool} ledger · {day}", 1, number)
 
 
-def _judge_kept(
-    state: AccountState, unit: JudgedRequest, finding: RequestFinding, pool: str, listing: Listing
-) -> None:
+def _judge_kept(state: AccountState, finding: RequestFinding, pool: str, listing: Listing) -> None:
     """No entry of the baseline is gone, and none that is no usage has changed."""
     key = f"{pool}_ledger_id"
     there = {as_str(row, key): row for row in listing.rows}

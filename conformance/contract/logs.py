@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from trueup.conformance.contract.check_names import FILTERS, TENANTS
@@ -21,7 +22,7 @@ from trueup.conformance.contract.listing import (
 from trueup.conformance.contract.log_rows import compare_log
 from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.sums import cell_of, plus
+from trueup.conformance.contract.sums import NOTHING, cell_of, plus
 from trueup.conformance.rows import Row, as_str, parse_time
 from trueup.reports.results import Counts, Outcome
 
@@ -35,6 +36,8 @@ REFUSED: Final = "refused-events-leave-nothing"
 IMPOSSIBLE: Final = "impossible-events-are-refused"
 RESTART: Final = "events-survive-a-restart"
 AGAIN: Final = "redelivered-events-count-once"
+KEPT_FROM: Final = timedelta(days=6)
+"""Age from which the presence of a log says that it is kept, rather than taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _note_cells(
         user = as_str(row, "proxy_user_id") or ""
         own = cells.setdefault(user, {})
         cell = cell_of(row, user)
-        own[cell] = plus(own.get(cell), 1, row)
+        own[cell] = plus(own.get(cell, NOTHING), row)
     for user, own in cells.items():
         finding.seen_cells["log", unit.customer, user] = own
 
@@ -217,7 +220,7 @@ def _presence(model: ContractModel, record: EventRecord, unit: JudgedRequest) ->
     """The check that is tested by the presence of a log at this moment."""
     accepted = record.accepted(unit.op)
     assert accepted is not None
-    if unit.now - record.event.at > model.aged:
+    if unit.now - record.event.at > KEPT_FROM:
         return KEPT
     if any(accepted.op < op < unit.op for op, _ in model.history.restarts):
         return RESTART

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
@@ -45,8 +45,6 @@ class ContractModel:
     read_only: bool = False
     shared: bool = False
     """Whether others used an account while the run lasted; they may know our hostnames."""
-    aged: timedelta = timedelta(days=6)
-    """Age from which the presence of a log says that it is kept, rather than taken in."""
     _cells: dict[tuple[str, str, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
 
     # --- events

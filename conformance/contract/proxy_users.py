@@ -236,7 +236,7 @@ def _settings(
             finding.deviate(EDITED, f"{place} · {setting}", value, seen, definite=True)
 
 
-def judge_user_change(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+def judge_user_change(unit: JudgedRequest, finding: RequestFinding) -> None:
     """Judge the response to a change of a proxy user: it names the user."""
     exchange = unit.first
     if exchange.status is None or exchange.status >= 300:

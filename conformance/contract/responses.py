@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from trueup.conformance.contract.account_states import AccountStates
@@ -57,13 +57,9 @@ RATE_STAGES: Final = ("rate", "after-rate")
 
 
 def collect_units(
-    records: Sequence[Record], clock: TargetClock, bound: timedelta, part: str = ""
+    records: Sequence[Record], clock: TargetClock, part: str = ""
 ) -> list[JudgedRequest]:
-    """Return the units to judge in order: the last attempt of each request, and all past `bound`.
-
-    `bound`: how long after a change a view may lag. What is asked later than that must be right
-    each time; what is asked earlier counts only where it was not asked again.
-    """
+    """Return all attempts of all requests of a part, in order."""
     grouped: dict[tuple[str, str], dict[int, list[tuple[int, Exchange]]]] = defaultdict(dict)
     for op, record in enumerate(records):
         if isinstance(record, Exchange) and part_of(record.stage) == part and record.ask:
@@ -144,7 +140,7 @@ def judge_unit(
     if not _judge_responses(model, unit, finding, path):
         return finding
     if unit.first.method != "GET":
-        judge_user_change(model, unit, finding)
+        judge_user_change(unit, finding)
         return finding
     note_presence(model, unit, finding, path)
     _judge_view(model, accounts, unit, finding, path)
@@ -320,7 +316,7 @@ def _judge_view(
     pool = next((p for p in POOLS if resource in (p, f"{p}_ledger")), "")
     status = unit.first.status
     if action == "search" and status != 200:
-        _judge_refused_search(model, unit, finding, path)
+        _judge_refused_search(unit, finding, path)
         return
     if action == "retrieve" and name and status == 200 and not _has_data(unit.first):
         finding.deviate(
@@ -368,11 +364,8 @@ def _has_data(exchange: Exchange) -> bool:
     return bool(body.get("data"))
 
 
-def _judge_refused_search(
-    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, path: str
-) -> None:
+def _judge_refused_search(unit: JudgedRequest, finding: RequestFinding, path: str) -> None:
     """A search with documented parameters must succeed; others may be refused."""
-
     tables = {
         "log": LOG_FIELDS,
         "log_summary": SUMMARY_FIELDS,

@@ -123,7 +123,7 @@ def _judge_rows(
     for cell, rows in groups.items():
         candidate = candidates.get(cell)
         if candidate is None:
-            _judge_extra(model, unit, finding, search, cell, rows, where)
+            _judge_extra(model, unit, finding, cell, rows, where)
             continue
         whole = len(candidate.total.spellings) < 2 or (listing.complete and _keeps_cells(search))
         judge_group(model, unit, finding, candidate, rows, f"{where} · {cell}", whole=whole)
@@ -154,7 +154,6 @@ def _judge_extra(
     model: ContractModel,
     unit: JudgedRequest,
     finding: RequestFinding,
-    search: SearchRequest,
     cell: Cell,
     rows: Sequence[Row],
     where: str,

@@ -73,11 +73,10 @@ def judge_group(
     for row in rows:
         judge_summary_row(model, unit, finding, row, cell, where)
     if whole and not total.possible:
-        _judge_split(model, finding, unit, rows, total, where)
+        _judge_split(finding, unit, rows, total, where)
 
 
 def _judge_split(
-    model: ContractModel,
     finding: RequestFinding,
     unit: JudgedRequest,
     rows: Sequence[Row],

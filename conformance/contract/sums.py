@@ -6,7 +6,6 @@ whose counting is open, widen the sum to the set of sums that may be right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
@@ -16,7 +15,7 @@ from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
 from trueup.reports.results import Counts
 
-__all__ = ["ERROR_READINGS", "NOTHING", "CellSum", "cell_of", "cells_of", "is_error", "plus"]
+__all__ = ["ERROR_READINGS", "NOTHING", "CellSum", "cell_of", "is_error", "plus"]
 
 NOTHING: Final = Counts(0, 0, 0, 0)
 EXACT_MOST: Final = 10
@@ -114,18 +113,7 @@ def cell_of(row: Row, user: str) -> Cell:
     )
 
 
-def plus(have: Counts | None, requests: int, row: Row) -> Counts:
+def plus(have: Counts, row: Row) -> Counts:
     """Return the counts of a cell with one more log row."""
-    base = have or NOTHING
-    return base._replace(
-        requests=base.requests + requests,
-        bytes=base.bytes + (as_int(row, "log_total_bytes") or 0),
-    )
-
-
-def cells_of(sums: Iterable[tuple[Cell, CellSum]]) -> Mapping[Cell, CellSum]:
-    """Return one sum for each cell, from sums that may be of the same cell."""
-    found: dict[Cell, CellSum] = {}
-    for cell, one in sums:
-        found.setdefault(cell, CellSum()).add(one)
-    return found
+    size = as_int(row, "log_total_bytes") or 0
+    return have._replace(requests=have.requests + 1, bytes=have.bytes + size)

@@ -161,7 +161,6 @@ def _later(made: Materials, days: tuple[ChosenDay, ...]) -> tuple[Stage, ...]:
             name=name,
             what=f"all chosen days again, {name.replace('-', ' ')}",
             at=last + timedelta(days=after),
-            may_be_refused=True,
             operations=(Maintain(),) if "maintenance" in context.hooks else (),
             requests=(
                 *read_days_again(context, days, last + timedelta(days=after)),

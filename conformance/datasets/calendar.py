@@ -98,7 +98,6 @@ def _stage(context: CheckContext, day: ChosenDay, thorough: bool) -> Stage:
         name=f"day-{day.name}",
         what=f"events around {day.midnight:%d %B %Y}",
         at=at,
-        may_be_refused=True,
         operations=tuple(_wave(context, tenant, day) for tenant in context.customers),
         requests=tuple(
             request

@@ -28,7 +28,7 @@ class Settings:
     """Groups of dimensions of events that are covered three at a time."""
     event_rows: int | None
     long_rows: int
-    """Logs of the user with many rows."""
+    """Logs of the user with many rows, in one delivery: pages are full, and 500 is passed."""
     payment_triples: bool
     payments: int | None
     one_by_one: int | None

@@ -48,8 +48,6 @@ class Dimension:
     """`event`, `payment`, `operation` or `request`."""
     name: str
     classes: tuple[ValueClass, ...]
-    strong: bool = False
-    """Covered three at a time with the strong dimensions of its table; others in pairs."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def user_name(context: CheckContext, user: str) -> str:
     return context.user(f"u-{user}")
 
 
-def host_name(context: CheckContext, hostname: str, user: str = "") -> str:
+def host_name(context: CheckContext, hostname: str) -> str:
     """Return the hostname of a class; below one domain of the run, except for addresses."""
     base = f"shop.{context.prefix}.conformance.test"
     match hostname:

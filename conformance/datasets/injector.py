@@ -8,7 +8,7 @@ from typing import Final
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.datasets.operations import Deliver
-from trueup.conformance.model import Event, EventBatch
+from trueup.conformance.model import Event
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
 from trueup.reports.journal.records import Delivered
@@ -37,7 +37,7 @@ class EventInjector:
         They are halved until the cause of the refusal stands alone: a target that takes a delivery
         whole or not at all has then been given everything that it can take.
         """
-        outcome = await self.deliver(delivery.dataset, stage, EventBatch(events=delivery.events))
+        outcome = await self._deliver(delivery, stage)
         if outcome is not Outcome.REFUSED or len(delivery.events) == 1:
             return
         possible = [event for n, event in enumerate(delivery.events) if n not in delivery.refusable]
@@ -53,19 +53,19 @@ class EventInjector:
             self._splits += 1
             await self.inject(Deliver(dataset=dataset, events=tuple(events)), stage)
 
-    async def deliver(self, dataset: str, stage: str, batch: EventBatch) -> Outcome | None:
-        """Hand a batch over once. Returns the outcome that all of its events share, else None."""
+    async def _deliver(self, delivery: Deliver, stage: str) -> Outcome | None:
+        """Make a delivery once. Returns the outcome that all of its events share, else None."""
         started = self._clock.monotonic()
-        outcomes = await self._ingest.send(batch.events)
-        events = self._recorder.strike([dict(event) for event in batch.events])
+        outcomes = await self._ingest.send(delivery.events)
+        events = self._recorder.strike([dict(event) for event in delivery.events])
         assert isinstance(events, list)
-        found = ranges(outcomes, len(batch.events))
+        found = ranges(outcomes, len(delivery.events))
         self._recorder.write(
             Delivered(
                 source="probe",
                 outcomes=found,
                 at=stamp(self._clock.now()),
-                check=dataset,
+                check=delivery.dataset,
                 stage=stage,
                 events=tuple(event for event in events if isinstance(event, dict)),
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),

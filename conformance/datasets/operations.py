@@ -122,8 +122,6 @@ class Stage:
     """For a person: what happens in it."""
     at: datetime | None = None
     """Where the target's clock is moved first; None: it is left alone."""
-    may_be_refused: bool = False
-    """Whether the run goes on where the clock cannot be moved there."""
     operations: tuple[Operation, ...] = ()
     requests: tuple[ApiRequest, ...] = ()
     """Requests in any order."""

@@ -16,8 +16,6 @@ __all__ = ["LONG", "NETWORKS", "SPECIAL_USERS", "later_events", "mixed_batch", "
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 CONCURRENT_WRITERS: Final = 20
 """Events written to one key at once: 190 pairs; a loss of 5 % of all pairs shows at 99.99 %."""
-LONG_ROWS: Final = 520
-"""Logs of one user, in one delivery: several full pages, and more than a round 500."""
 LONG: Final = "long"
 SPECIAL_USERS: Final = ("race", "sums", "turn-1", "turn-2", "turn-3")
 SUMS: Final = (

@@ -79,7 +79,6 @@ def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
     """Return the context that a plan describes, under the readings found so far."""
     now = parse_time(plan.now)
     assert now is not None, "a plan contains a time"
-    late = float(readings.get("late-events-days", "7"))
     return CheckContext(
         prefix=plan.prefix,
         now=now,
@@ -87,8 +86,7 @@ def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
         customers=plan.customers,
         claims=frozenset(plan.claims),
         hooks=frozenset(plan.hooks),
-        late_days=late,
-        oldest_day=max(0, min(6, int(late) - (0 if late >= 7 else 1))),
+        late_days=float(readings.get("late-events-days", "7")),
     )
 
 
