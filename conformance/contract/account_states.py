@@ -267,11 +267,10 @@ def moved_by_others(state: AccountState, stage: str, requests: bool = False) -> 
 def own_usage(model: ContractModel, customer: str, pool: str, op: int) -> dict[str, CellSum]:
     """Return day → sum of our events of a pool before `op`."""
     days: dict[str, CellSum] = {}
-    for letter, user in model.history.users:
-        if letter == customer:
-            for cell, total in model.cells(customer, user, op).items():
-                if cell.network == pool:
-                    days.setdefault(cell.day, CellSum()).add(total)
+    for user in model.history.users_of(customer):
+        for cell, total in model.cells(customer, user, op).items():
+            if cell.network == pool:
+                days.setdefault(cell.day, CellSum()).add(total)
     return days
 
 

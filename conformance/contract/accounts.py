@@ -53,7 +53,7 @@ def judge_account(
     data = model.data(exchange)
     if data is None:
         if exchange.status not in (404, 422):
-            finding.cannot_use(model.why(exchange), exchange.n, BALANCE)
+            finding.cannot_use_response(exchange, BALANCE)
         return
     bought, used, left = (
         as_int(data, f"{pool}_bytes{suffix}") for suffix in ("", "_used", "_left")
@@ -137,7 +137,7 @@ def judge_customer(
     exchange = unit.first
     data = model.data(exchange)
     if data is None:
-        finding.cannot_use(model.why(exchange), exchange.n, CUSTOMER)
+        finding.cannot_use_response(exchange, CUSTOMER)
         return
     number = as_int(data, "customer_id")
     if number is not None:

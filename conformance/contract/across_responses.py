@@ -36,7 +36,6 @@ __all__ = [
     "compare_optional_fields",
     "compare_retrieves",
     "compare_with_whole",
-    "written_between",
 ]
 
 ERRORS_ARE: Final = "errors-are-the-failed-requests"
@@ -60,17 +59,11 @@ def compare_retrieves(
             pair = searched.get((finding.unit.stage, resource, customer, name))
             if pair is None:
                 continue
-            moving = written_between(model, pair[1].op, finding.unit.op)
+            moving = model.history.written_between(pair[1].op, finding.unit.op)
             made[RETRIEVE] += _compare_rows(
                 found, finding, resource, name, pair, row, moving=moving
             )
     return found
-
-
-def written_between(model: ContractModel, one: int, two: int) -> bool:
-    """Return whether something was changed between two places of the journal."""
-    low, high = min(one, two), max(one, two)
-    return any(low <= op <= high for op, _ in model.history.writes)
 
 
 _MOVING: Final = (
@@ -201,7 +194,7 @@ def compare_with_whole(
                 for unit, other, rows in wholes[key]
                 if unit is not finding.unit
                 and search.narrows(other)
-                and not written_between(model, unit.op, finding.unit.op)
+                and not model.history.written_between(unit.op, finding.unit.op)
             ),
             None,
         )
@@ -256,7 +249,7 @@ def compare_balances(
             if figure != "left" or other is None:
                 continue
             total, by, unit = other
-            if written_between(model, unit.op, finding.unit.op):
+            if model.history.written_between(unit.op, finding.unit.op):
                 continue
             made[BALANCE] += 1
             if moved != by and not any(d.topic[:1] == ("account",) for d in finding.deviations):
@@ -305,8 +298,8 @@ def compare_optional_fields(
         for key, optional in finding.optional.items():
             shown[key] += optional.shown
     found: list[Deviation] = []
-    sent = _sent_values(model)
     fillers = _fillers(findings)
+    sent = _sent_values(model) if any(len(each) > 1 for each in fillers.values()) else {}
     for finding in findings:
         for key, optional in finding.optional.items():
             view, _, name = key.partition(".")

@@ -22,7 +22,7 @@ from trueup.conformance.contract.across_responses import (
     compare_with_whole,
 )
 from trueup.conformance.contract.check_names import PAGES
-from trueup.conformance.contract.findings import Cell, Deviation, JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import Cell, Deviation, RequestFinding
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.presence import find_left_out, find_vanished
 from trueup.conformance.contract.reassignment import (
@@ -88,7 +88,7 @@ def attribute(
         *compare_with_whole(model, findings, made),
     ]
     deviations = [d for finding in findings for d in finding.deviations] + extra
-    judged = [d for d in deviations if d.unit.last or not _too_soon(model, d.unit, bound)]
+    judged = [d for d in deviations if d.unit.last or not model.may_lag(d.unit, bound)]
     renamed = reassign_days(judged)
     renamed = reassign_presence(renamed, findings)
     renamed = [reassign_field(model, each, findings) for each in renamed]
@@ -98,14 +98,9 @@ def attribute(
     for deviation in renamed:
         check = healed.get(id(deviation), deviation.check)
         cause = causes.of(deviation) if check == deviation.check else ""
-        lag = not (deviation.definite or settled) and _too_soon(model, deviation.unit, bound)
+        lag = not (deviation.definite or settled) and model.may_lag(deviation.unit, bound)
         found.append(AttributedDeviation(deviation=deviation, check=check, cause=cause, lag=lag))
     return found, made
-
-
-def _too_soon(model: ContractModel, unit: JudgedRequest, bound: timedelta) -> bool:
-    written = model.history.last_write(unit.op)
-    return written is not None and unit.asked_at - written < bound
 
 
 class _Causes:

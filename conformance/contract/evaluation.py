@@ -184,7 +184,7 @@ def _judge_units(
         kept = {(f.unit.stage, f.unit.ask, f.unit.attempts): f for f in before.findings}
     findings = []
     for unit in units:
-        if not unit.last and not _past(model, unit, bound):
+        if not unit.last and model.may_lag(unit, bound):
             continue
         old = kept.get((unit.stage, unit.ask, unit.attempts))
         if (
@@ -227,11 +227,6 @@ def _same_account(before: AccountStates, accounts: AccountStates, unit: JudgedRe
         elif one.basis(unit.stage) != two.basis(unit.stage):
             return False
     return True
-
-
-def _past(model: ContractModel, unit: JudgedRequest, bound: timedelta) -> bool:
-    written = model.history.last_write(unit.op)
-    return written is None or unit.asked_at - written >= bound
 
 
 def _visibility(findings: Sequence[RequestFinding], evidence: dict[str, int]) -> None:

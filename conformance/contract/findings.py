@@ -212,6 +212,12 @@ class RequestFinding:
         self.deviate(check, where, expected, seen, exchanges=numbers, definite=definite)
         return False
 
+    def cannot_use_response(self, exchange: Exchange, *checks: str) -> None:
+        """Note a response that is missing or has an unusable status; the checks that needed it."""
+        missing = exchange.status is None or bool(exchange.error)
+        what = (exchange.error or "no response") if missing else f"status {exchange.status}"
+        self.cannot_use(f"{exchange.path}: {what}", exchange.n, *checks)
+
     def cannot_use(self, why: str, number: int, *checks: str) -> None:
         """Note a response that could not be used, and the checks that needed it."""
         self.unusable.setdefault(why, number)

@@ -154,10 +154,6 @@ def _judge_refusal(
     answerable: bool,
 ) -> None:
     """A window that the documents allow must be supported."""
-    exchange = unit.first
-    if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
-        finding.cannot_use(model.why(exchange), exchange.n, SENT, SUMMED, PARTS, WINDOW)
-        return
     claim = f"{window.interval}-graph"
     claimed = window.interval == "day" or claim in model.reading.claims
     if answerable and claimed and window.end - window.start <= LIMITS[window.interval]:
@@ -165,7 +161,7 @@ def _judge_refusal(
             SENT,
             f"graph by {window.interval}, {window.start} to {window.end}",
             "points",
-            f"status {exchange.status}",
+            f"status {unit.first.status}",
             definite=True,
         )
 

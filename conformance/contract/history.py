@@ -6,10 +6,12 @@ journal, so that the state at any request is what stands before it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from trueup.conformance.contract.fields import LOG_FIELDS, ApiField
@@ -177,7 +179,7 @@ class History:
     restarts: list[tuple[int, datetime]] = field(default_factory=list)
     """(op, our time) of every restart that succeeded."""
     writes: list[tuple[int, datetime]] = field(default_factory=list)
-    """(op, our time) of every change, for freshness."""
+    """(op, our time) of every change, in order, for freshness."""
     accepted: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     """Reason → events refused for it."""
@@ -195,22 +197,37 @@ class History:
 
     def last_write(self, op: int) -> datetime | None:
         """Return our time of the last change before `op`; None if nothing was changed yet."""
-        found = None
-        for place, at in self.writes:
-            if place >= op:
-                break
-            found = at
-        return found
+        place = self._writes_before(op)
+        return self.writes[place - 1][1] if place else None
 
-    @property
-    def users(self) -> frozenset[tuple[str, str]]:
-        """(customer, user) pairs that events were sent for."""
-        return frozenset(self.by_user)
+    def written_between(self, one: int, two: int) -> bool:
+        """Return whether something was changed between two places of the journal."""
+        low, high = sorted((one, two))
+        return self._writes_before(low) < self._writes_before(high + 1)
+
+    def _writes_before(self, op: int) -> int:
+        return bisect_left(self.writes, op, key=itemgetter(0))
+
+    def users_of(self, customer: str) -> list[str]:
+        """Return the users of a customer that events were sent for."""
+        return [user for letter, user in self.by_user if letter == customer]
+
+    def changes_of(self, customer: str, user: str, op: int) -> list[UserChange]:
+        """Return the changes of a user before `op`, refused ones too, in order."""
+        return [
+            change
+            for change in self.changes
+            if change.op < op and (change.customer, change.user) == (customer, user)
+        ]
+
+    def was_deleted(self, customer: str, user: str, op: int) -> bool:
+        """Return whether the deletion of a user was requested before `op`."""
+        return any(change.action == "delete" for change in self.changes_of(customer, user, op))
 
     def names_of(self, customer: str) -> frozenset[str]:
         """Return the users of a customer: those of sent events, and those created or changed."""
         changed = {change.user for change in self.changes if change.customer == customer}
-        return frozenset({name for letter, name in self.users if letter == customer} | changed)
+        return frozenset(changed.union(self.users_of(customer)))
 
     def names_of_others(self, customer: str) -> frozenset[str]:
         """Return the users that other customers have and this one does not."""
@@ -220,10 +237,8 @@ class History:
     def has_user(self, customer: str, name: str, op: int) -> bool:
         """Return whether a user existed before `op`: an event or its creation was accepted."""
         return any(record.accepted(op) for record in self.by_user.get((customer, name), ())) or any(
-            (change.customer, change.user, change.action) == (customer, name, "create")
-            and change.outcome is Outcome.ACCEPTED
-            and change.op < op
-            for change in self.changes
+            change.action == "create" and change.outcome is Outcome.ACCEPTED
+            for change in self.changes_of(customer, name, op)
         )
 
 

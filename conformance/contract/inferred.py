@@ -106,7 +106,7 @@ def infer(history: History, units: Sequence[JudgedRequest]) -> InferredSums:
 def _infer_logs(history: History, found: InferredSums, unit: JudgedRequest) -> None:
     search = parse_search(unit.first.query, LOG_FIELDS)
     rows = whole_listing(unit)
-    names = [c for c in search.conditions if c.field.name == "proxy_user_id" and not c.operator]
+    names = [c for c in search.conditions if c.is_user]
     bounds = {
         c.operator: c.value
         for c in search.conditions

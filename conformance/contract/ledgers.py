@@ -298,9 +298,6 @@ def judge_ledger_retrieve(
     exchange = unit.first
     served = model.served(exchange)
     where = f"{pool}_ledger/retrieve/{entry}"
-    if served is None:
-        finding.cannot_use(model.why(exchange), exchange.n, "retrieve-equals-search")
-        return
     owners = model.ids.get((f"{pool}_ledger", entry), frozenset())
     if unit.customer in owners:
         finding.observed("retrieve-equals-search")

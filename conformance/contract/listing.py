@@ -73,7 +73,7 @@ def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -
     for exchange in exchanges:
         data = get_path(exchange.body, "data")
         if exchange.status != 200 or not isinstance(data, list):
-            finding.cannot_use(_why(exchange), exchange.n, why_not)
+            finding.cannot_use_response(exchange, why_not)
             return None
         pages.append((exchange, tuple(row for row in data if isinstance(row, dict))))
     listing = Listing(pages, walk)
@@ -109,12 +109,6 @@ def whole_listing(unit: JudgedRequest) -> list[Row] | None:
 
 def _repeats(pages: Sequence[tuple[Exchange, tuple[Row, ...]]]) -> bool:
     return len(pages) > 1 and pages[-1][1] == pages[-2][1]
-
-
-def _why(exchange: Exchange) -> str:
-    if exchange.status is None:
-        return f"{exchange.path}: {exchange.error or 'no response'}"
-    return f"{exchange.path}: status {exchange.status}"
 
 
 def _body(exchange: Exchange) -> Mapping[str, Json]:

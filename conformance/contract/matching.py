@@ -7,7 +7,7 @@ A row matches a filter, does not, or *may* (None): where the documents say nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind, same_address
 from trueup.conformance.rows import Row, canonical_hostname, parse_time
 from trueup.reports.results import Json
 
-__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "compare", "parse_search"]
+__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "all_of", "compare", "parse_search"]
 
 OPERATORS: Final = ("min_", "max_", "like_", "not_")
 _SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
@@ -32,6 +32,16 @@ class SearchCondition:
     operator: str
     """Empty for an exact match, else one of `min`, `max`, `like`, `not`."""
     value: str
+
+    @property
+    def text(self) -> str:
+        """The condition for a person."""
+        return f"{self.operator}{'_' if self.operator else ''}{self.field.name}={self.value[:60]}"
+
+    @property
+    def is_user(self) -> bool:
+        """Whether it asks for one proxy user by name."""
+        return self.field.name == "proxy_user_id" and not self.operator
 
     def implies(self, other: SearchCondition) -> bool:
         """Return whether a row that meets this condition certainly meets `other`."""
@@ -86,14 +96,20 @@ class SearchRequest:
     @property
     def text(self) -> str:
         """The request for a person."""
-        parts = [
-            f"{c.operator}{'_' if c.operator else ''}{c.field.name}={c.value[:60]}"
-            for c in self.conditions
-        ]
+        parts = [condition.text for condition in self.conditions]
         if self.order is not None:
             suffix = "_desc" if self.order.descending else ""
             parts.append(f"sort_by={self.order.field.name}{suffix}")
         return " · ".join(parts) or "no parameters"
+
+    @property
+    def user(self) -> str | None:
+        """The proxy user that it asks for by name; None if it names none."""
+        return next((c.value for c in self.conditions if c.is_user), None)
+
+    def where(self, path: str) -> str:
+        """Return a path with the conditions, for a person."""
+        return " · ".join((path, *(condition.text for condition in self.conditions)))
 
     def narrows(self, other: SearchRequest) -> bool:
         """Return whether every row that this request matches certainly matches `other` too."""
@@ -119,25 +135,24 @@ class SearchRequest:
 
         What a filter on a field does that the target does not show at all is open.
         """
-        verdict: bool | None = True
-        for condition in self.conditions:
-            name = condition.field.name
-            held = condition.holds(row[name]) if name in row else None
-            if held is False:
-                return False
-            verdict = None if held is None else verdict
-        return verdict
+        return all_of(
+            condition.holds(row[condition.field.name]) if condition.field.name in row else None
+            for condition in self.conditions
+        )
 
     def matches(self, value_of: Callable[[str], Json]) -> bool | None:
         """Return whether a row matches every condition; None if that is open."""
-        verdict: bool | None = True
-        for condition in self.conditions:
-            held = condition.holds(value_of(condition.field.name))
-            if held is False:
-                return False
-            if held is None:
-                verdict = None
-        return verdict
+        return all_of(c.holds(value_of(c.field.name)) for c in self.conditions)
+
+
+def all_of(results: Iterable[bool | None]) -> bool | None:
+    """Return whether all are true: False if one is not, else None if one is open."""
+    verdict: bool | None = True
+    for result in results:
+        if result is False:
+            return False
+        verdict = None if result is None else verdict
+    return verdict
 
 
 def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField]) -> SearchRequest:

@@ -8,13 +8,12 @@ responses with it.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.findings import Cell
+from trueup.conformance.contract.findings import Cell, JudgedRequest
 from trueup.conformance.contract.history import EventRecord, History, SentEvent
 from trueup.conformance.contract.inferred import InferredSums
 from trueup.conformance.contract.interpretation import Interpretation
@@ -46,6 +45,8 @@ class ContractModel:
     shared: bool = False
     """Whether others used an account while the run lasted; they may know our hostnames."""
     _cells: dict[tuple[str, str, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
+    _ops: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """(customer, user) → places in the journal of the deliveries of the user's events, in order."""
 
     # --- events
 
@@ -54,6 +55,15 @@ class ContractModel:
         if user is not None:
             return self.history.by_user.get((customer, user), ())
         return self.history.of_customer(customer)
+
+    def records_of(self, customer: str, cell: Cell) -> Iterator[EventRecord]:
+        """Yield the records of the events that belong to a cell."""
+        for record in self.history.by_user.get((customer, cell.user), ()):
+            event = record.event
+            if (event.network, event.day) == (cell.network, cell.day) and (
+                not cell.hostname or event.hostname == cell.hostname
+            ):
+                yield record
 
     def is_own(self, conditions: Sequence[SearchCondition]) -> bool:
         """Return whether conditions match only our rows: one of our names is asked for exactly."""
@@ -80,18 +90,14 @@ class ContractModel:
                 return True
         return False
 
-    @cached_property
-    def _ops(self) -> Mapping[tuple[str, str], list[int]]:
-        return {
-            key: sorted({d.op for record in records for d in record.deliveries})
-            for key, records in self.history.by_user.items()
-        }
-
     def cells(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
         """Return the sums of a user's accepted events before `op`, by cell."""
-        ops = self._ops.get((customer, user), [])
-        version = bisect_left(ops, op)
-        key = (customer, user, version)
+        records = self.history.by_user.get((customer, user), ())
+        ops = self._ops.get((customer, user))
+        if ops is None:
+            ops = sorted({delivery.op for record in records for delivery in record.deliveries})
+            self._ops[customer, user] = ops
+        key = (customer, user, bisect_left(ops, op))
         found = self._cells.get(key)
         if found is None:
             found = self._cells[key] = self._add_up(customer, user, op)
@@ -108,6 +114,11 @@ class ContractModel:
                 (one.certain if certain else one.possible).append(event)
                 one.spellings.add(str(event.raw.get("log_hostname")))
         return found
+
+    def may_lag(self, unit: JudgedRequest, bound: timedelta) -> bool:
+        """Return whether a view may still lag: it was asked within `bound` after a change."""
+        written = self.history.last_write(unit.op)
+        return written is not None and unit.asked_at - written < bound
 
     def contributions(self, record: EventRecord, op: int) -> list[tuple[SentEvent, bool]]:
         """Return what a record adds to sums before `op`: events, and whether each is certain."""
@@ -129,11 +140,7 @@ class ContractModel:
         """Return whether a user's logs and summaries may be gone because the user was deleted."""
         if self.reading.value("deleted-users") == "kept":
             return False
-        return any(
-            change.action == "delete" and change.op < op
-            for change in self.history.changes
-            if (change.customer, change.user) == (customer, user)
-        )
+        return self.history.was_deleted(customer, user, op)
 
     def counts(self, event: SentEvent) -> bool:
         """Return whether an event counts in summaries, ledgers and graph by the readings."""
@@ -146,10 +153,7 @@ class ContractModel:
         """Return the target's time when the first event of a cell was taken in."""
         times = [
             self.history.clock.at(delivery.at)
-            for record in self.history.by_user.get((customer, cell.user), ())
-            if record.event.network == cell.network
-            and record.event.day == cell.day
-            and (not cell.hostname or record.event.hostname == cell.hostname)
+            for record in self.records_of(customer, cell)
             for delivery in record.deliveries[:1]
             if delivery.op < op
         ]
@@ -161,26 +165,16 @@ class ContractModel:
 
     # --- responses
 
-    def served(self, exchange: Exchange) -> bool | None:
-        """Return whether a retrieve returned an object, or None without a usable response."""
-        if exchange.status is None or exchange.status >= 500 or exchange.status == 429:
-            return None
-        if exchange.status != 200:
-            return False
-        return bool(get_path(exchange.body, "data"))
+    @staticmethod
+    def served(exchange: Exchange) -> bool:
+        """Return whether a usable response to a retrieve holds an object."""
+        return exchange.status == 200 and bool(get_path(exchange.body, "data"))
 
     @staticmethod
     def data(exchange: Exchange) -> Row | None:
         """Return the `data` object of a response with status 200."""
         found = get_path(exchange.body, "data")
         return found if exchange.status == 200 and isinstance(found, dict) else None
-
-    @staticmethod
-    def why(exchange: Exchange) -> str:
-        """Return why a response is unusable, as text."""
-        if exchange.status is None or exchange.error:
-            return f"{exchange.path}: {exchange.error or 'no response'}"
-        return f"{exchange.path}: status {exchange.status}"
 
     def spelled(self, sent: str) -> str | None:
         """Return how a hostname is shown according to the readings; None if they are open."""

@@ -106,9 +106,6 @@ def judge_user_retrieve(
     exchange = unit.first
     served = model.served(exchange)
     where = f"proxy_user/retrieve/{name}"
-    if served is None:
-        finding.cannot_use(model.why(exchange), exchange.n, USED)
-        return
     mine = name in model.history.names_of(unit.customer)
     if name in model.history.names_of_others(unit.customer):
         finding.observed(TENANTS)
@@ -119,7 +116,7 @@ def judge_user_retrieve(
     if not served or row is None:
         there = model.history.has_user(unit.customer, name, unit.op)
         if there and not _deleted(model, unit, name):
-            finding.cannot_use(model.why(exchange), exchange.n, USED)
+            finding.cannot_use_response(exchange, USED)
         return
     finding.seen_rows["proxy_user retrieved", unit.customer, name] = row
     if mine:
@@ -127,12 +124,13 @@ def judge_user_retrieve(
 
 
 def _deleted(model: ContractModel, unit: JudgedRequest, name: str) -> bool:
-    deleted = False
-    for change in model.history.changes:
-        mine = (change.customer, change.user) == (unit.customer, name)
-        if change.op < unit.op and mine and change.outcome is not Outcome.REFUSED:
-            deleted = change.action == "delete"
-    return deleted
+    """Whether the last change that may have been made is its deletion."""
+    actions = [
+        change.action
+        for change in model.history.changes_of(unit.customer, name, unit.op)
+        if change.outcome is not Outcome.REFUSED
+    ]
+    return actions[-1:] == ["delete"]
 
 
 def judge_user_row(
@@ -154,31 +152,20 @@ def judge_user_row(
             number,
             definite=True,
         )
-    deleted_before = any(
-        change.action == "delete"
-        and change.op < unit.op
-        and (change.customer, change.user) == (unit.customer, name)
-        for change in model.history.changes
-    )
-    edited = any(
-        change.op < unit.op
-        and change.action == "edit"
-        and (change.customer, change.user) == (unit.customer, name)
-        for change in model.history.changes
-    )
+    changed = {change.action for change in model.history.changes_of(unit.customer, name, unit.op)}
     cells = model.cells(unit.customer, name, unit.op)
     for pool in POOLS:
         seen = as_int(row, f"proxy_user_{pool}_bytes_used")
         key = f"proxy_user.proxy_user_{pool}_bytes_used"
         if pool in model.reading.claims:
             finding.note_optional(key, place, seen, "a number")
-        if seen is None or deleted_before:
+        if seen is None or "delete" in changed:
             continue  # what a user's figures are after its deletion is open (S16)
         total = CellSum()
         for cell, one in cells.items():
             if cell.network == pool:
                 total.add(one)
-        check = "edits-keep-used-bytes" if edited else USED
+        check = "edits-keep-used-bytes" if "edit" in changed else USED
         finding.observed(check)
         if not any(total.allows(total.requests + n, seen) for n in range(len(total.possible) + 1)):
             finding.deviate(
@@ -202,11 +189,8 @@ def _settings(
     place: str,
 ) -> None:
     values: dict[str, Json] = {}
-    for change in model.history.changes:
-        if change.op >= unit.op or (change.customer, change.user) != (unit.customer, name):
-            continue
+    for change in model.history.changes_of(unit.customer, name, unit.op):
         if change.outcome is Outcome.UNKNOWN:
-            values.clear()
             return
         if change.outcome is Outcome.REFUSED:
             continue
@@ -215,11 +199,7 @@ def _settings(
         values |= {n: v for n, v in change.values.items() if n in SETTINGS}
         if change.values.get("clear_proxy_user_acl"):
             values["ip_address_authentications"] = []
-    ever = any(
-        change.action == "delete" and change.op < unit.op
-        for change in model.history.changes
-        if (change.customer, change.user) == (unit.customer, name)
-    )
+    ever = model.history.was_deleted(unit.customer, name, unit.op)
     if isinstance(row.get("proxy_user_is_deleted"), bool) and not ever:
         values["proxy_user_is_deleted"] = False  # what becomes of a deleted user is open (S16)
     for setting, value in values.items():
@@ -239,7 +219,7 @@ def _settings(
 def judge_user_change(unit: JudgedRequest, finding: RequestFinding) -> None:
     """Judge the response to a change of a proxy user: it names the user."""
     exchange = unit.first
-    if exchange.status is None or exchange.status >= 300:
+    if (exchange.status or 0) >= 300:
         return
     body = exchange.body if isinstance(exchange.body, dict) else {}
     parts = exchange.path.strip("/").split("/")

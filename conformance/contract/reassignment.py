@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from trueup.conformance.contract.across_responses import written_between
 from trueup.conformance.contract.check_names import FILTERS, PAGES, RETRIEVE
 from trueup.conformance.contract.fields import LOG_FIELDS, agrees
 from trueup.conformance.contract.findings import Cell, Deviation, JudgedRequest, RequestFinding
@@ -130,7 +129,7 @@ def find_healed(
             if deviation.definite or deviation.topic[:1] not in _MENDABLE:
                 continue
             op = deviation.unit.op
-            still = [u.op for u in right[question] if not written_between(model, u.op, op)]
+            still = [u.op for u in right[question] if not model.history.written_between(u.op, op)]
             if still:
                 healed[id(deviation)] = BACKWARDS if min(still) < op else FRESH
             elif _mended_later(deviation, by_ask):

@@ -15,7 +15,7 @@ from typing import Final
 from trueup.conformance.contract.account_states import AccountStates
 from trueup.conformance.contract.accounts import judge_account, judge_customer
 from trueup.conformance.contract.breakdowns import judge_breakdown
-from trueup.conformance.contract.check_names import BODIES
+from trueup.conformance.contract.check_names import BODIES, FILTERS
 from trueup.conformance.contract.fields import HINTED, LOG_FIELDS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graphs import judge_graph
@@ -151,7 +151,7 @@ def _judge_keys(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
     """Without a valid pair of keys every endpoint responds with 401 and no data."""
     for exchange in unit.exchanges:
         if _passing(exchange) or (exchange.status or 0) >= 500:
-            finding.cannot_use(model.why(exchange), exchange.n, AUTH)
+            finding.cannot_use_response(exchange, AUTH)
             continue
         where = (
             f"{'/'.join(resource_path(exchange.path).split('/')[:2])} with keys: {unit.customer}"
@@ -210,7 +210,7 @@ def _judge_responses(
         status = exchange.status
         if status is None or status in GATEWAY_STATUSES or exchange.error:
             usable = False
-            finding.cannot_use(ContractModel.why(exchange), exchange.n, *_needed_by(path))
+            finding.cannot_use_response(exchange, *_needed_by(path))
         elif status >= 500:
             usable = False
             if len(unit.before) >= 1 and all((s or 0) >= 500 for s in unit.before):
@@ -222,7 +222,7 @@ def _judge_responses(
                     exchanges=[exchange.n],
                     definite=True,
                 )
-            finding.cannot_use(ContractModel.why(exchange), exchange.n, *_needed_by(path))
+            finding.cannot_use_response(exchange, *_needed_by(path))
         elif status in REFUSING:
             _expect_error_body(model, finding, exchange, short)
             if status == 404 and path.endswith(("/search", "/graph")) and endpoint_of(path):
@@ -258,10 +258,8 @@ def _expect_body(finding: RequestFinding, exchange: Exchange, path: str, short: 
         return
     finding.observed(BODIES)
     if exchange.body is None:
-        if exchange.error or len(exchange.body_text) >= 2000:
-            finding.cannot_use(
-                f"{short}: {exchange.error or 'the body was cut'}", exchange.n, *_needed_by(path)
-            )
+        if len(exchange.body_text) >= 2000:
+            finding.cannot_use(f"{short}: the body was cut", exchange.n, *_needed_by(path))
             return
         kind = exchange.content_type or "no content type"
         if "json" in kind:  # cut on its way, or not JSON at all: one response cannot tell
@@ -377,10 +375,7 @@ def _judge_refused_search(unit: JudgedRequest, finding: RequestFinding, path: st
         return
     search = parse_search(unit.first.query, fields)
     small = (search.per_page or 100) <= 100
-    status = unit.first.status or 0
-    if status >= 500 or status == 429:
-        return
-    finding.observed("filters-are-exact")
+    finding.observed(FILTERS)
     named_fields = {condition.field.name for condition in search.conditions}
     named_fields |= {search.order.field.name} if search.order is not None else set()
     hinted = bool(named_fields & HINTED) or (
@@ -389,5 +384,5 @@ def _judge_refused_search(unit: JudgedRequest, finding: RequestFinding, path: st
     if not search.unusual and small and not hinted:
         named = ", ".join(f"{n}={v}"[:80] for n, v in unit.first.query) or "no parameters"
         finding.deviate(
-            "filters-are-exact", f"{path} · {named}", "rows", f"status {status}", definite=True
+            FILTERS, f"{path} · {named}", "rows", f"status {unit.first.status}", definite=True
         )

@@ -66,12 +66,8 @@ def judge_summary_search(
     if listing is None:
         return
     listing.leave_out_repeats(identity_of)
-    user = next(
-        (c.value for c in search.conditions if c.field.name == "proxy_user_id" and not c.operator),
-        None,
-    )
     foreign = model.read_only or not model.is_own(search.conditions)
-    candidates = find_candidates(model, unit, search, user)
+    candidates = find_candidates(model, unit, search)
     open_ended = foreign or any(
         not each.must or len(each.total.spellings) > 1 for each in candidates.values()
     )
@@ -83,9 +79,7 @@ def judge_summary_search(
     _judge_rows(model, unit, finding, search, listing, candidates, foreign=foreign)
     if listing.complete and search.of_users:
         by_user: dict[str, dict[Cell, Counts]] = {
-            name: {}
-            for letter, name in model.history.users
-            if letter == unit.customer and search.is_of_user(name)
+            name: {} for name in model.history.users_of(unit.customer) if search.is_of_user(name)
         }
         for cell, counts in cells_seen(listing.rows).items():
             by_user.setdefault(cell.user, {})[cell] = counts
@@ -103,10 +97,7 @@ def _judge_rows(
     *,
     foreign: bool,
 ) -> None:
-    where = "log_summary/search" + "".join(
-        f" · {c.operator}{'_' if c.operator else ''}{c.field.name}={c.value[:60]}"
-        for c in search.conditions
-    )
+    where = search.where("log_summary/search")
     plain = search.of_users
     groups: dict[Cell, list[Row]] = defaultdict(list)
     for row in listing.rows:
@@ -243,9 +234,6 @@ def judge_summary_retrieve(
     exchange = unit.first
     served = model.served(exchange)
     where = f"log_summary/retrieve/{summary_id}"
-    if served is None:
-        finding.cannot_use(model.why(exchange), exchange.n, "retrieve-equals-search")
-        return
     owners = model.ids.get(("log_summary", summary_id), frozenset())
     if owners and unit.customer not in owners:
         finding.observed(TENANTS)

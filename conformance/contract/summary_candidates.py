@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trueup.conformance.contract.findings import Cell, JudgedRequest
-from trueup.conformance.contract.matching import SearchRequest
+from trueup.conformance.contract.matching import SearchCondition, SearchRequest, all_of
 from trueup.conformance.contract.model import ContractModel, day_start
 from trueup.conformance.contract.sums import NOTHING, CellSum
 from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
@@ -51,18 +51,13 @@ def identity_of(row: Row) -> str:
     return as_str(row, "log_summary_id") or ""
 
 
-def _users(model: ContractModel, unit: JudgedRequest, user: str | None) -> Sequence[str]:
-    if user is not None:
-        return [user]
-    return [name for letter, name in model.history.users if letter == unit.customer]
-
-
 def find_candidates(
-    model: ContractModel, unit: JudgedRequest, search: SearchRequest, user: str | None
+    model: ContractModel, unit: JudgedRequest, search: SearchRequest
 ) -> dict[Cell, SummaryCandidate]:
     """Return the rows that a search must or may return, by cell."""
     found: dict[Cell, SummaryCandidate] = {}
-    for name in _users(model, unit, user):
+    users = model.history.users_of(unit.customer) if search.user is None else [search.user]
+    for name in users:
         removed = model.is_removed(unit.customer, name, unit.op)
         merged: dict[Cell, CellSum] = {}
         for cell, total in model.cells(unit.customer, name, unit.op).items():
@@ -95,34 +90,27 @@ def _offer(
     sure: bool,
 ) -> None:
     """Add a row that must or may be listed, unless the filters keep it out."""
-    split = len(total.spellings) > 1
     values: dict[str, Json] = {
         "proxy_user_id": cell.user,
         "log_summary_network": cell.network,
         "log_summary_hostname": cell.hostname or None,
         "log_summary_period": f"{cell.day} 00:00:00",
     }
-    verdict: bool | None = True
-    for condition in search.conditions:
+    exact = not total.possible and len(total.spellings) < 2
+
+    def holds(condition: SearchCondition) -> bool | None:
         name = condition.field.name
         if name == "log_summary_hostname" and cell.hostname:
             answers = {condition.holds(each) for each in (cell.hostname, *total.spellings)}
-            held = answers.pop() if len(answers) == 1 else None
-        elif name in values:
-            held = condition.holds(values[name])
-        elif name in ("log_summary_requests", "log_summary_bytes"):
-            amount = total.requests if name.endswith("requests") else total.bytes
-            open_sum = bool(total.possible) or split
-            held = None if open_sum else condition.holds(amount)
-        else:
-            held = None
-        if held is False:
-            return
-        verdict = None if held is None else verdict
-    certain = bool(total.certain)
-    found[cell] = SummaryCandidate(
-        cell=cell, total=total, must=sure and verdict is True and certain
-    )
+            return answers.pop() if len(answers) == 1 else None
+        if name in ("log_summary_requests", "log_summary_bytes") and exact:
+            return condition.holds(total.requests if name.endswith("requests") else total.bytes)
+        return condition.holds(values[name]) if name in values else None
+
+    verdict = all_of(map(holds, search.conditions))
+    if verdict is not False:
+        must = sure and verdict is True and bool(total.certain)
+        found[cell] = SummaryCandidate(cell=cell, total=total, must=must)
 
 
 def cells_seen(rows: Sequence[Row]) -> Mapping[Cell, Counts]:

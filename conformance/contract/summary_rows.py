@@ -235,11 +235,8 @@ def _arrivals(
     """
     taken = [
         delivery
-        for record in model.history.by_user.get((unit.customer, cell.user), ())
-        if record.event.network == cell.network
-        and record.event.day == cell.day
-        and (not cell.hostname or record.event.hostname == cell.hostname)
-        and (delivery := record.accepted(unit.op)) is not None
+        for record in model.records_of(unit.customer, cell)
+        if (delivery := record.accepted(unit.op)) is not None
     ]
     if not taken:
         return None
