@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
@@ -18,12 +18,14 @@ __all__ = [
     "POOLS",
     "ApiRequest",
     "account",
+    "breakdown",
     "customer",
     "graph",
     "ledger",
     "log",
     "logs",
     "proxy_user",
+    "search",
     "summaries",
     "summary",
 ]
@@ -72,21 +74,21 @@ POOLS: Final = ("residential", "mobile")
 """Networks that are paid by the byte; each has a ledger and an account summary."""
 
 
+def search(resource: str, tenant: str = "a", **query: str) -> ApiRequest:
+    """Return a request for all pages of a search."""
+    return ApiRequest(
+        path=f"{resource}/search", query=tuple(query.items()), tenant=tenant, paged=True
+    )
+
+
 def logs(user: str, tenant: str = "a", **more: str) -> ApiRequest:
     """Return a request for all logs of a proxy user."""
-    return ApiRequest(
-        path="log/search", query=(("proxy_user_id", user), *more.items()), tenant=tenant, paged=True
-    )
+    return search("log", tenant, proxy_user_id=user, **more)
 
 
 def summaries(user: str, tenant: str = "a", **more: str) -> ApiRequest:
     """Return a request for all summaries of a proxy user."""
-    return ApiRequest(
-        path="log_summary/search",
-        query=(("proxy_user_id", user), *more.items()),
-        tenant=tenant,
-        paged=True,
-    )
+    return search("log_summary", tenant, proxy_user_id=user, **more)
 
 
 def log(log_id: str, tenant: str = "a") -> ApiRequest:
@@ -109,19 +111,26 @@ def graph(
     filters: Mapping[str, str] = _NO_FILTERS,
 ) -> ApiRequest:
     """Return a graph request over [start, end): `proxy_user_id`, `network`, `hostname` filter."""
-    period = (
-        ("period_start", format_time(start)),
-        ("period_end", format_time(end)),
-        ("interval", interval),
-    )
+    query = (*_period(start, end), ("interval", interval), *filters.items())
+    return ApiRequest(path="analytics/graph", query=query, tenant=tenant, again=again)
+
+
+def breakdown(
+    start: datetime, end: datetime, *, tenant: str = "a", query: Mapping[str, str]
+) -> ApiRequest:
+    """Return a breakdown request over [start, end); `query`: filters, parts and order."""
     return ApiRequest(
-        path="analytics/graph", query=(*period, *filters.items()), tenant=tenant, again=again
+        path="analytics/breakdown", query=(*_period(start, end), *query.items()), tenant=tenant
     )
+
+
+def _period(start: datetime, end: datetime) -> tuple[tuple[str, str], ...]:
+    return ("period_start", format_time(start)), ("period_end", format_time(end))
 
 
 def ledger(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:
     """Return a request for every entry of a pool's ledger."""
-    return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again)
+    return replace(search(f"{pool}_ledger", tenant), again=again)
 
 
 def account(pool: str, again: int = 0, tenant: str = "a") -> ApiRequest:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from trueup.conformance import requests
+from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.operations import FollowUp, Stage
 from trueup.conformance.model import CheckContext
@@ -24,7 +26,6 @@ PAGES: Final = 25
 """Most pages of one list: what is longer is left alone."""
 USERS: Final = (-1, -2, -3)
 """Places, in the list of the busiest first, of proxy users that are looked at closely."""
-NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 
 
 def audit_stages(context: CheckContext) -> tuple[Stage, Stage]:
@@ -46,114 +47,71 @@ def audit_stages(context: CheckContext) -> tuple[Stage, Stage]:
 
 def _reads(context: CheckContext, tenant: str) -> list[ApiRequest]:
     """Account figures, ledgers and whole graphs of one customer."""
-    made = [busiest_users(context, tenant), a_page_of_logs(tenant)]
+    made = [_busiest_users(context, tenant), _a_page_of_logs(tenant)]
     for pool in POOLS:
         if pool in context.claims:
-            made += [
-                ApiRequest(path=f"{pool}/summary", tenant=tenant),
-                ledger(pool, tenant),
-            ]
+            made += [requests.account(pool, tenant=tenant), _ledger(pool, tenant)]
     if "customer" in context.claims:
-        made.append(ApiRequest(path="customer/retrieve", tenant=tenant))
+        made.append(requests.customer(tenant=tenant))
     made += _lists(context, tenant)
     made.append(_graph(context, tenant))
     made += [_graph(context, tenant, network=network) for network in NETWORKS]
     return made
 
 
-def busiest_users(context: CheckContext, tenant: str) -> ApiRequest:
-    """Return a request for one page of summaries of the closed days, the busiest users first."""
-    first = day_start(context.now) - timedelta(days=DAYS)
-    last = day_start(context.now) - timedelta(days=1)
-    return ApiRequest(
-        path="log_summary/search",
-        query=(
-            ("min_log_summary_period", format_time(first)),
-            ("max_log_summary_period", format_time(last)),
-            ("sort_by", "log_summary_requests_desc"),
-        ),
-        tenant=tenant,
-    )
+def _closed_days(context: CheckContext, tenant: str, **more: str) -> ApiRequest:
+    """All summaries of the closed days."""
+    midnight = day_start(context.now)
+    days = {
+        "min_log_summary_period": format_time(midnight - timedelta(days=DAYS)),
+        "max_log_summary_period": format_time(midnight - timedelta(days=1)),
+    }
+    return replace(requests.search("log_summary", tenant, **days, **more), pages=PAGES)
+
+
+def _busiest_users(context: CheckContext, tenant: str) -> ApiRequest:
+    """One page of summaries of the closed days, the busiest users first."""
+    found = _closed_days(context, tenant, sort_by="log_summary_requests_desc")
+    return ApiRequest(path=found.path, query=found.query, tenant=tenant)
 
 
 def _lists(context: CheckContext, tenant: str) -> list[ApiRequest]:
-    """Return requests for the summaries of the closed days in small and large pages, sorted."""
-    first = day_start(context.now) - timedelta(days=DAYS)
-    last = day_start(context.now) - timedelta(days=1)
-    days = (
-        ("min_log_summary_period", format_time(first)),
-        ("max_log_summary_period", format_time(last)),
-    )
-    return [
-        ApiRequest(
-            path="log_summary/search",
-            query=(*days, *more),
-            tenant=tenant,
-            paged=True,
-            per_page=per_page,
-            pages=PAGES,
-        )
-        for per_page, more in (
-            (100, ()),
-            (20, ()),
-            (20, (("sort_by", "log_summary_bytes"),)),
-            (20, (("sort_by", "log_summary_bytes_desc"),)),
-        )
-    ]
+    """The summaries of the closed days in small and large pages, sorted."""
+    plain = _closed_days(context, tenant)
+    orders = ("log_summary_bytes", "log_summary_bytes_desc")
+    small = [plain, *(_closed_days(context, tenant, sort_by=order) for order in orders)]
+    return [plain, *(replace(each, per_page=20) for each in small)]
 
 
-def a_page_of_logs(tenant: str) -> ApiRequest:
-    """Return a request for one page of logs of a customer."""
+def _a_page_of_logs(tenant: str) -> ApiRequest:
     return ApiRequest(path="log/search", query=(("per_page", "20"),), tenant=tenant)
 
 
-def ledger(pool: str, tenant: str) -> ApiRequest:
-    """Return a request for the ledger of a pool."""
-    return ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, pages=PAGES)
+def _ledger(pool: str, tenant: str) -> ApiRequest:
+    return replace(requests.ledger(pool, tenant=tenant), pages=PAGES)
 
 
 def _graph(context: CheckContext, tenant: str, **filters: str) -> ApiRequest:
     """A graph by day over the closed days."""
     end = day_start(context.now)
-    return ApiRequest(
-        path="analytics/graph",
-        query=(
-            ("period_start", format_time(end - timedelta(days=DAYS))),
-            ("period_end", format_time(end)),
-            ("interval", "day"),
-            *filters.items(),
-        ),
-        tenant=tenant,
-    )
+    return requests.graph(end - timedelta(days=DAYS), end, "day", tenant=tenant, filters=filters)
 
 
 def _follow_ups(context: CheckContext, tenant: str, askers: tuple[str, ...]) -> list[FollowUp]:
     """Users with traffic in every view, and rows by id: with the own keys and with the other's."""
-    users = busiest_users(context, tenant)
+    users = _busiest_users(context, tenant)
     end = day_start(context.now)
     first, last = format_time(end - timedelta(days=DAYS)), format_time(end - timedelta(seconds=1))
+    times = (("log_summary", "log_summary_period"), ("log", "log_request_datetime"))
     views = (
-        ApiRequest(
-            path="log_summary/search",
-            query=(
-                ("proxy_user_id", "{}"),
-                ("min_log_summary_period", first),
-                ("max_log_summary_period", last),
-            ),
-            tenant=tenant,
-            paged=True,
-            pages=PAGES,
-        ),
-        ApiRequest(
-            path="log/search",
-            query=(
-                ("proxy_user_id", "{}"),
-                ("min_log_request_datetime", first),
-                ("max_log_request_datetime", last),
-            ),
-            tenant=tenant,
-            paged=True,
-            pages=PAGES,
+        *(
+            replace(
+                requests.search(
+                    resource, tenant, proxy_user_id="{}", **{f"min_{at}": first, f"max_{at}": last}
+                ),
+                pages=PAGES,
+            )
+            for resource, at in times
         ),
         _graph(context, tenant, proxy_user_id="{}"),
         *(_graph(context, tenant, proxy_user_id="{}", network=each) for each in NETWORKS),
@@ -163,9 +121,9 @@ def _follow_ups(context: CheckContext, tenant: str, askers: tuple[str, ...]) -> 
     ]
     sources = [
         (users, "log_summary_id", "log_summary/retrieve/{}"),
-        (a_page_of_logs(tenant), "log_id", "log/retrieve/{}"),
+        (_a_page_of_logs(tenant), "log_id", "log/retrieve/{}"),
         *(
-            (ledger(pool, tenant), f"{pool}_ledger_id", f"{pool}_ledger/retrieve/{{}}")
+            (_ledger(pool, tenant), f"{pool}_ledger_id", f"{pool}_ledger/retrieve/{{}}")
             for pool in POOLS
             if pool in context.claims
         ),

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import DISTANCE, day_start
 from trueup.conformance.datasets.event_values import EventBuilder
-from trueup.conformance.datasets.graph_requests import graph_request
 from trueup.conformance.datasets.operations import Deliver, Stage
 from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import POOLS, ApiRequest
@@ -138,12 +138,8 @@ def _wave(context: CheckContext, tenant: str, day: ChosenDay) -> Deliver:
 def _reads(context: CheckContext, tenant: str, day: ChosenDay, thorough: bool) -> list[ApiRequest]:
     midnight = day.midnight
     user = context.user(CALENDAR_USER)
-    by_user = (("proxy_user_id", user),)
     month = midnight.replace(day=1)
-    made = [
-        ApiRequest(path=view, query=by_user, tenant=tenant, paged=True)
-        for view in ("log/search", "log_summary/search")
-    ]
+    made = [requests.logs(user, tenant), requests.summaries(user, tenant)]
     clocks_change = day.name.startswith(("eu-", "us-"))
     windows = [(midnight - 2 * _DAY, midnight + 2 * _DAY, "day")]
     if "month-graph" in context.claims and (thorough or not clocks_change):
@@ -151,18 +147,17 @@ def _reads(context: CheckContext, tenant: str, day: ChosenDay, thorough: bool) -
     if "hour-graph" in context.claims and clocks_change:
         windows.append((midnight - timedelta(hours=3), midnight + timedelta(hours=12), "hour"))
     made += [
-        graph_request(context, tenant, start, end, interval, "user", user)
-        for start, end, interval in windows
+        requests.graph(*window, tenant=tenant, filters={"proxy_user_id": user})
+        for window in windows
     ]
     made += [
-        ApiRequest(
-            path=f"{pool}_ledger/search",
-            query=(
-                (f"min_{pool}_ledger_period_date", f"{midnight - 2 * _DAY:%Y-%m-%d}"),
-                (f"max_{pool}_ledger_period_date", f"{midnight + _DAY:%Y-%m-%d}"),
-            ),
-            tenant=tenant,
-            paged=True,
+        requests.search(
+            f"{pool}_ledger",
+            tenant,
+            **{
+                f"min_{pool}_ledger_period_date": f"{midnight - 2 * _DAY:%Y-%m-%d}",
+                f"max_{pool}_ledger_period_date": f"{midnight + _DAY:%Y-%m-%d}",
+            },
         )
         for pool in POOLS
         if pool in context.claims and thorough
@@ -188,23 +183,12 @@ def read_days_again(
     first, last = days[0].midnight, day_start(now) + _DAY
     made: list[ApiRequest] = []
     for tenant in context.customers:
-        made += [
-            ApiRequest(path=view, query=(("proxy_user_id", user),), tenant=tenant, paged=True)
-            for view in ("log/search", "log_summary/search")
-        ]
-        made += [
-            graph_request(
-                context,
-                tenant,
-                day.midnight - 2 * _DAY,
-                day.midnight + 2 * _DAY,
-                "day",
-                "user",
-                user,
-            )
-            for day in days
-        ]
+        windows = [(day.midnight - 2 * _DAY, day.midnight + 2 * _DAY, "day") for day in days]
         if "month-graph" in context.claims:
-            start = _before(first.replace(day=1))
-            made.append(graph_request(context, tenant, start, last, "month", "user", user))
+            windows.append((_before(first.replace(day=1)), last, "month"))
+        made += [requests.logs(user, tenant), requests.summaries(user, tenant)]
+        made += [
+            requests.graph(*window, tenant=tenant, filters={"proxy_user_id": user})
+            for window in windows
+        ]
     return tuple(made)

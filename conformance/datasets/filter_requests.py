@@ -87,8 +87,7 @@ def filter_requests(
         anchor = _anchor(events[tenant], chosen, n)
         query: dict[str, str] = {}
         for each in chosen:
-            prefix = "" if each.operator == "exact" else each.operator
-            query[prefix + each.field.name] = value_of(
+            query[each.parameter] = value_of(
                 context,
                 each.field,
                 each.operator,

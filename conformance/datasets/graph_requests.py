@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
+from trueup.conformance import requests
 from trueup.conformance.datasets.covering import Constraint, Row, cover
 from trueup.conformance.datasets.dimensions import dimension
 from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.event_values import host_name, user_name
 from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import format_time
 
-__all__ = ["breakdown_requests", "graph_request", "graph_requests", "window_of"]
+__all__ = ["breakdown_requests", "graph_requests", "window_of"]
 
 _FINE: Final = ("inside-bucket", "whole-buckets", "across-midnight", "empty")
 """Windows short enough for minutes and hours, and young enough for logs."""
@@ -48,9 +48,11 @@ def graph_requests(
     rows = cover(factors, seed=seed, constraints=rules)
     made = []
     for row in rows[:most]:
-        start, end = window_of(row["window"], row["interval"], context.now, now)
-        request = graph_request(
-            context, row["customer"], start, end, row["interval"], row["graph-filter"]
+        request = requests.graph(
+            *window_of(row["window"], row["interval"], context.now, now),
+            row["interval"],
+            tenant=row["customer"],
+            filters=_filters(context, row["graph-filter"]),
         )
         made.append((request, row))
     return tuple(made)
@@ -100,33 +102,16 @@ def _month(at: datetime, months: int) -> datetime:
     return at.replace(year=place // 12, month=place % 12 + 1, day=1)
 
 
-def graph_request(
-    context: CheckContext,
-    tenant: str,
-    start: datetime,
-    end: datetime,
-    interval: str,
-    what: str = "user",
-    user: str = "",
-) -> ApiRequest:
-    """Return a request for a graph over [start, end). `what`: a class of `graph-filter`."""
+def _filters(context: CheckContext, what: str) -> dict[str, str]:
+    """The filters of a class of `graph-filter`."""
     filters: dict[str, str] = {}
     if "user" in what:
-        filters["proxy_user_id"] = user or user_name(context, "implicit")
+        filters["proxy_user_id"] = user_name(context, "implicit")
     if "hostname" in what:
         filters["hostname"] = host_name(context, "plain")
     if "network" in what:
         filters["network"] = "residential"
-    return ApiRequest(
-        path="analytics/graph",
-        query=(
-            ("period_start", format_time(start)),
-            ("period_end", format_time(end)),
-            ("interval", interval),
-            *filters.items(),
-        ),
-        tenant=tenant,
-    )
+    return filters
 
 
 def breakdown_requests(
@@ -147,15 +132,9 @@ def breakdown_requests(
     }
     made = []
     for row in cover(factors, seed=random.randrange(2**31))[:most]:
+        query = _filters(context, row["graph-filter"])
+        query |= {part: "true" for part in PARTS if row["parts"] in (part, "all")}
+        query |= {name: row[name] for name in ("sort_by", "limit") if row[name]}
         start, end = window_of(row["window"], "day", context.now, now)
-        graph = graph_request(context, row["customer"], start, end, "day", row["graph-filter"])
-        query = [each for each in graph.query if each[0] != "interval"]
-        query += [(part, "true") for part in PARTS if row["parts"] in (part, "all")]
-        query += [(name, row[name]) for name in ("sort_by", "limit") if row[name]]
-        made.append(
-            (
-                ApiRequest(path="analytics/breakdown", query=tuple(query), tenant=row["customer"]),
-                row,
-            )
-        )
+        made.append((requests.breakdown(start, end, tenant=row["customer"], query=query), row))
     return tuple(made)

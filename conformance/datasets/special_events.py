@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.datasets.event_times import DISTANCE
 from trueup.conformance.datasets.event_values import EventBuilder, host_name
 from trueup.conformance.datasets.operations import Deliver, Operation, Together
 from trueup.conformance.model import CheckContext, Event
 
-__all__ = ["LONG", "NETWORKS", "SPECIAL_USERS", "later_events", "mixed_batch", "special_operations"]
+__all__ = ["LONG", "SPECIAL_USERS", "later_events", "mixed_batch", "special_operations"]
 
-NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 CONCURRENT_WRITERS: Final = 20
 """Events written to one key at once: 190 pairs; a loss of 5 % of all pairs shows at 99.99 %."""
 LONG: Final = "long"

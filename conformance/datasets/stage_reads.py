@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.event_values import user_name
-from trueup.conformance.datasets.graph_requests import graph_request
 from trueup.conformance.datasets.operations import FollowUp
 from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import POOLS, ApiRequest
-from trueup.conformance.rows import format_time
 
 __all__ = [
     "account_reads",
@@ -30,22 +28,18 @@ LATE_DAYS: Final = 8
 """Days before the run's own that reads cover; events are never older than 7 days."""
 
 
-def _paged(path: str, tenant: str, **query: str) -> ApiRequest:
-    return ApiRequest(path=path, query=tuple(query.items()), tenant=tenant, paged=True)
-
-
 def read_users(
     context: CheckContext, users: Mapping[str, Sequence[str]], now: datetime, most: int | None
 ) -> tuple[ApiRequest, ...]:
     """Return requests for each proxy user's logs, summaries and day graph. `users`: by customer."""
-    views = ("log/search", "log_summary/search")
     return tuple(
         request
         for tenant, names in users.items()
         for user in names[:most]
         for request in (
-            *(_paged(view, tenant, proxy_user_id=user) for view in views),
-            day_graph(context, tenant, user, now),
+            requests.logs(user, tenant),
+            requests.summaries(user, tenant),
+            _day_graph(context, tenant, user, now),
         )
     )
 
@@ -67,11 +61,10 @@ def read_all(
     made: list[ApiRequest] = []
     for tenant, names in users.items():
         made += [
-            _paged(view, tenant, like_proxy_user_id=own)
-            for view in ("log/search", "log_summary/search")
+            requests.search(view, tenant, like_proxy_user_id=own) for view in ("log", "log_summary")
         ]
         chosen = names[turn % share :: share]
-        made += [day_graph(context, tenant, user, now) for user in chosen]
+        made += [_day_graph(context, tenant, user, now) for user in chosen]
         if "breakdown" in context.claims:
             made += [_breakdown(context, tenant, user, now) for user in chosen[:2]]
     return tuple(made)
@@ -79,24 +72,18 @@ def read_all(
 
 def _breakdown(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
     """A user's totals by hostname and network over the days of its graph, none left out."""
-    start = day_start(context.now) - timedelta(days=LATE_DAYS)
-    query = {
-        "period_start": format_time(start),
-        "period_end": format_time(day_start(now) + timedelta(days=1)),
-        "proxy_user_id": user,
-        "return_hostnames": "true",
-        "return_networks": "true",
-        "return_proxy_users": "true",
-    }
-    return ApiRequest(path="analytics/breakdown", query=tuple(query.items()), tenant=tenant)
+    parts = dict.fromkeys(("return_hostnames", "return_networks", "return_proxy_users"), "true")
+    return requests.breakdown(
+        *_days(context, now), tenant=tenant, query={"proxy_user_id": user, **parts}
+    )
 
 
 def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
     """Return requests for everything of the user with many rows, and for a page in each order."""
     made = [
-        _paged(view, tenant, proxy_user_id=user)
+        view(user, tenant)
         for tenant in context.customers
-        for view in ("log/search", "log_summary/search")
+        for view in (requests.logs, requests.summaries)
     ]
     for order in ("log_total_bytes_desc", "log_request_datetime_asc"):
         query = (("proxy_user_id", user), ("sort_by", order), ("page", "2"), ("per_page", "20"))
@@ -107,12 +94,16 @@ def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
     return tuple(made)
 
 
-def day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
-    """Return a request for a user's graph by day, from the oldest event to the end of today."""
-    start = day_start(context.now) - timedelta(days=LATE_DAYS)
-    return graph_request(
-        context, tenant, start, day_start(now) + timedelta(days=1), "day", "user", user
+def _day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
+    """A user's graph by day, from the oldest event to the end of today."""
+    return requests.graph(
+        *_days(context, now), "day", tenant=tenant, filters={"proxy_user_id": user}
     )
+
+
+def _days(context: CheckContext, now: datetime) -> tuple[datetime, datetime]:
+    """Midnights from the oldest event to the end of today."""
+    return day_start(context.now) - timedelta(days=LATE_DAYS), day_start(now) + timedelta(days=1)
 
 
 def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest, ...]:
@@ -126,13 +117,13 @@ def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest,
             request
             for pool in _pools(context)
             for request in (
-                ApiRequest(path=f"{pool}/summary", tenant=tenant),
-                _paged(f"{pool}_ledger/search", tenant),
+                requests.account(pool, again, tenant),
+                requests.ledger(pool, again, tenant),
             )
         ]
         if "customer" in context.claims:
-            made.append(ApiRequest(path="customer/retrieve", tenant=tenant))
-    return tuple(replace(request, again=again) for request in made)
+            made.append(requests.customer(again, tenant))
+    return tuple(made)
 
 
 def snapshots(
@@ -154,8 +145,8 @@ def snapshots(
 def _snapshot(
     context: CheckContext, tenant: str, pool: str, first: str, last: str
 ) -> tuple[ApiRequest, ...]:
-    summaries = _paged(
-        "log_summary/search",
+    summaries = requests.search(
+        "log_summary",
         tenant,
         log_summary_network=pool,
         min_log_summary_period=first,
@@ -163,13 +154,9 @@ def _snapshot(
     )
     before, after = (
         [
-            ApiRequest(path=f"{pool}/summary", tenant=tenant, again=again),
-            *(
-                [ApiRequest(path="customer/retrieve", tenant=tenant, again=again)]
-                if "customer" in context.claims
-                else []
-            ),
-            ApiRequest(path=f"{pool}_ledger/search", tenant=tenant, paged=True, again=again),
+            requests.account(pool, again, tenant),
+            *([requests.customer(again, tenant)] if "customer" in context.claims else []),
+            requests.ledger(pool, again, tenant),
         ]
         for again in (1, 2)
     )
@@ -190,11 +177,11 @@ def user_reads(
     if "proxy-user" not in context.claims:
         return ()
     made = [
-        _paged("proxy_user/search", tenant, like_proxy_user_id=f"{context.prefix}-%")
+        requests.search("proxy_user", tenant, like_proxy_user_id=f"{context.prefix}-%")
         for tenant in users
     ]
     made += [
-        ApiRequest(path=f"proxy_user/retrieve/{user}", tenant=tenant)
+        requests.proxy_user(user, tenant)
         for tenant, names in users.items()
         for user in names[turn % share :: share]
     ]
@@ -206,7 +193,7 @@ def retrieves(
 ) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
     """Return retrieves of `each` logs of every customer, and of rows whose ids searches return."""
     logs = tuple(
-        ApiRequest(path=f"log/retrieve/{event['log_id']}", tenant=tenant)
+        requests.log(str(event["log_id"]), tenant)
         for tenant, own in events.items()
         for event in own[:: max(1, len(own) // each)][:each]
     )
@@ -219,13 +206,13 @@ def _row_retrieves(context: CheckContext, tenant: str, asker: str) -> list[Follo
     """Retrieves, with the keys of `asker`, of summaries and ledger entries of `tenant`."""
     user = user_name(context, "implicit")
     summaries = FollowUp(
-        source=_paged("log_summary/search", tenant, proxy_user_id=user),
+        source=requests.summaries(user, tenant),
         field="log_summary_id",
-        request=ApiRequest(path="log_summary/retrieve/{}", tenant=asker),
+        request=requests.summary("{}", asker),
     )
     entries = [
         FollowUp(
-            source=_paged(f"{pool}_ledger/search", tenant),
+            source=requests.ledger(pool, tenant=tenant),
             field=f"{pool}_ledger_id",
             request=ApiRequest(path=f"{pool}_ledger/retrieve/{{}}", tenant=asker),
         )
@@ -245,17 +232,11 @@ def foreign_requests(
     follow: list[FollowUp] = []
     for asker, owner in ((tenants[0], tenants[1]), (tenants[1], tenants[0])):
         alone = f"{user_name(context, 'one-customer')}-{owner}"
-        made += [
-            ApiRequest(path=f"log/retrieve/{event['log_id']}", tenant=asker)
-            for event in events[owner][:2]
-        ]
-        made += [
-            _paged(view, asker, proxy_user_id=alone)
-            for view in ("log/search", "log_summary/search")
-        ]
+        made += [requests.log(str(event["log_id"]), asker) for event in events[owner][:2]]
+        made += [requests.logs(alone, asker), requests.summaries(alone, asker)]
         if "proxy-user" in context.claims:
-            made.append(ApiRequest(path=f"proxy_user/retrieve/{alone}", tenant=asker))
-            made.append(_paged("proxy_user/search", asker, proxy_user_id=alone))
-        made.append(day_graph(context, asker, alone, context.now))
+            made.append(requests.proxy_user(alone, asker))
+            made.append(requests.search("proxy_user", asker, proxy_user_id=alone))
+        made.append(_day_graph(context, asker, alone, context.now))
         follow += _row_retrieves(context, owner, asker)
     return tuple(made), tuple(follow)
