@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -29,11 +30,12 @@ print("\\n".join(sorted(name.removeprefix("trueup.") for name in sys.modules)))
 """
 
 
-def modules_after_loading(name: str) -> set[str]:
+@functools.cache
+def modules_after_loading(name: str) -> frozenset[str]:
     done = subprocess.run(
         [sys.executable, "-c", LOAD_ALL, name], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return set(done.stdout.split())
+    return frozenset(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", sorted(ALLOWED))

@@ -9,18 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.literal import USER, LiteralJournal, event, summary
+from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client import http
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import parse_time
-from trueup.conformance.target.model import Budget, Target, Tenant
 from trueup.reports.journal.records import Exchange
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import Json, Verdict
@@ -162,18 +161,9 @@ async def test_a_response_that_is_too_long_is_cut_and_recorded_as_cut(
     async def long(_request: web.Request) -> web.Response:
         return web.json_response({"data": "x" * next(sizes)})
 
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", long)
-    async with TestServer(app) as server:
-        target = Target(
-            name="t",
-            base_url=str(server.make_url("/1.0")),
-            tenants={"a": Tenant(public_key="p", private_key="q", customer_id=1)},
-            budget=Budget(requests_per_s=None, requests=50),
-            path=Path("t.toml"),
-        )
+    async with served_by(long) as url:
         with JournalWriter(tmp_path / "journal.ndjson") as writer:
-            async with ReadClient(target, Recorder(writer), WallClock()) as client:
+            async with ReadClient(bare_target(url), Recorder(writer), WallClock()) as client:
                 found = [
                     (await client.ask(ApiRequest(path="x", again=n), stage="s"))[0]
                     for n in range(5)

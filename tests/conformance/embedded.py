@@ -13,11 +13,11 @@ from typing import Any
 
 import aiohttp
 
+from tests.journal_header import header
 from trueup.conformance.runner import RunOutcome, run_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.load import load_target
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import SCHEMA, Header
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EXIT_STATUS, EventOutcome, Json, Outcome
 
@@ -148,13 +148,9 @@ async def judged(
     checks = checks_for(target, level=level, only=only)
     with JournalWriter(journal) as writer:
         writer.write(
-            Header(
-                trueup="test",
-                schema=SCHEMA,
-                run="test",
+            header(
                 seed=seed,
                 started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                scenario="test",
                 target=target.name,
                 base_url=target.base_url,
                 level=level,

@@ -104,11 +104,6 @@ class LiteralJournal:
             ),
         ]
 
-    def read_as(self, name: str, value: str) -> LiteralJournal:
-        """Declare a reading."""
-        self.records.insert(0, ReadingSeen(reading=Reading(name=name, value=value, how="declared")))
-        return self
-
     def deliver(
         self, *events: dict[str, Any], outcome: Outcome = Outcome.ACCEPTED
     ) -> LiteralJournal:

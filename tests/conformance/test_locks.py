@@ -8,10 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.conformance.embedded import judged, started, target_of
 from tests.conformance.literal import LiteralJournal
+from tests.conformance.stub import served_by
 from trueup.reports.journal.records import Hook
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Verdict
@@ -82,10 +82,8 @@ async def test_each_hook_is_tried_and_an_unlocked_one_is_found(
             ):
                 return web.json_response(await response.json(), status=response.status)
 
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", forward)
-        async with TestServer(app) as server:
-            here = str(server.make_url("")).rstrip("/")
+        async with served_by(forward) as url:
+            here = url.removesuffix("/1.0")
             path = serving["control_url"].partition("//")[2].partition("/")[2]
             moved = dict(serving) | {"control_url": f"{here}/{path}"}
             target = target_of(moved, tmp_path)

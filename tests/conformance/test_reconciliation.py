@@ -12,10 +12,10 @@ import pytest
 
 from tests.conformance.embedded import PlainIngest, started, target_of
 from tests.conformance.listed import ListedTraffic
+from tests.journal_header import journal_in
 from trueup.conformance.reconciliation.evaluate import judge_traffic
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
-from trueup.reports.journal.records import SCHEMA, Header
-from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Json, Outcome, Verdict
 
 NETWORKS = ("datacenter", "isp", "residential", "mobile")
@@ -55,20 +55,7 @@ async def reconciled(folder: Path, *options: str, unsent: int = 0) -> tuple[Traf
         async with PlainIngest(serving["ingest_url"]) as ingest:
             for first in range(0, 200 - unsent, 50):
                 await ingest.send(events[first : min(first + 50, 200 - unsent)])
-        with JournalWriter(folder / "journal.ndjson") as writer:
-            writer.write(
-                Header(
-                    trueup="test",
-                    schema=SCHEMA,
-                    run="t",
-                    seed=1,
-                    started_at="-",
-                    scenario="t",
-                    target="reference",
-                    base_url=target.base_url,
-                    level=2,
-                )
-            )
+        with journal_in(folder) as writer:
             outcome = await reconcile_traffic(target, writer=writer, sent=sent, part="fleet")
     return outcome, sent
 

@@ -14,11 +14,12 @@ from tests.conformance.embedded import PlainIngest, started, target_of
 from tests.conformance.faulty_proxy import Change, RecordedBody, running_faulty_proxy, without
 from tests.conformance.listed import ListedTraffic
 from tests.conformance.test_reconciliation import events_of
+from tests.journal_header import journal_in
 from trueup.conformance.reconciliation import plan
 from trueup.conformance.reconciliation.evaluate import judge_traffic
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
-from trueup.reports.journal.records import SCHEMA, Exchange, Header, OutcomeRange
-from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.journal.records import Exchange, OutcomeRange
+from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import CheckResult, Json, Outcome, Verdict
 from trueup.scenarios.run.traffic import DeliveredEvents
 
@@ -70,25 +71,10 @@ async def held(
                 base_url=f"{url}/1.0",
                 budget=dataclasses.replace(target.budget, requests=budget),
             )
-            with JournalWriter(folder / "journal.ndjson") as writer:
-                writer.write(header(target.base_url))
+            with journal_in(folder) as writer:
                 outcome = await reconcile_traffic(target, writer=writer, sent=traffic, part="fleet")
     assert outcome.requests <= budget
     return recomputed(folder, outcome, traffic)
-
-
-def header(url: str) -> Header:
-    return Header(
-        trueup="test",
-        schema=SCHEMA,
-        run="t",
-        seed=1,
-        started_at="-",
-        scenario="t",
-        target="reference",
-        base_url=url,
-        level=2,
-    )
 
 
 def recomputed(folder: Path, outcome: TrafficOutcome, traffic: Any) -> dict[str, CheckResult]:
@@ -467,24 +453,31 @@ def probe_events(events: Events, count: int = 3) -> list[Event]:
     ]
 
 
+def with_probes(events: Events) -> Any:
+    """Return the traffic beside three freshness probes that were accepted."""
+    all_accepted = [OutcomeRange(first=0, count=3, outcome=Outcome.ACCEPTED)]
+    return given(events, probe_events(events), all_accepted)
+
+
+def read_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have only the cells of one user read, as if there were too many to read all."""
+    monkeypatch.setattr(plan, "ALL_CELLS_MOST", 3)
+    monkeypatch.setattr(plan, "SAMPLE_USERS", 1)
+
+
 @pytest.mark.parametrize("whole", [True, False])
 async def test_freshness_probes_never_replace_a_lost_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
     """Three probes and three lost events: as many requests as were sent, but a failure."""
     if not whole:
-        monkeypatch.setattr(plan, "ALL_CELLS_MOST", 3)
-        monkeypatch.setattr(plan, "SAMPLE_USERS", 1)
-
-    def sent(events: Events) -> Any:
-        all_accepted = [OutcomeRange(first=0, count=3, outcome=Outcome.ACCEPTED)]
-        return given(events, probe_events(events), all_accepted)
+        read_a_sample(monkeypatch)
 
     def delivered(events: Events) -> Events:
         kept = [e for e in events if e["log_id"] not in ids(events, 0, 24, 48)]
         return [*kept, *probe_events(events)]
 
-    results = await held(tmp_path, sent=sent, delivered=delivered)
+    results = await held(tmp_path, sent=with_probes, delivered=delivered)
     assert results[GRAPH].verdict is Verdict.FAIL
     assert results[LOGS].verdict is Verdict.FAIL
 
@@ -495,15 +488,10 @@ async def test_freshness_probes_alone_fail_no_check(
 ) -> None:
     """If all is read it passes; a sample is inconclusive."""
     if not whole:
-        monkeypatch.setattr(plan, "ALL_CELLS_MOST", 3)
-        monkeypatch.setattr(plan, "SAMPLE_USERS", 1)
-
-    def sent(events: Events) -> Any:
-        all_accepted = [OutcomeRange(first=0, count=3, outcome=Outcome.ACCEPTED)]
-        return given(events, probe_events(events), all_accepted)
+        read_a_sample(monkeypatch)
 
     results = await held(
-        tmp_path, sent=sent, delivered=lambda events: [*events, *probe_events(events)]
+        tmp_path, sent=with_probes, delivered=lambda events: [*events, *probe_events(events)]
     )
     if whole:
         fails(results)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.test_unusable_responses import target_at
+from tests.conformance.stub import bare_target
 from trueup.conformance.errors import BadSelection
 from trueup.conformance.selection import checks_for
 from trueup.reports.results import ExitStatus
 
-READ_ONLY = target_at("http://127.0.0.1:1/1.0")
+READ_ONLY = bare_target("http://127.0.0.1:1/1.0")
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,13 @@ import msgspec
 import pytest
 
 from tests.conformance.embedded import judged, started, target_of
+from tests.journal_header import header
 from trueup.conformance.judge import disagreements, judge_journal, required_checks
 from trueup.conformance.reconciliation.evaluate import traffic_checks
 from trueup.conformance.selection import checks_at
 from trueup.reports.journal.records import (
-    SCHEMA,
     Delivered,
     Footer,
-    Header,
     Hook,
     JudgePlan,
     Phase,
@@ -42,22 +41,6 @@ def sealed(path: Path, records: Iterable[Record]) -> Journal:
             writer.write(record)
         writer.finish(finished_at="2025-04-01T12:00:52Z", exit_status=0)
     return read_journal(path)
-
-
-def header(*, level: int = 3, only: tuple[str, ...] = ()) -> Header:
-    """Return a header that declares no check."""
-    return Header(
-        trueup="test",
-        schema=SCHEMA,
-        run="test",
-        seed=7,
-        started_at="2025-04-01T12:00:00Z",
-        scenario="test",
-        target="reference",
-        base_url="http://127.0.0.1:1/1.0",
-        level=level,
-        only=only,
-    )
 
 
 async def test_a_check_deleted_from_header_and_results_is_named(tmp_path: Path) -> None:
@@ -107,7 +90,7 @@ def test_the_levels_follow_from_the_header_the_hooks_and_what_was_called(
 
 def test_a_limited_run_has_to_evaluate_what_it_was_limited_to(tmp_path: Path) -> None:
     """Names and laws alike; its badge says that checks were selected and is not green."""
-    journal = sealed(tmp_path / "j", (header(only=("AUTH",)), _LEVEL_3, _READ))
+    journal = sealed(tmp_path / "j", (header(level=3, only=("AUTH",)), _LEVEL_3, _READ))
     names = required_checks(journal)
     assert names == tuple(c.name for c in checks_at({0, 2, 3}, only=("AUTH",)))
     assert len(names) < len(checks_at({0, 2, 3}))
@@ -116,7 +99,7 @@ def test_a_limited_run_has_to_evaluate_what_it_was_limited_to(tmp_path: Path) ->
 def test_delivered_traffic_and_stateful_tests_have_their_checks(tmp_path: Path) -> None:
     """Whatever was sent to the target has to be reconciled, whatever the header declares."""
     sent = tuple(Delivered(source=part, outcomes=(), at="") for part in ("load", "fleet"))
-    journal = sealed(tmp_path / "j", (header(), *sent, Hook(hook="stateful", at="")))
+    journal = sealed(tmp_path / "j", (header(level=3), *sent, Hook(hook="stateful", at="")))
     assert required_checks(journal) == (
         *traffic_checks("fleet"),
         "stateful-sequences",
@@ -126,7 +109,7 @@ def test_delivered_traffic_and_stateful_tests_have_their_checks(tmp_path: Path) 
 
 def test_a_run_that_never_read_has_no_checks_to_evaluate(tmp_path: Path) -> None:
     """Without any response nothing is evaluated, and nothing is missing."""
-    assert required_checks(sealed(tmp_path / "j", (header(), _LEVEL_3))) == ()
+    assert required_checks(sealed(tmp_path / "j", (header(level=3), _LEVEL_3))) == ()
 
 
 def test_a_result_that_nothing_calls_for_is_named(tmp_path: Path) -> None:
@@ -134,6 +117,6 @@ def test_a_result_that_nothing_calls_for_is_named(tmp_path: Path) -> None:
     result = CheckResult(
         check="made-up", law="LAW", title="", verdict=Verdict.PASS, reason="", evidence=1
     )
-    with_result = sealed(tmp_path / "j", (header(), Result(result=result)))
+    with_result = sealed(tmp_path / "j", (header(level=3), Result(result=result)))
     (sentence,) = disagreements(with_result, [])
     assert sentence.startswith("made-up: has a result in the journal")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from tests.conformance.embedded import PlainIngest, started, target_of
 from tests.conformance.literal import LiteralJournal, event
 from tests.conformance.plan_context import CUSTOMERS, NOW, PREFIX, context_at
+from tests.journal_header import journal_in
 from trueup.conformance.contract.history import build_history
 from trueup.conformance.datasets.operations import Deliver, Pay, Together
 from trueup.conformance.stateful.evaluate import (
@@ -31,8 +32,7 @@ from trueup.conformance.stateful.steps import (
     UserStep,
     step_sequences,
 )
-from trueup.reports.journal.records import SCHEMA, Exchange, Header, JudgePlan, Phase, Record
-from trueup.reports.journal.storage import JournalWriter
+from trueup.reports.journal.records import Exchange, JudgePlan, Phase, Record
 from trueup.reports.results import Outcome, Verdict
 
 # --- sequences as parts of a journal
@@ -230,27 +230,9 @@ def test_steps_need_no_hook_or_claim_that_the_target_lacks(steps: StepSequence) 
 # --- on the reference
 
 
-def writer_in(folder: Path, name: str) -> JournalWriter:
-    writer = JournalWriter(folder / name)
-    writer.write(
-        Header(
-            trueup="t",
-            schema=SCHEMA,
-            run="t",
-            seed=1,
-            started_at="-",
-            scenario="t",
-            target="reference",
-            base_url="-",
-            level=3,
-        )
-    )
-    return writer
-
-
 def explored(folder: Path, examples: int = 15) -> StatefulOutcome:
     """Explore a reference."""
-    with started() as serving, writer_in(folder, "journal.ndjson") as writer:
+    with started() as serving, journal_in(folder) as writer:
         url = serving["ingest_url"]
         return explore(
             target_of(serving, folder),

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.session import Session
 from trueup.conformance.rows import parse_time
-from trueup.conformance.target.model import Budget, Target, Tenant
 from trueup.reports.journal.records import JudgePlan
 from trueup.reports.journal.storage import JournalWriter
 
@@ -31,16 +30,8 @@ async def planned_now(tmp_path: Path, offsets: list[timedelta]) -> timedelta:
         date = format_datetime(datetime.now(UTC) + last[0], usegmt=True)
         return web.json_response({"data": {"customer_id": 1}}, headers={"Date": date})
 
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", respond)
-    async with TestServer(app) as server:
-        target = Target(
-            name="t",
-            base_url=str(server.make_url("/1.0")),
-            tenants={"a": Tenant(public_key="p", private_key="q", customer_id=1)},
-            budget=Budget(requests_per_s=None, requests=50),
-            path=Path("t.toml"),
-        )
+    async with served_by(respond) as url:
+        target = bare_target(url)
         clock = WallClock()
         with JournalWriter(tmp_path / "journal.ndjson") as writer:
             recorder = Recorder(writer)

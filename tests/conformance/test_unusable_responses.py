@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.conformance.stub import Handler, Serve, bare_target
+from tests.journal_header import journal_in
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.rate_limiter import Pacer
@@ -16,62 +16,22 @@ from trueup.conformance.client.recorder import STRUCK, Recorder, strike
 from trueup.conformance.errors import BudgetExhausted, NotAnApi, TargetUnreachable, WrongKeys
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.runner import probe_readings, run_checks
-from trueup.conformance.target.model import Budget, Target, Tenant
-from trueup.reports.journal.records import SCHEMA, Exchange, Header
-from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.conformance.target.model import Target, Tenant
+from trueup.reports.journal.records import Exchange
+from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import ExitStatus
 
 CANARY = "sk_canary-0123456789"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def target_at(url: str, **more: object) -> Target:
-    values: dict[str, object] = {
-        "name": "t",
-        "base_url": url,
-        "tenants": {"a": Tenant(public_key="pk_a", private_key=CANARY, customer_id=1)},
-        "budget": Budget(requests_per_s=None, requests=50),
-        "timeout_s": 0.3,
-        "secrets": (CANARY, "pk_a"),
-        "path": Path("t.toml"),
-    }
-    return Target(**(values | more))  # type: ignore[arg-type]
-
-
-def journal_in(folder: Path) -> JournalWriter:
-    writer = JournalWriter(folder / "journal.ndjson")
-    writer.write(
-        Header(
-            trueup="t",
-            schema=SCHEMA,
-            run="t",
-            seed=1,
-            started_at="-",
-            scenario="t",
-            target="t",
-            base_url="-",
-            level=0,
-        )
+def target_at(url: str) -> Target:
+    """A target whose private key is the canary, and that has to respond soon."""
+    return bare_target(
+        url,
+        tenants={"a": Tenant(public_key="pk_a", private_key=CANARY, customer_id=1)},
+        timeout_s=0.3,
+        secrets=(CANARY, "pk_a"),
     )
-    return writer
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[str]]]:
-    """Start a server with one handler for every request; return its base URL."""
-    servers: list[TestServer] = []
-
-    async def start(handler: Handler) -> str:
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", handler)
-        server = TestServer(app)
-        await server.start_server()
-        servers.append(server)
-        return str(server.make_url("/1.0"))
-
-    yield start
-    for server in servers:
-        await server.close()
 
 
 async def html(_request: web.Request) -> web.StreamResponse:
@@ -94,7 +54,7 @@ async def refuse(_request: web.Request) -> web.StreamResponse:
     ("handler", "error"), [(html, NotAnApi), (hang, TargetUnreachable), (refuse, WrongKeys)]
 )
 async def test_a_target_that_cannot_be_tested_ends_with_an_error_message(
-    serve: Callable[[Handler], Awaitable[str]],
+    serve: Serve,
     tmp_path: Path,
     handler: Handler,
     error: type[Exception],
@@ -115,7 +75,7 @@ async def test_a_refused_connection_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_keys_are_redacted_even_if_the_target_repeats_them(
-    serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
+    serve: Serve, tmp_path: Path
 ) -> None:
     """In JSON, in JSON with escapes, in HTML: the journal does not contain the canary."""
     bodies = iter(
@@ -176,9 +136,7 @@ async def test_requests_keep_their_pace_and_their_number() -> None:
         await pacer.turn()
 
 
-async def test_retry_after_of_a_429_is_respected(
-    serve: Callable[[Handler], Awaitable[str]], tmp_path: Path
-) -> None:
+async def test_retry_after_of_a_429_is_respected(serve: Serve, tmp_path: Path) -> None:
     """Both responses are recorded, and the second is used."""
     planned = iter((429, 200))
 
@@ -213,7 +171,7 @@ async def test_retry_after_of_a_429_is_respected(
     ],
 )
 async def test_a_first_response_that_is_not_200_is_an_error(
-    serve: Callable[[Handler], Awaitable[str]],
+    serve: Serve,
     tmp_path: Path,
     status: int,
     headers: dict[str, str],

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.conformance.test_unusable_responses import Handler, journal_in, serve, target_at
+from tests.conformance.stub import Serve, bare_target
+from tests.journal_header import journal_in
 from trueup.conformance.errors import BudgetExhausted, TargetTrouble, unwrap_group
 from trueup.conformance.runner import run_checks
-from trueup.conformance.target.model import Budget
 from trueup.reports.errors import JournalWriteError
-
-__all__ = ["serve"]
 
 
 @pytest.mark.parametrize("error", [BudgetExhausted, TargetTrouble, JournalWriteError])
@@ -39,14 +36,13 @@ def test_an_interruption_passes() -> None:
 
 
 async def test_a_small_budget_ends_a_run_with_an_error_message(
-    serve: Callable[[Handler], Awaitable[str]],
-    tmp_path: Path,
+    serve: Serve, tmp_path: Path
 ) -> None:
     """The requests of a stage are concurrent, and all of them fail at once."""
 
     async def empty(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"data": [], "item_count": 0, "total_count": 0})
 
-    target = target_at(await serve(empty), budget=Budget(requests_per_s=None, requests=4))
+    target = bare_target(await serve(empty), requests=4)
     with journal_in(tmp_path) as writer, pytest.raises(BudgetExhausted, match="4 requests"):
         await run_checks(target, writer=writer, ingest=None, level=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,14 +12,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests.conformance.embedded import judged, started, target_of
+from tests.conformance.stub import Serve, bare_target, served_by
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.target.model import Budget, Target, Tenant
 from trueup.reports.journal.records import Exchange
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import Verdict
@@ -61,37 +59,10 @@ def refusal(clock: SleepingClock, form: str, until: float) -> web.Response:
     return web.json_response({"error": "rate", "message": "wait"}, status=status, headers=headers)
 
 
-@pytest.fixture
-async def serve() -> AsyncIterator[Callable[..., object]]:
-    servers: list[TestServer] = []
-
-    async def start(handler: Callable[[web.Request], object]) -> str:
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", handler)  # type: ignore[arg-type]
-        server = TestServer(app)
-        await server.start_server()
-        servers.append(server)
-        return str(server.make_url("/1.0"))
-
-    yield start
-    for server in servers:
-        await server.close()
-
-
-def target_at(url: str) -> Target:
-    return Target(
-        name="t",
-        base_url=url,
-        tenants={"a": Tenant(public_key="p", private_key="q", customer_id=1)},
-        budget=Budget(requests_per_s=None, requests=500),
-        path=Path("t.toml"),
-    )
-
-
 @pytest.mark.parametrize("form", ["seconds", "503 seconds", "date", "none", "unreadable"])
 @pytest.mark.parametrize("length", [1.0, 75.0, 200.0])
 async def test_a_wait_is_kept_whatever_form_it_has(
-    serve: Callable[..., object], tmp_path: Path, form: str, length: float
+    serve: Serve, tmp_path: Path, form: str, length: float
 ) -> None:
     """A few requests at most are refused, and each request gets its response in the end."""
     clock = SleepingClock()
@@ -101,9 +72,9 @@ async def test_a_wait_is_kept_whatever_form_it_has(
             return refusal(clock, form, length)
         return web.json_response({"data": {}})
 
-    url = await serve(busy)  # type: ignore[misc]
+    url = await serve(busy)
     with JournalWriter(tmp_path / "journal.ndjson") as writer:
-        async with ReadClient(target_at(url), Recorder(writer), clock) as client:
+        async with ReadClient(bare_target(url, requests=500), Recorder(writer), clock) as client:
             for n in range(5):
                 exchanges = await client.ask(
                     ApiRequest(path="customer/retrieve", again=n), stage="s"
@@ -115,7 +86,7 @@ async def test_a_wait_is_kept_whatever_form_it_has(
 
 
 async def test_requests_stop_when_a_target_asks_to_wait_too_long(
-    serve: Callable[..., object], tmp_path: Path
+    serve: Serve, tmp_path: Path
 ) -> None:
     """What is not sent is recorded without a response: it could not tell."""
     clock = SleepingClock()
@@ -125,10 +96,10 @@ async def test_requests_stop_when_a_target_asks_to_wait_too_long(
         came["requests"] += 1
         return refusal(clock, "seconds", 1e6)
 
-    url = await serve(busy)  # type: ignore[misc]
+    url = await serve(busy)
     with JournalWriter(tmp_path / "journal.ndjson") as writer:
         recorder = Recorder(writer)
-        async with ReadClient(target_at(url), recorder, clock) as client:
+        async with ReadClient(bare_target(url, requests=500), recorder, clock) as client:
             for n in range(100):
                 await client.ask(ApiRequest(path="customer/retrieve", again=n), stage="s")
             assert client.stuck
@@ -140,7 +111,7 @@ async def test_requests_stop_when_a_target_asks_to_wait_too_long(
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_a_gateway_error_is_asked_again_after_a_pause(
-    serve: Callable[..., object], tmp_path: Path, status: int
+    serve: Serve, tmp_path: Path, status: int
 ) -> None:
     """A read is sent again, a change is not: it may have been made."""
     clock = SleepingClock()
@@ -152,9 +123,9 @@ async def test_a_gateway_error_is_asked_again_after_a_pause(
             return web.Response(status=status, text="<html>bad gateway</html>")
         return web.json_response({"data": {}})
 
-    url = await serve(flaky)  # type: ignore[misc]
+    url = await serve(flaky)
     with JournalWriter(tmp_path / "journal.ndjson") as writer:
-        async with ReadClient(target_at(url), Recorder(writer), clock) as client:
+        async with ReadClient(bare_target(url, requests=500), Recorder(writer), clock) as client:
             (read,) = (await client.ask(ONE, stage="s"))[-1:]
             change = ApiRequest(path="proxy_user/create", method="POST", body={})
             (changed,) = await client.ask(change, stage="s")
@@ -243,10 +214,8 @@ async def test_a_gateway_that_blocks_for_a_while_fails_no_check(
     with started() as serving:
         upstream = serving["url"].rsplit("/", 1)[0]
         gateway = BlockingGateway(upstream, first, seconds, form)
-        app = web.Application(client_max_size=64 << 20)
-        app.router.add_route("*", "/{rest:.*}", gateway.handle)
-        async with TestServer(app) as server:
-            here = str(server.make_url("")).rstrip("/")
+        async with served_by(gateway.handle) as url:
+            here = url.removesuffix("/1.0")
             moved = {
                 key: value.replace(upstream, here) if isinstance(value, str) else value
                 for key, value in serving.items()

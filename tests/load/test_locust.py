@@ -50,6 +50,13 @@ def form(port: int) -> HttpForm:
     return HttpForm(url=f"http://127.0.0.1:{port}/ingest", response_rule=RULE, timeout_s=2)
 
 
+def job(plan: LoadPlan, fleet: Fleet, port: int, folder: Path, **more: Any) -> LoadJob:
+    """A load of a fleet's events on the sink at a port; what is written goes to a folder."""
+    return LoadJob(
+        plan=plan, ingest=form(port), fleet=fleet.identity("load"), out_dir=folder, **more
+    )
+
+
 def ids(
     fleet: Fleet, ranges: Iterable[OutcomeRange], outcome: Outcome = Outcome.ACCEPTED
 ) -> set[str]:
@@ -70,15 +77,9 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
     sink = Sink()
     seen: list[Progress] = []
     with serving(sink.handle) as port:
+        generators = Locust(processes=processes)
         result, ranges = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                progress=seen.append,
-                locust=Locust(processes=processes),
-            )
+            job(plan, fleet, port, tmp_path, progress=seen.append, locust=generators)
         )
     assert result.events_accepted == 40 * 2 * 100
     assert ids(fleet, ranges) == set(sink.stored)
@@ -105,14 +106,7 @@ async def test_settings_for_other_locust_tests_do_not_influence_a_run(
     plan, fleet = planned()
     sink = Sink()
     with serving(sink.handle) as port:
-        result, _ = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-            )
-        )
+        result, _ = await run_load(job(plan, fleet, port, tmp_path))
     assert (result.events_accepted, result.unsent, result.stopped_by) == (40 * 2 * 100, 0, "")
     assert (tmp_path / "locust.html").exists()
 
@@ -127,14 +121,7 @@ async def test_faults_reads_duplicates_and_malformed_lines_still_reconcile(
     sink = Sink()
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 9))
     with serving(proxy.handle) as port:
-        result, ranges = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-            )
-        )
+        result, ranges = await run_load(job(plan, fleet, port, tmp_path))
     assert result.events_accepted == 40 * 2 * 20
     assert ids(fleet, ranges) == set(sink.stored)
     assert result.errors
@@ -146,15 +133,7 @@ async def test_reads_are_mixed_in_at_their_share(tmp_path: Path) -> None:
     sink = Sink()
     with serving(sink.handle) as port:
         reads = ReadsFrom(url=f"http://127.0.0.1:{port}/1.0", headers={"X-Key": "k"})
-        result, _ = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                reads=reads,
-            )
-        )
+        result, _ = await run_load(job(plan, fleet, port, tmp_path, reads=reads))
     assert result.reads == sink.reads
     assert 0.1 < result.reads / (result.reads + result.requests) < 0.3
     assert result.reads_ns
@@ -168,13 +147,7 @@ async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path
     with serving(sink.handle) as port:
         task = asyncio.ensure_future(
             run_load(
-                LoadJob(
-                    plan=plan,
-                    ingest=form(port),
-                    fleet=fleet.identity("load"),
-                    out_dir=tmp_path,
-                    locust=Locust(processes=2),
-                ),
+                job(plan, fleet, port, tmp_path, locust=Locust(processes=2)),
                 keep=lambda result, ranges: kept.append((result, ranges)),
             )
         )
@@ -199,16 +172,7 @@ async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(
     plan, fleet = planned(duration_s=30)
     sink = Sink()
     with serving(sink.handle) as port:
-        task = asyncio.ensure_future(
-            run_load(
-                LoadJob(
-                    plan=plan,
-                    ingest=form(port),
-                    fleet=fleet.identity("load"),
-                    out_dir=tmp_path,
-                )
-            )
-        )
+        task = asyncio.ensure_future(run_load(job(plan, fleet, port, tmp_path)))
         async with asyncio.timeout(30):
             while len(sink.stored) < 6000:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -226,15 +190,7 @@ async def test_fewer_connections_than_generators_are_refused(tmp_path: Path) -> 
     """One without a connection would send nothing, and the run would look whole."""
     plan, fleet = planned(requests={"connections": 1})
     with pytest.raises(UsageProblem, match="connections"):
-        await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(9),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                locust=Locust(processes=2),
-            )
-        )
+        await run_load(job(plan, fleet, 9, tmp_path, locust=Locust(processes=2)))
 
 
 async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_path: Path) -> None:
@@ -243,13 +199,7 @@ async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_pa
     failed = Hook(hook="restart", at="2026-05-04 13:00:00", ok=False, error="exit status 3: no")
     with serving(Sink().handle) as port:
         result, _ = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                hooks={"restart": lambda: failed},
-            )
+            job(plan, fleet, port, tmp_path, hooks={"restart": lambda: failed})
         )
     assert "restart at 0.4 s did not work: exit status 3: no" in result.stopped_by
     assert load_status(result) is ExitStatus.COULD_NOT_TELL
@@ -275,14 +225,7 @@ async def test_a_missing_control_hook_is_refused_before_anything_is_sent(
     """A scenario that restarts the target needs to know how."""
     plan, fleet = planned("retry-storm")
     with pytest.raises(UsageProblem, match="restart"):
-        await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(9),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-            )
-        )
+        await run_load(job(plan, fleet, 9, tmp_path))
 
 
 async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path: Path) -> None:
@@ -308,15 +251,9 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path: Path) -> None
         await plain(reader, cast(asyncio.StreamWriter, Slow(writer)))
 
     with serving(slow) as port:
-        job = LoadJob(
-            plan=with_limits(plan, response_p99_ms=400),
-            ingest=form(port),
-            fleet=fleet.identity("load"),
-            out_dir=tmp_path,
-            resolution=1.0,
-        )
+        search = job(with_limits(plan, response_p99_ms=400), fleet, port, tmp_path, resolution=1.0)
         result, ranges = await execute_load(
-            job, calibrated=False, find_limit=True, keep=lambda *_: None
+            search, calibrated=False, find_limit=True, keep=lambda *_: None
         )
     # On a machine that others use, a search may rightly end without a high end, saying why.
     honest = ("disturbed" in result.knee_why) or ("generator" in result.knee_why)
@@ -332,8 +269,7 @@ async def test_calibration_measures_the_generator_against_a_sink_that_stores_not
 ) -> None:
     """The figure is in requests per second, well above what the sink tests need."""
     plan, fleet = planned()
-    job = LoadJob(plan=plan, ingest=form(9), fleet=fleet.identity("load"), out_dir=tmp_path)
-    assert await calibrate(job) > 100
+    assert await calibrate(job(plan, fleet, 9, tmp_path)) > 100
 
 
 async def test_the_example_for_people_who_extend_works_and_accounts_for_its_events(
@@ -350,13 +286,7 @@ async def test_the_example_for_people_who_extend_works_and_accounts_for_its_even
 
     with serving(slow) as port:
         result, ranges = await run_load(
-            LoadJob(
-                plan=plan,
-                ingest=form(port),
-                fleet=fleet.identity("load"),
-                out_dir=tmp_path,
-                locust=Locust(locustfile=LOCUSTFILES / "fasthttp.py"),
-            )
+            job(plan, fleet, port, tmp_path, locust=Locust(locustfile=LOCUSTFILES / "fasthttp.py"))
         )
     accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
     assert accepted <= set(sink.stored) <= accepted | unknown

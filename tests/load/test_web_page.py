@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.load.sink import Sink, serving
-from tests.load.test_locust import form, ids, planned
+from tests.load.test_locust import ids, job, planned
 from trueup.reports.results import Outcome
-from trueup.scenarios.load.job import LoadJob, Locust
+from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.run import run_load
 
 pytestmark = pytest.mark.slow
@@ -66,15 +66,7 @@ async def running(folder: Path) -> AsyncIterator[Any]:
     sink, port = Sink(), free_port()
     with serving(sink.handle) as target:
         task = asyncio.ensure_future(
-            run_load(
-                LoadJob(
-                    plan=plan,
-                    ingest=form(target),
-                    fleet=fleet.identity("load"),
-                    out_dir=folder,
-                    locust=Locust(web_port=port),
-                ),
-            )
+            run_load(job(plan, fleet, target, folder, locust=Locust(web_port=port)))
         )
         yield task, port, sink, fleet
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.journal_header import journal_in
 from trueup.conformance.ports import Slice
-from trueup.reports.journal.records import SCHEMA, Delivered, Header, JudgePlan, OutcomeRange
-from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.journal.records import Delivered, JudgePlan, OutcomeRange
+from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Json, Outcome
 from trueup.scenarios.run.traffic import DeliveredEvents, DeliveredFleet, traffic_of
 from trueup.simulator.fleet import Fleet
@@ -26,6 +27,19 @@ RANGES = (
 def fleet(name: str = "default", seed: int = 3) -> Fleet:
     start = datetime(2026, 3, 1, 20, tzinfo=UTC)
     return Fleet(load_profile(name), seed=seed, start=start, customers=(11, 12), events_per_s=0.05)
+
+
+def probe_event(log_id: str) -> dict[str, Json]:
+    """A probe event of 7 bytes on the first evening of the fleet."""
+    return {
+        "log_id": log_id,
+        "customer_id": 11,
+        "proxy_user_id": "marker",
+        "log_network": "isp",
+        "log_hostname": "h",
+        "log_total_bytes": 7,
+        "log_request_datetime": "2026-03-01 21:00:00",
+    }
 
 
 def inside(row: dict[str, Json], wanted: Slice) -> bool:
@@ -78,30 +92,8 @@ def test_events_that_are_asked_for_one_by_one_are_those_of_the_batch() -> None:
 def test_beside_a_part_stands_what_was_sent_before_it_was_reconciled(tmp_path: Path) -> None:
     """The load knows of the fleet and of its probe; the fleet, judged first, of nothing."""
     one, other = fleet(), fleet(seed=4)
-    marker: dict[str, Json] = {
-        "log_id": "m",
-        "customer_id": 11,
-        "proxy_user_id": "marker",
-        "log_network": "isp",
-        "log_hostname": "h",
-        "log_total_bytes": 7,
-        "log_request_datetime": "2026-03-01 21:00:00",
-    }
     accepted = (OutcomeRange(first=0, count=1, outcome=Outcome.ACCEPTED),)
-    with JournalWriter(tmp_path / "journal.ndjson") as writer:
-        writer.write(
-            Header(
-                trueup="t",
-                schema=SCHEMA,
-                run="t",
-                seed=1,
-                started_at="-",
-                scenario="t",
-                target="t",
-                base_url="-",
-                level=2,
-            )
-        )
+    with journal_in(tmp_path) as writer:
         for name, each in (("fleet", one), ("load", other)):
             writer.write(each.identity(name))
             writer.write(Delivered(source=name, fleet=name, outcomes=RANGES, at="-"))
@@ -110,7 +102,7 @@ def test_beside_a_part_stands_what_was_sent_before_it_was_reconciled(tmp_path: P
                     Delivered(
                         source="load",
                         stage="freshness",
-                        events=(marker,),
+                        events=(probe_event("m"),),
                         outcomes=accepted,
                         at="-",
                     )
@@ -126,18 +118,7 @@ def test_beside_a_part_stands_what_was_sent_before_it_was_reconciled(tmp_path: P
 
 def test_a_probe_event_of_unknown_outcome_is_slack() -> None:
     """It may or may not be there, and a refused one is not."""
-    events: list[dict[str, Json]] = [
-        {
-            "log_id": f"m{n}",
-            "customer_id": 11,
-            "proxy_user_id": "marker",
-            "log_network": "isp",
-            "log_hostname": "h",
-            "log_total_bytes": 7,
-            "log_request_datetime": "2026-03-01 21:00:00",
-        }
-        for n in range(3)
-    ]
+    events = [probe_event(f"m{n}") for n in range(3)]
     outcomes = [
         OutcomeRange(first=n, count=1, outcome=each)
         for n, each in enumerate((Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED))
