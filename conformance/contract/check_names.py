@@ -17,6 +17,7 @@ __all__ = [
     "ORDER",
     "PAGES",
     "PARTS",
+    "READINGS_TRUE",
     "REMOVED",
     "RETRIEVE",
     "TENANTS",
@@ -34,6 +35,7 @@ LOCKS: Final = "hooks-are-locked"
 ORDER: Final = "times-are-in-order"
 PAGES: Final = "pages-are-whole"
 PARTS: Final = "parts-make-the-whole"
+READINGS_TRUE: Final = "readings-are-true"
 REMOVED: Final = "hostnames-are-removed"
 RETRIEVE: Final = "retrieve-equals-search"
 TENANTS: Final = "tenants-are-apart"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from trueup.conformance.contract.check_names import PARTS, TENANTS
+from trueup.conformance.contract.check_names import PARTS, READINGS_TRUE, TENANTS
 from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.graph_windows import (
     GraphBucket,
@@ -57,7 +57,7 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
     )
     sums = expected_points(model, unit, window, window.filters)
     if window.inclusive:
-        sums = _with_end(model, unit, window, sums, points)
+        sums = _with_end(model, unit, finding, window, sums, points)
     own = is_own_graph(model, window.filters)
     if not answerable:
         _judge_open(finding, window, sums, points, where, own=own)
@@ -188,6 +188,7 @@ def _judge_open(
 def _with_end(
     model: ContractModel,
     unit: JudgedRequest,
+    finding: RequestFinding,
     window: GraphWindow,
     sums: dict[str, CellSum],
     points: Mapping[str, GraphBucket],
@@ -208,6 +209,14 @@ def _with_end(
     for choice in (wide, instant):
         if choice.get(last, CellSum()).allows(point.requests, point.bytes):
             return choice
+    if instant.get(last, CellSum()).certain and "graph-end" in model.reading.declared:
+        finding.deviate(
+            READINGS_TRUE,
+            f"graph by {window.interval}, to {window.end} · graph-end",
+            "inclusive: requests at the end are in the window",
+            "they are not",
+            counts=(instant[last].counts(), Counts(point.requests, point.bytes, 0, 0)),
+        )
     return sums
 
 
@@ -324,7 +333,7 @@ def _judge_buckets(
         missing = sorted(wanted - set(points))
         if missing:
             finding.deviate(
-                "readings-are-true",
+                READINGS_TRUE,
                 f"{where} · {missing[0]}",
                 "a point without traffic",
                 "no point",
@@ -334,5 +343,5 @@ def _judge_buckets(
         empty = sorted(b for b, p in points.items() if not p.requests and not p.bytes)
         if empty and "graph-empty-buckets" in model.reading.declared:
             finding.deviate(
-                "readings-are-true", f"{where} · {empty[0]}", "no point", "a point", definite=True
+                READINGS_TRUE, f"{where} · {empty[0]}", "no point", "a point", definite=True
             )

@@ -27,6 +27,8 @@ __all__ = ["ContractModel"]
 
 GATEWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
 """Statuses of gateways, which are no evidence about the target."""
+_FAILED: Final = "failed-requests"
+_EMPTY: Final = "zero-byte-requests"
 
 
 @dataclass(slots=False)
@@ -145,9 +147,21 @@ class ContractModel:
     def counts(self, event: SentEvent) -> bool:
         """Return whether an event counts in summaries, ledgers and graph by the readings."""
         failed = event.coded or (event.status or 0) >= 400
-        if failed and self.reading.value("failed-requests") != "counted":
+        if failed and self.reading.value(_FAILED) != "counted":
             return False
-        return event.bytes != 0 or self.reading.value("zero-byte-requests") == "counted"
+        return event.bytes != 0 or self.reading.value(_EMPTY) == "counted"
+
+    def leaves_out(self, customer: str, cell: Cell, op: int) -> bool:
+        """Return whether a cell was sent events before `op` that do not count by the readings."""
+        if self.reading.value(_FAILED) == self.reading.value(_EMPTY) == "counted":
+            return False
+        return any(
+            (r.event.network, r.event.hostname, r.event.day)
+            == (cell.network, cell.hostname, cell.day)
+            and r.times(op) > 0
+            and not self.counts(r.event)
+            for r in self.history.by_user.get((customer, cell.user), ())
+        )
 
     def created(self, cell: Cell, customer: str, op: int) -> datetime:
         """Return the target's time when the first event of a cell was taken in."""

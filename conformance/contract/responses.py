@@ -16,7 +16,8 @@ from trueup.conformance.contract.account_states import AccountStates
 from trueup.conformance.contract.accounts import judge_account, judge_customer
 from trueup.conformance.contract.breakdowns import judge_breakdown
 from trueup.conformance.contract.check_names import BODIES, FILTERS
-from trueup.conformance.contract.fields import HINTED, LOG_FIELDS
+from trueup.conformance.contract.declared import judge_declared
+from trueup.conformance.contract.fields import HINTED, LOG_FIELDS, ApiField
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graphs import judge_graph
 from trueup.conformance.contract.history import POOLS, part_of
@@ -54,6 +55,12 @@ OWN_KEYS: Final = ("a", "b")
 REFUSING: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 422})
 MISSING: Final = frozenset({400, 404, 410, 422})
 RATE_STAGES: Final = ("rate", "after-rate")
+_FIELDS: Final[Mapping[str, Mapping[str, ApiField]]] = {
+    "log": LOG_FIELDS,
+    "log_summary": SUMMARY_FIELDS,
+    "proxy_user": USER_FIELDS,
+    **{f"{pool}_ledger": ledger_fields(pool) for pool in POOLS},
+}
 
 
 def collect_units(
@@ -143,7 +150,13 @@ def judge_unit(
         judge_user_change(unit, finding)
         return finding
     note_presence(model, unit, finding, path)
-    _judge_view(model, accounts, unit, finding, path)
+    resource, _, action = path.partition("/")
+    searched = _FIELDS.get(resource) if action == "search" else None
+    judge_declared(model, unit, finding, path, searched)
+    if searched is not None and unit.first.status != 200:
+        _judge_refused_search(unit, finding, path, searched)
+    else:
+        _judge_view(model, accounts, unit, finding, path)
     return finding
 
 
@@ -313,9 +326,6 @@ def _judge_view(
     action, _, name = action.partition("/")
     pool = next((p for p in POOLS if resource in (p, f"{p}_ledger")), "")
     status = unit.first.status
-    if action == "search" and status != 200:
-        _judge_refused_search(unit, finding, path)
-        return
     if action == "retrieve" and name and status == 200 and not _has_data(unit.first):
         finding.deviate(
             ERRORS,
@@ -362,17 +372,10 @@ def _has_data(exchange: Exchange) -> bool:
     return bool(body.get("data"))
 
 
-def _judge_refused_search(unit: JudgedRequest, finding: RequestFinding, path: str) -> None:
+def _judge_refused_search(
+    unit: JudgedRequest, finding: RequestFinding, path: str, fields: Mapping[str, ApiField]
+) -> None:
     """A search with documented parameters must succeed; others may be refused."""
-    tables = {
-        "log": LOG_FIELDS,
-        "log_summary": SUMMARY_FIELDS,
-        "proxy_user": USER_FIELDS,
-        **{f"{pool}_ledger": ledger_fields(pool) for pool in POOLS},
-    }
-    fields = tables.get(path.partition("/")[0])
-    if fields is None:
-        return
     search = parse_search(unit.first.query, fields)
     small = (search.per_page or 100) <= 100
     finding.observed(FILTERS)

@@ -1,0 +1,179 @@
+"""Hold a target to the readings that its file declares, in every response that shows one.
+
+A reading that changes what is expected (`hostname-case`, `failed-requests`) is held to where that
+is compared. Here are those that only say which of several accepted responses is given. One that was
+probed is not held to here: where the documents leave a point open, nothing says that every endpoint
+reads it alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
+
+from trueup.conformance.contract.check_names import READINGS_TRUE
+from trueup.conformance.contract.fields import ApiField
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.graph_windows import parse_window, read_points
+from trueup.conformance.contract.interpretation import LOG_LIFE
+from trueup.conformance.contract.matching import parse_search
+from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.rows import as_int
+from trueup.reports.journal.records import Exchange
+from trueup.reports.results import Json
+
+__all__ = ["judge_declared"]
+
+Shown: TypeAlias = tuple[str, str, str, Exchange]
+"""(reading, place, value that the response shows, response)."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d(?:\.\d+)?(Z?)")
+_FORMS: Final = {(" ", ""): "space", ("T", ""): "iso", ("T", "Z"): "iso-z"}
+_REFUSED: Final = frozenset({400, 422})
+_MISSING: Final = frozenset({400, 404, 410, 422})
+
+
+def judge_declared(
+    model: ContractModel,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    path: str,
+    fields: Mapping[str, ApiField] | None,
+) -> None:
+    """Compare what a request's responses show of the declared readings with what is declared.
+
+    `path` is below the prefix; `fields` are those of a search, None for another request.
+    """
+    declared = model.reading.declared
+    if not declared:
+        return
+    resource, _, action = path.partition("/")
+    shown: list[Shown] = [*_forms(unit, resource)]
+    if action.startswith("retrieve/") and resource == "log":
+        shown += _of_retrieve(model, unit, action.removeprefix("retrieve/"))
+    elif fields is not None:
+        shown += _of_search(unit, fields, path)
+    elif path == "analytics/graph":
+        shown += _of_old_graph(model, unit)
+    for reading, where, seen, exchange in shown:
+        if reading in declared:
+            told = model.reading.values[reading]
+            finding.equal(
+                READINGS_TRUE, f"{where} · {reading}", told, seen, exchange.n, definite=True
+            )
+    if resource in ("log", "log_summary"):
+        _expect_removed(model, unit, finding, resource)
+
+
+def _expect_removed(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, resource: str
+) -> None:
+    """Rows of deleted proxy users, where they are declared to go with their user."""
+    for exchange in unit.exchanges:
+        for row in _rows(exchange):
+            user = str(row.get("proxy_user_id"))
+            if model.is_removed(unit.customer, user, unit.op):
+                finding.deviate(
+                    READINGS_TRUE,
+                    f"{resource} · {user} · deleted-users",
+                    "no rows of a deleted user",
+                    "a row",
+                    exchanges=[exchange.n],
+                )
+                return
+
+
+def _forms(unit: JudgedRequest, resource: str) -> Iterator[Shown]:
+    """The form of each time field, once for each form that a response shows it in."""
+    seen: set[tuple[str, str]] = set()
+    for exchange in unit.exchanges:
+        for row in _rows(exchange):
+            for name, value in row.items():
+                match = _TIME.fullmatch(value) if isinstance(value, str) else None
+                form = match and _FORMS.get((match[1], match[2]))
+                if not form or not name.endswith("_datetime") or (name, form) in seen:
+                    continue
+                seen.add((name, form))
+                yield "time-form", f"{resource} · {name}", form, exchange
+
+
+def _rows(exchange: Exchange) -> list[dict[str, Json]]:
+    body = exchange.body if exchange.status == 200 else None
+    data = body.get("data") if isinstance(body, dict) else None
+    return [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
+
+
+def _of_retrieve(model: ContractModel, unit: JudgedRequest, log_id: str) -> Iterator[Shown]:
+    """The status for a log that is gone, for an id that nothing has, and for what is no id."""
+    exchange = unit.first
+    if exchange.status not in _MISSING:
+        return
+    where, status = f"log/retrieve/{log_id}", str(exchange.status)
+    record = model.history.records.get((unit.customer, log_id.lower()))
+    if record is not None:
+        if exchange.status != 400 and not model.reading.log_may_show(record.event.at, unit.now):
+            yield "expired-log-status", where, status, exchange
+    elif not _is_known(model, log_id):
+        if _UUID.fullmatch(log_id):
+            yield "unknown-id-status", where, status, exchange
+        elif not any(letter.isdigit() for letter in log_id):
+            yield "malformed-id-status", where, status, exchange
+
+
+def _is_known(model: ContractModel, log_id: str) -> bool:
+    return bool(model.ids.get(("log", log_id))) or any(
+        (letter, log_id.lower()) in model.history.records for letter in model.history.customers
+    )
+
+
+def _of_search(unit: JudgedRequest, fields: Mapping[str, ApiField], path: str) -> Iterator[Shown]:
+    """How wide pages, unknown parameters, malformed values and totals are treated."""
+    exchange = unit.first
+    refused = exchange.status in _REFUSED
+    if exchange.status != 200 and not refused:
+        return
+    search = parse_search(exchange.query, fields)
+    where = f"{path} · {search.text}"
+    if search.unusual:
+        odd, *others = search.unusual
+        if others:
+            return
+        if any(f"{c.field.name}={c.value}" == odd for c in search.conditions):
+            yield (
+                "bad-value-status",
+                where,
+                str(exchange.status) if refused else "ignored",
+                exchange,
+            )
+        elif odd in dict(exchange.query) and not any(odd.endswith(name) for name in fields):
+            yield "unknown-filter", where, "refused" if refused else "ignored", exchange
+        return
+    body = exchange.body if isinstance(exchange.body, dict) else {}
+    if (search.per_page or 0) > 100:
+        echoed = as_int(body, "per_page")
+        if refused or echoed is not None:
+            answer = "honoured" if echoed == search.per_page else "clamped"
+            yield "per-page-above-100", where, "refused" if refused else answer, exchange
+    if as_int(body, "total_count") == -1:
+        yield "total-count", where, "unknown", exchange
+
+
+def _of_old_graph(model: ContractModel, unit: JudgedRequest) -> Iterator[Shown]:
+    """A graph by minute or hour of days whose logs are gone."""
+    window, exchange = parse_window(model, unit), unit.first
+    long_gone = unit.now - 2 * LOG_LIFE
+    if window is None or not window.fine or window.end >= long_gone:
+        return
+    where = f"graph by {window.interval}, {window.start} to {window.end}"
+    if exchange.status in (*_REFUSED, 404):
+        yield "graph-old-detail", where, "refused", exchange
+        return
+    points = read_points(model, unit, window) if exchange.status == 200 else ""
+    told = model.reading.value_of("graph-old-detail")
+    if isinstance(points, str) or (told != "refused" and not points):
+        return
+    filled = any(point.requests for point in points.values())
+    if told == "refused" or (told == "empty" and filled):
+        yield "graph-old-detail", where, "days" if filled else "empty", exchange
