@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from trueup.reports.results import EXIT_STATUS, ExitStatus
 from trueup.scenarios.cli.output import discard_output, open_output
@@ -17,19 +18,20 @@ from trueup.scenarios.exit_status import exit_status_of, format_error
 __all__ = ["main"]
 
 COMMANDS: Final[dict[str, str]] = {
-    "run": "trueup.scenarios.cli.run",
-    "check": "trueup.scenarios.cli.check",
-    "explore": "trueup.scenarios.cli.explore",
-    "load": "trueup.scenarios.cli.load",
-    "fleet": "trueup.scenarios.cli.fleet",
-    "serve": "trueup.scenarios.cli.serve",
-    "report": "trueup.scenarios.cli.report",
-    "judge": "trueup.scenarios.cli.judge",
-    "sensitivity": "trueup.scenarios.cli.sensitivity",
-    "prove": "trueup.scenarios.cli.prove",
-    "target": "trueup.scenarios.cli.target",
+    "run": "Run a scenario: fleet, checks, load, report.",
+    "check": "Run the conformance checks against a target.",
+    "explore": "Run stateful property-based tests and shrink failures.",
+    "load": "Load-test the ingestion endpoint; reconcile every accepted event.",
+    "fleet": "Draw events of the simulated fleet.",
+    "serve": "Start the reference implementation alone.",
+    "report": "Render the reports of a finished run again, or compare two.",
+    "judge": "Recompute every verdict of a run from its journal.",
+    "sensitivity": "Measure which changed responses a run would have noticed.",
+    "prove": "Mutation-test the checks: do they detect known and generated faults?",
+    "target": "Validate a target file, or print an example.",
 }
-"""Command → module that holds it as `command`; loaded when asked for, so that help is quick."""
+"""Command → what it does, in a line. The module of that name holds it as `command`; it is loaded
+only to run the command, so that help and completion are quick."""
 _COMPLETE: Final = "_TRUEUP_COMPLETE"
 """Environment variable by which a shell asks for completions, as click names it."""
 
@@ -43,9 +45,22 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(COMMANDS[cmd_name]).command
+        command = import_module(f"{__name__}.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, and what any command completes: its options."""
+        commands = [
+            CompletionItem(name, help=does)
+            for name, does in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -21,7 +21,7 @@ from trueup.scenarios.scenario import ChecksPart, Scenario
 __all__ = ["command"]
 
 
-@click.command(short_help="Run the conformance checks against a target.")
+@click.command()
 @target_option
 @click.option(
     "--level",

@@ -13,7 +13,7 @@ from trueup.scenarios.scenario import Scenario, StatefulPart
 __all__ = ["command"]
 
 
-@click.command(short_help="Run stateful property-based tests and shrink failures.")
+@click.command()
 @target_option
 @click.option(
     "--examples",

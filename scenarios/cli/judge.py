@@ -16,7 +16,7 @@ from trueup.scenarios.run.reevaluate import reevaluate
 __all__ = ["command"]
 
 
-@click.command(short_help="Recompute every verdict of a run from its journal.")
+@click.command()
 @click.argument(
     "journal", type=click.Path(path_type=Path), default=Path("runs/latest"), metavar="JOURNAL"
 )

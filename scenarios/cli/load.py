@@ -38,7 +38,6 @@ class _Finite(click.FloatRange):
 
 
 @click.command(
-    short_help="Load-test the ingestion endpoint; reconcile every accepted event.",
     epilog=f"Scenarios: {', '.join(load_names())}. Without --target: the embedded reference.",
 )
 @click.argument("scenario", default="steady")

@@ -10,17 +10,7 @@ import os
 import sys
 from typing import TextIO
 
-from rich.console import Console
-
-__all__ = ["OutputConsole", "discard_output", "open_output"]
-
-
-class OutputConsole(Console):
-    """A console that raises BrokenPipeError; rich itself would end the process with status 1."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise the BrokenPipeError that is being handled."""
-        raise
+__all__ = ["discard_output", "open_output"]
 
 
 def open_output() -> None:

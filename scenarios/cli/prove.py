@@ -15,7 +15,7 @@ from trueup.reports.renderers.kill_matrix import (
     render_matrix_markdown,
 )
 from trueup.reports.renderers.writer import write_text
-from trueup.scenarios.cli.output import OutputConsole
+from trueup.scenarios.cli.console import OutputConsole
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
 from trueup.scenarios.mutation.register import (
@@ -53,7 +53,7 @@ class _Count(click.ParamType["int | None"]):
         return int(text)
 
 
-@click.command(short_help="Mutation-test the checks: do they detect known and generated faults?")
+@click.command()
 @click.option("--quick", is_flag=True, help="A subset of faults and variants for daily use.")
 @click.option(
     "--only",

@@ -64,7 +64,7 @@ class _Reports(click.Group):
             formatter.write_dl([("compare", self.commands["compare"].get_short_help_str(70))])
 
 
-@click.group(cls=_Reports, short_help="Render the reports of a finished run again, or compare two.")
+@click.group(cls=_Reports)
 def command() -> None:
     """Make a report of RUN again from its journal alone.
 

@@ -22,7 +22,6 @@ __all__ = ["command"]
 
 
 @click.command(
-    short_help="Run a scenario: fleet, checks, load, report.",
     epilog=f"Scenarios: {', '.join(scenario_names())}. Without --target: the embedded reference.",
 )
 @click.argument("scenario", default="main")

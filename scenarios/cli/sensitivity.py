@@ -21,7 +21,7 @@ __all__ = ["command"]
 _SHOWN_MOST = 20
 
 
-@click.command(short_help="Measure which changed responses a run would have noticed.")
+@click.command()
 @click.argument("run", type=click.Path(path_type=Path), default=Path("runs/latest"), metavar="RUN")
 @click.option(
     "--limit",

@@ -10,10 +10,7 @@ import click
 __all__ = ["command"]
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "help_option_names": []},
-    short_help="Start the reference implementation alone.",
-)
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(options: tuple[str, ...]) -> None:
     """Start the reference alone; `trueup serve --help` prints its options."""

@@ -15,7 +15,7 @@ from trueup.conformance.datasets.depth import Depth
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
-from trueup.scenarios.cli.output import OutputConsole
+from trueup.scenarios.cli.console import OutputConsole
 from trueup.scenarios.progress import reporter_for
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 

@@ -29,7 +29,7 @@ _LABEL: Final = 9
 _HOW: Final = {"default": "assumed: declare it if it is another"}
 
 
-@click.group(short_help="Validate a target file, or print an example.")
+@click.group()
 def command() -> None:
     """Validate target files and show what their targets allow."""
 

@@ -13,7 +13,7 @@ import pytest
 from trueup.conformance.errors import TargetFileError, TargetUnreachable
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.storage import read_journal
-from trueup.scenarios.cli import main
+from trueup.scenarios.cli import COMMANDS, main
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.exit_status import exit_status_of, format_error
 from trueup.simulator.errors import SimulatorError
@@ -63,7 +63,9 @@ def test_wrong_usage_ends_with_4_and_a_remedy(
     assert "Traceback" not in captured.err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in COMMANDS if name != "serve")]
+)
 def test_help_fits_an_80_column_terminal(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +76,21 @@ def test_help_fits_an_80_column_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert max(map(len, lines)) <= 80
+
+
+def test_help_loads_no_command() -> None:
+    """The list of commands is printed without the modules that run them, and without rich."""
+    script = (
+        "import sys; from trueup.scenarios.cli import COMMANDS, main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'rich', *(f'trueup.scenarios.cli.{n}' for n in COMMANDS)} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+    assert done.stdout.endswith("\n[]\n")
 
 
 def test_a_reader_that_leaves_early_is_no_verdict() -> None:
@@ -195,4 +212,5 @@ def test_a_shell_completes_commands_and_options() -> None:
         ).stdout
 
     assert completed("trueup ch") == "plain,check\n"
+    assert completed("trueup --v") == "plain,--version\n"
     assert completed("trueup load --find") == "plain,--find-limit\n"
