@@ -8,13 +8,17 @@ from pathlib import Path
 
 import click
 
-from trueup.reports.journal.storage import read_journal
-from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, sensitivity_json
+from trueup.reports.journal.storage import Journal, read_journal
+from trueup.reports.metrics.sensitivity import sensitivity_json
 from trueup.reports.model import build_report
 from trueup.reports.renderers.sensitivity import sensitivity_text
-from trueup.reports.renderers.writer import write_all, write_text
+from trueup.reports.renderers.writer import write_all
 from trueup.reports.results import EXIT_STATUS, ExitStatus
-from trueup.scenarios.run.sensitivity import find_false_failures, measure_sensitivity
+from trueup.scenarios.run.sensitivity import (
+    find_false_failures,
+    measure_sensitivity,
+    write_sensitivity,
+)
 
 __all__ = ["command"]
 
@@ -52,20 +56,20 @@ def command(
     """
     journal = read_journal(run)
     if lost_responses:
-        return _lost(run, limit=limit, seed=seed, workers=workers)
+        return _lost(journal, limit=limit, seed=seed, workers=workers)
     found = measure_sensitivity(
         journal, limit=limit or None, seed=seed, workers=workers, progress=_progress
     )
     folder = journal.path.parent
-    write_text(folder / SENSITIVITY_NAME, sensitivity_json(found))
+    write_sensitivity(found, folder)
     write_all(build_report(journal, found), folder)
     click.echo(sensitivity_json(found) if as_json else sensitivity_text(found), nl=False)
     return EXIT_STATUS[ExitStatus.OUR_ERROR if found.broken else ExitStatus.CONFORMS]
 
 
-def _lost(run: Path, *, limit: int, seed: int, workers: int | None) -> int:
+def _lost(journal: Journal, *, limit: int, seed: int, workers: int | None) -> int:
     tried, found = find_false_failures(
-        read_journal(run), limit=limit or None, seed=seed, workers=workers, progress=_progress
+        journal, limit=limit or None, seed=seed, workers=workers, progress=_progress
     )
     responses = len({(one.n, one.loss) for one in found})
     click.echo(f"{tried} responses replaced one at a time; {responses} made a check fail.")

@@ -20,7 +20,6 @@ from typing import Final
 
 from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.errors import ConformanceError
 from trueup.conformance.reconciliation.evaluate import traffic_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
@@ -29,10 +28,10 @@ from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.errors import JournalWriteError, ReportError
 from trueup.reports.journal.records import SCHEMA, Header, IngestDeclared
 from trueup.reports.journal.redaction import redact, secret_forms
-from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
-from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, Sensitivity, sensitivity_json
+from trueup.reports.journal.storage import JOURNAL_NAME, Journal, JournalWriter, read_journal
+from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport, build_report
-from trueup.reports.renderers.writer import write_all, write_text
+from trueup.reports.renderers.writer import write_all
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.verdicts import overall
 from trueup.scenarios.embedded.process import embedded_reference
@@ -50,7 +49,7 @@ from trueup.scenarios.run.clock import our_stamp
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
 from trueup.scenarios.run.preconditions import check_local, check_target, customers_of
 from trueup.scenarios.run.run_directory import make_run_folder
-from trueup.scenarios.run.sensitivity import measure_sensitivity
+from trueup.scenarios.run.sensitivity import measure_sensitivity, write_sensitivity
 from trueup.scenarios.run.stateful import run_stateful_part
 from trueup.scenarios.scenario import Scenario
 
@@ -168,8 +167,9 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             )
         except JournalWriteError as unsealed:
             error = error or unsealed
-    measured = _sensitivity(order, folder) if error is None else None
-    report = build_report(read_journal(folder), measured)
+    journal = read_journal(folder)
+    measured = _sensitivity(order, journal) if error is None else None
+    report = build_report(journal, measured)
     try:
         write_all(report, folder)
         _strike_files(folder, target)
@@ -179,12 +179,12 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     return RunResult(folder=folder, report=report, error=error)
 
 
-def _sensitivity(order: RunRequest, folder: Path) -> Sensitivity | None:
+def _sensitivity(order: RunRequest, journal: Journal) -> Sensitivity | None:
     """What the run could have noticed, written beside its journal; None where it is not asked."""
     if not order.sensitivity:
         return None
-    found = measure_sensitivity(read_journal(folder), limit=order.sensitivity, seed=order.seed)
-    write_text(folder / SENSITIVITY_NAME, sensitivity_json(found))
+    found = measure_sensitivity(journal, limit=order.sensitivity, seed=order.seed)
+    write_sensitivity(found, journal.path.parent)
     return found
 
 
@@ -309,8 +309,6 @@ def _work(scenario: Scenario, context: RunContext, *, strange: bool) -> BaseExce
             run_stateful_part(context, scenario.stateful)
         if scenario.load is not None and context.target.ingest is not None:
             asyncio.run(run_load_part(context, scenario.load))
-    except (KeyboardInterrupt, ConformanceError) as error:
-        return error
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
         return error
     return None

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
@@ -62,6 +62,7 @@ class RunContext:
 
 async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     """Send the fleet's traffic of the last days, and reconcile every view with what was sent."""
+    clock = ShiftedClock(target_now(context.writer))
     customers = customers_of(context.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
@@ -85,11 +86,13 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     finally:
         await driver.close()
     context.reporter.finish(_outcomes(ranges))
-    await _reconcile(context, DeliveredFleet(fleet, ranges), FLEET_NAME)
+    await _reconcile(context, DeliveredFleet(fleet, ranges), FLEET_NAME, clock)
     context.phase(FLEET_NAME, "end")
 
 
-async def _reconcile(context: RunContext, sent: DeliveredFleet, part: str) -> TrafficOutcome:
+async def _reconcile(
+    context: RunContext, sent: DeliveredFleet, part: str, clock: Clock
+) -> TrafficOutcome:
     """Reconcile every view of the target with what was sent; return what was found."""
     context.reporter.start(f"{part} reconciliation")
     outcome = await reconcile_traffic(
@@ -97,7 +100,7 @@ async def _reconcile(context: RunContext, sent: DeliveredFleet, part: str) -> Tr
         writer=context.writer,
         sent=sent,
         part=part,
-        clock=ShiftedClock(target_now(context.writer)),
+        clock=clock,
     )
     verdicts = Counter(str(result.verdict) for result in outcome.results)
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
@@ -133,11 +136,13 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
 async def run_load_part(context: RunContext, part: LoadPart) -> None:
     """Load the ingestion endpoint through Locust, then reconcile every accepted event."""
     plan = plan_of(part, seed=context.seed)
+    # The load does not move the target's clock, so that it is read from the journal once.
+    clock = ShiftedClock(target_now(context.writer))
     # The rates of a search are not known yet: it gets as many events as the fastest run.
     fleet = load_fleet(
         as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
         customers=customers_of(context.target),
-        now=target_now(context.writer),
+        now=clock.now(),
         namespace=context.folder.name,
     )
     context.writer.write(fleet.identity(LOAD_FLEET))
@@ -163,8 +168,6 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
     )
     driver = driver_of(context.target)
-    # The clock stands still against ours while the target is loaded: the journal is read once.
-    clock = ShiftedClock(target_now(context.writer))
     recorder = Recorder(context.writer, secrets=context.target.secrets)
     probe = SummaryProbe(context.target, driver, recorder, run=context.folder.name, now=clock.now)
     job = LoadJob(
@@ -201,7 +204,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     context.reporter.finish(_outcomes(ranges))
     since = time.monotonic()
     besides = beside(read_journal(context.writer.path).records, LOAD_FLEET)
-    outcome = await _reconcile(context, DeliveredFleet(fleet, ranges, besides), LOAD_FLEET)
+    outcome = await _reconcile(context, DeliveredFleet(fleet, ranges, besides), LOAD_FLEET, clock)
     context.writer.write(
         judged(
             replace(
@@ -241,12 +244,9 @@ async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
     """Run the checks against the target."""
     context.reporter.start("conformance", None)
     driver = driver_of(context.target) if context.target.ingest is not None else None
-    last = ""
 
     def progress(event: ProgressEvent) -> None:
-        nonlocal last
-        last = f"{event.requests} requests"
-        context.reporter.update(event.done, f"{event.what}; {last}")
+        context.reporter.update(event.done, f"{event.what}; {event.requests} requests")
 
     try:
         outcome = await run_checks(

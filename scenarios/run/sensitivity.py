@@ -6,6 +6,8 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
 from trueup.conformance.judge import BY_NAME
@@ -19,6 +21,7 @@ from trueup.conformance.sensitivity.losses import (
 from trueup.conformance.sensitivity.measure import (
     Effect,
     Judged,
+    Rejudge,
     judge_mutant,
     rejudge_records,
     summarize,
@@ -27,10 +30,12 @@ from trueup.conformance.sensitivity.mutants import ResponseMutant, enumerate_mut
 from trueup.conformance.sensitivity.recording import Recording
 from trueup.reports.journal.records import Record
 from trueup.reports.journal.storage import Journal
-from trueup.reports.metrics.sensitivity import Sensitivity
+from trueup.reports.metrics.sensitivity import SENSITIVITY_NAME, Sensitivity, sensitivity_json
+from trueup.reports.renderers.writer import write_text
+from trueup.reports.results import CheckResult
 from trueup.scenarios.errors import UsageProblem
 
-__all__ = ["find_false_failures", "measure_sensitivity"]
+__all__ = ["find_false_failures", "measure_sensitivity", "write_sensitivity"]
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -54,7 +59,7 @@ def measure_sensitivity(
     `workers` is the number of processes, those of the machine if None. `progress` is called
     with (done, all). Raises UsageProblem where the run's checks recorded nothing.
     """
-    judge = _Judge(journal.records, _names(journal))
+    judge = _judge_of(journal)
     every = enumerate_mutants(judge.recording, seed=seed)
     mutants = select(every, limit, seed=seed)
     judged: list[Judged] = []
@@ -84,7 +89,7 @@ def find_false_failures(
     Returns how many were replaced, and every check that failed though it does not in the run.
     Raises UsageProblem where the run's checks recorded nothing.
     """
-    judge = _Judge(journal.records, _names(journal))
+    judge = _judge_of(journal)
     losses = lost_responses(judge.recording, limit=limit, seed=seed)
     found: list[FalseFailure] = []
     done = 0
@@ -95,7 +100,30 @@ def find_false_failures(
     return len(losses), tuple(found)
 
 
-def _names(journal: Journal) -> tuple[str, ...]:
+def write_sensitivity(found: Sensitivity, folder: Path) -> None:
+    """Write what was measured into the folder of its run."""
+    write_text(folder / SENSITIVITY_NAME, sensitivity_json(found))
+
+
+class _Judge:
+    """A run's records, and the verdicts that they give: evaluated by the process that needs them.
+
+    Where workers judge, the process that starts them needs the index of the responses only.
+    """
+
+    def __init__(self, recording: Recording, names: Sequence[str]) -> None:
+        self.recording, self.names = recording, tuple(names)
+
+    @cached_property
+    def rejudge(self) -> Rejudge:
+        return rejudge_records(self.recording.records, [BY_NAME[name] for name in self.names])
+
+    @cached_property
+    def baseline(self) -> Sequence[CheckResult]:
+        return self.rejudge({})
+
+
+def _judge_of(journal: Journal) -> _Judge:
     recording = Recording(journal.records)
     names = tuple(name for name in journal.header.checks if name in BY_NAME)
     if recording.plan is None or not names:
@@ -103,29 +131,11 @@ def _names(journal: Journal) -> tuple[str, ...]:
             f"{journal.path}: this run holds no checks whose responses could be changed. "
             "Make one with `trueup check` or `trueup run`."
         )
-    return names
+    return _Judge(recording, names)
 
 
-class _Judge:
-    """A run's records with the verdicts that they give; one in each process."""
-
-    def __init__(self, records: Sequence[Record], names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self.recording = Recording(records)
-        self.rejudge = rejudge_records(self.recording.records, [BY_NAME[n] for n in names])
-        self.baseline = self.rejudge({})
-
-
-_HERE: list[_Judge] = []
-"""In a worker process: its judge."""
-
-
-def _start_worker(records: tuple[Record, ...], names: tuple[str, ...]) -> None:
-    _HERE.append(_Judge(records, names))
-
-
-def _judge_mutants(mutants: Sequence[ResponseMutant]) -> list[Judged]:
-    return [_judge_one(_HERE[-1], mutant) for mutant in mutants]
+def _judge_mutants(judge: _Judge, mutants: Sequence[ResponseMutant]) -> list[Judged]:
+    return [_judge_one(judge, mutant) for mutant in mutants]
 
 
 def _judge_one(judge: _Judge, mutant: ResponseMutant) -> Judged:
@@ -142,14 +152,26 @@ def _judge_one(judge: _Judge, mutant: ResponseMutant) -> Judged:
     )
 
 
-def _judge_losses(losses: Sequence[LostResponse]) -> list[FalseFailure]:
-    judge = _HERE[-1]
+def _judge_losses(judge: _Judge, losses: Sequence[LostResponse]) -> list[FalseFailure]:
     return list(false_failures(judge.rejudge, judge.baseline, judge.recording, losses))
+
+
+_WORKER_JUDGE: list[_Judge] = []
+"""In a worker process: its judge. Empty in any other."""
+
+
+def _start_worker(records: tuple[Record, ...], names: tuple[str, ...]) -> None:
+    _WORKER_JUDGE[:] = [_Judge(Recording(records), names)]
+
+
+def _in_worker(work: Callable[[_Judge, Sequence[_T]], list[_R]], jobs: Sequence[_T]) -> list[_R]:
+    (judge,) = _WORKER_JUDGE
+    return work(judge, jobs)
 
 
 def _mapped(
     judge: _Judge,
-    work: Callable[[Sequence[_T]], list[_R]],
+    work: Callable[[_Judge, Sequence[_T]], list[_R]],
     jobs: Sequence[_T],
     workers: int | None,
 ) -> Iterator[list[_R]]:
@@ -157,9 +179,7 @@ def _mapped(
     chunks = [jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK)]
     workers = workers or os.cpu_count() or 1
     if workers == 1 or len(jobs) <= _ALONE_MOST:
-        _HERE.append(judge)
-        yield from map(work, chunks)
-        _HERE.pop()
+        yield from map(partial(work, judge), chunks)
         return
     with ProcessPoolExecutor(
         max_workers=min(workers, len(chunks)),
@@ -167,4 +187,4 @@ def _mapped(
         initializer=_start_worker,
         initargs=(judge.recording.records, judge.names),
     ) as pool:
-        yield from pool.map(work, chunks)
+        yield from pool.map(partial(_in_worker, work), chunks)
