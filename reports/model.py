@@ -169,6 +169,7 @@ def build_report(
     results = [r.result for r in journal.records if isinstance(r, Result)]
     load = [r for r in journal.records if isinstance(r, LoadResult)]
     exchanges = [r for r in journal.records if isinstance(r, Exchange)]
+    delivered = [r for r in journal.records if isinstance(r, Delivered)]
     reported = {result.check for result in results}
     undeclared = tuple(name for name in required if name not in header.checks)
     missing = tuple(name for name in (*header.checks, *undeclared) if name not in reported)
@@ -185,7 +186,7 @@ def build_report(
         rows=_rows(
             results,
             exchanges,
-            [r for r in journal.records if isinstance(r, Delivered)],
+            delivered,
             [r for r in journal.records if isinstance(r, Hook) and r.ok and not r.check],
         ),
         missing=missing,
@@ -197,7 +198,7 @@ def build_report(
         load=tuple(load),
         figures=_figures(journal, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
-        sent=_sent([r for r in journal.records if isinstance(r, Delivered)]),
+        sent=_sent(delivered),
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
         requests=len(exchanges),
         interrupted=interrupted,
@@ -260,17 +261,21 @@ def _rows(
             standing.append(result)
         else:
             folded[cause.check].append(result)
-    return tuple(
-        CheckRow(
+    rows = []
+    for result in sorted(standing, key=severity_order):
+        evidence, deliveries = _evidence(result, by_number), _deliveries_of(result, delivered)
+        row = CheckRow(
             result=result,
             dependants=tuple(sorted(folded.pop(result.check, ()), key=severity_order)),
-            exchanges=_evidence(result, by_number),
-            deliveries=_as_delivered(result, delivered),
-            hooks=_hooks_between(result, delivered, hooks, by_number),
+            exchanges=evidence,
+            deliveries=_sent_batches(deliveries),
+            hooks=()
+            if result.counterexample is None
+            else _hooks_between(deliveries, evidence, hooks),
             elapsed_s=waited.get(result.check, 0.0),
         )
-        for result in sorted(standing, key=severity_order)
-    )
+        rows.append(row)
+    return tuple(rows)
 
 
 def _cause(result: CheckResult, by_name: Mapping[str, CheckResult]) -> CheckResult | None:
@@ -308,19 +313,22 @@ def _evidence(result: CheckResult, by_number: Mapping[int, Exchange]) -> tuple[E
     return tuple(by_number[n] for n in result.counterexample.exchanges if n in by_number)
 
 
-def _as_delivered(result: CheckResult, delivered: Sequence[Delivered]) -> tuple[SentBatch, ...]:
-    """Return every delivery of an event of the counter-example, with all events of it.
-
-    Those that were sent with it are kept: what became of an event may hang on them.
-    """
+def _deliveries_of(result: CheckResult, delivered: Sequence[Delivered]) -> tuple[Delivered, ...]:
+    """Return every delivery of an event of the counter-example."""
     if result.counterexample is None:
         return ()
     wanted = {_id_of(event) for event in result.counterexample.events} - {""}
+    return tuple(d for d in delivered if any(_id_of(event) in wanted for event in d.events))
+
+
+def _sent_batches(deliveries: Sequence[Delivered]) -> tuple[SentBatch, ...]:
+    """Return deliveries with all of their events.
+
+    Those that were sent with an event are kept: what became of it may hang on them.
+    """
     found: list[SentBatch] = []
     ended: datetime | None = None
-    for one in delivered:
-        if not any(_id_of(event) in wanted for event in one.events):
-            continue
+    for one in deliveries:
         end = _time(one.at)
         began = end - timedelta(milliseconds=one.elapsed_ms) if end is not None else None
         overlaps = began is not None and ended is not None and began < ended
@@ -330,18 +338,11 @@ def _as_delivered(result: CheckResult, delivered: Sequence[Delivered]) -> tuple[
 
 
 def _hooks_between(
-    result: CheckResult,
-    delivered: Sequence[Delivered],
-    hooks: Sequence[Hook],
-    by_number: Mapping[int, Exchange],
+    deliveries: Sequence[Delivered], evidence: Sequence[Exchange], hooks: Sequence[Hook]
 ) -> tuple[Hook, ...]:
     """Return the hooks that were called from the first event shown to the last response."""
-    if result.counterexample is None:
-        return ()
-    wanted = {_id_of(event) for event in result.counterexample.events} - {""}
-    sent = (d.at for d in delivered if any(_id_of(event) in wanted for event in d.events))
-    first = min(sent, default="")
-    last = max((exchange.at for exchange in _evidence(result, by_number)), default="")
+    first = min((delivery.at for delivery in deliveries), default="")
+    last = max((exchange.at for exchange in evidence), default="")
     return tuple(hook for hook in hooks if first <= hook.at <= last)
 
 
