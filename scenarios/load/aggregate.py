@@ -167,14 +167,14 @@ def with_reads(
     return tuple(rows[t] for t in sorted(rows))
 
 
-def comparable_digest(child: GeneratorPlan) -> str:
+def comparable_digest(generator_plan: GeneratorPlan) -> str:
     """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
-    plan = msgspec.to_builtins(child.plan)
+    plan = msgspec.to_builtins(generator_plan.plan)
     plan.pop("seed")
-    fields = child.form.fields
+    fields = generator_plan.form.fields
     named = (sorted(fields.rename.items()), sorted(fields.drop), sorted(fields.extras.items()))
-    form = (child.form.method, child.form.body, child.form.gzip, named)
-    parts = (plan, form, child.fleet.profile_sha256 if child.fleet else "")
+    form = (generator_plan.form.method, generator_plan.form.body, generator_plan.form.gzip, named)
+    parts = (plan, form, generator_plan.fleet.profile_sha256 if generator_plan.fleet else "")
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 
@@ -197,13 +197,18 @@ def _ended_s(found: Collected, expected: int) -> float | None:
 
 
 def load_result(
-    child: GeneratorPlan, found: Collected, *, engine: str, expected: int = 1, trouble: str = ""
+    generator_plan: GeneratorPlan,
+    found: Collected,
+    *,
+    engine: str,
+    expected: int = 1,
+    trouble: str = "",
 ) -> LoadResult:
     """Return the measured part of a result; verdict and reconciliation are added by others.
 
     `expected`: how many generators there were to be. `trouble`: what else went wrong, in words.
     """
-    plan = child.plan
+    plan = generator_plan.plan
     rows, reads = found.second_rows(INGEST), found.second_rows(READS)
     every = [second for _, seconds in rows for second in seconds]
     errors: Counter[str] = Counter()
@@ -244,7 +249,7 @@ def load_result(
         batch=plan.requests.batch,
         reads=sum(second.requests for _, seconds in reads for second in seconds),
         reads_ns=_merged(reads, "response_ns", warmup),
-        comparable=comparable_digest(child),
+        comparable=comparable_digest(generator_plan),
     )
 
 

@@ -52,7 +52,7 @@ class LoadGenerator:
 
     def __init__(
         self,
-        child: GeneratorPlan,
+        generator_plan: GeneratorPlan,
         *,
         worker: int,
         workers: int,
@@ -60,33 +60,35 @@ class LoadGenerator:
         system: System | None = None,
     ) -> None:
         """`report` is called from within the loop: it must be quick."""
-        self.child, self.worker, self.workers = child, worker, workers
+        self.generator_plan, self.worker, self.workers = generator_plan, worker, workers
         self.done = False
         self._report = report
         self._cpu_began = 0.0
         self._events = 0
         self._failed = ""
         self._fleet_rates: list[float] = []
-        if child.fleet is not None and child.plan.shape.arrivals == "fleet":
-            self._fleet_rates = arrivals_per_second(child.fleet, child.plan, child.first_event)
-        lanes = [self._ingest_stream()]
-        if child.plan.reads.share:
-            lanes.append(self._reads_stream())
-        requests = child.plan.requests
+        if generator_plan.fleet is not None and generator_plan.plan.shape.arrivals == "fleet":
+            self._fleet_rates = arrivals_per_second(
+                generator_plan.fleet, generator_plan.plan, generator_plan.first_event
+            )
+        streams = [self._ingest_stream()]
+        if generator_plan.plan.reads.share:
+            streams.append(self._reads_stream())
+        requests = generator_plan.plan.requests
         self.engine = Engine(
-            lanes,
+            streams,
             limits=Limits(
-                duration_s=child.plan.shape.duration_s,
+                duration_s=generator_plan.plan.shape.duration_s,
                 drain_s=requests.drain_s,
                 max_backlog=requests.most_backlog,
             ),
             system=system,
             on_second=lambda second: self._pass_on(),
         )
-        self.ingest = lanes[0]
-        for lane in lanes[1:]:
-            for _ in range(self._share(child.plan.reads.connections)):
-                self.engine.connect(lane)
+        self.ingest = streams[0]
+        for stream in streams[1:]:
+            for _ in range(self._share(generator_plan.plan.reads.connections)):
+                self.engine.connect(stream)
 
     def _share(self, whole: int) -> int:
         """This worker's part of a number of connections; never none."""
@@ -102,8 +104,8 @@ class LoadGenerator:
 
     def run(self) -> None:
         """Carry the plan out. Everything sent is reported when this returns, or raises."""
-        if self.child.cpu is not None:
-            os.sched_setaffinity(0, {self.child.cpu})
+        if self.generator_plan.cpu is not None:
+            os.sched_setaffinity(0, {self.generator_plan.cpu})
         self._cpu_began = time.process_time()
         try:
             self.engine.run()
@@ -150,13 +152,13 @@ class LoadGenerator:
     # Request streams
 
     def _retry(self) -> RetryPolicy:
-        requests = self.child.plan.requests
+        requests = self.generator_plan.plan.requests
         return RetryPolicy(
             initial_pause_s=requests.retry_first_s, max_pause_s=requests.retry_most_s
         )
 
     def _schedule(self, rate_share: float) -> Schedule | None:
-        plan = self.child.plan
+        plan = self.generator_plan.plan
         if not plan.open_loop:
             return None
         curve = plan.curve()
@@ -175,13 +177,15 @@ class LoadGenerator:
         )
 
     def _ingest_stream(self) -> RequestStream:
-        child, plan = self.child, self.child.plan
+        generator_plan, plan = self.generator_plan, self.generator_plan.plan
         return RequestStream(
             INGEST,
-            address=address_of(child.form.url),
-            source=body_source(child, self._announce, worker=self.worker, workers=self.workers),
+            address=address_of(generator_plan.form.url),
+            source=body_source(
+                generator_plan, self._announce, worker=self.worker, workers=self.workers
+            ),
             schedule=self._schedule(1 - plan.reads.share),
-            rule=child.form.response_rule,
+            rule=generator_plan.form.response_rule,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             duplicate_every=plan.requests.duplicate_every,
@@ -191,11 +195,11 @@ class LoadGenerator:
         self._report(Reserved(worker=self.worker, ranges=tuple(ranges)))
 
     def _reads_stream(self) -> RequestStream:
-        child, plan = self.child, self.child.plan
-        fields = {"Accept": "application/json", **child.read_headers}
+        generator_plan, plan = self.generator_plan, self.generator_plan.plan
+        fields = {"Accept": "application/json", **generator_plan.read_headers}
         requests = []
         for path in plan.reads.paths:
-            address, head = request_head("GET", f"{child.reads_url}/{path}", fields)
+            address, head = request_head("GET", f"{generator_plan.reads_url}/{path}", fields)
             requests.append(head + b"0\r\n\r\n")
         return RequestStream(
             READS,
@@ -209,30 +213,30 @@ class LoadGenerator:
 
 
 def body_source(
-    child: GeneratorPlan,
+    generator_plan: GeneratorPlan,
     announce: Callable[[list[tuple[int, int]]], None],
     *,
     worker: int = 0,
     workers: int = 1,
 ) -> BodySource:
     """Return the batches of a plan, each event once: of the fleet, or ready ones."""
-    form, plan = child.form, child.plan
-    if child.fleet is None:
+    form, plan = generator_plan.form, generator_plan.plan
+    if generator_plan.fleet is None:
         _, head = request_head(form.method, form.url, form.head_fields())
         batch = plan.requests.batch
         return FixedBodies(head, _ready_body(batch), count=batch)
-    fleet, names = Fleet.from_identity(child.fleet), None
+    fleet, names = Fleet.from_identity(generator_plan.fleet), None
     if form.fields and supports_row_layout(form.fields):
         form, names = replace(form, fields=FieldMap()), form.fields
     # Tables are made when first asked for, which takes half a second: before the clock runs.
-    fleet.batch(max(child.first_event, fleet.model.coverage.count), 1).lines(names)
+    fleet.batch(max(generator_plan.first_event, fleet.model.coverage.count), 1).lines(names)
     return FleetBodies(
         form,
         lambda first, count, most: fleet.batch(first, count).pieces(most, names),
         batch_events=plan.requests.batch,
         block_events=_block_events(plan),
         piece_events=_OPEN_PIECE if plan.open_loop else _CLOSED_PIECE,
-        first=child.first_event,
+        first=generator_plan.first_event,
         worker=worker,
         workers=workers,
         reserve=announce,

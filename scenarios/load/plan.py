@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -137,6 +137,14 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def open_loop(self) -> bool:
         return self.shape.kind != AS_FAST_AS_POSSIBLE
+
+    @property
+    def fault_shares(self) -> Mapping[str, Sequence[float]]:
+        """Control hook → moments at which it is called, as shares of the run's length."""
+        return {
+            "restart": self.faults.restart_at_share,
+            "maintenance": self.faults.maintenance_at_share,
+        }
 
 
 def load_names() -> list[str]:

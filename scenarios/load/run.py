@@ -64,7 +64,7 @@ async def run_load(
     plan needs a part that is missing.
     """
     plan, locust, out_dir = job.plan, job.locust, job.out_dir
-    child = job.generator_plan()
+    generator_plan = job.generator_plan()
     _check_parts(job)
     fresh = _Freshness()
     lost = [await asyncio.to_thread(lost_share)] if job.canary else []
@@ -77,7 +77,11 @@ async def run_load(
         found = collect(read_lines(out))
         trouble = "; ".join(filter(None, (_bad_end(status), faults.trouble())))
         result = load_result(
-            child, found, engine=_engine(locust), expected=locust.generators, trouble=trouble
+            generator_plan,
+            found,
+            engine=_engine(locust),
+            expected=locust.generators,
+            trouble=trouble,
         )
         share = max([*lost, *filter(None, [result.machine_lost_share])], default=None)
         result = msgspec.structs.replace(
@@ -91,7 +95,7 @@ async def run_load(
         return judged(result, plan.thresholds), found.ranges
 
     try:
-        async with _locust(child, locust, out_dir) as process:
+        async with _locust(generator_plan, locust, out_dir) as process:
             over = asyncio.Event()
             with unwrap_group():
                 async with asyncio.TaskGroup() as group:
@@ -163,12 +167,10 @@ def _check_parts(job: LoadJob) -> None:
 
 def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
     """Return (second of the run, hook) in order."""
-    shares = {
-        "restart": plan.faults.restart_at_share,
-        "maintenance": plan.faults.maintenance_at_share,
-    }
     return sorted(
-        (share * plan.shape.duration_s, name) for name, found in shares.items() for share in found
+        (share * plan.shape.duration_s, name)
+        for name, shares in plan.fault_shares.items()
+        for share in shares
     )
 
 
@@ -176,18 +178,18 @@ class _Faults:
     """What the plan has done to the target, when, and whether it was done."""
 
     def __init__(self, plan: LoadPlan, hooks: Mapping[str, Callable[[], object]]) -> None:
-        self._moments, self._levers = _moments(plan), hooks
+        self._moments, self._hooks = _moments(plan), hooks
         self._failed: list[str] = []
 
     def due(self, running_s: float) -> bool:
         """Whether the next one is to be done, so long after the start."""
         return bool(self._moments) and running_s >= self._moments[0][0]
 
-    async def pull(self) -> None:
-        """Do the next one, in this thread: a target started from another would end with it."""
+    async def call_next(self) -> None:
+        """Call the next hook, in this thread: a target started from another would end with it."""
         moment, name = self._moments.pop(0)
-        pulled = self._levers[name]()
-        done = await pulled if inspect.isawaitable(pulled) else pulled
+        done = self._hooks[name]()
+        done = await done if inspect.isawaitable(done) else done
         if isinstance(done, Hook) and not done.ok:
             self._failed.append(f"{name} at {moment:g} s did not work: {done.error[:200]}")
 
@@ -217,16 +219,16 @@ def _engine(locust: Locust) -> str:
 
 @contextlib.asynccontextmanager
 async def _locust(
-    child: GeneratorPlan, locust: Locust, out_dir: Path
+    generator_plan: GeneratorPlan, locust: Locust, out_dir: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The Locust child; ended politely, then for certain, however the block is left."""
-    with _handed_over(encode(child)) as plan, (out_dir / LOG_FILE).open("wb") as log:
+    with _handed_over(encode(generator_plan)) as plan, (out_dir / LOG_FILE).open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-m",
             "trueup.scenarios.locustfiles.start",
-            *locust.arguments(out_dir / "locust.html", child.plan),
+            *locust.arguments(out_dir / "locust.html", generator_plan.plan),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -291,7 +293,7 @@ async def _follow(
             if tail.read() and job.progress is not None:
                 job.progress(tail.progress(plan.shape.duration_s))
             if faults.due(tail.running_s()) and not ended.done():
-                await faults.pull()
+                await faults.call_next()
     finally:
         ended.cancel()
 

@@ -74,7 +74,7 @@ class _WorkerRun:
         self.plan: GeneratorPlan | None = None
         self.environment: Environment | None = None
         self.worker, self.workers = 0, 1
-        self.station: LoadGenerator | None = None
+        self.generator: LoadGenerator | None = None
         self.greenlet: gevent.Greenlet | None = None
         self.waiting: list[Line] = []
         """Lines that wait for the next report to the master."""
@@ -105,7 +105,7 @@ class _WorkerRun:
         """Make the reactor of this process ready for its connections."""
         assert self.plan is not None
         self.greenlet = None
-        self.station = LoadGenerator(
+        self.generator = LoadGenerator(
             self.plan,
             worker=self.worker,
             workers=self.workers,
@@ -117,15 +117,15 @@ class _WorkerRun:
 
     def go(self) -> None:
         """Start the clock, once the connections have been asked for."""
-        if self.station is not None and self.greenlet is None:
-            self.greenlet = gevent.spawn(self.station.run)
-            gevent.spawn(self._statistics, self.station)
+        if self.generator is not None and self.greenlet is None:
+            self.greenlet = gevent.spawn(self.generator.run)
+            gevent.spawn(self._statistics, self.generator)
 
-    def _statistics(self, station: LoadGenerator) -> None:
+    def _statistics(self, generator: LoadGenerator) -> None:
         """Feed Locust's statistics while the reactor runs."""
         while True:
-            over = station.done
-            for stream in station.engine.streams:
+            over = generator.done
+            for stream in generator.engine.streams:
                 method = "GET" if stream.rule is None else "POST"
                 times, failed = stream.recorder.recent()
                 stats = self.runner.stats
@@ -137,8 +137,8 @@ class _WorkerRun:
 
     def end(self, why: str) -> None:
         """Stop sending, wait for responses, and have everything reported."""
-        if self.greenlet is not None and self.station is not None and not self.station.done:
-            self.station.engine.stop(why)
+        if self.greenlet is not None and self.generator is not None and not self.generator.done:
+            self.generator.engine.stop(why)
             self.greenlet.join(timeout=_STOP_LIMIT_S)
 
     @property
@@ -153,13 +153,13 @@ class UserConnection(User):
     """One keep-alive connection of the reactor."""
 
     def on_start(self) -> None:
-        if RUN.station is not None:
-            RUN.station.connect()
+        if RUN.generator is not None:
+            RUN.generator.connect()
             RUN.go()
 
     def on_stop(self) -> None:
-        if RUN.station is not None:
-            RUN.station.disconnect()
+        if RUN.generator is not None:
+            RUN.generator.disconnect()
 
     def stay(self) -> None:
         """Nothing: the reactor does the work."""

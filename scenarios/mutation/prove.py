@@ -67,7 +67,7 @@ def alarms(trial: Trial) -> list[str]:
         return ["the trial took too long"]
     if trial.error or not trial.results:
         why = trial.error.strip().splitlines()[-1:] or ["no check reported"]
-        return [f"the trial could not be held: {why[0]}"]
+        return [f"the trial could not be run: {why[0]}"]
     convicting = (Verdict.FAIL, Verdict.NOT_TESTABLE)
     return [result.check for result in trial.results if result.verdict in convicting]
 
@@ -89,8 +89,8 @@ def exit_status_of_proof(matrix: KillMatrix) -> int:
 
 async def prove(
     mutants: MutantCatalogue,
-    charges: Mapping[str, ExpectedKill],
-    differences: Mapping[str, VariantSetup],
+    expected_kills: Mapping[str, ExpectedKill],
+    setups: Mapping[str, VariantSetup],
     *,
     only: frozenset[str] | None,
     seed: int,
@@ -113,12 +113,12 @@ async def prove(
         *(entry for entry in mutants.variants if only is None or entry.id in only),
     ]
     joined = {
-        _combination_id(ids, declared): combined_setup(ids, differences, declared=declared)
+        _combination_id(ids, declared): combined_setup(ids, setups, declared=declared)
         for ids in combinations
         for declared in (True, False)
     }
     correct = [
-        *(_plan("--variant", v.id, differences.get(v.id), seed) for v in variants),
+        *(_plan("--variant", v.id, setups.get(v.id), seed) for v in variants),
         *(
             TrialPlan(id=name, options=setup.options, seed=seed, overrides=setup.overrides)
             for name, setup in joined.items()
@@ -126,12 +126,15 @@ async def prove(
     ]
     plans: list[tuple[TrialPlan, tuple[str, ...] | None]] = [
         *((plan, None) for plan in correct),
-        *((_plan("--fault", f.id, charges[f.id], seed), charges[f.id].laws) for f in faults),
+        *(
+            (_plan("--fault", f.id, expected_kills[f.id], seed), expected_kills[f.id].laws)
+            for f in faults
+        ),
         *((_plan("--fault", g.id, None, seed), ()) for g in generated),
     ]
-    trials = await _hold(plans, workers, progress)
+    trials = await _run_trials(plans, workers, progress)
     return KillMatrix(
-        faults=tuple(_fault_row(f, charges[f.id].laws, trials[f.id]) for f in faults),
+        faults=tuple(_fault_row(f, expected_kills[f.id].laws, trials[f.id]) for f in faults),
         variants=tuple(
             VariantRow(id=v.id, what=v.what, alarms=tuple(alarms(trials[v.id]))) for v in variants
         ),
@@ -147,11 +150,11 @@ async def prove(
     )
 
 
-def _plan(flag: str, name: str, difference: VariantSetup | None, seed: int) -> TrialPlan:
-    difference = difference or VariantSetup()
+def _plan(flag: str, name: str, setup: VariantSetup | None, seed: int) -> TrialPlan:
+    setup = setup or VariantSetup()
     flags = () if name in CORRECT else (flag, name)
     return TrialPlan(
-        id=name, options=(*flags, *difference.options), seed=seed, overrides=difference.overrides
+        id=name, options=(*flags, *setup.options), seed=seed, overrides=setup.overrides
     )
 
 
@@ -183,20 +186,20 @@ def _generated_row(entry: MutantEntry, trial: Trial, explained: Mapping[str, str
     )
 
 
-async def _try(plan: TrialPlan, laws: tuple[str, ...] | None) -> Trial:
+async def _run_trial(plan: TrialPlan, laws: tuple[str, ...] | None) -> Trial:
     """Run a trial: of a fault at depth `quick` first, and whole where that does not detect it.
 
     `laws`: those that must fail, empty for any; None for what is correct.
     """
     if laws is not None:
-        trial = await _hold_one(msgspec.structs.replace(plan, depth=Depth.QUICK))
+        trial = await _run_process(msgspec.structs.replace(plan, depth=Depth.QUICK))
         failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
         if failed & set(laws or failed):
             return trial
-    return await _hold_one(plan)
+    return await _run_process(plan)
 
 
-async def _hold(
+async def _run_trials(
     plans: Sequence[tuple[TrialPlan, tuple[str, ...] | None]],
     workers: int,
     progress: Callable[[int, int, str], None],
@@ -206,7 +209,7 @@ async def _hold(
 
     async def one(plan: TrialPlan, laws: tuple[str, ...] | None) -> None:
         async with places:
-            trials[plan.id] = await _try(plan, laws)
+            trials[plan.id] = await _run_trial(plan, laws)
             progress(len(trials), len(plans), plan.id)
 
     async with asyncio.TaskGroup() as group:
@@ -215,7 +218,7 @@ async def _hold(
     return trials
 
 
-async def _hold_one(plan: TrialPlan) -> Trial:
+async def _run_process(plan: TrialPlan) -> Trial:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -18,7 +18,7 @@ from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.errors import ConformanceError
 from trueup.reports.results import CheckResult
 from trueup.scenarios.embedded.process import die_with_parent, end_as_interrupted
-from trueup.scenarios.embedded.target import TargetOverrides
+from trueup.scenarios.embedded.target import NO_OVERRIDES, TargetOverrides
 from trueup.scenarios.errors import ScenarioError
 from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
@@ -34,7 +34,7 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Flags of the reference beside those that every trial gives."""
     seed: int
     level: int = 4
-    overrides: TargetOverrides = TargetOverrides()
+    overrides: TargetOverrides = NO_OVERRIDES
     depth: Depth = Depth.STANDARD
 
 
@@ -61,20 +61,19 @@ def run_trial(plan: TrialPlan, runs: Path) -> Trial:
     )
     since = time.monotonic()
     try:
-        conducted = run_scenario(order)
+        ended = run_scenario(order)
     except (ScenarioError, ConformanceError) as error:
         return Trial(error=str(error))
     wall_s = time.monotonic() - since
-    if conducted.error is not None and not conducted.report.results:
-        return Trial(error=f"{type(conducted.error).__name__}: {conducted.error}", wall_s=wall_s)
-    return Trial(
-        results=conducted.report.results, requests=conducted.report.requests, wall_s=wall_s
-    )
+    if ended.error is not None and not ended.report.results:
+        return Trial(error=f"{type(ended.error).__name__}: {ended.error}", wall_s=wall_s)
+    return Trial(results=ended.report.results, requests=ended.report.requests, wall_s=wall_s)
 
 
 if __name__ == "__main__":
     die_with_parent()
     end_as_interrupted()
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        held = run_trial(msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan), Path(folder))
-    sys.stdout.buffer.write(msgspec.json.encode(held))
+        plan = msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan)
+        trial = run_trial(plan, Path(folder))
+    sys.stdout.buffer.write(msgspec.json.encode(trial))

@@ -66,12 +66,9 @@ def check_target(part: LoadPart, target: Target) -> None:
     """See that the target file says all that the load needs of it. Raises UsageProblem."""
     load_form(target)
     customers_of(target)
-    faults = plan_of(part, seed=0).faults
-    for name, shares, form in (
-        ("restart", faults.restart_at_share, target.restart),
-        ("maintenance", faults.maintenance_at_share, target.maintenance),
-    ):
-        if shares and form is None:
+    forms = {"restart": target.restart, "maintenance": target.maintenance}
+    for name, shares in plan_of(part, seed=0).fault_shares.items():
+        if shares and forms[name] is None:
             raise UsageProblem(
                 f"load scenario {part.scenario} needs the control hook `{name}` while it "
                 f"loads; {target.path} has none. Give it a [{name}] part, or leave --target out."

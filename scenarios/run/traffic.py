@@ -132,26 +132,28 @@ class DeliveredFleet:
         """Return the ids of the accepted or unknown events of each slice; drawn once a slice."""
         wanted = [each for each in dict.fromkeys(slices) if each not in self._found]
         if wanted:
-            sieves = [_Selector(self.fleet, each) for each in wanted]
+            selectors = [_Selector(self.fleet, each) for each in wanted]
             for first, stop, outcome in self._spans:
                 if outcome is not Outcome.REFUSED:
-                    for sieve in sieves:
-                        sieve.outcome = outcome
-                    self._sift(first, stop, sieves)
-            self._found |= {each: sieve.found for each, sieve in zip(wanted, sieves, strict=True)}
+                    for selector in selectors:
+                        selector.outcome = outcome
+                    self._select(first, stop, selectors)
+            self._found |= {
+                each: selector.found for each, selector in zip(wanted, selectors, strict=True)
+            }
         return [self._found[each] for each in slices]
 
-    def _sift(self, first: int, stop: int, sieves: Sequence[_Selector]) -> None:
+    def _select(self, first: int, stop: int, selectors: Sequence[_Selector]) -> None:
         covered = min(stop, self.fleet.model.coverage.count)
         if first < covered:
             for row in self.fleet.batch(first, covered - first).coverage_rows():
-                for sieve in sieves:
-                    sieve.take_row(row)
+                for selector in selectors:
+                    selector.take_row(row)
         first = max(first, covered)
         for start, size in self.fleet.model.arrivals.segments(first, stop - first):
             core = draw_billing(self.fleet.model, start, size)
-            for sieve in sieves:
-                sieve.take(core)
+            for selector in selectors:
+                selector.take(core)
 
 
 class _Selector:
@@ -253,7 +255,7 @@ class DeliveredEvents:
         return self._known[log_id][1] if log_id in self._known else None
 
     def log_ids(self, limit: int) -> Sequence[str]:
-        kept = [log_id for log_id, (_, became) in self._known.items() if became is _STRENGTH[0]]
+        kept = [log_id for log_id, (_, became) in self._known.items() if became is Outcome.ACCEPTED]
         return kept[:limit]
 
     def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
