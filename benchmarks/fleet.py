@@ -104,7 +104,7 @@ def rss_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
-def memory(fleet: Fleet, events: int, work: Callable[[int, int], object]) -> list[float]:
+def memory(events: int, work: Callable[[int, int], object]) -> list[float]:
     """Return the resident MiB after each tenth of the events, above the start."""
     work(FIRST, 1 << 16)
     before = rss_mib()
@@ -187,11 +187,9 @@ def main() -> None:
         },
         "memory_mib_after_each_tenth": {
             "generating": memory(
-                fleet, asked.memory_events, lambda first, n: len(fleet.batch(first, n).ndjson())
+                asked.memory_events, lambda first, n: len(fleet.batch(first, n).ndjson())
             ),
-            "totals": memory(
-                fleet, asked.memory_events, lambda first, n: totals(fleet, [(first, n)])
-            ),
+            "totals": memory(asked.memory_events, lambda first, n: totals(fleet, [(first, n)])),
             "events": asked.memory_events,
         },
         "numpy": np.__version__,

@@ -239,7 +239,8 @@ def examples(_runs: Path, _seeds: int) -> Figures:
     """Return sizes of counter-examples over the quick mutants, and failed checks before and after
     folding.
     """
-    names = [entry.id for entry in load_mutants().faults if entry.id in quick_ids()]
+    quick = quick_ids()
+    names = [entry.id for entry in load_mutants().faults if entry.id in quick]
     trials = _trials([TrialPlan(id=n, options=("--fault", n), seed=7) for n in names])
     shown = [r for _, trial in trials for r in trial.results if r.verdict is Verdict.FAIL]
     cases = [result.counterexample for result in shown if result.counterexample]

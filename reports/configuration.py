@@ -29,7 +29,6 @@ __all__ = [
     "load_toml",
     "mistakes_text",
     "nearest",
-    "read_toml_text",
     "struct_mistakes",
 ]
 
@@ -80,7 +79,27 @@ class TomlFile:
 
         Raises `error` where it is missing, too large, or not UTF-8 text.
         """
-        text = read_toml_text(path, kind=kind, known=known, error=error)
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError as cause:
+            raise error(f"{path}: no such {kind}{_others(path, known)}") from cause
+        except IsADirectoryError as cause:
+            raise error(
+                f"{path}: a folder; expected one {kind}{_others(path / 'x', known)}"
+            ) from cause
+        except OSError as cause:
+            raise error(f"{path}: cannot be read: {cause.strerror}") from cause
+        if len(raw) > MOST_BYTES:
+            raise error(
+                f"{path}: {len(raw)} bytes; expected a {kind} of at most {MOST_BYTES} bytes"
+            )
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as cause:
+            line = raw.count(b"\n", 0, cause.start) + 1
+            raise error(
+                f"{path}: not a TOML file: line {line} is not UTF-8 text; save the file as UTF-8"
+            ) from cause
         return cls(source=str(path), text=text, kind=kind, page=page)
 
 
@@ -127,33 +146,6 @@ def mistakes_text(file: TomlFile, mistakes: Iterable[Mistake]) -> str:
             lines.append(f"    remedy:   {mistake.remedy}")
     lines.append(f"{file.page} describes a {file.kind}.")
     return "\n".join(lines)
-
-
-def read_toml_text(
-    path: Path,
-    *,
-    kind: str,
-    known: Sequence[str] = (),
-    error: type[ConfigurationError] = ConfigurationError,
-) -> str:
-    """Return the text of a file. Raises `error` where it cannot be read, with what is there."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as cause:
-        raise error(f"{path}: no such {kind}{_others(path, known)}") from cause
-    except IsADirectoryError as cause:
-        raise error(f"{path}: a folder; expected one {kind}{_others(path / 'x', known)}") from cause
-    except OSError as cause:
-        raise error(f"{path}: cannot be read: {cause.strerror}") from cause
-    if len(raw) > MOST_BYTES:
-        raise error(f"{path}: {len(raw)} bytes; expected a {kind} of at most {MOST_BYTES} bytes")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as cause:
-        line = raw.count(b"\n", 0, cause.start) + 1
-        raise error(
-            f"{path}: not a TOML file: line {line} is not UTF-8 text; save the file as UTF-8"
-        ) from cause
 
 
 def _others(path: Path, known: Sequence[str]) -> str:

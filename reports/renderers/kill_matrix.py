@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from trueup.reports.formatting import duration
 from trueup.reports.renderers.markdown import markdown_text
 from trueup.reports.results import Json, Verdict
 from trueup.reports.verdict_styles import VERDICTS
@@ -26,7 +25,6 @@ __all__ = [
     "VariantRow",
     "first_by_law",
     "matrix_document",
-    "matrix_headline",
     "render_matrix_file",
     "render_matrix_json",
     "render_matrix_markdown",
@@ -233,8 +231,10 @@ def _generated(matrix: KillMatrix) -> Iterator[str]:
     """Numbers of the generated mutants, which law was first to detect how many, survivors."""
     if not matrix.generated:
         return
-    tried = [row for row in matrix.generated if row.status in (FaultStatus.KILLED, _SURVIVED)]
-    survivors = matrix.generated_with(_SURVIVED)
+    tried = [
+        row for row in matrix.generated if row.status in (FaultStatus.KILLED, FaultStatus.SURVIVED)
+    ]
+    survivors = matrix.generated_with(FaultStatus.SURVIVED)
     explained = sum(bool(row.explained) for row in survivors)
     yield ""
     yield "## Generated mutants"
@@ -267,9 +267,6 @@ def _generated(matrix: KillMatrix) -> Iterator[str]:
             yield f"| `{row.id}` | {markdown_text(row.what)} | {reason} |"
         yield ""
         yield "</details>"
-
-
-_SURVIVED: Final = FaultStatus.SURVIVED
 
 
 def _fault_table(matrix: KillMatrix) -> Iterator[str]:
@@ -353,12 +350,3 @@ def _variants(variants: Sequence[VariantRow], *, title: str) -> Iterator[str]:
         alarms = ", ".join(map(markdown_text, row.alarms)) or "none"
         mark = "✗" if row.alarms else "✓"
         yield f"| {mark} | {markdown_text(row.id)} | {markdown_text(row.what)} | {alarms} |"
-
-
-def matrix_headline(matrix: KillMatrix) -> str:
-    """Return one line for a terminal."""
-    killed = len(matrix.ids(FaultStatus.KILLED))
-    return (
-        f"{killed} of {len(matrix.faults)} faults killed, {len(matrix.false_alarms)} false alarms "
-        f"on {len(matrix.variants)} variants, {duration(matrix.wall_s)}"
-    )

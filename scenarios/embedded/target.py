@@ -67,10 +67,9 @@ def target_file(
     *,
     requests: int,
     restart_path: Path | None = None,
-    overrides: TargetOverrides | None = None,
+    overrides: TargetOverrides = NO_OVERRIDES,
 ) -> str:
     """Return the text of a target file for a started reference; `requests` is the whole budget."""
-    overrides = overrides or TargetOverrides()
     parts = [
         "# The embedded reference, as this run started it.",
         f'name = "{EMBEDDED}"',

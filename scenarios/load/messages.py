@@ -43,8 +43,6 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     read_headers: dict[str, str] = {}
     cpu: int | None = None
     """Pin the generator to this core."""
-    interval_s: float = 0.5
-    """How often a generator reports."""
 
 
 class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

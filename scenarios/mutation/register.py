@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -74,6 +75,7 @@ class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     variants: dict[str, VariantSetup]
 
 
+@cache
 def _register() -> _Register:
     text = (
         resources.files("trueup.scenarios.mutation")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -60,14 +59,13 @@ class SummaryProbe:
             path="log_summary/search",
             query=(("proxy_user_id", self._user), ("per_page", "100")),
         )
-        self._stack = AsyncExitStack()
         self._acknowledged = self._reads = 0
         self.events: list[dict[str, Json]] = []
         """Every injected event, in order."""
         self.outcomes: list[OutcomeRange] = []
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._client)
+        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -76,7 +74,7 @@ class SummaryProbe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
+        await self._client.__aexit__(kind, error, trace)
 
     def _event(self, number: int) -> dict[str, Json]:
         return {
