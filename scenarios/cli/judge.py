@@ -8,18 +8,16 @@ import click
 
 from trueup.conformance.judge import disagreements
 from trueup.reports.journal.records import Result
-from trueup.reports.journal.storage import Journal, read_journal
-from trueup.reports.model import build_report
+from trueup.reports.journal.storage import Journal
 from trueup.reports.results import EXIT_STATUS, ExitStatus
+from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.run.reevaluate import reevaluate
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument(
-    "journal", type=click.Path(path_type=Path), default=Path("runs/latest"), metavar="JOURNAL"
-)
+@click.argument("journal", type=click.Path(path_type=Path), default=LATEST_RUN, metavar="JOURNAL")
 @click.option("--verbose", is_flag=True, help="One line for every verdict.")
 def command(journal: Path, verbose: bool) -> int:
     """Recompute the verdicts of JOURNAL (a file or a run's folder), without a target.
@@ -27,7 +25,7 @@ def command(journal: Path, verbose: bool) -> int:
     Each recomputed verdict is compared with the recorded one. Exit status: that of the run if all
     agree, 3 if one differs. If a run was cut short, only the verdicts that it reached are compared.
     """
-    read = read_journal(journal)
+    read = read_run(journal)
     again = reevaluate(read)
     if short := _cut_short(read):
         reached = {r.result.check for r in read.records if isinstance(r, Result)}
@@ -47,7 +45,7 @@ def command(journal: Path, verbose: bool) -> int:
         return EXIT_STATUS[ExitStatus.OUR_ERROR]
     if again:
         click.echo(f"All {len(again)} verdicts agree with the journal.")
-    return build_report(read).exit_status
+    return report_of(read).exit_status
 
 
 def _cut_short(journal: Journal) -> str:

@@ -11,11 +11,9 @@ from typing import Final
 import click
 from rich.console import Console
 
-from trueup.conformance.judge import required_checks
 from trueup.reports.compare import compare, comparison_document, comparison_text
-from trueup.reports.journal.storage import JOURNAL_NAME, read_journal
 from trueup.reports.metrics.sensitivity import read_sensitivity
-from trueup.reports.model import RunReport, build_report
+from trueup.reports.model import RunReport
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.exports import render_csv, render_prometheus
@@ -26,7 +24,7 @@ from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
-from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 
 __all__ = ["FORMATS", "command"]
 
@@ -41,7 +39,6 @@ FORMATS: Final[Mapping[str, Callable[[RunReport], str]]] = {
     "prometheus": render_prometheus,
 }
 """Format → what makes it of a run; `terminal` is drawn to the screen at hand instead."""
-_LATEST: Final = Path("runs/latest")
 _SHOW: Final = "show"
 
 
@@ -74,7 +71,7 @@ def command() -> None:
 
 
 @command.command(_SHOW, hidden=True)
-@click.argument("run", type=click.Path(path_type=Path), default=_LATEST)
+@click.argument("run", type=click.Path(path_type=Path), default=LATEST_RUN)
 @click.option(
     "--format",
     "form",
@@ -125,15 +122,5 @@ def _screen(report: RunReport, run: Path, out: Path | None) -> str:
 
 
 def _read(run: Path) -> RunReport:
-    """The run in a folder or a journal file. Raises UsageProblem or JournalError."""
-    path = run / JOURNAL_NAME if run.is_dir() else run
-    if not path.exists():
-        where = f"{run}: no run here"
-        if run.is_dir():
-            where = f"{run}: there is no {JOURNAL_NAME} in this folder"
-        raise UsageProblem(
-            f"{where}. Name a run's folder or its journal (they are kept below runs/), or make "
-            "one with `trueup run`."
-        )
-    journal = read_journal(path)
-    return build_report(journal, read_sensitivity(path.parent), required=required_checks(journal))
+    journal = read_run(run)
+    return report_of(journal, read_sensitivity(journal.path.parent))

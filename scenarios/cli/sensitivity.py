@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from trueup.reports.journal.storage import Journal, read_journal
+from trueup.reports.journal.storage import Journal
 from trueup.reports.metrics.sensitivity import sensitivity_json
-from trueup.reports.model import build_report
 from trueup.reports.renderers.sensitivity import sensitivity_text
 from trueup.reports.renderers.writer import write_all
 from trueup.reports.results import EXIT_STATUS, ExitStatus
+from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.run.sensitivity import (
     find_false_failures,
     measure_sensitivity,
@@ -26,7 +26,7 @@ _SHOWN_MOST = 20
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/latest"), metavar="RUN")
+@click.argument("run", type=click.Path(path_type=Path), default=LATEST_RUN, metavar="RUN")
 @click.option(
     "--limit",
     type=click.IntRange(0),
@@ -54,7 +54,7 @@ def command(
     Exit status: 0 measured, 3 the checks raised an exception or, with --lost-responses, failed
     because of a lost response.
     """
-    journal = read_journal(run)
+    journal = read_run(run)
     if lost_responses:
         return _lost(journal, limit=limit, seed=seed, workers=workers)
     found = measure_sensitivity(
@@ -62,7 +62,7 @@ def command(
     )
     folder = journal.path.parent
     write_sensitivity(found, folder)
-    write_all(build_report(journal, found), folder)
+    write_all(report_of(journal, found), folder)
     click.echo(sensitivity_json(found) if as_json else sensitivity_text(found), nl=False)
     return EXIT_STATUS[ExitStatus.OUR_ERROR if found.broken else ExitStatus.CONFORMS]
 
