@@ -3,7 +3,8 @@
 SimulatorError
 ├── ProfileError    a profile, a parameter or an override is not valid
 ├── FleetError      a fleet cannot be built, or an event that it does not have was requested
-├── FitError        a profile cannot be fitted from a file
+├── AccessLogError  a log cannot be read: its format, or too many of its lines
+│   └── FitError    a log can be read, but no profile can be fitted from it
 └── DataError       a committed data file was changed or is missing: an error of this package
 """
 
@@ -11,7 +12,14 @@ from __future__ import annotations
 
 from trueup.reports.errors import ConfigurationError
 
-__all__ = ["DataError", "FitError", "FleetError", "ProfileError", "SimulatorError"]
+__all__ = [
+    "AccessLogError",
+    "DataError",
+    "FitError",
+    "FleetError",
+    "ProfileError",
+    "SimulatorError",
+]
 
 
 class SimulatorError(Exception):
@@ -26,8 +34,12 @@ class FleetError(SimulatorError):
     """A fleet cannot be built from these values, or has no such event."""
 
 
-class FitError(SimulatorError):
-    """No profile can be fitted from a file; names the file and the line."""
+class AccessLogError(SimulatorError):
+    """A log cannot be read; names the file, the line and the remedy."""
+
+
+class FitError(AccessLogError):
+    """No profile can be fitted from a log; names the file."""
 
 
 class DataError(SimulatorError):

@@ -16,12 +16,13 @@ from trueup.conformance.target.load import load_target
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
 from trueup.scenarios.cli.fleet_output import FORMATS, write_events
 from trueup.scenarios.cli.fleet_send import recent_naming, send_events
+from trueup.scenarios.cli.log_options import log_options, read_options
 from trueup.simulator.errors import DataError, SimulatorError
 from trueup.simulator.fingerprint import fingerprint
 from trueup.simulator.fleet import EVENTS_MAX, Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.realism import measure
-from trueup.simulator.realism.fit import fit_file
+from trueup.simulator.realism.fit import fit_log
 from trueup.simulator.realism.page import page, table
 
 __all__ = ["command"]
@@ -270,20 +271,28 @@ def explain(log_id: str, **naming: Any) -> None:
 @command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--out", default="-", metavar="FILE", help="Where to write the profile.")
-def fit(file: Path, out: str) -> None:
-    """Fit a profile from a log: CSV or NDJSON in the log object's fields.
+@log_options
+def fit(
+    file: Path, out: str, log_format: str, zone: str, log_fields: tuple[str, ...], log_network: str
+) -> None:
+    """Fit a profile from an access log of your own.
 
-    What the log cannot tell is left to the default profile.
+    Squid, HAProxy, nginx, Apache, Envoy, Zeek, HAR, CSV, NDJSON, Parquet; gzip, bzip2 and xz are
+    unpacked. No name or address of the log is in the profile. What the log cannot tell is left to
+    the default profile; how far events drawn from the profile differ from the log is measured and
+    said.
     """
     with _letters():
-        text, notes = fit_file(file)
-    for note in notes:
+        fitted = fit_log(file, read_options(log_format, zone, log_fields), network=log_network)
+    for note in (*fitted.report.text(file), *fitted.notes):
         click.echo(note, err=True)
+    if fitted.check is not None:
+        click.echo(fitted.check.text(), err=True)
     if out == "-":
-        click.echo(text, nl=False)
+        click.echo(fitted.text, nl=False)
         return
     try:
-        Path(out).write_text(text, encoding="utf-8")
+        Path(out).write_text(fitted.text, encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"{out}: cannot be written: {error.strerror}") from error
 

@@ -16,6 +16,7 @@ from trueup.simulator.model.on_off_sources import ARCHETYPES
 from trueup.simulator.model.population import CLIENTS, HOST_SLOTS, PLACE_SLOTS, WIDE
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, hash64, mix64, words
+from trueup.simulator.random.stratified import stratified
 
 __all__ = ["BillingColumns", "DetailColumns", "draw_billing", "draw_details"]
 
@@ -144,6 +145,12 @@ def _sizes(model: FleetModel, first: int, law: Ints, outcome: Ints) -> Ints:
     if len(own):
         span = outcomes.bytes_span.take(outcome[own])
         total[own] = low[own] + ((_bits(word[own], 24, 16) * span) >> 16)
+    if sizes.observed:
+        # A log's sizes are those of all its requests, the failed ones among them.
+        even = stratified(model.keys["size"], first, len(law))
+        for network, observed in sizes.observed.items():
+            here = np.flatnonzero(law // 3 == network)
+            total[here] = observed.draw(even[here])
     return total
 
 

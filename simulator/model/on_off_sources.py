@@ -85,8 +85,7 @@ class Channels:
         period, keep = _periods(profile, network, archetype, hashes)
         on_the_clock = (archetype == _MONITOR) & ((hashes & _U(1023)) < _U(614))
         phase = np.where(on_the_clock, 0, (hashes >> _U(10)).astype(np.int64) & 0xFFFFF)
-        flat = [1000] * WEEK_HOURS
-        auto, human = cycle(profile, "auto"), cycle(profile, "human")
+        auto, human, flat = (cycle(profile, kind) for kind in ("auto", "human", "flat"))
         return cls(
             network=network,
             archetype=archetype,

@@ -27,7 +27,7 @@ from trueup.reports.configuration import (
 from trueup.reports.results import Json
 from trueup.simulator.errors import ProfileError
 
-__all__ = ["GRADES", "PROFILES", "Parameter", "Profile", "Value", "load_profile"]
+__all__ = ["GRADES", "PROFILES", "Parameter", "Profile", "Value", "load_profile", "parse_profile"]
 
 PROFILES: Final = Path(__file__).parents[1] / "profiles"
 GRADES: Final = {
@@ -227,6 +227,16 @@ def _weights(given: Json, unit: str) -> tuple[tuple[str, int], ...]:
     if not unit.startswith("per ") and not any(weight for _key, weight in rows):
         raise _WrongValueError("at least one weight above 0", given)
     return tuple(rows)
+
+
+def parse_profile(text: str, name: str) -> Profile:
+    """Return the profile of a TOML text; `name` is for messages.
+
+    Raises ProfileError, which names every wrong parameter with its remedy.
+    """
+    file = TomlFile(source=name, text=text, kind=_KIND, page=_PAGE)
+    found = load_toml(file, _parameters, error=ProfileError, parse_float=Decimal)
+    return Profile(name=name, parameters=found)
 
 
 @cache

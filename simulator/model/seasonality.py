@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from trueup.simulator.model.observed import observed_cycle
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.random.quantiles import cosine
 
@@ -33,11 +34,17 @@ def week_hour(unix_s: int) -> int:
 
 
 def cycle(profile: Profile, kind: str) -> list[int]:
-    """Return the 168 hourly factors of `auto` or `human` traffic, per mille.
+    """Return the 168 hourly factors of `auto`, `human` or `flat` traffic, per mille.
+
+    In a profile with the hours of a log, all traffic has those.
 
     1 + a₁ cos(2π(t-φ)/24h) + a₂ cos(4π(t-φ)/24h), times a weekend factor. Form: Abdulla, Nayfeh &
     Fox, TR-97-19.
     """
+    if (observed := observed_cycle(profile)) is not None:
+        return observed
+    if kind == "flat":
+        return [1000] * WEEK_HOURS
     day = profile.decimal(f"cycle.{kind}.day")
     half = profile.decimal(f"cycle.{kind}.half_day")
     peak = profile.decimal(f"cycle.{kind}.peak_hour")
@@ -67,10 +74,12 @@ class SeasonalClock:
     def of(cls, profile: Profile, start: int, rate: Fraction) -> SeasonalClock:
         """Return the clock of a profile that starts at Unix second `start`."""
         shares = dict(profile.weights("archetype"))
-        auto, human = cycle(profile, "auto"), cycle(profile, "human")
+        auto, human, flat = (cycle(profile, kind) for kind in ("auto", "human", "flat"))
         moving = shares.get("crawl", 0) + shares.get("misconfigured", 0)
-        people, flat = shares.get("browse", 0), shares.get("monitor", 0) + shares.get("probe", 0)
-        factors = [moving * a + people * h + flat * 1000 for a, h in zip(auto, human, strict=True)]
+        people, steady = shares.get("browse", 0), shares.get("monitor", 0) + shares.get("probe", 0)
+        factors = [
+            moving * a + people * h + steady * f for a, h, f in zip(auto, human, flat, strict=True)
+        ]
         total, so_far, excess = sum(factors), 0, [0]
         for hour, factor in enumerate(factors, start=1):
             so_far += factor

@@ -6,13 +6,14 @@ Body and tail by network; monitors and probes have no tail, browsing has three t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
+from trueup.simulator.model.observed import ObservedSizes
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.random.quantiles import BODY_CELLS, body_tail, lognormal
 from trueup.simulator.random.random_words import Ints, Words
@@ -65,6 +66,8 @@ class Sizes:
     """By network: milliseconds that 2^30 bytes take at the line rate."""
     overhead_low: int
     overhead_span: int
+    observed: Mapping[int, ObservedSizes]
+    """By number of the network: the sizes of a log, which replace payload and overhead."""
 
     @classmethod
     def of(cls, profile: Profile) -> Sizes:
@@ -82,6 +85,11 @@ class Sizes:
             ),
             overhead_low=max(0, middle - half),
             overhead_span=2 * half + 1,
+            observed={
+                number: found
+                for number, network in enumerate(NETWORKS)
+                if (found := ObservedSizes.of(profile, network)) is not None
+            },
         )
 
     def payload(self, law: Ints, word: Words) -> Ints:

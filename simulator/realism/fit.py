@@ -1,258 +1,262 @@
-"""Fit a profile from a log: CSV or NDJSON with the fields of the log object.
+"""Fit a profile from a log of one's own, and hold it to the log.
 
-Fits only what a log contains: rate, mix, sizes, protocols, failures, authentication, popularity.
-The rest stays as in the default profile. A tail cannot be distinguished from a lognormal body on a
-few thousand rows, and the notes say so.
+Only what the log contains is fitted: rate, hours, sizes, mix, protocols, failures, authentication,
+popularity. The rest stays as in the default profile. Sizes and hours are kept as they were, not as
+parameters of a law: a law of three parameters does not bring back a log's quantiles or its total.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from trueup.reports.results import Json
+from trueup.simulator.access_logs import LogReader, ReadOptions, ReadReport
 from trueup.simulator.errors import FitError
+from trueup.simulator.fleet import Fleet
+from trueup.simulator.model.observed import CYCLE, size_table
+from trueup.simulator.model.profile import parse_profile
 from trueup.simulator.model.sizes import NETWORKS
-from trueup.simulator.realism.series import hill, slope
+from trueup.simulator.random.random_words import Ints
+from trueup.simulator.realism.log_summary import BYTES_MAX, LogSummary
+from trueup.simulator.realism.series import slope
 
-__all__ = ["fit_file", "fit_rows"]
+__all__ = ["FitCheck", "FittedProfile", "check_fit", "fit_log", "fit_summary"]
 
 _ROWS_MIN: Final = 100
-_SHOWN: Final = 60
-"""Characters of a value that a message shows."""
-_ROW_LINES_MAX: Final = 100
-"""Lines that one row of CSV may have, by line breaks within quotes."""
-_BAD_SHOWN: Final = 5
-_BAD_SHARE_MAX: Final = 0.1
-_NEEDED: Final = ("log_network", "log_total_bytes", "log_request_datetime", "log_hostname")
+_RELIABLE: Final = 10_000
+_DAY_S: Final = 86_400
+_HOURS_S: Final = 2 * 3600
+"""Logs shorter than this say nothing about hours."""
+QUANTILES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+RANK: Final = 0.005
+"""A drawn quantile is compared with those of the log so much of all requests to either side: where
+the log jumps from one size to another, one request more or less moves it across."""
+_DRAWN_MAX: Final = 2_000_000
+"""Events that a check draws at most: of a longer log it covers the first part."""
+_PIECE: Final = 65_536
+_STATUSES: Final = {407: "failure.auth", 429: "failure.rate_limited", 400: "failure.malformed"}
+"""Statuses of the proxy itself, and the parameters that they become."""
 
 
-def fit_file(path: Path) -> tuple[str, list[str]]:
-    """Return (profile as TOML text, notes for the user) fitted from a file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitCheck:
+    """How events drawn from a fitted profile differ from the log. Shares: 0.01 is one percent."""
 
-    Raises FitError, which names the line, if more than a tenth of the lines cannot be read or fewer
-    than 100 can.
-    """
-    good: list[Mapping[str, Json]] = []
-    bad: list[str] = []
-    for number, row, unread in _rows(path):
-        fault = unread or _fault(row)
-        if fault:
-            bad.append(f"{path}:{number}: {fault}")
-        else:
-            good.append(row)
-    total = len(good) + len(bad)
-    shown = "\n".join(bad[:_BAD_SHOWN])
-    if total and len(bad) > _BAD_SHARE_MAX * total:
-        raise FitError(f"{len(bad)} of {total} lines cannot be read; the first ones:\n{shown}")
-    if len(good) < _ROWS_MIN:
-        raise FitError(
-            f"{path}: {len(good)} events; a fit needs at least {_ROWS_MIN}, and is "
-            "reliable from 10,000 on" + (f"\n{shown}" if shown else "")
-        )
-    notes = [f"left out: {line}" for line in bad[:_BAD_SHOWN]]
-    if len(bad) > _BAD_SHOWN:
-        notes.append(f"left out: {len(bad) - _BAD_SHOWN} more lines")
-    text, more = fit_rows(good, path.name)
-    return text, notes + more
+    events: int
+    """Drawn over the log's own time."""
+    sizes: int
+    """Drawn for the comparison of bytes: at least 10,000."""
+    events_error: float
+    """Of their number."""
+    total_error: float
+    """Of the bytes of an event, on average."""
+    quantile_error: float
+    """The largest of those at `QUANTILES`."""
+    hours_error: float
+    """The largest difference in the share of all events that fall into an hour of the day."""
 
-
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Json], str]]:
-    """Yield (line, row, error) for each line; as CSV if the file's name or header says so."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            if _is_csv(path, first):
-                yield from _csv_rows(path, file)
-                return
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield _json_row(number, line)
-    except UnicodeDecodeError as error:
-        raise FitError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from error
-    except (OSError, csv.Error) as error:
-        raise FitError(f"{path}: cannot be read: {error}") from error
-
-
-def _csv_rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, Mapping[str, Json], str]]:
-    lines = _Lines(file)
-    reader = csv.DictReader(lines, strict=True)
-    begun = lines.begin_row()
-    try:
-        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise FitError(
-                f"{path}:1: expected a header with {', '.join(_NEEDED)}; "
-                f"missing: {', '.join(missing)}"
-            )
-        begun = lines.begin_row()
-        for row in reader:
-            yield begun, {k: v for k, v in row.items() if v != "" and k is not None}, ""
-            begun = lines.begin_row()
-    except (csv.Error, _RowTooLong) as error:
-        raise FitError(
-            f"{path}:{begun}: the row that begins here cannot be read: {error}. "
-            "Is a quote opened in it and not closed?"
-        ) from error
-
-
-def _is_csv(path: Path, first: str) -> bool:
-    """Return whether the name says so, or else the first line does not look like JSON."""
-    suffix = path.suffix.lower()
-    if suffix in (".ndjson", ".jsonl", ".json"):
-        return False
-    return suffix == ".csv" or bool(first and not first.lstrip().startswith(("{", "[")))
-
-
-class _RowTooLong(Exception):
-    """A row of CSV has too many lines."""
-
-
-class _Lines:
-    """Lines of a file, counted, so that a message can name the line where a row began."""
-
-    def __init__(self, file: Iterator[str]) -> None:
-        self._file = file
-        self._number = self._begun = 0
-
-    def begin_row(self) -> int:
-        """Return the line on which the next row begins, from 1."""
-        self._begun = self._number
-        return self._begun + 1
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if self._number - self._begun >= _ROW_LINES_MAX:
-            raise _RowTooLong(f"it does not end within {_ROW_LINES_MAX} lines")
-        line = next(self._file)
-        self._number += 1
-        return line
-
-
-def _shown(value: Json) -> str:
-    """Return a value for a message, truncated if it is long."""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
-
-
-def _json_row(number: int, line: str) -> tuple[int, Mapping[str, Json], str]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        return number, {}, f"not JSON: {error.msg} at column {error.colno}"
-    except (ValueError, RecursionError) as error:
-        return number, {}, f"not JSON that can be read: {str(error).split(';')[0]}"
-    if not isinstance(row, dict):
-        return number, {}, "expected an object"
-    return number, row, ""
-
-
-def _fault(row: Mapping[str, Json]) -> str:
-    """Return what is wrong with a row; empty if nothing is."""
-    for name in _NEEDED:
-        if row.get(name) is None:
-            return f"{name} is missing"
-    if row["log_network"] not in NETWORKS:
+    def text(self) -> str:
+        """Return one line for the user."""
         return (
-            f"log_network: expected one of {', '.join(NETWORKS)}, not {_shown(row['log_network'])}"
+            f"held to the log: {self.events:,} events drawn over its time differ by "
+            f"{self.events_error:.2%} in number, {self.hours_error:.2%} at most in shares of "
+            f"hours; {self.sizes:,} by {self.total_error:.2%} in bytes, {self.quantile_error:.2%} "
+            "at most in quantiles of bytes"
         )
-    try:
-        if not 0 <= int(str(row["log_total_bytes"])) < 2**63:
-            return f"log_total_bytes: expected 0 … 2^63-1, not {_shown(row['log_total_bytes'])}"
-    except ValueError:
-        return f"log_total_bytes: expected a whole number, not {_shown(row['log_total_bytes'])}"
-    try:
-        _moment(row)
-    except ValueError:
-        return f"log_request_datetime: cannot be read: {_shown(row['log_request_datetime'])}"
-    return ""
 
 
-def _moment(row: Mapping[str, Json]) -> datetime:
-    return datetime.fromisoformat(str(row["log_request_datetime"]).removesuffix("Z"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedProfile:
+    """A profile and how it came about."""
+
+    text: str
+    """TOML."""
+    notes: tuple[str, ...]
+    """What the log could not tell."""
+    report: ReadReport
+    check: FitCheck | None
+    """None where the log has no sizes, or no time between its requests."""
 
 
-def fit_rows(rows: list[Mapping[str, Json]], source: str) -> tuple[str, list[str]]:
-    """Return (profile as TOML text, notes) fitted from valid rows."""
-    found: dict[str, tuple[str, str]] = {}
+def fit_log(
+    path: Path, options: ReadOptions | None = None, *, network: str = "datacenter"
+) -> FittedProfile:
+    """Return the profile fitted from a log.
+
+    `network` is that of requests whose log does not name one. Raises AccessLogError, which names
+    the line, for a log that cannot be read, and FitError for one with fewer than 100 requests.
+    """
+    reader = LogReader(path, options)
+    summary = LogSummary(network)
+    summary.add_all(reader)
+    report = reader.report
+    if summary.count < _ROWS_MIN:
+        refused = "".join(f"\n{path}:{each.line}: {each.reason}" for each in report.first_refused)
+        raise FitError(
+            f"{path}: {summary.count} events; a fit needs at least {_ROWS_MIN}, and is "
+            f"reliable from {_RELIABLE:,} on{refused}"
+        )
+    text, notes = fit_summary(summary, path.name)
+    return FittedProfile(
+        text=text, notes=tuple(notes), report=report, check=check_fit(text, summary, path.name)
+    )
+
+
+def fit_summary(summary: LogSummary, source: str) -> tuple[str, list[str]]:
+    """Return (profile as TOML text, notes) fitted from what was counted of a log."""
+    found: dict[str, tuple[str, str]] = {"coverage.enabled": ("false", "")}
+    tables: dict[str, tuple[Mapping[int, int], str]] = {}
     notes: list[str] = []
-    moments = [_moment(row).timestamp() for row in rows]
-    span = max(moments) - min(moments)
+    span = summary.span_s
+    rate, hours = _hours(summary) if span >= _HOURS_S else (summary.count / max(span, 1e-6), {})
     if span > 0:
-        found["fleet.events_per_s"] = (f"{len(rows) / span:.6g}", "events/s")
-    networks = Counter(str(row["log_network"]) for row in rows)
-    found["mix"] = (_weights({name: networks.get(name, 0) for name in NETWORKS}), "weight")
+        found["fleet.events_per_s"] = (f"{rate:.6g}", "events/s")
+    else:
+        notes.append("all events have the same time; the default's rate is kept")
+    found["mix"] = (_weights({name: summary.networks[name] for name in NETWORKS}), "weight")
+    if not summary.sized:
+        notes.append("the log has no sizes; the default's are kept")
     for network in NETWORKS:
-        if networks.get(network, 0) >= _ROWS_MIN:
-            sizes = [int(str(r["log_total_bytes"])) for r in rows if r["log_network"] == network]
-            found |= _fit_sizes(network, np.array(sizes, dtype=np.float64))
-            if len(sizes) < 10_000:
-                notes.append(f"{network}: {len(sizes)} sizes are too few to fit the tail well")
-        elif networks.get(network, 0):
+        sizes = summary.sizes[network]
+        if sizes.count >= _ROWS_MIN:
+            tables[size_table(network)] = (dict(sizes.table()), "requests by bytes")
+            if sizes.count < _RELIABLE:
+                notes.append(f"{network}: {sizes.count:,} sizes are too few to tell the tail well")
+        elif sizes.count:
             notes.append(f"{network}: too few events for sizes; the default's are kept")
-    found |= _fit_mixes(rows, networks)
-    hosts = np.array(list(Counter(str(row["log_hostname"]) for row in rows).values()))
-    exponent = slope(hosts, 10, 1000)
+    if summary.sized and summary.sized < summary.count:
+        notes.append(f"{summary.count - summary.sized:,} events have no size")
+    if summary.clipped:
+        notes.append(f"{summary.clipped:,} events above {BYTES_MAX} bytes are counted as that")
+    if not hours:
+        notes.append("less than two hours; all hours are taken to be alike")
+    tables[CYCLE] = (hours or dict.fromkeys(range(24), 1), "weight by hour, UTC")
+    found |= _fit_mixes(summary)
+    exponent = slope(np.array(list(summary.hosts.values()), dtype=np.int64), 10, 1000)
     if exponent == exponent and exponent > 0:
         found["host.exponent"] = (f"{exponent:.3f}", "Zipf-Mandelbrot exponent")
+    elif not summary.hosts:
+        notes.append("the log has no hostnames; the default's popularity is kept")
+    if summary.hosts_left_out:
+        notes.append(f"{summary.hosts_left_out:,} events of rare hostnames are not counted")
+    origin = json.dumps(f"fitted from {source}")
     lines = [
-        f'"{name}" = {{ value = {value}, unit = "{unit}", grade = "M", '
-        f"source = {json.dumps('fitted from ' + source)} }}"
+        f"# Fitted from {source}: {summary.count} events over {span / 3600:.2f} h, "
+        f"{summary.total_bytes} bytes.",
+        'based_on = "default"',
+        "",
+        "[parameters]",
+    ]
+    lines += [
+        f'"{name}" = {{ value = {value}, unit = "{unit}", grade = "M", source = {origin} }}'
         for name, (value, unit) in found.items()
     ]
-    head = f"# Fitted from {source}: {len(rows)} events over {span / 3600:.2f} h.\n"
-    return head + 'based_on = "default"\n\n[parameters]\n' + "\n".join(lines) + "\n", notes
+    for name, (table, unit) in tables.items():
+        lines += ["", f'[parameters."{name}"]', f'unit = "{unit}"', 'grade = "M"']
+        lines += [f"source = {origin}", f'[parameters."{name}".value]']
+        lines += [f'"{key}" = {weight}' for key, weight in table.items()]
+    return "\n".join(lines) + "\n", notes
 
 
-def _fit_sizes(network: str, sizes: np.typing.NDArray[np.float64]) -> dict[str, tuple[str, str]]:
-    """Return body parameters from the quartiles of ln(bytes - overhead), the tail from the top
-    1 %.
+def _hours(summary: LogSummary) -> tuple[float, dict[int, int]]:
+    """Return the mean rate of a whole cycle, and weights by hour: of the day, or of the week where
+    the log covers one.
+
+    Hours that the log does not cover have the mean rate of the log.
     """
-    logs = np.log(np.maximum(1, sizes - 4600))
-    low, middle, high = np.quantile(logs, (0.25, 0.5, 0.75))
-    sigma = max(0.1, (high - low) / 1.349)
-    alpha = hill(sizes.astype(np.int64), max(10, len(sizes) // 100))
-    fitted = {
-        f"size.{network}.mu": (f"{middle:.3f}", "ln bytes"),
-        f"size.{network}.sigma": (f"{sigma:.3f}", "ln bytes"),
-        f"size.{network}.cap": (f"{int(max(sizes.max(), 1))}", "bytes"),
-    }
-    if alpha == alpha:
-        fitted[f"size.{network}.alpha"] = (f"{min(10.0, max(0.5, alpha)):.2f}", "Pareto exponent")
-    return fitted
+    hours = 168 if summary.span_s >= 7 * _DAY_S else 24
+    known, mean = summary.hourly_rates(hours), summary.count / summary.span_s
+    rates = [known.get(hour, mean) for hour in range(hours)]
+    overall = sum(rates) / hours
+    return overall, {hour: round(100_000 * each / overall) for hour, each in enumerate(rates)}
 
 
-def _fit_mixes(
-    rows: list[Mapping[str, Json]], networks: Counter[str]
-) -> dict[str, tuple[str, str]]:
-    """Return protocols, proxy failures and kinds of authentication, if the log has them."""
-    socks = Counter(str(r["log_network"]) for r in rows if r.get("log_protocol") == "socks")
-    failed = Counter(str(r["log_network"]) for r in rows if r.get("log_error_code") is not None)
+def _fit_mixes(summary: LogSummary) -> dict[str, tuple[str, str]]:
+    """Return protocols, failures and kinds of authentication, if the log has them."""
+    networks = summary.networks
     found: dict[str, tuple[str, str]] = {}
-    if any(row.get("log_protocol") for row in rows):
-        shares = {n: socks[n] * 1000 // max(1, networks[n]) for n in NETWORKS}
-        shares = shares if any(shares.values()) else {**shares, NETWORKS[0]: 1}
+    if summary.protocols_known:
+        shares = {n: summary.socks[n] * 1000 // max(1, networks[n]) for n in NETWORKS}
         found["socks"] = (_weights(shares), "per mille of jobs")
-    if failed:
-        shares = {n: failed[n] * 100_000 // max(1, networks[n]) for n in NETWORKS}
-        if any(shares.values()):
-            found["failure"] = (_weights(shares), "per 100,000 requests")
-    name = "log_authentication_type"
-    codes = Counter(str(row[name]) for row in rows if row.get(name) is not None)
-    if codes and all(code.isdecimal() for code in codes):
-        found["auth"] = (_weights(dict(sorted(codes.items()))), "weight")
+    if summary.failed:
+        shares = {n: summary.failed[n] * 100_000 // max(1, networks[n]) for n in NETWORKS}
+        found["failure"] = (_weights(shares), "per 100,000 requests")
+    for status, name in _STATUSES.items():
+        if summary.statuses:
+            share = summary.statuses[status] * 100_000 // summary.count
+            found[name] = (str(share), "per 100,000 requests")
+    if summary.authentication:
+        codes = {str(code): count for code, count in sorted(summary.authentication.items())}
+        found["auth"] = (_weights(codes), "weight")
     return found
 
 
 def _weights(table: Mapping[str, int]) -> str:
     return "{ " + ", ".join(f'"{name}" = {weight}' for name, weight in table.items()) + " }"
+
+
+def check_fit(text: str, summary: LogSummary, source: str) -> FitCheck | None:
+    """Return what events drawn from a fitted profile differ by from the log, over the log's time.
+
+    None where the log has no sizes or no time, or begins in the first days of 1970.
+    """
+    profile = parse_profile(text, source)
+    first, last = summary.first_us // 1_000_000, summary.last_us // 1_000_000
+    if last <= first or not summary.sized or first < 5 * _DAY_S:
+        return None
+    # The first day borrows from the cycle (docs/fleet.md): the fleet begins before.
+    start = datetime.fromtimestamp(first, UTC) - timedelta(days=2)
+    rate = float(profile.decimal("fleet.events_per_s"))
+    fleet = Fleet(profile, seed=1, start=start, customers=(1, 2), events_per_s=rate)
+    end = min(last, first + int(_DRAWN_MAX / rate))
+    at, count = fleet.window(
+        datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(end + 1, UTC)
+    )
+    sizes, found, inside = [], np.zeros(24, dtype=np.int64), 0
+    for piece in range(at, at + max(count, _RELIABLE), _PIECE):
+        many = min(_PIECE, at + max(count, _RELIABLE) - piece)
+        drawn = fleet.batch(piece, many).columns()
+        seconds = drawn.second[(drawn.second >= first) & (drawn.second <= end)]
+        sizes.append(drawn.total_bytes)
+        found += np.bincount(seconds // 3600 % 24, minlength=24)
+        inside += len(seconds)
+    if not inside:
+        return None
+    expected = summary.count * (end - first) / (last - first)
+    mean = summary.total_bytes / summary.sized
+    hours = np.zeros(24)
+    for hour, requests in summary.hours.items():
+        if hour <= end // 3600:
+            hours[hour % 24] += requests
+    every = np.concatenate(sizes)
+    return FitCheck(
+        events=inside,
+        sizes=len(every),
+        events_error=abs(inside / expected - 1),
+        total_error=abs(float(every.mean()) / mean - 1) if mean else float(every.mean()),
+        quantile_error=_quantile_error(summary, every),
+        hours_error=float(np.abs(found / found.sum() - hours / hours.sum()).max()),
+    )
+
+
+def _quantile_error(summary: LogSummary, drawn: Ints) -> float:
+    """Return the largest relative error of the quantiles, each give or take `RANK`."""
+    rows = sorted(row for sizes in summary.sizes.values() for row in sizes.table())
+    values = np.array([size for size, _ in rows], dtype=np.int64)
+    ends = np.cumsum([count for _, count in rows]) / summary.sized
+    worst = 0.0
+    for share in QUANTILES:
+        low, high = (
+            float(values[min(int(np.searchsorted(ends, p)), len(values) - 1)])
+            for p in (max(share - RANK, 0.0), min(share + RANK, 1.0))
+        )
+        seen = float(np.quantile(drawn, share, method="inverted_cdf"))
+        beyond = max(low - seen, seen - high, 0.0)
+        worst = max(worst, beyond / max(low if seen < low else high, 1.0))
+    return worst

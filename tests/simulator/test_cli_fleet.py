@@ -70,7 +70,12 @@ def test_explain_prints_the_event_or_reports_a_foreign_id() -> None:
         (("--out", "/nowhere/at/all"), "cannot be written"),
         (("--fingerprint", "--first", "3"), "leave --first out"),
         (("--seed", "3", "explain", "x"), "put the options behind the command"),
-        (("fit", __file__), "expected a header"),
+        (("fit", __file__), "The format is not recognised"),
+        (("fit", __file__, "--format", "squad"), "is no format of logs; choose one of squid"),
+        (("fit", __file__, "--format", "csv:x"), "csv takes no template"),
+        (("fit", __file__, "--format", "squid:%>a %ru"), "has no time of the request"),
+        (("fit", __file__, "--zone", "Mars"), "is no time zone; write an IANA name"),
+        (("fit", __file__, "--field", "byte=x"), "write NAME=COLUMN"),
     ],
 )
 def test_invalid_values_are_refused_with_the_remedy(

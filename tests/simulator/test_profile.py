@@ -14,7 +14,7 @@ from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import GRADES, Profile, Value, load_profile
 from trueup.simulator.model.sizes import size_laws
 from trueup.simulator.random import quantiles
-from trueup.simulator.realism.fit import fit_file
+from trueup.simulator.realism.fit import fit_log
 from trueup.simulator.tools.make_page import parameter_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "fleet.md"
@@ -129,15 +129,18 @@ def test_a_fit_recovers_the_parameters_of_the_fleet(tmp_path: Path) -> None:
     some = fleet(coverage__enabled=False)
     path = tmp_path / "log.ndjson"
     path.write_bytes(some.batch(0, 30_000).ndjson(compact=True) + b"{broken\n")
-    text, notes = fit_file(path)
-    assert any("log.ndjson:30001: not JSON" in note for note in notes)
+    fit = fit_log(path)
+    assert fit.report.refused == 1
+    assert (fit.report.first_refused[0].line, fit.report.read) == (30001, 30_000)
+    assert fit.report.first_refused[0].reason.startswith("not JSON")
     fitted = tmp_path / "fitted.toml"
-    fitted.write_text(text)
+    fitted.write_text(fit.text)
     profile = load_profile(fitted)
     columns = some.batch(0, 30_000).columns()
     assert dict(profile.weights("mix"))["mobile"] == (columns.network == 3).sum()
-    assert abs(profile.decimal("size.datacenter.mu") - Decimal("9.3")) < Decimal("0.35")
-    assert Decimal("1.2") < profile.decimal("size.datacenter.sigma") < Decimal("2.0")
+    sizes = dict(profile.weights("size.mobile.observed"))
+    mobile = columns.total_bytes[columns.network == 3]
+    assert sum(int(size) * count for size, count in sizes.items()) == mobile.sum()
     assert profile.parameters["mix"].source == "fitted from log.ndjson"
 
 
