@@ -180,3 +180,24 @@ async def test_a_mutant_is_wrong_where_it_says_and_for_whom(
     other = {"a": "b", "b": "a"}.get(place[0])
     if "@customer=" in mutant and other is not None:
         assert seen[other + place[1:]] == truth[other + place[1:]]
+
+
+async def test_the_mutant_that_stops_at_a_limit_counts_up_to_the_limit_everywhere() -> None:
+    """Summaries and ledgers each count what fits the limit, and nothing beyond it."""
+    found = generated("limit:stops")
+    assert found is not None
+    async with serving(found.apply(Behaviour())) as served:
+        when = {"log_request_datetime": format_instant(served.now_us)}
+        await served.ingest([event(1, log_total_bytes=6, **when)])
+        limit = {"proxy_user_residential_bytes_limit": 10}
+        edited = await served.ask("proxy_user/edit/alice", method="PATCH", json=limit)
+        assert edited[0] == 200, edited
+        await served.ingest(
+            [event(2, log_total_bytes=4, **when), event(3, log_total_bytes=1, **when)]
+        )
+        summaries = await served.all_rows("log_summary/search")
+        usage = await served.all_rows(
+            "residential_ledger/search", residential_ledger_reason="usage"
+        )
+    assert sum(row["log_summary_bytes"] for row in summaries) == 10
+    assert sum(row["residential_ledger_bytes"] for row in usage) == -10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from trueup.reference.behaviour import Behaviour, PaymentRow
@@ -208,22 +208,25 @@ def _used(pool: str) -> Install:
 
 def _limited(change: Alteration, _behaviour: Behaviour) -> dict[str, Any]:
     """Counting stops for a proxy user that has a limit, once it has used that much."""
-    spent: dict[tuple[int, str, str], int] = {}
 
-    def counted(logs: list[Log]) -> list[Log]:
-        kept = []
-        for log in logs:
-            key = (log.customer_id, log.proxy_user_id, log.log_network)
-            limits = change.memory.limits.get((log.customer_id, log.proxy_user_id), {})
-            limit = limits.get(log.log_network)
-            total = spent.get(key, 0) + log.log_total_bytes
-            over = limit is not None and total > limit
-            if not (over and change.applies(of_event(log, change.memory))):
-                kept.append(log)
-                spent[key] = total
-        return kept
+    def counting() -> Callable[[list[Log]], list[Log]]:
+        spent: dict[tuple[int, str, str], int] = {}
 
-    return {"counted": counted, "charged": counted}
+        def counted(logs: list[Log]) -> list[Log]:
+            kept = []
+            for log in logs:
+                user = (log.customer_id, log.proxy_user_id)
+                limit = change.memory.limits.get(user, {}).get(log.log_network)
+                total = spent.get((*user, log.log_network), 0) + log.log_total_bytes
+                over = limit is not None and total > limit
+                if not (over and change.applies(of_event(log, change.memory))):
+                    kept.append(log)
+                    spent[*user, log.log_network] = total
+            return kept
+
+        return counted
+
+    return {"counted": counting(), "charged": counting()}
 
 
 POINTS: Final = (
