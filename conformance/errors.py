@@ -5,6 +5,7 @@
     ├── BadSelection        usage: no such check, or none that can be run      exit status 4
     ├── TargetTrouble       target: it cannot be tested                        exit status 2
     │   ├── TargetUnreachable   no connection, or no response in time
+    │   ├── TargetLost          it responded, and then no longer did
     │   ├── WrongKeys           the target rejects the keys of the target file
     │   ├── NotAnApi            the responses are not those of this API
     │   └── TargetClockUnknown  the clock hook does not move the clock
@@ -31,6 +32,7 @@ __all__ = [
     "NotAnApi",
     "TargetClockUnknown",
     "TargetFileError",
+    "TargetLost",
     "TargetTrouble",
     "TargetUnreachable",
     "WrongKeys",
@@ -65,6 +67,10 @@ class TargetTrouble(ConformanceError):
 
 class TargetUnreachable(TargetTrouble):
     """No connection to the target, or no response in time."""
+
+
+class TargetLost(TargetTrouble):
+    """The target stopped to respond, or to accept what this run may send."""
 
 
 class WrongKeys(TargetTrouble):

@@ -127,6 +127,8 @@ def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
     """
     reasons = (
         (nothing_sent(load), "nothing was sent"),
+        (not load.events_accepted, "no event was accepted"),
+        (load.no_access, "the target refused the credentials"),
         (threshold.value is None, "not measured"),
         (load.generator_limited, "the generator was the limit"),
         (threshold.timed and load.machine_noisy, "the machine was disturbed"),
@@ -148,15 +150,16 @@ def threshold_outcome(threshold: LoadThreshold, load: LoadResult) -> ThresholdOu
 def load_status(load: LoadResult) -> ExitStatus:
     """Return how a load run ended; the first rule that holds decides.
 
-    Wrong data outranks everything. Where nothing was sent, or the generator was the limit, the
-    figures say nothing about the target. Events that were not reconciled are not known to be
-    right.
+    Wrong data outranks everything. Where nothing was sent or accepted, or the generator was the
+    limit, the figures say nothing about the target. Events that were not reconciled are not known
+    to be right.
     """
     wrong = load.correct_events is not None and load.correct_events < load.events_accepted
     said = {threshold_outcome(threshold, load) for threshold in load.thresholds}
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (wrong, ExitStatus.VIOLATES),
         (nothing_sent(load) or load.generator_limited, ExitStatus.COULD_NOT_TELL),
+        (not load.events_accepted or load.no_access, ExitStatus.COULD_NOT_TELL),
         (ThresholdOutcome.MISSED in said, ExitStatus.VIOLATES),
         (ThresholdOutcome.UNDETERMINED in said or bool(load.stopped_by), ExitStatus.COULD_NOT_TELL),
         (load.correct_events is None, ExitStatus.COULD_NOT_TELL),

@@ -24,6 +24,9 @@ from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Tar
 from trueup.conformance.target.placeholders import fill, fill_text
 from trueup.reports.journal.records import Hook
 from trueup.reports.results import Json
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.limits import HEAD_MOST, REDIRECTS_MOST, too_many_values
+from trueup.reports.transport.redirects import redirect_of
 
 __all__ = ["TargetControl"]
 
@@ -31,7 +34,9 @@ MOST_KEPT: Final = 4096
 """Characters of a hook's response that are kept if it is not JSON."""
 
 _MOST_READ: Final = 1 << 20
-"""Bytes of a program's output that are read."""
+"""Bytes of a program's output, or of a hook's response, that are read."""
+HOOK_LEAST_S: Final = 60.0
+"""Time limit of a hook's request where `timeout_s` is shorter: maintenance may take a while."""
 
 
 class TargetControl:
@@ -66,7 +71,7 @@ class TargetControl:
                 response, error = await _command(form, values)
         except TimeoutError:
             error = "timeout: no response in time"
-        except (aiohttp.ClientError, OSError) as cause:
+        except (aiohttp.ClientError, OSError, ValueError) as cause:
             error = f"{type(cause).__name__}: {cause}"
         struck = self._recorder.strike(error)
         hook = Hook(
@@ -75,7 +80,7 @@ class TargetControl:
             request=dict(values),
             response=_cut(self._recorder.strike(response)),
             ok=not error,
-            error=str(struck)[:500],
+            error=foreign_text(str(struck), 500),
             check=check,
             stage=stage,
         )
@@ -100,26 +105,53 @@ class TargetControl:
     ) -> tuple[Json, str, AskedWait | None]:
         """Call an HTTP hook once. Returns response, error and the wait that it asks for."""
         own = {name: fill_text(value, values) for name, value in form.headers.items()}
+        sent = own if headers is None else dict(headers)
         body = fill(dict(form.body), values)
-        timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, 60.0))
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(
-                form.method,
-                fill_text(form.url, values),
-                headers=own if headers is None else dict(headers),
-                json=body,
-                allow_redirects=False,
-            ) as response,
-        ):
-            raw = await response.content.read(1 << 20)
-            status = response.status
-            wait = AskedWait.of(status, response.headers, stamp(self._clock.now()))
+        url = fill_text(form.url, values)
+        timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, HOOK_LEAST_S))
+        async with aiohttp.ClientSession(
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEAD_MOST,
+            max_field_size=HEAD_MOST,
+        ) as session:
+            for _ in range(REDIRECTS_MOST):
+                async with session.request(
+                    form.method, url, headers=sent, json=body, allow_redirects=False
+                ) as response:
+                    raw = await _start_of_body(response.content)
+                    status = response.status
+                    wait = AskedWait.of(status, response.headers, stamp(self._clock.now()))
+                    redirect = redirect_of(
+                        url, status, form.method, response.headers.get("location")
+                    )
+                if redirect is None:
+                    return _decoded(raw), "" if 200 <= status < 300 else f"status {status}", wait
+                if redirect.refusal:
+                    return None, redirect.refusal, None
+                url = redirect.url
+        return None, f"redirected more than {REDIRECTS_MOST} times", None
+
+
+async def _start_of_body(content: aiohttp.StreamReader) -> bytes:
+    """Return the first `_MOST_READ` bytes of a body; the rest is not waited for."""
+    parts, length = [], 0
+    while length < _MOST_READ and (part := await content.read(_MOST_READ - length)):
+        parts.append(part)
+        length += len(part)
+    return b"".join(parts)
+
+
+def _decoded(raw: bytes) -> Json:
+    """Return a hook's response as JSON, or else as text."""
+    if not too_many_values(raw):
         try:
-            answer: Json = msgspec.json.decode(raw)
-        except msgspec.DecodeError:
-            answer = raw.decode("utf-8", "replace")
-        return answer, "" if 200 <= status < 300 else f"status {status}", wait
+            value: Json = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            return value
+    return raw.decode("utf-8", "replace")
 
 
 def _cut(answer: Json) -> Json:
@@ -151,10 +183,7 @@ async def _command(form: CommandHook, values: Mapping[str, Json]) -> tuple[Json,
                     os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
         printed, error_output = _start_of(out), _start_of(err)
-    try:
-        answer: Json = msgspec.json.decode(printed)
-    except msgspec.DecodeError:
-        answer = printed.decode("utf-8", "replace")
+    answer = _decoded(printed)
     if child.returncode == 0:
         return answer, ""
     return answer, f"exit status {child.returncode}: {error_output.decode('utf-8', 'replace')}"

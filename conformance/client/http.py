@@ -1,17 +1,18 @@
 """The read client: asks one question, records what was asked and what came, judges nothing.
 
 HTML, half a body, a hang or a reset connection are recorded like any other response: an exchange
-without a usable body. After 429, or 503 with `Retry-After`, nothing is sent until the stated time
-has passed (see `client.waits`). A response that is lost or comes from a gateway is asked for again
-after a pause, if asking again changes nothing. Each try is recorded.
+without a usable body. So is a response beyond the limits of `reports.transport`. A redirect to the
+same origin is followed, any other is not. After 429, or 503 with `Retry-After`, nothing is sent
+until the stated time has passed (see `client.waits`). A response that is lost or comes from a
+gateway is asked for again after a pause, if asking again changes nothing. Each try is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self
+from types import MappingProxyType, TracebackType
+from typing import Final, NamedTuple, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -22,27 +23,46 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
+from trueup.conformance.errors import TargetLost
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int
 from trueup.conformance.target.model import Target, Tenant
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.limits import (
+    BODY_MOST,
+    HEAD_MOST,
+    LOST_MOST,
+    REDIRECTS_MOST,
+    VALUES_MOST,
+    too_many_values,
+)
+from trueup.reports.transport.redirects import redirect_of
 
 __all__ = ["ReadClient"]
 
 CONCURRENT: Final = 8
 """Questions in flight where the target file sets no rate."""
-BODY_MOST: Final = 8 << 20
-"""Bytes of a response that are read; a page of 100 rows is much smaller. The rest is cut."""
 LARGE: Final = 256 << 10
 """Bytes from which a response counts as large; few of a correct target are."""
 ALL_LARGE_MOST: Final = 96 << 20
 """Bytes of all large responses of one client; later ones are cut at `LARGE`."""
+MANY_VALUES: Final = 20_000
+"""JSON values from which a response counts as having many."""
+ALL_VALUES_MOST: Final = 20_000_000
+"""JSON values of all responses of one client; later ones with many are cut."""
 TEXT_KEPT: Final = 2_000
 """Characters kept of a body that is no JSON."""
 RETRY_PAUSES_S: Final = (0.5, 1.5)
 """Pauses before a request is sent again whose response is lost or a gateway's."""
 GATEWAY: Final = frozenset({502, 503, 504})
+LIVENESS_STAGE: Final = "traffic liveness"
+"""Stage of the requests by which a client finds out whether the target is there at all. No check
+uses them."""
+LOST_PATIENCE_S: Final = 30.0
+"""How long a target that has stopped to respond is waited for before the run ends, in seconds."""
+LOST_PAUSE_S: Final = 3.0
 FAILURES_MOST: Final = 16
 """Unusable responses in a row after which requests are no longer sent again."""
 KEPT_HEADERS: Final = frozenset(
@@ -54,7 +74,13 @@ _NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 class ReadClient:
     """Asks a target over HTTP. Use as an async context manager."""
 
-    def __init__(self, target: Target, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self, target: Target, recorder: Recorder, clock: Clock, *, ends_when_lost: bool = True
+    ) -> None:
+        """`ends_when_lost`: whether requests raise TargetLost once the target is gone for good."""
+        self._ends_when_lost = ends_when_lost
+        self._lost = 0  # requests in a row without a usable response
+        self._finding_out = asyncio.Lock()
         self._target = target
         self._recorder = recorder
         self._clock = clock
@@ -65,6 +91,7 @@ class ReadClient:
         self._waits = Waits(clock)
         self._failures = 0  # unusable responses in a row
         self._large_left = ALL_LARGE_MOST
+        self._values_left = ALL_VALUES_MOST
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -72,6 +99,8 @@ class ReadClient:
             headers={"Accept": "application/json", "User-Agent": "trueup"},
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEAD_MOST,
+            max_field_size=HEAD_MOST,
         )
         return self
 
@@ -115,6 +144,41 @@ class ReadClient:
     async def _exchange(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
+        exchange = await self._tried(ask, query, stage, attempt)
+        usable = not exchange.error and exchange.status not in GATEWAY
+        self._lost = 0 if usable else self._lost + 1
+        if self._lost >= LOST_MOST and self._ends_when_lost and stage != LIVENESS_STAGE:
+            async with self._finding_out:
+                if self._lost >= LOST_MOST:
+                    await self._find_out(exchange)
+        return exchange
+
+    async def _find_out(self, last: Exchange) -> None:
+        """Ask one plain question until there is a usable response, for a limited time.
+
+        Raises TargetLost where there is none: the target does not respond any more.
+        """
+        plain = ApiRequest(path="log_summary/search", query=(("per_page", "1"),))
+        until = self._clock.monotonic() + LOST_PATIENCE_S
+        while True:
+            exchange = await self._tried(plain, plain.query, LIVENESS_STAGE, 1)
+            if not exchange.error and exchange.status not in GATEWAY:
+                self._lost = 0
+                return
+            if self._clock.monotonic() >= until:
+                break
+            await self._clock.sleep(LOST_PAUSE_S)
+        raise TargetLost(
+            f"{self._target.base_url}: no usable response to {self._lost} requests in a row, and "
+            f"none to a plain one for {LOST_PATIENCE_S:g} s\n  the last: "
+            f"{last.error or f'status {last.status}'}\n  expected: a target that keeps "
+            "responding; see its own log, or whether something between here and there failed"
+        )
+
+    async def _tried(
+        self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
+    ) -> Exchange:
+        """Send a request, and again after waits that are asked for and after lost responses."""
         pauses = iter(RETRY_PAUSES_S)
         async with self._places:
             while True:
@@ -172,35 +236,14 @@ class ReadClient:
     async def _once(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
-        assert self._session is not None, "used as a context manager"
         url = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
         if query:
             url = f"{url}?{urlencode(query)}"
         started = self._clock.monotonic()
         at = stamp(self._clock.now())
-        status: int | None = None
-        error, content_type, raw = "", "", b""
-        headers: dict[str, str] = {}
-        try:
-            async with self._session.request(
-                ask.method,
-                URL(url, encoded=True),
-                headers=_keys(self._target, ask),
-                json=ask.body,
-                allow_redirects=False,
-            ) as response:
-                status = response.status
-                content_type = response.content_type
-                headers = {
-                    name.lower(): str(self._recorder.strike(value))
-                    for name, value in response.headers.items()
-                    if name.lower() in KEPT_HEADERS
-                }
-                raw, error = await self._read(response.content)
-        except _NO_ANSWER as cause:
-            status = None
-            error = _why(cause, self._target.timeout_s)
-        body, body_text = self._body(raw, error)
+        response = await self._follow(url, ask)
+        error = response.error
+        body, body_text, error = self._body(response.raw, error)
         return Exchange(
             n=self._recorder.next_exchange(),
             method=ask.method,
@@ -210,16 +253,59 @@ class ReadClient:
             tenant=ask.tenant if ask.keys == "own" else ask.keys,
             stage=stage,
             request_body=self._recorder.strike(ask.body),
-            status=status,
+            status=response.status,
             error=str(self._recorder.strike(error)),
-            content_type=content_type,
-            headers={name: str(self._recorder.strike(value)) for name, value in headers.items()},
+            content_type=response.content_type,
+            headers=dict(response.headers),
             body=body,
             body_text=body_text,
             elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             ask=ask.name,
             attempt=attempt,
         )
+
+    async def _follow(self, url: str, ask: ApiRequest) -> _Response:
+        """Send a request, and again where its response redirects to the same origin.
+
+        Returns the last response. Raises nothing that a target can cause.
+        """
+        for _ in range(REDIRECTS_MOST):
+            response = await self._send(url, ask)
+            redirect = redirect_of(url, response.status, ask.method, response.location)
+            if redirect is None:
+                return response
+            if redirect.refusal:
+                return response._replace(raw=b"", error=redirect.refusal)
+            url = redirect.url
+            await self.pacer.turn()
+        return response._replace(raw=b"", error=f"redirected more than {REDIRECTS_MOST} times")
+
+    async def _send(self, url: str, ask: ApiRequest) -> _Response:
+        """Send one request and read its response as far as the limits allow."""
+        assert self._session is not None, "used as a context manager"
+        try:
+            async with self._session.request(
+                ask.method,
+                URL(url, encoded=True),
+                headers=_keys(self._target, ask),
+                json=ask.body,
+                allow_redirects=False,
+            ) as response:
+                raw, error = await self._read(response.content)
+                return _Response(
+                    status=response.status,
+                    content_type=foreign_text(response.content_type),
+                    headers={
+                        name.lower(): str(self._recorder.strike(foreign_text(value)))
+                        for name, value in response.headers.items()
+                        if name.lower() in KEPT_HEADERS
+                    },
+                    raw=raw,
+                    error=error,
+                    location=response.headers.get("location"),
+                )
+        except _NO_ANSWER as cause:
+            return _Response(error=_why(cause, self._target.timeout_s))
 
     async def _read(self, content: aiohttp.StreamReader) -> tuple[bytes, str]:
         """Return a response's bytes up to a limit, and an error if there are more."""
@@ -232,26 +318,42 @@ class ReadClient:
             self._large_left -= length
         if length > most:
             return b"", f"the response was cut: it is longer than {most:,} bytes"
-        return b"".join(parts), ""
+        raw = b"".join(parts)
+        most = VALUES_MOST if self._values_left > 0 else MANY_VALUES
+        self._values_left -= raw.count(b",")
+        error = too_many_values(raw, most)
+        return (b"", error) if error else (raw, "")
 
-    def _body(self, raw: bytes, error: str) -> tuple[Json, str]:
-        """The body as JSON, or else the start of it as text; keys are redacted in both."""
+    def _body(self, raw: bytes, error: str) -> tuple[Json, str, str]:
+        """The body as JSON, or else the start of it as text, and the error; keys are redacted."""
         if error:
-            return None, ""
+            return None, "", error
         try:
             value: Json = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             struck = self._recorder.strike(raw.decode("utf-8", "replace"))
-            return None, str(struck)[:TEXT_KEPT]
+            return None, str(struck)[:TEXT_KEPT], ""
         if any(secret.encode() in raw for secret in self._recorder.secrets) or b"\\" in raw:
             value = self._recorder.strike(value)
-        return value, ""
+        return value, "", ""
+
+
+class _Response(NamedTuple):
+    """One response as it was read, before its body is decoded."""
+
+    status: int | None = None
+    content_type: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
+    raw: bytes = b""
+    error: str = ""
+    location: str | None = None
+    """Where it redirects to, as the target sent it: not to be shown or recorded."""
 
 
 def _why(cause: BaseException, timeout_s: float) -> str:
     if isinstance(cause, TimeoutError):
         return f"timeout: no response within {timeout_s:g} s"
-    return f"{type(cause).__name__}: {cause}"[:300]
+    return foreign_text(f"{type(cause).__name__}: {cause}")
 
 
 def _keys(target: Target, ask: ApiRequest) -> Mapping[str, str]:

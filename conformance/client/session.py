@@ -24,6 +24,7 @@ from trueup.conformance.rows import as_int, format_time, parse_time
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Json, Reading
+from trueup.reports.transport.foreign_text import foreign_text
 
 __all__ = ["Session", "first_request"]
 
@@ -164,25 +165,25 @@ async def first_request(
             f"{where}: status {first.status} for the keys of tenant `{tenant}`\n  expected: "
             f"200; check the environment variables that {target.path} names"
         )
+    if first.error:
+        raise NotAnApi(
+            f"{where}: status {first.status}: {first.error}\n  expected: the API; check base_url "
+            f"in {target.path}"
+        )
     if first.status != 200:
         raise NotAnApi(_not_ok(where, first, target))
     if not isinstance(first.body, dict):
         raise NotAnApi(
             f"{where}: status {first.status} with {first.content_type or 'no content type'}, "
-            f"not a JSON object\n  it begins: {first.body_text[:80]!r}\n  expected: the API; "
-            f"check base_url in {target.path}"
+            f"not a JSON object\n  it begins: {foreign_text(first.body_text, 80)!r}\n"
+            f"  expected: the API; check base_url in {target.path}"
         )
 
 
 def _not_ok(where: str, first: Exchange, target: Target) -> str:
     """Return the error message for a first response whose status is not 200."""
     begins = first.body_text or ("" if first.body is None else json.dumps(first.body))
-    location = first.headers.get("location", "")
-    if location:
-        said, remedy = f", redirects to {location}", "a URL that does not redirect"
-    else:
-        said, remedy = "", "status 200"
     return (
-        f"{where}: status {first.status}{said}\n  it begins: {begins[:80]!r}\n"
-        f"  expected: {remedy}; check base_url in {target.path}, and the target's own log"
+        f"{where}: status {first.status}\n  it begins: {foreign_text(begins, 80)!r}\n"
+        f"  expected: status 200; check base_url in {target.path}, and the target's own log"
     )

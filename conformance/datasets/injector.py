@@ -8,11 +8,13 @@ from typing import Final
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.datasets.operations import Deliver
+from trueup.conformance.errors import TargetLost
 from trueup.conformance.model import Event
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
 from trueup.reports.journal.records import Delivered
 from trueup.reports.results import Outcome
+from trueup.reports.transport.lost import LostDeliveries
 
 __all__ = ["EventInjector"]
 
@@ -28,6 +30,7 @@ class EventInjector:
         self._recorder = recorder
         self._clock = clock
         self._splits = 0
+        self._lost = LostDeliveries()
         self.accepted = 0
         """Events of all deliveries that were accepted."""
 
@@ -54,7 +57,10 @@ class EventInjector:
             await self.inject(Deliver(dataset=dataset, events=tuple(events)), stage)
 
     async def _deliver(self, delivery: Deliver, stage: str) -> Outcome | None:
-        """Make a delivery once. Returns the outcome that all of its events share, else None."""
+        """Make a delivery once. Returns the outcome that all of its events share, else None.
+
+        Raises TargetLost once several deliveries in a row got nowhere.
+        """
         started = self._clock.monotonic()
         outcomes = await self._ingest.send(delivery.events)
         events = self._recorder.strike([dict(event) for event in delivery.events])
@@ -71,6 +77,11 @@ class EventInjector:
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             )
         )
+        if why := self._lost.add(outcomes):
+            raise TargetLost(
+                f"the ingestion endpoint takes no events: {why}\n  expected: an endpoint that "
+                "responds; check [ingest] in the target file, and the target's own log"
+            )
         self.accepted += sum(each.count for each in found if each.outcome is Outcome.ACCEPTED)
         shared = {each.outcome for each in found}
         return found[0].outcome if len(shared) == 1 else None

@@ -272,6 +272,8 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     machine_noisy: bool = False
     stopped_by: str = ""
     """Why the run ended early; empty where it did not."""
+    no_access: bool = False
+    """It ended early because the target refused the credentials."""
     ended_s: float | None = None
     """Seconds from its start to the last request of a run that was cut short; None where it was
     not, or where this is not known."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.simulator.fleet import Fleet
@@ -20,8 +20,6 @@ __all__ = ["SendSummary", "recent_naming", "send_events"]
 _BATCH: Final = 1000
 _DAYS: Final = 6
 """Where no time is asked for: the last days that every target still keeps logs of."""
-_UNKNOWN_MAX: Final = 3
-"""Batches in a row without a response after which sending ends."""
 
 
 class SendSummary(Counter[Outcome]):
@@ -68,7 +66,7 @@ async def _send(
     driver = driver_of(target)
     sent = SendSummary()
     sent.reasons = Counter()
-    silent = 0
+    lost = LostDeliveries()
     try:
         for at in range(first, first + events, _BATCH):
             count = min(_BATCH, first + events - at)
@@ -77,20 +75,12 @@ async def _send(
                 sent[part.outcome] += part.count
                 if part.outcome is not Outcome.ACCEPTED:
                     sent.reasons[part.reason] += part.count
-            silent = 0 if any(map(_responded, outcome.ranges)) else silent + 1
-            if silent == _UNKNOWN_MAX:
-                why = sent.reasons.most_common(1)[0][0] if sent.reasons else "no response"
+            if why := lost.add(outcome.events()):
                 raise CouldNotTell(
-                    f"{target.path}: {_UNKNOWN_MAX} batches in a row without a response ({why}). "
-                    f"{sent[Outcome.ACCEPTED]} events were accepted before. Is the target up?"
+                    f"{target.path}: {why}. {sent[Outcome.ACCEPTED]} events were accepted before. "
+                    "Is the target up, and [ingest] right?"
                 )
             done(count)
     finally:
         await driver.close()
     return sent
-
-
-def _responded(part: OutcomeRange) -> bool:
-    """Return whether the target responded: it accepted events, or refused them itself."""
-    own = part.outcome is Outcome.REFUSED and not part.reason.startswith("not delivered")
-    return own or part.outcome is Outcome.ACCEPTED

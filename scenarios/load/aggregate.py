@@ -243,6 +243,7 @@ def load_result(
         generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
         machine_lost_share=max((word.starved_share for word in finals), default=None),
         stopped_by=stopped,
+        no_access=any(word.no_access for word in finals),
         ended_s=_ended_s(found, expected) if stopped else None,
         unsent=sum(word.unsent for word in finals),
         workers=max(len(found.finals), 1),

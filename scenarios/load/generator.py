@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.traffic import arrivals_per_second
@@ -66,6 +67,7 @@ class LoadGenerator:
         self._cpu_began = 0.0
         self._events = 0
         self._failed = ""
+        self._access = AccessWatch()
         self._fleet_rates: list[float] = []
         if generator_plan.fleet is not None and generator_plan.plan.shape.arrivals == "fleet":
             self._fleet_rates = arrivals_per_second(
@@ -130,6 +132,7 @@ class LoadGenerator:
             backlog_most=max(stream.max_backlog_seen for stream in engine.streams),
             unsent=sum(stream.unsent for stream in engine.streams),
             stopped_by=self._failed or engine.stopped_by,
+            no_access=self._access.no_access,
         )
 
     def _pass_on(self, *, last: bool = False) -> None:
@@ -137,6 +140,8 @@ class LoadGenerator:
         for stream in reversed(self.engine.streams):
             seconds, ranges = stream.recorder.take()
             self._events += sum(part.count for part in ranges)
+            if stream is self.ingest and (why := self._access.add(seconds)):
+                self.engine.stop(why)
             final = self._final() if last and stream is self.ingest else None
             if seconds or ranges or final:
                 self._report(

@@ -60,6 +60,8 @@ class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     backlog_most: int = 0
     unsent: int = 0
     stopped_by: str = ""
+    no_access: bool = False
+    """It stopped because the target refused the credentials."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="report"):

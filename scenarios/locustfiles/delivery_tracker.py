@@ -11,15 +11,22 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
+from weakref import WeakKeyDictionary
 
 import gevent
 from locust import FastHttpUser, constant_throughput, events
 from locust.contrib.fasthttp import FastHttpSession
+from locust.env import Environment
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.limits import BODY_MOST, REDIRECTS_MOST, body_limit_error
+from trueup.reports.transport.redirects import redirect_of
+from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.generator import INGEST, body_source
 from trueup.scenarios.load.messages import (
     GeneratorPlan,
@@ -30,6 +37,7 @@ from trueup.scenarios.load.messages import (
     decode_plan,
     write_line,
 )
+from trueup.scenarios.locustfiles.bounded_http import BoundedSession, bounded_session
 from trueup.simulator.delivery import InterpretedResponse, ResponseKind, interpret_response
 from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
 from trueup.simulator.delivery.responses import retry_after_s
@@ -38,6 +46,8 @@ from trueup.simulator.reactor import PreparedRequest, RequestRecorder
 __all__ = ["DeliveryTracker"]
 
 _ATTEMPTS: Final = 10
+_PIECE: Final = 65_536
+"""Bytes of a response that are read at once."""
 _CUT: Final = "the run ended before a response"
 
 
@@ -52,10 +62,14 @@ class DeliveryTracker:
         self._out = out
         self._recorder = RequestRecorder()
         self._source = body_source(plan, self._announce)
+        self._sessions: WeakKeyDictionary[FastHttpUser, BoundedSession] = WeakKeyDictionary()
         self._open: dict[int, PreparedRequest] = {}
         """Batches whose delivery goes on, by their first event."""
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
         self._events = self._second = 0
+        self._access = AccessWatch()
+        self._stopped_by = ""
+        self._quit: Callable[[], object] = lambda: None
 
     @classmethod
     def of_this_run(cls) -> Self:
@@ -86,6 +100,17 @@ class DeliveryTracker:
             return lambda user: 0
         return constant_throughput(plan.shape.rate / plan.requests.connections)
 
+    def client(self, user: FastHttpUser) -> BoundedSession:
+        """Return a user's session with the target, which keeps to docs/security.md."""
+        session = self._sessions.get(user)
+        if session is None:
+            session = self._sessions[user] = bounded_session(
+                user,
+                urls=(self.plan.form.url, self.plan.reads_url),
+                timeout_s=self.plan.form.timeout_s,
+            )
+        return session
+
     def deliver(self, user: FastHttpUser) -> None:
         """Deliver one batch through a user's client, until its outcome is known or given up."""
         batch = self._source.take()
@@ -97,7 +122,7 @@ class DeliveryTracker:
         # Locust kills users where they stand, and a request that is out may have been taken.
         ranges = single_range(batch.count, Outcome.UNKNOWN, _CUT)
         try:
-            ranges = self._attempts(user.client, batch)
+            ranges = self._attempts(self.client(user), batch)
         finally:
             self._settle(batch, ranges)
             self._recorder.response.append(time.perf_counter_ns() - began)
@@ -116,29 +141,66 @@ class DeliveryTracker:
         return single_range(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
 
     def _post(self, client: FastHttpSession, batch: PreparedRequest) -> InterpretedResponse:
+        """Send a batch once, again where it is redirected to the same origin."""
         form, began = self.plan.form, time.perf_counter_ns()
+        url = form.url
         # Bytes go through as they are; Locust's annotation leaves them out.
         body: Any = bytes(batch.body)
-        with client.post(
-            form.url, data=body, headers=form.head_fields(), name=INGEST, catch_response=True
-        ) as response:
-            self._recorder.service.append(time.perf_counter_ns() - began)
-            self._recorder.bytes += len(batch.body)
-            headers = response.headers or {}
-            after = retry_after_s(headers.get("Retry-After"), headers.get("Date"))
-            answer = interpret_response(
-                form.response_rule,
-                response.status_code or 500,  # no response: as indefinite as a 500
-                response.content or b"",
-                batch.count,
-                retry_after_s=after,
-            )
-            if answer.kind is ResponseKind.DEFINITE and not answer.reason:
-                response.success()
-            else:
-                self._recorder.error(answer.reason)
-                response.failure(answer.reason)
-            return answer
+        # Only what is sent is compressed: no response may unpack to more than it says.
+        fields = {**form.head_fields(), "Accept-Encoding": "identity"}
+        for _ in range(REDIRECTS_MOST + 1):
+            with client.post(
+                url,
+                data=body,
+                headers=fields,
+                name=INGEST,
+                catch_response=True,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                received, error = self._read(response)
+                if response.status_code:
+                    self._recorder.service.append(time.perf_counter_ns() - began)
+                    self._recorder.bytes += len(batch.body)
+                headers = response.headers or {}
+                redirect = redirect_of(
+                    url, response.status_code, form.method, headers.get("Location")
+                )
+                if redirect is not None and redirect.url:
+                    response.success()
+                    url = redirect.url
+                    continue
+                answer = interpret_response(
+                    form.response_rule,
+                    response.status_code or 500,  # no response: as indefinite as a 500
+                    received,
+                    batch.count,
+                    retry_after_s=retry_after_s(headers.get("Retry-After"), headers.get("Date")),
+                    error=redirect.refusal if redirect is not None else error,
+                )
+                if answer.kind is ResponseKind.DEFINITE and not answer.reason:
+                    response.success()
+                else:
+                    self._recorder.error(answer.reason)
+                    response.failure(answer.reason)
+                return answer
+        reason = f"no usable response: redirected more than {REDIRECTS_MOST} times"
+        self._recorder.error(reason)
+        return InterpretedResponse(ResponseKind.INDEFINITE, (), reason)
+
+    def _read(self, response: Any) -> tuple[bytes, str]:
+        """Return the body of a response as far as the limits allow, and why it is not complete."""
+        if not response.status_code:
+            return b"", "no response"
+        parts, length = [], 0
+        try:
+            with gevent.Timeout(self.plan.form.timeout_s):
+                while length <= BODY_MOST and (part := response.stream.read(_PIECE)):
+                    parts.append(bytes(part))
+                    length += len(part)
+        except (gevent.Timeout, OSError, ValueError) as error:
+            return b"", foreign_text(f"{type(error).__name__}: {error}")
+        return (b"", body_limit_error()) if length > BODY_MOST else (b"".join(parts), "")
 
     # Records
 
@@ -160,6 +222,9 @@ class DeliveryTracker:
         self._second = int(elapsed_s)
         seconds, ranges = self._recorder.take()
         self._events += sum(part.count for part in ranges)
+        if (why := self._access.add(seconds)) and not self._stopped_by:
+            self._stopped_by = why
+            self._quit()
         final = self._final(elapsed_s) if last else None
         if seconds or ranges or final:
             report = Report(
@@ -175,9 +240,12 @@ class DeliveryTracker:
             elapsed_s=elapsed_s,
             ended_s=elapsed_s,
             events=self._events,
+            stopped_by=self._stopped_by,
+            no_access=self._access.no_access,
         )
 
-    def _start(self, **kwargs: Any) -> None:
+    def _start(self, environment: Environment, **kwargs: Any) -> None:
+        self._quit = lambda: environment.runner.quit() if environment.runner else None
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
         gevent.spawn(self._every_second)
 

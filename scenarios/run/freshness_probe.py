@@ -54,7 +54,7 @@ class SummaryProbe:
         self._customer = customer
         self._driver, self._now = driver, now
         self._user = f"trueup-freshness-{uuid.uuid5(uuid.NAMESPACE_URL, run).hex[:16]}"
-        self._client = ReadClient(target, recorder, clock or WallClock())
+        self._client = ReadClient(target, recorder, clock or WallClock(), ends_when_lost=False)
         self._search = ApiRequest(
             path="log_summary/search",
             query=(("proxy_user_id", self._user), ("per_page", "100")),

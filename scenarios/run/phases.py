@@ -24,8 +24,10 @@ from trueup.conformance.runner import ProgressEvent, run_checks
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, LoadResult, OutcomeRange, Phase
 from trueup.reports.journal.storage import JournalWriter, read_journal
-from trueup.reports.results import ExitStatus
+from trueup.reports.results import EventOutcome, ExitStatus
+from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import driver_of, load_form
+from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
@@ -61,7 +63,10 @@ class RunContext:
 
 
 async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
-    """Send the fleet's traffic of the last days, and reconcile every view with what was sent."""
+    """Send the fleet's traffic of the last days, and reconcile every view with what was sent.
+
+    Raises CouldNotTell once several deliveries in a row got nowhere.
+    """
     clock = ShiftedClock(target_now(context.writer))
     customers = customers_of(context.target)
     events_per_s = part.events / (part.days * 86_400)
@@ -78,10 +83,17 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     context.reporter.start("fleet traffic", part.events)
     driver = driver_of(context.target)
     ranges: list[OutcomeRange] = []
+    lost = LostDeliveries()
     try:
         for first in range(0, part.events, part.batch):
             count = min(part.batch, part.events - first)
-            ranges += await _send(context, driver, fleet, first, count)
+            sent = await _send(context, driver, fleet, first, count)
+            ranges += sent
+            if why := lost.add(EventOutcome(one.outcome, one.reason) for one in sent):
+                raise CouldNotTell(
+                    f"{context.target.path}: the ingestion endpoint takes no events: {why}. "
+                    "Check [ingest], and the target's own log."
+                )
             context.reporter.update(first + count)
     finally:
         await driver.close()

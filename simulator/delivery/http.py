@@ -1,6 +1,7 @@
 """Deliver events by HTTP requests, retried with the same bytes until a response is definite.
 
-For checks, probes and fleets. Loads use the reactor, which shares forms and response rules.
+For checks, probes and fleets. Loads use the reactor, which shares forms and response rules. A
+redirect to the same origin is followed, any other refuses the events.
 """
 
 from __future__ import annotations
@@ -8,12 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.limits import (
+    BODY_MOST,
+    HEAD_MOST,
+    REDIRECTS_MOST,
+    body_limit_error,
+)
+from trueup.reports.transport.redirects import redirect_of
 from trueup.simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
@@ -28,7 +38,7 @@ __all__ = ["HttpDriver"]
 
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 """Errors after which the target certainly has received nothing."""
-_LOST: Final = (aiohttp.ClientError, TimeoutError, OSError)
+_LOST: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 """Errors after which the target may have received everything."""
 
 
@@ -106,24 +116,50 @@ class HttpDriver:
         """Send one request; returns its result, and whether the target may have received
         anything.
         """
-        session = self._open()
         try:
-            async with session.request(self.form.method, self.form.url, data=payload) as response:
-                body = await response.read()
-                after_s = retry_after_s(
-                    response.headers.get("Retry-After"), response.headers.get("Date")
-                )
-                return interpret_response(
-                    self.form.response_rule, response.status, body, count, retry_after_s=after_s
-                ), True
+            response = await self._follow(payload)
         except _NOT_SENT as error:
-            return InterpretedResponse(
-                ResponseKind.INDEFINITE, (), f"not delivered: {error}"
-            ), False
+            reason = f"not delivered: {foreign_text(str(error))}"
+            return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), False
         except _LOST as error:
-            return InterpretedResponse(
-                ResponseKind.INDEFINITE, (), f"no response: {str(error) or type(error).__name__}"
-            ), True
+            reason = f"no response: {foreign_text(str(error)) or type(error).__name__}"
+            return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), True
+        return interpret_response(
+            self.form.response_rule,
+            response.status,
+            response.body,
+            count,
+            retry_after_s=response.retry_after_s,
+            error=response.error,
+        ), True
+
+    async def _follow(self, payload: bytes) -> _DeliveryResponse:
+        """Send a request, and again where its response redirects to the same origin."""
+        url = self.form.url
+        for _ in range(REDIRECTS_MOST):
+            response = await self._request(url, payload)
+            redirect = redirect_of(url, response.status, self.form.method, response.location)
+            if redirect is None:
+                return response
+            if redirect.refusal:
+                return response._replace(error=redirect.refusal)
+            url = redirect.url
+        return response._replace(error=f"redirected more than {REDIRECTS_MOST} times")
+
+    async def _request(self, url: str, payload: bytes) -> _DeliveryResponse:
+        async with self._open().request(
+            self.form.method, URL(url, encoded=True), data=payload, allow_redirects=False
+        ) as response:
+            body, error = await _read(response.content)
+            return _DeliveryResponse(
+                status=response.status,
+                body=body,
+                error=error,
+                location=response.headers.get("Location"),
+                retry_after_s=retry_after_s(
+                    response.headers.get("Retry-After"), response.headers.get("Date")
+                ),
+            )
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -131,6 +167,9 @@ class HttpDriver:
                 headers=self.form.head_fields(),
                 connector=aiohttp.TCPConnector(limit=self._connections),
                 timeout=aiohttp.ClientTimeout(total=self.form.timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=HEAD_MOST,
+                max_field_size=HEAD_MOST,
             )
         return self._session
 
@@ -138,6 +177,26 @@ class HttpDriver:
         """Close the connections, if any were opened."""
         if self._session is not None:
             await self._session.close()
+
+
+class _DeliveryResponse(NamedTuple):
+    """One response as it was read."""
+
+    status: int
+    body: bytes = b""
+    error: str = ""
+    location: str | None = None
+    """Where it redirects to, as the target sent it: not to be shown or recorded."""
+    retry_after_s: float | None = None
+
+
+async def _read(content: aiohttp.StreamReader) -> tuple[bytes, str]:
+    """Return a response's body, and an error if it is longer than the limit."""
+    parts, length = [], 0
+    while length <= BODY_MOST and (part := await content.read(BODY_MOST + 1 - length)):
+        parts.append(part)
+        length += len(part)
+    return (b"", body_limit_error()) if length > BODY_MOST else (b"".join(parts), "")
 
 
 def _final(result: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:

@@ -20,6 +20,9 @@ import msgspec
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.limits import VALUES_MOST, too_many_values
+from trueup.reports.transport.redirects import REDIRECT_STATUSES
 from trueup.simulator.delivery.outcomes import single_range
 
 __all__ = [
@@ -76,6 +79,8 @@ _BY_STATUS: Final[Mapping[int, ResponseKind]] = {
 """Statuses that do not follow their class; a 503 counts as RETRY if it has Retry-After."""
 
 
+VALUES_A_LINE: Final = 16
+"""JSON values that a response may hold for each event of its request."""
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Exceptions of decoding a response: not JSON, not text, or nested a thousand levels deep."""
 
@@ -87,14 +92,22 @@ def interpret_response(
     count: int,
     *,
     retry_after_s: float | None = None,
+    error: str = "",
 ) -> InterpretedResponse:
-    """Interpret a complete response to a request that held `count` events.
+    """Interpret a response to a request that held `count` events.
 
-    `retry_after_s` is its Retry-After in seconds. Returns its kind, the outcomes if they are
-    definite, and a reason unless every event was accepted. Never raises: a response that cannot be
-    read leaves the events unknown.
+    `retry_after_s` is its Retry-After in seconds; `error` says why the response is not complete, or
+    why its redirect is not followed. Returns its kind, the outcomes if they are definite, and a
+    reason unless every event was accepted. Never raises: a response that cannot be read leaves the
+    events unknown.
     """
     reason = f"HTTP {status}"
+    if error and status in REDIRECT_STATUSES:
+        refused = single_range(count, Outcome.REFUSED, f"{reason}: {error}")
+        return InterpretedResponse(ResponseKind.DEFINITE, refused, f"{reason}: {error}")
+    error = error or too_many_values(body, max(VALUES_MOST, VALUES_A_LINE * count))
+    if error:
+        return InterpretedResponse(ResponseKind.INDEFINITE, (), f"no usable response: {error}")
     if 200 <= status < 300:
         return _read_success(rule, body, count)
     if status == 503 and retry_after_s is not None:
@@ -154,7 +167,7 @@ def _error_message(body: bytes) -> str:
         message = msgspec.json.decode(body, type=dict[str, object]).get("message")
     except _UNREADABLE:
         message = None
-    return f": {message}" if isinstance(message, str) and message else ""
+    return f": {foreign_text(message)}" if isinstance(message, str) and message else ""
 
 
 def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedResponse:
@@ -203,8 +216,16 @@ def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, 
         line = row.get(rule.line_key)
         if not isinstance(line, int) or not 0 <= line - rule.first_line < count:
             return None
-        found[line - rule.first_line] = str(row.get(rule.reason_key, ""))
+        found[line - rule.first_line] = foreign_text(_as_text(row.get(rule.reason_key, "")))
     return found
+
+
+def _as_text(value: object) -> str:
+    """Return a value of a response as text; an integer may have more digits than Python prints."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        return "(a value that cannot be shown)"
 
 
 def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:

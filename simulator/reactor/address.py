@@ -17,6 +17,12 @@ class Address(NamedTuple):
     port: int
     tls: bool = False
 
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port as the start of a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
 
 def address_of(url: str) -> Address:
     """Return the address of a URL.

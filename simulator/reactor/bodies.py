@@ -76,6 +76,8 @@ class PreparedRequest(msgspec.Struct, gc=False):
     """Outcomes of the first copy of a duplicated batch."""
     planned: int = 0
     first_sent: int = 0
+    redirects: int = 0
+    """Redirects that its requests have followed."""
 
 
 class BodySource(Protocol):

@@ -42,6 +42,9 @@ _MIN_ABSORB: Final = 2_048
 """Responses added to histograms at once: fewer cost more each, more delay the loop."""
 _READ_SIZE: Final = 65_536
 """Bytes received at once of a response that is longer than the stream's usual ones."""
+_READS_AT_ONCE: Final = 16
+"""Pieces of a response that are received before other connections have their turn: a target that
+sends without an end must not keep the loop from its timeouts."""
 _CONNECTING: Final = State.CONNECTING
 _IDLE: Final = State.IDLE
 _SENDING: Final = State.SENDING
@@ -470,7 +473,9 @@ class Engine:
         complete = data if parser.idle else b""
         try:
             response = parser.feed(piece) if piece else parser.eof()
-            while response is None and piece:
+            for _ in range(_READS_AT_ONCE):
+                if response is not None or not piece:
+                    break
                 complete = b""
                 piece = connection.recv(_READ_SIZE)
                 response = parser.feed(piece) if piece else parser.eof()
@@ -478,8 +483,9 @@ class Engine:
             self._read_failed(connection, error)
             return
         if response is None:
-            self._connection_lost(connection, "connection closed by the target")
-            return
+            if not piece:
+                self._connection_lost(connection, "connection closed by the target")
+            return  # more has come already; others have their turn first
         self._response_received(connection, response, complete, ended=not piece)
 
     def _response_received(

@@ -18,12 +18,15 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from trueup.reports.transport.limits import BODY_MOST, HEAD_MOST, INTERIM_MOST
+
 __all__ = ["HttpProtocolError", "Response", "ResponseParser"]
 
-MAX_HEAD: Final = 64 << 10
+MAX_HEAD: Final = HEAD_MOST
 """Maximum size of a response head, of a chunk-size line and of trailers, in bytes."""
-MAX_BODY: Final = 64 << 20
+MAX_BODY: Final = BODY_MOST
 """Maximum size of a response body, in bytes."""
+_REDIRECT: Final = range(300, 400)
 _CACHE_ENTRIES: Final = 256
 _CACHED_SIZE_MAX: Final = 1_024
 """Maximum size of a complete response that is cached, in bytes."""
@@ -38,7 +41,7 @@ _HEAD_SYNTAX: Final = re.compile(
 )
 _FIELD_SYNTAX: Final = re.compile(_FIELD)
 _USED_FIELDS: Final = re.compile(
-    rb"\r\n((?i:connection|content-length|retry-after|transfer-encoding)):[ \t]*([^\r]*)"
+    rb"\r\n((?i:connection|content-length|location|retry-after|transfer-encoding)):[ \t]*([^\r]*)"
 )
 _FRAMING_FIELDS: Final = (b"content-length", b"transfer-encoding")
 """Fields that must not be in trailers: they say where a body ends."""
@@ -56,6 +59,8 @@ class Response(NamedTuple):
     body: bytes
     keep_alive: bool
     retry_after: str | None
+    location: str | None = None
+    """Where a status 3xx redirects to, as the target sent it: not to be shown or recorded."""
 
 
 class _Head(NamedTuple):
@@ -64,6 +69,7 @@ class _Head(NamedTuple):
     """Size of the body in bytes, `_CHUNKED` or `_UNTIL_CLOSE`."""
     keep_alive: bool
     retry_after: str | None
+    location: str | None
 
 
 _heads: dict[bytes, _Head] = {}
@@ -73,12 +79,14 @@ _responses: dict[bytes, Response] = {}
 class ResponseParser:
     """Parse the responses of one connection, one after another."""
 
-    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_trailer_size")
+    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_interim", "_trailer_size")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         """Received bytes of an incomplete head or line."""
         self._head: _Head | None = None
+        self._interim = 0
+        """Interim responses since the last final one."""
         self._body = bytearray()
         self._chunk_left = 0
         """Bytes that the current chunk still lacks, its line end included."""
@@ -126,7 +134,7 @@ class ResponseParser:
             if head is None:
                 return None
             if len(data) - at == head.length:  # the usual case: all of it in one piece
-                return Response(head.status, data[at:], head.keep_alive, head.retry_after)
+                return _response_of(head, data[at:])
             self._head = head
         if head.length == _CHUNKED:
             return self._read_chunks(head, data, at)
@@ -158,7 +166,11 @@ class ResponseParser:
             raw = data[begin:end]
             head = _heads.get(raw) or _parse_head(raw)
             if head.status >= 200:
+                self._interim = 0
                 return head, data, end + 4
+            self._interim += 1
+            if self._interim > INTERIM_MOST:
+                raise HttpProtocolError(f"more than {INTERIM_MOST} interim responses")
             begin = end + 4
             end = data.find(_END_OF_HEAD, begin)
         if end >= 0 or len(data) - begin > MAX_HEAD:
@@ -241,7 +253,11 @@ class ResponseParser:
         body = bytes(self._body)
         self._head, self._chunk_left, self._trailer_size = None, 0, -1
         self._body.clear()
-        return Response(head.status, body, head.keep_alive, head.retry_after)
+        return _response_of(head, body)
+
+
+def _response_of(head: _Head, body: bytes) -> Response:
+    return Response(head.status, body, head.keep_alive, head.retry_after, head.location)
 
 
 def _excess(count: int) -> HttpProtocolError:
@@ -270,7 +286,7 @@ def _parse_head(raw: bytes) -> _Head:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     connection = b""
-    retry_after = None
+    retry_after = location = None
     for name, value in _USED_FIELDS.findall(raw):
         match name.lower():
             case b"content-length":
@@ -279,6 +295,8 @@ def _parse_head(raw: bytes) -> _Head:
                 codings.append(value)
             case b"connection":
                 connection += b"," + value
+            case b"location":
+                location = value.decode("latin-1").strip(" \t") if status in _REDIRECT else None
             case _:
                 retry_after = value.decode("latin-1").strip(" \t")
     length = _body_length(status, lengths, codings)
@@ -287,7 +305,7 @@ def _parse_head(raw: bytes) -> _Head:
         keep_alive = keep_alive and _has_option(connection, b"keep-alive")
     if codings and lengths:
         keep_alive = False  # two lengths: RFC 9112, 6.3, asks for the connection to be closed
-    head = _Head(status, length, keep_alive, retry_after)
+    head = _Head(status, length, keep_alive, retry_after, location)
     if len(_heads) >= _CACHE_ENTRIES:
         _heads.clear()
     if status >= 200:

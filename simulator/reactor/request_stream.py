@@ -10,9 +10,12 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.limits import REDIRECTS_MOST
+from trueup.reports.transport.redirects import redirect_of
 from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -189,6 +192,8 @@ class RequestStream:
 
         `data` is the response as received if it came in one piece, else empty.
         """
+        if response.location is not None and self._redirected(batch, response, now):
+            return
         key = (response.status, response.retry_after, batch.count, response.body)
         result = None if batch.malformed else self._interpreted.get(key)
         if result is None:
@@ -220,6 +225,40 @@ class RequestStream:
                 result.retry_after_s,
                 result.kind is ResponseKind.INDEFINITE,
             )
+
+    def _redirected(self, batch: PreparedRequest, response: Response, now: int) -> bool:
+        """Send a batch to where a response redirects it, or settle it if it must not go there.
+
+        Returns False for a response that is no redirect.
+        """
+        method, path, rest = batch.head.split(b" ", 2)
+        redirect = redirect_of(
+            self.address.origin + path.decode("latin-1"),
+            response.status,
+            method.decode("latin-1"),
+            response.location,
+        )
+        if redirect is None:
+            return False
+        if redirect.url and batch.redirects < REDIRECTS_MOST:
+            there = urlsplit(redirect.url)
+            path = (there.path or "/").encode() + (
+                f"?{there.query}".encode() if there.query else b""
+            )
+            batch.head = b" ".join((method, path, rest))
+            batch.size = len(batch.head) + len(batch.body)
+            batch.redirects += 1
+            batch.attempt -= 1
+            self._schedule_retry(now, batch)
+            return True
+        why = redirect.refusal or f"redirected more than {REDIRECTS_MOST} times"
+        reason = f"HTTP {response.status}: {why}"
+        self.recorder.error(reason)
+        refused = single_range(batch.count, Outcome.REFUSED, reason)
+        self._record_outcomes(
+            batch, after_lost_response(refused) if batch.maybe_stored else refused, now
+        )
+        return True
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
         """Record a batch that was accepted, as the engine does for the usual response."""

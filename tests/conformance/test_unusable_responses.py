@@ -166,7 +166,7 @@ async def test_retry_after_of_a_429_is_respected(serve: Serve, tmp_path: Path) -
         (
             302,
             {"Location": "https://elsewhere.example/"},
-            "redirects to https://elsewhere.example/",
+            "redirected to https://elsewhere.example:443, which the target file does not name",
         ),
     ],
 )

@@ -1,0 +1,53 @@
+"""Deliveries that got nowhere: lost, or refused for what is not about their events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from trueup.reports.results import EventOutcome, Outcome
+from trueup.reports.transport.limits import LOST_DELIVERIES_MOST, REFUSED_DELIVERIES_MOST
+
+__all__ = ["LostDeliveries"]
+
+_LOST: Final = (
+    "no response",
+    "no usable response",
+    "not delivered",
+    "the command was killed",
+    "cannot start",
+)
+"""How the reason of an attempt begins that no endpoint responded to."""
+_WAITED: Final = ("HTTP 425", "HTTP 429", "HTTP 503")
+"""How the reason of a refusal begins after all the waits that the target asked for."""
+_NO_ACCESS: Final = ("HTTP 3", "HTTP 401", "HTTP 403")
+"""How the reason of a refusal begins that is about the request, not about its events."""
+
+
+class LostDeliveries:
+    """Counts deliveries in a row that got nowhere, so that a run ends before it sends them all."""
+
+    def __init__(self) -> None:
+        self._lost = self._no_access = 0
+        self._reason = ""
+
+    def add(self, outcomes: Iterable[EventOutcome]) -> str:
+        """Count a delivery; return why no further one makes sense, or an empty string."""
+        outcomes = list(outcomes)
+        if _all_begin(outcomes, _WAITED):
+            return f"it asks to wait for longer than a delivery waits: {outcomes[0].reason}"
+        self._lost = self._lost + 1 if _all_begin(outcomes, _LOST) else 0
+        self._no_access = self._no_access + 1 if _all_begin(outcomes, _NO_ACCESS) else 0
+        if self._lost < LOST_DELIVERIES_MOST and self._no_access < REFUSED_DELIVERIES_MOST:
+            return ""
+        count = max(self._lost, self._no_access)
+        what = (
+            "got no response" if self._lost else "were refused for what is not about their events"
+        )
+        return f"{count} deliveries in a row {what}: {outcomes[0].reason}"
+
+
+def _all_begin(outcomes: list[EventOutcome], starts: tuple[str, ...]) -> bool:
+    return bool(outcomes) and all(
+        one.outcome is not Outcome.ACCEPTED and one.reason.startswith(starts) for one in outcomes
+    )

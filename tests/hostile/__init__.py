@@ -1,0 +1,1 @@
+"""Every HTTP client of trueup against servers that misbehave on purpose."""
