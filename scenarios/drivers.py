@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
@@ -14,28 +13,17 @@ from trueup.conformance.target.model import (
     RefusedShape,
     Target,
 )
-from trueup.reports.results import Json
 from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.delivery import (
-    BodyForm,
     CommandDriver,
     CommandForm,
     Driver,
-    FieldMap,
     HttpDriver,
     HttpForm,
     ResponseRule,
 )
 
 __all__ = ["command_form", "driver_of", "http_form", "load_form"]
-
-
-def _fields(names: Mapping[str, str], extras: Mapping[str, Json]) -> FieldMap:
-    return FieldMap(
-        rename={ours: theirs for ours, theirs in names.items() if theirs},
-        drop=frozenset(ours for ours, theirs in names.items() if not theirs),
-        extras=dict(extras),
-    )
 
 
 def _rule(accepted: str | None, refused: RefusedShape | None) -> ResponseRule:
@@ -55,10 +43,9 @@ def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
     return HttpForm(
         url=ingest.url,
         method=ingest.method,
-        body=BodyForm(ingest.form),
+        format=ingest.format,
         gzip=ingest.gzip,
         headers=dict(ingest.headers),
-        fields=_fields(ingest.field_map, ingest.extras),
         response_rule=_rule(ingest.accepted, ingest.refused),
         timeout_s=timeout_s,
         max_events=ingest.batch,
@@ -69,6 +56,7 @@ def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandFo
     """Return the simulator's form of a program; it is started in the target file's folder."""
     return CommandForm(
         argv=ingest.argv,
+        format=ingest.format,
         timeout_s=ingest.timeout_s,
         max_events=ingest.batch,
         cwd=os.fspath(cwd) if cwd else None,

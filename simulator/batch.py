@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.results import Json
 from trueup.simulator.encode import Encoders
-from trueup.simulator.field_map import FieldMap
 from trueup.simulator.model.draws import BillingColumns, DetailColumns, draw_billing, draw_details
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.random.random_words import Ints, words
 
 __all__ = ["Batch", "Columns"]
+
+_AS_THEY_ARE: Final = EventFormat()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +102,17 @@ class Batch:
             pieces += encoder.text(billing, details)
         return b"".join(pieces)
 
-    def lines(self, names: FieldMap | None = None) -> memoryview:
+    def lines(self, events: EventFormat | None = None) -> memoryview:
         """Return what `ndjson()` returns, without the copy that bytes need.
 
-        `names` are a target's names of the fields, for which `supports_row_layout` is true; pass
-        the same object from one call to the next.
+        `events` is a target's format; pass the same object from one call to the next.
         """
-        pieces = (piece for piece in self.pieces(max(self.count, 1), names) if piece is not None)
+        pieces = (piece for piece in self.pieces(max(self.count, 1), events) if piece is not None)
         _count, text = next(pieces)
         return text
 
     def pieces(
-        self, most: int, names: FieldMap | None = None
+        self, most: int, events: EventFormat | None = None
     ) -> Iterator[tuple[int, memoryview] | None]:
         """Yield the lines in pieces of `most` events, each with its number of events.
 
@@ -118,10 +120,10 @@ class Batch:
         each step of drawing, so that a caller can do other work: a step takes some tenths of a
         millisecond for some thousand events.
         """
-        encoder = self._encoders.get(compact=False, names=names)
+        encoder = self._encoders.get(compact=False, events=events)
         stop = self.first + self.count
         begin = min(max(self.first, self.model.coverage.count), stop)
-        covered = self._covered_lines(names)
+        covered = self._covered_lines(events)
         at = self.first
         end = min(stop, at + max(-(-(begin - at) // most), 1) * most)
         rows = encoder.rows(end - begin)
@@ -151,9 +153,12 @@ class Batch:
                     yield end - at, memoryview(covered + text) if covered else text
                     at, covered = end, b""
 
-    def _covered_lines(self, names: FieldMap | None = None) -> bytes:
-        rows = (row if names is None else names.apply(row) for row in self._coverage())
-        return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    def _covered_lines(self, events: EventFormat | None = None) -> bytes:
+        events = events or _AS_THEY_ARE
+        # An array is closed in place of the line break and of what precedes it.
+        room = len(events.frame()[2]) - 1 if events.framing is Framing.LIST else 0
+        end = b" " * room + b"\n"
+        return b"".join(events.text(event) + end for event in self._coverage())
 
     def json_array(self) -> bytes:
         """Return the events as one JSON array, compact."""

@@ -23,12 +23,12 @@ import msgspec
 import numpy as np
 
 from benchmarks.load_parts.shared import fleet_for, load, per_s, pinned, plan_of, ratio
+from trueup.reports.event_format import EVENT_KEYS, EventFormat, FieldFormat
 from trueup.scenarios.load.generator import body_source
 from trueup.scenarios.load.messages import GeneratorPlan, Report, Reserved, encode
 from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery import HttpForm, ResponseRule, RetryPolicy
-from trueup.simulator.field_map import EVENT_KEYS, FieldMap
 from trueup.simulator.reactor import (
     BodySource,
     Engine,
@@ -116,8 +116,9 @@ def one_run(kind: str, url: str, batch: int, seconds: float, rate: float) -> dic
     """Return one measurement in this process: of `journal` or `few` (the fleet's events, all fields
     or `FEW_FIELDS`), `bare`, `dictionaries`, `open` or `closed`.
     """
-    fields = FieldMap(drop=frozenset(EVENT_KEYS) - FEW_FIELDS) if kind == "few" else FieldMap()
-    form = HttpForm(url=url, response_rule=ResponseRule(refused=""), fields=fields)
+    left_out = set(EVENT_KEYS) - FEW_FIELDS if kind == "few" else set()
+    events = EventFormat(fields={key: FieldFormat(name="") for key in left_out})
+    form = HttpForm(url=url, response_rule=ResponseRule(refused=""), format=events)
     plan = plan_of(batch, seconds=seconds, connections=50)
     with tempfile.TemporaryFile() as file:
 

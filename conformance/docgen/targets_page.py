@@ -15,6 +15,7 @@ from trueup.conformance.contract.interpretations import READINGS, ReadingName
 from trueup.conformance.docgen.pages import put_between, table
 from trueup.conformance.target.load import SCHEMA
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, PLACEHOLDERS
+from trueup.reports.event_format import BODY_FORMS, TIME_FORMS
 
 __all__ = ["PAGE", "targets_reference"]
 
@@ -34,6 +35,7 @@ _PARTS: Final = (
         '`[clock]`, `[maintenance]`, `[money]` with `via = "command"`, and `[restart]`',
         SCHEMA["$defs"]["commandHook"],
     ),
+    ("A field in `[ingest.mapping]`", SCHEMA["$defs"]["fieldTable"]),
     ("`[graph]`", SCHEMA["properties"]["graph"]),
     ("`[budget]`", SCHEMA["properties"]["budget"]),
 )
@@ -45,6 +47,20 @@ def targets_reference() -> str:
     for title, part in _PARTS:
         parts.append(f"### {title}\n")
         parts.append(table(("key", "meaning", "default"), _keys(part)))
+    parts.append("## Body forms\n")
+    parts.append(
+        table(
+            ("form", "meaning", "Content-Type"),
+            (
+                (f"`{form}`", row.sentence, f"`{row.content_type}`")
+                for form, row in BODY_FORMS.items()
+            ),
+        )
+    )
+    parts.append("## Time forms\n")
+    offset = ("`iso+02:00`", "`2025-04-01T15:00:00+02:00`; any offset")
+    forms = [(f"`{name}`", example) for name, (_form, example) in TIME_FORMS.items()]
+    parts.append(table(("form", "the time 13:00 UTC, or what it is"), [*forms, offset]))
     parts.append("## Placeholders\n")
     parts.append(
         table(

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, wrong_value
-from trueup.conformance.contract.schemas import schema
 from trueup.conformance.target.fields import Fields, Table
+from trueup.conformance.target.mapping import event_format
 from trueup.conformance.target.model import (
     Budget,
     CommandHook,
@@ -30,6 +30,7 @@ from trueup.conformance.target.model import (
 )
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
 from trueup.reports.configuration import Mistake, nearest
+from trueup.reports.event_format import Framing
 
 __all__ = ["build"]
 
@@ -91,45 +92,23 @@ def _ingest(fields: Fields, table: Table) -> IngestForm:
 
 def _http_ingest(fields: Fields, table: Table) -> IngestForm:
     refused = table.get("refused")
-    form = table.get("form", "ndjson")
+    made = event_format(fields, table)
     return HttpIngest(
         url=fields.url("ingest.url", table["url"]),
         method=table.get("method", "POST"),
-        form=form,
+        format=made,
         gzip=table.get("gzip", False),
         headers=fields.headers("ingest.headers", table.get("headers", {})),
-        field_map=_field_map(fields, table.get("field_map", {})),
-        extras=MappingProxyType(fields.json_value("ingest.extras", table.get("extras", {}))),
-        batch=1 if form == "json-object" else table.get("batch", 500),
+        batch=1 if made.framing is Framing.SINGLE else table.get("batch", 500),
         accepted=table.get("accepted"),
         refused=RefusedShape(**refused) if refused is not None else None,
     )
 
 
-def _field_map(fields: Fields, names: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the renamed fields; each must exist, and no two may get one name."""
-    ours = schema("log")["properties"]
-    theirs: dict[str, str] = {}
-    for our, their in names.items():
-        if our not in ours:
-            fields.note(
-                f"ingest.field_map.{our}",
-                "a field of an event of trueup",
-                f'"{our}"',
-                nearest(our, ours),
-            )
-        if their and their in theirs:
-            expected = "a different name for every field"
-            fields.note(
-                f"ingest.field_map.{our}", expected, f'"{their}", as {theirs[their]} has it'
-            )
-        theirs[their] = our
-    return MappingProxyType(dict(names))
-
-
 def _command_ingest(fields: Fields, table: Table) -> IngestForm:
     return CommandIngest(
         argv=fields.argv("ingest.argv", table["argv"]),
+        format=event_format(fields, table),
         timeout_s=float(table.get("timeout_s", 30.0)),
         batch=table.get("batch", 500),
     )

@@ -6,7 +6,7 @@ Pure: it works on a document and the violations that jsonschema found.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
@@ -14,6 +14,12 @@ from trueup.conformance.error_text import TYPE_WORDS, expected
 from trueup.reports.configuration import Mistake, describe_value, dotted, nearest
 
 __all__ = ["mistake_of"]
+
+_NEW_WORDS: Final[Mapping[str, str]] = {
+    "ingest.field_map": "it is [ingest.mapping] since trueup 0.2, and takes the same names",
+    "ingest.extras": "it is [ingest.constants] since trueup 0.2",
+}
+"""Key of an earlier version → what to write now."""
 
 
 def mistake_of(error: ValidationError, schema: Mapping[str, Any]) -> Mistake:
@@ -44,7 +50,7 @@ def _unknown_key(error: ValidationError, key: str) -> Mistake:
         key=f"{key}.{word}" if key else word,
         expected=f"only keys that are known {f'in {key}' if key else 'here'}",
         found=f'"{word}"' + (f" (and {', '.join(unknown[1:])})" if unknown[1:] else ""),
-        remedy=nearest(word, known),
+        remedy=_NEW_WORDS.get(f"{key}.{word}" if key else word) or nearest(word, known),
     )
 
 

@@ -155,7 +155,7 @@ def _form(form: IngestForm | HookForm) -> str:
         case CommandIngest() | CommandHook():
             return f"command {form.argv[0].rsplit('/', 1)[-1]}"
         case HttpIngest():
-            return f"{form.method}, {form.form}{', gzip' if form.gzip else ''}"
+            return f"{form.method}, {form.format.form}{', gzip' if form.gzip else ''}"
         case _:
             return form.method
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from trueup.reports.event_format import EventFormat
 from trueup.reports.results import Json
 
 __all__ = [
@@ -58,15 +59,11 @@ class HttpIngest:
 
     url: str
     method: str = "POST"
-    form: Literal["ndjson", "json-array", "json-object"] = "ndjson"
+    format: EventFormat = field(default_factory=EventFormat)
     gzip: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    field_map: Mapping[str, str] = field(default_factory=dict)
-    """Name of a field → name at the target; `""` leaves it out; other fields keep their names."""
-    extras: Mapping[str, Json] = field(default_factory=dict)
-    """Literal fields added to every event."""
     batch: int = 500
-    """Most events in one request; 1 for the form `json-object`."""
+    """Most events in one request; 1 for a body form that holds one."""
     accepted: str | None = None
     """Dotted path to the number of accepted events; None: 2xx accepts all that are not listed as
     refused."""
@@ -78,6 +75,7 @@ class CommandIngest:
     """Ingestion by a program that reads NDJSON; exit status 0 accepts all events."""
 
     argv: tuple[str, ...]
+    format: EventFormat = field(default_factory=EventFormat)
     timeout_s: float = 30.0
     batch: int = 500
     """Maximum number of events for one start of the program."""

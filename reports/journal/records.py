@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from trueup.reports.event_format import EventFormat
 from trueup.reports.results import (
     CheckResult,
     CoverageRow,
@@ -77,15 +78,10 @@ class IngestDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag
 
     url: str
     method: str = "POST"
-    form: str = "ndjson"
-    """`ndjson`, `json-array` or `json-object`."""
     headers: tuple[str, ...] = ()
     """Names of the headers that the target file gives. Their values may be keys and are left out.
     """
-    field_map: dict[str, str] = {}
-    """Name of a field → name at the target; empty: left out."""
-    extras: dict[str, Json] = {}
-    """Fields that are added to every event."""
+    format: EventFormat = EventFormat()
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from trueup.reports.event_format import BODY_FORMS, EventFormat, Framing
 from trueup.reports.formatting import one_line
 from trueup.reports.journal.records import Exchange, Header, IngestDeclared
 from trueup.reports.model import CheckRow, RunReport, SentBatch
@@ -108,15 +109,10 @@ def _delivery(
     `at_once`: it is sent in the background, because it overlapped with another one.
     """
     form = ingest or IngestDeclared(url="")
-    mapped = [_mapped(event, form) for event in events]
-    match form.form:
-        case "json-object":
-            bodies = [[_json(event)] for event in mapped]
-        case "json-array":
-            bodies = [[_json([*mapped])]]
-        case _:
-            bodies = [[_json(event) for event in mapped]]
-    kind = "application/x-ndjson" if form.form == "ndjson" else "application/json"
+    single = form.format.framing is Framing.SINGLE
+    batches = [[event] for event in events] if single else [events]
+    bodies = [_body_lines(form.format, batch) for batch in batches]
+    kind = BODY_FORMS[form.format.form].content_type
     headers = [f'-H "{_bare(h)}: ${_variable(h)}"' for h in form.headers]
     method = shlex.quote(one_line(form.method, 20))
     for body in bodies:
@@ -128,11 +124,11 @@ def _delivery(
         yield f'    "$INGEST_URL"{" &" if at_once else ""}'
 
 
-def _mapped(event: Mapping[str, Json], form: IngestDeclared) -> dict[str, Json]:
-    """The event under the target's names."""
-    names = form.field_map
-    own = {names.get(key, key): value for key, value in event.items() if names.get(key, key)}
-    return own | form.extras
+def _body_lines(form: EventFormat, events: Sequence[dict[str, Json]]) -> list[str]:
+    """The lines of a body with these events; `null` for what cannot be serialized."""
+    before, between, after = (part.decode() for part in form.frame())
+    rows = ["\n".join(map(_json, form.rows(event))) for event in events]
+    return [line for line in f"{before}{between.join(rows)}{after}".split("\n") if line]
 
 
 def _variable(header: str) -> str:

@@ -171,9 +171,7 @@ def comparable_digest(generator_plan: GeneratorPlan) -> str:
     """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
     plan = msgspec.to_builtins(generator_plan.plan)
     plan.pop("seed")
-    fields = generator_plan.form.fields
-    named = (sorted(fields.rename.items()), sorted(fields.drop), sorted(fields.extras.items()))
-    form = (generator_plan.form.method, generator_plan.form.body, generator_plan.form.gzip, named)
+    form = (generator_plan.form.method, generator_plan.form.gzip, generator_plan.form.format)
     parts = (plan, form, generator_plan.fleet.profile_sha256 if generator_plan.fleet else "")
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.traffic import arrivals_per_second
-from trueup.simulator.delivery import FieldMap, RetryPolicy
-from trueup.simulator.encode import supports_row_layout
+from trueup.simulator.delivery import RetryPolicy
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.reactor import (
     BodySource,
@@ -230,14 +228,12 @@ def body_source(
         _, head = request_head(form.method, form.url, form.head_fields())
         batch = plan.requests.batch
         return FixedBodies(head, _ready_body(batch), count=batch)
-    fleet, names = Fleet.from_identity(generator_plan.fleet), None
-    if form.fields and supports_row_layout(form.fields):
-        form, names = replace(form, fields=FieldMap()), form.fields
+    fleet, events = Fleet.from_identity(generator_plan.fleet), form.format
     # Tables are made when first asked for, which takes half a second: before the clock runs.
-    fleet.batch(max(generator_plan.first_event, fleet.model.coverage.count), 1).lines(names)
+    fleet.batch(max(generator_plan.first_event, fleet.model.coverage.count), 1).lines(events)
     return FleetBodies(
         form,
-        lambda first, count, most: fleet.batch(first, count).pieces(most, names),
+        lambda first, count, most: fleet.batch(first, count).pieces(most, events),
         batch_events=plan.requests.batch,
         block_events=_block_events(plan),
         piece_events=_OPEN_PIECE if plan.open_loop else _CLOSED_PIECE,

@@ -32,7 +32,7 @@ from trueup.scenarios.load.messages import GeneratorPlan, Line, Report, encode
 from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.verdict import judged
-from trueup.simulator.delivery import BodyForm
+from trueup.simulator.delivery.forms import Framing
 
 __all__ = ["LOAD_FILE", "run_load"]
 
@@ -143,7 +143,7 @@ def _check_parts(job: LoadJob) -> None:
             f"{locust.generators} generators, and one without a connection sends nothing. Raise "
             "`requests.connections`, or take fewer generators."
         )
-    if plan.requests.malformed_every and job.ingest.body is BodyForm.JSON_OBJECT:
+    if plan.requests.malformed_every and job.ingest.format.framing is Framing.SINGLE:
         raise UsageProblem(
             f"load scenario {plan.name} puts a broken line beside others, and this target takes "
             "one event a request. Leave `requests.malformed_every` out."

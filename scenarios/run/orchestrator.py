@@ -243,10 +243,8 @@ def _ingest_of(ingest: HttpIngest) -> IngestDeclared:
     return IngestDeclared(
         url=ingest.url,
         method=ingest.method,
-        form=ingest.form,
         headers=tuple(ingest.headers),
-        field_map=dict(ingest.field_map),
-        extras=dict(ingest.extras),
+        format=ingest.format,
     )
 
 

@@ -5,7 +5,7 @@ unknown: the target may have stored the events.
 """
 
 from trueup.simulator.delivery.command import CommandDriver, CommandForm
-from trueup.simulator.delivery.forms import BodyForm, FieldMap, HttpForm
+from trueup.simulator.delivery.forms import BodyForm, EventFormat, HttpForm
 from trueup.simulator.delivery.http import HttpDriver
 from trueup.simulator.delivery.outcomes import BatchOutcome, Driver
 from trueup.simulator.delivery.responses import (
@@ -22,7 +22,7 @@ __all__ = [
     "CommandDriver",
     "CommandForm",
     "Driver",
-    "FieldMap",
+    "EventFormat",
     "HttpDriver",
     "HttpForm",
     "InterpretedResponse",

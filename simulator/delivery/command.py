@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.forms import FieldMap
+from trueup.simulator.delivery.forms import EventFormat
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -34,7 +34,6 @@ __all__ = ["CommandDriver", "CommandForm"]
 
 _TRY_AGAIN: Final = 75
 _MAX_OUTPUT: Final = 4 << 20
-_JSON: Final = msgspec.json.Encoder()
 _EVENT: Final = msgspec.json.Decoder(dict[str, object])
 
 
@@ -46,7 +45,7 @@ class CommandForm:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Added to the environment; may hold secrets."""
     cwd: str | None = None
-    fields: FieldMap = field(default_factory=FieldMap)
+    format: EventFormat = field(default_factory=EventFormat)
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 30.0
     max_events: int = 1_000
@@ -63,19 +62,16 @@ class CommandDriver:
         """Deliver events; returns one outcome per event, in order."""
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), self.form.max_events):
-            part = [self.form.fields.apply(one) for one in events[start:][: self.form.max_events]]
-            body = b"".join(_JSON.encode(event) + b"\n" for event in part)
+            part = events[start : start + self.form.max_events]
+            body = self.form.format.encode(part)
             outcomes.extend((await self._deliver(body, len(part))).events())
         return outcomes
 
     async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
         """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
-        if self.form.fields:
+        if not self.form.format.is_plain:
             rows = [_EVENT.decode(line) for line in body.splitlines() if line]
-            body = b"".join(
-                _JSON.encode(self.form.fields.apply(row)) + b"\n"  # type: ignore[arg-type]
-                for row in rows
-            )
+            body = self.form.format.encode(rows)  # type: ignore[arg-type]  # decoded JSON is Json
         return await self._deliver(body, count)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The form in which a target accepts events: URL, body and field names. Frozen values.
+"""The form in which a target accepts events: URL, body and headers. Frozen values.
 
 Encoding is pure: takes events or our NDJSON, returns the bytes of the target's form.
 """
@@ -8,44 +8,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
+from trueup.reports.event_format import BODY_FORMS, BodyForm, EventFormat, Framing
 from trueup.reports.results import Json
 from trueup.simulator.delivery.responses import ResponseRule
 from trueup.simulator.delivery.retry import RetryPolicy
-from trueup.simulator.field_map import FieldMap
 
-__all__ = ["CONTENT_TYPE", "BodyForm", "FieldMap", "HttpForm", "encode_events", "encode_ndjson"]
+__all__ = ["BodyForm", "EventFormat", "Framing", "HttpForm", "encode_events", "encode_ndjson"]
 
-_JSON: Final = msgspec.json.Encoder()
 _EVENTS: Final = msgspec.json.Decoder(dict[str, object])
-
-
-class BodyForm(StrEnum):
-    """The body of one request."""
-
-    NDJSON = "ndjson"
-    JSON_ARRAY = "json-array"
-    JSON_OBJECT = "json-object"
-    """One event a request."""
-
-
-CONTENT_TYPE: Final[Mapping[BodyForm, str]] = {
-    BodyForm.NDJSON: "application/x-ndjson",
-    BodyForm.JSON_ARRAY: "application/json",
-    BodyForm.JSON_OBJECT: "application/json",
-}
-
-_FRAME: Final[Mapping[BodyForm, tuple[bytes, bytes, bytes]]] = {
-    BodyForm.NDJSON: (b"", b"\n", b"\n"),
-    BodyForm.JSON_ARRAY: (b"[", b",", b"]"),
-    BodyForm.JSON_OBJECT: (b"", b"", b""),
-}
-"""Before the events, between them, after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +31,9 @@ class HttpForm:
 
     url: str
     method: str = "POST"
-    body: BodyForm = BodyForm.NDJSON
+    format: EventFormat = field(default_factory=EventFormat)
     gzip: bool = False
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    fields: FieldMap = field(default_factory=FieldMap)
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
     """For one attempt, from connecting to the complete response."""
@@ -67,11 +41,17 @@ class HttpForm:
     """Events in one request; more are sent in several."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
+    @property
+    def events_per_request(self) -> int:
+        """Return the most events of one request."""
+        return 1 if self.format.framing is Framing.SINGLE else self.max_events
+
     def head_fields(self) -> dict[str, str]:
         """Return the header fields but Host and Content-Length; those of the form replace
         defaults.
         """
-        fields = {"Content-Type": CONTENT_TYPE[self.body], "Accept": "application/json"}
+        kind = BODY_FORMS[self.format.form].content_type
+        fields = {"Content-Type": kind, "Accept": "application/json"}
         if self.gzip:
             fields["Content-Encoding"] = "gzip"
         given = {name.lower() for name in self.headers}
@@ -80,23 +60,22 @@ class HttpForm:
 
 
 def encode_events(form: HttpForm, events: Sequence[Mapping[str, Json]]) -> bytes:
-    """Return the request body for some events, with field map and compression applied."""
-    before, between, after = _FRAME[form.body]
-    rows = [form.fields.apply(event) for event in events] if form.fields else events
-    body = before + between.join(_JSON.encode(row) for row in rows) + after
+    """Return the request body for some events, in the target's format and compressed."""
+    body = form.format.encode(events)
     return compress(body) if form.gzip else body
 
 
 def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
     """Return the request body for events given as NDJSON lines.
 
-    Without a field map the lines are not parsed: a JSON text on one line holds no raw newline.
+    Where events are sent as they are, the lines are not parsed: a JSON text on one line holds no
+    raw newline.
     """
-    if form.fields:
+    if not form.format.is_plain:
         rows = [_EVENTS.decode(line) for line in body.splitlines() if line]
         return encode_events(form, rows)  # type: ignore[arg-type]  # decoded JSON is Json
-    before, between, after = _FRAME[form.body]
-    if form.body is not BodyForm.NDJSON:
+    before, between, after = form.format.frame()
+    if form.format.framing is not Framing.LINES:
         body = before + body.rstrip(b"\n").replace(b"\n", between) + after
     return compress(body) if form.gzip else body
 

@@ -24,7 +24,7 @@ from trueup.reports.transport.limits import (
     body_limit_error,
 )
 from trueup.reports.transport.redirects import redirect_of
-from trueup.simulator.delivery.forms import BodyForm, HttpForm, encode_events, encode_ndjson
+from trueup.simulator.delivery.forms import HttpForm, encode_events, encode_ndjson
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -52,7 +52,7 @@ class HttpDriver:
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
         """Deliver events; returns one outcome per event, in order."""
-        size = 1 if self.form.body is BodyForm.JSON_OBJECT else self.form.max_events
+        size = self.form.events_per_request
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), size):
             part = events[start : start + size]
@@ -64,7 +64,7 @@ class HttpDriver:
         """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
         if count == 0:
             return BatchOutcome(count=0, ranges=())
-        if self.form.body is BodyForm.JSON_OBJECT and count > 1:
+        if self.form.events_per_request == 1 and count > 1:
             return await self._one_by_one(body, count)
         return await self._deliver(encode_ndjson(self.form, body), count)
 

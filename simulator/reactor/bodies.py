@@ -10,7 +10,6 @@ without an outcome are unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -19,7 +18,8 @@ import msgspec
 import numpy as np
 
 from trueup.reports.journal.records import OutcomeRange
-from trueup.simulator.delivery.forms import BodyForm, HttpForm, compress, encode_ndjson
+from trueup.reports.results import Json
+from trueup.simulator.delivery.forms import Framing, HttpForm, compress
 from trueup.simulator.reactor.address import Address, address_of
 
 __all__ = [
@@ -46,8 +46,8 @@ _RESERVED_BLOCKS: Final = 8
 """Blocks reserved at once."""
 _MALFORMED_LINE: Final = b'{"log_id": "broken\n'
 """A line that is not JSON, for NDJSON, whose other lines stay readable."""
-_INCOMPLETE_EVENT: Final = b'{"log_id":"broken"}\n'
-"""An event that has only an id, for an array, which one malformed element would make unreadable."""
+_INCOMPLETE_EVENT: Final[Mapping[str, Json]] = {"log_id": "broken"}
+"""An event that has only an id, for a list, which one malformed element would make unreadable."""
 
 
 class PreparedRequest(msgspec.Struct, gc=False):
@@ -151,10 +151,11 @@ class ReadRequests:
 class FleetBodies:
     """A fleet's events as request bodies of a target's form, each event once.
 
-    `draw(first, count, most)` draws and encodes events in steps: see `Draw`. `reserve(ranges)` is
-    called before any event of those ranges can be sent. Every `malformed_every`-th batch ends with
-    a malformed line, which the target must refuse and nothing else; a form with one event a request
-    cannot hold one.
+    `draw(first, count, most)` draws events in steps and encodes them in the target's format: see
+    `Draw`. A row of a list ends with blanks, which the end of the list replaces. `reserve(ranges)`
+    is called before any event of those ranges can be sent. Every `malformed_every`-th batch ends
+    with a malformed line, which the target must refuse and nothing else; a form with one event a
+    request cannot hold one.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class FleetBodies:
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
         self._draw, self._reserve = draw, reserve
-        self._batch = 1 if form.body is BodyForm.JSON_OBJECT else batch_events
+        self._batch = 1 if form.format.framing is Framing.SINGLE else batch_events
         self._block = max(block_events // self._batch, 1) * self._batch
         self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers
@@ -195,12 +196,11 @@ class FleetBodies:
         self._batches_so_far = 0
         self._last_head = (-1, b"")
         """Body length and head of the last batch."""
-        plain = not form.fields and not form.gzip
-        self._array = plain and form.body is BodyForm.JSON_ARRAY
-        # A slice of the piece is a body as it is.
-        self._sliced = plain and not self._array
-        # The bracket that opens an array is the end of the head.
-        self._head_end = b"\r\n\r\n[" if self._array else b"\r\n\r\n"
+        self._list = form.format.framing is Framing.LIST
+        self._before, _between, self._after = form.format.frame()
+        # What precedes the events of a body is the end of the head, where it is not compressed.
+        self._in_head = b"" if form.gzip else self._before
+        self._lines = form.format.lines_per_event
 
     def _numbers(self) -> Iterator[tuple[int, int]]:
         block = self._worker
@@ -255,7 +255,7 @@ class FleetBodies:
 
     def _split_piece(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
         """Split a piece into batches. Work on all of it at once is done here, the rest by batch."""
-        offsets = _batch_offsets(text, count, self._batch)
+        offsets = _batch_offsets(text, count, self._batch, self._lines)
         every = self._malformed_every
         before = self._batches_so_far
         self._batches_so_far += len(offsets) - 1
@@ -265,8 +265,8 @@ class FleetBodies:
             for number in range(len(offsets) - 1)
             if every and (before + number + 1) % every == 0
         }
-        if self._array:
-            text = _as_arrays(text, offsets)
+        if self._list:
+            text = _as_lists(text, offsets, self._after)
         return self._batches(first, count, memoryview(text), offsets, malformed_lines)
 
     def _batches(
@@ -288,22 +288,27 @@ class FleetBodies:
                 yield self._batch_of(self._body(view, start, stop), first + at, events, False)
 
     def _body(self, view: memoryview, start: int, stop: int) -> Buffer:
-        if self._sliced or self._array:
-            return view[start : stop - (self.form.body is BodyForm.JSON_OBJECT)]
-        return encode_ndjson(self.form, bytes(view[start:stop]))
+        """Return a batch's lines as a body; what precedes them may be in the head."""
+        if self.form.format.framing is Framing.SINGLE:
+            stop -= 1  # the line break
+        part = view[start:stop]
+        return compress(self._before + part) if self.form.gzip else part
 
     def _with_malformed_line(self, lines: bytes) -> bytes:
         """Return a body with a malformed line after its events."""
-        if self.form.body is not BodyForm.NDJSON:
-            body = encode_ndjson(self.form, lines + _INCOMPLETE_EVENT)
-            return body.removeprefix(b"[") if self._array else body
-        body = encode_ndjson(replace(self.form, gzip=False), lines) + _MALFORMED_LINE
-        return compress(body) if self.form.gzip else body
+        text = self.form.format.text(_INCOMPLETE_EVENT)
+        if self._list:
+            body = lines.replace(b"\n", b",") + text + self._after
+        else:
+            *others, _last = text.split(b"\n")
+            body = lines + b"".join(line + b"\n" for line in others) + _MALFORMED_LINE
+        return compress(self._before + body) if self.form.gzip else body
 
     def _batch_of(self, body: Buffer, first: int, count: int, malformed: bool) -> PreparedRequest:
         length, head = self._last_head
         if length != len(body):
-            head = self._head + b"%d" % (len(body) + self._array) + self._head_end
+            size = len(body) + len(self._in_head)
+            head = self._head + b"%d\r\n\r\n" % size + self._in_head
             self._last_head = (len(body), head)
         size = len(head) + len(body)
         return PreparedRequest(
@@ -311,30 +316,32 @@ class FleetBodies:
         )
 
 
-def _as_arrays(block: Buffer, offsets: list[int]) -> Buffer:
-    """Turn lines into arrays, except for their opening brackets, and return the text.
+def _as_lists(block: Buffer, offsets: list[int], after: bytes) -> Buffer:
+    """Turn lines into lists, except for what precedes them, and return the text.
 
-    Newlines become commas, the last of a batch a closing bracket. Works in place if the memory is
-    writable.
+    Newlines become commas; `after` replaces the last bytes of a batch, which are blanks and a
+    newline. Works in place if the memory is writable.
     """
     text = np.frombuffer(block, dtype=np.uint8)
     if not text.flags.writeable:
         text = text.copy()
     text[text == _NEWLINE] = ord(",")
-    text[np.array(offsets[1:]) - 1] = ord("]")
+    ends = np.array(offsets[1:])
+    for place, byte in enumerate(reversed(after), start=1):
+        text[ends - place] = byte
     return text.data
 
 
-def _batch_offsets(block: Buffer, count: int, batch: int) -> list[int]:
-    """Return the byte offsets at which batches of lines begin, and the end.
+def _batch_offsets(block: Buffer, count: int, batch: int, lines: int = 1) -> list[int]:
+    """Return the byte offsets at which batches begin, and the end; an event has so many `lines`.
 
-    Lines of one width need no search. Raises ValueError if the lines are not as many as the events.
+    Rows of one width need no search. Raises ValueError if the rows are not as many as the events.
     """
     text = np.frombuffer(block, dtype=np.uint8)
     width, odd = divmod(len(block), count)
     if not odd and (text[width - 1 :: width] == _NEWLINE).all():
         return [*range(0, len(block), width * batch), len(block)]
-    ends = np.flatnonzero(text == _NEWLINE) + 1
+    ends = np.flatnonzero(text == _NEWLINE)[lines - 1 :: lines] + 1
     if len(ends) != count:
         raise ValueError(f"{count} events were drawn, but {len(ends)} lines encoded")
     offsets = [0, *ends[batch - 1 :: batch].tolist()]

@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from trueup.reports.event_format import EventFormat
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -121,22 +123,46 @@ class Sink:
 
 
 def decode(text: bytes) -> list[Any]:
-    if text.startswith(b"["):
-        events: list[Any] = json.loads(text)
-        return events
-    events = []
-    for line in text.splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            events.append(None)
-    return events
+    """Return the events of a body in any form; None for a line that is not JSON."""
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        rows = [_parsed(line) for line in text.splitlines()]
+        if isinstance(rows[0], dict) and "index" in rows[0]:
+            rows = rows[1::2]
+    else:
+        if "resourceLogs" in whole:
+            whole = whole["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        while isinstance(whole, dict) and {*whole} & {"events", "batch"}:
+            whole = whole.get("events") or whole["batch"]
+        rows = whole if isinstance(whole, list) else [whole]
+    return [_unwrapped(row) for row in rows]
 
 
-def ndjson(first: int, count: int) -> bytes:
-    """Events of a fleet in miniature: the id says the number."""
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _unwrapped(row: Any) -> Any:
+    if isinstance(row, dict) and "specversion" in row:
+        return row["data"]
+    if isinstance(row, dict) and "attributes" in row:
+        named = ((one["key"], one["value"]) for one in row["attributes"])
+        return {key: next(iter(value.values()), None) for key, value in named}
+    return row
+
+
+def ndjson(first: int, count: int, form: EventFormat | None = None) -> bytes:
+    """Events of a fleet in miniature: the id says the number. Lines have room for what closes a
+    list.
+    """
+    form = form or EventFormat()
+    room = len(form.frame()[2]) * b" "
     return b"".join(
-        b'{"log_id":"event-%d","log_total_bytes":%d}\n' % (n, n % 4096)
+        form.text({"log_id": f"event-{n}", "log_total_bytes": n % 4096}) + room[1:] + b"\n"
         for n in range(first, first + count)
     )
 

@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trueup.reports.event_format import FieldFormat
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
@@ -24,7 +25,7 @@ from trueup.scenarios.load.messages import (
     encode,
 )
 from trueup.scenarios.load.plan import load_plan, with_changes
-from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm
+from trueup.simulator.delivery import BodyForm, EventFormat, HttpForm
 from trueup.simulator.reactor import Second, merge_ranges
 
 
@@ -41,9 +42,12 @@ def part(first: int, count: int, outcome: Outcome = Outcome.ACCEPTED) -> Outcome
 def child(**parts: Any) -> GeneratorPlan:
     form = HttpForm(
         url="http://127.0.0.1:1/x",
-        body=BodyForm.JSON_ARRAY,
         headers={"X-Ingest-Key": "secret"},
-        fields=FieldMap(rename={"log_id": "id"}, drop=frozenset({"asn_id"}), extras={"v": [1]}),
+        format=EventFormat(
+            fields={"log_id": FieldFormat(name="id"), "asn_id": FieldFormat(name="")},
+            constants={"v": [1]},
+            form=BodyForm.JSON_ARRAY,
+        ),
     )
     return GeneratorPlan(plan=load_plan("steady"), form=form, fleet=None, **parts)
 
@@ -186,7 +190,8 @@ def test_only_runs_of_one_plan_have_one_digest() -> None:
         plan=with_changes(load_plan("steady"), rate=9), form=child().form, fleet=None
     )
     renamed = msgspec.structs.replace(
-        child(), form=replace(child().form, fields=FieldMap(rename={"log_id": "uuid"}))
+        child(),
+        form=replace(child().form, format=EventFormat(fields={"log_id": FieldFormat(name="uuid")})),
     )
     assert comparable_digest(child()) != comparable_digest(renamed)
     assert comparable_digest(child()) == comparable_digest(other)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests.load.chaos_proxy import BUSY, CUT_AFTER, FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, http_response, ndjson, read_request, serving
+from trueup.reports.event_format import BODY_FORMS, EventFormat, FieldFormat, Framing
 from trueup.reports.results import EventOutcome, Outcome
 from trueup.simulator.delivery import (
     BodyForm,
     CommandDriver,
     CommandForm,
     Driver,
-    FieldMap,
     HttpDriver,
     HttpForm,
     ResponseKind,
@@ -53,16 +53,19 @@ async def test_events_arrive_in_every_form_under_the_targets_field_names(
 ) -> None:
     """Renamed, dropped and added fields, in each body form, compressed or not."""
     sink = Sink()
-    fields = FieldMap(
-        rename={"log_total_bytes": "size"}, drop=frozenset({"country_id"}), extras={"v": 2}
+    named = EventFormat(
+        fields={"log_total_bytes": FieldFormat(name="size"), "country_id": FieldFormat(name="")},
+        constants={"v": 2},
+        form=body,
     )
     with serving(sink.handle) as port:
-        outcomes = await sent(http(port, body=body, gzip=gzip, fields=fields, max_events=10))
+        outcomes = await sent(http(port, gzip=gzip, format=named, max_events=10))
     assert [outcome.outcome for outcome in outcomes] == [Outcome.ACCEPTED] * 25
     assert sink.stored == {
         f"event-{n}": {"log_id": f"event-{n}", "size": n, "v": 2} for n in range(25)
     }
-    assert len(sink.bodies) == (25 if body is BodyForm.JSON_OBJECT else 3)
+    assert len(sink.bodies) == (25 if named.framing is Framing.SINGLE else 3)
+    assert sink.bodies[0][0]["content-type"] == BODY_FORMS[body].content_type
 
 
 async def test_ndjson_is_sent_unchanged_if_no_field_is_mapped() -> None:
@@ -160,7 +163,7 @@ async def test_the_exit_status_of_a_program_decides_the_outcome(
         argv=(sys.executable, "-c", PROGRAM + end, str(tmp_path / "out.json")),
         timeout_s=3.0,
         retry=RetryPolicy(attempts=2, initial_pause_s=0.001),
-        fields=FieldMap(rename={"log_id": "id"}),
+        format=EventFormat(fields={"log_id": FieldFormat(name="id")}),
     )
     outcomes = await sent(CommandDriver(form), EVENTS[:3])
     assert {one.outcome for one in outcomes} == {outcome}

@@ -15,7 +15,7 @@ from tests.load.sink import Sink, decode, http_response, in_pieces, ndjson, read
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery import BodyForm, FieldMap, HttpForm, ResponseRule, RetryPolicy
+from trueup.simulator.delivery import BodyForm, EventFormat, HttpForm, ResponseRule, RetryPolicy
 from trueup.simulator.reactor import (
     Address,
     Engine,
@@ -56,7 +56,7 @@ def loaded(
     form = HttpForm(url=f"{scheme}://localhost:{port}/ingest?a=b", **form_parts)
     source = FleetBodies(
         form,
-        in_pieces(ndjson),
+        in_pieces(lambda first, count: ndjson(first, count, form.format)),
         batch_events=batch,
         block_events=50,
         piece_events=20,
@@ -104,14 +104,21 @@ def test_every_event_is_sent_once_and_reported_as_accepted() -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        {"body": BodyForm.JSON_ARRAY},
-        {"body": BodyForm.JSON_OBJECT},
+        *({"format": EventFormat(form=form)} for form in BodyForm),
         {"gzip": True},
-        {"body": BodyForm.JSON_ARRAY, "gzip": True},
-        {"fields": FieldMap(extras={"source": "trueup"})},
+        *({"format": EventFormat(form=form), "gzip": True} for form in BodyForm),
+        {"format": EventFormat(form=BodyForm.JSON_ARRAY, key="batch.events", body={"v": 1})},
+        {"format": EventFormat(constants={"source": "trueup"})},
         {"headers": {"X-Ingest-Key": "k", "content-type": "text/plain"}},
     ],
-    ids=["array", "object", "gzip", "array-gzip", "extras", "headers"],
+    ids=[
+        *BodyForm,
+        "gzip",
+        *(f"{form}-gzip" for form in BodyForm),
+        "key",
+        "constants",
+        "headers",
+    ],
 )
 def test_every_form_carries_the_same_events(parts: dict[str, Any]) -> None:
     sink = Sink()
@@ -120,7 +127,7 @@ def test_every_form_carries_the_same_events(parts: dict[str, Any]) -> None:
     assert sum(part.count for part in ranges if part.outcome is Outcome.ACCEPTED) == 230
     assert {event["log_id"] for event in sink.stored.values()} == {f"event-{n}" for n in range(230)}
     fields = sink.bodies[0][0]
-    if "fields" in parts:
+    if "format" in parts and parts["format"].constants:
         assert all(event["source"] == "trueup" for event in sink.stored.values())
     if "headers" in parts:
         assert (fields["x-ingest-key"], fields["content-type"]) == ("k", "text/plain")
@@ -198,11 +205,15 @@ def test_a_malformed_line_is_refused_and_the_other_lines_are_accepted() -> None:
     "parts",
     [
         {"gzip": True},
-        {"body": BodyForm.JSON_ARRAY},
-        {"body": BodyForm.JSON_ARRAY, "gzip": True},
-        {"fields": FieldMap(extras={"source": "trueup"})},
+        {"format": EventFormat(form=BodyForm.JSON_ARRAY)},
+        {"format": EventFormat(form=BodyForm.JSON_ARRAY), "gzip": True},
+        {"format": EventFormat(form=BodyForm.JSON_ARRAY, key="events")},
+        {"format": EventFormat(form=BodyForm.CLOUDEVENTS_BATCH)},
+        {"format": EventFormat(form=BodyForm.OTLP_LOGS)},
+        {"format": EventFormat(form=BodyForm.ELASTICSEARCH_BULK), "gzip": True},
+        {"format": EventFormat(constants={"source": "trueup"})},
     ],
-    ids=["gzip", "array", "array-gzip", "extras"],
+    ids=["gzip", "array", "array-gzip", "key", "cloudevents", "otlp", "bulk-gzip", "constants"],
 )
 def test_a_malformed_line_can_be_sent_in_every_form(parts: dict[str, Any]) -> None:
     """Compressed, in an array or with other names, it is one refused event."""

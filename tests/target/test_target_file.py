@@ -46,10 +46,15 @@ url = "http://localhost:9/in"
 form = "json-array"
 gzip = true
 headers = { X-Ingest-Key = { env = "INGEST" }, X-Plain = "plain" }
-field_map = { log_total_bytes = "size", log_transport = "" }
-extras = { source = "trueup" }
 accepted = "result.accepted"
 refused = { list = "result.errors", line = "index", reason = "why", first = 0 }
+
+[ingest.constants]
+source = "trueup"
+
+[ingest.mapping]
+log_total_bytes = "size"
+log_transport = ""
 
 [clock]
 via = "http"
@@ -98,7 +103,7 @@ def test_every_key_of_a_file_is_read(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL)
     assert levels(target) == {0, 2, 3, 4}
     assert isinstance(target.ingest, HttpIngest)
-    assert (target.ingest.form, target.ingest.gzip, target.ingest.batch) == (
+    assert (target.ingest.format.form, target.ingest.gzip, target.ingest.batch) == (
         "json-array",
         True,
         500,
@@ -273,15 +278,84 @@ _WRONG = {
     ),
     "unknown field": (
         _FULL.replace("log_total_bytes =", "log_totl_bytes ="),
-        ["ingest.field_map", "a field of an event of trueup", 'did you mean "log_total_bytes"?'],
+        ["ingest.mapping.log_totl_bytes (line", "a field of an event", '"log_total_bytes"?'],
     ),
     "two fields of one name": (
         _FULL.replace('log_transport = ""', 'log_transport = "size"'),
-        ["ingest.field_map.log_transport", '"size", as log_total_bytes has it'],
+        ["ingest.mapping.log_total_bytes (line", "log_transport has that name too"],
+    ),
+    "a name below another": (
+        _FULL.replace('log_transport = ""', 'log_transport = "size.unit"'),
+        ["ingest.mapping.log_total_bytes", 'log_transport has the name "size.unit"'],
+    ),
+    "a constant of a field's name": (
+        _FULL.replace('source = "trueup"', "size = 1"),
+        ["ingest.mapping.log_total_bytes (line", "the constant size has that name too"],
+    ),
+    "a constant of a field that is not listed": (
+        _FULL.replace('source = "trueup"', "asn_id = 1"),
+        ["ingest.mapping (line", '"asn_id" for asn_id; the constant asn_id has that name too'],
+    ),
+    "a value without a mapping": (
+        _FULL.replace('log_transport = ""', 'log_network = { values = { isp = "i", mobile = 1 } }'),
+        [
+            "ingest.mapping.log_network.values (line",
+            "a mapping for every value of log_network",
+            "none for datacenter, residential",
+            'add "datacenter" = …, "residential" = …',
+        ],
+    ),
+    "a value that events do not have": (
+        _FULL.replace('log_transport = ""', "log_protocol = { values = { http = 1, sock = 2 } }"),
+        ['"sock"', 'did you mean "socks"?', "none for socks"],
+    ),
+    "values of a field without a list of them": (
+        _FULL.replace('log_transport = ""', 'log_hostname = { values = { "a.io" = "b" } }'),
+        ["values for a field that has a fixed list of them: log_network,", "for log_hostname"],
+    ),
+    "time form of another field": (
+        _FULL.replace('log_transport = ""', 'log_session_id = { time = "epoch-s" }'),
+        ["ingest.mapping.log_session_id.time", "no time form, except for log_request_datetime"],
+    ),
+    "unknown time form": (
+        _FULL.replace('log_transport = ""', 'log_request_datetime = { time = "epoch_ms" }'),
+        ["a time form: space, iso,", 'did you mean "epoch-ms"?'],
+    ),
+    "a split of what is no amount": (
+        _FULL.replace('log_transport = ""', "log_hostname = { split = { a = 1, b = 1 } }"),
+        ["ingest.mapping.log_hostname.split", "a split of an amount: log_total_bytes,"],
+    ),
+    "a split into nothing": (
+        _FULL.replace('= "size"', "= { split = { a = 0, b = 0 } }"),
+        ["ingest.mapping.log_total_bytes.split", "zeros only"],
+    ),
+    "a split with a dot that is not quoted": (
+        _FULL.replace('= "size"', "= { split = { usage.up = 1, b = 1 } }"),
+        ["ingest.mapping.log_total_bytes.split.usage", 'is quoted: "usage.up" = 20'],
+    ),
+    "unknown word in a mapping": (
+        _FULL.replace('= "size"', '= { nam = "size" }'),
+        ["ingest.mapping.log_total_bytes.nam", 'did you mean "name"?'],
+    ),
+    "a sum of what is no amount": (
+        _FULL.replace("[ingest.mapping]", '[ingest.sums]\nall = ["asn_id"]\n[ingest.mapping]'),
+        ["ingest.sums.all[0]", "an amount: log_total_bytes,", '"asn_id"'],
+    ),
+    "a key of another body form": (
+        _FULL.replace('form = "json-array"', 'form = "ndjson"\nkey = "events"'),
+        ["ingest.key (line", 'form = "json-array" beside it', 'form = "ndjson"'],
+    ),
+    "more events than a body holds": (
+        _FULL.replace('form = "json-array"', 'form = "cloudevent"\nbatch = 5'),
+        ["ingest.batch (line", "holds one event"],
+    ),
+    "a word of trueup 0.2": (
+        _FULL.replace("[ingest.mapping]", "[ingest.field_map]"),
+        ["ingest.field_map (line", "it is [ingest.mapping] since trueup 0.2"],
     ),
     "a date where JSON goes": (
         _FULL.replace('source = "trueup"', "source = 2025-04-01"),
-        ["ingest.extras.source", 'write "2025-04-01", in quotes'],
+        ["ingest.constants.source", 'write "2025-04-01", in quotes'],
     ),
     "header with a colon": (
         _FULL.replace("X-Plain =", '"X Plain:" ='),
