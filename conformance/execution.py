@@ -35,7 +35,7 @@ from trueup.conformance.datasets.operations import (
 )
 from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row, as_str, get_path
+from trueup.conformance.rows import Row, as_str, get_path, rows_of
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
 
@@ -64,12 +64,8 @@ class _MadeRequest:
 
     @property
     def rows(self) -> list[Row]:
-        found: list[Row] = []
-        for exchange in self.exchanges:
-            data = get_path(exchange.body, "data")
-            rows = data if exchange.status == 200 and isinstance(data, list) else []
-            found += [row for row in rows if isinstance(row, dict)]
-        return found
+        served = [exchange for exchange in self.exchanges if exchange.status == 200]
+        return [row for exchange in served for row in rows_of(exchange.body) or ()]
 
 
 @dataclass(kw_only=True, slots=True)

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from trueup.reports.results import Json
 
 __all__ = [
+    "NETWORKS",
+    "POOLS",
     "CheckContext",
     "Event",
 ]
 
 Event = dict[str, Json]
+
+NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+POOLS: Final = ("residential", "mobile")
+"""Networks that are paid by the byte; each has a ledger and an account summary (guide)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,6 @@ from trueup.conformance.rows import format_time
 from trueup.reports.results import Json
 
 __all__ = [
-    "POOLS",
     "ApiRequest",
     "account",
     "breakdown",
@@ -69,9 +68,6 @@ def _digest(body: Json) -> str:
 
 
 _NO_FILTERS: Final[Mapping[str, str]] = MappingProxyType({})
-
-POOLS: Final = ("residential", "mobile")
-"""Networks that are paid by the byte; each has a ledger and an account summary."""
 
 
 def search(resource: str, tenant: str = "a", **query: str) -> ApiRequest:

@@ -7,6 +7,7 @@ fraction, or a bare date); they all become aware UTC times. Nothing is compared 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -14,14 +15,18 @@ from typing import Final, TypeAlias
 from trueup.reports.results import Json
 
 __all__ = [
+    "GraphPoint",
     "Row",
     "as_int",
+    "as_row",
     "as_str",
     "canonical_hostname",
     "day_of",
     "format_time",
     "get_path",
+    "graph_points",
     "parse_time",
+    "rows_of",
     "same_hostname",
 ]
 
@@ -89,6 +94,53 @@ def get_path(body: Json, path: str) -> Json:
             return None
         body = body.get(key)
     return body
+
+
+def as_row(value: Json) -> dict[str, Json]:
+    """Return the value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows_of(body: Json) -> list[Row] | None:
+    """Return the rows of a list, which are in its `data`; None if there is no list."""
+    data = get_path(body, "data")
+    return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GraphPoint:
+    """One point of a graph."""
+
+    at: datetime | None
+    time: str = field(compare=False)
+    """Its time as it was shown."""
+    requests: int
+    bytes: int
+    successful: int | None
+    error: int | None
+    """None if the graph does not count outcomes."""
+
+
+def graph_points(body: Json, shape: Mapping[str, str]) -> tuple[GraphPoint, ...] | str:
+    """Return the points of a graph, or why there are none. `shape`: where they sit in a body."""
+    found = get_path(body, shape.get("points", "data.points"))
+    if not isinstance(found, list):
+        return f"no list of points at `{shape.get('points')}`"
+    return tuple(_point(as_row(each), shape) for each in found)
+
+
+def _point(row: dict[str, Json], shape: Mapping[str, str]) -> GraphPoint:
+    time, requests = shape.get("time", "datetime"), shape.get("requests", "requests")
+    holder = requests.rpartition(".")[0]
+    outcomes = as_row(get_path(row, holder)) if holder else row
+    return GraphPoint(
+        at=parse_time(get_path(row, time)),
+        time=str(get_path(row, time)),
+        requests=as_int({"v": get_path(row, requests)}, "v") or 0,
+        bytes=as_int({"v": get_path(row, shape.get("bytes", "bytes"))}, "v") or 0,
+        successful=as_int(outcomes, "successful"),
+        error=as_int(outcomes, "error"),
+    )
 
 
 def same_hostname(one: str, other: str) -> bool:

@@ -38,10 +38,10 @@ from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.errors import unwrap_group
 from trueup.conformance.execution import Executor
 from trueup.conformance.judge import judge_records
-from trueup.conformance.model import CheckContext
+from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
-from trueup.conformance.requests import POOLS, ApiRequest
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import format_time
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target

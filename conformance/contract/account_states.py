@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.conformance.contract.findings import JudgedRequest
-from trueup.conformance.contract.history import POOLS, PaymentRecord
+from trueup.conformance.contract.history import PaymentRecord
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.sums import CellSum
+from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_str, day_of
 from trueup.reports.results import Outcome
 

@@ -13,8 +13,8 @@ from trueup.conformance.contract.account_states import (
 )
 from trueup.conformance.contract.check_names import BALANCE, TENANTS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.history import POOLS
 from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.model import POOLS
 from trueup.conformance.rows import as_int
 
 __all__ = ["judge_account", "judge_customer"]
@@ -139,16 +139,7 @@ def judge_customer(
     if data is None:
         finding.cannot_use_response(exchange, CUSTOMER)
         return
-    number = as_int(data, "customer_id")
-    if number is not None:
-        finding.equal(
-            TENANTS,
-            "customer/retrieve · customer_id",
-            model.customer_number(unit.customer),
-            number,
-            exchange.n,
-            definite=True,
-        )
+    finding.compare_owner("customer/retrieve", data, model.customer_number(unit.customer))
     if model.read_only:
         for pool in POOLS:
             left = as_int(data, f"{pool}_bytes_left")

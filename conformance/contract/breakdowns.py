@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from trueup.conformance.contract.check_names import PARTS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.graph_windows import GraphWindow, is_own_graph, selected_cells
+from trueup.conformance.contract.graph_windows import (
+    GRAPH_FILTERS,
+    GraphWindow,
+    is_own_graph,
+    selected_cells,
+)
 from trueup.conformance.contract.history import SentEvent
-from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.sums import NOTHING, CellSum, show
+from trueup.conformance.contract.sums import NOTHING, CellSum, show, sum_by_key
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.results import Counts, Json
 
 __all__ = ["judge_breakdown"]
 
-FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
 PART_KEYS: Final[Mapping[str, str]] = {
     "proxy_users": "proxy_user_id",
     "hostnames": "hostname",
@@ -34,9 +36,9 @@ def judge_breakdown(model: ContractModel, unit: JudgedRequest, finding: RequestF
     data = model.data(unit.first)
     if data is None or start is None or end is None or "limit" in query:
         return
-    filters = {name: query[name] for name in FILTERS if name in query}
+    filters = {name: query[name] for name in GRAPH_FILTERS if name in query}
     window = GraphWindow(start=start, end=end, interval="day", filters=filters, inclusive=False)
-    recent = start > unit.now - LOG_LIFE + timedelta(minutes=10)
+    recent = model.reading.log_must_show(start, unit.now)
     if not recent and not window.whole_days:
         return
     hosts_known = recent or model.reading.hostname_must_show(start, unit.now)
@@ -76,19 +78,15 @@ def _judge_part(
             if window.has(event.at):
                 part = expected[_part(event, title)]
                 (part.certain if certain else part.possible).append(event)
-    seen: dict[str, Counts] = {}
-    for row in rows:
-        if not isinstance(row, dict):
-            continue
-        name = row.get(key)
-        text = canonical_hostname(str(name)) if title == "hostnames" and name else str(name or "")
-        have = seen.get(text, NOTHING)
-        seen[text] = Counts(
-            have.requests + (as_int(row, "requests") or 0),
-            have.bytes + (as_int(row, "bytes") or 0),
-            0,
-            0,
+    fold = canonical_hostname if title == "hostnames" else str
+    seen = sum_by_key(
+        (
+            fold(str(row.get(key) or "")),
+            Counts(as_int(row, "requests") or 0, as_int(row, "bytes") or 0, 0, 0),
         )
+        for row in rows
+        if isinstance(row, dict)
+    )
     where = f"breakdown · {title}" + "".join(f" · {n}={v[:60]}" for n, v in window.filters.items())
     whole = CellSum()
     for part in expected.values():

@@ -14,7 +14,7 @@ from typing import Final
 from trueup.conformance.contract.account_states import AccountStates, read_accounts
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.history import POOLS, build_history
+from trueup.conformance.contract.history import build_history
 from trueup.conformance.contract.inferred import infer
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.limits import judge_locks, judge_rate
@@ -26,6 +26,7 @@ from trueup.conformance.contract.responses import (
     judge_unit,
 )
 from trueup.conformance.errors import JudgeBroken
+from trueup.conformance.model import POOLS
 from trueup.reports.journal.records import Exchange, Hook, JudgePlan, ReadingSeen, Record
 from trueup.reports.results import Reading
 

@@ -7,13 +7,16 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from trueup.conformance.contract.check_names import ORDER, TENANTS
 from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.contract.matching import SearchRequest
-from trueup.conformance.rows import Row
+from trueup.conformance.contract.target_time import CLOCK_SLACK
+from trueup.conformance.rows import Row, as_int
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Counts, Json
 
@@ -76,6 +79,12 @@ class JudgedRequest:
         return tuple(exchange.n for exchange in self.exchanges)
 
     @property
+    def ended(self) -> datetime:
+        """The target's time, at the latest, when the last response came."""
+        spent = timedelta(milliseconds=sum(exchange.elapsed_ms for exchange in self.exchanges))
+        return self.now + CLOCK_SLACK + spent
+
+    @property
     def customer(self) -> str:
         """Letter of the customer whose keys were used; `none`, `wrong` … for other keys."""
         return self.first.tenant
@@ -127,7 +136,9 @@ class RequestFinding:
     """Why a response could not be used → its number."""
     affected: set[str] = field(default_factory=set)
     """Checks that would have been tested by a response that could not be used."""
-    optional: dict[str, OptionalField] = field(default_factory=dict)
+    optional: defaultdict[str, OptionalField] = field(
+        default_factory=lambda: defaultdict(OptionalField)
+    )
     """ApiField (with its view) → how it was seen."""
     seen_cells: dict[tuple[str, str, str], Mapping[Cell, Counts]] = field(default_factory=dict)
     """(view, customer, user) → cells as shown by a listing of everything of that user."""
@@ -148,11 +159,43 @@ class RequestFinding:
 
     def note_optional(self, key: str, where: str, value: Json, expected: Json) -> None:
         """Note whether a field (with its view) that may be left out everywhere is shown here."""
-        found = self.optional.setdefault(key, OptionalField())
+        found = self.optional[key]
         if value is None:
             found.absent.append((where, expected, self.unit, None))
         else:
             found.shown += 1
+
+    def note_cells(self, view: str, users: Iterable[str], cells: Mapping[Cell, Counts]) -> None:
+        """Keep what a listing of everything of some users adds up to, user by user."""
+        by_user: dict[str, dict[Cell, Counts]] = {user: {} for user in users}
+        for cell, counts in cells.items():
+            by_user.setdefault(cell.user, {})[cell] = counts
+        for user, own in by_user.items():
+            self.seen_cells[view, self.unit.customer, user] = own
+
+    def compare_owner(self, where: str, row: Row, customer: Json) -> None:
+        """Compare the customer number of a row, where it shows one."""
+        number = as_int(row, "customer_id")
+        if number is not None:
+            self.equal(TENANTS, f"{where} · customer_id", customer, number, definite=True)
+
+    def compare_times(self, check: str, where: str, made: datetime, changed: datetime) -> None:
+        """Compare creation and last change of a row: in order, and not ahead of the present."""
+        self.observed(check)
+        self.observed(ORDER)
+        now = self.unit.ended
+        if made > changed:
+            self.deviate(
+                ORDER,
+                f"{where} · times",
+                "created before its last change",
+                f"created {made}, changed {changed}",
+                definite=True,
+            )
+        elif changed > now:
+            self.deviate(
+                check, f"{where} · last_update", f"not after {now}", changed, definite=True
+            )
 
     def observed(self, check: str, amount: int = 1) -> None:
         """Count comparisons that could have refuted a check."""

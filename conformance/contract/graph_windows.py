@@ -12,10 +12,11 @@ from trueup.conformance.contract.findings import JudgedRequest
 from trueup.conformance.contract.history import EventRecord
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
-from trueup.conformance.rows import as_int, canonical_hostname, get_path, parse_time
-from trueup.reports.results import Json
+from trueup.conformance.rows import canonical_hostname, graph_points, parse_time
 
 __all__ = [
+    "GRAPH_FILTERS",
+    "LIMITS",
     "GraphBucket",
     "GraphWindow",
     "bucket_start",
@@ -33,7 +34,7 @@ LIMITS: Final[Mapping[str, timedelta]] = {
     "month": timedelta(days=366),
 }
 """Windows that every target must support; longer ones may be refused (S7: limits are open)."""
-FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
+GRAPH_FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,14 @@ class GraphWindow:
             case _:
                 return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
+    def next_bucket(self, at: datetime) -> datetime:
+        """Return the start of the bucket after that of a moment."""
+        start = self.floor(at)
+        if self.interval == "month":
+            return (start + timedelta(days=32)).replace(day=1)
+        steps = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
+        return start + steps.get(self.interval, timedelta(days=1))
+
     @property
     def whole_days(self) -> bool:
         """Whether the window begins and ends at midnight."""
@@ -85,7 +94,7 @@ def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | Non
     if len(query) != len(unit.first.query):
         return None
     start, end = parse_time(query.get("period_start")), parse_time(query.get("period_end"))
-    known = {"period_start", "period_end", "interval", "show_log_concurrency", *FILTERS}
+    known = {"period_start", "period_end", "interval", "show_log_concurrency", *GRAPH_FILTERS}
     if start is None or end is None or end <= start or not set(query) <= known:
         return None
     interval = query.get("interval", "day")
@@ -95,7 +104,7 @@ def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | Non
         start=start,
         end=end,
         interval=interval,
-        filters={name: query[name] for name in FILTERS if name in query},
+        filters={name: query[name] for name in GRAPH_FILTERS if name in query},
         inclusive=model.reading.value("graph-end") == "inclusive",
     )
 
@@ -116,33 +125,22 @@ def read_points(
     model: ContractModel, unit: JudgedRequest, window: GraphWindow
 ) -> dict[str, GraphBucket] | str:
     """Return points by bucket, or the reason why there are none that can be read."""
-    shape = model.graph
-    found = get_path(unit.first.body, shape.get("points", "data.points"))
-    if not isinstance(found, list):
-        return f"no list of points at `{shape.get('points')}`"
+    found = graph_points(unit.first.body, model.graph)
+    if isinstance(found, str):
+        return found
     points: dict[str, GraphBucket] = {}
     for each in found:
-        row: dict[str, Json] = each if isinstance(each, dict) else {}
-        at = parse_time(get_path(row, shape.get("time", "datetime")))
-        if at is None:
-            return f"a point without a time at `{shape.get('time')}`"
-        point = points.setdefault(window.bucket(at), GraphBucket())
-        if at not in (window.floor(at), window.start):
-            point.label = str(get_path(row, shape.get("time", "datetime")))
-        point.requests += _number(row, shape.get("requests", "requests"))
-        point.bytes += _number(row, shape.get("bytes", "bytes"))
-        beside = shape.get("requests", "requests").rpartition(".")[0]
-        near = get_path(row, beside) if beside else row
-        if isinstance(near, dict):
-            good, bad = as_int(near, "successful"), as_int(near, "error")
-            if good is not None and bad is not None:
-                point.successful = (point.successful or 0) + good
-                point.error = (point.error or 0) + bad
+        if each.at is None:
+            return f"a point without a time at `{model.graph.get('time')}`"
+        point = points.setdefault(window.bucket(each.at), GraphBucket())
+        if each.at not in (window.floor(each.at), window.start):
+            point.label = each.time
+        point.requests += each.requests
+        point.bytes += each.bytes
+        if each.successful is not None and each.error is not None:
+            point.successful = (point.successful or 0) + each.successful
+            point.error = (point.error or 0) + each.error
     return points
-
-
-def _number(row: dict[str, Json], path: str) -> int:
-    return as_int({"v": get_path(row, path)}, "v") or 0
 
 
 def selected_cells(

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance.contract.check_names import PARTS, READINGS_TRUE, TENANTS
-from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graph_windows import (
+    LIMITS,
     GraphBucket,
     GraphWindow,
     bucket_start,
@@ -17,9 +18,8 @@ from trueup.conformance.contract.graph_windows import (
     parse_window,
     read_points,
 )
-from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.sums import ERROR_READINGS, CellSum, show
+from trueup.conformance.contract.sums import CellSum, compare_errors, show
 from trueup.reports.results import Counts
 
 __all__ = ["judge_graph"]
@@ -27,13 +27,6 @@ __all__ = ["judge_graph"]
 SENT: Final = "graph-equals-sent"
 SUMMED: Final = "graph-equals-summaries"
 WINDOW: Final = "windows-join"
-LIMITS: Final[Mapping[str, timedelta]] = {
-    "minute": timedelta(hours=1),
-    "hour": timedelta(hours=24),
-    "day": timedelta(days=31),
-    "month": timedelta(days=366),
-}
-"""Windows that every target must support; longer ones may be refused (S7: limits are open)."""
 
 
 def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
@@ -42,7 +35,7 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
     if window is None:
         return
     exchange = unit.first
-    recent = window.start > unit.now - LOG_LIFE + timedelta(minutes=10)
+    recent = model.reading.log_must_show(window.start, unit.now)
     answerable = _answerable(model, unit, window, recent=recent)
     if exchange.status != 200:
         _judge_refusal(model, unit, finding, window, answerable=answerable)
@@ -98,7 +91,7 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
                 ),
             )
         elif own and not total.possible:
-            _judge_split(finding, unit, total, point, f"{where} · {bucket}")
+            _judge_split(finding, total, point, f"{where} · {bucket}")
     _judge_buckets(model, finding, window, points, where)
 
 
@@ -196,10 +189,7 @@ def _with_end(
     """Where the end belongs to the window: its interval may be there in full, or its instant."""
     bucket_end = window.end + timedelta(seconds=1)
     if window.floor(window.end) == window.end:
-        step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-        bucket_end = window.end + step.get(window.interval, timedelta(days=1))
-        if window.interval == "month":
-            bucket_end = (window.end + timedelta(days=32)).replace(day=1)
+        bucket_end = window.next_bucket(window.end)
     wide = expected_points(model, unit, window, window.filters, end=bucket_end)
     instant = expected_points(
         model, unit, window, window.filters, end=window.end + timedelta(seconds=1)
@@ -266,33 +256,17 @@ def _named(
     return check
 
 
-def _judge_split(
-    finding: RequestFinding, unit: JudgedRequest, total: CellSum, point: GraphBucket, where: str
-) -> None:
+def _judge_split(finding: RequestFinding, total: CellSum, point: GraphBucket, where: str) -> None:
     if point.error is None or point.successful is None:
         return
-    check = "graph-splits-add-up"
     finding.equal(
-        check,
+        "graph-splits-add-up",
         f"{where} · successful + error",
         point.requests,
         point.successful + point.error,
         definite=True,
     )
-    for reading in ERROR_READINGS:
-        right = total.errors(reading)
-        deviation = None
-        if right != point.error:
-            deviation = Deviation(
-                check=SENT,
-                where=f"{where} · errors",
-                expected=f"{right} (reading: {reading})",
-                seen=str(point.error),
-                unit=unit,
-                exchanges=unit.numbers,
-                events=tuple(total.certain[:8]),
-            )
-        finding.split.setdefault(reading, []).append(deviation)
+    compare_errors(finding, SENT, f"{where} · errors", total, point.error)
 
 
 def _judge_buckets(
@@ -307,10 +281,7 @@ def _judge_buckets(
     at = window.floor(window.start)
     while at < window.end and len(wanted) < 20_000:
         wanted.add(window.bucket(at))
-        step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-        at = window.floor(at + step.get(window.interval, timedelta(days=1)))
-        if window.interval == "month":
-            at = (at.replace(day=1) + timedelta(days=32)).replace(day=1)
+        at = window.next_bucket(at)
     allowed = set(wanted)
     if window.inclusive or model.reading.values.get("graph-end") is None:
         allowed.add(window.bucket(window.end))

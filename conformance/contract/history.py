@@ -16,6 +16,7 @@ from typing import Final
 
 from trueup.conformance.contract.fields import LOG_FIELDS, ApiField
 from trueup.conformance.contract.target_time import TargetClock, time_of
+from trueup.conformance.model import NETWORKS
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.journal.records import (
     Delivered,
@@ -28,8 +29,6 @@ from trueup.reports.journal.records import (
 from trueup.reports.results import Json, Outcome
 
 __all__ = [
-    "NETWORKS",
-    "POOLS",
     "EventDelivery",
     "EventRecord",
     "History",
@@ -41,9 +40,6 @@ __all__ = [
     "records_by_part",
 ]
 
-NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
-POOLS: Final = ("residential", "mobile")
-"""Networks that are paid by the byte; each has a ledger and an account summary (guide)."""
 AHEAD: Final = timedelta(hours=12)
 """An event further ahead of the target's clock than this cannot have happened."""
 

@@ -8,7 +8,7 @@ over are left out, because a live account changes while it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,8 @@ from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.paths import resource_path
-from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of, parse_time
+from trueup.conformance.contract.sums import sums_of_summaries
+from trueup.conformance.rows import Row, as_str, canonical_hostname, parse_time
 from trueup.reports.results import Counts, Outcome
 
 __all__ = ["InferredSums", "infer"]
@@ -168,25 +169,6 @@ def _infer_summaries(found: InferredSums, unit: JudgedRequest) -> None:
             user=query.get("proxy_user_id", ""),
             first=first,
             last=last,
-            cells=_cells(rows),
+            cells=sums_of_summaries(rows),
         )
     )
-
-
-def _cells(rows: Iterable[Row]) -> Mapping[Cell, Counts]:
-    cells: dict[Cell, Counts] = {}
-    for row in rows:
-        cell = Cell(
-            user=as_str(row, "proxy_user_id") or "",
-            network=as_str(row, "log_summary_network") or "",
-            hostname=canonical_hostname(as_str(row, "log_summary_hostname") or ""),
-            day=day_of(row.get("log_summary_period")) or "no day",
-        )
-        have = cells.get(cell, Counts(0, 0, 0, 0))
-        cells[cell] = Counts(
-            have.requests + (as_int(row, "log_summary_requests") or 0),
-            have.bytes + (as_int(row, "log_summary_bytes") or 0),
-            0,
-            0,
-        )
-    return cells

@@ -15,11 +15,17 @@ from trueup.conformance.contract.account_states import (
     moved_by_others,
     own_usage,
 )
-from trueup.conformance.contract.check_names import FILTERS, FIXED, LEDGER_TIMES, ORDER, TENANTS
+from trueup.conformance.contract.check_names import FILTERS, FIXED, LEDGER_TIMES, TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.ledger_payments import judge_payments
-from trueup.conformance.contract.listing import Listing, expect_order, expect_pages, read_listing
+from trueup.conformance.contract.listing import (
+    Listing,
+    expect_match,
+    expect_order,
+    expect_pages,
+    read_listing,
+)
 from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
@@ -78,15 +84,7 @@ def judge_ledger_search(
         finding.seen_rows[f"{pool}_ledger", unit.customer, entry] = row
         _judge_entry(model, state, unit, finding, pool, row)
         if search.conditions:
-            finding.observed(FILTERS)
-            if search.matches_row(row) is False:
-                finding.deviate(
-                    FILTERS,
-                    f"{pool}_ledger/search · {entry}",
-                    "only rows that match",
-                    "a row that does not",
-                    definite=True,
-                )
+            expect_match(finding, search, row, f"{pool}_ledger/search · {entry}")
     if not listing.complete:
         return
     if not search.conditions:
@@ -155,15 +153,7 @@ def _judge_entry(
     """What one entry says by itself: whose it is, its sign, its times."""
     entry = as_str(row, f"{pool}_ledger_id") or "an entry"
     where = f"{pool} ledger · {entry}"
-    number = as_int(row, "customer_id")
-    if number is not None:
-        finding.equal(
-            TENANTS,
-            f"{where} · customer_id",
-            model.customer_number(unit.customer),
-            number,
-            definite=True,
-        )
+    finding.compare_owner(where, row, model.customer_number(unit.customer))
     amount = as_int(row, f"{pool}_ledger_bytes")
     if is_usage(row, pool) and amount:
         sign = model.reading.values.get("usage-sign")
@@ -174,25 +164,7 @@ def _judge_entry(
     changed = parse_time(row.get(f"{pool}_ledger_last_update_datetime"))
     fresh = state.rows is not None and entry not in state.rows
     if made is not None and changed is not None:
-        finding.observed(LEDGER_TIMES)
-        now = (
-            unit.now
-            + CLOCK_SLACK
-            + timedelta(milliseconds=sum(e.elapsed_ms for e in unit.exchanges))
-        )
-        finding.observed(ORDER)
-        if made > changed:
-            finding.deviate(
-                ORDER,
-                f"{where} · times",
-                "created before its last change",
-                f"created {made}, changed {changed}",
-                definite=True,
-            )
-        elif changed > now:
-            finding.deviate(
-                LEDGER_TIMES, f"{where} · last_update", f"not after {now}", changed, definite=True
-            )
+        finding.compare_times(LEDGER_TIMES, where, made, changed)
         if fresh:
             begun = model.history.clock.theirs[0] if model.history.clock.theirs else unit.now
             if made < begun - CLOCK_SLACK:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from trueup.conformance.contract.check_names import PAGES
+from trueup.conformance.contract.check_names import FILTERS, PAGES
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, ListedRows, RequestFinding
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.matching import SearchRequest, compare
 from trueup.conformance.contract.paths import resource_path
-from trueup.conformance.rows import Row, as_int, get_path, parse_time
+from trueup.conformance.rows import Row, as_int, as_row, parse_time, rows_of
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
 
-__all__ = ["Listing", "expect_order", "expect_pages", "read_listing", "whole_listing"]
+__all__ = [
+    "Listing",
+    "expect_match",
+    "expect_order",
+    "expect_pages",
+    "read_listing",
+    "whole_listing",
+]
 
 SORT: Final = "rows-are-sorted"
 
@@ -34,7 +41,7 @@ class Listing:
 
     def listed(self) -> ListedRows:
         """Return the rows, in the form with which other responses are compared."""
-        totals = [as_int(_body(exchange), "total_count") for exchange, _ in self.pages]
+        totals = [_total_of(exchange) for exchange, _ in self.pages]
         known = [total for total in totals if total is not None and total >= 0]
         return ListedRows(
             rows=tuple(self.rows),
@@ -56,8 +63,8 @@ class Listing:
                 identity = key(row)
                 if not identity or on_page.setdefault(identity, number) == number:
                     kept.append(row)
-        total = as_int(_body(self.pages[-1][0]), "total_count")
-        totals = {as_int(_body(exchange), "total_count") for exchange, _ in self.pages}
+        total = _total_of(self.pages[-1][0])
+        totals = {_total_of(exchange) for exchange, _ in self.pages}
         if total is None or total < 0 or total == len(kept) or len(totals) > 1:
             self.rows = kept
 
@@ -71,15 +78,15 @@ def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -
     exchanges = finding.unit.exchanges
     walk = " in pages of " in finding.unit.ask
     for exchange in exchanges:
-        data = get_path(exchange.body, "data")
-        if exchange.status != 200 or not isinstance(data, list):
+        rows = rows_of(exchange.body) if exchange.status == 200 else None
+        if rows is None:
             finding.cannot_use_response(exchange, why_not)
             return None
-        pages.append((exchange, tuple(row for row in data if isinstance(row, dict))))
+        pages.append((exchange, tuple(rows)))
     listing = Listing(pages, walk)
-    total = as_int(_body(exchanges[-1]), "total_count")
+    total = _total_of(exchanges[-1])
     last = len(pages[-1][1])
-    size = as_int(_body(exchanges[-1]), "per_page") or search.per_page or 100
+    size = as_int(as_row(exchanges[-1].body), "per_page") or search.per_page or 100
     if walk:
         enough = total is not None and 0 <= total <= len(listing.rows)
         listing.complete = last == 0 or last < size or enough
@@ -96,12 +103,11 @@ def whole_listing(unit: JudgedRequest) -> list[Row] | None:
     """Return all rows of a search; None if a page is missing or more pages follow."""
     rows: list[Row] = []
     for exchange in unit.exchanges:
-        body = exchange.body if isinstance(exchange.body, dict) else {}
-        data = body.get("data")
-        if exchange.status != 200 or not isinstance(data, list):
+        page = rows_of(exchange.body) if exchange.status == 200 else None
+        if page is None:
             return None
-        rows += [row for row in data if isinstance(row, dict)]
-    total = as_int(body, "total_count")
+        rows += page
+    total = _total_of(unit.exchanges[-1])
     if " in pages of " not in unit.ask and (total is None or total != len(rows)):
         return None
     return rows
@@ -111,8 +117,8 @@ def _repeats(pages: Sequence[tuple[Exchange, tuple[Row, ...]]]) -> bool:
     return len(pages) > 1 and pages[-1][1] == pages[-2][1]
 
 
-def _body(exchange: Exchange) -> Mapping[str, Json]:
-    return exchange.body if isinstance(exchange.body, dict) else {}
+def _total_of(exchange: Exchange) -> int | None:
+    return as_int(as_row(exchange.body), "total_count")
 
 
 def expect_pages(
@@ -129,12 +135,12 @@ def expect_pages(
     has twice are distinguished from rows that another page repeats.
     """
     where = resource_path(finding.unit.first.path)
-    totals = {as_int(_body(exchange), "total_count") for exchange, _ in listing.pages}
+    totals = {_total_of(exchange) for exchange, _ in listing.pages}
     moving = len(totals) > 1 and rows_expected is None
     asked_most = min(search.per_page or 100, int(reading.number("per-page-most")))
     seen: dict[str, int] = {}
     for number, (exchange, rows) in enumerate(listing.pages, 1):
-        body = _body(exchange)
+        body = as_row(exchange.body)
         page = number if listing.walk else (search.page or 1)
         place = f"{where} · page {page}"
         finding.equal(PAGES, f"{place} · item_count", len(rows), as_int(body, "item_count"))
@@ -146,7 +152,7 @@ def expect_pages(
             finding.deviate(PAGES, f"{place} · rows", f"at most {size}", len(rows))
         if moving:
             continue  # rows came in while the pages were read, and pushed others along
-        _expect_total(finding, listing, place, body, exchange, rows_expected)
+        _expect_total(finding, listing, place, exchange, rows_expected)
         if rows_expected is not None and size:
             left = max(0, min(size, rows_expected - (page - 1) * size))
             if not listing.walk or len(listing.pages) > 1:
@@ -163,11 +169,10 @@ def _expect_total(
     finding: RequestFinding,
     listing: Listing,
     place: str,
-    body: Mapping[str, Json],
     exchange: Exchange,
     rows_expected: int | None,
 ) -> None:
-    total = as_int(body, "total_count")
+    total = _total_of(exchange)
     if total == -1:
         return
     right = len(listing.rows) if listing.complete else rows_expected
@@ -175,6 +180,15 @@ def _expect_total(
         right = rows_expected
     if right is not None:
         finding.equal(PAGES, f"{place} · total_count", right, total, exchange.n)
+
+
+def expect_match(finding: RequestFinding, search: SearchRequest, row: Row, where: str) -> None:
+    """Hold a row to the filters of its search, by what it shows."""
+    finding.observed(FILTERS)
+    if search.matches_row(row) is False:
+        finding.deviate(
+            FILTERS, where, "only rows that match", "a row that does not", definite=True
+        )
 
 
 def expect_order(finding: RequestFinding, listing: Listing, search: SearchRequest) -> None:

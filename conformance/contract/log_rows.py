@@ -6,7 +6,7 @@ from typing import Final
 
 from trueup.conformance.contract.check_names import CONTENT, TENANTS
 from trueup.conformance.contract.fields import agrees, is_optional
-from trueup.conformance.contract.findings import JudgedRequest, OptionalField, RequestFinding
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import EventRecord, SentEvent
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.rows import Row, as_str
@@ -30,12 +30,11 @@ def compare_log(
     candidates = [record.event, *record.others]
     event = next((one for one in candidates if _fits(one, row)), record.event)
     compared = 0
-    view = "log"
     for field, sent in event.shown:
         seen = row.get(field.name)
         if seen is None:
             if is_optional(field):
-                _optional(finding, view, field.name).absent.append((where, sent, unit, event))
+                finding.optional[f"log.{field.name}"].absent.append((where, sent, unit, event))
             else:
                 _wrong(finding, unit, event, field.name, sent, "nothing", where)
             continue
@@ -44,15 +43,14 @@ def compare_log(
             continue
         if not agrees(field.kind, sent, seen):
             _wrong(finding, unit, event, field.name, sent, seen, where)
-    shown_optional = [f.name for f, _ in event.shown if row.get(f.name) is not None]
-    for name in shown_optional:
-        _optional(finding, view, name).shown += 1
+    for field, _ in event.shown:
+        if row.get(field.name) is not None:
+            finding.optional[f"log.{field.name}"].shown += 1
     for field in event.empty:
         seen = row.get(field.name)
         if seen is not None:
-            _optional(finding, view, field.name).fillers.setdefault(repr(seen)[:80], []).append(
-                (where, unit)
-            )
+            fillers = finding.optional[f"log.{field.name}"].fillers
+            fillers.setdefault(repr(seen)[:80], []).append((where, unit))
     finding.observed(CONTENT, compared)
     if event.bytes >= LARGE:
         finding.observed("logs-keep-large-sizes")
@@ -64,14 +62,6 @@ def _fits(event: SentEvent, row: Row) -> bool:
         row.get(field.name) is None or agrees(field.kind, sent, row.get(field.name))
         for field, sent in event.shown
     )
-
-
-def _optional(finding: RequestFinding, view: str, name: str) -> OptionalField:
-    key = f"{view}.{name}"
-    found = finding.optional.get(key)
-    if found is None:
-        found = finding.optional[key] = OptionalField()
-    return found
 
 
 def _wrong(

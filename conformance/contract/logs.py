@@ -10,10 +10,11 @@ from typing import Final
 
 from trueup.conformance.contract.check_names import FILTERS, TENANTS
 from trueup.conformance.contract.fields import LOG_FIELDS
-from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import EventRecord
 from trueup.conformance.contract.listing import (
     Listing,
+    expect_match,
     expect_order,
     expect_pages,
     expect_slice,
@@ -22,9 +23,9 @@ from trueup.conformance.contract.listing import (
 from trueup.conformance.contract.log_rows import compare_log
 from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.sums import NOTHING, cell_of, plus
+from trueup.conformance.contract.sums import sums_of_logs
 from trueup.conformance.rows import Row, as_str, parse_time
-from trueup.reports.results import Counts, Outcome
+from trueup.reports.results import Outcome
 
 __all__ = ["judge_log_retrieve", "judge_log_search"]
 
@@ -70,27 +71,8 @@ def judge_log_search(model: ContractModel, unit: JudgedRequest, finding: Request
         )
     _judge_rows(model, unit, finding, search, listing, expected)
     if listing.complete and search.of_users:
-        _note_cells(model, unit, finding, search, listing)
-
-
-def _note_cells(
-    model: ContractModel,
-    unit: JudgedRequest,
-    finding: RequestFinding,
-    search: SearchRequest,
-    listing: Listing,
-) -> None:
-    """Keep what the logs of whole users add up to, to find the causes of wrong sums."""
-    cells: dict[str, dict[Cell, Counts]] = {
-        user: {} for user in model.history.users_of(unit.customer) if search.is_of_user(user)
-    }
-    for row in listing.rows:
-        user = as_str(row, "proxy_user_id") or ""
-        own = cells.setdefault(user, {})
-        cell = cell_of(row, user)
-        own[cell] = plus(own.get(cell, NOTHING), row)
-    for user, own in cells.items():
-        finding.seen_cells["log", unit.customer, user] = own
+        users = filter(search.is_of_user, model.history.users_of(unit.customer))
+        finding.note_cells("log", users, sums_of_logs(listing.rows))
 
 
 def _identity(row: Row) -> str:
@@ -289,11 +271,7 @@ def _judge_foreign(
     place: str,
 ) -> None:
     """Compare a row of foreign traffic: it must match the filters and belong to this customer."""
-    finding.observed(FILTERS)
-    if search.matches_row(row) is False:
-        finding.deviate(
-            FILTERS, place, "only rows that match", "a row that does not", definite=True
-        )
+    expect_match(finding, search, row, place)
     number = row.get("customer_id")
     if number is not None and number != model.history.customers.get(unit.customer):
         finding.deviate(TENANTS, place, "own rows only", f"customer {number}", definite=True)

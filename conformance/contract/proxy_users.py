@@ -9,12 +9,17 @@ from typing import Final
 from trueup.conformance.contract.check_names import TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
-from trueup.conformance.contract.history import POOLS
-from trueup.conformance.contract.listing import expect_order, expect_pages, read_listing
+from trueup.conformance.contract.listing import (
+    expect_match,
+    expect_order,
+    expect_pages,
+    read_listing,
+)
 from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
-from trueup.conformance.rows import Row, as_int, as_str
+from trueup.conformance.model import POOLS
+from trueup.conformance.rows import Row, as_int, as_row, as_str
 from trueup.reports.results import Json, Outcome
 
 __all__ = ["judge_user_change", "judge_user_retrieve", "judge_user_search"]
@@ -86,15 +91,7 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
                 definite=True,
             )
             continue
-        finding.observed("filters-are-exact")
-        if search.matches_row(row) is False:
-            finding.deviate(
-                "filters-are-exact",
-                f"proxy_user/search · {name}",
-                "only rows that match",
-                "a row that does not",
-                definite=True,
-            )
+        expect_match(finding, search, row, f"proxy_user/search · {name}")
         if name in own:
             judge_user_row(model, unit, finding, row, name, "proxy_user/search")
 
@@ -143,15 +140,7 @@ def judge_user_row(
 ) -> None:
     """Hold one user's row to its events and to its last edits."""
     place = where if where.endswith(name) else f"{where} · {name}"
-    number = as_int(row, "customer_id")
-    if number is not None:
-        finding.equal(
-            TENANTS,
-            f"{place} · customer_id",
-            model.customer_number(unit.customer),
-            number,
-            definite=True,
-        )
+    finding.compare_owner(place, row, model.customer_number(unit.customer))
     changed = {change.action for change in model.history.changes_of(unit.customer, name, unit.op)}
     cells = model.cells(unit.customer, name, unit.op)
     for pool in POOLS:
@@ -221,11 +210,10 @@ def judge_user_change(unit: JudgedRequest, finding: RequestFinding) -> None:
     exchange = unit.first
     if (exchange.status or 0) >= 300:
         return
-    body = exchange.body if isinstance(exchange.body, dict) else {}
     parts = exchange.path.strip("/").split("/")
     action = parts[parts.index("proxy_user") + 1] if "proxy_user" in parts else ""
     key = {"create": "created", "edit": "edited", "delete": "deleted"}.get(action)
-    listed = body.get(key) if key else None
+    listed = as_row(exchange.body).get(key) if key else None
     if listed is not None and not isinstance(listed, list):
         finding.deviate(
             "bodies-are-documented", f"proxy_user/{action} · {key}", "a list", listed, definite=True

@@ -20,7 +20,7 @@ from trueup.conformance.contract.declared import judge_declared
 from trueup.conformance.contract.fields import HINTED, LOG_FIELDS, ApiField
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graphs import judge_graph
-from trueup.conformance.contract.history import POOLS, part_of
+from trueup.conformance.contract.history import part_of
 from trueup.conformance.contract.ledgers import (
     judge_ledger_retrieve,
     judge_ledger_search,
@@ -44,7 +44,8 @@ from trueup.conformance.contract.summaries import (
     judge_summary_search,
 )
 from trueup.conformance.contract.target_time import TargetClock
-from trueup.conformance.rows import as_str, parse_time
+from trueup.conformance.model import POOLS
+from trueup.conformance.rows import as_str, get_path, parse_time, rows_of
 from trueup.reports.journal.records import Exchange, Record
 
 __all__ = ["collect_ids", "collect_units", "judge_unit"]
@@ -125,10 +126,8 @@ def collect_ids(units: Iterable[JudgedRequest]) -> Mapping[tuple[str, str], froz
             continue
         key = f"{resource}_id"
         for exchange in unit.exchanges:
-            body = exchange.body if isinstance(exchange.body, dict) else {}
-            data = body.get("data")
-            for row in data if isinstance(data, list) else ():
-                if isinstance(row, dict) and (name := as_str(row, key)):
+            for row in rows_of(exchange.body) or ():
+                if name := as_str(row, key):
                     found[resource, name].add(unit.customer)
     return {key: frozenset(customers) for key, customers in found.items()}
 
@@ -201,8 +200,7 @@ def _expect_error_body(
             exchanges=[exchange.n],
             definite=True,
         )
-    body = exchange.body if isinstance(exchange.body, dict) else {}
-    if "request-id" in model.reading.claims and not body.get("api_request_id"):
+    if "request-id" in model.reading.claims and not get_path(exchange.body, "api_request_id"):
         finding.deviate(
             ERRORS,
             f"{where} · api_request_id",
@@ -326,7 +324,7 @@ def _judge_view(
     action, _, name = action.partition("/")
     pool = next((p for p in POOLS if resource in (p, f"{p}_ledger")), "")
     status = unit.first.status
-    if action == "retrieve" and name and status == 200 and not _has_data(unit.first):
+    if action == "retrieve" and name and status == 200 and not model.served(unit.first):
         finding.deviate(
             ERRORS,
             f"{resource}/retrieve",
@@ -365,11 +363,6 @@ def _judge_view(
             judge_user_retrieve(model, unit, finding, name)
         case _:
             pass
-
-
-def _has_data(exchange: Exchange) -> bool:
-    body = exchange.body if isinstance(exchange.body, dict) else {}
-    return bool(body.get("data"))
 
 
 def _judge_refused_search(

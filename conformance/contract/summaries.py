@@ -12,6 +12,7 @@ from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
 from trueup.conformance.contract.listing import (
     Listing,
+    expect_match,
     expect_order,
     expect_pages,
     expect_slice,
@@ -21,16 +22,13 @@ from trueup.conformance.contract.matching import SearchRequest, parse_search
 from trueup.conformance.contract.model import ContractModel, day_start
 from trueup.conformance.contract.summary_candidates import (
     SummaryCandidate,
-    cell_of_row,
-    cells_seen,
     find_candidates,
     identity_of,
     sort_values_of,
 )
 from trueup.conformance.contract.summary_rows import judge_group, sum_check
-from trueup.conformance.contract.sums import NOTHING, CellSum, show
+from trueup.conformance.contract.sums import NOTHING, CellSum, show, summary_cell, sums_of_summaries
 from trueup.conformance.rows import Row, as_int, as_str, parse_time, same_hostname
-from trueup.reports.results import Counts
 
 __all__ = ["judge_summary_retrieve", "judge_summary_search"]
 
@@ -78,13 +76,8 @@ def judge_summary_search(
         expect_slice(finding, listing.listed(), search, sort_values_of(search, candidates))
     _judge_rows(model, unit, finding, search, listing, candidates, foreign=foreign)
     if listing.complete and search.of_users:
-        by_user: dict[str, dict[Cell, Counts]] = {
-            name: {} for name in model.history.users_of(unit.customer) if search.is_of_user(name)
-        }
-        for cell, counts in cells_seen(listing.rows).items():
-            by_user.setdefault(cell.user, {})[cell] = counts
-        for name, cells in by_user.items():
-            finding.seen_cells["log_summary", unit.customer, name] = cells
+        users = filter(search.is_of_user, model.history.users_of(unit.customer))
+        finding.note_cells("log_summary", users, sums_of_summaries(listing.rows))
 
 
 def _judge_rows(
@@ -102,7 +95,7 @@ def _judge_rows(
     groups: dict[Cell, list[Row]] = defaultdict(list)
     for row in listing.rows:
         finding.seen_rows["log_summary", unit.customer, identity_of(row)] = row
-        cell = cell_of_row(row)
+        cell = summary_cell(row)
         if foreign and not model.is_own_name(row):
             finding.foreign += 1
             _judge_foreign(model, unit, finding, search, row, f"{where} · {cell}")
@@ -152,7 +145,7 @@ def _judge_extra(
     """Rows of a cell that nothing accounts for, or that the filters should keep out."""
     place = f"{where} · {cell}"
     topic = ("cell", unit.customer, cell.user, cell.network, cell.hostname, cell.day)
-    seen = cells_seen(rows).get(cell, NOTHING)
+    seen = sums_of_summaries(rows).get(cell, NOTHING)
     cells = model.cells(unit.customer, cell.user, unit.op)
     if not model.knows(unit.customer, cell.user, cell.day):
         return
@@ -211,11 +204,7 @@ def _judge_foreign(
     row: Row,
     where: str,
 ) -> None:
-    finding.observed(FILTERS)
-    if search.matches_row(row) is False:
-        finding.deviate(
-            FILTERS, where, "only rows that match", "a row that does not", definite=True
-        )
+    expect_match(finding, search, row, where)
     number = as_int(row, "customer_id")
     if number is not None and number != model.customer_number(unit.customer):
         finding.deviate(TENANTS, where, "own rows only", f"customer {number}", definite=True)
@@ -251,7 +240,7 @@ def judge_summary_retrieve(
     finding.seen_rows["log_summary retrieved", unit.customer, summary_id] = row
     if not model.is_own_name(row):
         return
-    cell = cell_of_row(row)
+    cell = summary_cell(row)
     sums = model.cells(unit.customer, cell.user, unit.op)
     total = sums.get(cell)
     if not cell.hostname:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trueup.conformance.contract.findings import Cell, JudgedRequest
 from trueup.conformance.contract.matching import SearchCondition, SearchRequest, all_of
 from trueup.conformance.contract.model import ContractModel, day_start
-from trueup.conformance.contract.sums import NOTHING, CellSum
-from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
-from trueup.reports.results import Counts, Json
+from trueup.conformance.contract.sums import CellSum
+from trueup.conformance.rows import Row, as_str
+from trueup.reports.results import Json
 
 __all__ = [
     "SummaryCandidate",
-    "cell_of_row",
-    "cells_seen",
     "find_candidates",
     "identity_of",
     "sort_values_of",
@@ -111,28 +109,3 @@ def _offer(
     if verdict is not False:
         must = sure and verdict is True and bool(total.certain)
         found[cell] = SummaryCandidate(cell=cell, total=total, must=must)
-
-
-def cells_seen(rows: Sequence[Row]) -> Mapping[Cell, Counts]:
-    """Return the sums of the rows of a listing, by cell."""
-    cells: dict[Cell, Counts] = {}
-    for row in rows:
-        cell = cell_of_row(row)
-        have = cells.get(cell, NOTHING)
-        cells[cell] = Counts(
-            have.requests + (as_int(row, "log_summary_requests") or 0),
-            have.bytes + (as_int(row, "log_summary_bytes") or 0),
-            0,
-            0,
-        )
-    return cells
-
-
-def cell_of_row(row: Row) -> Cell:
-    """Return the cell that a row shows."""
-    return Cell(
-        user=as_str(row, "proxy_user_id") or "",
-        network=as_str(row, "log_summary_network") or "",
-        hostname=canonical_hostname(as_str(row, "log_summary_hostname") or ""),
-        day=day_of(row.get("log_summary_period")) or "no day",
-    )

@@ -7,28 +7,20 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from trueup.conformance.contract.check_names import (
-    EQUAL,
-    HOSTS_KEPT,
-    ORDER,
-    READINGS_TRUE,
-    REMOVED,
-    TENANTS,
-)
+from trueup.conformance.contract.check_names import EQUAL, HOSTS_KEPT, READINGS_TRUE, REMOVED
 from trueup.conformance.contract.findings import (
     Cell,
-    Deviation,
     JudgedRequest,
-    OptionalField,
     RequestFinding,
 )
-from trueup.conformance.contract.history import POOLS, EventDelivery, SentEvent
+from trueup.conformance.contract.history import EventDelivery, SentEvent
 from trueup.conformance.contract.model import ContractModel, day_start
 from trueup.conformance.contract.summary_candidates import SummaryCandidate
-from trueup.conformance.contract.sums import ERROR_READINGS, CellSum, show
+from trueup.conformance.contract.sums import CellSum, compare_errors, show
 from trueup.conformance.contract.target_time import CLOCK_SLACK
+from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_str, parse_time
-from trueup.reports.results import Counts, Json
+from trueup.reports.results import Counts
 
 __all__ = ["judge_group", "sum_check"]
 
@@ -80,35 +72,22 @@ def judge_group(
     for row in rows:
         judge_summary_row(model, unit, finding, row, cell, where)
     if whole and not total.possible:
-        _judge_split(finding, unit, rows, total, where)
+        _judge_split(finding, rows, total, where)
 
 
 def _judge_split(
     finding: RequestFinding,
-    unit: JudgedRequest,
     rows: Sequence[Row],
     total: CellSum,
     where: str,
 ) -> None:
     """Successes and errors of a cell, under every reading of what counts as an error."""
     errors = [as_int(row, "log_summary_error") for row in rows]
-    if any(error is None for error in errors):
+    known = [error for error in errors if error is not None]
+    if len(known) < len(rows):
         return
-    seen = sum(error for error in errors if error is not None)
-    for reading in ERROR_READINGS:
-        right = total.errors(reading)
-        deviation = None
-        if right != seen:
-            deviation = Deviation(
-                check="errors-are-the-failed-requests",
-                where=f"{where} · log_summary_error",
-                expected=f"{right} (reading: {reading})",
-                seen=str(seen),
-                unit=unit,
-                exchanges=unit.numbers[-6:],
-                events=tuple(total.certain[:8]),
-            )
-        finding.split.setdefault(reading, []).append(deviation)
+    check = "errors-are-the-failed-requests"
+    compare_errors(finding, check, f"{where} · log_summary_error", total, sum(known))
 
 
 def judge_summary_row(
@@ -120,15 +99,7 @@ def judge_summary_row(
     where: str,
 ) -> None:
     """What one row says beside its sums: whose it is, its counters, its times."""
-    number = as_int(row, "customer_id")
-    if number is not None:
-        finding.equal(
-            TENANTS,
-            f"{where} · customer_id",
-            model.customer_number(unit.customer),
-            number,
-            definite=True,
-        )
+    finding.compare_owner(where, row, model.customer_number(unit.customer))
     requests = as_int(row, "log_summary_requests")
     good, bad = as_int(row, "log_summary_successful"), as_int(row, "log_summary_error")
     if good is not None and bad is not None and requests is not None:
@@ -139,17 +110,13 @@ def judge_summary_row(
         finding.deviate(SPLIT, f"{where} · successful and error", "both", "not both", definite=True)
     metered = cell.network in POOLS
     for counter in ("requests", "bytes"):
-        charged = as_int(row, f"log_summary_charged_{counter}")
+        name = f"log_summary_charged_{counter}"
+        charged = as_int(row, name)
+        right = (as_int(row, f"log_summary_{counter}") or 0) if metered else 0
         if charged is not None:
-            everything = as_int(row, f"log_summary_{counter}") or 0
-            right = everything if metered else 0
             finding.equal(CHARGED, f"{where} · charged_{counter}", right, charged, definite=True)
-        elif requests:
-            _optional(finding, f"log_summary.log_summary_charged_{counter}").absent.append(
-                (where, right_or_none(metered, row, counter), unit, None)
-            )
-        if charged is not None:
-            _optional(finding, f"log_summary.log_summary_charged_{counter}").shown += 1
+        if charged is not None or requests:
+            finding.note_optional(f"log_summary.{name}", where, charged, right)
     period = row.get("log_summary_period")
     form = model.reading.value_of("summary-period-form")
     if form and isinstance(period, str):
@@ -173,18 +140,6 @@ def judge_summary_row(
     _hostname(model, finding, row, cell, where, unit)
 
 
-def right_or_none(metered: bool, row: Row, counter: str) -> Json:
-    """Return a counter of a summary row, or 0 if it is not metered."""
-    return (as_int(row, f"log_summary_{counter}") or 0) if metered else 0
-
-
-def _optional(finding: RequestFinding, key: str) -> OptionalField:
-    found = finding.optional.get(key)
-    if found is None:
-        found = finding.optional[key] = OptionalField()
-    return found
-
-
 def _times(
     model: ContractModel,
     unit: JudgedRequest,
@@ -198,24 +153,12 @@ def _times(
     changed = parse_time(row.get("log_summary_last_update_datetime"))
     if made is None or changed is None:
         return
-    now = unit.now + CLOCK_SLACK + _span(unit)
-    finding.observed(TIMES)
-    finding.observed(ORDER)
-    if made > changed:
-        finding.deviate(
-            ORDER,
-            f"{where} · times",
-            "created before its last change",
-            f"created {made}, changed {changed}",
-            definite=True,
-        )
-    elif changed > now:
-        finding.deviate(TIMES, f"{where} · last_update", f"not after {now}", changed, definite=True)
+    finding.compare_times(TIMES, where, made, changed)
     arrivals = _arrivals(model, unit, cell)
     if arrivals is None:
         return
     begun, first, last_begun, last = arrivals
-    if cell.hostname and not begun - CLOCK_SLACK <= made <= now:
+    if cell.hostname and not begun - CLOCK_SLACK <= made <= unit.ended:
         finding.deviate(TIMES, f"{where} · creation", f"{begun} or soon after", made)
     if changed < last_begun - CLOCK_SLACK:
         finding.deviate(TIMES, f"{where} · last_update", f"{last_begun} or later", changed)
@@ -227,10 +170,6 @@ def _times(
 
 def _lag(model: ContractModel) -> timedelta:
     return timedelta(seconds=model.reading.number("freshness-s")) + 4 * CLOCK_SLACK
-
-
-def _span(unit: JudgedRequest) -> timedelta:
-    return timedelta(milliseconds=sum(e.elapsed_ms for e in unit.exchanges))
 
 
 def _arrivals(

@@ -6,16 +6,31 @@ whose counting is open, widen the sum to the set of sums that may be right.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Final
+from typing import Final, TypeVar
 
-from trueup.conformance.contract.findings import Cell
+from trueup.conformance.contract.findings import Cell, Deviation, RequestFinding
 from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, day_of
 from trueup.reports.results import Counts
 
-__all__ = ["ERROR_READINGS", "NOTHING", "CellSum", "cell_of", "is_error", "plus"]
+__all__ = [
+    "ERROR_READINGS",
+    "NOTHING",
+    "CellSum",
+    "add",
+    "compare_errors",
+    "show",
+    "sum_by_key",
+    "summary_cell",
+    "summary_counts",
+    "sums_of_logs",
+    "sums_of_summaries",
+]
+
+K = TypeVar("K")
 
 NOTHING: Final = Counts(0, 0, 0, 0)
 EXACT_MOST: Final = 10
@@ -103,17 +118,76 @@ def show(counts: Counts) -> str:
     )
 
 
-def cell_of(row: Row, user: str) -> Cell:
-    """Return the cell in which a log row is counted."""
-    return Cell(
-        user=user,
-        network=as_str(row, "log_network") or "",
-        hostname=canonical_hostname(as_str(row, "log_hostname") or ""),
-        day=day_of(row.get("log_request_datetime")) or "no day",
+def compare_errors(
+    finding: RequestFinding, check: str, where: str, total: CellSum, seen: int
+) -> None:
+    """Compare a count of errors with that of certain events, under every reading of an error."""
+    for reading in ERROR_READINGS:
+        right = total.errors(reading)
+        deviation = None
+        if right != seen:
+            deviation = Deviation(
+                check=check,
+                where=where,
+                expected=f"{right} (reading: {reading})",
+                seen=str(seen),
+                unit=finding.unit,
+                exchanges=finding.unit.numbers[-6:],
+                events=tuple(total.certain[:8]),
+            )
+        finding.split.setdefault(reading, []).append(deviation)
+
+
+def add(one: Counts, other: Counts) -> Counts:
+    """Return the sum of two counts."""
+    a, b, c, d = one
+    return Counts(a + other[0], b + other[1], c + other[2], d + other[3])
+
+
+def sum_by_key(pairs: Iterable[tuple[K, Counts]]) -> dict[K, Counts]:
+    """Return the sum of the counts of each key."""
+    found: dict[K, Counts] = {}
+    for key, counts in pairs:
+        found[key] = add(found.get(key, NOTHING), counts)
+    return found
+
+
+def sums_of_logs(rows: Iterable[Row]) -> dict[Cell, Counts]:
+    """Return what log rows add up to, by the cell in which each is counted."""
+    return sum_by_key(
+        (
+            Cell(
+                user=as_str(row, "proxy_user_id") or "",
+                network=as_str(row, "log_network") or "",
+                hostname=canonical_hostname(as_str(row, "log_hostname") or ""),
+                day=day_of(row.get("log_request_datetime")) or "no day",
+            ),
+            Counts(1, as_int(row, "log_total_bytes") or 0, 0, 0),
+        )
+        for row in rows
     )
 
 
-def plus(have: Counts, row: Row) -> Counts:
-    """Return the counts of a cell with one more log row."""
-    size = as_int(row, "log_total_bytes") or 0
-    return have._replace(requests=have.requests + 1, bytes=have.bytes + size)
+def sums_of_summaries(rows: Iterable[Row]) -> dict[Cell, Counts]:
+    """Return what summary rows add up to, by cell."""
+    return sum_by_key((summary_cell(row), summary_counts(row)) for row in rows)
+
+
+def summary_cell(row: Row) -> Cell:
+    """Return the cell of a summary row."""
+    return Cell(
+        user=as_str(row, "proxy_user_id") or "",
+        network=as_str(row, "log_summary_network") or "",
+        hostname=canonical_hostname(as_str(row, "log_summary_hostname") or ""),
+        day=day_of(row.get("log_summary_period")) or "no day",
+    )
+
+
+def summary_counts(row: Row) -> Counts:
+    """Return the counters of a summary row; those that are absent count nothing."""
+    return Counts(
+        *(
+            as_int(row, f"log_summary_{name}") or 0
+            for name in ("requests", "bytes", "successful", "error")
+        )
+    )

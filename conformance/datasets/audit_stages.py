@@ -11,11 +11,10 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.operations import FollowUp, Stage
-from trueup.conformance.model import CheckContext
-from trueup.conformance.requests import POOLS, ApiRequest
+from trueup.conformance.model import NETWORKS, POOLS, CheckContext
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import format_time
 
 __all__ = ["audit_stages"]

@@ -15,8 +15,8 @@ from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import DISTANCE, day_start
 from trueup.conformance.datasets.event_values import EventBuilder
 from trueup.conformance.datasets.operations import Deliver, Stage
-from trueup.conformance.model import CheckContext
-from trueup.conformance.requests import POOLS, ApiRequest
+from trueup.conformance.model import POOLS, CheckContext
+from trueup.conformance.requests import ApiRequest
 
 __all__ = ["CALENDAR_USER", "ChosenDay", "calendar_stages", "chosen_days", "read_days_again"]
 

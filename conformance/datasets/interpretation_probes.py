@@ -17,10 +17,10 @@ from trueup.conformance import requests
 from trueup.conformance.contract.interpretations import READINGS
 from trueup.conformance.datasets.event_values import EventBuilder
 from trueup.conformance.datasets.operations import Deliver
-from trueup.conformance.model import CheckContext
+from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row, as_int, as_str, get_path
+from trueup.conformance.rows import Row, as_int, as_row, as_str, rows_of
 from trueup.reports.results import Outcome, Reading
 
 __all__ = [
@@ -92,7 +92,7 @@ def hour_start(at: datetime) -> datetime:
 def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
     """Return every endpoint of the guide without keys, and one with each kind of wrong keys."""
     end = hour_start(context.now)
-    pools = [pool for pool in requests.POOLS if pool in context.claims]
+    pools = [pool for pool in POOLS if pool in context.claims]
     first = ApiRequest(path="log/search")
     endpoints = [
         first,
@@ -122,11 +122,7 @@ def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
         BAD_VALUE,
         ONE_SUMMARY,
         ONE_LOG,
-        *(
-            ApiRequest(path=f"{pool}_ledger/search")
-            for pool in requests.POOLS
-            if pool in context.claims
-        ),
+        *(ApiRequest(path=f"{pool}_ledger/search") for pool in POOLS if pool in context.claims),
         requests.log(UNKNOWN_ID),
         requests.log(MALFORMED_ID),
         requests.graph(end - timedelta(hours=3), end, "hour"),
@@ -138,9 +134,7 @@ def _seen(observations: Observations, view: str) -> Iterable[Row]:
     """Rows of a view in all responses so far, the run's own and, before these, any others."""
     for exchange in reversed(observations.exchanges):
         if exchange.path.endswith(view) and exchange.status == 200:
-            data = get_path(exchange.body, "data")
-            rows = data if isinstance(data, list) else ()
-            yield from (row for row in rows if isinstance(row, dict))
+            yield from rows_of(exchange.body) or ()
 
 
 def _own(observations: Observations, view: str) -> Iterable[Row]:
@@ -166,7 +160,7 @@ def _period_form(observations: Observations) -> str | None:
 
 
 def _usage_sign(observations: Observations) -> str | None:
-    for pool in requests.POOLS:
+    for pool in POOLS:
         for row in _seen(observations, f"{pool}_ledger/search"):
             amount = as_int(row, f"{pool}_ledger_bytes")
             if as_str(row, f"{pool}_ledger_reason") == "usage" and amount:
@@ -202,23 +196,21 @@ def _per_page_above(observations: Observations) -> str | None:
         return None
     if exchange.status in (400, 422):
         return "refused"
-    body = exchange.body if isinstance(exchange.body, dict) else {}
-    echoed = as_int(body, "per_page")
+    echoed = as_int(as_row(exchange.body), "per_page")
     return None if echoed is None else ("honoured" if echoed == 101 else "clamped")
 
 
 def _per_page_most(observations: Observations) -> str | None:
     exchange = observations.response("baseline", FULL_PAGE)
-    body = exchange.body if exchange is not None and isinstance(exchange.body, dict) else {}
-    echoed = as_int(body, "per_page")
+    echoed = as_int(as_row(exchange.body), "per_page") if exchange is not None else None
     return None if echoed is None or not 1 <= echoed <= 100 else str(echoed)
 
 
 def _total_count(observations: Observations) -> str | None:
     totals = [
-        as_int(exchange.body, "total_count")
+        as_int(as_row(exchange.body), "total_count")
         for exchange in observations.exchanges
-        if exchange.path.endswith("/search") and isinstance(exchange.body, dict)
+        if exchange.path.endswith("/search")
     ]
     known = [total for total in totals if total is not None]
     return None if not known else ("unknown" if -1 in known else "exact")

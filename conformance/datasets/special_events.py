@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.history import NETWORKS
 from trueup.conformance.datasets.event_times import DISTANCE
 from trueup.conformance.datasets.event_values import EventBuilder, host_name
 from trueup.conformance.datasets.operations import Deliver, Operation, Together
-from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.model import NETWORKS, CheckContext, Event
 
 __all__ = ["LONG", "SPECIAL_USERS", "later_events", "mixed_batch", "special_operations"]
 

@@ -10,8 +10,8 @@ from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.event_values import user_name
 from trueup.conformance.datasets.operations import FollowUp
-from trueup.conformance.model import CheckContext, Event
-from trueup.conformance.requests import POOLS, ApiRequest
+from trueup.conformance.model import POOLS, CheckContext, Event
+from trueup.conformance.requests import ApiRequest
 
 __all__ = [
     "account_reads",

@@ -15,7 +15,15 @@ from functools import cached_property
 from trueup.conformance.contract.history import part_of
 from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row, as_int, get_path, parse_time
+from trueup.conformance.rows import (
+    GraphPoint,
+    Row,
+    as_row,
+    get_path,
+    graph_points,
+    parse_time,
+    rows_of,
+)
 from trueup.reports.journal.records import (
     Delivered,
     Exchange,
@@ -25,10 +33,9 @@ from trueup.reports.journal.records import (
     ReadingSeen,
     Record,
 )
-from trueup.reports.results import Json, Outcome, Reading
+from trueup.reports.results import Outcome, Reading
 
 __all__ = [
-    "GraphPoint",
     "InjectedEvent",
     "Observations",
     "PagedResult",
@@ -61,18 +68,6 @@ class PagedResult:
     def numbers(self) -> tuple[int, ...]:
         """Numbers of the responses in the journal, in order."""
         return tuple(exchange.n for exchange in self.exchanges)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GraphPoint:
-    """One point of a graph."""
-
-    at: datetime | None
-    requests: int
-    bytes: int
-    successful: int | None = None
-    error: int | None = None
-    """None if the graph does not count outcomes."""
 
 
 def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
@@ -201,13 +196,13 @@ class Observations:
         rows: list[Row] = []
         trouble = ""
         for exchange in asked:
-            data = get_path(exchange.body, "data")
-            if exchange.status == 200 and isinstance(data, list):
-                rows += [row for row in data if isinstance(row, dict)]
+            found = rows_of(exchange.body) if exchange.status == 200 else None
+            if found is not None:
+                rows += found
             else:
                 trouble = describe_response(exchange)
-        last = asked[-1].body if isinstance(asked[-1].body, dict) else {}
-        if not trouble and len(asked) >= ask.pages > 1 and last.get("item_count"):
+        more = as_row(asked[-1].body).get("item_count")
+        if not trouble and len(asked) >= ask.pages > 1 and more:
             trouble = f"{ask.path}: more than {ask.pages} pages"
         return PagedResult(rows=tuple(rows), exchanges=tuple(asked), unusable=trouble)
 
@@ -218,14 +213,11 @@ class Observations:
         exchange = self.response(stage, ask)
         if exchange is None:
             return (), None, "not requested"
-        assert self.plan is not None
-        shape = self.plan.graph
-        found = get_path(exchange.body, shape.get("points", "data.points"))
         if exchange.status != 200:
             return (), exchange, describe_response(exchange)
-        if not isinstance(found, list):
-            return (), exchange, f"no list of points at `{shape.get('points')}`"
-        return tuple(_point(each, shape) for each in found), exchange, ""
+        assert self.plan is not None
+        found = graph_points(exchange.body, self.plan.graph)
+        return ((), exchange, found) if isinstance(found, str) else (found, exchange, "")
 
     def row(self, stage: str, ask: ApiRequest) -> Row | None:
         """Return the `data` object of a retrieve with status 200, or None."""
@@ -244,20 +236,6 @@ class Observations:
         at = parse_time(event.get("log_request_datetime"))
         assert at is not None, "injected events have a time"
         return self.now(stage) - at
-
-
-def _point(value: Json, shape: Mapping[str, str]) -> GraphPoint:
-    row = value if isinstance(value, dict) else {}
-    beside = shape.get("requests", "requests").rpartition(".")[0]
-    near = get_path(row, beside) if beside else row
-    outcomes = near if isinstance(near, dict) else {}
-    return GraphPoint(
-        successful=as_int(outcomes, "successful"),
-        error=as_int(outcomes, "error"),
-        at=parse_time(get_path(row, shape.get("time", "datetime"))),
-        requests=as_int({"v": get_path(row, shape.get("requests", "requests"))}, "v") or 0,
-        bytes=as_int({"v": get_path(row, shape.get("bytes", "bytes"))}, "v") or 0,
-    )
 
 
 def describe_response(exchange: Exchange) -> str:

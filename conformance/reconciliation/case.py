@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-from trueup.conformance.contract.sums import NOTHING
+from trueup.conformance.contract.sums import NOTHING, add, summary_counts
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
-from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, add, within
+from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, within
 from trueup.conformance.reconciliation.plan import (
     SummarySearch,
     stage_of,
     summary_searches,
     tenants,
 )
-from trueup.conformance.rows import Row, as_int, as_str, day_of, get_path
+from trueup.conformance.rows import Row, as_str, day_of, rows_of
 from trueup.reports.results import CellKey, Counts
 
 __all__ = ["Case", "ObservedCell"]
@@ -102,11 +102,8 @@ class Case:
             if not found.unusable:
                 read_parts.add((search.customer, search.day, search.network, search.user))
             for exchange in found.exchanges:
-                data = get_path(exchange.body, "data")
-                for row in data if isinstance(data, list) else []:
-                    if not isinstance(row, dict):
-                        continue
-                    key, counts = _key(row, search.customer), _counts(row)
+                for row in rows_of(exchange.body) or ():
+                    key, counts = _key(row, search.customer), summary_counts(row)
                     if key[:2] in self.events.users:
                         own[key] = add(own.get(key, NOTHING), counts)
                         where[key] = exchange.n
@@ -172,13 +169,4 @@ def _key(row: Row, customer: int) -> CellKey:
         as_str(row, "log_summary_network") or "",
         as_str(row, "log_summary_hostname") or "",
         day_of(row.get("log_summary_period")) or "no day",
-    )
-
-
-def _counts(row: Row) -> Counts:
-    return Counts(
-        *(
-            as_int(row, f"log_summary_{name}") or 0
-            for name in ("requests", "bytes", "successful", "error")
-        )
     )

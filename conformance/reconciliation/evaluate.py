@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.contract.sums import NOTHING
+from trueup.conformance.contract.sums import NOTHING, add
+from trueup.conformance.model import POOLS
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.case import Case
@@ -25,7 +26,7 @@ from trueup.conformance.reconciliation.drilldown import (
     id_of,
     inspect_cell,
 )
-from trueup.conformance.reconciliation.expected import Bounds, NetworkDay, add, minus, within
+from trueup.conformance.reconciliation.expected import Bounds, NetworkDay, minus, within
 from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.logs import (
     excess,
@@ -281,7 +282,7 @@ def _ledgers(case: Case, rows: list[TieOut]) -> Finding:
     """Compare, day by day, the metered bytes that were sent and those of others."""
     builder = FindingBuilder(case.observations)
     for customer, letter in sorted(case.letters.items()):
-        for pool in requests.POOLS:
+        for pool in POOLS:
             mine = _network_days(case, customer, pool)
             if not mine or pool not in case.observations.context.claims:
                 continue

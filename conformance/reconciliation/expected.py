@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from trueup.conformance.contract.sums import NOTHING
+from trueup.conformance.contract.sums import NOTHING, add
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.results import CellKey, Counts, HourKey
 
-__all__ = ["Bounds", "Expected", "NetworkDay", "add", "minus", "within"]
+__all__ = ["Bounds", "Expected", "NetworkDay", "minus", "within"]
 
 
 class NetworkDay(NamedTuple):
@@ -28,12 +28,6 @@ class Bounds(NamedTuple):
 
     certain: Counts = NOTHING
     possible: Counts = NOTHING
-
-
-def add(one: Counts, other: Counts) -> Counts:
-    """Return the sum of two counts."""
-    a, b, c, d = one
-    return Counts(a + other[0], b + other[1], c + other[2], d + other[3])
 
 
 def minus(one: Counts, other: Counts) -> Counts:

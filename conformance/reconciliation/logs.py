@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trueup.conformance.contract.fields import differing_fields
-from trueup.conformance.contract.sums import NOTHING
+from trueup.conformance.contract.sums import NOTHING, add
 from trueup.conformance.model import Event
 from trueup.conformance.ports import Slice
 from trueup.conformance.reconciliation.case import Case
@@ -25,7 +25,7 @@ from trueup.conformance.reconciliation.drilldown import (
     inspect_events,
     second_of,
 )
-from trueup.conformance.reconciliation.expected import add, minus, within
+from trueup.conformance.reconciliation.expected import minus, within
 from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.plan import (
     LogCount,

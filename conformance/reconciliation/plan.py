@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.contract.history import NETWORKS
+from trueup.conformance.contract.sums import add
+from trueup.conformance.model import NETWORKS, POOLS
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Slice
-from trueup.conformance.reconciliation.expected import Bounds, Expected, add
+from trueup.conformance.reconciliation.expected import Bounds, Expected
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import as_int, format_time, get_path, parse_time
+from trueup.conformance.rows import as_int, as_row, format_time, parse_time, rows_of
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import CellKey, HourKey
 
@@ -250,9 +251,8 @@ def counted(exchange: Exchange | None) -> int | None:
     """Return the number of matches that a search reports, or None if it reports none."""
     if exchange is None or exchange.status != 200:
         return None
-    body = exchange.body if isinstance(exchange.body, dict) else {}
-    total = as_int(body, "total_count")
-    listed = isinstance(get_path(exchange.body, "data"), list)
+    total = as_int(as_row(exchange.body), "total_count")
+    listed = rows_of(exchange.body) is not None
     return total if listed and total is not None and total >= 0 else None
 
 
@@ -430,7 +430,7 @@ def snapshot_requests(
         found += [] if count is None else [count]
         found += [
             requests.ledger(pool, again, letter)
-            for pool in requests.POOLS
+            for pool in POOLS
             if pool in observations.context.claims
         ]
     return found
