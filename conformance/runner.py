@@ -20,7 +20,8 @@ from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.session import Session
 from trueup.conformance.client.target_time import TargetTime
-from trueup.conformance.contract.evaluation import UNDECLARED_FRESHNESS_S, Evaluation, evaluate
+from trueup.conformance.contract.evaluation import Evaluation, evaluate
+from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
@@ -192,14 +193,13 @@ class _Run:
         self._clock = clock
         self._control = TargetControl(target, recorder, clock)
         self._time = TargetTime(self._control, clock)
-        declared = target.readings.get("freshness-s")
         self._executor = Executor(
             client=client,
             control=self._control,
             injector=None if ingest is None else EventInjector(ingest, recorder, clock),
             clock=clock,
             present=self._time.present,
-            freshness_s=UNDECLARED_FRESHNESS_S if declared is None else float(declared),
+            freshness_s=freshness_s(target.readings),
             wrong=self._wrong,
         )
         self._evaluation: Evaluation | None = None

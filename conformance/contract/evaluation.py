@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
 
 from trueup.conformance.contract.account_states import AccountStates, read_accounts
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import build_history
 from trueup.conformance.contract.inferred import infer
-from trueup.conformance.contract.interpretation import Interpretation
+from trueup.conformance.contract.interpretation import Interpretation, freshness_s
 from trueup.conformance.contract.limits import judge_locks, judge_rate
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.paths import resource_path
@@ -30,10 +29,7 @@ from trueup.conformance.model import POOLS
 from trueup.reports.journal.records import Exchange, Hook, JudgePlan, ReadingSeen, Record
 from trueup.reports.results import Reading
 
-__all__ = ["UNDECLARED_FRESHNESS_S", "Evaluation", "evaluate"]
-
-UNDECLARED_FRESHNESS_S: Final = 35.0
-"""How long a view may lag where the target file does not say."""
+__all__ = ["Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +105,7 @@ def evaluate(
         r.reading.name: r.reading for r in records if isinstance(r, ReadingSeen)
     }
     reading = Interpretation.of(readings, frozenset(plan.claims))
-    told = reading.value_of("freshness-s")
-    bound = timedelta(seconds=float(told) if told else UNDECLARED_FRESHNESS_S)
+    bound = timedelta(seconds=freshness_s({"freshness-s": reading.value_of("freshness-s")}))
     model = ContractModel(
         history=build_history(records, part),
         reading=reading,

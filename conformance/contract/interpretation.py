@@ -13,7 +13,7 @@ from typing import Final
 from trueup.conformance.contract.interpretations import READINGS
 from trueup.reports.results import Reading
 
-__all__ = ["Interpretation"]
+__all__ = ["HOSTNAME_LIFE", "LOG_LIFE", "Interpretation", "freshness_s"]
 
 LOG_LIFE: Final = timedelta(days=7)
 """How long a log is there for certain (guide: Raw Logs)."""
@@ -21,6 +21,15 @@ HOSTNAME_LIFE: Final = timedelta(days=90)
 """How long a summary shows its hostname for certain (guide: Log Summaries)."""
 MARGIN: Final = timedelta(minutes=10)
 """Around the very end of a life nothing is expected either way."""
+
+
+UNDECLARED_FRESHNESS_S: Final = 35.0
+"""How long a view may lag where the target file does not say."""
+
+
+def freshness_s(declared: Mapping[str, str]) -> float:
+    """Return how long a view may lag after a change, by the readings of a target file."""
+    return float(declared.get("freshness-s") or UNDECLARED_FRESHNESS_S)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,14 +9,19 @@ from typing import Self
 
 from trueup.conformance.contract.sums import NOTHING, add, summary_counts
 from trueup.conformance.observed.observations import Observations
-from trueup.conformance.ports import SentTraffic
+from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, within
 from trueup.conformance.reconciliation.plan import (
+    LogCount,
     SummarySearch,
+    log_counts,
+    log_searches,
+    retrieve_requests,
     stage_of,
     summary_searches,
     tenants,
 )
+from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row, as_str, day_of, rows_of
 from trueup.reports.results import CellKey, Counts
 
@@ -86,6 +91,27 @@ class Case:
         return summary_searches(self.observations, self.events)
 
     @cached_property
+    def log_searches(self) -> list[tuple[Slice, ApiRequest]]:
+        """Searches of logs, whole or in samples, with what each searches."""
+        return log_searches(self.observations, self.events, self.stage)
+
+    @cached_property
+    def log_counts(self) -> list[LogCount]:
+        """Parts of the logs that are counted."""
+        return log_counts(self.observations, self.events, self.stage)
+
+    @cached_property
+    def retrieves(self) -> list[ApiRequest]:
+        """Retrieves of single logs."""
+        return retrieve_requests(self.observations, self.events)
+
+    @property
+    def log_requests(self) -> list[ApiRequest]:
+        """All requests for logs except those of the snapshots."""
+        searches = [request for _, request in self.log_searches]
+        return [*searches, *(each.request for each in self.log_counts), *self.retrieves]
+
+    @cached_property
     def seen(self) -> ObservedCell:
         """What the summaries show; adjacent days are in `own` alone."""
         own: dict[CellKey, Counts] = {}
@@ -116,11 +142,7 @@ class Case:
 
     def span(self, key: CellKey) -> Bounds:
         """Return what must and may be in a cell, including other traffic of this run."""
-        certain, possible = self.sums.cells.get(key, NOTHING), self.sums.slack.get(key, NOTHING)
-        besides = self.sums.beside_cells.get(key)
-        if besides is None:
-            return Bounds(certain, possible)
-        return Bounds(add(certain, besides.certain), add(possible, besides.possible))
+        return self.sums.span(key).plus(self.sums.beside_cells.get(key, Bounds()))
 
     def expect_equal(self, key: CellKey) -> bool:
         """Return whether a cell shows an expected sum."""
@@ -158,8 +180,8 @@ class Case:
         """Return what others have on a day and network, as far as it is known."""
         if not self.seen.whole(network_day):
             return self.sums.background_of(network_day, own_users=False)
-        certain, possible = self.sums.background_of(network_day, own_users=True)
-        return Bounds(add(certain, self.seen.foreign.get(network_day, NOTHING)), possible)
+        foreign = Bounds(self.seen.foreign.get(network_day, NOTHING))
+        return self.sums.background_of(network_day, own_users=True).plus(foreign)
 
 
 def _key(row: Row, customer: int) -> CellKey:

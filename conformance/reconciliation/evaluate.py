@@ -114,12 +114,8 @@ def _summaries(case: Case, rows: list[TieOut]) -> Finding:
             continue
         certain, possible = case.span(key)
         have = seen.own.get(key, NOTHING)
-        both = sums[key.customer_id, key.network]
-        both[0], both[1], both[2] = (
-            add(both[0], certain),
-            add(both[1], possible),
-            add(both[2], have),
-        )
+        scope = key.customer_id, key.network
+        sums[scope] = list(map(add, sums[scope], (certain, possible, have)))
         builder.observed()
         if (have.successful or have.error) and not possible.requests and case.expect_equal(key):
             _compare_statuses(builder, key, certain, have, seen.where.get(key, 0))
@@ -340,11 +336,8 @@ def _graph(case: Case, rows: list[TieOut]) -> Finding:
             stable = still and case.seen.whole(network_day)
             slack = add(possible, others.possible)
             have = minus(shown[network_day.day], others.certain)._replace(successful=0, error=0)
-            both = sums[customer, network]
-            both[0], both[1], both[2] = (
-                add(both[0], certain),
-                add(both[1], slack),
-                add(both[2], have),
+            sums[customer, network] = list(
+                map(add, sums[customer, network], (certain, slack, have))
             )
             builder.observed()
             _unknown_others(case, builder, network_day)

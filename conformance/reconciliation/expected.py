@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, reduce
+from typing import NamedTuple, TypeVar
 
 from trueup.conformance.contract.sums import NOTHING, add
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.results import CellKey, Counts, HourKey
 
-__all__ = ["Bounds", "Expected", "NetworkDay", "minus", "within"]
+__all__ = [
+    "Bounds",
+    "Expected",
+    "NetworkDay",
+    "bounds_by_key",
+    "minus",
+    "total_of",
+    "within",
+]
+
+K = TypeVar("K")
 
 
 class NetworkDay(NamedTuple):
@@ -28,6 +38,23 @@ class Bounds(NamedTuple):
 
     certain: Counts = NOTHING
     possible: Counts = NOTHING
+
+    def plus(self, other: Bounds) -> Bounds:
+        """Return the bounds of both together."""
+        return Bounds(add(self.certain, other.certain), add(self.possible, other.possible))
+
+
+def total_of(spans: Iterable[Bounds]) -> Bounds:
+    """Return the bounds of all together."""
+    return reduce(Bounds.plus, spans, Bounds())
+
+
+def bounds_by_key(pairs: Iterable[tuple[K, Bounds]]) -> dict[K, Bounds]:
+    """Return the bounds of each key together."""
+    found: dict[K, Bounds] = {}
+    for key, span in pairs:
+        found[key] = found[key].plus(span) if key in found else span
+    return found
 
 
 def minus(one: Counts, other: Counts) -> Counts:
@@ -97,6 +124,13 @@ class Expected:
         """Every cell that the traffic may have."""
         return frozenset((*self.cells, *self.slack))
 
+    def span(self, key: CellKey) -> Bounds:
+        """Return what must and may be counted in a cell."""
+        return Bounds(self.cells.get(key, NOTHING), self.slack.get(key, NOTHING))
+
+    def _spans(self) -> Iterator[tuple[CellKey, Bounds]]:
+        return ((key, self.span(key)) for key in dict.fromkeys((*self.cells, *self.slack)))
+
     @cached_property
     def users(self) -> frozenset[tuple[int, str]]:
         """(customer number, proxy user) pairs of the traffic."""
@@ -105,26 +139,12 @@ class Expected:
     @cached_property
     def days(self) -> Mapping[NetworkDay, Bounds]:
         """What was sent by day, network and tenant."""
-        sums: dict[NetworkDay, Bounds] = defaultdict(Bounds)
-        for key, counts in self.cells.items():
-            certain, possible = sums[network_day_of(key)]
-            sums[network_day_of(key)] = Bounds(add(certain, counts), possible)
-        for key, counts in self.slack.items():
-            certain, possible = sums[network_day_of(key)]
-            sums[network_day_of(key)] = Bounds(certain, add(possible, counts))
-        return dict(sums)
+        return bounds_by_key((network_day_of(key), span) for key, span in self._spans())
 
     @cached_property
     def by_user(self) -> Mapping[tuple[int, str], Bounds]:
         """What was sent by tenant and proxy user."""
-        sums: dict[tuple[int, str], Bounds] = defaultdict(Bounds)
-        for key, counts in self.cells.items():
-            certain, possible = sums[key[:2]]
-            sums[key[:2]] = Bounds(add(certain, counts), possible)
-        for key, counts in self.slack.items():
-            certain, possible = sums[key[:2]]
-            sums[key[:2]] = Bounds(certain, add(possible, counts))
-        return dict(sums)
+        return bounds_by_key((key[:2], span) for key, span in self._spans())
 
     @cached_property
     def by_hour(self) -> Mapping[HourKey, Bounds]:
@@ -138,35 +158,26 @@ class Expected:
     def inside(self, slice_: Slice) -> Bounds:
         """Return what was sent in whole hours of a network, or whole days of a proxy user."""
         customer, first, last, network, user, _ = slice_
-        certain, possible = NOTHING, NOTHING
         if user:
-            for day, span in self._user_days.get((customer, user), {}).items():
-                if first[:10] <= day <= last[:10]:
-                    certain, possible = add(certain, span.certain), add(possible, span.possible)
-            return Bounds(certain, possible)
-        for key, span in self.by_hour.items():
-            if key[:2] == (customer, network) and first[:13] <= key.hour <= last[:13]:
-                certain, possible = add(certain, span.certain), add(possible, span.possible)
-        return Bounds(certain, possible)
+            days = self._user_days.get((customer, user), {})
+            return total_of(span for day, span in days.items() if first[:10] <= day <= last[:10])
+        return total_of(
+            span
+            for key, span in self.by_hour.items()
+            if key[:2] == (customer, network) and first[:13] <= key.hour <= last[:13]
+        )
 
     @cached_property
     def _user_days(self) -> Mapping[tuple[int, str], Mapping[str, Bounds]]:
-        sums: dict[tuple[int, str], dict[str, Bounds]] = defaultdict(dict)
-        for key in self.keys:
-            certain, possible = sums[key[:2]].get(key.day, Bounds())
-            sums[key[:2]][key.day] = Bounds(
-                add(certain, self.cells.get(key, NOTHING)),
-                add(possible, self.slack.get(key, NOTHING)),
-            )
-        return dict(sums)
+        days: dict[tuple[int, str], dict[str, Bounds]] = defaultdict(dict)
+        sums = bounds_by_key(((key[:2], key.day), span) for key, span in self._spans())
+        for (user, day), span in sums.items():
+            days[user][day] = span
+        return dict(days)
 
     def total(self, customer: int) -> Bounds:
         """Return a tenant's accepted events, and those of unknown outcome."""
-        accepted, unknown = NOTHING, NOTHING
-        for network_day, (certain, possible) in self.days.items():
-            if network_day.customer_id == customer:
-                accepted, unknown = add(accepted, certain), add(unknown, possible)
-        return Bounds(accepted, unknown)
+        return total_of(span for day, span in self.days.items() if day.customer_id == customer)
 
     # --- other traffic of this run
 
@@ -181,23 +192,14 @@ class Expected:
     @cached_property
     def beside_cells(self) -> Mapping[CellKey, Bounds]:
         """What the other traffic has in each cell."""
-        sums: dict[CellKey, Bounds] = defaultdict(Bounds)
-        for other in self.beside:
-            for key in other.keys:
-                certain, possible = sums[key]
-                sums[key] = Bounds(
-                    add(certain, other.cells.get(key, NOTHING)),
-                    add(possible, other.slack.get(key, NOTHING)),
-                )
-        return dict(sums)
+        return bounds_by_key(pair for other in self.beside for pair in other._spans())
 
     def background_of(self, network_day: NetworkDay, *, own_users: bool) -> Bounds:
         """Return the other traffic of a day; with `own_users` only that of this traffic's users."""
-        certain, possible = NOTHING, NOTHING
-        for key, span in self._background_by_day.get(network_day, {}).items():
-            if not own_users or key[:2] in self.users:
-                certain, possible = add(certain, span.certain), add(possible, span.possible)
-        return Bounds(certain, possible)
+        cells = self._background_by_day.get(network_day, {})
+        return total_of(
+            span for key, span in cells.items() if not own_users or key[:2] in self.users
+        )
 
     @cached_property
     def _background_by_day(self) -> Mapping[NetworkDay, Mapping[CellKey, Bounds]]:

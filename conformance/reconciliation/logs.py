@@ -25,16 +25,13 @@ from trueup.conformance.reconciliation.drilldown import (
     inspect_events,
     second_of,
 )
-from trueup.conformance.reconciliation.expected import minus, within
+from trueup.conformance.reconciliation.expected import minus, total_of, within
 from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.plan import (
     LogCount,
     all_logs_are_listed,
     counted,
     log_count_request,
-    log_counts,
-    log_searches,
-    retrieve_requests,
 )
 from trueup.conformance.requests import ApiRequest
 from trueup.reports.journal.records import Exchange
@@ -48,11 +45,11 @@ _ONE_LOG: Final = "1 log"
 def judge_logs(case: Case, rows: list[TieOut]) -> Finding:
     """Return the finding on the logs; add a tie-out row for each tenant whose logs are counted."""
     builder = FindingBuilder(case.observations)
-    for slice_, request in log_searches(case.observations, case.events, case.stage):
+    for slice_, request in case.log_searches:
         _compare_listed(case, builder, slice_, request)
-    for count in log_counts(case.observations, case.events, case.stage):
+    for count in case.log_counts:
         _compare_count(case, builder, count)
-    for request in retrieve_requests(case.observations, case.events):
+    for request in case.retrieves:
         _compare_retrieved(case, builder, request)
     for customer, letter in sorted(case.letters.items()):
         _compare_total(case, builder, customer, letter, rows)
@@ -66,9 +63,9 @@ def _summary_of(case: Case) -> str:
         whole &= all_logs_are_listed(case.observations, case.events, case.stage, letter)
     if whole:
         return "the logs are the events that were sent, each once and unaltered"
-    for slice_, _ in log_searches(case.observations, case.events, case.stage):
+    for slice_, _ in case.log_searches:
         parts += len(case.sent.ids_in([slice_])[0])
-    counts = len(log_counts(case.observations, case.events, case.stage))
+    counts = len(case.log_counts)
     return (
         f"the logs are as many as were sent, by time, network and proxy user ({counts} counts); "
         f"{parts} of them, listed, and a sample of retrieves are the events that were sent"
@@ -153,10 +150,8 @@ def _differs(
 
 def _span(case: Case, count: LogCount) -> tuple[int, int]:
     """Return how many logs must and may be in a part, including other traffic of this run."""
-    certain, possible = count.span
-    for other in case.events.beside:
-        besides = other.inside(count.slice)
-        certain, possible = add(certain, besides.certain), add(possible, besides.possible)
+    besides = (other.inside(count.slice) for other in case.events.beside)
+    certain, possible = total_of([count.span, *besides])
     return certain.requests, possible.requests
 
 
@@ -252,7 +247,7 @@ def _count_inspections(case: Case, customer: int) -> list[CellInspection]:
     """Return inspections where times and users that differ intersect."""
     users: list[Slice] = []
     times: list[Slice] = []
-    for count in log_counts(case.observations, case.events, case.stage):
+    for count in case.log_counts:
         if count.slice.customer_id == customer and _more(case, count)[0]:
             (users if count.slice.proxy_user_id else times).append(count.slice)
     if users and times:
@@ -367,7 +362,7 @@ def excess(builder: FindingBuilder, where: str, most: int, seen: int, *, stable:
 def log_inspections(case: Case) -> list[CellInspection]:
     """Return where to inspect what searches and counts found wrong."""
     found: list[CellInspection] = []
-    for slice_, request in log_searches(case.observations, case.events, case.stage):
+    for slice_, request in case.log_searches:
         search = case.observations.paged_result(case.stage, request)
         if search is not None and not search.unusable:
             suspects = _suspects(compared(case, slice_, search.rows))[:INSPECT_MOST]
@@ -380,16 +375,12 @@ def log_inspections(case: Case) -> list[CellInspection]:
 def log_requests_to_repeat(case: Case) -> list[ApiRequest]:
     """Return the requests for logs whose responses differ from what was sent."""
     again = []
-    for slice_, request in log_searches(case.observations, case.events, case.stage):
+    for slice_, request in case.log_searches:
         builder = FindingBuilder(case.observations)
         _compare_listed(case, builder, slice_, request)
         again += [request] if builder.differences else []
-    again += [
-        count.request
-        for count in log_counts(case.observations, case.events, case.stage)
-        if _more(case, count)[0]
-    ]
-    for request in retrieve_requests(case.observations, case.events):
+    again += [count.request for count in case.log_counts if _more(case, count)[0]]
+    for request in case.retrieves:
         builder = FindingBuilder(case.observations)
         _compare_retrieved(case, builder, request)
         again += [request] if builder.differences else []

@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance import requests
-from trueup.conformance.contract.sums import add
 from trueup.conformance.model import NETWORKS, POOLS
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Slice
-from trueup.conformance.reconciliation.expected import Bounds, Expected
+from trueup.conformance.reconciliation.expected import Bounds, Expected, bounds_by_key
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int, as_row, format_time, parse_time, rows_of
 from trueup.reports.journal.records import Exchange
@@ -33,7 +32,6 @@ __all__ = [
     "graph_requests",
     "log_count_request",
     "log_counts",
-    "log_requests",
     "log_searches",
     "retrieve_requests",
     "slice_request",
@@ -381,12 +379,10 @@ def _by_time(hours: dict[HourKey, Bounds], most: int) -> list[tuple[Slice, Bound
     length = 1
     while len({number // length for number in numbers.values()}) * networks > max(most, networks):
         length += 1
-    sums: dict[tuple[int, int, str], Bounds] = defaultdict(Bounds)
-    for key, span in hours.items():
-        place = (key.customer_id, numbers[key] // length, key.network)
-        sums[place] = Bounds(
-            add(sums[place].certain, span.certain), add(sums[place].possible, span.possible)
-        )
+    sums = bounds_by_key(
+        ((key.customer_id, numbers[key] // length, key.network), span)
+        for key, span in hours.items()
+    )
     return [
         (_slice(customer, number * length * 3600, length * 3600)._replace(network=network), span)
         for (customer, number, network), span in sorted(sums.items())
@@ -406,15 +402,6 @@ def retrieve_requests(observations: Observations, expected: Expected) -> list[Ap
         if letter is not None:
             found.append(requests.log(log_id, letter))
     return found
-
-
-def log_requests(observations: Observations, expected: Expected, stage: str) -> list[ApiRequest]:
-    """Return all requests for logs except those of the snapshots."""
-    return [
-        *(request for _, request in log_searches(observations, expected, stage)),
-        *(each.request for each in log_counts(observations, expected, stage)),
-        *retrieve_requests(observations, expected),
-    ]
 
 
 # --- snapshots

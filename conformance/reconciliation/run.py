@@ -17,6 +17,7 @@ from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.errors import unwrap_group
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic
@@ -24,7 +25,6 @@ from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.evaluate import inspections, judge_case, requests_to_repeat
 from trueup.conformance.reconciliation.plan import (
     graph_requests,
-    log_requests,
     snapshot_requests,
     stage_of,
 )
@@ -38,7 +38,6 @@ from trueup.reports.verdicts import overall
 
 __all__ = ["TrafficOutcome", "reconcile_traffic"]
 
-UNDECLARED_FRESHNESS_S: Final = 35.0
 POLL_S: Final = 0.1
 POLL_MOST_S: Final = 2.0
 CONSECUTIVE_READS: Final = 3
@@ -111,7 +110,7 @@ async def reconcile_traffic(
 async def _reconciled(
     target: Target, recorder: Recorder, clock: Clock, sent: SentTraffic, part: str
 ) -> TrafficOutcome:
-    limit_s = float(target.readings.get("freshness-s", UNDECLARED_FRESHNESS_S))
+    limit_s = freshness_s(target.readings)
     async with ReadClient(target, recorder, clock) as client:
         shell = _Shell(client, recorder, clock, sent, part, limit_s)
         await shell.settle()
@@ -208,19 +207,14 @@ class _Shell:
         """Read and evaluate. Of the logs read what is missing, and `logs`; None: all."""
         self._attempt += 1
         before = self._client.pacer.made
-        expected, stage = self._first.events, self._first.stage
+        expected = self._first.events
         await self._now(snapshot_requests(self._observations, expected, 1))
         await self._now(searches)
         await self._now(snapshot_requests(self._observations, expected, 2))
-        observations = self._observations
-        every = log_requests(observations, expected, stage)
-        again = every if logs is None else logs
-        await self._now(
-            [
-                *again,
-                *(request for request in every if observations.response(stage, request) is None),
-            ]
-        )
+        case = self._case
+        every = case.log_requests
+        missing = (r for r in every if case.observations.response(case.stage, r) is None)
+        await self._now([*(every if logs is None else logs), *missing])
         case = self._case
         places = inspections(case)
         if places:

@@ -24,7 +24,8 @@ from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.session import Session
 from trueup.conformance.client.target_time import TargetTime
-from trueup.conformance.contract.evaluation import UNDECLARED_FRESHNESS_S, Evaluation, evaluate
+from trueup.conformance.contract.evaluation import Evaluation, evaluate
+from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.datasets.injector import EventInjector
 from trueup.conformance.datasets.operations import Operation, Stage
 from trueup.conformance.datasets.stage_reads import snapshots
@@ -266,14 +267,13 @@ class _SequenceRunner:
 
     def executor(self, wrong: Callable[[], Mapping[str, Collection[int]]]) -> Executor:
         """What executes the stages of one sequence."""
-        declared = self._target.readings.get("freshness-s")
         return Executor(
             client=self._client,
             control=self._control,
             injector=EventInjector(self._ingest, self.recorder, self._clock),
             clock=self._clock,
             present=self._time.present,
-            freshness_s=UNDECLARED_FRESHNESS_S if declared is None else float(declared),
+            freshness_s=freshness_s(self._target.readings),
             wrong=wrong,
         )
 
