@@ -38,6 +38,8 @@ class CheckContext:
     hooks: frozenset[str] = frozenset()
     late_days: float = 7.0
     """Events older than this are refused by the target."""
+    date_periods: bool = False
+    """Whether the period of a summary is a bare date at this target, not a midnight."""
 
     def user(self, dataset: str, n: int = 1) -> str:
         """Return the name of the n-th proxy user of a dataset, 10 to 32 characters long."""

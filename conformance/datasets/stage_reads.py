@@ -126,14 +126,9 @@ def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest,
     return tuple(made)
 
 
-def snapshots(
-    context: CheckContext, now: datetime, *, dates: bool = False
-) -> tuple[tuple[ApiRequest, ...], ...]:
-    """Return, by customer and pool, requests for account and ledger before and after summaries.
-
-    `dates`: `log_summary_period` is a bare date at this target.
-    """
-    form = "%Y-%m-%d" if dates else "%Y-%m-%d 00:00:00"
+def snapshots(context: CheckContext, now: datetime) -> tuple[tuple[ApiRequest, ...], ...]:
+    """Return, by customer and pool, requests for account and ledger before and after summaries."""
+    form = "%Y-%m-%d" if context.date_periods else "%Y-%m-%d 00:00:00"
     first, last = context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1)
     return tuple(
         _snapshot(context, tenant, pool, first.strftime(form), last.strftime(form))

@@ -82,6 +82,7 @@ def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
         claims=frozenset(plan.claims),
         hooks=frozenset(plan.hooks),
         late_days=float(readings.get("late-events-days", "7")),
+        date_periods=readings.get("summary-period-form") == "date",
     )
 
 

@@ -25,7 +25,10 @@ from trueup.conformance.datasets.operations import (
     Together,
 )
 from trueup.conformance.datasets.plan import plan
+from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.observed.observations import context_of
+from trueup.reports.journal.records import JudgePlan
 
 DAYS = dimension("event", "day").names
 
@@ -295,3 +298,22 @@ def test_an_account_whose_customer_number_is_not_known_is_only_read() -> None:
     nameless = replace(context_at(), customers={})
     made = plan(nameless, Depth.STANDARD, 7)
     assert {request.tenant for request in made.stages[0].requests} == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("form", "first"), [("date", "2026-11-22"), ("datetime", "2026-11-22 00:00:00")]
+)
+def test_summaries_of_a_pool_are_asked_for_by_periods_in_the_form_of_the_target(
+    form: str, first: str
+) -> None:
+    plan = JudgePlan(
+        prefix=PREFIX, now=str(NOW), level=2, customers=CUSTOMERS, claims=("residential",)
+    )
+    context = context_of(plan, {"summary-period-form": form})
+    asked = {
+        dict(request.query)["min_log_summary_period"]
+        for snapshot in snapshots(context, NOW)
+        for request in snapshot
+        if request.path == "log_summary/search"
+    }
+    assert asked == {first}
