@@ -9,7 +9,7 @@ reads it alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from trueup.conformance.contract.check_names import READINGS_TRUE
@@ -19,9 +19,8 @@ from trueup.conformance.contract.graph_windows import parse_window, read_points
 from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.rows import as_int
+from trueup.conformance.rows import Row, as_int, as_row, get_path, rows_of
 from trueup.reports.journal.records import Exchange
-from trueup.reports.results import Json
 
 __all__ = ["judge_declared"]
 
@@ -99,10 +98,11 @@ def _forms(unit: JudgedRequest, resource: str) -> Iterator[Shown]:
                 yield "time-form", f"{resource} · {name}", form, exchange
 
 
-def _rows(exchange: Exchange) -> list[dict[str, Json]]:
-    body = exchange.body if exchange.status == 200 else None
-    data = body.get("data") if isinstance(body, dict) else None
-    return [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
+def _rows(exchange: Exchange) -> Sequence[Row]:
+    """The rows of a list, or the one object of another response."""
+    if exchange.status != 200:
+        return ()
+    return rows_of(exchange.body) or (as_row(get_path(exchange.body, "data")),)
 
 
 def _of_retrieve(model: ContractModel, unit: JudgedRequest, log_id: str) -> Iterator[Shown]:
@@ -150,7 +150,7 @@ def _of_search(unit: JudgedRequest, fields: Mapping[str, ApiField], path: str) -
         elif odd in dict(exchange.query) and not any(odd.endswith(name) for name in fields):
             yield "unknown-filter", where, "refused" if refused else "ignored", exchange
         return
-    body = exchange.body if isinstance(exchange.body, dict) else {}
+    body = as_row(exchange.body)
     if (search.per_page or 0) > 100:
         echoed = as_int(body, "per_page")
         if refused or echoed is not None:
