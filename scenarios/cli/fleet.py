@@ -34,8 +34,8 @@ _MANY: Final = ",".join(map(str, range(1955, 1995)))
 
 
 @contextmanager
-def _letters() -> Iterator[None]:
-    """Faults of the user as usage errors; a changed data file stays our own fault."""
+def _usage_errors() -> Iterator[None]:
+    """Raise errors of the simulator as usage errors, but for a changed data file: that is ours."""
     try:
         yield
     except DataError:
@@ -199,7 +199,7 @@ def command(
         return
     if only_hash and first:
         raise click.UsageError("--fingerprint is of the first events: leave --first out")
-    with _letters():
+    with _usage_errors():
         fleet = _build(**naming)
         fleet.check(first, events)
         with _progress(events) as done:
@@ -221,7 +221,7 @@ def _to_target(
     file: Path, first: int, events: int, naming: dict[str, Any], given: set[str]
 ) -> None:
     target = load_target(file)
-    with _letters():
+    with _usage_errors():
         fleet = _build(**recent_naming(target, events, naming, given))
         fleet.check(first, events)
         with _progress(events) as done:
@@ -253,7 +253,7 @@ def explain(log_id: str, **naming: Any) -> None:
     An id that the fleet made leads back to its event. Give the same seed,
     profile, start, customers and rate as when the events were drawn.
     """
-    with _letters():
+    with _usage_errors():
         fleet = _build(**naming)
         position = fleet.position(log_id)
         if position is None:
@@ -282,7 +282,7 @@ def fit(
     the default profile; how far events drawn from the profile differ from the log is measured and
     said.
     """
-    with _letters():
+    with _usage_errors():
         fitted = fit_log(file, read_options(log_format, zone, log_fields), network=log_network)
     for note in (*fitted.report.text(file), *fitted.notes):
         click.echo(note, err=True)
@@ -314,7 +314,7 @@ def realism(events: int, days: float, as_json: bool, out: Path | None, **naming:
     """
     if naming["rate"] is None:
         naming["rate"] = events / (days * 86400)
-    with _letters():
+    with _usage_errors():
         fleet = _build(**naming)
         # The first day borrows from the cycle (docs/fleet.md); the second is as all others.
         second_day = fleet.start + timedelta(days=1)

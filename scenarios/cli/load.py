@@ -163,18 +163,18 @@ def command(
         command=command_line(),
     )
     before = _comparable(earlier, plan, order) if earlier is not None else None
-    conducted = watched(order, quiet=quiet)
-    if before is None or conducted.error is not None:
-        return show(conducted, as_json=as_json)
+    result = watched(order, quiet=quiet)
+    if before is None or result.error is not None:
+        return show(result, as_json=as_json)
     try:
-        comparison = compare(before, conducted.report)
+        comparison = compare(before, result.report)
     except NotComparable as refused:
         # What the run itself found is not lost over it.
-        status = show(conducted, as_json=as_json, extra={"comparison": None})
+        status = show(result, as_json=as_json, extra={"comparison": None})
         click.echo(f"Not compared: {refused}", err=True)
         return status
     document = comparison_document(comparison)
-    status = show(conducted, as_json=as_json, extra={"comparison": document})
+    status = show(result, as_json=as_json, extra={"comparison": document})
     if not as_json:
         click.echo(comparison_text(comparison), nl=False, err=True)
     return status

@@ -104,17 +104,17 @@ def watched(order: RunRequest, *, quiet: bool) -> RunResult:
 
 
 def show(
-    conducted: RunResult, *, as_json: bool, extra: Mapping[str, Json] = MappingProxyType({})
+    result: RunResult, *, as_json: bool, extra: Mapping[str, Json] = MappingProxyType({})
 ) -> int:
     """Show a run's screen or its JSON, and return its exit status.
 
     Raises what cut the run short.
     """
     if as_json:
-        click.echo(render_result(conducted.report, extra))
+        click.echo(render_result(result.report, extra))
     else:
-        html = conducted.folder / "report.html"
-        render_terminal(conducted.report, OutputConsole(), html=str(html) if html.is_file() else "")
-    if conducted.error is not None:
-        raise conducted.error
-    return conducted.exit_status
+        html = result.folder / "report.html"
+        render_terminal(result.report, OutputConsole(), html=str(html) if html.is_file() else "")
+    if result.error is not None:
+        raise result.error
+    return result.exit_status

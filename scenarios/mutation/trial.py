@@ -61,13 +61,13 @@ def run_trial(plan: TrialPlan, runs: Path) -> Trial:
     )
     since = time.monotonic()
     try:
-        ended = run_scenario(order)
+        result = run_scenario(order)
     except (ScenarioError, ConformanceError) as error:
         return Trial(error=str(error))
     wall_s = time.monotonic() - since
-    if ended.error is not None and not ended.report.results:
-        return Trial(error=f"{type(ended.error).__name__}: {ended.error}", wall_s=wall_s)
-    return Trial(results=ended.report.results, requests=ended.report.requests, wall_s=wall_s)
+    if result.error is not None and not result.report.results:
+        return Trial(error=f"{type(result.error).__name__}: {result.error}", wall_s=wall_s)
+    return Trial(results=result.report.results, requests=result.report.requests, wall_s=wall_s)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def check_target_file(
         target=target,
         allow_hosts=allow_hosts,
     )
-    conducted = run_scenario(order)
-    if conducted.error is not None:
-        raise conducted.error
-    return CheckRun(folder=conducted.folder, results=conducted.report.results)
+    result = run_scenario(order)
+    if result.error is not None:
+        raise result.error
+    return CheckRun(folder=result.folder, results=result.report.results)
