@@ -33,7 +33,10 @@ class ProgressReporter(Protocol):
     """Receives progress and shows it."""
 
     def start(self, phase: str, total: int | None = None) -> None: ...
-    def update(self, done: int, note: str = "") -> None: ...
+    def update(self, done: int, note: str = "", *, total: int | None = None) -> None:
+        """Show how far the phase is; `total` replaces the one that it began with."""
+        ...
+
     def finish(self, note: str = "") -> None: ...
     def info(self, words: str) -> None:
         """Something worth a line of its own."""
@@ -53,8 +56,8 @@ class SilentReporter:
     def start(self, phase: str, total: int | None = None) -> None:
         del phase, total
 
-    def update(self, done: int, note: str = "") -> None:
-        del done, note
+    def update(self, done: int, note: str = "", *, total: int | None = None) -> None:
+        del done, note, total
 
     def finish(self, note: str = "") -> None:
         del note
@@ -83,7 +86,8 @@ class LineReporter:
         self._since = self._told = self._clock()
         _line(self._console, f"{phase} …")
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", *, total: int | None = None) -> None:
+        self._total = total or self._total
         if self._clock() - self._told < EVERY_S:
             return
         self._told = self._clock()
@@ -113,9 +117,10 @@ class LiveReporter:
         self._total = total
         self._task = self._progress.add_task(phase, total=total, note="")
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: int, note: str = "", *, total: int | None = None) -> None:
+        self._total = total or self._total
         if self._task is not None:
-            self._progress.update(self._task, completed=done, note=note)
+            self._progress.update(self._task, total=self._total, completed=done, note=note)
 
     def finish(self, note: str = "") -> None:
         if self._task is not None:

@@ -61,28 +61,28 @@ class _Age:
 _AGES: Final = (
     _Age(
         name="week",
-        what="two hours before the logs are 7 days old",
+        what="reading two hours before the logs are 7 days old",
         after=WITHIN_A_WEEK,
         reached=("maintenance",),
     ),
     _Age(
         name="past-7",
-        what="clearly after 7 days",
+        what="reading when the logs are clearly older than 7 days",
         after=LONG_PAST_A_WEEK,
         arrays="past-7",
         reached=("clock-7-days",),
     ),
-    _Age(name="near-90", what="before any summary is 90 days old", after=BEFORE_90_DAYS),
+    _Age(name="near-90", what="reading before any summary is 90 days old", after=BEFORE_90_DAYS),
     _Age(
         name="past-90",
-        what="clearly after 90 days",
+        what="reading when the summaries are clearly older than 90 days",
         after=PAST_90_DAYS,
         arrays="past-90",
         reached=("clock-90-days",),
     ),
     _Age(
         name="repeat-maintenance",
-        what="maintenance has run twice more",
+        what="running the maintenance twice more",
         after=PAST_90_DAYS + timedelta(hours=1),
         maintenance=2,
         reached=("maintenance-twice",),
@@ -159,7 +159,7 @@ def _later(made: Materials, days: tuple[ChosenDay, ...]) -> tuple[Stage, ...]:
     return tuple(
         Stage(
             name=name,
-            what=f"all chosen days again, {name.replace('-', ' ')}",
+            what=f"reading all chosen days again, {name.replace('-', ' ')}",
             at=last + timedelta(days=after),
             operations=(Maintain(),) if "maintenance" in context.hooks else (),
             requests=(

@@ -96,7 +96,7 @@ def _stage(context: CheckContext, day: ChosenDay, thorough: bool) -> Stage:
     at = day.midnight + NOON
     return Stage(
         name=f"day-{day.name}",
-        what=f"events around {day.midnight:%d %B %Y}",
+        what=f"delivering around {day.midnight:%d %B %Y}",
         at=at,
         operations=tuple(_wave(context, tenant, day) for tenant in context.customers),
         requests=tuple(

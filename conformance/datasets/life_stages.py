@@ -245,7 +245,7 @@ def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
     return (
         Stage(
             name="before-midnight",
-            what="ten seconds before midnight",
+            what="delivering ten seconds before midnight",
             at=eve,
             operations=tuple(
                 later_events(context, tenant, "before-midnight", eve) for tenant in made.tenants
@@ -254,7 +254,7 @@ def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
         ),
         Stage(
             name="after-midnight",
-            what="ten minutes after midnight",
+            what="delivering ten minutes after midnight",
             at=after,
             operations=tuple(
                 later_events(context, tenant, "after-midnight", after - DISTANCE)

@@ -258,7 +258,8 @@ async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
     driver = driver_of(context.target) if context.target.ingest is not None else None
 
     def progress(event: ProgressEvent) -> None:
-        context.reporter.update(event.done, f"{event.what}; {event.requests} requests")
+        note = f"{event.what} ({event.requests:,} requests so far)"
+        context.reporter.update(event.done, note, total=event.total)
 
     try:
         outcome = await run_checks(

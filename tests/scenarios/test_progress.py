@@ -18,12 +18,15 @@ def test_a_long_phase_gets_a_line_every_five_seconds() -> None:
     for second in range(1, 13):
         now[0] = float(second)
         reporter.update(second, f"{second * 1000} events, 2 errors")
+    now[0] = 15.0
+    reporter.update(15, "more than was planned", total=80)
     reporter.finish("12000 accepted")
     assert out.getvalue().splitlines() == [
         "load …",
         "load: 5 of 60, 5000 events, 2 errors",
         "load: 10 of 60, 10000 events, 2 errors",
-        "load: 12000 accepted (12.0 s)",
+        "load: 15 of 80, more than was planned",
+        "load: 12000 accepted (15.0 s)",
     ]
 
 
