@@ -50,6 +50,7 @@ async def refuse(_request: web.Request) -> web.StreamResponse:
     return web.json_response({"error": "Unauthorized", "message": f"not {CANARY}"}, status=401)
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 @pytest.mark.parametrize(
     ("handler", "error"), [(html, NotAnApi), (hang, TargetUnreachable), (refuse, WrongKeys)]
 )
@@ -69,6 +70,7 @@ async def test_a_target_that_cannot_be_tested_ends_with_an_error_message(
     assert [r for r in read_journal(tmp_path).records if isinstance(r, Exchange)]
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 async def test_a_refused_connection_is_an_error(tmp_path: Path) -> None:
     with journal_in(tmp_path) as writer, pytest.raises(TargetUnreachable, match="base_url"):
         await run_checks(target_at("http://127.0.0.1:1/1.0"), writer=writer, ingest=None, level=0)

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tests.conformance.embedded import judged, started, target_of
 from tests.conformance.stub import Serve, bare_target, served_by
+from trueup.conformance.client import rate_limiter
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.waits import AskedWait, Waits
@@ -205,12 +206,25 @@ class BlockingGateway:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("first", "seconds", "form"),
-    [(280, 20, "seconds"), (280, 6, "date"), (150, 6, "none"), (5, 3, "none"), (400, 6, "date")],
+    ("first", "seconds", "form", "rate"),
+    [
+        (280, 20, "seconds", 100.0),
+        (280, 6, "date", 100.0),
+        (150, 6, "none", 100.0),
+        (5, 3, "none", 100.0),
+        (400, 6, "date", rate_limiter.RATE_AFTER_HOLD),
+    ],
 )
 async def test_a_gateway_that_blocks_for_a_while_fails_no_check(
-    tmp_path: Path, first: int, seconds: float, form: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: int,
+    seconds: float,
+    form: str,
+    rate: float,
 ) -> None:
+    """Wherever in the run it begins. After it, requests come at `rate` a second."""
+    monkeypatch.setattr(rate_limiter, "RATE_AFTER_HOLD", rate)
     with started() as serving:
         upstream = serving["url"].rsplit("/", 1)[0]
         gateway = BlockingGateway(upstream, first, seconds, form)

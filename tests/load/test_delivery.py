@@ -100,8 +100,10 @@ async def test_a_delivery_that_is_given_up_has_the_outcome_that_is_known(
 ) -> None:
     """Without a response, events are unknown; if the target was only ever busy, it has none."""
     sink = Sink()
+    # Waits that the target asks for may take ten times as long as all attempts.
+    policy = RetryPolicy(attempts=2, initial_pause_s=0.001, total_s=0.1)
     with serving(ChaosProxy(sink, script).handle) as port:
-        outcomes = await sent(http(port, retry=RetryPolicy(attempts=2, initial_pause_s=0.001)))
+        outcomes = await sent(http(port, retry=policy))
     assert {one.outcome for one in outcomes} == {outcome}
     assert len(sink.stored) == stored
 

@@ -71,6 +71,7 @@ def test_no_traffic_goes_to_a_target_that_is_not_there(folder: Path, part: str) 
     assert (conducted.folder / "junit.xml").exists()
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
     """Status 2, a sealed journal, a report that says so."""
     conducted = run_scenario(order(folder, CHECKS, "127.0.0.1:9"))
@@ -80,6 +81,7 @@ def test_an_unreachable_target_leaves_a_readable_run(folder: Path) -> None:
     assert conducted.report.finished_at
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 def test_the_report_says_what_stopped_the_run(folder: Path) -> None:
     """Whoever opens the report later reads what the terminal said, without a key."""
     conducted = run_scenario(order(folder, CHECKS, "127.0.0.1:9"))

@@ -52,7 +52,7 @@ def serve() -> Iterator[Callable[[Answer], str]]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), FixedResponse)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}/1.0"
 
@@ -127,6 +127,7 @@ def test_the_json_output_is_one_object_with_the_same_content(
     assert told["readings"]["retention"] == {"value": "calendar", "how": "declared"}
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -149,6 +150,7 @@ def test_a_target_that_cannot_be_tested_ends_with_2(
     assert said in out.replace("\n    ", " ")
 
 
+@pytest.mark.usefixtures("short_retry_pauses")
 def test_a_refused_connection_ends_with_2(
     file: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
