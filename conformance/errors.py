@@ -10,6 +10,7 @@
     │   ├── NotAnApi            the responses are not those of this API
     │   └── TargetClockUnknown  the clock hook does not move the clock
     ├── BudgetExhausted     the target file allows no further requests         exit status 2
+    │   └── DeadlineReached     nor any more time
     └── JudgeBroken         internal: a check reported nothing, or wrongly     exit status 3
 
 Every message states where, what was expected, what was found, and what to do.
@@ -28,6 +29,7 @@ __all__ = [
     "BadSelection",
     "BudgetExhausted",
     "ConformanceError",
+    "DeadlineReached",
     "JudgeBroken",
     "NotAnApi",
     "TargetClockUnknown",
@@ -89,6 +91,10 @@ class BudgetExhausted(ConformanceError):
     """The number of requests that the target file allows has been reached."""
 
     exit_status = ExitStatus.COULD_NOT_TELL
+
+
+class DeadlineReached(BudgetExhausted):
+    """The time that a run may take is over."""
 
 
 class JudgeBroken(ConformanceError):

@@ -3,6 +3,7 @@
 ReportError
 ├── JournalError          a line, a file or a record is not what it should be
 ├── JournalWriteError     the journal could not be written (full disk, no permission)
+│   └── JournalFull       it has as many bytes as the target file allows
 ├── ConfigurationError    a file that a person wrote is wrong; lists every mistake
 ├── ReportWriteError      a report could not be written; the journal is whole
 └── NotComparable         two runs that did not measure the same thing
@@ -13,6 +14,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "JournalError",
+    "JournalFull",
     "JournalWriteError",
     "NotComparable",
     "ReportError",
@@ -34,6 +36,10 @@ class JournalError(ReportError):
 
 class JournalWriteError(ReportError):
     """A journal cannot be written; what was written before stays readable."""
+
+
+class JournalFull(JournalWriteError):
+    """A run's journal has reached the bytes that it may have; what was written is whole."""
 
 
 class ReportWriteError(ReportError):

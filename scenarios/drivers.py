@@ -26,33 +26,43 @@ from trueup.simulator.delivery import (
 __all__ = ["command_form", "driver_of", "http_form", "load_form"]
 
 
-def _rule(accepted: str | None, refused: RefusedShape | None) -> ResponseRule:
+def _rule(
+    accepted: str | None, refused: RefusedShape | None, secrets: tuple[str, ...]
+) -> ResponseRule:
     if refused is None:
-        return ResponseRule(accepted=accepted or "", refused="")
+        return ResponseRule(accepted=accepted or "", refused="", secrets=secrets)
     return ResponseRule(
         accepted=accepted or "",
         refused=refused.list,
         line_key=refused.line,
         reason_key=refused.reason or "",
         first_line=refused.first,
+        secrets=secrets,
     )
 
 
-def http_form(ingest: HttpIngest, *, timeout_s: float = 10.0) -> HttpForm:
-    """Return the simulator's form of an HTTP endpoint; header values are already resolved."""
+def http_form(
+    ingest: HttpIngest, *, timeout_s: float = 10.0, secrets: tuple[str, ...] = ()
+) -> HttpForm:
+    """Return the simulator's form of an HTTP endpoint; header values are already resolved.
+
+    `secrets` are replaced in the reasons that its responses give.
+    """
     return HttpForm(
         url=ingest.url,
         method=ingest.method,
         format=ingest.format,
         gzip=ingest.gzip,
         headers=dict(ingest.headers),
-        response_rule=_rule(ingest.accepted, ingest.refused),
+        response_rule=_rule(ingest.accepted, ingest.refused, secrets),
         timeout_s=timeout_s,
         max_events=ingest.batch,
     )
 
 
-def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandForm:
+def command_form(
+    ingest: CommandIngest, *, cwd: Path | None = None, secrets: tuple[str, ...] = ()
+) -> CommandForm:
     """Return the simulator's form of a program; it is started in the target file's folder."""
     return CommandForm(
         argv=ingest.argv,
@@ -60,6 +70,7 @@ def command_form(ingest: CommandIngest, *, cwd: Path | None = None) -> CommandFo
         timeout_s=ingest.timeout_s,
         max_events=ingest.batch,
         cwd=os.fspath(cwd) if cwd else None,
+        response_rule=ResponseRule(secrets=secrets),
     )
 
 
@@ -68,9 +79,11 @@ def driver_of(target: Target) -> Driver:
     ingest: IngestForm | None = target.ingest
     match ingest:
         case HttpIngest():
-            return HttpDriver(http_form(ingest, timeout_s=target.timeout_s))
+            return HttpDriver(http_form(ingest, timeout_s=target.timeout_s, secrets=target.secrets))
         case CommandIngest():
-            return CommandDriver(command_form(ingest, cwd=target.path.parent))
+            return CommandDriver(
+                command_form(ingest, cwd=target.path.parent, secrets=target.secrets)
+            )
         case None:
             raise UsageProblem(
                 f"{target.path}: the target has no ingestion endpoint. "
@@ -87,4 +100,4 @@ def load_form(target: Target) -> HttpForm:
             f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
             f'{"a command" if target.ingest else "missing"}. Give it `via = "http"` and a `url`.'
         )
-    return http_form(target.ingest, timeout_s=target.timeout_s)
+    return http_form(target.ingest, timeout_s=target.timeout_s, secrets=target.secrets)

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from trueup.conformance.errors import ConformanceError
-from trueup.reports.errors import ReportError
+from trueup.reports.errors import JournalFull, ReportError
 from trueup.reports.results import EXIT_STATUS, ExitStatus
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.simulator.errors import DataError, SimulatorError
@@ -23,6 +23,7 @@ _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
     UsageProblem: ExitStatus.USAGE,
     CouldNotTell: ExitStatus.COULD_NOT_TELL,
     OwnError: ExitStatus.OUR_ERROR,
+    JournalFull: ExitStatus.COULD_NOT_TELL,
     ReportError: ExitStatus.USAGE,
     BrokenPipeError: ExitStatus.COULD_NOT_TELL,
     DataError: ExitStatus.OUR_ERROR,

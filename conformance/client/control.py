@@ -73,14 +73,13 @@ class TargetControl:
             error = "timeout: no response in time"
         except (aiohttp.ClientError, OSError, ValueError) as cause:
             error = f"{type(cause).__name__}: {cause}"
-        struck = self._recorder.strike(error)
         hook = Hook(
             hook=name,
             at=stamp(self._clock.now()),
             request=dict(values),
             response=_cut(self._recorder.strike(response)),
             ok=not error,
-            error=foreign_text(str(struck), 500),
+            error=foreign_text(self._recorder.strike_text(error), 500),
             check=check,
             stage=stage,
         )

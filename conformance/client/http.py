@@ -254,7 +254,7 @@ class ReadClient:
             stage=stage,
             request_body=self._recorder.strike(ask.body),
             status=response.status,
-            error=str(self._recorder.strike(error)),
+            error=self._recorder.strike_text(error),
             content_type=response.content_type,
             headers=dict(response.headers),
             body=body,
@@ -294,9 +294,9 @@ class ReadClient:
                 raw, error = await self._read(response.content)
                 return _Response(
                     status=response.status,
-                    content_type=foreign_text(response.content_type),
+                    content_type=foreign_text(self._recorder.strike_text(response.content_type)),
                     headers={
-                        name.lower(): str(self._recorder.strike(foreign_text(value)))
+                        name.lower(): foreign_text(self._recorder.strike_text(value))
                         for name, value in response.headers.items()
                         if name.lower() in KEPT_HEADERS
                     },
@@ -331,9 +331,9 @@ class ReadClient:
         try:
             value: Json = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            struck = self._recorder.strike(raw.decode("utf-8", "replace"))
-            return None, str(struck)[:TEXT_KEPT], ""
-        if any(secret.encode() in raw for secret in self._recorder.secrets) or b"\\" in raw:
+            struck = self._recorder.strike_text(raw.decode("utf-8", "replace"))
+            return None, struck[:TEXT_KEPT], ""
+        if self._recorder.may_hold_keys(raw):
             value = self._recorder.strike(value)
         return value, "", ""
 

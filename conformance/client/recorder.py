@@ -5,34 +5,14 @@ Redaction covers what a target returns as well, so that a key that it repeats is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
 
 from trueup.reports.journal.records import Record
+from trueup.reports.journal.redaction import Redactor
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import Json
 
-__all__ = ["STRUCK", "Recorder", "stamp", "strike"]
-
-STRUCK: Final = "[key]"
-"""Replaces a redacted key."""
-
-
-def strike(value: Json, secrets: Iterable[str]) -> Json:
-    """Return the value with every secret replaced, in strings and keys of objects, at any depth."""
-    match value:
-        case str():
-            for secret in secrets:
-                if secret:
-                    value = value.replace(secret, STRUCK)
-            return value
-        case list():
-            return [strike(each, secrets) for each in value]
-        case dict():
-            return {str(strike(key, secrets)): strike(each, secrets) for key, each in value.items()}
-        case _:
-            return value
+__all__ = ["Recorder", "stamp"]
 
 
 def stamp(at: datetime) -> str:
@@ -45,7 +25,7 @@ class Recorder:
 
     def __init__(self, writer: JournalWriter, *, secrets: tuple[str, ...] = ()) -> None:
         self._writer = writer
-        self.secrets = secrets
+        self._redactor = Redactor(secrets)
         self.records: list[Record] = []
 
     def write(self, record: Record) -> None:
@@ -59,4 +39,12 @@ class Recorder:
 
     def strike(self, value: Json) -> Json:
         """Return the value with the keys of the target redacted."""
-        return strike(value, self.secrets)
+        return self._redactor.value(value)
+
+    def strike_text(self, text: str) -> str:
+        """Return a target's text with the keys of the target redacted."""
+        return self._redactor.text(text)
+
+    def may_hold_keys(self, data: bytes) -> bool:
+        """Return whether bytes of a target may hold a key, before they are decoded."""
+        return self._redactor.may_touch(data)

@@ -20,6 +20,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 
 from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
 from trueup.conformance.client.control import TargetControl
+from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.session import Session
@@ -75,11 +76,13 @@ def explore(
     seed: int,
     examples: int = 30,
     clock: Clock | None = None,
+    deadline: Deadline | None = None,
 ) -> StatefulOutcome:
     """Return the outcome of generated sequences that run until one fails, `examples` at most.
 
-    The shortest that fails is run once more, under new names. It starts an event loop and must not
-    be called from a running one. The same seed generates the same sequences.
+    The shortest that fails is run once more, under new names. After the deadline none is run. It
+    starts an event loop and must not be called from a running one. The same seed generates the same
+    sequences.
 
     Raises:
         TargetTrouble: the target cannot be tested.
@@ -87,7 +90,7 @@ def explore(
     """
 
     def work(run: _SequenceRunner, runner: asyncio.Runner) -> StepSequence | None:
-        shortest = _shortest(run, runner, seed, examples)
+        shortest = _shortest(run, runner, seed, examples, deadline)
         if shortest is not None:
             with suppress(BudgetExhausted), unwrap_group():
                 runner.run(run.fails(shortest))
@@ -134,7 +137,11 @@ def _run(
 
 
 def _shortest(
-    run: _SequenceRunner, runner: asyncio.Runner, seed: int, examples: int
+    run: _SequenceRunner,
+    runner: asyncio.Runner,
+    seed: int,
+    examples: int,
+    deadline: Deadline | None,
 ) -> StepSequence | None:
     options = settings(
         max_examples=examples,
@@ -151,7 +158,8 @@ def _shortest(
             return False
         try:
             with unwrap_group():
-                return runner.run(run.fails(sequence))
+                work = run.fails(sequence)
+                return runner.run(work if deadline is None else deadline.within(work))
         except Exception as error:
             stopped.append(error)
             return False

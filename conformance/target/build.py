@@ -209,4 +209,6 @@ def _budget(table: Table) -> Budget:
     return Budget(
         requests_per_s=None if rate == "unlimited" else float(rate),
         requests=table.get("requests", 1200),
+        minutes=float(table["minutes"]) if "minutes" in table else None,
+        journal_mb=table.get("journal_mb", 512),
     )

@@ -123,6 +123,10 @@ class Budget:
     """None: no limit. 10 is the documented limit for a customer."""
     requests: int = 1200
     """Requests in all."""
+    minutes: float | None = None
+    """Longest time of a whole run; None: 60, and the planned length of a load besides."""
+    journal_mb: int = 512
+    """Most megabytes of the journal of one run."""
 
 
 IngestForm: TypeAlias = HttpIngest | CommandIngest

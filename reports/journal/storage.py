@@ -16,9 +16,9 @@ from typing import IO, Final, Self
 
 import msgspec
 
-from trueup.reports.errors import JournalError, JournalWriteError
+from trueup.reports.errors import JournalError, JournalFull, JournalWriteError
 from trueup.reports.journal.records import SCHEMA, Footer, Header, Record
-from trueup.reports.journal.redaction import redact, secret_forms
+from trueup.reports.journal.redaction import Redactor
 
 __all__ = ["JOURNAL_NAME", "Journal", "JournalWriter", "read_journal"]
 
@@ -31,16 +31,20 @@ class JournalWriter:
     """Append records to a file; every record is passed to the operating system at once.
 
     `secrets` are redacted in every line. Raises JournalWriteError where the file cannot be
-    opened or written. After a record that could not be written only a footer can follow,
-    because a journal with a gap would be evaluated as if it had none.
+    opened or written, or would have more than `most_mb` megabytes. After a record that could not be
+    written only a footer can follow, because a journal with a gap would be evaluated as if it had
+    none.
     """
 
     failure: JournalWriteError | None = None
     """The error of the first record that could not be written; None where there is none."""
 
-    def __init__(self, path: Path, *, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, path: Path, *, secrets: Iterable[str] = (), most_mb: int | None = None
+    ) -> None:
+        self._bytes_left = None if most_mb is None else most_mb * 1_000_000
         self.path = path
-        self._forms = secret_forms(secrets)
+        self._redactor = Redactor(secrets)
         self._digest = hashlib.sha256()
         self._records = 0
         self._exchanges = 0
@@ -61,7 +65,15 @@ class JournalWriter:
         """
         if self.failure is not None and not isinstance(record, Footer):
             raise self.failure
-        line = redact(_encode(record), self._forms) + b"\n"
+        line = self._redactor.line(_encode(record)) + b"\n"
+        if self._bytes_left is not None and not isinstance(record, Footer):
+            self._bytes_left -= len(line)
+            if self._bytes_left < 0:
+                self.failure = JournalFull(
+                    f"{self.path}: the journal has as many bytes as it may have; raise "
+                    "`budget.journal_mb` in the target file, or run less"
+                )
+                raise self.failure
         self._write_whole(line)
         self._digest.update(line)
         self._records += 1

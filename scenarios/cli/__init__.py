@@ -11,6 +11,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from trueup.reports.formatting import visible
 from trueup.reports.results import EXIT_STATUS, ExitStatus
 from trueup.scenarios.cli.output import discard_output, open_output
 from trueup.scenarios.exit_status import exit_status_of, format_error
@@ -116,6 +117,6 @@ def _tell(error: BaseException) -> None:
     if isinstance(error, BrokenPipeError):
         return
     try:
-        click.echo(format_error(error), err=True)
+        click.echo(visible(format_error(error)), err=True)
     except OSError:
         return

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.target.model import Target
 from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
@@ -55,9 +57,12 @@ def send_events(
 ) -> SendSummary:
     """Hand events first … first+events-1 to the target, batch by batch.
 
-    Returns the count of each outcome. Raises CouldNotTell where the target stops responding.
+    Returns the count of each outcome. Raises CouldNotTell where the target stops responding, and
+    DeadlineReached after the minutes that the target file allows.
     """
-    return asyncio.run(_send(fleet, first, events, target, done))
+    work = _send(fleet, first, events, target, done)
+    minutes = target.budget.minutes
+    return asyncio.run(work if minutes is None else Deadline(WallClock(), minutes).within(work))
 
 
 async def _send(

@@ -113,7 +113,14 @@ def target_file(
     declared = _READINGS | overrides.readings
     parts += ["", "[readings]", *(f'{key} = "{value}"' for key, value in declared.items())]
     pace = '"unlimited"' if overrides.rate_limit is None else f"{overrides.rate_limit:g}"
-    parts += ["", "[budget]", f"requests_per_s = {pace}", f"requests = {requests}", ""]
+    parts += [
+        "",
+        "[budget]",
+        f"requests_per_s = {pace}",
+        f"requests = {requests}",
+        "minutes = 720",
+        "",
+    ]
     return "\n".join(parts)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from trueup.reports.journal.records import FleetDeclared, OutcomeRange
+from trueup.reports.journal.redaction import Redactor
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.simulator.delivery import HttpForm
 from trueup.simulator.reactor import Second
@@ -97,10 +98,10 @@ def encode(value: GeneratorPlan | Line) -> bytes:
     return _ENCODER.encode(value)
 
 
-def write_line(out: int, line: Line) -> None:
+def write_line(out: int, line: Line, redactor: Redactor) -> None:
     """Write a line to a file's descriptor, all of it: a disk that is nearly full takes a part, and
-    then none. Raises OSError."""
-    data = encode(line) + b"\n"
+    then none. Keys are replaced before. Raises OSError."""
+    data = redactor.line(encode(line)) + b"\n"
     while data:
         data = data[os.write(out, data) :]
 

@@ -22,6 +22,7 @@ from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
 
 from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.journal.redaction import redactor_of
 from trueup.reports.results import Outcome
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import BODY_MOST, REDIRECTS_MOST, body_limit_error
@@ -60,7 +61,7 @@ class DeliveryTracker:
         self.host = "/".join(plan.form.url.split("/")[:3])
         """Scheme and host of the ingestion endpoint, as a Locust user wants it."""
         self._out = out
-        self._recorder = RequestRecorder()
+        self._recorder = RequestRecorder(plan.form.response_rule.reason_of)
         self._source = body_source(plan, self._announce)
         self._sessions: WeakKeyDictionary[FastHttpUser, BoundedSession] = WeakKeyDictionary()
         self._open: dict[int, PreparedRequest] = {}
@@ -192,6 +193,9 @@ class DeliveryTracker:
         """Return the body of a response as far as the limits allow, and why it is not complete."""
         if not response.status_code:
             return b"", "no response"
+        if getattr(response, "error", None) is not None:
+            # Locust has read the body of a failure already, to describe it.
+            return bytes(response.content or b""), ""
         parts, length = [], 0
         try:
             with gevent.Timeout(self.plan.form.timeout_s):
@@ -214,7 +218,7 @@ class DeliveryTracker:
         self._say(Reserved(worker=0, ranges=tuple(ranges)))
 
     def _say(self, line: Line) -> None:
-        write_line(self._out, line)
+        write_line(self._out, line, redactor_of(self.plan.form.response_rule.secrets))
 
     def _report(self, *, last: bool = False) -> None:
         self._recorder.close_second(self._second)

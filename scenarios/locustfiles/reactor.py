@@ -27,6 +27,7 @@ import msgspec
 from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
+from trueup.reports.journal.redaction import redactor_of
 from trueup.scenarios.load.generator import LoadGenerator
 from trueup.scenarios.load.messages import (
     GeneratorPlan,
@@ -92,7 +93,8 @@ class _WorkerRun:
     def keep(self, line: Line) -> None:
         """Write a line down (local, master) or have it travel (worker)."""
         if self.out is not None:
-            write_line(self.out, line)
+            assert self.plan is not None
+            write_line(self.out, line, redactor_of(self.plan.form.response_rule.secrets))
             if isinstance(line, Report) and line.final is not None:
                 self.finals.add(line.worker)
         elif isinstance(line, Reserved):

@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.reconciliation.evaluate import traffic_checks
@@ -27,7 +29,7 @@ from trueup.conformance.target.load import levels, load_target, outside_hosts
 from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.errors import JournalWriteError, ReportError
 from trueup.reports.journal.records import SCHEMA, Header, IngestDeclared
-from trueup.reports.journal.redaction import redact, secret_forms
+from trueup.reports.journal.redaction import Redactor
 from trueup.reports.journal.storage import JOURNAL_NAME, Journal, JournalWriter, read_journal
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport, build_report
@@ -47,7 +49,12 @@ from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
 from trueup.scenarios.run.clock import our_stamp
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
-from trueup.scenarios.run.preconditions import check_local, check_target, customers_of
+from trueup.scenarios.run.preconditions import (
+    check_local,
+    check_target,
+    customers_of,
+    minutes_of,
+)
 from trueup.scenarios.run.run_directory import make_run_folder
 from trueup.scenarios.run.sensitivity import measure_sensitivity, write_sensitivity
 from trueup.scenarios.run.stateful import run_stateful_part
@@ -139,7 +146,13 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             target = _load(folder / TARGET_NAME, environment, order)
         else:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
-        writer = stack.enter_context(JournalWriter(folder / JOURNAL_NAME, secrets=target.secrets))
+        writer = stack.enter_context(
+            JournalWriter(
+                folder / JOURNAL_NAME,
+                secrets=target.secrets,
+                most_mb=target.budget.journal_mb,
+            )
+        )
         writer.write(_header(order, target, folder, now))
         if isinstance(target.ingest, HttpIngest):
             writer.write(_ingest_of(target.ingest))
@@ -151,7 +164,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             reporter=reporter or SilentReporter(),
         )
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
-        error = _work(order.scenario, context, strange=order.target is not None)
+        deadline = Deadline(WallClock(), minutes_of(target, order.scenario))
+        error = _work(order.scenario, context, deadline, strange=order.target is not None)
         error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -196,11 +210,11 @@ def _in_words(error: BaseException) -> str:
 
 def _strike_files(folder: Path, target: Target) -> None:
     """Strike keys out of what Locust and its workers left: they write down what a target says."""
-    forms = secret_forms(target.secrets)
+    redactor = Redactor(target.secrets)
     for path in folder.rglob("*"):
         if path.is_file() and path.name not in (JOURNAL_NAME, TARGET_NAME):
             said = path.read_bytes()
-            struck = redact(said, forms)
+            struck = redactor.file(said)
             if struck != said:
                 path.write_bytes(struck)
 
@@ -291,22 +305,24 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         yield from traffic_checks("load")
 
 
-def _work(scenario: Scenario, context: RunContext, *, strange: bool) -> BaseException | None:
+def _work(
+    scenario: Scenario, context: RunContext, deadline: Deadline, *, strange: bool
+) -> BaseException | None:
     """Do the parts in their order; what cut them short, if anything did. A target that is not ours
     is asked once before traffic goes there: the checks meet it themselves."""
     sends = scenario.fleet is not None or scenario.load is not None
     try:
         if strange and sends and context.target.ingest is not None:
             recorder = Recorder(context.writer, secrets=context.target.secrets)
-            asyncio.run(preflight(context.target, recorder))
+            asyncio.run(deadline.within(preflight(context.target, recorder)))
         if scenario.fleet is not None and context.target.ingest is not None:
-            asyncio.run(run_fleet_part(context, scenario.fleet))
+            asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))
         if scenario.checks is not None:
-            asyncio.run(run_checks_part(context, scenario.checks))
+            asyncio.run(deadline.within(run_checks_part(context, scenario.checks)))
         if scenario.stateful is not None and context.target.ingest is not None:
-            run_stateful_part(context, scenario.stateful)
+            run_stateful_part(context, scenario.stateful, deadline)
         if scenario.load is not None and context.target.ingest is not None:
-            asyncio.run(run_load_part(context, scenario.load))
+            asyncio.run(deadline.within(run_load_part(context, scenario.load)))
     except (KeyboardInterrupt, Exception) as error:
         return error
     return None

@@ -13,11 +13,15 @@ from trueup.scenarios.drivers import load_form
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
-from trueup.scenarios.scenario import LoadPart
+from trueup.scenarios.scenario import LoadPart, Scenario
 from trueup.simulator.model.profile import load_profile
 
-__all__ = ["check_local", "check_target", "customers_of", "plan_of"]
+__all__ = ["check_local", "check_target", "customers_of", "minutes_of", "plan_of"]
 
+_MINUTES: Final = 60.0
+"""Longest time of a run whose target file says nothing of it, without a load."""
+_SEARCH_STEPS: Final = 40
+"""More steps than a search for the limit has."""
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -62,8 +66,32 @@ def _free(host: str, port: int, what: str, remedy: str) -> None:
         ) from error
 
 
+def minutes_of(target: Target, scenario: Scenario) -> float:
+    """Return how many minutes a run may take.
+
+    What the target file says, or an hour and the planned length of a load.
+    """
+    if target.budget.minutes is not None:
+        return target.budget.minutes
+    if scenario.load is None:
+        return _MINUTES
+    steps = _SEARCH_STEPS if scenario.load.find_limit else 1
+    return _MINUTES + steps * _load_minutes(scenario.load)
+
+
+def _load_minutes(part: LoadPart) -> float:
+    return plan_of(part, seed=0).shape.duration_s / 60
+
+
 def check_target(part: LoadPart, target: Target) -> None:
     """See that the target file says all that the load needs of it. Raises UsageProblem."""
+    minutes = target.budget.minutes
+    if minutes is not None and _load_minutes(part) > minutes:
+        raise UsageProblem(
+            f"{target.path}: budget.minutes = {minutes:g}, but load scenario {part.scenario} alone "
+            f"takes {_load_minutes(part):g} minutes. Raise budget.minutes, or give a shorter "
+            "--duration."
+        )
     load_form(target)
     customers_of(target)
     forms = {"restart": target.restart, "maintenance": target.maintenance}

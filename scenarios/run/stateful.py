@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.stateful.run import explore, replay
 from trueup.conformance.stateful.steps import StepSequence
 from trueup.conformance.target.model import Target
@@ -27,7 +28,7 @@ STEPS_FILE: Final = "steps.json"
 """In the folder of a run: the shortest failing sequence."""
 
 
-def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
+def run_stateful_part(context: RunContext, part: StatefulPart, deadline: Deadline) -> None:
     """Run sequences until one fails or enough have passed; keep the shortest that fails."""
     context.reporter.start("stateful tests", None)
     context.phase(STATEFUL_NAME, "begin")
@@ -42,6 +43,7 @@ def run_stateful_part(context: RunContext, part: StatefulPart) -> None:
             ingest=driver,
             seed=context.seed,
             examples=part.examples,
+            deadline=deadline,
         )
     if outcome.shortest is not None:
         text = msgspec.json.format(msgspec.json.encode(outcome.shortest), indent=2).decode()

@@ -138,7 +138,7 @@ def _read_exit(
 ) -> InterpretedResponse:
     if status == 0:
         return interpret_response(rule, 200, output[:_MAX_OUTPUT], count)
-    last = (errors.strip().splitlines() or [b""])[-1].decode(errors="replace")[:200]
+    last = rule.reason_of((errors.strip().splitlines() or [b""])[-1].decode(errors="replace"))
     reason = f"exit status {status}" + (f": {last}" if last else "")
     if status == _TRY_AGAIN:
         return InterpretedResponse(ResponseKind.RETRY, (), reason)

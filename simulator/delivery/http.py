@@ -16,7 +16,6 @@ from yarl import URL
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import (
     BODY_MOST,
     HEAD_MOST,
@@ -119,10 +118,11 @@ class HttpDriver:
         try:
             response = await self._follow(payload)
         except _NOT_SENT as error:
-            reason = f"not delivered: {foreign_text(str(error))}"
+            reason = f"not delivered: {self.form.response_rule.reason_of(str(error))}"
             return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), False
         except _LOST as error:
-            reason = f"no response: {foreign_text(str(error)) or type(error).__name__}"
+            said = self.form.response_rule.reason_of(str(error))
+            reason = f"no response: {said or type(error).__name__}"
             return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), True
         return interpret_response(
             self.form.response_rule,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from trueup.reports.journal.records import OutcomeRange
+from trueup.reports.journal.redaction import redactor_of
 from trueup.reports.results import Outcome
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import VALUES_MOST, too_many_values
@@ -59,6 +60,12 @@ class ResponseRule:
     line_key: str = "line"
     reason_key: str = "reason"
     first_line: int = 1
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Keys that are replaced in the reasons which a response gives."""
+
+    def reason_of(self, text: str) -> str:
+        """Return a target's text as a reason: without keys, visible and bounded."""
+        return foreign_text(redactor_of(self.secrets).text(text))
 
 
 class InterpretedResponse(NamedTuple):
@@ -118,7 +125,7 @@ def interpret_response(
         return InterpretedResponse(ResponseKind.INDEFINITE, (), reason, retry_after_s)
     return InterpretedResponse(
         ResponseKind.DEFINITE,
-        single_range(count, Outcome.REFUSED, f"{reason}{_error_message(body)}"),
+        single_range(count, Outcome.REFUSED, f"{reason}{_error_message(rule, body)}"),
         reason,
     )
 
@@ -162,12 +169,12 @@ def has_response(reason: str) -> bool:
     return reason.startswith(_RESPONSE_REASONS)
 
 
-def _error_message(body: bytes) -> str:
+def _error_message(rule: ResponseRule, body: bytes) -> str:
     try:
         message = msgspec.json.decode(body, type=dict[str, object]).get("message")
     except _UNREADABLE:
         message = None
-    return f": {foreign_text(message)}" if isinstance(message, str) and message else ""
+    return f": {rule.reason_of(message)}" if isinstance(message, str) and message else ""
 
 
 def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedResponse:
@@ -216,7 +223,7 @@ def _refused_lines(rule: ResponseRule, listed: object, count: int) -> dict[int, 
         line = row.get(rule.line_key)
         if not isinstance(line, int) or not 0 <= line - rule.first_line < count:
             return None
-        found[line - rule.first_line] = foreign_text(_as_text(row.get(rule.reason_key, "")))
+        found[line - rule.first_line] = rule.reason_of(_as_text(row.get(rule.reason_key, "")))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
+from trueup.reports.transport.foreign_text import foreign_text
 
 __all__ = ["RequestRecorder", "Second", "merge_ranges"]
 
@@ -53,7 +55,9 @@ class RequestRecorder:
     path.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[str], str] = foreign_text) -> None:
+        """`clean` makes a reason fit to be shown and kept."""
+        self._clean = clean
         self.response: array[int] = array("q")
         """Response times (ns): one a batch, from the planned time to the last attempt's response.
         """
@@ -90,6 +94,7 @@ class RequestRecorder:
 
     def error(self, reason: str) -> None:
         """Count one failed attempt."""
+        reason = self._clean(reason)
         known = reason in self._errors or len(self._errors) < _MAX_REASONS
         self._errors[reason if known else _OTHER_REASONS] += 1
         self._unreported_errors[reason if known else _OTHER_REASONS] += 1
@@ -100,7 +105,7 @@ class RequestRecorder:
             self.accepted_first.append(part.first)
             self.accepted_count.append(part.count)
             return
-        self._others.append(part)
+        self._others.append(msgspec.structs.replace(part, reason=self._clean(part.reason)))
         if part.outcome is Outcome.REFUSED:
             self._refused += part.count
         else:

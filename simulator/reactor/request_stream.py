@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import REDIRECTS_MOST
 from trueup.reports.transport.redirects import redirect_of
 from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
@@ -75,7 +76,7 @@ class RequestStream:
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _INGEST_READ_SIZE
-        self.recorder = RequestRecorder()
+        self.recorder = RequestRecorder(foreign_text if rule is None else rule.reason_of)
         self.idle: list[Connection] = []
         self.next_due = 0 if schedule is None else NEVER
         """When the next new batch or retry may be sent (engine's clock, ns); 0: at once."""

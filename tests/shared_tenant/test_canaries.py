@@ -8,7 +8,7 @@ import pytest
 
 from tests.shared_tenant.environment import hold, run_environment
 from tests.shared_tenant.leaking_proxy import CANARIES, behind_leaking_proxy, occurrences
-from trueup.conformance.client.recorder import STRUCK
+from trueup.reports.journal.redaction import STRUCK
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,152 @@
+"""Commands of trueup against hostile servers: time, memory, status, and what they leave behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.hostile.commands import KEYS, PLAN, Ended, run_command, write_target
+from tests.hostile.servers import SeenRequest, hostile, listening, redirect_to, response
+from trueup.reports.journal.storage import read_journal
+
+pytestmark = pytest.mark.slow
+
+FASTHTTP = Path("scenarios/locustfiles/fasthttp.py").resolve()
+MOST_MB = 320
+"""Memory of a command, with the interpreter and numpy."""
+LONGEST_S = 130.0
+LOADS = {"reactor": (), "FastHttpUser": ("--locustfile", str(FASTHTTP))}
+
+
+def serve(sock: Any, request: SeenRequest) -> None:
+    """An API that has no data and accepts every event."""
+    if request.method == "POST":
+        said: Any = {"accepted": request.body.count(b"\n"), "refused": []}
+    elif "search" in request.path:
+        said = {"data": [], "total_count": 0, "page": 1, "per_page": 100}
+    else:
+        said = {"data": {"points": []} if "graph" in request.path else {"customer_id": 1001}}
+    sock.sendall(response(json.dumps(said).encode()))
+
+
+def load(folder: Path, target: Path, user: str, **options: Any) -> Ended:
+    plan = folder / "plan.toml"
+    plan.write_text(PLAN, encoding="utf-8")
+    arguments = ["load", str(plan), "--quiet", "--target", str(target), *LOADS[user]]
+    return run_command(arguments, folder, limit_s=LONGEST_S, **options)
+
+
+def held(ended: Ended) -> None:
+    assert ended.status == 2, ended.output
+    assert ended.took_s < LONGEST_S
+    assert ended.most_mb < MOST_MB
+    assert "Traceback" not in ended.output
+
+
+@pytest.mark.parametrize("name", ["a million rows", "drips a body", "gzip bomb", "sends 500 MB"])
+def test_a_check_of_a_hostile_api_ends_with_status_2(name: str, tmp_path: Path) -> None:
+    with hostile(name) as server:
+        target = write_target(tmp_path, base=server.port)
+        arguments = ["check", "--level", "0", "--quiet", "--target", str(target)]
+        held(run_command(arguments, tmp_path, limit_s=LONGEST_S))
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "said"),
+    [
+        ("impossible dates", "minutes = 0.1", "after the 0.1 minutes that it may take"),
+        ("endless pages", "journal_mb = 1", "raise `budget.journal_mb`"),
+    ],
+)
+def test_a_run_ends_with_its_budget(name: str, budget: str, said: str, tmp_path: Path) -> None:
+    with hostile(name) as server:
+        target = write_target(tmp_path, base=server.port, budget=budget)
+        arguments = ["check", "--level", "0", "--quiet", "--target", str(target)]
+        ended = run_command(arguments, tmp_path, limit_s=LONGEST_S)
+    held(ended)
+    assert said in ended.output
+    assert ended.took_s < 30
+    journal = read_journal(tmp_path / "runs/latest")
+    assert journal.footer is not None
+    assert said in journal.footer.stopped_by
+
+
+@pytest.mark.parametrize("name", ["drips a head", "endless interim responses", "never ends"])
+def test_a_fleet_ends_with_status_2(name: str, tmp_path: Path) -> None:
+    with listening(serve) as api, hostile(name) as server:
+        target = write_target(tmp_path, base=api.port, ingest=server.port)
+        arguments = ["fleet", "--events", "3000", "--target", str(target)]
+        held(run_command(arguments, tmp_path, limit_s=LONGEST_S))
+
+
+@pytest.mark.parametrize(
+    "name", ["drips a head", "endless interim responses", "never ends", "head of 100 MB"]
+)
+@pytest.mark.parametrize("user", LOADS)
+def test_a_load_ends_with_status_2(user: str, name: str, tmp_path: Path) -> None:
+    with listening(serve) as api, hostile(name) as server:
+        target = write_target(tmp_path, base=api.port, ingest=server.port)
+        held(load(tmp_path, target, user))
+
+
+@pytest.mark.parametrize("user", LOADS)
+def test_a_load_goes_to_no_other_host_and_follows_its_own(user: str, tmp_path: Path) -> None:
+    def moved(sock: Any, request: SeenRequest) -> None:
+        (serve if request.path == "/moved" else redirect_to("/moved"))(sock, request)
+
+    with listening(serve) as api, listening(serve, "127.0.0.2") as elsewhere:
+        away = f"127.0.0.2:{elsewhere.port}"
+        with listening(redirect_to(f"http://{away}/ingest")) as server:
+            target = write_target(tmp_path, base=api.port, ingest=server.port)
+            ended = load(tmp_path, target, user)
+        assert ended.status == 2, ended.output
+        assert away in ended.output
+        assert elsewhere.requests == []
+        with listening(moved) as server:
+            target = write_target(tmp_path, base=api.port, ingest=server.port)
+            load(tmp_path, target, user)
+    paths = [request.path for request in server.requests]
+    assert paths.count("/moved") == paths.count("/ingest") > 20
+
+
+def echo(sock: Any, request: SeenRequest) -> None:
+    """Refuse, and say the keys again in every way; reads are served."""
+    if request.method != "POST":
+        serve(sock, request)
+        return
+    key = request.headers["x-ingest-key"]
+    pair = base64.b64encode(f"user:{key}".encode()).decode()
+    full = "".join(f"%{ord(character):02x}" for character in key)
+    said = f"\x1b[31m{key} {quote(key)} {full} {pair} {key.encode().hex()}"
+    sock.sendall(response(json.dumps({"message": said}).encode(), status="400 No"))
+
+
+@pytest.mark.parametrize("user", LOADS)
+def test_an_echoed_key_is_in_no_file_while_a_load_runs(user: str, tmp_path: Path) -> None:
+    key = KEYS["K_INGEST"]
+    forms = (key, key.encode().hex(), "".join(f"%{ord(character):02x}" for character in key))
+    found: list[str] = []
+    looked: set[str] = set()
+
+    def look() -> None:
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                text = path.read_bytes().decode("utf-8", "replace")
+                looked.update([path.name] if text else [])
+                found.extend(f"{path.name}: {form}" for form in forms if form in text)
+
+    with listening(echo) as server:
+        target = write_target(tmp_path, base=server.port, ingest=server.port)
+        ended = load(tmp_path, target, user, meanwhile=look)
+    look()
+    assert "load.ndjson" in looked
+    assert found == []
+    assert "[key]" in (tmp_path / "runs/latest/load.ndjson").read_text("utf-8")
+    assert not any(form in ended.output for form in forms)
+    assert "\x1b" not in ended.output
+    assert read_journal(tmp_path / "runs/latest").footer is not None
