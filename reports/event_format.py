@@ -23,6 +23,7 @@ __all__ = [
     "AMOUNTS",
     "BODY_FORMS",
     "EVENT_KEYS",
+    "FIELD_IN_BRACES",
     "TIME_FORMS",
     "BodyForm",
     "EventFormat",
@@ -88,6 +89,7 @@ TIME_FORMS: Final[Mapping[str, tuple[TimeForm, str]]] = {
 """Name → form, and what it looks like. `iso+02:00` and the like are forms too: see `time_form`."""
 _WITH_OFFSET: Final = re.compile(r"iso([+-])([01]\d|2[0-3]):([0-5]\d)")
 _OURS: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
+FIELD_IN_BRACES: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -419,6 +421,21 @@ class EventFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
             if isinstance(data, dict) and self.form is not BodyForm.OTLP_LOGS:
                 data |= others
         return rows
+
+    def fill_text(self, text: str, event: Mapping[str, Json]) -> str:
+        """Return a text with the fields in braces filled in, in the values and time forms of the
+        mapping; a field that the event lacks becomes nothing.
+        """
+
+        def value(found: re.Match[str]) -> str:
+            field = found[1]
+            if field not in _OUR_KEYS:
+                return found[0]
+            rule = self.fields.get(field, FieldFormat())
+            shown = Leaf(fields=(field,), values=rule.values, time=rule.time).of(event)
+            return "" if shown is None or isinstance(shown, _Missing) else value_key(shown)
+
+        return FIELD_IN_BRACES.sub(value, text)
 
     def frame(self) -> tuple[bytes, bytes, bytes]:
         """Return what stands before the events of a body, between them and after them."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 from trueup.conformance.target.model import (
     CommandIngest,
     HttpIngest,
     IngestForm,
-    RefusedShape,
     Target,
 )
+from trueup.reports.event_format import BodyForm
 from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.delivery import (
     CommandDriver,
@@ -22,14 +23,22 @@ from trueup.simulator.delivery import (
     HttpForm,
     ResponseRule,
 )
+from trueup.simulator.delivery.responses import ResponseBody
 
 __all__ = ["command_form", "driver_of", "http_form", "load_form"]
 
+_BODIES: Final[Mapping[BodyForm, ResponseBody]] = {
+    BodyForm.ELASTICSEARCH_BULK: ResponseBody.BULK,
+    BodyForm.OTLP_LOGS: ResponseBody.OTLP,
+}
+"""Form of a request → that of its response, unless the target file declares another."""
 
-def _rule(
-    accepted: str | None, refused: RefusedShape | None, secrets: tuple[str, ...]
-) -> ResponseRule:
+
+def _rule(ingest: HttpIngest, secrets: tuple[str, ...]) -> ResponseRule:
+    accepted, refused = ingest.accepted, ingest.refused
     if refused is None:
+        if accepted is None and ingest.format.form in _BODIES:
+            return ResponseRule(body=_BODIES[ingest.format.form], secrets=secrets)
         return ResponseRule(accepted=accepted or "", refused="", secrets=secrets)
     return ResponseRule(
         accepted=accepted or "",
@@ -52,9 +61,10 @@ def http_form(
         url=ingest.url,
         method=ingest.method,
         format=ingest.format,
-        gzip=ingest.gzip,
+        compression=ingest.compression,
         headers=dict(ingest.headers),
-        response_rule=_rule(ingest.accepted, ingest.refused, secrets),
+        event_headers=dict(ingest.event_headers),
+        response_rule=_rule(ingest, secrets),
         timeout_s=timeout_s,
         max_events=ingest.batch,
     )

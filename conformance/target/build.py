@@ -6,7 +6,9 @@ Tenants, forms, placeholders, names of claims and readings; single values are ha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -30,7 +32,7 @@ from trueup.conformance.target.model import (
 )
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
 from trueup.reports.configuration import Mistake, nearest
-from trueup.reports.event_format import Framing
+from trueup.reports.event_format import EVENT_KEYS, FIELD_IN_BRACES, Framing
 
 __all__ = ["build"]
 
@@ -93,16 +95,66 @@ def _ingest(fields: Fields, table: Table) -> IngestForm:
 def _http_ingest(fields: Fields, table: Table) -> IngestForm:
     refused = table.get("refused")
     made = event_format(fields, table)
+    batch = 1 if made.framing is Framing.SINGLE else table.get("batch", 500)
+    headers = fields.headers("ingest.headers", table.get("headers", {}))
+    written = {name for name, value in table.get("headers", {}).items() if isinstance(value, str)}
+    from_event = {
+        name: value
+        for name, value in headers.items()
+        if name in written and FIELD_IN_BRACES.search(value)
+    }
+    _event_headers(fields, from_event, batch)
+    _compression(fields, table.get("compression", "none"))
     return HttpIngest(
         url=fields.url("ingest.url", table["url"]),
         method=table.get("method", "POST"),
         format=made,
-        gzip=table.get("gzip", False),
-        headers=fields.headers("ingest.headers", table.get("headers", {})),
-        batch=1 if made.framing is Framing.SINGLE else table.get("batch", 500),
+        compression=table.get("compression", "none"),
+        headers=MappingProxyType(
+            {name: value for name, value in headers.items() if name not in from_event}
+        ),
+        event_headers=MappingProxyType(from_event),
+        batch=batch,
         accepted=table.get("accepted"),
         refused=RefusedShape(**refused) if refused is not None else None,
     )
+
+
+def _event_headers(fields: Fields, headers: Mapping[str, str], batch: int) -> None:
+    """Report headers that name no field, and such headers where a request has many events."""
+    for name, text in headers.items():
+        for unknown in FIELD_IN_BRACES.findall(text):
+            if unknown not in EVENT_KEYS:
+                fields.note(
+                    f"ingest.headers.{name}",
+                    "fields of an event in braces",
+                    f"{{{unknown}}}",
+                    nearest(unknown, EVENT_KEYS),
+                )
+        if batch != 1:
+            fields.note(
+                f"ingest.headers.{name}",
+                "one event a request, where a header is made from a field",
+                f"up to {batch}",
+                "set batch = 1 in [ingest]",
+            )
+
+
+def _compression(fields: Fields, name: str) -> None:
+    if name == "zstd" and sys.version_info < (3, 14) and not _is_installed("backports.zstd"):
+        fields.note(
+            "ingest.compression",
+            "the module backports.zstd, which compresses with zstd before Python 3.14",
+            "it is not installed",
+            "pip install 'trueup[zstd]'",
+        )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _command_ingest(fields: Fields, table: Table) -> IngestForm:

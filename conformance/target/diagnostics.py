@@ -17,6 +17,7 @@ __all__ = ["mistake_of"]
 
 _NEW_WORDS: Final[Mapping[str, str]] = {
     "ingest.field_map": "it is [ingest.mapping] since trueup 0.2, and takes the same names",
+    "ingest.gzip": 'it is compression = "gzip" since trueup 0.2',
     "ingest.extras": "it is [ingest.constants] since trueup 0.2",
 }
 """Key of an earlier version → what to write now."""

@@ -155,7 +155,8 @@ def _form(form: IngestForm | HookForm) -> str:
         case CommandIngest() | CommandHook():
             return f"command {form.argv[0].rsplit('/', 1)[-1]}"
         case HttpIngest():
-            return f"{form.method}, {form.format.form}{', gzip' if form.gzip else ''}"
+            packed = "" if form.compression == "none" else f", {form.compression}"
+            return f"{form.method}, {form.format.form}{packed}"
         case _:
             return form.method
 

@@ -60,8 +60,11 @@ class HttpIngest:
     url: str
     method: str = "POST"
     format: EventFormat = field(default_factory=EventFormat)
-    gzip: bool = False
+    compression: str = "none"
+    """`none`, `gzip` or `zstd`."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event_headers: Mapping[str, str] = field(default_factory=dict)
+    """Header → template with fields of the event in braces."""
     batch: int = 500
     """Most events in one request; 1 for a body form that holds one."""
     accepted: str | None = None

@@ -109,17 +109,21 @@ def _delivery(
     `at_once`: it is sent in the background, because it overlapped with another one.
     """
     form = ingest or IngestDeclared(url="")
-    single = form.format.framing is Framing.SINGLE
+    single = form.format.framing is Framing.SINGLE or form.event_headers
     batches = [[event] for event in events] if single else [events]
-    bodies = [_body_lines(form.format, batch) for batch in batches]
     kind = BODY_FORMS[form.format.form].content_type
     headers = [f'-H "{_bare(h)}: ${_variable(h)}"' for h in form.headers]
     method = shlex.quote(one_line(form.method, 20))
-    for body in bodies:
+    for batch in batches:
+        own = [
+            f"-H {shlex.quote(one_line(f'{name}: {form.format.fill_text(text, batch[0])}', 300))}"
+            for name, text in form.event_headers.items()
+        ]
         yield "  printf '%s\\n' \\"
-        for line in body:
+        for line in _body_lines(form.format, batch):
             yield f"    {shlex.quote(line)} \\"
-        options = " ".join([r"-w '\n'", f"-X {method}", f"-H 'Content-Type: {kind}'", *headers])
+        named = [f"-H 'Content-Type: {kind}'", *headers, *own]
+        options = " ".join([r"-w '\n'", f"-X {method}", *named])
         yield f"  | curl -sS {options} --data-binary @- \\"
         yield f'    "$INGEST_URL"{" &" if at_once else ""}'
 

@@ -171,7 +171,8 @@ def comparable_digest(generator_plan: GeneratorPlan) -> str:
     """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
     plan = msgspec.to_builtins(generator_plan.plan)
     plan.pop("seed")
-    form = (generator_plan.form.method, generator_plan.form.gzip, generator_plan.form.format)
+    sent = generator_plan.form
+    form = (sent.method, sent.compression, sent.format, dict(sent.event_headers))
     parts = (plan, form, generator_plan.fleet.profile_sha256 if generator_plan.fleet else "")
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 

@@ -228,7 +228,8 @@ def body_source(
         _, head = request_head(form.method, form.url, form.head_fields())
         batch = plan.requests.batch
         return FixedBodies(head, _ready_body(batch), count=batch)
-    fleet, events = Fleet.from_identity(generator_plan.fleet), form.format
+    fleet = Fleet.from_identity(generator_plan.fleet)
+    events = None if form.event_headers else form.format
     # Tables are made when first asked for, which takes half a second: before the clock runs.
     fleet.batch(max(generator_plan.first_event, fleet.model.coverage.count), 1).lines(events)
     return FleetBodies(

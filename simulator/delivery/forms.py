@@ -5,8 +5,9 @@ Encoding is pure: takes events or our NDJSON, returns the bytes of the target's 
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +19,17 @@ from trueup.reports.results import Json
 from trueup.simulator.delivery.responses import ResponseRule
 from trueup.simulator.delivery.retry import RetryPolicy
 
-__all__ = ["BodyForm", "EventFormat", "Framing", "HttpForm", "encode_events", "encode_ndjson"]
+__all__ = [
+    "COMPRESSIONS",
+    "BodyForm",
+    "EventFormat",
+    "Framing",
+    "HttpForm",
+    "compress",
+    "encode_events",
+    "encode_ndjson",
+    "event_of",
+]
 
 _EVENTS: Final = msgspec.json.Decoder(dict[str, object])
 
@@ -32,8 +43,11 @@ class HttpForm:
     url: str
     method: str = "POST"
     format: EventFormat = field(default_factory=EventFormat)
-    gzip: bool = False
+    compression: str = "none"
+    """A key of `COMPRESSIONS`."""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    event_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Header → template with fields of the event in braces, where a request has one event."""
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
     """For one attempt, from connecting to the complete response."""
@@ -44,25 +58,31 @@ class HttpForm:
     @property
     def events_per_request(self) -> int:
         """Return the most events of one request."""
-        return 1 if self.format.framing is Framing.SINGLE else self.max_events
+        single = self.format.framing is Framing.SINGLE or self.event_headers
+        return 1 if single else self.max_events
 
-    def head_fields(self) -> dict[str, str]:
+    def head_fields(self, event: Mapping[str, Json] | None = None) -> dict[str, str]:
         """Return the header fields but Host and Content-Length; those of the form replace
-        defaults.
+        defaults. `event` is that of the request, where headers are made from one.
         """
         kind = BODY_FORMS[self.format.form].content_type
         fields = {"Content-Type": kind, "Accept": "application/json"}
-        if self.gzip:
-            fields["Content-Encoding"] = "gzip"
+        if self.compression != "none":
+            fields["Content-Encoding"] = self.compression
         given = {name.lower() for name in self.headers}
         kept = {name: value for name, value in fields.items() if name.lower() not in given}
-        return {**kept, **self.headers}
+        return {**kept, **self.headers, **self.header_values(event or {})}
+
+    def header_values(self, event: Mapping[str, Json]) -> dict[str, str]:
+        """Return the header fields that are made from an event."""
+        return {
+            name: self.format.fill_text(text, event) for name, text in self.event_headers.items()
+        }
 
 
 def encode_events(form: HttpForm, events: Sequence[Mapping[str, Json]]) -> bytes:
     """Return the request body for some events, in the target's format and compressed."""
-    body = form.format.encode(events)
-    return compress(body) if form.gzip else body
+    return compress(form, form.format.encode(events))
 
 
 def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
@@ -77,12 +97,35 @@ def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
     before, between, after = form.format.frame()
     if form.format.framing is not Framing.LINES:
         body = before + body.rstrip(b"\n").replace(b"\n", between) + after
-    return compress(body) if form.gzip else body
+    return compress(form, body)
 
 
-def compress(body: bytes) -> bytes:
-    """Return the body compressed by gzip at its fastest level, which costs a load generator
-    least.
-    """
+def event_of(line: bytes) -> dict[str, Json]:
+    """Return the event of a line of our NDJSON."""
+    return _EVENTS.decode(line)  # type: ignore[return-value]  # decoded JSON is Json
+
+
+def compress(form: HttpForm, body: bytes) -> bytes:
+    """Return the body compressed as the form says."""
+    return COMPRESSIONS[form.compression](body)
+
+
+def _gzip(body: bytes) -> bytes:
     squeezer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return squeezer.compress(body) + squeezer.flush()
+
+
+def _zstd(body: bytes) -> bytes:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.compress(body, 1)
+
+
+COMPRESSIONS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "none": lambda body: body,
+    "gzip": _gzip,
+    "zstd": _zstd,
+}
+"""Content-Encoding → function; at the fastest level, which costs a load generator least."""

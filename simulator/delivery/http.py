@@ -23,7 +23,7 @@ from trueup.reports.transport.limits import (
     body_limit_error,
 )
 from trueup.reports.transport.redirects import redirect_of
-from trueup.simulator.delivery.forms import HttpForm, encode_events, encode_ndjson
+from trueup.simulator.delivery.forms import HttpForm, encode_events, encode_ndjson, event_of
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -55,7 +55,8 @@ class HttpDriver:
         outcomes: list[EventOutcome] = []
         for start in range(0, len(events), size):
             part = events[start : start + size]
-            outcome = await self._deliver(encode_events(self.form, part), len(part))
+            fields = self.form.header_values(part[0])
+            outcome = await self._deliver(encode_events(self.form, part), len(part), fields)
             outcomes.extend(outcome.events())
         return outcomes
 
@@ -65,13 +66,16 @@ class HttpDriver:
             return BatchOutcome(count=0, ranges=())
         if self.form.events_per_request == 1 and count > 1:
             return await self._one_by_one(body, count)
-        return await self._deliver(encode_ndjson(self.form, body), count)
+        return await self._deliver_lines(body, count)
+
+    async def _deliver_lines(self, body: bytes, count: int) -> BatchOutcome:
+        event = event_of(body) if self.form.event_headers else {}
+        fields = self.form.header_values(event)
+        return await self._deliver(encode_ndjson(self.form, body), count, fields)
 
     async def _one_by_one(self, body: bytes, count: int) -> BatchOutcome:
         started = time.perf_counter()
-        sent = [
-            await self._deliver(encode_ndjson(self.form, line), 1) for line in body.splitlines()
-        ]
+        sent = [await self._deliver_lines(line, 1) for line in body.splitlines()]
         return BatchOutcome(
             count=count,
             ranges=tuple(part for n, one in enumerate(sent) for part in one.shifted(n)),
@@ -79,12 +83,13 @@ class HttpDriver:
             elapsed_ms=(time.perf_counter() - started) * 1e3,
         )
 
-    async def _deliver(self, payload: bytes, count: int) -> BatchOutcome:
+    async def _deliver(self, payload: bytes, count: int, fields: Mapping[str, str]) -> BatchOutcome:
+        """Deliver a body; `fields` are the header fields that are made from its event."""
         started = time.perf_counter()
         attempt, maybe_stored, asked_s = 0, False, 0.0
         while True:
             attempt += 1
-            result, sent = await self._attempt(payload, count)
+            result, sent = await self._attempt(payload, count, fields)
             elapsed_s = time.perf_counter() - started
             if result.kind is ResponseKind.RETRY:
                 pause_s = self._policy.asked_pause_s(attempt, retry_after_s=result.retry_after_s)
@@ -111,12 +116,14 @@ class HttpDriver:
     def _policy(self) -> RetryPolicy:
         return self.form.retry
 
-    async def _attempt(self, payload: bytes, count: int) -> tuple[InterpretedResponse, bool]:
+    async def _attempt(
+        self, payload: bytes, count: int, fields: Mapping[str, str]
+    ) -> tuple[InterpretedResponse, bool]:
         """Send one request; returns its result, and whether the target may have received
         anything.
         """
         try:
-            response = await self._follow(payload)
+            response = await self._follow(payload, fields)
         except _NOT_SENT as error:
             reason = f"not delivered: {self.form.response_rule.reason_of(str(error))}"
             return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), False
@@ -133,11 +140,11 @@ class HttpDriver:
             error=response.error,
         ), True
 
-    async def _follow(self, payload: bytes) -> _DeliveryResponse:
+    async def _follow(self, payload: bytes, fields: Mapping[str, str]) -> _DeliveryResponse:
         """Send a request, and again where its response redirects to the same origin."""
         url = self.form.url
         for _ in range(REDIRECTS_MOST):
-            response = await self._request(url, payload)
+            response = await self._request(url, payload, fields)
             redirect = redirect_of(url, response.status, self.form.method, response.location)
             if redirect is None:
                 return response
@@ -146,9 +153,15 @@ class HttpDriver:
             url = redirect.url
         return response._replace(error=f"redirected more than {REDIRECTS_MOST} times")
 
-    async def _request(self, url: str, payload: bytes) -> _DeliveryResponse:
+    async def _request(
+        self, url: str, payload: bytes, fields: Mapping[str, str]
+    ) -> _DeliveryResponse:
         async with self._open().request(
-            self.form.method, URL(url, encoded=True), data=payload, allow_redirects=False
+            self.form.method,
+            URL(url, encoded=True),
+            data=payload,
+            headers=fields,
+            allow_redirects=False,
         ) as response:
             body, error = await _read(response.content)
             return _DeliveryResponse(

@@ -28,6 +28,7 @@ from trueup.simulator.delivery.outcomes import single_range
 
 __all__ = [
     "InterpretedResponse",
+    "ResponseBody",
     "ResponseKind",
     "ResponseRule",
     "has_response",
@@ -47,9 +48,22 @@ class ResponseKind(StrEnum):
     """Possibly accepted: try again with the same ids."""
 
 
+class ResponseBody(StrEnum):
+    """How a body says what was accepted."""
+
+    LISTED = "listed"
+    """A number and a list of refused events, where the rule says."""
+    BULK = "elasticsearch-bulk"
+    """An item for each event, in order, with a status."""
+    OTLP = "otlp"
+    """`partialSuccess` with a number of rejected records."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRule:
     """Where a response says what was accepted and refused; an empty path: it does not say."""
+
+    body: ResponseBody = ResponseBody.LISTED
 
     accepted: str = ""
     """Dotted path to the number accepted, duplicates included. If it is set, a response without it
@@ -182,24 +196,77 @@ def _read_success(rule: ResponseRule, body: bytes, count: int) -> InterpretedRes
         decoded = msgspec.json.decode(body, type=dict[str, object]) if body else {}
     except _UNREADABLE:
         decoded = {}
+    match rule.body:
+        case ResponseBody.BULK:
+            return _read_bulk(rule, decoded, count)
+        case ResponseBody.OTLP:
+            return _read_partial_success(rule, decoded, count)
+        case ResponseBody.LISTED:
+            return _read_listed(rule, decoded, count)
+
+
+def _unknown(count: int, note: str) -> InterpretedResponse:
+    return InterpretedResponse(
+        ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
+    )
+
+
+def _read_bulk(
+    rule: ResponseRule, decoded: Mapping[str, object], count: int
+) -> InterpretedResponse:
+    """Read a response of `_bulk`. A status of 409 says that an event is there already."""
+    if decoded.get("errors") is False:
+        return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around({}, count))
+    items = decoded.get("items")
+    if not isinstance(items, list) or len(items) != count:
+        found = len(items) if isinstance(items, list) else "no"
+        return _unknown(count, f"the response has {found} items for {count} events")
+    others: dict[int, tuple[Outcome, str]] = {}
+    for line, item in enumerate(items):
+        result = next(iter(item.values()), None) if isinstance(item, Mapping) else None
+        status = result.get("status") if isinstance(result, Mapping) else None
+        if not isinstance(result, Mapping) or not isinstance(status, int):
+            others[line] = Outcome.UNKNOWN, "the response has no status for this event"
+        elif not (200 <= status < 300 or status == 409):
+            error = result.get("error")
+            parts = [error.get("type"), error.get("reason")] if isinstance(error, Mapping) else []
+            words = [rule.reason_of(_as_text(part)) for part in parts if part]
+            outcome = Outcome.UNKNOWN if status >= 500 else Outcome.REFUSED
+            others[line] = outcome, ": ".join([f"status {status}", *words])
+    return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(others, count))
+
+
+def _read_partial_success(
+    rule: ResponseRule, decoded: Mapping[str, object], count: int
+) -> InterpretedResponse:
+    """Read a response of OTLP/HTTP, which does not say which records were rejected."""
+    found = decoded.get("partialSuccess")
+    told = found if isinstance(found, Mapping) else {}
+    number = _as_text(told.get("rejectedLogRecords", 0))
+    rejected = int(number) if number.isdecimal() and len(number) < 16 else 0
+    reason = rule.reason_of(_as_text(told.get("errorMessage", "")))
+    if rejected in (0, count):
+        outcome = Outcome.REFUSED if rejected else Outcome.ACCEPTED
+        ranges = single_range(count, outcome, reason if rejected else "")
+        return InterpretedResponse(ResponseKind.DEFINITE, ranges)
+    note = f"the response rejects {rejected} of {count} records and does not say which"
+    return _unknown(count, f"{note}: {reason}" if reason else note)
+
+
+def _read_listed(
+    rule: ResponseRule, decoded: Mapping[str, object], count: int
+) -> InterpretedResponse:
     refused = _refused_lines(rule, _get_path(decoded, rule.refused), count)
     if refused is None:
-        note = f"the response's `{rule.refused}` cannot be read"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
+        return _unknown(count, f"the response's `{rule.refused}` cannot be read")
     accepted = _get_path(decoded, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
-        note = f"the response has no number at `{rule.accepted}`"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
+        return _unknown(count, f"the response has no number at `{rule.accepted}`")
     if isinstance(accepted, int) and accepted + len(refused) != count:
-        note = f"the response accounts for {accepted + len(refused)} of {count} events"
-        return InterpretedResponse(
-            ResponseKind.DEFINITE, single_range(count, Outcome.UNKNOWN, note), note
-        )
-    return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(refused, count))
+        found = accepted + len(refused)
+        return _unknown(count, f"the response accounts for {found} of {count} events")
+    others = {line: (Outcome.REFUSED, reason) for line, reason in refused.items()}
+    return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(others, count))
 
 
 def _get_path(decoded: object, path: str) -> object:
@@ -235,9 +302,11 @@ def _as_text(value: object) -> str:
         return "(a value that cannot be shown)"
 
 
-def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange, ...]:
-    """Return ranges that are accepted but for the refused lines; adjacent equal ones are merged."""
-    if not refused:
+def _ranges_around(
+    others: Mapping[int, tuple[Outcome, str]], count: int
+) -> tuple[OutcomeRange, ...]:
+    """Return ranges that are accepted but for the other lines; adjacent equal ones are merged."""
+    if not others:
         return single_range(count, Outcome.ACCEPTED)
     ranges: list[OutcomeRange] = []
 
@@ -251,9 +320,9 @@ def _ranges_around(refused: Mapping[int, str], count: int) -> tuple[OutcomeRange
         ranges.append(OutcomeRange(first=first, count=length, outcome=outcome, reason=reason))
 
     next_line = 0
-    for line in sorted(refused):
+    for line in sorted(others):
         put(next_line, line - next_line, Outcome.ACCEPTED, "")
-        put(line, 1, Outcome.REFUSED, refused[line])
+        put(line, 1, *others[line])
         next_line = line + 1
     put(next_line, count - next_line, Outcome.ACCEPTED, "")
     return tuple(ranges)

@@ -19,7 +19,7 @@ import numpy as np
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Json
-from trueup.simulator.delivery.forms import Framing, HttpForm, compress
+from trueup.simulator.delivery.forms import Framing, HttpForm, compress, encode_events, event_of
 from trueup.simulator.reactor.address import Address, address_of
 
 __all__ = [
@@ -78,6 +78,19 @@ class PreparedRequest(msgspec.Struct, gc=False):
     first_sent: int = 0
     redirects: int = 0
     """Redirects that its requests have followed."""
+
+    @property
+    def payload(self) -> bytes:
+        """Return the body of the request; its start may be at the end of the head."""
+        return self.head.partition(b"\r\n\r\n")[2] + self.body
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the header fields but Host and Content-Length."""
+        lines = self.head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+        named = (line.partition(": ") for line in lines)
+        kept = ((name, value) for name, _, value in named)
+        return {name: value for name, value in kept if name not in ("Host", "Content-Length")}
 
 
 class BodySource(Protocol):
@@ -152,7 +165,8 @@ class FleetBodies:
     """A fleet's events as request bodies of a target's form, each event once.
 
     `draw(first, count, most)` draws events in steps and encodes them in the target's format: see
-    `Draw`. A row of a list ends with blanks, which the end of the list replaces. `reserve(ranges)`
+    `Draw`. A row of a list ends with blanks, which the end of the list replaces. Where headers are
+    made from events, it gives them as they are, and they are encoded one by one. `reserve(ranges)`
     is called before any event of those ranges can be sent. Every `malformed_every`-th batch ends
     with a malformed line, which the target must refuse and nothing else; a form with one event a
     request cannot hold one.
@@ -180,7 +194,8 @@ class FleetBodies:
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
         self._draw, self._reserve = draw, reserve
-        self._batch = 1 if form.format.framing is Framing.SINGLE else batch_events
+        single = form.format.framing is Framing.SINGLE or form.event_headers
+        self._batch = 1 if single else batch_events
         self._block = max(block_events // self._batch, 1) * self._batch
         self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers
@@ -199,7 +214,8 @@ class FleetBodies:
         self._list = form.format.framing is Framing.LIST
         self._before, _between, self._after = form.format.frame()
         # What precedes the events of a body is the end of the head, where it is not compressed.
-        self._in_head = b"" if form.gzip else self._before
+        self._packed = form.compression != "none"
+        self._in_head = b"" if self._packed else self._before
         self._lines = form.format.lines_per_event
 
     def _numbers(self) -> Iterator[tuple[int, int]]:
@@ -256,6 +272,9 @@ class FleetBodies:
     def _split_piece(self, first: int, count: int, text: Buffer) -> Iterator[PreparedRequest]:
         """Split a piece into batches. Work on all of it at once is done here, the rest by batch."""
         offsets = _batch_offsets(text, count, self._batch, self._lines)
+        if self.form.event_headers:
+            lines = bytes(text).splitlines()
+            return (self._request_of(line, first + n) for n, line in enumerate(lines))
         every = self._malformed_every
         before = self._batches_so_far
         self._batches_so_far += len(offsets) - 1
@@ -292,7 +311,7 @@ class FleetBodies:
         if self.form.format.framing is Framing.SINGLE:
             stop -= 1  # the line break
         part = view[start:stop]
-        return compress(self._before + part) if self.form.gzip else part
+        return compress(self.form, self._before + part) if self._packed else part
 
     def _with_malformed_line(self, lines: bytes) -> bytes:
         """Return a body with a malformed line after its events."""
@@ -302,7 +321,15 @@ class FleetBodies:
         else:
             *others, _last = text.split(b"\n")
             body = lines + b"".join(line + b"\n" for line in others) + _MALFORMED_LINE
-        return compress(self._before + body) if self.form.gzip else body
+        return compress(self.form, self._before + body) if self._packed else body
+
+    def _request_of(self, line: bytes, number: int) -> PreparedRequest:
+        """Return a request whose header is made from its event, a line of ours."""
+        event = event_of(line)
+        _, head = request_head(self.form.method, self.form.url, self.form.head_fields(event))
+        body = encode_events(self.form, [event])
+        head += b"%d\r\n\r\n" % len(body)
+        return PreparedRequest(head, body, number, 1, len(head) + len(body))
 
     def _batch_of(self, body: Buffer, first: int, count: int, malformed: bool) -> PreparedRequest:
         length, head = self._last_head

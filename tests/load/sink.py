@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import json
 import ssl
+import sys
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -117,9 +118,20 @@ class Sink:
                 writer.write(http_response(200, b'{"data": []}'))
                 continue
             self.bodies.append((fields, body))
-            text = gzip.decompress(body) if fields.get("content-encoding") == "gzip" else body
+            text = unpacked(body, fields.get("content-encoding", "none"))
             writer.write(http_response(200, self.take(decode(text))))
             await writer.drain()
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Return a body without its Content-Encoding."""
+    if encoding == "zstd":
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+        return zstd.decompress(body)
+    return gzip.decompress(body) if encoding == "gzip" else body
 
 
 def decode(text: bytes) -> list[Any]:

@@ -28,6 +28,7 @@ from trueup.simulator.delivery import (
     RetryPolicy,
     interpret_response,
 )
+from trueup.simulator.delivery.forms import COMPRESSIONS
 
 QUICK = RetryPolicy(initial_pause_s=0.001, max_pause_s=0.01, attempts=12)
 EVENTS = [{"log_id": f"event-{n}", "log_total_bytes": n, "country_id": "gb"} for n in range(25)]
@@ -47,9 +48,9 @@ async def sent(driver: Driver, events: list[dict[str, Any]] = EVENTS) -> list[Ev
 
 
 @pytest.mark.parametrize("body", list(BodyForm))
-@pytest.mark.parametrize("gzip", [False, True])
+@pytest.mark.parametrize("compression", list(COMPRESSIONS))
 async def test_events_arrive_in_every_form_under_the_targets_field_names(
-    body: BodyForm, gzip: bool
+    body: BodyForm, compression: str
 ) -> None:
     """Renamed, dropped and added fields, in each body form, compressed or not."""
     sink = Sink()
@@ -59,7 +60,7 @@ async def test_events_arrive_in_every_form_under_the_targets_field_names(
         form=body,
     )
     with serving(sink.handle) as port:
-        outcomes = await sent(http(port, gzip=gzip, format=named, max_events=10))
+        outcomes = await sent(http(port, compression=compression, format=named, max_events=10))
     assert [outcome.outcome for outcome in outcomes] == [Outcome.ACCEPTED] * 25
     assert sink.stored == {
         f"event-{n}": {"log_id": f"event-{n}", "size": n, "v": 2} for n in range(25)

@@ -105,8 +105,8 @@ def test_every_event_is_sent_once_and_reported_as_accepted() -> None:
     "parts",
     [
         *({"format": EventFormat(form=form)} for form in BodyForm),
-        {"gzip": True},
-        *({"format": EventFormat(form=form), "gzip": True} for form in BodyForm),
+        {"compression": "gzip"},
+        *({"format": EventFormat(form=form), "compression": "gzip"} for form in BodyForm),
         {"format": EventFormat(form=BodyForm.JSON_ARRAY, key="batch.events", body={"v": 1})},
         {"format": EventFormat(constants={"source": "trueup"})},
         {"headers": {"X-Ingest-Key": "k", "content-type": "text/plain"}},
@@ -204,13 +204,13 @@ def test_a_malformed_line_is_refused_and_the_other_lines_are_accepted() -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        {"gzip": True},
+        {"compression": "gzip"},
         {"format": EventFormat(form=BodyForm.JSON_ARRAY)},
-        {"format": EventFormat(form=BodyForm.JSON_ARRAY), "gzip": True},
+        {"format": EventFormat(form=BodyForm.JSON_ARRAY), "compression": "gzip"},
         {"format": EventFormat(form=BodyForm.JSON_ARRAY, key="events")},
         {"format": EventFormat(form=BodyForm.CLOUDEVENTS_BATCH)},
         {"format": EventFormat(form=BodyForm.OTLP_LOGS)},
-        {"format": EventFormat(form=BodyForm.ELASTICSEARCH_BULK), "gzip": True},
+        {"format": EventFormat(form=BodyForm.ELASTICSEARCH_BULK), "compression": "gzip"},
         {"format": EventFormat(constants={"source": "trueup"})},
     ],
     ids=["gzip", "array", "array-gzip", "key", "cloudevents", "otlp", "bulk-gzip", "constants"],

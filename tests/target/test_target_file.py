@@ -44,7 +44,7 @@ customer_id = 1955
 via = "http"
 url = "http://localhost:9/in"
 form = "json-array"
-gzip = true
+compression = "gzip"
 headers = { X-Ingest-Key = { env = "INGEST" }, X-Plain = "plain" }
 accepted = "result.accepted"
 refused = { list = "result.errors", line = "index", reason = "why", first = 0 }
@@ -103,9 +103,9 @@ def test_every_key_of_a_file_is_read(tmp_path: Path) -> None:
     target = _load(tmp_path, _FULL)
     assert levels(target) == {0, 2, 3, 4}
     assert isinstance(target.ingest, HttpIngest)
-    assert (target.ingest.format.form, target.ingest.gzip, target.ingest.batch) == (
+    assert (target.ingest.format.form, target.ingest.compression, target.ingest.batch) == (
         "json-array",
-        True,
+        "gzip",
         500,
     )
     assert dict(target.ingest.headers) == {"X-Ingest-Key": "ik-3", "X-Plain": "plain"}
@@ -349,7 +349,21 @@ _WRONG = {
         _FULL.replace('form = "json-array"', 'form = "cloudevent"\nbatch = 5'),
         ["ingest.batch (line", "holds one event"],
     ),
-    "a word of trueup 0.2": (
+    "a header made from an unknown field": (
+        _FULL.replace('X-Plain = "plain"', 'X-Plain = "{logid}"').replace(
+            "[ingest.constants]", "batch = 1\n[ingest.constants]"
+        ),
+        ["ingest.headers.X-Plain", "{logid}", 'did you mean "log_id"?'],
+    ),
+    "a header made from a field of many events": (
+        _FULL.replace('X-Plain = "plain"', 'X-Plain = "{log_id}"'),
+        ["ingest.headers.X-Plain", "one event a request", "up to 500", "set batch = 1"],
+    ),
+    "another word of trueup 0.1": (
+        _FULL.replace('compression = "gzip"', "gzip = true"),
+        ["ingest.gzip (line", 'it is compression = "gzip" since trueup 0.2'],
+    ),
+    "a word of trueup 0.1": (
         _FULL.replace("[ingest.mapping]", "[ingest.field_map]"),
         ["ingest.field_map (line", "it is [ingest.mapping] since trueup 0.2"],
     ),
