@@ -26,10 +26,13 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 tools:
-	@command -v chromium nginx wrk >/dev/null && exit 0; \
-	  echo "Installing chromium, nginx and wrk"; \
+	@PATH="$$PATH:/usr/sbin"; \
+	  for program in chromium nats-server nginx wrk; do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	  test -n "$$missing" || exit 0; \
+	  echo "Installing$$missing"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-	    --no-install-recommends chromium nginx wrk >/dev/null
+	    --no-install-recommends$$missing >/dev/null
 
 test: lint fast slow
 

@@ -12,11 +12,14 @@ from trueup.reports.results import Json
 __all__ = [
     "NETWORKS",
     "POOLS",
+    "UNREPORTED",
     "CheckContext",
     "Event",
 ]
 
 Event = dict[str, Json]
+UNREPORTED: Final = "delivered; whether the target refused it is not reported by this ingestion"
+"""Reason of an unknown outcome of an event that reached the target."""
 
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 POOLS: Final = ("residential", "mobile")

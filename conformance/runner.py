@@ -25,7 +25,7 @@ from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
-from trueup.conformance.datasets.injector import EventInjector
+from trueup.conformance.datasets.injector import injector_of
 from trueup.conformance.datasets.interpretation_probes import (
     edge_request,
     interpretation_requests,
@@ -196,7 +196,7 @@ class _Run:
         self._executor = Executor(
             client=client,
             control=self._control,
-            injector=None if ingest is None else EventInjector(ingest, recorder, clock),
+            injector=None if ingest is None else injector_of(target, ingest, recorder, clock),
             clock=clock,
             present=self._time.present,
             freshness_s=freshness_s(target.readings),

@@ -12,6 +12,7 @@ from trueup.conformance.target.model import (
     HttpIngest,
     IngestForm,
     Target,
+    TransportIngest,
 )
 from trueup.reports.event_format import BodyForm
 from trueup.scenarios.errors import UsageProblem
@@ -22,10 +23,12 @@ from trueup.simulator.delivery import (
     HttpDriver,
     HttpForm,
     ResponseRule,
+    TransportForm,
+    transport_driver,
 )
 from trueup.simulator.delivery.responses import ResponseBody
 
-__all__ = ["command_form", "driver_of", "http_form", "load_form"]
+__all__ = ["check_ingest", "command_form", "driver_of", "http_form", "load_form", "transport_form"]
 
 _BODIES: Final[Mapping[BodyForm, ResponseBody]] = {
     BodyForm.ELASTICSEARCH_BULK: ResponseBody.BULK,
@@ -84,8 +87,35 @@ def command_form(
     )
 
 
+def transport_form(ingest: TransportIngest) -> TransportForm:
+    """Return the simulator's form of a transport."""
+    return TransportForm(
+        name=ingest.name,
+        options=dict(ingest.options),
+        format=ingest.format,
+        max_events=ingest.batch,
+    )
+
+
+async def check_ingest(target: Target) -> None:
+    """Establish that a target's broker, or other transport, takes events; send none.
+
+    Endpoints over HTTP are part of the preflight, programs are found when the file is read.
+    Raises TransportMissing, TransportUnreachable.
+    """
+    if isinstance(target.ingest, TransportIngest):
+        driver = transport_driver(transport_form(target.ingest))
+        try:
+            await driver.check()
+        finally:
+            await driver.close()
+
+
 def driver_of(target: Target) -> Driver:
-    """Return a driver for a target's ingestion. Raises UsageProblem where the target has none."""
+    """Return a driver for a target's ingestion.
+
+    Raises UsageProblem where the target has none, TransportMissing where a package is missing.
+    """
     ingest: IngestForm | None = target.ingest
     match ingest:
         case HttpIngest():
@@ -94,6 +124,8 @@ def driver_of(target: Target) -> Driver:
             return CommandDriver(
                 command_form(ingest, cwd=target.path.parent, secrets=target.secrets)
             )
+        case TransportIngest():
+            return transport_driver(transport_form(ingest))
         case None:
             raise UsageProblem(
                 f"{target.path}: the target has no ingestion endpoint. "

@@ -12,7 +12,7 @@ from trueup.conformance.errors import ConformanceError
 from trueup.reports.errors import JournalFull, ReportError
 from trueup.reports.results import EXIT_STATUS, ExitStatus
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
-from trueup.simulator.errors import DataError, SimulatorError
+from trueup.simulator.errors import DataError, SimulatorError, TransportUnreachable
 
 __all__ = ["exit_status_of", "format_error"]
 
@@ -27,6 +27,7 @@ _STATUS: Final[dict[type[BaseException], ExitStatus]] = {
     ReportError: ExitStatus.USAGE,
     BrokenPipeError: ExitStatus.COULD_NOT_TELL,
     DataError: ExitStatus.OUR_ERROR,
+    TransportUnreachable: ExitStatus.COULD_NOT_TELL,
     SimulatorError: ExitStatus.USAGE,
 }
 

@@ -1,11 +1,13 @@
 """Exceptions of the simulator.
 
 SimulatorError
-├── ProfileError    a profile, a parameter or an override is not valid
-├── FleetError      a fleet cannot be built, or an event that it does not have was requested
-├── AccessLogError  a log cannot be read: its format, or too many of its lines
-│   └── FitError    a log can be read, but no profile can be fitted from it
-└── DataError       a committed data file was changed or is missing: an error of this package
+├── ProfileError          a profile, a parameter or an override is not valid
+├── FleetError            a fleet cannot be built, or an event that it does not have was requested
+├── AccessLogError        a log cannot be read: its format, or too many of its lines
+│   └── FitError          a log can be read, but no profile can be fitted from it
+├── TransportMissing      a transport, or a package that it needs, is not installed
+├── TransportUnreachable  a broker cannot be used: no connection, no stream, no topic
+└── DataError             a committed data file was changed or is missing: an error of this package
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ __all__ = [
     "FleetError",
     "ProfileError",
     "SimulatorError",
+    "TransportMissing",
+    "TransportUnreachable",
 ]
 
 
@@ -40,6 +44,14 @@ class AccessLogError(SimulatorError):
 
 class FitError(AccessLogError):
     """No profile can be fitted from a log; names the file."""
+
+
+class TransportMissing(SimulatorError):
+    """A transport of this name, or a package that it needs, is not installed; says what to do."""
+
+
+class TransportUnreachable(SimulatorError):
+    """No event can be sent through a transport; says what was tried, what came back, what to do."""
 
 
 class DataError(SimulatorError):

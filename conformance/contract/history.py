@@ -16,7 +16,7 @@ from typing import Final
 
 from trueup.conformance.contract.fields import LOG_FIELDS, ApiField
 from trueup.conformance.contract.target_time import TargetClock, time_of
-from trueup.conformance.model import NETWORKS
+from trueup.conformance.model import NETWORKS, UNREPORTED
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.journal.records import (
     Delivered,
@@ -85,6 +85,8 @@ class EventDelivery:
     """Number of the delivery that it was part of."""
     began: datetime
     """Our time when it was begun."""
+    reached: bool = True
+    """Whether the target certainly got it, whatever the outcome."""
 
     def overlaps(self, other: EventDelivery) -> bool:
         """Return whether two deliveries were under way at the same time."""
@@ -122,6 +124,10 @@ class EventRecord:
             if delivery.outcome is Outcome.ACCEPTED:
                 return delivery
         return None
+
+    def reached(self, op: int) -> bool:
+        """Return whether the target certainly got it before `op`, whatever it made of it."""
+        return any(delivery.reached for delivery in self.deliveries if delivery.op < op)
 
     def times(self, op: int) -> int:
         """Return how often it was delivered before `op`."""
@@ -308,7 +314,14 @@ def _deliver(history: History, op: int, record: Delivered) -> None:
             elif outcome.outcome is Outcome.REFUSED:
                 reason = outcome.reason or "no reason given"
                 history.refusals[reason] = history.refusals.get(reason, 0) + 1
-            delivery = EventDelivery(op=op, outcome=outcome.outcome, at=end, batch=op, began=begin)
+            delivery = EventDelivery(
+                op=op,
+                outcome=outcome.outcome,
+                at=end,
+                batch=op,
+                began=begin,
+                reached=outcome.outcome is not Outcome.UNKNOWN or outcome.reason == UNREPORTED,
+            )
             _note(history, event, delivery)
 
 

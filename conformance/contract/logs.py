@@ -179,9 +179,12 @@ def _note_absent(
             continue
         if not counts:
             continue
-        refused = record.times(unit.op) and record.outcome(unit.op) is Outcome.REFUSED
-        if refused and not counts.get(record.event.log_id):
-            finding.observed(IMPOSSIBLE if record.impossible else REFUSED)
+        if not record.reached(unit.op) or counts.get(record.event.log_id):
+            continue
+        if record.impossible:
+            finding.observed(IMPOSSIBLE)
+        elif record.outcome(unit.op) is Outcome.REFUSED:
+            finding.observed(REFUSED)
 
 
 def _dedup_open(model: ContractModel, record: EventRecord, unit: JudgedRequest) -> bool:

@@ -9,23 +9,31 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.datasets.operations import Deliver
 from trueup.conformance.errors import TargetLost
-from trueup.conformance.model import Event
+from trueup.conformance.model import UNREPORTED, Event
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
+from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered
-from trueup.reports.results import Outcome
+from trueup.reports.results import EventOutcome, Outcome
 from trueup.reports.transport.lost import LostDeliveries
 
-__all__ = ["EventInjector"]
+__all__ = ["EventInjector", "injector_of"]
 
 SPLITS_MOST: Final = 200
 """Deliveries of one run that are made only because a whole delivery was refused."""
+_UNREPORTED: Final = EventOutcome(Outcome.UNKNOWN, UNREPORTED)
 
 
 class EventInjector:
     """Hands events over through the target's ingestion endpoint, and records each delivery."""
 
-    def __init__(self, ingest: Ingest, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self, ingest: Ingest, recorder: Recorder, clock: Clock, *, reports_refusals: bool = True
+    ) -> None:
+        """`reports_refusals`: whether an event that comes back as accepted was accepted by the
+        target itself. Otherwise those that a target may refuse are recorded as unknown.
+        """
+        self._reports_refusals = reports_refusals
         self._ingest = ingest
         self._recorder = recorder
         self._clock = clock
@@ -63,6 +71,11 @@ class EventInjector:
         """
         started = self._clock.monotonic()
         outcomes = await self._ingest.send(delivery.events)
+        if not self._reports_refusals:
+            outcomes = [
+                _UNREPORTED if n in delivery.refusable and one.outcome is Outcome.ACCEPTED else one
+                for n, one in enumerate(outcomes)
+            ]
         events = self._recorder.strike([dict(event) for event in delivery.events])
         assert isinstance(events, list)
         found = ranges(outcomes, len(delivery.events))
@@ -85,3 +98,9 @@ class EventInjector:
         self.accepted += sum(each.count for each in found if each.outcome is Outcome.ACCEPTED)
         shared = {each.outcome for each in found}
         return found[0].outcome if len(shared) == 1 else None
+
+
+def injector_of(target: Target, ingest: Ingest, recorder: Recorder, clock: Clock) -> EventInjector:
+    """Return the injector of a target that has an ingestion endpoint."""
+    reports = target.ingest is None or target.ingest.reports_refusals
+    return EventInjector(ingest, recorder, clock, reports_refusals=reports)

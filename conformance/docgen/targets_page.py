@@ -27,6 +27,9 @@ _PARTS: Final = (
     ("`[tenants.a]`, `[tenants.b]`", SCHEMA["$defs"]["tenant"]),
     ('`[ingest]` with `via = "http"`', SCHEMA["$defs"]["httpIngest"]),
     ('`[ingest]` with `via = "command"`', SCHEMA["$defs"]["commandIngest"]),
+    ('`[ingest]` with `via = "nats"`', SCHEMA["$defs"]["natsIngest"]),
+    ('`[ingest]` with `via = "kafka"`', SCHEMA["$defs"]["kafkaIngest"]),
+    ("`[ingest]` with the name of an installed transport", SCHEMA["$defs"]["transportIngest"]),
     (
         '`[clock]`, `[maintenance]`, `[money]` with `via = "http"`',
         SCHEMA["$defs"]["httpHook"],

@@ -27,7 +27,7 @@ from trueup.conformance.client.session import Session
 from trueup.conformance.client.target_time import TargetTime
 from trueup.conformance.contract.evaluation import Evaluation, evaluate
 from trueup.conformance.contract.interpretation import freshness_s
-from trueup.conformance.datasets.injector import EventInjector
+from trueup.conformance.datasets.injector import injector_of
 from trueup.conformance.datasets.operations import Operation, Stage
 from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.errors import BudgetExhausted, unwrap_group
@@ -278,7 +278,7 @@ class _SequenceRunner:
         return Executor(
             client=self._client,
             control=self._control,
-            injector=EventInjector(self._ingest, self.recorder, self._clock),
+            injector=injector_of(self._target, self._ingest, self.recorder, self._clock),
             clock=self._clock,
             present=self._time.present,
             freshness_s=freshness_s(self._target.readings),

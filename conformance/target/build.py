@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from trueup.conformance.target.model import (
     RefusedShape,
     Target,
     Tenant,
+    TransportIngest,
 )
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
 from trueup.reports.configuration import Mistake, nearest
@@ -89,7 +91,7 @@ def _tenant(fields: Fields, key: str, table: Table) -> Tenant:
 
 
 def _ingest(fields: Fields, table: Table) -> IngestForm:
-    return _INGEST[table["via"]](fields, table)
+    return _INGEST.get(table["via"], _transport_ingest)(fields, table)
 
 
 def _http_ingest(fields: Fields, table: Table) -> IngestForm:
@@ -166,6 +168,46 @@ def _command_ingest(fields: Fields, table: Table) -> IngestForm:
     )
 
 
+def _transport_ingest(fields: Fields, table: Table) -> IngestForm:
+    name = table["via"]
+    installed = sorted({entry.name for entry in entry_points(group=_TRANSPORTS)})
+    if name not in _BROKERS and name not in installed:
+        known = (*_INGEST, *_BROKERS, *installed)
+        fields.note(
+            "ingest.via",
+            f"one of {', '.join(known)}, or the name of an installed transport",
+            f'"{name}"',
+            f"{nearest(name, known)}; another name needs the package that adds this transport",
+        )
+    names = _FORMAT if name in _BROKERS else ("mapping", "constants", "sums")
+    shape = {key: table[key] for key in names if key in table}
+    if name in _BROKERS:
+        shape = {"form": "json-object", **shape}
+    options = {
+        key: fields.option(f"ingest.{key}", value)
+        for key, value in table.items()
+        if key not in ("via", "servers", "batch", *shape)
+    }
+    servers = tuple(
+        fields.server(f"ingest.servers[{n}]", one) for n, one in enumerate(table.get("servers", ()))
+    )
+    if servers:
+        options["servers"] = list(servers)
+    if (field := options.get("message_key")) is not None and field not in EVENT_KEYS:
+        expected = "a field of an event of trueup"
+        fields.note("ingest.message_key", expected, f'"{field}"', nearest(field, EVENT_KEYS))
+    for key in ("ca", "credentials"):
+        if name in _BROKERS and key in options:
+            options[key] = fields.file(f"ingest.{key}", str(options[key]))
+    return TransportIngest(
+        name=name,
+        options=MappingProxyType(options),
+        servers=servers,
+        format=event_format(fields, shape),
+        batch=table.get("batch", 500),
+    )
+
+
 def _hook(fields: Fields, name: str, table: Table) -> HookForm:
     hook = _HOOKS[table.get("via", "command")](fields, name, table)
     _placeholders(fields, name, hook)
@@ -192,6 +234,14 @@ _INGEST: Final[Mapping[str, Callable[[Fields, Table], IngestForm]]] = {
     "http": _http_ingest,
     "command": _command_ingest,
 }
+_BROKERS: Final = ("nats", "kafka")
+_FORMAT: Final = (
+    *("form", "key", "body", "cloudevent", "action"),
+    *("mapping", "constants", "sums"),
+)
+"""Keys of `[ingest]` that say what is sent."""
+_TRANSPORTS: Final = "trueup.transports"
+"""Entry points by which installed packages add transports."""
 _HOOKS: Final[Mapping[str, Callable[[Fields, str, Table], HookForm]]] = {
     "http": _http_hook,
     "command": _command_hook,

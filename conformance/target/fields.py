@@ -133,6 +133,46 @@ class Fields:
                 )
         return value
 
+    def option(self, key: str, value: Any) -> Any:
+        """Return a value of any shape; each `{ env = "NAME" }` in it is a secret."""
+        match value:
+            case {"env": str()} if len(value) == 1:
+                return self.secret(key, value, example="the value")
+            case dict():
+                return {name: self.option(f"{key}.{name}", one) for name, one in value.items()}
+            case list():
+                return [self.option(f"{key}[{n}]", one) for n, one in enumerate(value)]
+            case _:
+                return self.json_value(key, value)
+
+    def server(self, key: str, value: str | Table) -> str:
+        """Return a server, as `HOST:PORT` or as a URL with both."""
+        if not isinstance(value, str):
+            value = self.from_env(key, value["env"], example="127.0.0.1:9092")
+        try:
+            parts = urlsplit(value if "://" in value else f"//{value}")
+            usable = bool(parts.hostname) and parts.port is not None
+        except ValueError:
+            usable = False
+        if "@" in value:
+            self.note(
+                key,
+                "servers without a user name or password",
+                "one with something before the `@`",
+                'take them from the environment: password = { env = "NAME" }',
+            )
+        elif not usable or not value.isprintable() or " " in value or "," in value:
+            expected = "servers with host and port, such as nats://127.0.0.1:4222 or 127.0.0.1:9092"
+            self.note(key, expected, describe_value(value))
+        return value
+
+    def file(self, key: str, value: str) -> str:
+        """Return the path of a file that exists, relative to the target file's folder."""
+        path = self.folder / value
+        if value and not path.is_file():
+            self.note(key, "a file that exists", f'"{value}", which is not found')
+        return str(path)
+
     def customer_id(self, key: str, value: int | Table | None) -> int | None:
         """Return a customer number, from the file or from an environment variable."""
         if value is None or isinstance(value, int):

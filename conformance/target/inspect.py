@@ -20,6 +20,7 @@ from trueup.conformance.target.model import (
     HttpIngest,
     IngestForm,
     Target,
+    TransportIngest,
 )
 from trueup.reports.results import Json, Reading
 
@@ -157,6 +158,9 @@ def _form(form: IngestForm | HookForm) -> str:
         case HttpIngest():
             packed = "" if form.compression == "none" else f", {form.compression}"
             return f"{form.method}, {form.format.form}{packed}"
+        case TransportIngest():
+            where = form.options.get("subject") or form.options.get("topic")
+            return f"{form.name} {where}" if where else form.name
         case _:
             return form.method
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,8 +32,10 @@ from trueup.conformance.target.model import (
     RefusedShape,
     Target,
     Tenant,
+    TransportIngest,
 )
 from trueup.reports.configuration import Mistake, TomlFile, load_toml
+from trueup.reports.results import Json
 
 __all__ = [
     "SCHEMA",
@@ -48,6 +50,7 @@ __all__ = [
     "RefusedShape",
     "Target",
     "Tenant",
+    "TransportIngest",
     "is_loopback",
     "levels",
     "load_target",
@@ -90,14 +93,33 @@ def levels(target: Target) -> frozenset[int]:
 
 
 def outside_hosts(target: Target) -> tuple[str, ...]:
-    """Return the hosts on other machines in the target file's URLs. Programs are not inspected."""
+    """Return the hosts on other machines in the target file's URLs and lists of servers.
+
+    Programs, and other keys of transports of installed packages, are not inspected.
+    """
     forms = (target.ingest, target.clock, target.maintenance, target.money)
     urls = [
         target.base_url,
         *(form.url for form in forms if isinstance(form, HttpIngest | HttpHook)),
     ]
+    if isinstance(target.ingest, TransportIngest):
+        urls += [url if "://" in url else f"//{url}" for url in target.ingest.servers]
+        urls += _urls_in(dict(target.ingest.options))
     hosts = {urlsplit(url).hostname or "" for url in (target.base_url, *urls)}
     return tuple(sorted(host for host in hosts if not _is_loopback_host(host)))
+
+
+def _urls_in(value: Json) -> Iterator[str]:
+    """Yield the HTTP URLs in options, such as that of a server of tokens."""
+    match value:
+        case str() if value.startswith(("http://", "https://")):
+            yield value
+        case Mapping():
+            for one in value.values():
+                yield from _urls_in(one)
+        case list():
+            for one in value:
+                yield from _urls_in(one)
 
 
 def is_loopback(target: Target) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from trueup.reports.event_format import EventFormat
 from trueup.reports.results import Json
@@ -26,6 +26,7 @@ __all__ = [
     "RefusedShape",
     "Target",
     "Tenant",
+    "TransportIngest",
 ]
 
 
@@ -57,6 +58,9 @@ class RefusedShape:
 class HttpIngest:
     """Ingestion over HTTP."""
 
+    reports_refusals: ClassVar[bool] = True
+    """Whether an event that comes back as accepted was accepted by the target itself."""
+
     url: str
     method: str = "POST"
     format: EventFormat = field(default_factory=EventFormat)
@@ -77,11 +81,28 @@ class HttpIngest:
 class CommandIngest:
     """Ingestion by a program that reads NDJSON; exit status 0 accepts all events."""
 
+    reports_refusals: ClassVar[bool] = False
     argv: tuple[str, ...]
     format: EventFormat = field(default_factory=EventFormat)
     timeout_s: float = 30.0
     batch: int = 500
     """Maximum number of events for one start of the program."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransportIngest:
+    """Ingestion through a message broker, or through a transport of an installed package."""
+
+    reports_refusals: ClassVar[bool] = False
+    name: str
+    """`nats`, `kafka`, or the name of an installed transport."""
+    options: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """The transport's own keys, with values from the environment filled in. May hold secrets."""
+    servers: tuple[str, ...] = ()
+    """Servers to connect to, as URLs or `HOST:PORT`; also in the options."""
+    format: EventFormat = field(default_factory=EventFormat)
+    batch: int = 500
+    """Most events that the transport gets at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +153,7 @@ class Budget:
     """Most megabytes of the journal of one run."""
 
 
-IngestForm: TypeAlias = HttpIngest | CommandIngest
+IngestForm: TypeAlias = HttpIngest | CommandIngest | TransportIngest
 HookForm: TypeAlias = HttpHook | CommandHook
 
 

@@ -14,6 +14,7 @@ _LOST: Final = (
     "no response",
     "no usable response",
     "not delivered",
+    "no acknowledgement",
     "the command was killed",
     "cannot start",
 )

@@ -13,7 +13,7 @@ from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.target.model import Target
 from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
-from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.drivers import check_ingest, driver_of
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.simulator.fleet import Fleet
 
@@ -57,8 +57,9 @@ def send_events(
 ) -> SendSummary:
     """Hand events first … first+events-1 to the target, batch by batch.
 
-    Returns the count of each outcome. Raises CouldNotTell where the target stops responding, and
-    DeadlineReached after the minutes that the target file allows.
+    Returns the count of each outcome. Raises CouldNotTell where the target stops responding,
+    TransportUnreachable where its broker cannot be used, and DeadlineReached after the minutes
+    that the target file allows.
     """
     work = _send(fleet, first, events, target, done)
     minutes = target.budget.minutes
@@ -68,6 +69,7 @@ def send_events(
 async def _send(
     fleet: Fleet, first: int, events: int, target: Target, done: Callable[[int], None]
 ) -> SendSummary:
+    await check_ingest(target)
     driver = driver_of(target)
     sent = SendSummary()
     sent.reasons = Counter()

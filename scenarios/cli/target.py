@@ -20,6 +20,8 @@ from trueup.conformance.target.load import load_target
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Reading
+from trueup.scenarios.drivers import check_ingest
+from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["command"]
 
@@ -48,7 +50,7 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     """
     target = load_target(file)
     found: tuple[Reading, ...] = ()
-    trouble: ConformanceError | None = None
+    trouble: ConformanceError | TransportUnreachable | None = None
     if not offline:
         found, trouble = asyncio.run(_ask(target))
     seen = look_at(target, found=found, asked=not offline, trouble=str(trouble) if trouble else "")
@@ -73,15 +75,21 @@ def example(kind: str) -> None:
     click.echo(text, nl=False)
 
 
-async def _ask(target: Target) -> tuple[tuple[Reading, ...], ConformanceError | None]:
-    """Return the readings of the target, or why it cannot be tested."""
+async def _ask(
+    target: Target,
+) -> tuple[tuple[Reading, ...], ConformanceError | TransportUnreachable | None]:
+    """Return the readings of the target, or why it cannot be tested.
+
+    Raises TransportMissing where a package that its ingestion needs is not installed.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="trueup-") as folder,
         JournalWriter(Path(folder) / "journal.ndjson") as writer,
     ):
         try:
+            await check_ingest(target)
             return await probe_readings(target, writer=writer), None
-        except (TargetTrouble, BudgetExhausted) as trouble:
+        except (TargetTrouble, BudgetExhausted, TransportUnreachable) as trouble:
             return (), trouble
 
 

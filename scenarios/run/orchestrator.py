@@ -36,6 +36,7 @@ from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.writer import write_all
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.verdicts import overall
+from trueup.scenarios.drivers import check_ingest, driver_of
 from trueup.scenarios.embedded.process import embedded_reference
 from trueup.scenarios.embedded.restart import restart_socket
 from trueup.scenarios.embedded.target import (
@@ -227,6 +228,8 @@ def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Targ
             f"{path}: {order.scenario.name} sends events, but the target has no ingestion "
             "endpoint. Add an [ingest] part: see docs/targets.md."
         )
+    if target.ingest is not None and _sends(order.scenario):
+        driver_of(target)  # what its transport needs must be installed
     if order.scenario.load is not None and target.ingest is not None:
         check_target(order.scenario.load, target)
     if order.scenario.fleet is not None and target.ingest is not None:
@@ -292,6 +295,13 @@ def level_of(scenario: Scenario, target: Target) -> int:
     return max(level for level in levels(target) if level <= wanted)
 
 
+def _sends(scenario: Scenario) -> bool:
+    """Return whether a scenario sends events to a target that takes them."""
+    reads_only = scenario.checks is None or scenario.checks.level == 0
+    parts = (scenario.fleet, scenario.load, scenario.stateful)
+    return not reads_only or any(part is not None for part in parts)
+
+
 def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     """Every check that must report, named before the run."""
     if scenario.fleet is not None and target.ingest is not None:
@@ -316,6 +326,8 @@ def _work(
         if strange and sends and context.target.ingest is not None:
             recorder = Recorder(context.writer, secrets=context.target.secrets)
             asyncio.run(deadline.within(preflight(context.target, recorder)))
+        if _sends(scenario):
+            asyncio.run(check_ingest(context.target))
         if scenario.fleet is not None and context.target.ingest is not None:
             asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))
         if scenario.checks is not None:

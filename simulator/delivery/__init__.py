@@ -15,6 +15,8 @@ from trueup.simulator.delivery.responses import (
     interpret_response,
 )
 from trueup.simulator.delivery.retry import RetryPolicy
+from trueup.simulator.delivery.transport import Transport, TransportDriver
+from trueup.simulator.delivery.transports import TransportForm, transport_driver
 
 __all__ = [
     "BatchOutcome",
@@ -29,5 +31,9 @@ __all__ = [
     "ResponseKind",
     "ResponseRule",
     "RetryPolicy",
+    "Transport",
+    "TransportDriver",
+    "TransportForm",
     "interpret_response",
+    "transport_driver",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
@@ -21,6 +21,11 @@ class BatchOutcome:
     attempts: int = 1
     elapsed_ms: float = 0.0
     """From the first attempt to the last one's response or failure."""
+
+    @classmethod
+    def of(cls, count: int, outcome: Outcome, reason: str = "") -> Self:
+        """Return the outcome of a batch whose events all have one."""
+        return cls(count=count, ranges=single_range(count, outcome, reason))
 
     def events(self) -> list[EventOutcome]:
         """Return one outcome per event, in order."""

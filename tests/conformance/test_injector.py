@@ -11,7 +11,7 @@ from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.datasets.injector import EventInjector
 from trueup.conformance.datasets.operations import Deliver
-from trueup.conformance.model import Event
+from trueup.conformance.model import UNREPORTED, Event
 from trueup.reports.journal.records import Delivered
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EventOutcome, Json, Outcome
@@ -112,3 +112,31 @@ async def test_a_target_that_refuses_everything_gets_a_bounded_number_of_deliver
     endpoint = IngestionStub(lambda sizes: [REFUSED] * len(sizes))
     await injected(endpoint, recorder, Deliver(dataset="d", events=events(*range(1000))))
     assert len(endpoint.taken) < 250
+
+
+async def test_what_may_be_refused_is_unknown_where_refusals_are_not_reported(
+    recorder: Recorder,
+) -> None:
+    """A broker acknowledges the message of a repetition, whatever the target makes of it."""
+    endpoint = IngestionStub(lambda sizes: [ACCEPTED] * len(sizes))
+    injector = EventInjector(endpoint, recorder, WallClock(), reports_refusals=False)
+    await injector.inject(
+        Deliver(dataset="d", events=events(1, 2, 3), refusable=frozenset({1})), "inject"
+    )
+    (record,) = [one for one in recorder.records if isinstance(one, Delivered)]
+    found = [(part.first, part.count, part.outcome, part.reason) for part in record.outcomes]
+    assert found == [
+        (0, 1, Outcome.ACCEPTED, ""),
+        (1, 1, Outcome.UNKNOWN, UNREPORTED),
+        (2, 1, Outcome.ACCEPTED, ""),
+    ]
+    assert injector.accepted == 2
+
+
+async def test_what_may_be_refused_is_accepted_where_the_target_says_so(
+    recorder: Recorder,
+) -> None:
+    endpoint = IngestionStub(lambda sizes: [ACCEPTED] * len(sizes))
+    delivery = Deliver(dataset="d", events=events(1, 2), refusable=frozenset({0, 1}))
+    injector = await injected(endpoint, recorder, delivery)
+    assert injector.accepted == 2

@@ -16,6 +16,7 @@ from trueup.conformance.target.load import (
     CommandIngest,
     HttpHook,
     HttpIngest,
+    TransportIngest,
     is_loopback,
     levels,
     load_target,
@@ -154,6 +155,32 @@ def test_a_program_is_searched_for_in_the_folder_of_the_target_file(tmp_path: Pa
     assert Path(target.ingest.argv[0]) == program
 
 
+def test_a_broker_gets_its_own_keys_with_values_from_the_environment(tmp_path: Path) -> None:
+    text = (
+        '[ingest]\nvia = "kafka"\nservers = ["127.0.0.1:9092", { env = "BROKER" }]\ntopic = "t"\n'
+        'options = { "sasl.username" = "fleet", "sasl.password" = { env = "SASL" } }\n'
+        'mapping = { log_total_bytes = "size", asn_id = "" }\nconstants = { source = "trueup" }\n'
+        "batch = 50\n"
+    )
+    more = {"BROKER": "kafka.example:9093", "SASL": "hush-hush"}
+    target = _load(tmp_path, _LEAST + text, {**_ENVIRON, **more})
+    assert isinstance(target.ingest, TransportIngest)
+    assert target.ingest.name == "kafka"
+    assert target.ingest.servers == ("127.0.0.1:9092", "kafka.example:9093")
+    assert dict(target.ingest.options) == {
+        "servers": ["127.0.0.1:9092", "kafka.example:9093"],
+        "topic": "t",
+        "options": {"sasl.username": "fleet", "sasl.password": "hush-hush"},
+    }
+    assert target.ingest.format.fields["log_total_bytes"].name == "size"
+    assert target.ingest.format.form == "json-object"
+    assert target.ingest.batch == 50
+    assert "hush-hush" in target.secrets
+    assert "kafka.example:9093" not in target.secrets
+    assert "hush-hush" not in repr(target)
+    assert outside_hosts(target) == ("kafka.example",)
+
+
 def test_addresses_and_customers_may_come_from_the_environment(tmp_path: Path) -> None:
     text = _LEAST.replace('"http://127.0.0.1:8080/1.0/"', '{ env = "URL" }')
     text += 'customer_id = { env = "CUSTOMER" }\n'
@@ -242,7 +269,56 @@ _WRONG = {
     ),
     "unknown kind of ingestion": (
         _LEAST + '[ingest]\nvia = "http3"\nurl = "http://127.0.0.1/"\n',
-        ["ingest.via (line 9)", 'one of "http", "command"', 'found:    "http3"'],
+        ["ingest.via (line 9)", "one of http, command, nats, kafka", 'did you mean "http"?'],
+    ),
+    "transport that is not installed": (
+        _LEAST + '[ingest]\nvia = "pulsar"\n',
+        ["ingest.via (line 9)", 'found:    "pulsar"', "needs the package that adds"],
+    ),
+    "nats without a subject": (
+        _LEAST + '[ingest]\nvia = "nats"\nservers = ["nats://127.0.0.1:4222"]\n',
+        ["ingest.subject (line 8)", "a subject without spaces", "add `subject = …`"],
+    ),
+    "nats with a wildcard": (
+        _LEAST + '[ingest]\nvia = "nats"\nservers = ["nats://a:1"]\nsubject = "events.>"\n',
+        ["ingest.subject (line 11)", "without spaces and wildcards"],
+    ),
+    "nats with a password in its URL": (
+        _LEAST + '[ingest]\nvia = "nats"\nservers = ["nats://u:pk-live@a:1"]\nsubject = "e"\n',
+        ["ingest.servers[0] (line 10)", "password = { env"],
+    ),
+    "nats with a password in the file": (
+        _LEAST
+        + '[ingest]\nvia = "nats"\nservers = ["nats://a:1"]\nsubject = "e"\n'
+        + 'user = "fleet"\npassword = "pk-live"\n',
+        ["ingest.password (line 13)", "keys are never written into the file", "not shown"],
+    ),
+    "kafka with an unknown key": (
+        _LEAST + '[ingest]\nvia = "kafka"\nservers = ["a:1"]\ntopic = "t"\ntopik = "t"\n',
+        ["ingest.topik", "only keys that are known in ingest", 'did you mean "topic"?'],
+    ),
+    "kafka whose options name other servers": (
+        _LEAST
+        + '[ingest]\nvia = "kafka"\nservers = ["a:1"]\ntopic = "t"\n'
+        + 'options = { "bootstrap.servers" = "b:2" }\n',
+        ["ingest.options", "which is `servers`"],
+    ),
+    "a message key that is no field": (
+        _LEAST
+        + '[ingest]\nvia = "kafka"\nservers = ["a:1"]\ntopic = "t"\nmessage_key = "proxy_user"\n',
+        [
+            "ingest.message_key (line 12)",
+            "a field of an event of trueup",
+            'did you mean "proxy_user_id"?',
+        ],
+    ),
+    "a server without a port": (
+        _LEAST + '[ingest]\nvia = "kafka"\nservers = ["kafka.example"]\ntopic = "t"\n',
+        ["ingest.servers[0] (line 10)", "servers with host and port"],
+    ),
+    "a certificate file that is not there": (
+        _LEAST + '[ingest]\nvia = "nats"\nservers = ["tls://a:1"]\nsubject = "e"\nca = "no.pem"\n',
+        ["ingest.ca (line 12)", "a file that exists"],
     ),
     "command without argv": (
         _LEAST + '[ingest]\nvia = "command"\n',

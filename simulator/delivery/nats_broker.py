@@ -1,0 +1,251 @@
+"""NATS JetStream as a broker: a message is accepted when its stream has acknowledged it.
+
+Uses nats-py, which the extra `trueup[nats]` installs. Messages carry no `Nats-Msg-Id`: the server
+would drop an event that is delivered twice on purpose before the target sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, MaxPayloadError, OutboundBufferLimitError
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from trueup.reports.results import Outcome
+from trueup.reports.transport.foreign_text import foreign_text
+from trueup.simulator.delivery.broker import Acknowledgement, Message
+from trueup.simulator.errors import TransportMissing, TransportUnreachable
+
+__all__ = ["NatsBroker", "NatsForm"]
+
+_CONNECT_S: Final = 5.0
+_RECONNECT_PAUSE_S: Final = 0.2
+_ACKNOWLEDGED: Final = Acknowledgement(Outcome.ACCEPTED)
+_NO_RESPONDERS: Final = "503"
+_TEMPORARY: Final = 500
+"""From this code on an error of JetStream is the server's trouble, not the message's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsForm:
+    """A JetStream subject and how to connect to its servers. Values may be secret."""
+
+    servers: tuple[str, ...]
+    """URLs: `nats://HOST:PORT`, or `tls://HOST:PORT`."""
+    subject: str
+    stream: str = ""
+    """Stream that must take the messages; empty: whichever the subject belongs to."""
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    credentials: str | None = None
+    """Path of a credentials file (JWT and seed)."""
+    ca: str | None = None
+    """Path of a file with the certificate authorities to trust."""
+    timeout_s: float = 10.0
+    """Longest wait for an acknowledgement."""
+
+
+class _Reply(msgspec.Struct):
+    """JetStream's response to a message, as far as it is read."""
+
+    stream: str = ""
+    error: dict[str, Any] | None = None
+
+
+_REPLY: Final = msgspec.json.Decoder(_Reply)
+
+
+class NatsBroker:
+    """Implement `Broker` for NATS JetStream."""
+
+    def __init__(self, form: NatsForm) -> None:
+        self.form = form
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self._inbox = ""
+        self._number = 0
+        self._waiting: dict[str, asyncio.Future[Acknowledgement]] = {}
+        """Messages without an acknowledgement, by the last token of their reply subject."""
+        self._headers = {"Nats-Expected-Stream": form.stream} if form.stream else None
+        self._trouble = ""
+        """What the client last reported."""
+
+    async def open(self) -> None:
+        """Connect and find the stream. Raises TransportUnreachable."""
+        async with self._opening:
+            if self._client is not None:
+                return
+            client = await self._connect()
+            try:
+                await self._find_stream(client)
+                self._inbox = client.new_inbox()
+                await client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
+            except BaseException:
+                await client.close()
+                raise
+            self._client = client
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledgement]:
+        """Publish messages and wait for the stream's acknowledgements."""
+        await self.open()
+        loop = asyncio.get_running_loop()
+        tokens, futures = [], []
+        for message in messages:
+            self._number += 1
+            token = str(self._number)
+            future: asyncio.Future[Acknowledgement] = loop.create_future()
+            self._waiting[token] = future
+            tokens.append(token)
+            futures.append(future)
+            if (failed := await self._hand_over(message, token)) is not None:
+                future.set_result(failed)
+        try:
+            if futures:
+                await asyncio.wait(futures, timeout=self.form.timeout_s)
+        finally:
+            for token in tokens:
+                self._waiting.pop(token, None)
+        why = f"no acknowledgement within {self.form.timeout_s:g} s"
+        if self._trouble:
+            why += f" ({self._trouble})"
+        lost = Acknowledgement(Outcome.UNKNOWN, why, again=True)
+        return [future.result() if future.done() else lost for future in futures]
+
+    async def close(self) -> None:
+        """Disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _hand_over(self, message: Message, token: str) -> Acknowledgement | None:
+        """Give a message to the client; returns what is known at once, None if a reply follows."""
+        assert self._client is not None
+        reply = f"{self._inbox}.{token}"
+        try:
+            await self._client.publish(
+                self.form.subject, message.payload, reply=reply, headers=self._headers
+            )
+        except MaxPayloadError:
+            most = self._client.max_payload
+            why = f"the message has {len(message.payload)} bytes, the server takes {most}"
+            return Acknowledgement(Outcome.REFUSED, why)
+        except (OutboundBufferLimitError, ConnectionClosedError) as error:
+            return Acknowledgement(Outcome.REFUSED, f"not delivered: {_said(error)}", again=True)
+        except (NatsError, OSError) as error:
+            return Acknowledgement(Outcome.UNKNOWN, f"connection lost: {_said(error)}", again=True)
+        return None
+
+    async def _on_reply(self, reply: Msg) -> None:
+        future = self._waiting.get(reply.subject.rpartition(".")[2])
+        if future is not None and not future.done():
+            future.set_result(self._read(reply))
+
+    def _read(self, reply: Msg) -> Acknowledgement:
+        if reply.headers and reply.headers.get("Status") == _NO_RESPONDERS:
+            why = f"no stream takes messages on {self.form.subject}"
+            return Acknowledgement(Outcome.REFUSED, why, again=True)
+        try:
+            found = _REPLY.decode(reply.data)
+        except msgspec.MsgspecError:
+            return Acknowledgement(Outcome.UNKNOWN, "the acknowledgement cannot be read")
+        if found.error is None:
+            return _ACKNOWLEDGED
+        code = found.error.get("code")
+        said = foreign_text(str(found.error.get("description", "error")))
+        temporary = isinstance(code, int) and code >= _TEMPORARY
+        return Acknowledgement(Outcome.REFUSED, f"the stream refused: {said}", again=temporary)
+
+    # Opening
+
+    async def _connect(self) -> Client:
+        form, client = self.form, Client()
+        named = {urlsplit(url).netloc.rpartition("@")[2] for url in form.servers}
+
+        def known(servers: list[Any], info: dict[str, Any]) -> tuple[Any, float]:
+            # A server may announce others: only those of the target file are connected to.
+            ours = (server for server in servers if server.uri.netloc in named)
+            return min(ours, key=lambda server: server.reconnects), _RECONNECT_PAUSE_S
+
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.connect(
+                    servers=list(form.servers),
+                    name="trueup",
+                    user=form.user,
+                    password=form.password,
+                    token=form.token,
+                    user_credentials=form.credentials,
+                    tls=ssl.create_default_context(cafile=form.ca) if form.ca else None,
+                    connect_timeout=int(_CONNECT_S),
+                    max_reconnect_attempts=-1,
+                    reconnect_to_server_handler=known,
+                    error_cb=self._on_error,
+                )
+        except ImportError as error:
+            raise TransportMissing(
+                "ingest.credentials: a credentials file needs the package nkeys\n"
+                "  remedy: pip install 'nats-py[nkeys]'"
+            ) from error
+        except (NatsError, OSError, TimeoutError, ValueError) as error:
+            await client.close()
+            said = self._trouble or _said(error)
+            raise TransportUnreachable(
+                f"{', '.join(form.servers)}: cannot connect to NATS\n"
+                f"  found:  {said}\n"
+                f"  remedy: {_remedy(said)}"
+            ) from error
+        self._trouble = ""
+        return client
+
+    async def _on_error(self, error: Exception) -> None:
+        self._trouble = _said(error)
+
+    async def _find_stream(self, client: Client) -> None:
+        """Raise TransportUnreachable unless a stream takes the subject.
+
+        Where the account may not ask, the first message shows it.
+        """
+        subject = self.form.subject
+        try:
+            found = await client.jetstream(timeout=_CONNECT_S).find_stream_name_by_subject(subject)
+        except NotFoundError as error:
+            name = self.form.stream or "EVENTS"
+            raise TransportUnreachable(
+                f"ingest.subject: no stream takes messages on {subject}\n"
+                f"  remedy: create one, as by `nats stream add {name} --subjects '{subject}'`, or "
+                "correct the subject"
+            ) from error
+        except ServiceUnavailableError as error:
+            raise TransportUnreachable(
+                f"{', '.join(self.form.servers)}: the server has no JetStream: {_said(error)}\n"
+                "  remedy: enable it (`nats-server -js`): without it no message is acknowledged"
+            ) from error
+        except (APIError, NatsError, TimeoutError):
+            return
+        if self.form.stream and found != self.form.stream:
+            raise TransportUnreachable(
+                f"ingest.stream: {subject} belongs to the stream {found}, not to "
+                f"{self.form.stream}\n  remedy: correct the stream or the subject"
+            )
+
+
+def _said(error: BaseException) -> str:
+    """Return an error in words, without the client's own prefix."""
+    said = foreign_text(str(error)).removeprefix("nats: ").strip("'\" ")
+    return said or type(error).__name__
+
+
+def _remedy(said: str) -> str:
+    if "uthorization" in said or "uthentication" in said:
+        return "correct user, password, token or credentials of [ingest]"
+    return "start the server, or correct ingest.servers"
