@@ -7,6 +7,8 @@ SimulatorError
 │   └── FitError          a log can be read, but no profile can be fitted from it
 ├── TransportMissing      a transport, or a package that it needs, is not installed
 ├── TransportUnreachable  a broker cannot be used: no connection, no stream, no topic
+├── ListenError           an address cannot be listened on
+├── SpoolError            the usage of listening proxies cannot be kept in its folder
 └── DataError             a committed data file was changed or is missing: an error of this package
 """
 
@@ -19,8 +21,10 @@ __all__ = [
     "DataError",
     "FitError",
     "FleetError",
+    "ListenError",
     "ProfileError",
     "SimulatorError",
+    "SpoolError",
     "TransportMissing",
     "TransportUnreachable",
 ]
@@ -52,6 +56,14 @@ class TransportMissing(SimulatorError):
 
 class TransportUnreachable(SimulatorError):
     """No event can be sent through a transport; says what was tried, what came back, what to do."""
+
+
+class ListenError(SimulatorError):
+    """An address cannot be listened on; names the address and the remedy."""
+
+
+class SpoolError(SimulatorError):
+    """The folder that keeps usage until it is delivered cannot be used; names it."""
 
 
 class DataError(SimulatorError):

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "explore": "Run stateful property-based tests and shrink failures.",
     "load": "Load-test the ingestion endpoint; reconcile every accepted event.",
     "fleet": "Draw events of the simulated fleet.",
+    "origin": "Serve exact numbers of bytes: the far end of proxied requests.",
     "serve": "Start the reference implementation alone.",
     "report": "Render the reports of a finished run again, or compare two.",
     "judge": "Recompute every verdict of a run from its journal.",
