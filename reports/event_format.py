@@ -32,6 +32,7 @@ __all__ = [
     "Leaf",
     "TimeForm",
     "Tree",
+    "read_time",
     "show_time",
     "time_form",
     "value_key",
@@ -128,6 +129,28 @@ def show_time(value: Json, name: str) -> Json:
     fraction = f"{at.microsecond:06d}".rstrip("0").ljust(form.decimals, "0")
     text = at.strftime(f"%Y-%m-%d{form.separator}%H:%M:%S")
     return f"{text}.{fraction}{form.zone}" if fraction else text + form.zone
+
+
+def read_time(value: Json, name: str) -> datetime | None:
+    """Return the time that a target shows in a form, UTC; None if it is none.
+
+    Every form that is a date is read where one is named: a zone that is written is heeded, and a
+    time without one is UTC.
+    """
+    form = time_form(name)
+    if form is None or isinstance(value, bool):
+        return None
+    try:
+        if form.units_per_s:
+            if not isinstance(value, int | float | str):
+                return None
+            return _EPOCH + timedelta(seconds=float(value) / form.units_per_s)
+        if not isinstance(value, str):
+            return None
+        at = datetime.fromisoformat(value.strip())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 # One event

@@ -12,6 +12,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Mapping
+from datetime import datetime
 from typing import IO, Final
 
 import aiohttp
@@ -20,8 +21,10 @@ import msgspec
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
+from trueup.conformance.rows import get_path
 from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
 from trueup.conformance.target.placeholders import fill, fill_text
+from trueup.reports.event_format import read_time
 from trueup.reports.journal.records import Hook
 from trueup.reports.results import Json
 from trueup.reports.transport.foreign_text import foreign_text
@@ -35,6 +38,8 @@ MOST_KEPT: Final = 4096
 
 _MOST_READ: Final = 1 << 20
 """Bytes of a program's output, or of a hook's response, that are read."""
+_PAUSE_S: Final = 0.25
+"""Between requests that wait for the API after a restart."""
 HOOK_LEAST_S: Final = 60.0
 """Time limit of a hook's request where `timeout_s` is shorter: maintenance may take a while."""
 
@@ -62,13 +67,37 @@ class TargetControl:
         """
         form: HookForm | None = getattr(self._target, name)
         assert form is not None, "the caller checks that the target has the hook"
+        return await self._call(form, name, values, stage=stage, check=check, headers=headers)
+
+    async def read_clock(self, *, stage: str) -> datetime | None:
+        """Return the time that the target tells, UTC; None if it cannot be asked or read."""
+        read = self._target.clock_read
+        if read is None:
+            return None
+        hook = await self._call(read.form, "clock.read", {}, stage=stage)
+        told = get_path(hook.response, read.at) if read.at else hook.response
+        return read_time(told, read.time) if hook.ok else None
+
+    async def _call(
+        self,
+        form: HookForm,
+        name: str,
+        values: Mapping[str, Json],
+        *,
+        stage: str,
+        check: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Hook:
         response: Json = None
         error = ""
+        shown = form.shown.of(values)
         try:
             if isinstance(form, HttpHook):
-                response, error = await self._http_after_waits(form, values, headers)
+                response, error = await self._http_after_waits(form, shown, headers)
+                if name == "restart" and not error:
+                    error = await self._until_it_responds()
             else:
-                response, error = await _command(form, values)
+                response, error = await _command(form, shown)
         except TimeoutError:
             error = "timeout: no response in time"
         except (aiohttp.ClientError, OSError, ValueError) as cause:
@@ -85,6 +114,22 @@ class TargetControl:
         )
         self._recorder.write(hook)
         return hook
+
+    async def _until_it_responds(self) -> str:
+        """Wait until the API gives any response. Returns an error if it does not in time."""
+        began = self._clock.monotonic()
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        ) as session:
+            while True:
+                try:
+                    async with session.get(self._target.base_url, allow_redirects=False):
+                        return ""
+                except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as cause:
+                    if self._clock.monotonic() - began > HOOK_LEAST_S:
+                        return f"no response within {HOOK_LEAST_S:g} s of the restart: {cause}"
+                await self._clock.sleep(_PAUSE_S)
 
     async def _http_after_waits(
         self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
@@ -105,7 +150,7 @@ class TargetControl:
         """Call an HTTP hook once. Returns response, error and the wait that it asks for."""
         own = {name: fill_text(value, values) for name, value in form.headers.items()}
         sent = own if headers is None else dict(headers)
-        body = fill(dict(form.body), values)
+        body = fill(dict(form.body), values) if form.body or form.method != "GET" else None
         url = fill_text(form.url, values)
         timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, HOOK_LEAST_S))
         async with aiohttp.ClientSession(
@@ -116,7 +161,11 @@ class TargetControl:
         ) as session:
             for _ in range(REDIRECTS_MOST):
                 async with session.request(
-                    form.method, url, headers=sent, json=body, allow_redirects=False
+                    form.method,
+                    url,
+                    headers=sent,
+                    json=body,
+                    allow_redirects=False,
                 ) as response:
                     raw = await _start_of_body(response.content)
                     status = response.status

@@ -117,8 +117,11 @@ class Session:
         return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
 
     async def _target_now(self, level: int) -> datetime:
-        """Return the target's time: that of its clock hook at level 3, else of its responses."""
-        ours = (self._clock.now() + self._offset()).replace(microsecond=0)
+        """Return the target's time: that of its clock hooks, else of its responses."""
+        told = await self._control.read_clock(stage="session")
+        if told is None:
+            told = self._clock.now() + self._offset()
+        ours = told.replace(microsecond=0)
         if level < 3 or self._target.clock is None:
             return ours
         goal = ours

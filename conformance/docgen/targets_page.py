@@ -22,6 +22,10 @@ __all__ = ["PAGE", "targets_reference"]
 PAGE: Final = Path("docs/targets.md")
 """Relative to the repository."""
 
+_READS: Final = {
+    **SCHEMA["$defs"]["httpRead"]["properties"],
+    **SCHEMA["$defs"]["commandRead"]["properties"],
+}
 _PARTS: Final = (
     ("At the top of the file", SCHEMA),
     ("`[tenants.a]`, `[tenants.b]`", SCHEMA["$defs"]["tenant"]),
@@ -31,13 +35,14 @@ _PARTS: Final = (
     ('`[ingest]` with `via = "kafka"`', SCHEMA["$defs"]["kafkaIngest"]),
     ("`[ingest]` with the name of an installed transport", SCHEMA["$defs"]["transportIngest"]),
     (
-        '`[clock]`, `[maintenance]`, `[money]` with `via = "http"`',
+        '`[clock]`, `[maintenance]`, `[money]`, `[restart]` with `via = "http"`',
         SCHEMA["$defs"]["httpHook"],
     ),
     (
-        '`[clock]`, `[maintenance]`, `[money]` with `via = "command"`, and `[restart]`',
+        '`[clock]`, `[maintenance]`, `[money]`, `[restart]` with `via = "command"`',
         SCHEMA["$defs"]["commandHook"],
     ),
+    ("`[clock.read]`", {"properties": _READS}),
     ("A field in `[ingest.mapping]`", SCHEMA["$defs"]["fieldTable"]),
     ("`[graph]`", SCHEMA["properties"]["graph"]),
     ("`[budget]`", SCHEMA["properties"]["budget"]),

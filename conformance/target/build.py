@@ -17,9 +17,10 @@ from typing import Any, Final
 from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, wrong_value
 from trueup.conformance.target.fields import Fields, Table
-from trueup.conformance.target.mapping import event_format
+from trueup.conformance.target.mapping import check_time_form, check_values, event_format
 from trueup.conformance.target.model import (
     Budget,
+    ClockRead,
     CommandHook,
     CommandIngest,
     GraphShape,
@@ -28,11 +29,17 @@ from trueup.conformance.target.model import (
     HttpIngest,
     IngestForm,
     RefusedShape,
+    ShownValues,
     Target,
     Tenant,
     TransportIngest,
 )
-from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, REQUIRED, names_in
+from trueup.conformance.target.placeholders import (
+    HOOK_PLACEHOLDERS,
+    HOOK_VALUES,
+    REQUIRED,
+    names_in,
+)
 from trueup.reports.configuration import Mistake, nearest
 from trueup.reports.event_format import EVENT_KEYS, FIELD_IN_BRACES, Framing
 
@@ -49,7 +56,6 @@ def build(
         for name in ("clock", "maintenance", "money", "restart")
         if name in document
     }
-    restart = hooks.pop("restart", None)
     target = Target(
         name=document["name"],
         base_url=fields.base_url(document["base_url"]),
@@ -57,7 +63,7 @@ def build(
         tenants=_tenants(fields, document["tenants"]),
         ingest=_ingest(fields, document["ingest"]) if "ingest" in document else None,
         **hooks,
-        restart=restart if isinstance(restart, CommandHook) else None,
+        clock_read=_clock_read(fields, document.get("clock", {})),
         graph=GraphShape(**document.get("graph", {})),
         claims=_claims(fields, document.get("claims")),
         readings=_readings(fields, document.get("readings", {})),
@@ -220,6 +226,7 @@ def _http_hook(fields: Fields, name: str, table: Table) -> HookForm:
         method=table.get("method", "POST"),
         headers=fields.headers(f"{name}.headers", table.get("headers", {})),
         body=MappingProxyType(fields.json_value(f"{name}.body", table.get("body", {}))),
+        shown=_shown(fields, name, table),
     )
 
 
@@ -227,7 +234,37 @@ def _command_hook(fields: Fields, name: str, table: Table) -> CommandHook:
     return CommandHook(
         argv=fields.argv(f"{name}.argv", table["argv"]),
         timeout_s=float(table.get("timeout_s", 30.0)),
+        shown=_shown(fields, name, table),
     )
+
+
+def _shown(fields: Fields, name: str, table: Table) -> ShownValues:
+    """Return what becomes of the values of placeholders in a hook."""
+    for key, only in (("values", "money"), ("time", "clock"), ("read", "clock")):
+        if key in table and name not in (only, f"{only}.read"):
+            fields.note(f"{name}.{key}", f"`{key}` in [{only}] only", f"it is in [{name}]")
+    values = table.get("values", {})
+    for placeholder, mapped in values.items():
+        key = f"{name}.values.{placeholder}"
+        if placeholder not in HOOK_VALUES:
+            expected = f"a placeholder with a fixed list of values: {', '.join(HOOK_VALUES)}"
+            fields.note(key, expected, f'"{placeholder}"', nearest(placeholder, HOOK_VALUES))
+        else:
+            check_values(fields, key, placeholder, mapped, HOOK_VALUES[placeholder])
+    if "time" in table:
+        check_time_form(fields, f"{name}.time", table["time"])
+    return ShownValues(
+        values=MappingProxyType(fields.json_value(f"{name}.values", values)),
+        time=table.get("time", "space"),
+    )
+
+
+def _clock_read(fields: Fields, table: Table) -> ClockRead | None:
+    if "read" not in table:
+        return None
+    read = table["read"]
+    form = _HOOKS[read["via"]](fields, "clock.read", {"method": "GET", **read})
+    return ClockRead(form=form, at=read.get("at", ""), time=read.get("time", "space"))
 
 
 _INGEST: Final[Mapping[str, Callable[[Fields, Table], IngestForm]]] = {

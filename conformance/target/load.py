@@ -97,7 +97,11 @@ def outside_hosts(target: Target) -> tuple[str, ...]:
 
     Programs, and other keys of transports of installed packages, are not inspected.
     """
-    forms = (target.ingest, target.clock, target.maintenance, target.money)
+    read = target.clock_read.form if target.clock_read is not None else None
+    forms = (
+        *(target.ingest, target.clock, read),
+        *(target.maintenance, target.money, target.restart),
+    )
     urls = [
         target.base_url,
         *(form.url for form in forms if isinstance(form, HttpIngest | HttpHook)),

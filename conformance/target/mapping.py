@@ -6,7 +6,7 @@ a mapping, two fields under one name. Problems are collected, not raised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from trueup.conformance.target.fields import Fields, Table
@@ -23,7 +23,7 @@ from trueup.reports.event_format import (
 )
 from trueup.reports.results import Json
 
-__all__ = ["VALUES", "event_format"]
+__all__ = ["VALUES", "check_time_form", "check_values", "event_format"]
 
 _FLAG: Final = ("true", "false")
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -113,14 +113,16 @@ def _rules(fields: Fields, table: Table) -> Iterator[tuple[str, FieldFormat]]:
 
 def _check_rule(fields: Fields, key: str, field: str, rule: Table) -> None:
     if "values" in rule:
-        _check_values(fields, key, field, rule["values"])
+        if field in VALUES:
+            check_values(fields, f"{key}.values", field, rule["values"], VALUES[field])
+        else:
+            expected = f"values for a field that has a fixed list of them: {', '.join(VALUES)}"
+            fields.note(f"{key}.values", expected, f"values for {field}")
     if "time" in rule:
         if field != _TIME:
             fields.note(f"{key}.time", f"no time form, except for {_TIME}", f'"{rule["time"]}"')
-        elif time_form(rule["time"]) is None:
-            expected = f"a time form: {', '.join(TIME_FORMS)}, or iso+02:00 and the like"
-            remedy = nearest(rule["time"], TIME_FORMS)
-            fields.note(f"{key}.time", expected, f'"{rule["time"]}"', remedy)
+        else:
+            check_time_form(fields, f"{key}.time", rule["time"])
     if "split" in rule:
         if field not in AMOUNTS:
             expected = f"a split of an amount: {', '.join(AMOUNTS)}"
@@ -130,22 +132,27 @@ def _check_rule(fields: Fields, key: str, field: str, rule: Table) -> None:
             fields.note(f"{key}.split", expected, "zeros only")
 
 
-def _check_values(fields: Fields, key: str, field: str, values: Mapping[str, Json]) -> None:
-    """Report values that events do not have, and those that they have and the table lacks."""
-    if field not in VALUES:
-        expected = f"values for a field that has a fixed list of them: {', '.join(VALUES)}"
-        fields.note(f"{key}.values", expected, f"values for {field}")
-        return
-    known = (*VALUES[field], "null", "")
-    for value in values:
+def check_time_form(fields: Fields, key: str, name: str) -> None:
+    """Report a time form that does not exist."""
+    if time_form(name) is None:
+        expected = f"a time form: {', '.join(TIME_FORMS)}, or iso+02:00 and the like"
+        fields.note(key, expected, f'"{name}"', nearest(name, TIME_FORMS))
+
+
+def check_values(
+    fields: Fields, key: str, name: str, mapped: Mapping[str, Json], values: Sequence[str]
+) -> None:
+    """Report values in a table that `name` does not take, and those that the table lacks."""
+    known = (*values, "null", "")
+    for value in mapped:
         if value not in known:
-            expected = f"a value that events have in {field}"
-            fields.note(f"{key}.values.{value}", expected, f'"{value}"', nearest(value, known))
-    missing = [value for value in VALUES[field] if value not in values]
+            expected = f"a value that {name} takes"
+            fields.note(f"{key}.{value}", expected, f'"{value}"', nearest(value, values))
+    missing = [value for value in values if value not in mapped]
     if missing:
         fields.note(
-            f"{key}.values",
-            f"a mapping for every value of {field}",
+            key,
+            f"a mapping for every value of {name}",
             f"none for {', '.join(missing)}",
             "add " + ", ".join(f'"{value}" = …' for value in missing[:3]),
         )

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
-from trueup.reports.event_format import EventFormat
+from trueup.reports.event_format import EventFormat, show_time
 from trueup.reports.results import Json
 
 __all__ = [
     "Budget",
+    "ClockRead",
     "CommandHook",
     "CommandIngest",
     "GraphShape",
@@ -24,6 +25,7 @@ __all__ = [
     "HttpIngest",
     "IngestForm",
     "RefusedShape",
+    "ShownValues",
     "Target",
     "Tenant",
     "TransportIngest",
@@ -106,6 +108,25 @@ class TransportIngest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShownValues:
+    """What a target makes of the values of placeholders."""
+
+    values: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    """Placeholder → value of trueup → value at the target."""
+    time: str = "space"
+    """Time form of `{now}`."""
+
+    def of(self, values: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the values of a call as the target takes them."""
+        return {
+            name: show_time(value, self.time)
+            if name == "now"
+            else self.values.get(name, {}).get(str(value), value)
+            for name, value in values.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HttpHook:
     """A control hook that is one request; it succeeds with 2xx.
 
@@ -117,6 +138,7 @@ class HttpHook:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Json] = field(default_factory=dict)
+    shown: ShownValues = ShownValues()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +148,7 @@ class CommandHook:
     argv: tuple[str, ...]
     """May contain placeholders, which are filled in as text."""
     timeout_s: float = 30.0
+    shown: ShownValues = ShownValues()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +181,16 @@ HookForm: TypeAlias = HttpHook | CommandHook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClockRead:
+    """A request or a program that tells the target's time."""
+
+    form: HookForm
+    at: str = ""
+    """Dotted path to the time in what comes back; empty: all of it."""
+    time: str = "space"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """One implementation, and everything that trueup may do with it."""
 
@@ -169,9 +202,10 @@ class Target:
     """`a`, and `b` if there is a second account."""
     ingest: IngestForm | None = None
     clock: HookForm | None = None
+    clock_read: ClockRead | None = None
     maintenance: HookForm | None = None
     money: HookForm | None = None
-    restart: CommandHook | None = None
+    restart: HookForm | None = None
     graph: GraphShape = GraphShape()
     claims: frozenset[str] = frozenset()
     """Names of the table in `trueup.conformance.contract.claims`."""

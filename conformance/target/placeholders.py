@@ -14,7 +14,15 @@ from typing import Final
 
 from trueup.reports.results import Json
 
-__all__ = ["HOOK_PLACEHOLDERS", "PLACEHOLDERS", "REQUIRED", "fill", "fill_text", "names_in"]
+__all__ = [
+    "HOOK_PLACEHOLDERS",
+    "HOOK_VALUES",
+    "PLACEHOLDERS",
+    "REQUIRED",
+    "fill",
+    "fill_text",
+    "names_in",
+]
 
 PLACEHOLDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -39,6 +47,14 @@ HOOK_PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 """Hook → placeholders that it may contain."""
+
+HOOK_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "network": ("residential", "mobile"),
+        "kind": ("purchase", "top_up", "refund", "adjustment"),
+    }
+)
+"""Placeholder → all values that it takes, where they are a fixed list."""
 
 REQUIRED: Final[Mapping[str, tuple[frozenset[str], ...]]] = MappingProxyType(
     {

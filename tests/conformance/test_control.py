@@ -5,14 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
+from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.recorder import Recorder
-from trueup.conformance.target.model import CommandHook, Target, Tenant
+from trueup.conformance.target.model import (
+    ClockRead,
+    CommandHook,
+    HttpHook,
+    ShownValues,
+    Target,
+    Tenant,
+)
 from trueup.reports.journal.records import Hook
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import Json
@@ -30,6 +43,84 @@ async def called(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hoo
         return await TargetControl(target, Recorder(writer), WallClock()).call(
             "restart", {}, stage="s"
         )
+
+
+async def requested(
+    tmp_path: Path, name: str, values: Mapping[str, Json], **parts: Any
+) -> tuple[list[tuple[str, Json]], Hook, datetime | None]:
+    """Call a hook of a served target. Returns what it got, the record, and the time that it tells.
+
+    `parts` are those of the hook; `at` and `time_told` those of a clock that is read.
+    """
+    got: list[tuple[str, Json]] = []
+    failing = iter(parts.pop("failing", ()))
+
+    async def respond(request: web.Request) -> web.Response:
+        got.append((str(request.rel_url), await request.json() if request.can_read_body else None))
+        if next(failing, False):
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response({"clock": {"ms": 1743512400250, "text": "2025-04-01T15:00+02:00"}})
+
+    async with served_by(respond) as url:
+        read = parts.pop("read", None)
+        form = HttpHook(url=url + parts.pop("path", "/hook"), **parts)
+        if read is not None:
+            at, time_told = read
+            read = ClockRead(form=HttpHook(url=url, method="GET"), at=at, time=time_told)
+        target = replace(bare_target(url), clock_read=read)
+        target = replace(target, **{name: form})  # type: ignore[arg-type]  # of each hook
+        with JournalWriter(tmp_path / "j.ndjson") as writer:
+            control = TargetControl(target, Recorder(writer), WallClock())
+            hook = await control.call(name, values, stage="s")
+            told = await control.read_clock(stage="s")
+    return got, hook, told
+
+
+async def test_a_hook_gets_the_target_s_values_and_time_form(tmp_path: Path) -> None:
+    """In URL and body; the record has ours."""
+    values: dict[str, Json] = {"network": "residential", "kind": "refund", "bytes": -5}
+    pools: dict[str, Json] = {"residential": "R", "mobile": 2}
+    got, hook, _ = await requested(
+        tmp_path,
+        "money",
+        values,
+        path="/pay/{network}",
+        body={"pool": "{network}", "why": "{kind}", "size": "{bytes}"},
+        shown=ShownValues(values={"network": pools}),
+    )
+    assert got == [("/1.0/pay/R", {"pool": "R", "why": "refund", "size": -5})]
+    assert (hook.ok, hook.request) == (True, values)
+    (tmp_path / "clock").mkdir()
+    moved: dict[str, Json] = {"now": "2025-04-01 13:00:00", "advance_s": 5}
+    got, hook, _ = await requested(
+        tmp_path / "clock", "clock", moved, body={"to": "{now}"}, shown=ShownValues(time="epoch-ms")
+    )
+    assert got == [("/1.0/hook", {"to": 1743512400000})]
+    assert hook.request == moved
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "microsecond"), [("clock.ms", "epoch-ms", 250_000), ("clock.text", "iso", 0)]
+)
+async def test_a_clock_that_is_asked_tells_the_time(
+    tmp_path: Path, at: str, form: str, microsecond: int
+) -> None:
+    _, _, told = await requested(tmp_path, "clock", {}, read=(at, form))
+    assert told == datetime(2025, 4, 1, 13, 0, 0, microsecond, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("at", ["clock", "clock.ns", ""])
+async def test_a_clock_whose_response_has_no_time_tells_none(tmp_path: Path, at: str) -> None:
+    _, _, told = await requested(tmp_path, "clock", {}, read=(at, "epoch-ms"))
+    assert told is None
+
+
+async def test_after_a_restart_by_a_request_the_api_is_waited_for(tmp_path: Path) -> None:
+    """Two connections are cut after the request that restarts."""
+    got, hook, _ = await requested(tmp_path, "restart", {}, failing=(False, True, True))
+    assert hook.ok
+    assert [path for path, _ in got] == ["/1.0/hook", "/1.0", "/1.0", "/1.0"]
 
 
 def alive(pid: int) -> bool:

@@ -439,6 +439,26 @@ _WRONG = {
         _FULL.replace('compression = "gzip"', "gzip = true"),
         ["ingest.gzip (line", 'it is compression = "gzip" since trueup 0.2'],
     ),
+    "values of a placeholder without a list of them": (
+        _FULL + '\n[clock.values]\nnow = { a = "b" }\n',
+        ["clock.values", "`values` in [money] only", "fixed list of values: network, kind"],
+    ),
+    "a value of a placeholder without a mapping": (
+        _FULL.replace("[restart]", '[money.values]\nkind = { refund = "r" }\n[restart]'),
+        ["money.values.kind (line", "for every value of kind", "none for purchase, top_up"],
+    ),
+    "a time form of a hook that has no time": (
+        _FULL.replace("[restart]", '[restart]\ntime = "iso"'),
+        ["restart.time", "`time` in [clock] only"],
+    ),
+    "unknown time form of a clock": (
+        _FULL.replace("body = { now", 'time = "unix"\nbody = { now'),
+        ["clock.time (line", "a time form: space, iso"],
+    ),
+    "a clock that is read, without an address": (
+        _FULL.replace("[money]", '[clock.read]\nvia = "http"\nat = "now"\n[money]'),
+        ["clock.read.url", "the key is missing"],
+    ),
     "a word of trueup 0.1": (
         _FULL.replace("[ingest.mapping]", "[ingest.field_map]"),
         ["ingest.field_map (line", "it is [ingest.mapping] since trueup 0.2"],
