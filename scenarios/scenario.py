@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ __all__ = [
     "ChecksPart",
     "FleetPart",
     "LoadPart",
+    "ReplayPart",
     "Scenario",
     "StatefulPart",
     "load_scenario",
@@ -55,6 +56,24 @@ class ChecksPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many requests the checks may make: `quick`, `standard` or `exhaustive`."""
 
 
+class ReplayPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A log whose events are sent instead of a fleet's."""
+
+    file: str
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
+    """How many times faster than they came."""
+    keep_names: bool = False
+    """Send names and addresses as the log has them."""
+    format: str = ""
+    """Name of the log's format, with a colon and a template where it takes one; empty: guess."""
+    zone: str = "UTC"
+    """Zone of times that are written without one."""
+    fields: tuple[str, ...] = ()
+    """Columns that hold a value, such as `bytes=sent+received`."""
+    network: Literal["datacenter", "isp", "residential", "mobile"] = "residential"
+    """Network of requests whose log names none."""
+
+
 class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A load scenario of the catalogue, and what of it is changed here."""
 
@@ -73,6 +92,8 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Measure the null sink of the machine first."""
     find_limit: bool = False
     """Search for the highest rate that keeps the thresholds, instead of one run."""
+    replay: ReplayPart | None = None
+    """A log to send, at its own times."""
 
 
 class StatefulPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ Holds no events: they are drawn when a form is requested, and again for the next
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from trueup.simulator.model.draws import BillingColumns, DetailColumns, draw_bil
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.random.random_words import Ints, words
 
-__all__ = ["Batch", "Columns"]
+__all__ = ["Batch", "Columns", "event_lines"]
 
 _AS_THEY_ARE: Final = EventFormat()
 
@@ -154,11 +154,7 @@ class Batch:
                     at, covered = end, b""
 
     def _covered_lines(self, events: EventFormat | None = None) -> bytes:
-        events = events or _AS_THEY_ARE
-        # An array is closed in place of the line break and of what precedes it.
-        room = len(events.frame()[2]) - 1 if events.framing is Framing.LIST else 0
-        end = b" " * room + b"\n"
-        return b"".join(events.text(event) + end for event in self._coverage())
+        return event_lines(events or _AS_THEY_ARE, self._coverage())
 
     def json_array(self) -> bytes:
         """Return the events as one JSON array, compact."""
@@ -188,6 +184,14 @@ class Batch:
         return Columns(
             **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         )
+
+
+def event_lines(form: EventFormat, events: Iterable[Mapping[str, Json]]) -> bytes:
+    """Return events in a target's format, each with a line break, as `FleetBodies` takes them."""
+    # An array is closed in place of the line break and of what precedes it.
+    room = len(form.frame()[2]) - 1 if form.framing is Framing.LIST else 0
+    end = b" " * room + b"\n"
+    return b"".join(form.text(event) + end for event in events)
 
 
 def _part(

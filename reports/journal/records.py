@@ -38,6 +38,7 @@ __all__ = [
     "Phase",
     "ReadingSeen",
     "Record",
+    "ReplayDeclared",
     "Result",
     "TieOutSeen",
 ]
@@ -108,6 +109,46 @@ class FleetDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag=
     """First time of the fleet, UTC, `YYYY-MM-DD HH:MM:SS`."""
     customers: tuple[int, ...]
     parameters: dict[str, Json] = {}
+
+
+class ReplayDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="replay"):
+    """A log whose events are sent again; its recording is in the run's folder."""
+
+    fleet: str
+    """Name that `Delivered.fleet` refers to."""
+    log: str
+    """Name of the file, without its folder."""
+    format: str
+    read: int
+    refused: int
+    """Lines that could not be read."""
+    events: int
+    """Events to be sent: those that were read, up to the end of the run."""
+    without_size: int = 0
+    """Of those, events whose log has no size; they are sent with 0 bytes."""
+    sha256: str
+    """Of the recording."""
+    seed: int
+    namespace: str
+    customers: tuple[int, ...]
+    shift_s: int
+    """Seconds by which the times of the log are moved."""
+    speed: float = 1.0
+    kept_names: bool = False
+
+    def text(self) -> str:
+        """Return in words what is replayed."""
+        facts = [
+            f"{self.events:,} of {self.read:,} events of {self.log}",
+            f"read as {self.format}",
+            f"{self.refused:,} lines refused",
+            f"{self.speed:g} times their pace",
+            f"times moved by {self.shift_s / 86_400:.2f} days",
+            f"names {'kept' if self.kept_names else 'replaced'}",
+        ]
+        if self.without_size:
+            facts.insert(3, f"{self.without_size:,} without a size sent as 0 bytes")
+        return ", ".join(facts)
 
 
 class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -298,6 +339,8 @@ class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="lo
     began_at: str = ""
     """Time of the run's first second, UTC, ISO 8601, accurate to about a second; empty where
     unknown."""
+    replay: str = ""
+    """What was replayed, in words; empty for a fleet's traffic."""
     malformed_every: int = 0
     """One batch in so many had a malformed line at its end; 0: none."""
     duplicate_every: int = 0
@@ -329,6 +372,7 @@ Record: TypeAlias = (
     | Phase
     | IngestDeclared
     | FleetDeclared
+    | ReplayDeclared
     | Delivered
     | Exchange
     | Hook

@@ -37,6 +37,8 @@ _REASON: Final = 60
 def load_statements(figures: LoadFigures) -> Iterator[Statements]:
     """Yield what was sent, its results, errors, disturbances and the limit, each with its label."""
     load = figures.result
+    if load.replay:
+        yield "replay", tuple(load.replay.split(", "))
     yield "", tuple(_sent(figures))
     yield "latency", tuple(_quantiles(figures.response)) or ("not measured",)
     if beside := tuple(_beside(figures)):

@@ -201,6 +201,7 @@ def _load(figures: LoadFigures) -> dict[str, Json]:
         "knee_why": load.knee_why or None,
         "unsent": load.unsent,
         "batch": load.batch,
+        "replay": load.replay or None,
         "faults": [
             {"what": one.what, "at": one.at, "t_s": one.t_s, "error": one.error or None}
             for one in figures.faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import click
 
@@ -15,14 +15,28 @@ from trueup.reports.errors import NotComparable
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport, build_report
+from trueup.scenarios.cli.log_options import log_options
 from trueup.scenarios.cli.shared import command_line, run_options, show, watched
 from trueup.scenarios.embedded.target import EMBEDDED
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
-from trueup.scenarios.load.plan import LoadPlan, load_names, load_plan, with_changes
+from trueup.scenarios.load.plan import LoadPlan, load_names
+from trueup.scenarios.load.replay import REPLAY_PLAN
 from trueup.scenarios.run.orchestrator import LOAD_LEVEL, RunRequest, level_of
-from trueup.scenarios.scenario import LoadPart, Scenario
+from trueup.scenarios.run.preconditions import plan_of
+from trueup.scenarios.scenario import LoadPart, ReplayPart, Scenario
 
 __all__ = ["command"]
+
+
+_OF_REPLAYS: Final = {
+    "--speed": "speed",
+    "--keep-names": "keep_names",
+    "--format": "log_format",
+    "--zone": "zone",
+    "--field": "log_fields",
+    "--network": "log_network",
+}
+"""Options that say nothing without `--replay`."""
 
 
 class _Finite(click.FloatRange):
@@ -76,6 +90,26 @@ class _Finite(click.FloatRange):
     metavar="FILE",
     help="Users of your own instead of the reactor.",
 )
+@click.option(
+    "--replay",
+    "replay_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="LOG",
+    help="Send the events of an access log, at their own times, instead of a fleet's.",
+)
+@click.option(
+    "--speed",
+    type=_Finite(0, 1_000_000, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="With --replay: times the pace of the log.",
+)
+@click.option(
+    "--keep-names",
+    is_flag=True,
+    help="With --replay: send names and addresses as they are; by default they are replaced.",
+)
+@log_options
 @click.option("--find-limit", is_flag=True, help="Search for the highest rate that keeps limits.")
 @click.option("--calibrate", is_flag=True, help="Measure the null sink of this machine first.")
 @click.option(
@@ -103,6 +137,13 @@ def command(
     workers: int | None,
     web_port: int | None,
     locustfile: Path | None,
+    replay_file: Path | None,
+    speed: float,
+    keep_names: bool,
+    log_format: str,
+    zone: str,
+    log_fields: tuple[str, ...],
+    log_network: Literal["datacenter", "isp", "residential", "mobile"],
     find_limit: bool,
     calibrate: bool,
     earlier: Path | None,
@@ -138,25 +179,46 @@ def command(
             "--find-limit cannot be used with --compare: a search ends at a rate of its own, and "
             "runs at two rates cannot be compared. Compare the limits, or load at one --rate."
         )
-    plan = with_changes(load_plan(scenario), rate=rate, duration_s=duration)
+    replay = None
+    if replay_file is not None:
+        replay = ReplayPart(
+            file=str(replay_file),
+            speed=speed,
+            keep_names=keep_names,
+            format=log_format,
+            zone=zone,
+            fields=log_fields,
+            network=log_network,
+        )
+        if earlier is not None:
+            raise UsageProblem(
+                "--replay cannot be used with --compare: what a log asks for is known only when it "
+                "was read. Compare finished runs: trueup report compare"
+            )
+        scenario = REPLAY_PLAN.name if _defaulted("scenario") else scenario
+    elif odd := [name for name, option in _OF_REPLAYS.items() if not _defaulted(option)]:
+        raise UsageProblem(f"{odd[0]} goes with --replay: it says how a log is read or sent")
+    part = LoadPart(
+        scenario=scenario,
+        rate=rate,
+        duration_s=duration,
+        processes=processes,
+        master_bind=master_bind,
+        workers=workers or 0,
+        web_port=web_port,
+        locustfile=str(locustfile) if locustfile else "",
+        calibrate=calibrate,
+        find_limit=find_limit,
+        replay=replay,
+    )
+    plan = plan_of(part, seed=seed)
     order = RunRequest(
         scenario=Scenario(
             name=f"load-{plan.name}"[:41],
             what=plan.what,
-            load=LoadPart(
-                scenario=scenario,
-                rate=rate,
-                duration_s=duration,
-                processes=processes,
-                master_bind=master_bind,
-                workers=workers or 0,
-                web_port=web_port,
-                locustfile=str(locustfile) if locustfile else "",
-                calibrate=calibrate,
-                find_limit=find_limit,
-            ),
+            load=part,
         ),
-        seed=plan.seed if seed is None else seed,
+        seed=plan.seed,
         runs=runs,
         target=target,
         allow_hosts=_hosts(target, allow_hosts, may_load),
@@ -178,6 +240,12 @@ def command(
     if not as_json:
         click.echo(comparison_text(comparison), nl=False, err=True)
     return status
+
+
+def _defaulted(name: str) -> bool:
+    """Return whether an option was left out."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def _hosts(

@@ -12,7 +12,7 @@ from trueup.simulator.model.sizes import NETWORKS
 
 __all__ = ["NETWORK", "log_options", "read_options"]
 
-NETWORK: Final = "datacenter"
+NETWORK: Final = "residential"
 """Network of requests whose log does not name one."""
 
 

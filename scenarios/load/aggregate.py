@@ -173,7 +173,10 @@ def comparable_digest(generator_plan: GeneratorPlan) -> str:
     plan.pop("seed")
     sent = generator_plan.form
     form = (sent.method, sent.compression, sent.format, dict(sent.event_headers))
-    parts = (plan, form, generator_plan.fleet.profile_sha256 if generator_plan.fleet else "")
+    traffic = generator_plan.fleet.profile_sha256 if generator_plan.fleet else ""
+    if generator_plan.replay is not None:
+        traffic = generator_plan.replay.sha256
+    parts = (plan, form, traffic)
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 
@@ -247,6 +250,7 @@ def load_result(
         unsent=sum(word.unsent for word in finals),
         workers=max(len(found.finals), 1),
         batch=plan.requests.batch,
+        replay=generator_plan.replay.text() if generator_plan.replay else "",
         reads=sum(second.requests for _, seconds in reads for second in seconds),
         reads_ns=_merged(reads, "response_ns", warmup),
         comparable=comparable_digest(generator_plan),

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from trueup.reports.event_format import EventFormat, Framing
 from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
 from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.load.replay import RecordedSchedule
 from trueup.scenarios.load.traffic import arrivals_per_second
 from trueup.simulator.delivery import RetryPolicy
 from trueup.simulator.fleet import Fleet
@@ -31,6 +34,7 @@ from trueup.simulator.reactor import (
     address_of,
     request_head,
 )
+from trueup.simulator.replay import ReplayRecording, ReplayTraffic
 
 __all__ = ["INGEST", "READS", "LoadGenerator", "body_source"]
 
@@ -42,6 +46,8 @@ _BLOCKS: Final = ((100_000.0, 1_000), (400_000.0, 4_000))
 _LARGE_BLOCK: Final = 8_000
 _OPEN_PIECE, _CLOSED_PIECE = 500, 2_000
 """Events encoded at once: 2 MB of lines, of which the cache keeps what is about to be sent."""
+_REPLAY_BLOCK, _REPLAY_PIECE = 200, 50
+"""Events of a log that are reserved together, and encoded at once: half a millisecond."""
 _FIXED_SIZE: Final = 280
 """Bytes of one ready-made event, as in the measurements that this is compared with."""
 
@@ -66,6 +72,7 @@ class LoadGenerator:
         self._events = 0
         self._failed = ""
         self._access = AccessWatch()
+        self._replay = _replay_of(generator_plan)
         self._fleet_rates: list[float] = []
         if generator_plan.fleet is not None and generator_plan.plan.shape.arrivals == "fleet":
             self._fleet_rates = arrivals_per_second(
@@ -179,15 +186,32 @@ class LoadGenerator:
             per_second=[rate * rate_share for rate in self._fleet_rates],
         )
 
+    def _recorded_schedule(self) -> Schedule | None:
+        """Return the times of a log's requests; None if none is replayed."""
+        if self._replay is None:
+            return None
+        batch = _batch_events(self.generator_plan)
+        return RecordedSchedule(
+            self._replay.due_us(),
+            batch=batch,
+            block=_replay_block(batch),
+            worker=self.worker,
+            workers=self.workers,
+        )
+
     def _ingest_stream(self) -> RequestStream:
         generator_plan, plan = self.generator_plan, self.generator_plan.plan
         return RequestStream(
             INGEST,
             address=address_of(generator_plan.form.url),
             source=body_source(
-                generator_plan, self._announce, worker=self.worker, workers=self.workers
+                generator_plan,
+                self._announce,
+                worker=self.worker,
+                workers=self.workers,
+                replay=self._replay,
             ),
-            schedule=self._schedule(1 - plan.reads.share),
+            schedule=self._recorded_schedule() or self._schedule(1 - plan.reads.share),
             rule=generator_plan.form.response_rule,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
@@ -221,9 +245,25 @@ def body_source(
     *,
     worker: int = 0,
     workers: int = 1,
+    replay: ReplayTraffic | None = None,
 ) -> BodySource:
-    """Return the batches of a plan, each event once: of the fleet, or ready ones."""
+    """Return the batches of a plan, each event once: of the fleet or the replay, or ready ones."""
     form, plan = generator_plan.form, generator_plan.plan
+    if replay is not None:
+        batch = _batch_events(generator_plan)
+        sent = EventFormat() if form.event_headers else form.format
+        return FleetBodies(
+            form,
+            lambda first, count, most: replay.pieces(first, count, most, sent),
+            batch_events=batch,
+            block_events=_replay_block(batch),
+            piece_events=_REPLAY_PIECE,
+            worker=worker,
+            workers=workers,
+            reserve=announce,
+            malformed_every=plan.requests.malformed_every,
+            limit=replay.count,
+        )
     if generator_plan.fleet is None:
         _, head = request_head(form.method, form.url, form.head_fields())
         batch = plan.requests.batch
@@ -244,6 +284,26 @@ def body_source(
         reserve=announce,
         malformed_every=plan.requests.malformed_every,
     )
+
+
+def _replay_of(generator_plan: GeneratorPlan) -> ReplayTraffic | None:
+    """Return the traffic of the log that a plan replays; None if it replays none."""
+    if generator_plan.replay is None:
+        return None
+    recording = ReplayRecording.open(Path(generator_plan.replay_folder))
+    return ReplayTraffic(recording, generator_plan.replay)
+
+
+def _batch_events(generator_plan: GeneratorPlan) -> int:
+    """Return the events of a request."""
+    form = generator_plan.form
+    single = form.format.framing is Framing.SINGLE or form.event_headers
+    return 1 if single else generator_plan.plan.requests.batch
+
+
+def _replay_block(batch: int) -> int:
+    """Return how many events of a replay one worker takes at once: complete batches."""
+    return max(_REPLAY_BLOCK // batch, 1) * batch
 
 
 def _block_events(plan: LoadPlan) -> int:

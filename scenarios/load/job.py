@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from trueup.reports.journal.records import FleetDeclared, OutcomeRange
+from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDeclared
 from trueup.scenarios.load.capacity_search import RESOLUTION
 from trueup.scenarios.load.freshness import FreshnessProbe
 from trueup.scenarios.load.messages import GeneratorPlan
@@ -111,6 +111,8 @@ class LoadJob:
     ingest: HttpForm
     fleet: FleetDeclared | None
     """None: ready bodies that are not reconciled, to measure the generator alone."""
+    replay: ReplayDeclared | None = None
+    """A log whose events are sent instead of a fleet's; its recording is in `out_dir`."""
     out_dir: Path
     """Folder for Locust's log and report, and for the reports of the generators."""
     first_event: int = 0
@@ -140,6 +142,8 @@ class LoadJob:
             plan=self.plan,
             form=self.ingest,
             fleet=self.fleet,
+            replay=self.replay,
+            replay_folder=str(self.out_dir.resolve()) if self.replay else "",
             first_event=self.first_event,
             reads_url=self.reads.url if self.reads else "",
             read_headers=dict(self.reads.headers) if self.reads else {},

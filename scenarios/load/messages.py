@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trueup.reports.journal.records import FleetDeclared, OutcomeRange
+from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDeclared
 from trueup.reports.journal.redaction import Redactor
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.simulator.delivery import HttpForm
@@ -37,6 +37,10 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     form: HttpForm
     fleet: FleetDeclared | None
     """None: ready bodies, for calibration; the target does not count them."""
+    replay: ReplayDeclared | None = None
+    """A log whose events are sent instead of a fleet's."""
+    replay_folder: str = ""
+    """Where its recording is."""
     first_event: int = 0
     """Number of the fleet's first event in this run."""
     reads_url: str = ""

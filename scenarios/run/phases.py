@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
 from trueup.conformance.runner import ProgressEvent, run_checks
 from trueup.conformance.target.model import Target
@@ -30,17 +31,19 @@ from trueup.scenarios.drivers import driver_of, load_form
 from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
+from trueup.scenarios.load.replay import prepare_replay
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, plan_of
-from trueup.scenarios.run.traffic import DeliveredFleet, beside
+from trueup.scenarios.run.traffic import DeliveredFleet, beside, delivered
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
+from trueup.simulator.replay import ReplayTraffic
 
 __all__ = ["RunContext", "run_checks_part", "run_fleet_part", "run_load_part"]
 
@@ -103,7 +106,7 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
 
 
 async def _reconcile(
-    context: RunContext, sent: DeliveredFleet, part: str, clock: Clock
+    context: RunContext, sent: SentTraffic, part: str, clock: Clock
 ) -> TrafficOutcome:
     """Reconcile every view of the target with what was sent; return what was found."""
     context.reporter.start(f"{part} reconciliation")
@@ -150,14 +153,31 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     plan = plan_of(part, seed=context.seed)
     # The load does not move the target's clock, so that it is read from the journal once.
     clock = ShiftedClock(target_now(context.writer))
-    # The rates of a search are not known yet: it gets as many events as the fastest run.
-    fleet = load_fleet(
-        as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
-        customers=customers_of(context.target),
-        now=clock.now(),
-        namespace=context.folder.name,
-    )
-    context.writer.write(fleet.identity(LOAD_FLEET))
+    traffic: Fleet | ReplayTraffic
+    if part.replay is not None:
+        prepared = prepare_replay(
+            part.replay,
+            plan,
+            folder=context.folder,
+            customers=customers_of(context.target),
+            now=clock.now(),
+            namespace=context.folder.name,
+            duration_s=part.duration_s,
+            say=context.reporter.info,
+        )
+        plan, traffic = prepared.plan, prepared.traffic
+        fleet, replay = None, prepared.declared
+        context.writer.write(replay)
+    else:
+        # The rates of a search are not known yet: it gets as many events as the fastest run.
+        traffic = load_fleet(
+            as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
+            customers=customers_of(context.target),
+            now=clock.now(),
+            namespace=context.folder.name,
+        )
+        fleet, replay = traffic.identity(LOAD_FLEET), None
+        context.writer.write(fleet)
     context.phase(LOAD_FLEET, "begin")
     context.reporter.start("load", round(plan.shape.duration_s))
 
@@ -185,7 +205,8 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     job = LoadJob(
         plan=plan,
         ingest=load_form(context.target),
-        fleet=fleet.identity(LOAD_FLEET),
+        fleet=fleet,
+        replay=replay,
         out_dir=context.folder,
         progress=progress,
         reads=reads,
@@ -215,8 +236,9 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         context.writer.write(probe.delivered(at=our_stamp()))
     context.reporter.finish(_outcomes(ranges))
     since = time.monotonic()
-    besides = beside(read_journal(context.writer.path).records, LOAD_FLEET)
-    outcome = await _reconcile(context, DeliveredFleet(fleet, ranges, besides), LOAD_FLEET, clock)
+    records = read_journal(context.writer.path).records
+    besides = beside(records, LOAD_FLEET, folder=context.folder)
+    outcome = await _reconcile(context, delivered(traffic, ranges, besides), LOAD_FLEET, clock)
     context.writer.write(
         judged(
             replace(

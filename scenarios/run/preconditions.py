@@ -8,12 +8,15 @@ from __future__ import annotations
 import socket
 from typing import Final
 
+import msgspec
+
 from trueup.conformance.target.model import Target
 from trueup.scenarios.drivers import load_form
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
-from trueup.scenarios.scenario import LoadPart, Scenario
+from trueup.scenarios.load.replay import REPLAY_PLAN, SPAN_MAX_S, open_log
+from trueup.scenarios.scenario import LoadPart, ReplayPart, Scenario
 from trueup.simulator.model.profile import load_profile
 
 __all__ = ["check_local", "check_target", "customers_of", "minutes_of", "plan_of"]
@@ -25,8 +28,14 @@ _SEARCH_STEPS: Final = 40
 _LOOPBACK: Final = "127.0.0.1"
 
 
-def plan_of(part: LoadPart, *, seed: int) -> LoadPlan:
-    """Return the load scenario with what the run changes of it. Raises ConfigurationError."""
+def plan_of(part: LoadPart, *, seed: int | None) -> LoadPlan:
+    """Return the load scenario with what the run changes of it. Raises ConfigurationError.
+
+    `seed` None is the scenario's own. A replay's times are planned when its log was read.
+    """
+    if part.replay is not None:
+        plan = REPLAY_PLAN if part.scenario == REPLAY_PLAN.name else load_plan(part.scenario)
+        return plan if seed is None else msgspec.structs.replace(plan, seed=seed)
     return with_changes(
         load_plan(part.scenario), rate=part.rate, duration_s=part.duration_s, seed=seed
     )
@@ -38,6 +47,8 @@ def check_local(part: LoadPart) -> None:
     Raises UsageProblem, or ProfileError where the fleet's overrides do not fit its profile.
     """
     plan = plan_of(part, seed=0)
+    if part.replay is not None:
+        _check_replay(part, part.replay)
     load_profile(plan.fleet.profile, plan.fleet.overrides or None)
     if part.web_port is not None:
         remedy = f"Choose another for --web, or see who listens on {part.web_port}"
@@ -49,6 +60,22 @@ def check_local(part: LoadPart) -> None:
             f"else listens on port {port}"
         )
         _free(part.master_bind, port, "workers could not connect", remedy)
+
+
+def _check_replay(part: LoadPart, replay: ReplayPart) -> None:
+    """See that a replay is not combined with what needs other traffic, and that its log can be
+    read. Raises UsageProblem or AccessLogError.
+    """
+    given = {
+        "a rate (--rate): a log has its own; --speed makes it faster": part.rate is not None,
+        "--find-limit": part.find_limit,
+        "--calibrate": part.calibrate,
+        "--locustfile": bool(part.locustfile),
+        "--master: the log is on this machine only; use --processes": part.master_bind is not None,
+    }
+    if odd := next((what for what, there in given.items() if there), ""):
+        raise UsageProblem(f"a replay ({replay.file}) cannot be combined with {odd}")
+    open_log(replay)
 
 
 def _free(host: str, port: int, what: str, remedy: str) -> None:
@@ -80,13 +107,17 @@ def minutes_of(target: Target, scenario: Scenario) -> float:
 
 
 def _load_minutes(part: LoadPart) -> float:
+    if part.replay is not None:
+        # How long a log is shows when it was read; `prepare_replay` refuses what is longer.
+        return (part.duration_s or SPAN_MAX_S) / 60
     return plan_of(part, seed=0).shape.duration_s / 60
 
 
 def check_target(part: LoadPart, target: Target) -> None:
     """See that the target file says all that the load needs of it. Raises UsageProblem."""
     minutes = target.budget.minutes
-    if minutes is not None and _load_minutes(part) > minutes:
+    known = part.replay is None or part.duration_s is not None
+    if minutes is not None and known and _load_minutes(part) > minutes:
         raise UsageProblem(
             f"{target.path}: budget.minutes = {minutes:g}, but load scenario {part.scenario} alone "
             f"takes {_load_minutes(part):g} minutes. Raise budget.minutes, or give a shorter "

@@ -8,33 +8,36 @@ injects beside its fleet are kept whole.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trueup.conformance.ports import SentTraffic, Slice
-from trueup.reports.journal.records import Delivered, FleetDeclared, JudgePlan, OutcomeRange, Record
+from trueup.reports.journal.records import (
+    Delivered,
+    FleetDeclared,
+    JudgePlan,
+    OutcomeRange,
+    Record,
+    ReplayDeclared,
+)
 from trueup.reports.journal.storage import Journal
 from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
+from trueup.scenarios.run.outcome_ranges import settle, spread, unix_second
+from trueup.scenarios.run.replayed import DeliveredReplay
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.draws import BillingColumns, draw_billing
 from trueup.simulator.model.sizes import NETWORKS
+from trueup.simulator.replay import ReplayRecording, ReplayTraffic
 from trueup.simulator.totals import Totals, add_row, totals
 
-__all__ = ["DeliveredEvents", "DeliveredFleet", "beside", "traffic_of"]
+__all__ = ["DeliveredEvents", "DeliveredFleet", "beside", "delivered", "traffic_of"]
 
-_STRIDE: Final = 0x9E3779B97F4A7C15
-"""2^64 divided by the golden ratio, odd: multiples of it spread evenly over any range
-(Knuth, The Art of Computer Programming, vol. 3, 6.4)."""
-
-
-_STRENGTH: Final = (Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED)
 _BLOCK: Final = 64
 """Events drawn together when one is asked for: its neighbours are usually asked for next."""
 _BLOCKS: Final = 512
@@ -57,7 +60,7 @@ class DeliveredFleet:
         """`beside` is what else the run has sent by the time at which this is reconciled."""
         self.fleet = fleet
         self.beside = tuple(beside)
-        self._spans = _settle(ranges)
+        self._spans = settle(ranges)
         self._starts = [first for first, _, _ in self._spans]
         self._rows = lru_cache(_BLOCKS)(self._draw_rows)
         self._found: dict[Slice, Mapping[str, Outcome]] = {}
@@ -115,18 +118,8 @@ class DeliveredFleet:
 
     def log_ids(self, limit: int) -> Sequence[str]:
         """Return at most `limit` ids of accepted events, spread evenly over all of them."""
-        ranges = self._ranges(Outcome.ACCEPTED)
-        total = sum(count for _, count in ranges)
-        wanted = range(total) if total <= limit else _spread(total, limit)
-        ends: list[int] = []
-        for _, count in ranges:
-            ends.append((ends[-1] if ends else 0) + count)
-        ids: list[str] = []
-        for nth in wanted:
-            at = bisect_right(ends, nth)
-            first, count = ranges[at]
-            ids.append(self.fleet.batch(first + nth - (ends[at] - count), 1).log_ids()[0])
-        return ids
+        numbers = spread(self._ranges(Outcome.ACCEPTED), limit)
+        return [self.fleet.batch(number, 1).log_ids()[0] for number in numbers]
 
     def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
         """Return the ids of the accepted or unknown events of each slice; drawn once a slice."""
@@ -174,7 +167,7 @@ class _Selector:
         self._hosts: npt.NDArray[np.bool_] | None = None
         if host:
             self._hosts = np.array([name == host for name in model.hosts.names])
-        self._first, self._last = _second(slice_.first), _second(slice_.last)
+        self._first, self._last = unix_second(slice_.first), unix_second(slice_.last)
 
     def take(self, core: BillingColumns) -> None:
         """Drawn events; numbers follow each other from `core.first`."""
@@ -189,10 +182,6 @@ class _Selector:
         """A whole event."""
         if _inside(row, self._slice):
             self.found[str(row["log_id"])] = self.outcome
-
-
-def _second(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
 def _inside(row: Mapping[str, Json], slice_: Slice) -> bool:
@@ -269,59 +258,42 @@ class DeliveredEvents:
         ]
 
 
-def _spread(total: int, limit: int) -> list[int]:
-    return sorted({(k * _STRIDE % 2**64) * total >> 64 for k in range(1, limit + 1)})
+def traffic_of(journal: Journal) -> dict[str, SentTraffic]:
+    """Return every fleet and replay that a journal declares, with what was delivered of it, drawn
+    or read again.
 
-
-def _settle(ranges: Iterable[OutcomeRange]) -> list[tuple[int, int, Outcome]]:
-    """Disjoint spans (first, stop, outcome) in order; the strongest outcome of a number counts."""
-    edges: dict[int, Counter[Outcome]] = defaultdict(Counter)
-    for given in ranges:
-        if given.count > 0:
-            edges[given.first][given.outcome] += 1
-            edges[given.first + given.count][given.outcome] -= 1
-    spans: list[tuple[int, int, Outcome]] = []
-    open_now: Counter[Outcome] = Counter()
-    last = 0
-    for edge in sorted(edges):
-        strongest = next((kind for kind in _STRENGTH if open_now[kind] > 0), None)
-        if strongest is not None:
-            if spans and spans[-1][1:] == (last, strongest):
-                spans[-1] = (spans[-1][0], edge, strongest)
-            else:
-                spans.append((last, edge, strongest))
-        open_now.update(edges[edge])
-        last = edge
-    return spans
-
-
-def traffic_of(journal: Journal) -> dict[str, DeliveredFleet]:
-    """Return every fleet that a journal declares, with what was delivered of it, drawn again.
-
-    Beside each stands what the run had sent by the time at which it was reconciled.
+    Beside each stands what the run had sent by the time at which it was reconciled. Raises
+    AccessLogError for a replay whose recording is not beside the journal.
     """
     declared = _declared(journal.records)
-    fleets = {name: Fleet.from_identity(identity) for name, (identity, _) in declared.items()}
+    folder = journal.path.parent
+    known = {name: _known(identity, folder) for name, (identity, _) in declared.items()}
     before: dict[str, tuple[Record, ...]] = {}
     for number, record in enumerate(journal.records):
         if isinstance(record, JudgePlan) and record.part:
             before[record.part] = tuple(journal.records[:number])
     return {
-        name: DeliveredFleet(fleets[name], ranges, beside(before.get(name, ()), name, fleets))
+        name: delivered(
+            known[name], ranges, beside(before.get(name, ()), name, folder=folder, known=known)
+        )
         for name, (_, ranges) in declared.items()
     }
 
 
 def beside(
-    records: Iterable[Record], part: str, fleets: Mapping[str, Fleet] | None = None
+    records: Iterable[Record],
+    part: str,
+    *,
+    folder: Path,
+    known: Mapping[str, Fleet | ReplayTraffic] | None = None,
 ) -> tuple[SentTraffic, ...]:
-    """Return all that records say was sent but for a part's own fleet: other fleets, and probes.
+    """Return all that records say was sent but for a part's own: other fleets, and probes.
 
-    `fleets` are those that are known already, so that they are not built again.
+    `folder` is the run's. `known` are fleets and replays that need not be built again.
     """
-    records, fleets = tuple(records), fleets or {}
+    records, known = tuple(records), known or {}
     others = [
-        DeliveredFleet(fleets.get(name) or Fleet.from_identity(identity), ranges)
+        delivered(known.get(name) or _known(identity, folder), ranges)
         for name, (identity, ranges) in _declared(records).items()
         if name != part
     ]
@@ -333,13 +305,31 @@ def beside(
     return (*others, *planted)
 
 
+def _known(identity: FleetDeclared | ReplayDeclared, folder: Path) -> Fleet | ReplayTraffic:
+    """Return the traffic that a record declares."""
+    if isinstance(identity, FleetDeclared):
+        return Fleet.from_identity(identity)
+    return ReplayTraffic(ReplayRecording.open(folder), identity)
+
+
+def delivered(
+    traffic: Fleet | ReplayTraffic,
+    ranges: Iterable[OutcomeRange],
+    besides: Sequence[SentTraffic] = (),
+) -> SentTraffic:
+    """Return what was delivered of a fleet or a replay, as the checks see it."""
+    if isinstance(traffic, Fleet):
+        return DeliveredFleet(traffic, ranges, besides)
+    return DeliveredReplay(traffic, ranges, besides)
+
+
 def _declared(
     records: Iterable[Record],
-) -> dict[str, tuple[FleetDeclared, list[OutcomeRange]]]:
-    """Fleets by name, each with what became of its numbers."""
-    found: dict[str, tuple[FleetDeclared, list[OutcomeRange]]] = {}
+) -> dict[str, tuple[FleetDeclared | ReplayDeclared, list[OutcomeRange]]]:
+    """Fleets and replays by name, each with what became of its numbers."""
+    found: dict[str, tuple[FleetDeclared | ReplayDeclared, list[OutcomeRange]]] = {}
     for record in records:
-        if isinstance(record, FleetDeclared):
+        if isinstance(record, FleetDeclared | ReplayDeclared):
             found[record.fleet] = (record, [])
         elif isinstance(record, Delivered) and record.fleet:
             found[record.fleet][1].extend(record.outcomes)

@@ -71,6 +71,8 @@ class LogReader:
         self._format = _named(name, self._template) if name else _guess(self._source, self._options)
         self._read = self._refused = 0
         self._kept: list[RefusedLine] = []
+        # A template is compiled when reading begins: a wrong one is reported now.
+        self._format.read(self._source, self._options, self._template)
 
     @property
     def report(self) -> ReadReport:

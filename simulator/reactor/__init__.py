@@ -19,6 +19,7 @@ from trueup.simulator.reactor.http1 import HttpProtocolError, Response, Response
 from trueup.simulator.reactor.recorder import RequestRecorder, Second, merge_ranges
 from trueup.simulator.reactor.schedule import (
     AS_FAST_AS_POSSIBLE,
+    REPLAY,
     SHAPES,
     Schedule,
     Shape,
@@ -27,6 +28,7 @@ from trueup.simulator.reactor.schedule import (
 
 __all__ = [
     "AS_FAST_AS_POSSIBLE",
+    "REPLAY",
     "SHAPES",
     "Address",
     "BodySource",

@@ -17,10 +17,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AS_FAST_AS_POSSIBLE", "SHAPES", "Schedule", "Shape", "ShapeError"]
+__all__ = ["AS_FAST_AS_POSSIBLE", "REPLAY", "SHAPES", "Schedule", "Shape", "ShapeError"]
 
 AS_FAST_AS_POSSIBLE: Final = "as-fast-as-possible"
 """The closed-loop shape: a connection sends when its response has arrived. No planned times."""
+REPLAY: Final = "replay"
+"""The shape of a log that is sent again: requests are due when the log's were."""
 _CELLS_PER_S: Final = 100
 _MAX_CELLS: Final = 2_000_000
 _CHUNK: Final = 4_096
@@ -71,6 +73,9 @@ SHAPES: Final[Mapping[str, tuple[RateOf, frozenset[str]]]] = MappingProxyType(
     }
 )
 """Open-loop shapes: share of the highest rate over the run, and the options of each."""
+_OPEN: Final[Mapping[str, tuple[RateOf, frozenset[str]]]] = MappingProxyType(
+    {**SHAPES, REPLAY: (_constant, frozenset())}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ class Shape:
     options: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        if self.kind != AS_FAST_AS_POSSIBLE and self.kind not in SHAPES:
+        if self.kind != AS_FAST_AS_POSSIBLE and self.kind not in _OPEN:
             known = ", ".join([*SHAPES, AS_FAST_AS_POSSIBLE])
             raise ShapeError(f"shape `{self.kind}` is not known; choose one of: {known}")
         if not self.duration_s > 0:
@@ -92,8 +97,8 @@ class Shape:
             return
         if not self.rate > 0:
             raise ShapeError(f"a rate of {self.rate:g} a second; expected more than 0")
-        if odd := set(self.options) - SHAPES[self.kind][1]:
-            allowed = ", ".join(sorted(SHAPES[self.kind][1])) or "none"
+        if odd := set(self.options) - _OPEN[self.kind][1]:
+            allowed = ", ".join(sorted(_OPEN[self.kind][1])) or "none"
             raise ShapeError(f"shape `{self.kind}` has no option {sorted(odd)}; it has: {allowed}")
 
     @property
@@ -103,7 +108,7 @@ class Shape:
 
     def rates(self, t: Floats) -> Floats:
         """Return the requests per second at seconds `t` of the run (open-loop shapes)."""
-        return self.rate * SHAPES[self.kind][0](t, self.duration_s, self.options)
+        return self.rate * _OPEN[self.kind][0](t, self.duration_s, self.options)
 
 
 class Schedule:

@@ -85,7 +85,7 @@ class FittedProfile:
 
 
 def fit_log(
-    path: Path, options: ReadOptions | None = None, *, network: str = "datacenter"
+    path: Path, options: ReadOptions | None = None, *, network: str = "residential"
 ) -> FittedProfile:
     """Return the profile fitted from a log.
 

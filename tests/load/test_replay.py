@@ -1,0 +1,166 @@
+"""Replays: planned times, the move into the target's past, and whole runs on the reference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from trueup.reports.journal.records import LoadResult, ReplayDeclared
+from trueup.reports.journal.storage import read_journal
+from trueup.scenarios.cli import trueup
+from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.replay import (
+    REPLAY_PLAN,
+    PreparedReplay,
+    RecordedSchedule,
+    prepare_replay,
+)
+from trueup.scenarios.run.reevaluate import reevaluate
+from trueup.scenarios.scenario import ReplayPart
+
+LOGS: Final = Path(__file__).parents[1] / "data" / "access_logs"
+NOW: Final = datetime(2025, 6, 15, 12, tzinfo=UTC)
+
+
+def planned(schedule: RecordedSchedule) -> list[int]:
+    """Return all planned times in nanoseconds."""
+    return [int(each) for chunk in schedule.chunks() for each in chunk]
+
+
+def test_every_request_is_due_when_its_last_event_happened() -> None:
+    """Also a last one that is not full."""
+    due = np.array([0, 5, 9, 20, 21, 40, 77], dtype=np.int64)
+    one = RecordedSchedule(due, batch=1, block=200, worker=0, workers=1)
+    assert planned(one) == [each * 1000 for each in due]
+    three = RecordedSchedule(due, batch=3, block=198, worker=0, workers=1)
+    assert planned(three) == [9_000, 40_000, 77_000]
+    assert three.total == 3
+
+
+def test_workers_share_the_requests_of_a_log_by_blocks() -> None:
+    """Each request is one worker's, at its own time."""
+    due = np.arange(1000, dtype=np.int64) * 7
+    parts = [
+        planned(RecordedSchedule(due, batch=2, block=100, worker=k, workers=3)) for k in range(3)
+    ]
+    assert sorted(each for part in parts for each in part) == [
+        int(each) * 1000 for each in due[1::2]
+    ]
+    assert parts[1][0] == int(due[101]) * 1000
+
+
+def prepare(
+    folder: Path, times: list[datetime], duration_s: float | None = None, **changes: Any
+) -> PreparedReplay:
+    """Return the replay of a log with requests at these times."""
+    log = folder / "own.ndjson"
+    log.write_text("".join(f'{{"time":"{at.isoformat()}","bytes":5}}\n' for at in times))
+    return prepare_replay(
+        ReplayPart(file=str(log), **changes),
+        REPLAY_PLAN,
+        folder=folder,
+        customers=(1, 2),
+        now=NOW,
+        namespace="n",
+        duration_s=duration_s,
+        say=lambda words: None,
+    )
+
+
+def test_a_log_is_moved_into_the_recent_past_by_whole_days(tmp_path: Path) -> None:
+    """Its hours of the day stay; nothing is in the future or older than six days."""
+    begin = datetime(2024, 1, 1, 15, 30, tzinfo=UTC)
+    ready = prepare(tmp_path, [begin + timedelta(hours=n) for n in range(49)])
+    rows = ready.traffic.rows(0, 49)
+    assert rows[0]["log_request_datetime"] == "2025-06-12 15:30:00"
+    assert rows[-1]["log_request_datetime"] == "2025-06-14 15:30:00"
+    assert ready.plan.shape.duration_s == pytest.approx(48 * 3600, abs=1)
+    ready = prepare(tmp_path, [begin + timedelta(hours=n) for n in range(144)], speed=3600)
+    assert ready.traffic.rows(143, 1)[0]["log_request_datetime"] == "2025-06-15 11:59:00"
+    assert ready.plan.shape.duration_s == pytest.approx(143, abs=1)
+
+
+def test_a_log_of_too_many_days_is_refused_and_its_beginning_is_not(tmp_path: Path) -> None:
+    """With the option that helps."""
+    times = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(30)]
+    with pytest.raises(UsageProblem, match=r"takes 29.0 days. Use a higher --speed"):
+        prepare(tmp_path, times)
+    with pytest.raises(UsageProblem, match=r"span 29.0 days.*--duration SECONDS: 518.4 or less"):
+        prepare(tmp_path, times, speed=1000)
+    ready = prepare(tmp_path, times, speed=1000, duration_s=400)
+    assert (ready.declared.events, ready.declared.read) == (5, 30)
+    with pytest.raises(UsageProblem, match="no event to replay"):
+        prepare(tmp_path, times, duration_s=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--replay", "LOG", "--rate", "5"), "--speed makes it faster"),
+        (("--replay", "LOG", "--find-limit"), "cannot be combined with --find-limit"),
+        (("--replay", "LOG", "--calibrate"), "cannot be combined with --calibrate"),
+        (("--replay", "LOG", "--format", "haproxy:%B"), "has no time of the request"),
+        (("--replay", "LOG", "--zone", "Mars"), "is no time zone"),
+        (("--replay", __file__), "is not recognised"),
+        (("--replay", "LOG", "--compare", "."), "--replay cannot be used with --compare"),
+        (("--speed", "10"), "--speed goes with --replay"),
+        (("--keep-names",), "--keep-names goes with --replay"),
+    ],
+)
+def test_a_wrong_replay_is_refused_before_anything_starts(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """Status 4 and the remedy; no run folder."""
+    log = str(LOGS / "squid-native.log")
+    given = [log if each == "LOG" else each for each in arguments]
+    found = subprocess.run(
+        [sys.executable, "-m", "trueup", "load", *given, "--runs", str(tmp_path / "runs")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (found.returncode, message in found.stderr) == (4, True), found.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def replay(tmp_path: Path, *arguments: str) -> tuple[dict[str, Any], Path]:
+    """Replay a log on the reference; return result.json and the run's folder."""
+    runs = tmp_path / "runs"
+    found = CliRunner().invoke(
+        trueup, ["load", "--replay", *arguments, "--runs", str(runs), "--json", "--quiet"]
+    )
+    assert found.exit_code == 0, found.output
+    (folder,) = (each for each in runs.iterdir() if not each.is_symlink())
+    return json.loads(found.stdout), folder
+
+
+@pytest.mark.slow
+def test_a_log_of_squid_is_replayed_at_its_own_times_and_reconciled(tmp_path: Path) -> None:
+    """By two workers; the run can be judged again from its folder, which has no name of the log."""
+    log = LOGS / "squid-native.log"
+    result, folder = replay(tmp_path, str(log), "--processes", "2")
+    (load,) = result["load"]
+    assert (load["events"]["accepted"], load["events"]["correct"]) == (304, 304)
+    assert load["replay"].startswith("304 of 304 events of squid-native.log, read as squid")
+    times = [float(line.split()[0]) for line in log.read_text().splitlines()]
+    assert load["duration_s"] == pytest.approx(max(times) - min(times) + 0.5, abs=0.01)
+    journal = read_journal(folder)
+    (declared,) = (each for each in journal.records if isinstance(each, ReplayDeclared))
+    assert (declared.read, declared.refused, declared.events) == (304, 0, 304)
+    (seen,) = (each for each in journal.records if isinstance(each, LoadResult))
+    sent = [second.get("events", 0) for second in seen.seconds]
+    asked = np.bincount((np.array(times) - min(times)).astype(int), minlength=len(sent))
+    assert np.abs(np.cumsum(sent) - np.cumsum(asked[: len(sent)])).max() <= 40
+    verdicts = {each.check: each.verdict for each in reevaluate(journal)}
+    assert verdicts and set(verdicts.values()) == {"pass"}
+    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"dmitri" not in content and b"user-" in content
