@@ -15,6 +15,7 @@ from trueup.conformance.rows import format_time
 from trueup.reports.results import Json
 
 __all__ = [
+    "UNKNOWN_ID",
     "ApiRequest",
     "account",
     "breakdown",
@@ -67,6 +68,8 @@ def _digest(body: Json) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
+UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
+"""An id that nothing has."""
 _NO_FILTERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 

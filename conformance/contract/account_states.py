@@ -7,7 +7,7 @@ used between two reads widens what is accepted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.conformance.contract.findings import JudgedRequest
@@ -23,11 +23,13 @@ from trueup.reports.results import Outcome
 __all__ = [
     "AccountState",
     "AccountStates",
+    "day_of_entry",
     "expected_payments",
     "is_usage",
     "moved_by_others",
     "own_usage",
     "read_accounts",
+    "usage_by_day",
 ]
 
 
@@ -180,11 +182,7 @@ def _note_usage(model: ContractModel, unit: JudgedRequest, pool: str, state: Acc
     rows = _each_once(whole_listing(unit), f"{pool}_ledger_id")
     if rows is None:
         return
-    used: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if is_usage(row, pool):
-            day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
-            used[day] += abs(as_int(row, f"{pool}_ledger_bytes") or 0)
+    used = usage_by_day(rows, pool)
     for day, total in own_usage(model, unit.customer, pool, unit.op).items():
         used[day] -= total.bytes
     if state.rows is not None:
@@ -301,6 +299,21 @@ def expected_payments(
             must[payment.key, n] = payment
         used[payment.key] = payment
     return list(must.values()), may
+
+
+def usage_by_day(rows: Iterable[Row], pool: str, figure: str = "bytes") -> defaultdict[str, int]:
+    """Return day → what entries of usage add up to: bytes without their sign, or `requests`."""
+    days: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        if is_usage(row, pool):
+            amount = as_int(row, f"{pool}_ledger_{figure}") or 0
+            days[day_of_entry(row, pool)] += abs(amount) if figure == "bytes" else amount
+    return days
+
+
+def day_of_entry(row: Row, pool: str) -> str:
+    """Return the day of a ledger row, `YYYY-MM-DD`, or `no day`."""
+    return day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
 
 
 def is_usage(row: Row, pool: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from trueup.conformance.contract.account_states import (
@@ -22,23 +23,37 @@ __all__ = ["judge_account", "judge_customer"]
 CUSTOMER: Final = "customer-equals-account"
 
 
-def _moves(
-    model: ContractModel, state: AccountState, unit: JudgedRequest, pool: str
-) -> tuple[int, int, int, bool]:
-    """(usage, requests, paid, certain) by which an account moved since the baseline."""
-    own = own_usage(model, unit.customer, pool, unit.op)
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """By how much an account moved since the baseline."""
+
+    used: int
+    requests: int
+    paid: int
+    refunds: int
+    """Bytes of the refunds among `paid`; whether they are added or taken off is open."""
+    certain: bool
+
+    def left(self, before: int) -> set[int]:
+        """Return what may be left; of an overspent pool, what it shows is open."""
+        right = {before + paid - self.used for paid in (self.paid, self.paid - 2 * self.refunds)}
+        return right | {0 for each in right if each < 0}
+
+
+def _moves(model: ContractModel, state: AccountState, unit: JudgedRequest, pool: str) -> _Moves:
+    own = own_usage(model, unit.customer, pool, unit.op).values()
     must, may = expected_payments(model, unit.customer, pool, unit.op)
-    used = sum(total.bytes for total in own.values())
-    requests = sum(total.requests for total in own.values())
-    used += sum(moved_by_others(state, unit.stage).values())
-    requests += sum(moved_by_others(state, unit.stage, requests=True).values())
-    certain = not any(total.possible for total in own.values()) and not any(
-        payment.bytes for payment in may
-    )
     paid = sum(payment.bytes for payment in must)
     if state.shared:  # others may have paid as well: what the ledger shows is taken as given
         paid = state.paid.get(unit.stage, (paid, paid))[1]
-    return used, requests, paid, certain
+    requests_by_others = moved_by_others(state, unit.stage, requests=True).values()
+    return _Moves(
+        used=sum(total.bytes for total in own) + sum(moved_by_others(state, unit.stage).values()),
+        requests=sum(total.requests for total in own) + sum(requests_by_others),
+        paid=paid,
+        refunds=sum(payment.bytes for payment in must if payment.kind == "refund"),
+        certain=not any(total.possible for total in own) and not any(p.bytes for p in may),
+    )
 
 
 def judge_account(
@@ -72,36 +87,21 @@ def judge_account(
     if model.read_only or not state.is_known(unit) or unit.op < state.op:
         return  # a live account moves between two readings
     slack = state.slack(unit.stage)
-    used_by, requests_by, paid, certain = _moves(model, state, unit, pool)
-    if not certain:
+    moves = _moves(model, state, unit, pool)
+    if not moves.certain:
         return
-    refunds = [
-        p.bytes
-        for p in expected_payments(model, unit.customer, pool, unit.op)[0]
-        if p.kind == "refund"
-    ]
-    paid_either = {paid, paid - 2 * sum(refunds)}
     topic = ("account", unit.customer, pool)
     if left is not None and state.left is not None:
-        right = {state.left + each - used_by for each in paid_either}
-        right |= {0 for each in right if each < 0}  # an overspent pool: what it shows is open
-        _one_of(finding, f"{where} · left", right, left, topic, slack)
+        _one_of(finding, BALANCE, f"{where} · left", moves.left(state.left), left, topic, slack)
     if used is not None and state.used is not None:
-        gave_back = {state.used + used_by, state.used + used_by - sum(r for r in refunds)}
-        _one_of(
-            finding,
-            f"{where} · used",
-            gave_back if refunds else {state.used + used_by},
-            used,
-            topic,
-            slack,
-        )
+        right = {state.used + moves.used, state.used + moves.used - moves.refunds}
+        _one_of(finding, BALANCE, f"{where} · used", right, used, topic, slack)
     requests = as_int(data, f"{pool}_requests")
     if requests is not None and state.requests is not None and not state.shared:
         finding.equal(
             "account-requests-are-the-traffic",
             f"{where} · requests",
-            state.requests + requests_by,
+            state.requests + moves.requests,
             requests,
             exchange.n,
         )
@@ -118,16 +118,17 @@ def judge_account(
 
 def _one_of(
     finding: RequestFinding,
+    check: str,
     where: str,
     right: set[int],
     seen: int,
     topic: tuple[str, ...],
     slack: int,
 ) -> None:
-    finding.observed(BALANCE)
+    finding.observed(check)
     if all(abs(seen - each) > slack for each in right):
         words = " or ".join(f"{each:,}" for each in sorted(right))
-        finding.deviate(BALANCE, where, f"{words} bytes", f"{seen:,} bytes", topic=topic)
+        finding.deviate(check, where, f"{words} bytes", f"{seen:,} bytes", topic=topic)
 
 
 def judge_customer(
@@ -156,24 +157,11 @@ def judge_customer(
             continue
         if not state.is_known(unit) or unit.op < state.op:
             continue
-        used_by, _, paid, certain = _moves(model, state, unit, pool)
-        if not certain:
-            continue
-        refunds = sum(
-            p.bytes
-            for p in expected_payments(model, unit.customer, pool, unit.op)[0]
-            if p.kind == "refund"
-        )
-        finding.observed(CUSTOMER)
-        right = {state.left + paid - used_by, state.left + paid - 2 * refunds - used_by}
-        right |= {0 for each in right if each < 0}
-        slack = state.slack(unit.stage)
-        if all(abs(left - each) > slack for each in right):
-            words = " or ".join(f"{each:,}" for each in sorted(right))
-            finding.deviate(
-                CUSTOMER,
+        moves = _moves(model, state, unit, pool)
+        if moves.certain:
+            where, topic = (
                 f"customer/retrieve · {pool}_bytes_left",
-                f"{words} bytes",
-                f"{left:,} bytes",
-                topic=("customer", unit.customer, pool),
+                ("customer", unit.customer, pool),
             )
+            right, slack = moves.left(state.left), state.slack(unit.stage)
+            _one_of(finding, CUSTOMER, where, right, left, topic, slack)

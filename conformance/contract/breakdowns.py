@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import reduce
 from typing import Final
 
 from trueup.conformance.contract.check_names import PARTS
@@ -16,7 +17,7 @@ from trueup.conformance.contract.graph_windows import (
 )
 from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.contract.model import ContractModel
-from trueup.conformance.contract.sums import NOTHING, CellSum, show, sum_by_key
+from trueup.conformance.contract.sums import NOTHING, CellSum, add, show, sum_by_key
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.results import Counts, Json
 
@@ -87,13 +88,11 @@ def _judge_part(
         for row in rows
         if isinstance(row, dict)
     )
-    where = f"breakdown · {title}" + "".join(f" · {n}={v[:60]}" for n, v in window.filters.items())
+    where = f"breakdown · {title}{window.text}"
     whole = CellSum()
     for part in expected.values():
         whole.add(part)
-    all_seen = Counts(
-        sum(c.requests for c in seen.values()), sum(c.bytes for c in seen.values()), 0, 0
-    )
+    all_seen = reduce(add, seen.values(), NOTHING)
     finding.observed(PARTS)
     if own and not whole.allows(all_seen.requests, all_seen.bytes):
         finding.deviate(
@@ -102,13 +101,7 @@ def _judge_part(
             whole.text(),
             show(all_seen),
             counts=(whole.counts(), all_seen),
-            topic=(
-                "graph",
-                unit.customer,
-                window.filters.get("proxy_user_id", ""),
-                window.filters.get("network", ""),
-                "",
-            ),
+            topic=window.topic(unit.customer),
         )
         return
     if not named:

@@ -179,6 +179,12 @@ class RequestFinding:
         if number is not None:
             self.equal(TENANTS, f"{where} · customer_id", customer, number, definite=True)
 
+    def compare_refusal(self, check: str, where: str, *, served: bool) -> None:
+        """Compare the response to a request for something that must not be served."""
+        self.observed(check)
+        if served:
+            self.deviate(check, where, "not served", "served", definite=True)
+
     def compare_times(self, check: str, where: str, made: datetime, changed: datetime) -> None:
         """Compare creation and last change of a row: in order, and not ahead of the present."""
         self.observed(check)

@@ -48,6 +48,16 @@ class GraphWindow:
     inclusive: bool
     """Whether the target reads the interval at `end` as part of the window."""
 
+    @property
+    def text(self) -> str:
+        """The filters for a person."""
+        return "".join(f" · {name}={value[:60]}" for name, value in self.filters.items())
+
+    def topic(self, customer: str, bucket: str = "") -> tuple[str, ...]:
+        """Return what a deviation of a bucket is about."""
+        user, network = (self.filters.get(name, "") for name in ("proxy_user_id", "network"))
+        return ("graph", customer, user, network, bucket)
+
     def bucket(self, at: datetime) -> str:
         """Return the label of the bucket of a time: the start of its minute, hour, day or month."""
         form = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H", "month": "%Y-%m"}

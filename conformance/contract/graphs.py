@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance.contract.check_names import PARTS, READINGS_TRUE, TENANTS
@@ -44,19 +44,13 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
     if isinstance(points, str):
         finding.cannot_use(f"analytics/graph: {points}", exchange.n, SENT, SUMMED)
         return
-    where = "graph" + "".join(f" · {n}={v[:60]}" for n, v in window.filters.items())
-    where += (
-        f" · by {window.interval}, {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}"
-    )
+    where = f"graph{window.text} · by {window.interval}, "
+    where += f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}"
     sums = expected_points(model, unit, window, window.filters)
     if window.inclusive:
         sums = _with_end(model, unit, finding, window, sums, points)
     own = is_own_graph(model, window.filters)
-    if not answerable:
-        _judge_open(finding, window, sums, points, where, own=own)
-        return
-    old_aligned = recent or window.whole_days
-    if not old_aligned:
+    if not answerable or not (recent or window.whole_days):
         _judge_open(finding, window, sums, points, where, own=own)
         return
     if model.read_only:
@@ -82,13 +76,7 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
                 show(seen),
                 events=total.certain,
                 counts=(total.counts(), seen),
-                topic=(
-                    "graph",
-                    unit.customer,
-                    window.filters.get("proxy_user_id", ""),
-                    window.filters.get("network", ""),
-                    bucket,
-                ),
+                topic=window.topic(unit.customer, bucket),
             )
         elif own and not total.possible:
             _judge_split(finding, total, point, f"{where} · {bucket}")
@@ -227,28 +215,27 @@ def _named(
 ) -> str:
     """What the wrong amount is: the end included, a filter not applied, another customer's."""
     seen = (point.requests, point.bytes)
-    late = expected_points(
-        model, unit, window, window.filters, end=window.end + timedelta(days=1, seconds=1)
-    )
-    instant = expected_points(
-        model, unit, window, window.filters, end=window.end + timedelta(seconds=1)
-    )
+
+    def sum_of(
+        filters: Mapping[str, str], *, end: datetime | None = None, customer: str | None = None
+    ) -> CellSum:
+        found = expected_points(model, unit, window, filters, end=end, customer=customer)
+        return found.get(bucket, CellSum())
+
     if window.bucket(window.end) == bucket or not window.has(bucket_start(bucket)):
-        for wider in (instant, late):
-            if wider.get(bucket, CellSum()).allows(*seen) and point.requests:
+        for later in (timedelta(seconds=1), timedelta(days=1, seconds=1)):
+            wider = sum_of(window.filters, end=window.end + later)
+            if wider.allows(*seen) and point.requests:
                 return WINDOW
+    own = sum_of(window.filters)
     for letter in model.history.customers:
         if letter != unit.customer:
-            other = expected_points(model, unit, window, window.filters, customer=letter).get(
-                bucket, CellSum()
-            )
-            own = expected_points(model, unit, window, window.filters).get(bucket, CellSum())
+            other = sum_of(window.filters, customer=letter)
             if other.requests and seen == (own.requests + other.requests, own.bytes + other.bytes):
                 return TENANTS
     for name in window.filters:
         fewer = {n: v for n, v in window.filters.items() if n != name}
-        wider = expected_points(model, unit, window, fewer)
-        one = wider.get(bucket, CellSum())
+        one = sum_of(fewer)
         if one.allows(*seen) and seen != (0, 0):
             return PARTS
         if not is_own_graph(model, fewer) and point.requests > one.requests > 0:

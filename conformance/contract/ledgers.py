@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -11,9 +11,11 @@ from typing import Final
 from trueup.conformance.contract.account_states import (
     AccountState,
     AccountStates,
+    day_of_entry,
     is_usage,
     moved_by_others,
     own_usage,
+    usage_by_day,
 )
 from trueup.conformance.contract.check_names import FILTERS, FIXED, LEDGER_TIMES, TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
@@ -185,29 +187,13 @@ def _judge_usage(
         finding.cannot_use(f"{pool} ledger: no reading from before the run", unit.first.n, USAGE)
         return
     own = own_usage(model, unit.customer, pool, unit.op)
-    before: dict[str, int] = defaultdict(int)
-    before_requests: dict[str, int] = defaultdict(int)
-    for row in state.rows.values():
-        if is_usage(row, pool):
-            day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
-            before[day] += abs(as_int(row, f"{pool}_ledger_bytes") or 0)
-            before_requests[day] += as_int(row, f"{pool}_ledger_requests") or 0
-    seen: dict[str, int] = defaultdict(int)
-    requests: dict[str, int] = defaultdict(int)
-    rows: Counter[tuple[str, str]] = Counter()
-    counted = True
-    for row in listing.rows:
-        if is_usage(row, pool):
-            day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
-            seen[day] += abs(as_int(row, f"{pool}_ledger_bytes") or 0)
-            number = as_int(row, f"{pool}_ledger_requests")
-            counted = counted and number is not None
-            requests[day] += number or 0
-            rows[day, as_str(row, "service_id") or ""] += 1
-    others, others_requests = (
-        moved_by_others(state, unit.stage),
-        moved_by_others(state, unit.stage, requests=True),
-    )
+    usage = [row for row in listing.rows if is_usage(row, pool)]
+    seen, before = usage_by_day(usage, pool), usage_by_day(state.rows.values(), pool)
+    requests = usage_by_day(usage, pool, "requests")
+    before_requests = usage_by_day(state.rows.values(), pool, "requests")
+    counted = all(as_int(row, f"{pool}_ledger_requests") is not None for row in usage)
+    others = moved_by_others(state, unit.stage)
+    others_requests = moved_by_others(state, unit.stage, requests=True)
     for day in sorted({*own, *seen, *before}):
         total = own.get(day, CellSum())
         moved = seen[day] - before[day] - others.get(day, 0)
@@ -239,7 +225,8 @@ def _judge_usage(
             finding.equal(
                 "ledger-requests-are-the-traffic", f"{where} · requests", total.requests, more
             )
-    for (day, _service), number in rows.items():
+    entries = Counter((day_of_entry(row, pool), as_str(row, "service_id") or "") for row in usage)
+    for (day, _service), number in entries.items():
         finding.equal(ONE_ROW, f"{pool} ledger · {day}", 1, number)
 
 
@@ -280,6 +267,4 @@ def judge_ledger_retrieve(
             finding.seen_rows[f"{pool}_ledger retrieved", unit.customer, entry] = row
         return
     check = TENANTS if owners else "errors-are-documented"
-    finding.observed(check)
-    if served:
-        finding.deviate(check, where, "not served", "served", definite=True)
+    finding.compare_refusal(check, where, served=served)

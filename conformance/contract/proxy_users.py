@@ -66,20 +66,13 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
     listing = read_listing(finding, search, USED)
     if listing is None:
         return
-    expect_pages(
-        finding,
-        listing,
-        search,
-        model.reading,
-        lambda row: as_str(row, "proxy_user_id") or "",
-        None,
-    )
+    expect_pages(finding, listing, search, model.reading, _name, None)
     expect_order(finding, listing, search)
     finding.listing = ("proxy_user", search, listing.listed())
     foreign = model.history.names_of_others(unit.customer)
     own = model.history.names_of(unit.customer)
     for row in listing.rows:
-        name = as_str(row, "proxy_user_id") or ""
+        name = _name(row)
         finding.seen_rows["proxy_user", unit.customer, name] = row
         finding.observed(TENANTS)
         if name in foreign:
@@ -96,6 +89,10 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
             judge_user_row(model, unit, finding, row, name, "proxy_user/search")
 
 
+def _name(row: Row) -> str:
+    return as_str(row, "proxy_user_id") or ""
+
+
 def judge_user_retrieve(
     model: ContractModel, unit: JudgedRequest, finding: RequestFinding, name: str
 ) -> None:
@@ -105,9 +102,7 @@ def judge_user_retrieve(
     where = f"proxy_user/retrieve/{name}"
     mine = name in model.history.names_of(unit.customer)
     if name in model.history.names_of_others(unit.customer):
-        finding.observed(TENANTS)
-        if served:
-            finding.deviate(TENANTS, where, "not served", "served", definite=True)
+        finding.compare_refusal(TENANTS, where, served=served)
         return
     row = model.data(exchange)
     if not served or row is None:

@@ -224,15 +224,9 @@ def judge_summary_retrieve(
     served = model.served(exchange)
     where = f"log_summary/retrieve/{summary_id}"
     owners = model.ids.get(("log_summary", summary_id), frozenset())
-    if owners and unit.customer not in owners:
-        finding.observed(TENANTS)
-        if served:
-            finding.deviate(TENANTS, where, "not served", "served", definite=True)
-        return
-    if not owners:
-        finding.observed("errors-are-documented")
-        if served:
-            finding.deviate("errors-are-documented", where, "not served", "served", definite=True)
+    if unit.customer not in owners:
+        check = TENANTS if owners else "errors-are-documented"
+        finding.compare_refusal(check, where, served=served)
         return
     row = model.data(exchange)
     if not served or row is None:

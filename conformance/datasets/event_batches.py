@@ -15,7 +15,7 @@ from trueup.conformance.datasets.operations import Deliver, Operation, Together
 from trueup.conformance.model import CheckContext, Event
 from trueup.reports.results import Json
 
-__all__ = ["ARRAY", "LATER", "EventSet", "event_set", "repeat"]
+__all__ = ["ARRAY", "LATER", "OTHER_BYTES", "EventSet", "event_set", "repeat"]
 
 ARRAY: Final = "array"
 """Name of the dataset that is made of the rows of the event table."""

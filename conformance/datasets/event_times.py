@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-__all__ = ["DISTANCE", "day_start", "moments", "oldest"]
+__all__ = ["DISTANCE", "day_start", "hour_start", "moments", "oldest"]
 
 DISTANCE: Final = timedelta(seconds=5)
 """How far events stay away from the target's present, against skewed clocks."""
@@ -36,6 +36,11 @@ def day_start(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def hour_start(at: datetime) -> datetime:
+    """Return the start of the hour of a moment."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def oldest(now: datetime, late_days: float) -> datetime:
     """Return the earliest time for injected events if `late_days` is the declared limit."""
     return now - (timedelta(days=late_days) if late_days else NO_LATE_EVENTS) + SHORT_OF_BOUND
@@ -48,7 +53,7 @@ def moments(now: datetime, late_days: float) -> Mapping[str, Sequence[datetime]]
     """
     first, last = oldest(now, late_days), now - DISTANCE
     midnights = [day_start(now) - n * _DAY for n in range(-1, 9)]
-    hour = now.replace(minute=0, second=0, microsecond=0)
+    hour = hour_start(now)
     hours = [hour - n * _HOUR for n in range(24 * 8)]
     found = {
         "present": [last.replace(microsecond=0) - n * _SECOND for n in range(3)],

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from trueup.conformance.datasets.event_times import day_start
 from trueup.conformance.datasets.filter_fields import FilterField
 from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.requests import UNKNOWN_ID
 from trueup.conformance.rows import format_time, parse_time
 from trueup.reports.results import Json
 
 __all__ = ["value_of"]
 
-UNKNOWN: Final = "00000000-0000-4000-8000-000000000000"
 ABSENT_NUMBER: Final = 2**62
 FAR: Final = timedelta(days=3650)
 _OWN_VALUES: Final[Mapping[str, str]] = {
@@ -50,7 +51,7 @@ def value_of(
             return _edge(_values(events, field), operator)
         case "boundary":
             at = parse_time(text) or context.now
-            return _time(field, at.replace(hour=0, minute=0, second=0, microsecond=0))
+            return _time(field, day_start(at))
         case "other-customer":
             own = _values(events, field)
             foreign = [each for each in _values(others, field) if each not in own]
@@ -79,7 +80,7 @@ def _fixed(context: CheckContext, field: FilterField, value: str) -> str | None:
         case "empty":
             return ""
         case "absent" if field.kind == "id":
-            return UNKNOWN
+            return UNKNOWN_ID
         case "absent" if field.kind == "int":
             return str(ABSENT_NUMBER)
         case "absent" if field.kind in ("time", "day"):

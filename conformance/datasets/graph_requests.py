@@ -10,7 +10,7 @@ from typing import Final
 from trueup.conformance import requests
 from trueup.conformance.datasets.covering import Constraint, Row, cover
 from trueup.conformance.datasets.dimensions import dimension
-from trueup.conformance.datasets.event_times import day_start
+from trueup.conformance.datasets.event_times import day_start, hour_start
 from trueup.conformance.datasets.event_values import host_name, user_name
 from trueup.conformance.model import CheckContext
 from trueup.conformance.requests import ApiRequest
@@ -63,7 +63,7 @@ def window_of(
 ) -> tuple[datetime, datetime]:
     """Return the window of a class. `begun`: time of the run's events; `now`: the target's time."""
     today, first = day_start(now), day_start(begun)
-    hour = now.replace(minute=0, second=0, microsecond=0)
+    hour = hour_start(now)
     step = timedelta(minutes=10) if interval == "minute" else timedelta(hours=1)
     match window:
         case "inside-bucket" if interval == "minute":

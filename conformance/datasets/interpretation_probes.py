@@ -15,11 +15,12 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.contract.interpretations import READINGS
+from trueup.conformance.datasets.event_times import hour_start
 from trueup.conformance.datasets.event_values import EventBuilder
 from trueup.conformance.datasets.operations import Deliver
 from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
-from trueup.conformance.requests import ApiRequest
+from trueup.conformance.requests import UNKNOWN_ID, ApiRequest
 from trueup.conformance.rows import Row, as_int, as_row, as_str, rows_of
 from trueup.reports.results import Outcome, Reading
 
@@ -32,7 +33,6 @@ __all__ = [
     "unauthorised_requests",
 ]
 
-UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 MALFORMED_ID: Final = "no-such-id"
 LATE: Final = "late"
 EDGE: Final = "edge"
@@ -82,11 +82,6 @@ def edge_request(context: CheckContext) -> ApiRequest:
     edge = _edge(context)
     filters = {"proxy_user_id": context.user("u-edge")}
     return requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters)
-
-
-def hour_start(at: datetime) -> datetime:
-    """Return the start of the hour of a time."""
-    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:

@@ -9,7 +9,7 @@ from trueup.conformance.datasets.covering import Constraint, Row, cover
 from trueup.conformance.datasets.dimensions import dimension
 from trueup.conformance.datasets.event_values import user_name
 from trueup.conformance.model import CheckContext, Event
-from trueup.conformance.requests import ApiRequest
+from trueup.conformance.requests import UNKNOWN_ID, ApiRequest
 
 __all__ = ["SEARCHES", "key_requests", "page_requests", "paged_lists"]
 
@@ -46,7 +46,6 @@ SEARCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "proxy_user/search": ("proxy_user_id", "proxy_user_creation_datetime"),
 }
 """Search → fields that it is sorted by: unique ones, tied ones, and such that not all rows have."""
-UNKNOWN: Final = "00000000-0000-4000-8000-000000000000"
 
 
 def searches(context: CheckContext) -> tuple[str, ...]:
@@ -147,7 +146,7 @@ def key_requests(
     for row in cover(factors, seed=seed)[:most]:
         path = row["endpoint"]
         if path.endswith("/retrieve") and path != "customer/retrieve":
-            own = ids.get(path, {}).get(row["customer"], UNKNOWN)
+            own = ids.get(path, {}).get(row["customer"], UNKNOWN_ID)
             path = f"{path}/{user_name(context, 'implicit') if path[:5] == 'proxy' else own}"
         made.append(
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import zip_longest
 from typing import Final
@@ -107,25 +107,13 @@ def payment(context: CheckContext, row: Row, n: int) -> Pay:
 
 def _with_other_amount(payment: Pay) -> Pay:
     sign = -1 if payment.bytes < 0 or payment.kind == "refund" else 1
-    return Pay(
-        tenant=payment.tenant,
-        network=payment.network,
-        kind=payment.kind,
-        bytes=payment.bytes + sign * 4096,
-        key=payment.key,
-    )
+    return replace(payment, bytes=payment.bytes + sign * 4096)
 
 
 def _of_other_customer(context: CheckContext, payment: Pay) -> Pay:
     """The same payment by the other customer, under the key that this one has used."""
     other = next(tenant for tenant in context.customers if tenant != payment.tenant)
-    return Pay(
-        tenant=other,
-        network=payment.network,
-        kind=payment.kind,
-        bytes=payment.bytes,
-        key=payment.key,
-    )
+    return replace(payment, tenant=other)
 
 
 def _refund(context: CheckContext, rows: Sequence[Row]) -> Operation:

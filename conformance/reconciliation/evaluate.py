@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from trueup.conformance import requests
+from trueup.conformance.contract.account_states import usage_by_day
 from trueup.conformance.contract.sums import NOTHING, add
 from trueup.conformance.model import POOLS
 from trueup.conformance.observed.observations import Observations
@@ -36,7 +37,6 @@ from trueup.conformance.reconciliation.logs import (
 )
 from trueup.conformance.reconciliation.plan import graph_requests
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import as_int, as_str, day_of
 from trueup.reports.journal.records import Record
 from trueup.reports.results import CellKey, CheckResult, Counts, Impact, TieOut
 
@@ -248,12 +248,7 @@ def _usage(case: Case, again: int, pool: str, letter: str) -> dict[str, int] | N
     search = case.observations.paged_result(case.stage, requests.ledger(pool, again, letter))
     if search is None or search.unusable:
         return None
-    days: dict[str, int] = {}
-    for row in search.rows:
-        if as_str(row, f"{pool}_ledger_reason") == "usage":
-            day = day_of(row.get(f"{pool}_ledger_period_date")) or "no day"
-            days[day] = days.get(day, 0) + abs(as_int(row, f"{pool}_ledger_bytes") or 0)
-    return days
+    return usage_by_day(search.rows, pool)
 
 
 def _network_days(case: Case, customer: int, network: str) -> list[tuple[NetworkDay, Bounds]]:

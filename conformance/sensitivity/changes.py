@@ -36,6 +36,7 @@ from trueup.conformance.sensitivity.recording import (
     Recording,
     Row,
     at_place,
+    has_place,
 )
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -80,7 +81,7 @@ class ValueChange:
             if shown.n < self.since or (self.actions and shown.action not in self.actions):
                 continue
             row = recording.value(shown)
-            if not _has(row, self.field):
+            if not has_place(row, self.field):
                 continue
             wrong = mutate_value(self.operator, at_place(row, self.field), self.around)
             if wrong is not NOT_APPLICABLE:
@@ -236,11 +237,6 @@ def with_value(body: Json, place: Place, value: Json | NoValue) -> Json:
 def _json(value: Json | NoValue) -> Json:
     assert not isinstance(value, NoValue), "an element of a list cannot be left out"
     return value
-
-
-def _has(row: Json, field: Place) -> bool:
-    holder = at_place(row, field[:-1])
-    return isinstance(holder, dict) and field[-1] in holder
 
 
 def repaged(recording: Recording, listing: RecordedList, operation: _RowsOperation) -> Changed:

@@ -41,6 +41,7 @@ from trueup.conformance.sensitivity.recording import (
     Shown,
     at_place,
     endpoint_of,
+    has_place,
 )
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -241,7 +242,7 @@ class _Enumeration:
         for beside in (number + 1, number - 1):
             place = (*shown.place[:-1], beside)
             row = at_place(self._recording.exchanges[shown.n].body, place) if beside >= 0 else None
-            if isinstance(row, dict) and _holds(row, field):
+            if isinstance(row, dict) and has_place(row, field):
                 return at_place(row, field)
         return NOT_APPLICABLE
 
@@ -492,11 +493,6 @@ def _operators(view: str, field: Place) -> Iterable[ResponseOperator]:
     else:
         left_out = {ResponseOperator.TOTAL_OFF}
     return [operator for operator in VALUE_OPERATORS if operator not in left_out]
-
-
-def _holds(row: Json, field: Place) -> bool:
-    holder = at_place(row, field[:-1])
-    return isinstance(holder, dict) and field[-1] in holder
 
 
 def _order(listing: RecordedList) -> str:

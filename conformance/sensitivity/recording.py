@@ -28,6 +28,7 @@ __all__ = [
     "Shown",
     "at_place",
     "endpoint_of",
+    "has_place",
 ]
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -318,3 +319,9 @@ def at_place(value: Json, place: Place) -> Json:
         else:
             value = value.get(step) if isinstance(value, dict) else None
     return value
+
+
+def has_place(row: Json, field: Place) -> bool:
+    """Return whether an object has a field, whatever its value."""
+    holder = at_place(row, field[:-1])
+    return isinstance(holder, dict) and field[-1] in holder

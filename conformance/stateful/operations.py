@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from trueup.conformance.datasets.event_batches import OTHER_BYTES
 from trueup.conformance.datasets.event_times import DISTANCE, moments
 from trueup.conformance.datasets.event_values import EventBuilder, user_name
 from trueup.conformance.datasets.operations import (
@@ -45,8 +46,6 @@ from trueup.reports.results import Json
 __all__ = ["Operand", "SequenceOperations"]
 
 DATASET: Final = "stateful"
-OTHER_BYTES: Final = 17
-"""By how much the size of an event differs that is delivered again with other content."""
 RETRIEVED: Final = 4
 """Logs of each customer that are retrieved by id."""
 
