@@ -62,6 +62,7 @@ def judge_log_search(model: ContractModel, unit: JudgedRequest, finding: Request
     listing.leave_out_repeats(_identity)
     expected = _expect(model, unit, search)
     certain = len(expected.must) if not expected.may and not expected.foreign else None
+    finding.observed(TENANTS, 1 if _others_match(model, unit, search) else 0)
     expect_pages(finding, listing, search, model.reading, _identity, certain)
     expect_order(finding, listing, search)
     if certain is not None and search.order is not None:
@@ -105,6 +106,18 @@ def _expect(model: ContractModel, unit: JudgedRequest, search: SearchRequest) ->
         (must if sure else may)[event.log_id] = record
     return _Expected(
         must=must, may=may, foreign=model.read_only or not model.is_own(search.conditions)
+    )
+
+
+def _others_match(model: ContractModel, unit: JudgedRequest, search: SearchRequest) -> bool:
+    """Whether another customer certainly has a log that the search would show if it were theirs."""
+    return any(
+        search.matches(record.event.value) is True
+        and record.outcome(unit.op) is Outcome.ACCEPTED
+        and model.reading.log_must_show(record.event.at, unit.now)
+        for letter in model.history.customers
+        if letter != unit.customer
+        for record in model.records(letter, search.user)
     )
 
 

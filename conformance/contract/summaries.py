@@ -76,6 +76,9 @@ def judge_summary_search(
         expect_slice(finding, listing.listed(), search, sort_values_of(search, candidates))
     _judge_rows(model, unit, finding, search, listing, candidates, foreign=foreign)
     if listing.complete and search.of_users:
+        others = (c for c in model.history.customers if c != unit.customer)
+        alike = [user for c in others for user in model.history.users_of(c)]
+        finding.observed(TENANTS, 1 if any(map(search.is_of_user, alike)) else 0)
         users = filter(search.is_of_user, model.history.users_of(unit.customer))
         finding.note_cells("log_summary", users, sums_of_summaries(listing.rows))
 

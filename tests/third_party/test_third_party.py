@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.runner import RunOutcome, run_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.load import Target, levels, load_target
@@ -60,7 +61,11 @@ def independent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def _judge(
-    target: Target, folder: Path, level: int, only: tuple[str, ...] = ()
+    target: Target,
+    folder: Path,
+    level: int,
+    only: tuple[str, ...] = (),
+    depth: Depth = Depth.STANDARD,
 ) -> RunOutcome:
     journal = folder / "journal.ndjson"
     checks = checks_for(target, level=level, only=only)
@@ -82,7 +87,13 @@ async def _judge(
         driver = driver_of(target)
         try:
             outcome = await run_checks(
-                target, writer=writer, ingest=driver, seed=7, level=level, only=only
+                target,
+                writer=writer,
+                ingest=driver,
+                seed=7,
+                level=level,
+                depth=depth,
+                only=only,
             )
         finally:
             await driver.close()
@@ -109,16 +120,23 @@ def _declaring(folder: Path, *readings: str) -> Target:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "level"), [("tiny.toml", 3), ("tiny_command.toml", 2)])
+@pytest.mark.parametrize(
+    ("file", "level", "depth"),
+    [
+        ("tiny.toml", 3, Depth.STANDARD),
+        ("tiny.toml", 3, Depth.QUICK),
+        ("tiny_command.toml", 2, Depth.STANDARD),
+    ],
+)
 async def test_an_independent_implementation_conforms_through_its_target_file_alone(
-    independent: None, tmp_path: Path, file: str, level: int
+    independent: None, tmp_path: Path, file: str, level: int, depth: Depth
 ) -> None:
     """It does everything differently but correctly, so no check may fail."""
     if "command" in file and shutil.which("curl") is None:
         pytest.skip("the shell script needs curl")
     target = load_target(_HERE / file)
     assert level in levels(target)
-    outcome = await _judge(target, tmp_path, level)
+    outcome = await _judge(target, tmp_path, level, depth=depth)
     assert _failed(outcome) == []
     assert outcome.exit_status is ExitStatus.CONFORMS
     passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
