@@ -18,6 +18,7 @@ from trueup.scenarios.load.plan import LoadPlan, RequestsPart, ShapePart
 from trueup.scenarios.load.traffic import LOAD_FLEET
 from trueup.scenarios.scenario import ReplayPart
 from trueup.simulator.access_logs import LogReader, ReadOptions, parse_fields, parse_zone
+from trueup.simulator.errors import AccessLogError
 from trueup.simulator.reactor import REPLAY, Schedule
 from trueup.simulator.replay import ReplayTraffic, due_us, record_log
 
@@ -86,7 +87,16 @@ def prepare_replay(
     events or more time than can be sent.
     """
     reader = open_log(part)
-    recording = record_log(reader, folder, network=part.network, keep_names=part.keep_names)
+    try:
+        recording = record_log(reader, folder, network=part.network, keep_names=part.keep_names)
+    except AccessLogError as error:
+        # The journal keeps the reason, and must not have the lines, which hold names.
+        for line in str(error).splitlines():
+            say(line)
+        raise UsageProblem(
+            f"{part.file}: too many lines cannot be read as {reader.report.format}. "
+            f"`trueup fleet fit {part.file}` shows them; name the format with --format"
+        ) from error
     report = reader.report
     for line in report.text(reader.path):
         say(line)

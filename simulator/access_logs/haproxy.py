@@ -25,7 +25,7 @@ _HTTP: Final = re.compile(
     _START
     + r"-?\d+/-?\d+/-?\d+/-?\d+/\+?(?P<ms>-?\d+) (?P<status>-?\d+) \+?(?P<bytes0>\d+) \S+ \S+ "
     r"(?P<ending>\S{4}) \S+ \S+ (?:\{[^}]*\} ){0,2}"
-    r'"?(?P<request>[^"]*)"?(?: \S+)*\s*$'
+    r'"?(?P<request>[^"]*)"?(?: [\d/A-Fx-]+ (?P<sni>[^/ ]+)/TLSv[\d.]+/\S+)?(?: \S+)*\s*$'
 )
 _TCP: Final = re.compile(
     _START + r"-?\d+/-?\d+/\+?(?P<ms>-?\d+) \+?(?P<bytes0>\d+) (?P<ending>\S\S) \S+ \S+(?: .*)?$"
@@ -79,6 +79,8 @@ def haproxy_parser(options: ReadOptions, template: str) -> ParseLine:
             raise BadLine(f"expected a line of httplog or tcplog, not {shorten(line)}")
         texts = found.groupdict()
         ending = str(texts.pop("ending"))
+        sni = texts.pop("sni", None)
+        texts["host"] = sni
         if ending[0] != _NORMAL_END:
             texts["error"] = f"haproxy_{ending[:2]}"
         return build_record(texts, times)

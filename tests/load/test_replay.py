@@ -132,6 +132,21 @@ def test_a_wrong_replay_is_refused_before_anything_starts(
     assert not (tmp_path / "runs").exists()
 
 
+def test_lines_that_cannot_be_read_are_shown_and_not_kept_in_the_run(tmp_path: Path) -> None:
+    """A journal holds the reason; the lines hold names."""
+    line = (LOGS / "squid-native.log").read_text().splitlines()[5]
+    log = tmp_path / "mixed.log"
+    log.write_text("\n".join([line] * 60 + ["jane-doe was here"] * 40) + "\n")
+    said: list[str] = []
+    with pytest.raises(UsageProblem, match="too many lines cannot be read as squid") as refused:
+        prepare_replay(
+            ReplayPart(file=str(log)), REPLAY_PLAN, folder=tmp_path, customers=(1,), now=NOW,
+            namespace="n", duration_s=None, say=said.append,
+        )  # fmt: skip
+    assert "jane-doe" not in str(refused.value)
+    assert any("mixed.log:61:" in line and "jane-doe" in line for line in said)
+
+
 def replay(tmp_path: Path, *arguments: str) -> tuple[dict[str, Any], Path]:
     """Replay a log on the reference; return result.json and the run's folder."""
     runs = tmp_path / "runs"

@@ -106,6 +106,20 @@ def test_haproxy_reports_failures_and_skips_what_it_says_of_itself(tmp_path: Pat
     assert len(tcp) == 75 and all(r.size and not r.method for r in tcp)
 
 
+def test_the_server_name_of_haproxys_httpslog_is_the_host(tmp_path: Path) -> None:
+    """The line of HAProxy's manual, of `option httpslog`, with and without SNI."""
+    line = (
+        "Feb  6 12:14:14 localhost haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] "
+        "https-in static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} "
+        '"GET /index.html HTTP/1.1" 0/0/0/0/0 1wt.eu/TLSv1.3/TLS_AES_256_GCM_SHA384'
+    )
+    without = line.replace("1wt.eu/TLS", "-/TLS")
+    records, report = read(write(tmp_path / "h", [line, without]))
+    assert (report.format, report.refused) == ("haproxy", 0)
+    assert [record.host for record in records] == ["1wt.eu", ""]
+    assert (records[0].size, records[0].duration_ms, records[0].status) == (2750, 109, 200)
+
+
 ENVOY: Final = {
     "start_time": "2025-03-09T01:00:00.250Z", "method": "CONNECT", "path": None,
     "protocol": "HTTP/2", "response_code": 200, "response_flags": "-", "bytes_received": 500,
