@@ -145,6 +145,8 @@ class ReadClient:
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
         exchange = await self._tried(ask, query, stage, attempt)
+        if self.stuck:  # it asks to wait, so it does respond
+            return exchange
         usable = not exchange.error and exchange.status not in GATEWAY
         self._lost = 0 if usable else self._lost + 1
         if self._lost >= LOST_MOST and self._ends_when_lost and stage != LIVENESS_STAGE:
