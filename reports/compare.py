@@ -127,13 +127,13 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
     ]
     pairs = _load_pairs(before, after)
     differ += [
-        f"{what} of load {old.scenario} ({a} and {b})"
+        f"{what} of load {old.plan.scenario} ({a} and {b})"
         for old, new in pairs
         for what, a, b in (
-            ("shape", old.shape, new.shape),
-            ("engine", old.engine, new.engine),
-            ("planned rate", old.planned_rps, new.planned_rps),
-            ("digest of the plan", old.comparable, new.comparable),
+            ("shape", old.plan.shape, new.plan.shape),
+            ("engine", old.generator.engine, new.generator.engine),
+            ("planned rate", old.plan.rate_rps, new.plan.rate_rps),
+            ("digest of the plan", old.plan.digest, new.plan.digest),
         )
         if a != b
     ]
@@ -150,7 +150,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
             _load_change(old, new, *figure)
             for old, new in pairs
             for figure in _FIGURES
-            if any(figure[0] in second for second in (*old.seconds, *new.seconds))
+            if any(figure[0] in second for second in (*old.timeline.seconds, *new.timeline.seconds))
         ),
     )
 
@@ -158,9 +158,9 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
 def why_not_comparable(load: LoadResult) -> str:
     """Return why the figures of a load run say nothing of its target; "" where they do."""
     reasons = (
-        (load.generator_limited, "the generator was the limit"),
-        (load.machine_noisy, "the machine was disturbed"),
-        (bool(load.stopped_by), f"the run ended early ({load.stopped_by})"),
+        (load.generator.limited, "the generator was the limit"),
+        (load.machine.noisy, "the machine was disturbed"),
+        (bool(load.timeline.stopped_by), f"the run ended early ({load.timeline.stopped_by})"),
         (
             len(series(load, "events")) < _LEAST_SECONDS,
             f"fewer than {_LEAST_SECONDS} seconds count after the warm-up: load for longer",
@@ -171,9 +171,9 @@ def why_not_comparable(load: LoadResult) -> str:
 
 def _load_pairs(before: RunReport, after: RunReport) -> list[tuple[LoadResult, LoadResult]]:
     """The load runs of the scenarios that are in both."""
-    new = {made.result.scenario: made.result for made in after.figures}
+    new = {made.result.plan.scenario: made.result for made in after.figures}
     old = [made.result for made in before.figures]
-    return [(load, new[load.scenario]) for load in old if load.scenario in new]
+    return [(load, new[load.plan.scenario]) for load in old if load.plan.scenario in new]
 
 
 def _changes(before: RunReport, after: RunReport) -> Iterator[VerdictChange]:
@@ -200,7 +200,7 @@ def _load_change(
     elif (low > 0 or high < 0) and abs(after - before) > SMALLEST_CHANGE * abs(before):
         trend = Trend.BETTER if (after > before) == more_is_better else Trend.WORSE
     return LoadChange(
-        scenario=old.scenario,
+        scenario=old.plan.scenario,
         figure=name,
         unit=unit,
         before=before,

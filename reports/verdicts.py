@@ -117,7 +117,7 @@ def overall(
 
 def nothing_sent(load: LoadResult) -> bool:
     """Return whether a load run sent nothing that got a response, so that it shows nothing."""
-    return not (load.requests or load.reads or load.events_sent)
+    return not (load.requests.completed or load.requests.reads or load.events.sent)
 
 
 def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
@@ -127,11 +127,11 @@ def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
     """
     reasons = (
         (nothing_sent(load), "nothing was sent"),
-        (not load.events_accepted, "no event was accepted"),
-        (load.no_access, "the target refused the credentials"),
+        (not load.events.accepted, "no event was accepted"),
+        (load.timeline.no_access, "the target refused the credentials"),
         (threshold.value is None, "not measured"),
-        (load.generator_limited, "the generator was the limit"),
-        (threshold.timed and load.machine_noisy, "the machine was disturbed"),
+        (load.generator.limited, "the generator was the limit"),
+        (threshold.timed and load.machine.noisy, "the machine was disturbed"),
     )
     return next((why for holds, why in reasons if holds), "")
 
@@ -154,14 +154,16 @@ def load_status(load: LoadResult) -> ExitStatus:
     limit, the figures say nothing about the target. Events that were not reconciled are not known
     to be right.
     """
-    wrong = load.correct_events is not None and load.correct_events < load.events_accepted
+    events, timeline = load.events, load.timeline
+    wrong = events.correct is not None and events.correct < events.accepted
     said = {threshold_outcome(threshold, load) for threshold in load.thresholds}
     rules: tuple[tuple[bool, ExitStatus], ...] = (
         (wrong, ExitStatus.VIOLATES),
-        (nothing_sent(load) or load.generator_limited, ExitStatus.COULD_NOT_TELL),
-        (not load.events_accepted or load.no_access, ExitStatus.COULD_NOT_TELL),
+        (nothing_sent(load) or load.generator.limited, ExitStatus.COULD_NOT_TELL),
+        (not events.accepted or timeline.no_access, ExitStatus.COULD_NOT_TELL),
         (ThresholdOutcome.MISSED in said, ExitStatus.VIOLATES),
-        (ThresholdOutcome.UNDETERMINED in said or bool(load.stopped_by), ExitStatus.COULD_NOT_TELL),
-        (load.correct_events is None, ExitStatus.COULD_NOT_TELL),
+        (ThresholdOutcome.UNDETERMINED in said, ExitStatus.COULD_NOT_TELL),
+        (bool(timeline.stopped_by), ExitStatus.COULD_NOT_TELL),
+        (events.correct is None, ExitStatus.COULD_NOT_TELL),
     )
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)

@@ -84,12 +84,12 @@ def cluster(seconds: float) -> dict[str, Any]:
     result, _ranges = found
     return {
         "hosts": hosts or "loopback only: network namespaces are not allowed here",
-        "workers": result.workers,
-        "accepted": result.events_accepted,
-        "unknown": result.events_unknown,
+        "workers": result.generator.workers,
+        "accepted": result.events.accepted,
+        "unknown": result.events.unknown,
         "logs": logs,
         "summed": summed,
-        "exact": logs == summed == result.events_accepted,
+        "exact": logs == summed == result.events.accepted,
     }
 
 

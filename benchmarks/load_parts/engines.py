@@ -78,7 +78,8 @@ def engines(seconds: float) -> dict[str, Any]:
             for number in range(ROUNDS):
                 result = load(plan_of(batch, seconds=seconds), sink.url)[0]
                 ours.append(per_s(result))
-                cpu_ours.append((result.generator_cpu_s or 0) / max(result.requests, 1) * 1e6)
+                sent = max(result.requests.completed, 1)
+                cpu_ours.append((result.generator.cpu_s or 0) / sent * 1e6)
                 rate, cpu = wrk(sink.url, size, seconds)
                 theirs.append(rate)
                 cpu_theirs.append(cpu)

@@ -76,10 +76,10 @@ def _run(plan: Path, seed: int, folder: Path, options: tuple[str, ...]) -> dict[
     load = [r for r in read_journal(done.folder).records if isinstance(r, LoadResult)][-1]
     return {
         "exit_status": done.exit_status,
-        "accepted": load.events_accepted,
-        "correct": load.correct_events,
-        "unknown": load.events_unknown,
-        "errors": sum(load.errors.values()),
+        "accepted": load.events.accepted,
+        "correct": load.events.correct,
+        "unknown": load.events.unknown,
+        "errors": load.requests.failed,
         "failed": [str(r.check) for r in done.report.results if r.verdict is Verdict.FAIL],
-        "stopped_by": load.stopped_by or str(done.error or ""),
+        "stopped_by": load.timeline.stopped_by or str(done.error or ""),
     }

@@ -68,10 +68,10 @@ def _second_core(batch: int, seconds: float, sink: NullSink) -> dict[str, Any]:
             before = _cpu_s(sink.pid)
             result = load(plan, sink.url, fleet=fleet_for(plan), locust=locust)[0]
             rates[workers].append(per_s(result, "events"))
-            sent = max(result.events_accepted, 1)
-            cpu_us[workers].append((result.generator_cpu_s or 0) / sent * 1e6)
+            sent = max(result.events.accepted, 1)
+            cpu_us[workers].append((result.generator.cpu_s or 0) / sent * 1e6)
             if workers == 2:
-                sink_share.append((_cpu_s(sink.pid) - before) / result.duration_s)
+                sink_share.append((_cpu_s(sink.pid) - before) / result.plan.duration_s)
     one, two = statistics.median(rates[1]), statistics.median(rates[2])
     return {
         "one_worker_events_per_s": rates[1],

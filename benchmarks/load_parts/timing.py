@@ -247,9 +247,9 @@ def timing(seconds: float) -> dict[str, Any]:
                 rows.append(
                     {
                         "reached": per_s(result) / (most * share),
-                        "lateness_p50_ms": percentile_ms(result.lateness_ns, 0.5),
-                        "lateness_p99_ms": percentile_ms(result.lateness_ns, 0.99),
-                        "starved_share": result.machine_lost_share,
+                        "lateness_p50_ms": percentile_ms(result.latency.lateness_ns, 0.5),
+                        "lateness_p99_ms": percentile_ms(result.latency.lateness_ns, 0.99),
+                        "starved_share": result.machine.lost_share,
                         "bare_loop_lateness_p99_ms": _bare(most * share),
                     }
                 )

@@ -26,19 +26,27 @@ __all__ = [
     "SCHEMA",
     "CoverageSeen",
     "Delivered",
+    "EventCounts",
     "Exchange",
     "FleetDeclared",
     "Footer",
+    "GeneratorUsage",
     "Header",
     "Hook",
     "IngestDeclared",
     "JudgePlan",
+    "KneeInterval",
+    "LatencyHistograms",
     "LoadResult",
+    "LoadTimeline",
+    "MachineNoise",
     "OutcomeRange",
     "Phase",
+    "PlannedLoad",
     "ReadingSeen",
     "Record",
     "ReplayDeclared",
+    "RequestCounts",
     "Result",
     "TieOutSeen",
 ]
@@ -266,85 +274,149 @@ class CoverageSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="
     rows: tuple[CoverageRow, ...]
 
 
-class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="load"):
-    """One load run, as measured. Histograms are sparse: bucket number → count."""
+class PlannedLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was planned."""
 
     scenario: str
-    engine: str
     shape: str
     duration_s: float
     warmup_s: float = 0.0
-    planned_rps: float | None = None
-    requests: int = 0
-    events_sent: int = 0
-    events_accepted: int = 0
-    events_refused: int = 0
-    events_unknown: int = 0
-    correct_events: int | None = None
-    """Events that every view shows correctly; None until reconciled."""
-    bytes_sent: int = 0
-    errors: dict[str, int] = {}
-    """Failed attempts by reason, of requests and reads, retried ones included."""
-    unanswered: int = 0
-    """Of these, attempts without a complete response, which `requests` and `reads` do not count,
-    and freshness probes that were acknowledged and never became visible."""
-    response_ns: dict[str, int] = {}
-    """From the planned time to the response, nanoseconds."""
-    service_ns: dict[str, int] = {}
-    """From the first byte sent to the response, nanoseconds."""
-    lateness_ns: dict[str, int] = {}
-    """Lateness of the generator, nanoseconds: from the time at which a request could have been sent
-    (its planned time or, if later, the first free connection) to its first byte. Waiting for a
-    connection is caused by the target and is part of `response_ns`."""
-    freshness_ns: dict[str, int] = {}
-    """From the acknowledgement of a freshness probe until a summary shows it, nanoseconds."""
-    seconds: tuple[dict[str, float], ...] = ()
-    """One row for each second with a response or an error: t, requests, events, errors, p50_ms,
-    p99_ms. For seconds without a row see `trueup.reports.metrics.measurement_window`."""
-    generator_cpu_share: float | None = None
-    """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
-    generator_cpu_s: float | None = None
-    """Processor time of all generators, user and system, for the whole run."""
-    generator_limited: bool = False
-    machine_lost_share: float | None = None
-    """Share of a busy core that other processes took, before or after the run: the larger."""
-    machine_noisy: bool = False
-    stopped_by: str = ""
-    """Why the run ended early; empty where it did not."""
-    no_access: bool = False
-    """It ended early because the target refused the credentials."""
-    ended_s: float | None = None
-    """Seconds from its start to the last request of a run that was cut short; None where it was
-    not, or where this is not known."""
-    unsent: int = 0
-    """Planned requests that were never sent: the planned rate was not reached."""
-    workers: int = 1
+    rate_rps: float | None = None
+    """Requests per second; None where requests are sent as fast as possible."""
     batch: int = 1
     """Events in a request."""
-    reads: int = 0
-    """Read requests that were mixed in."""
-    reads_ns: dict[str, int] = {}
-    """Their response time from the planned time, nanoseconds."""
-    knee_low_rps: float | None = None
-    """After a search: highest rate, requests per second, at which all thresholds were met."""
-    knee_high_rps: float | None = None
-    """After a search: lowest rate above it at which a threshold was missed."""
-    knee_why: str = ""
-    comparable: str = ""
-    """Digest of everything that has to be equal for two runs to be compared."""
-    null_sink_rps: float | None = None
-    """Requests per second of this generator against a null sink, where calibrated."""
-    thresholds: tuple[LoadThreshold, ...] = ()
-    reconcile_s: float | None = None
-    began_at: str = ""
-    """Time of the run's first second, UTC, ISO 8601, accurate to about a second; empty where
-    unknown."""
     replay: str = ""
     """What was replayed, in words; empty for a fleet's traffic."""
     malformed_every: int = 0
     """One batch in so many had a malformed line at its end; 0: none."""
     duplicate_every: int = 0
     """One batch in so many was sent twice at the same time; 0: none."""
+    digest: str = ""
+    """Digest of everything that has to be equal for two runs to be compared."""
+
+
+class RequestCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Requests by what became of them."""
+
+    completed: int = 0
+    """Requests with events that got a response of any status."""
+    reads: int = 0
+    """Read requests that were mixed in and got a response of any status."""
+    errors: dict[str, int] = {}
+    """Failed attempts by reason, of requests and reads, retried ones included."""
+    unanswered: int = 0
+    """Of these, attempts without a complete response, which `completed` and `reads` do not count,
+    and freshness probes that were acknowledged and never became visible."""
+    unsent: int = 0
+    """Planned requests that were never sent: the planned rate was not reached."""
+    bytes_sent: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """Attempts with a response of any status, and without one."""
+        return self.completed + self.reads + self.unanswered
+
+    @property
+    def failed(self) -> int:
+        """Failed attempts, for whatever reason."""
+        return sum(self.errors.values())
+
+
+class EventCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Events by outcome."""
+
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    correct: int | None = None
+    """Events that every view shows correctly; None until reconciled."""
+
+
+class LatencyHistograms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Distributions of times, nanoseconds. Histograms are sparse: bucket number → count."""
+
+    response_ns: dict[str, int] = {}
+    """From the planned time to the response."""
+    service_ns: dict[str, int] = {}
+    """From the first byte sent to the response."""
+    lateness_ns: dict[str, int] = {}
+    """Lateness of the generator: from the time at which a request could have been sent (its planned
+    time or, if later, the first free connection) to its first byte. Waiting for a connection is
+    caused by the target and is part of `response_ns`."""
+    freshness_ns: dict[str, int] = {}
+    """From the acknowledgement of a freshness probe until a summary shows it."""
+    reads_ns: dict[str, int] = {}
+    """Of reads that were mixed in: from the planned time to the response."""
+
+
+class LoadTimeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When a load began, what happened in each second, and why it ended early."""
+
+    began_at: str = ""
+    """Time of the run's first second, UTC, ISO 8601, accurate to about a second; empty where
+    unknown."""
+    seconds: tuple[dict[str, float], ...] = ()
+    """One row for each second with a response or an error: t, requests, events, errors, p50_ms,
+    p99_ms. For seconds without a row see `trueup.reports.metrics.measurement_window`."""
+    ended_s: float | None = None
+    """Seconds from its start to the last request of a run that was cut short; None where it was
+    not, or where this is not known."""
+    stopped_by: str = ""
+    """Why the run ended early; empty where it did not."""
+    no_access: bool = False
+    """It ended early because the target refused the credentials."""
+
+
+class GeneratorUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The load generator, and how busy it was."""
+
+    engine: str
+    workers: int = 1
+    cpu_share: float | None = None
+    """Share of the time in which the generator's loop was not waiting; the busiest worker's."""
+    cpu_s: float | None = None
+    """Processor time of all generators, user and system, for the whole run."""
+    limited: bool = False
+    """The generator was the limit, so that the figures say nothing about the target."""
+    null_sink_rps: float | None = None
+    """Requests per second of this generator against a null sink, where calibrated."""
+
+
+class MachineNoise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much other processes disturbed the generator's machine."""
+
+    lost_share: float | None = None
+    """Share of a busy core that other processes took, before or after the run: the larger."""
+    noisy: bool = False
+
+
+class KneeInterval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a search found that thresholds stop being met, requests per second."""
+
+    low_rps: float | None = None
+    """Highest rate at which all thresholds were met; None where there was none."""
+    high_rps: float | None = None
+    """Lowest rate above it at which a threshold was missed; None where there was none."""
+    why: str
+    """What the interval is based on, in words."""
+
+
+class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="load"):
+    """One load run, as measured."""
+
+    plan: PlannedLoad
+    generator: GeneratorUsage
+    requests: RequestCounts = RequestCounts()
+    events: EventCounts = EventCounts()
+    latency: LatencyHistograms = LatencyHistograms()
+    timeline: LoadTimeline = LoadTimeline()
+    machine: MachineNoise = MachineNoise()
+    thresholds: tuple[LoadThreshold, ...] = ()
+    knee: KneeInterval | None = None
+    """After a search for the limit; None where none was made."""
+    reconcile_s: float | None = None
+    """How long the reconciliation took, seconds; None where there was none."""
 
 
 class Result(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="result"):

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from trueup.reports.errors import JournalError
-from trueup.reports.journal.records import Hook, LoadResult
+from trueup.reports.journal.records import EventCounts, Hook, LoadResult, RequestCounts
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.metrics.measurement_window import per_second, window
 from trueup.reports.verdicts import nothing_sent
@@ -97,17 +97,17 @@ class LoadFigures:
     @property
     def doubts(self) -> tuple[str, ...]:
         """What makes these figures less certain, one sentence each."""
-        load = self.result
+        load, unsent = self.result, self.result.requests.unsent
         sentences = (
             (nothing_sent(load), "Nothing was sent: this says nothing of the target."),
             (
-                load.generator_limited,
+                load.generator.limited,
                 "The generator was the limit: this says nothing of the target.",
             ),
-            (load.machine_noisy, "The machine was disturbed while the load ran."),
-            (bool(load.stopped_by), f"The run ended early: {load.stopped_by}."),
-            (load.correct_events is None, "The events were not reconciled with what it reports."),
-            (load.unsent > 0, f"{load.unsent:,} planned requests were never sent."),
+            (load.machine.noisy, "The machine was disturbed while the load ran."),
+            (bool(load.timeline.stopped_by), f"The run ended early: {load.timeline.stopped_by}."),
+            (load.events.correct is None, "The events were not reconciled with what it reports."),
+            (unsent > 0, f"{unsent:,} planned requests were never sent."),
             (
                 self.accepted_eps is None,
                 "No whole second counts after the warm-up: there is no rate. Load for longer.",
@@ -123,18 +123,16 @@ class LoadFigures:
     @property
     def headline_word(self) -> str:
         """Unit of the headline: which events it counts."""
-        known = self.result.correct_events is not None
+        known = self.result.events.correct is not None
         return "correct events/s" if known else "accepted events/s, not reconciled"
 
 
-def error_share(load: LoadResult) -> float | None:
+def error_share(requests: RequestCounts) -> float | None:
     """Return failed attempts / attempts, 0 … 1; None where nothing was attempted.
 
-    `requests` and `reads` are attempts with a response of any status; `unanswered` ones are
-    added. A failed attempt with a response is counted once.
+    A failed attempt with a response is counted once.
     """
-    attempts = load.requests + load.reads + load.unanswered
-    return min(sum(load.errors.values()) / attempts, 1.0) if attempts else None
+    return min(requests.failed / requests.attempts, 1.0) if requests.attempts else None
 
 
 def _seconds_since(began: str, at: str) -> float | None:
@@ -151,32 +149,32 @@ def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
     Raises JournalError where a histogram does not fit the layout of
     `trueup.reports.metrics.histogram`, or where the run's length is impossible.
     """
-    counted, accepted = window(load), per_second(load, "events")
+    counted, accepted, latency = window(load), per_second(load, "events"), load.latency
     return LoadFigures(
         result=load,
         counted_s=(counted.first, counted.end),
         accepted_eps=accepted,
-        correct_eps=_correct_eps(load, accepted),
+        correct_eps=_correct_eps(load.events, accepted),
         requests_per_s=per_second(load, "requests"),
-        error_share=error_share(load) or 0.0,
-        response=_latency("response", "from the planned time to the response", load.response_ns),
-        service=_latency("service", "from the first byte sent to the response", load.service_ns),
+        error_share=error_share(load.requests) or 0.0,
+        response=_latency("response", "from the planned time to the response", latency.response_ns),
+        service=_latency("service", "from the first byte sent to the response", latency.service_ns),
         lateness=_latency(
             "lateness",
             "of the generator: from when a request could be sent to its first byte",
-            load.lateness_ns,
+            latency.lateness_ns,
         ),
         freshness=_latency(
-            "freshness", "from the acknowledgement to visibility in a summary", load.freshness_ns
+            "freshness", "from the acknowledgement to visibility in a summary", latency.freshness_ns
         ),
         reads=_latency(
-            "reads", "queries mixed in, from the planned time to the response", load.reads_ns
+            "reads", "queries mixed in, from the planned time to the response", latency.reads_ns
         ),
         faults=tuple(
             Fault(
                 what=hook.hook,
                 at=hook.at,
-                t_s=_seconds_since(load.began_at, hook.at),
+                t_s=_seconds_since(load.timeline.began_at, hook.at),
                 error="" if hook.ok else hook.error or "failed",
             )
             for hook in hooks
@@ -184,11 +182,11 @@ def load_figures(load: LoadResult, hooks: Sequence[Hook] = ()) -> LoadFigures:
     )
 
 
-def _correct_eps(load: LoadResult, accepted_eps: float | None) -> float | None:
+def _correct_eps(events: EventCounts, accepted_eps: float | None) -> float | None:
     """The accepted rate times the share of accepted events that every view confirms."""
-    if accepted_eps is None or load.correct_events is None:
+    if accepted_eps is None or events.correct is None:
         return None
-    return accepted_eps * load.correct_events / max(load.events_accepted, 1)
+    return accepted_eps * events.correct / max(events.accepted, 1)
 
 
 def _latency(name: str, meaning: str, sparse: Mapping[str, int]) -> Latency:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trueup.reports.errors import JournalError
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import LoadResult, LoadTimeline
 
 __all__ = ["Window", "every_second", "per_second", "series", "window"]
 
@@ -43,25 +43,26 @@ def window(load: LoadResult) -> Window:
 
     Raises JournalError where the record's length is impossible.
     """
-    lengths = (load.duration_s, load.warmup_s, load.ended_s or 0.0)
+    plan = load.plan
+    lengths = (plan.duration_s, plan.warmup_s, load.timeline.ended_s or 0.0)
     if not all(math.isfinite(length) and length <= _MOST_S for length in lengths):
-        raise JournalError(f"a load record claims a run of {load.duration_s:g} s")
-    end = min(load.duration_s, _cut_s(load))
-    return Window(first=max(math.ceil(load.warmup_s), 0), end=max(math.floor(end), 0))
+        raise JournalError(f"a load record claims a run of {plan.duration_s:g} s")
+    end = min(plan.duration_s, _cut_s(load.timeline, plan.duration_s))
+    return Window(first=max(math.ceil(plan.warmup_s), 0), end=max(math.floor(end), 0))
 
 
-def _cut_s(load: LoadResult) -> float:
-    """Seconds until a run was cut short, else its duration.
+def _cut_s(timeline: LoadTimeline, duration_s: float) -> float:
+    """Seconds until a run was cut short, else its planned duration.
 
     A record that does not tell lasted until its last second, which may be incomplete and is not
     counted.
     """
-    if load.ended_s is not None:
-        return load.ended_s
-    if load.stopped_by:
-        sent = (row for row in load.seconds if row.get("requests", 1.0) or row.get("errors"))
+    if timeline.ended_s is not None:
+        return timeline.ended_s
+    if timeline.stopped_by:
+        sent = (row for row in timeline.seconds if row.get("requests", 1.0) or row.get("errors"))
         return max((row.get("t", 0.0) for row in sent), default=0.0)
-    return load.duration_s
+    return duration_s
 
 
 def every_second(load: LoadResult) -> tuple[dict[str, float], ...]:
@@ -69,17 +70,18 @@ def every_second(load: LoadResult) -> tuple[dict[str, float], ...]:
 
     A second without a response has no latency. Returns () where nothing was measured at all.
     """
-    if not load.seconds:
+    measured = load.timeline.seconds
+    if not measured:
         return ()
-    there = {row.get("t", 0.0) for row in load.seconds}
-    reads = any("reads" in row for row in load.seconds)
+    there = {row.get("t", 0.0) for row in measured}
+    reads = any("reads" in row for row in measured)
     nothing = {"reads": 0.0, "read_errors": 0.0} if reads else {}
     silent = (
         {"t": float(t), "requests": 0.0, "events": 0.0, "errors": 0.0, **nothing}
         for t in range(window(load).end)
         if t not in there
     )
-    rows = (*(_as_measured(row) for row in load.seconds), *silent)
+    rows = (*(_as_measured(row) for row in measured), *silent)
     return tuple(sorted(rows, key=lambda row: row.get("t", 0.0)))
 
 
@@ -102,4 +104,4 @@ def per_second(load: LoadResult, name: str) -> float | None:
     None where no whole second counts, or where nothing was measured at all.
     """
     seconds = window(load).seconds
-    return sum(series(load, name)) / seconds if seconds and load.seconds else None
+    return sum(series(load, name)) / seconds if seconds and load.timeline.seconds else None

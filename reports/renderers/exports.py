@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trueup.reports.formatting import visible
+from trueup.reports.journal.records import LoadResult
 from trueup.reports.metrics.load_metrics import QUANTILES, LoadFigures
 from trueup.reports.metrics.measurement_window import every_second, window
 from trueup.reports.model import RunReport
@@ -50,15 +51,15 @@ def render_csv(report: RunReport) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for load in (figures.result for figures in report.figures):
-        counted = window(load)
+        counted, (low, high) = window(load), _knee(load)
         for second in every_second(load):
             row = {column: second.get(_KEY.get(column, column), "") for column in CSV_COLUMNS}
             row |= {
                 "run": visible(report.header.run),
-                "scenario": visible(load.scenario),
+                "scenario": visible(load.plan.scenario),
                 "counted": int(counted.holds(second.get("t", 0.0))),
-                "knee_low_rps": "" if load.knee_low_rps is None else load.knee_low_rps,
-                "knee_high_rps": "" if load.knee_high_rps is None else load.knee_high_rps,
+                "knee_low_rps": "" if low is None else low,
+                "knee_high_rps": "" if high is None else high,
             }
             writer.writerow(row.values())
     return out.getvalue()
@@ -99,11 +100,11 @@ def _run_samples(report: RunReport) -> Iterator[_Sample]:
 
 def _load_samples(report: RunReport, figures: LoadFigures) -> Iterator[_Sample]:
     load = figures.result
-    name = {"target": report.header.target, "scenario": load.scenario}
+    name = {"target": report.header.target, "scenario": load.plan.scenario}
     for outcome, count in (
-        ("accepted", load.events_accepted),
-        ("refused", load.events_refused),
-        ("unknown", load.events_unknown),
+        ("accepted", load.events.accepted),
+        ("refused", load.events.refused),
+        ("unknown", load.events.unknown),
     ):
         yield "trueup_load_events", "Events by outcome.", name | {"outcome": outcome}, count
     for what, help_text, value in _plain(figures):
@@ -126,28 +127,34 @@ def _load_samples(report: RunReport, figures: LoadFigures) -> Iterator[_Sample]:
 def _plain(figures: LoadFigures) -> Iterator[tuple[str, str, float | None]]:
     """(name, help, value) of every figure without labels of its own; None: not measured."""
     load = figures.result
-    yield "requests", "Requests with a response.", load.requests
-    yield "reads", "Read requests mixed in, with a response.", load.reads
-    yield "failed_attempts", "Failed attempts, reads included.", sum(load.errors.values())
-    yield "unsent_requests", "Planned requests that were never sent.", load.unsent
-    yield "batch_events", "Events in a request.", load.batch
-    yield "planned_requests_per_second", "Requests per second, as planned.", load.planned_rps
+    yield "requests", "Requests with a response.", load.requests.completed
+    yield "reads", "Read requests mixed in, with a response.", load.requests.reads
+    yield "failed_attempts", "Failed attempts, reads included.", load.requests.failed
+    yield "unsent_requests", "Planned requests that were never sent.", load.requests.unsent
+    yield "batch_events", "Events in a request.", load.plan.batch
+    yield "planned_requests_per_second", "Requests per second, as planned.", load.plan.rate_rps
     yield "requests_per_second", "Requests per second.", figures.requests_per_s
     yield "accepted_events_per_second", "Accepted events per second.", figures.accepted_eps
     correct = "Accepted events per second that every view confirms."
     yield "correct_events_per_second", correct, figures.correct_eps
     yield "error_ratio", "Failed attempts of all attempts.", figures.error_share
     busy = "Share of the time in which the generator's loop was not waiting."
-    yield "generator_busy_ratio", busy, load.generator_cpu_share
+    yield "generator_busy_ratio", busy, load.generator.cpu_share
     limited = "1 where the generator itself was the limit."
-    yield "generator_limited", limited, int(load.generator_limited)
-    yield "machine_noisy", "1 where the machine was disturbed.", int(load.machine_noisy)
+    yield "generator_limited", limited, int(load.generator.limited)
+    yield "machine_noisy", "1 where the machine was disturbed.", int(load.machine.noisy)
     sink = "Requests per second of this generator into a null sink."
-    yield "null_sink_requests_per_second", sink, load.null_sink_rps
+    yield "null_sink_requests_per_second", sink, load.generator.null_sink_rps
+    low_rps, high_rps = _knee(load)
     low = "Highest rate at which the limits were met, requests per second, after a search."
-    yield "knee_low_requests_per_second", low, load.knee_low_rps
+    yield "knee_low_requests_per_second", low, low_rps
     high = "Lowest rate above it at which one was missed, requests per second, after a search."
-    yield "knee_high_requests_per_second", high, load.knee_high_rps
+    yield "knee_high_requests_per_second", high, high_rps
+
+
+def _knee(load: LoadResult) -> tuple[float | None, float | None]:
+    """Both ends of the interval that a search found, requests per second."""
+    return (load.knee.low_rps, load.knee.high_rps) if load.knee else (None, None)
 
 
 def _number(value: float) -> str:

@@ -240,7 +240,7 @@ def _load(figures: LoadFigures) -> _LoadSection:
     return _LoadSection(
         figures=figures,
         knee=knee_text(load),
-        errors=errors_of(load),
+        errors=errors_of(load.requests),
         thresholds=[
             _ThresholdRow(
                 threshold=one,

@@ -104,14 +104,14 @@ def _missing(name: str, report: RunReport) -> Xml.Element:
 
 def _load(report: RunReport, load: LoadResult, number: int) -> Xml.Element:
     cases = [_threshold(threshold, load) for threshold in load.thresholds]
-    return _suite(report, f"load {load.scenario}", number, cases)
+    return _suite(report, f"load {load.plan.scenario}", number, cases)
 
 
 def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
     name = visible(f"{threshold.name} ({figure(threshold.limit)} {threshold.unit})")
-    case = _empty_case(f"trueup.load.{load.scenario}", name, 0.0)
+    case = _empty_case(f"trueup.load.{load.plan.scenario}", name, 0.0)
     seen = "nothing" if threshold.value is None else f"{figure(threshold.value)} {threshold.unit}"
-    if load.generator_limited:
+    if load.generator.limited:
         message = f"the generator was the limit; measured {seen}"
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:

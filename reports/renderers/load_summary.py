@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trueup.reports.formatting import amount, figure, milliseconds, one_line, plural, rate
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import LoadResult, RequestCounts
 from trueup.reports.metrics.load_metrics import Fault, Latency, LoadFigures
 from trueup.reports.model import SentEvents
 from trueup.reports.results import LoadThreshold
@@ -37,14 +37,14 @@ _REASON: Final = 60
 def load_statements(figures: LoadFigures) -> Iterator[Statements]:
     """Yield what was sent, its results, errors, disturbances and the limit, each with its label."""
     load = figures.result
-    if load.replay:
-        yield "replay", tuple(load.replay.split(", "))
+    if load.plan.replay:
+        yield "replay", tuple(load.plan.replay.split(", "))
     yield "", tuple(_sent(figures))
     yield "latency", tuple(_quantiles(figures.response)) or ("not measured",)
     if beside := tuple(_beside(figures)):
         yield "", beside
-    if load.errors:
-        yield "errors", tuple(_errors(load))
+    if load.requests.errors:
+        yield "errors", tuple(_errors(load.requests))
     if meanwhile := tuple(_meanwhile(figures)):
         yield "meanwhile", meanwhile
     yield "generator", tuple(_own(figures))
@@ -68,9 +68,9 @@ def sent_text(sent: SentEvents) -> str:
     return f"{told} ({but})" if but else told
 
 
-def errors_of(load: LoadResult) -> list[tuple[str, int]]:
+def errors_of(requests: RequestCounts) -> list[tuple[str, int]]:
     """Return the reasons of failed attempts and how often each occurred, most frequent first."""
-    return Counter(load.errors).most_common()
+    return Counter(requests.errors).most_common()
 
 
 def knee_text(load: LoadResult) -> str:
@@ -78,16 +78,16 @@ def knee_text(load: LoadResult) -> str:
 
     Empty where it was not searched for.
     """
-    low, high = load.knee_low_rps, load.knee_high_rps
-    if not load.knee_why:
+    if load.knee is None:
         return ""
+    low, high = load.knee.low_rps, load.knee.high_rps
     if low is None:
         below = "unknown" if high is None else f"below {figure(high)} requests/s"
-        return f"{below}; {load.knee_why}"
+        return f"{below}; {load.knee.why}"
     top = "?" if high is None else figure(high)
     return (
-        f"{figure(low)} to {top} requests/s of {load.batch} events "
-        f"({figure(low * load.batch)} events/s and more); {load.knee_why}"
+        f"{figure(low)} to {top} requests/s of {load.plan.batch} events "
+        f"({figure(low * load.plan.batch)} events/s and more); {load.knee.why}"
     )
 
 
@@ -122,21 +122,22 @@ def faults_text(faults: Sequence[Fault]) -> tuple[str, ...]:
 
 
 def _sent(figures: LoadFigures) -> Iterator[str]:
-    load = figures.result
+    load, events = figures.result, figures.result.events
     per_s = f", {rate(figures.requests_per_s)}/s" if figures.requests_per_s is not None else ""
-    planned = f" of {rate(load.planned_rps)} planned" if load.planned_rps is not None else ""
-    planned += " with reads" if planned and load.reads else ""
-    yield f"{plural(load.requests, 'request')} × {plural(load.batch, 'event')}{per_s}{planned}"
-    yield f"{amount(load.events_accepted)} events accepted"
-    if load.events_refused:
-        yield f"{amount(load.events_refused)} refused"
-    if load.events_unknown:
-        yield f"{amount(load.events_unknown)} of unknown outcome"
+    planned = f" of {rate(load.plan.rate_rps)} planned" if load.plan.rate_rps is not None else ""
+    planned += " with reads" if planned and load.requests.reads else ""
+    of_events = f"{plural(load.requests.completed, 'request')} × {plural(load.plan.batch, 'event')}"
+    yield f"{of_events}{per_s}{planned}"
+    yield f"{amount(events.accepted)} events accepted"
+    if events.refused:
+        yield f"{amount(events.refused)} refused"
+    if events.unknown:
+        yield f"{amount(events.unknown)} of unknown outcome"
 
 
 def _beside(figures: LoadFigures) -> Iterator[str]:
     for word, latency, count in (
-        ("read", figures.reads, figures.result.reads),
+        ("read", figures.reads, figures.result.requests.reads),
         ("fresh after", figures.freshness, 0),
     ):
         told = [f"{name} {milliseconds(ms)}" for name, ms in latency.quantiles.items()]
@@ -152,10 +153,9 @@ def _quantiles(latency: Latency) -> Iterator[str]:
         yield f"{name} {milliseconds(ms)}"
 
 
-def _errors(load: LoadResult) -> Iterator[str]:
-    found = errors_of(load)
-    attempts = load.requests + load.reads + load.unanswered
-    yield f"{amount(sum(load.errors.values()))} in {plural(attempts, 'attempt')}"
+def _errors(requests: RequestCounts) -> Iterator[str]:
+    found = errors_of(requests)
+    yield f"{amount(requests.failed)} in {plural(requests.attempts, 'attempt')}"
     for reason, count in found[:_MOST_ERRORS]:
         yield f"{amount(count)} × {one_line(reason, _REASON)}"
     if len(found) > _MOST_ERRORS:
@@ -163,20 +163,20 @@ def _errors(load: LoadResult) -> Iterator[str]:
 
 
 def _meanwhile(figures: LoadFigures) -> Iterator[str]:
-    load = figures.result
+    load, plan = figures.result, figures.result.plan
     yield from faults_text(figures.faults)
-    batches = -(-load.events_sent // max(load.batch, 1))
-    if load.malformed_every:
-        lines = plural(batches // load.malformed_every, "malformed line")
-        yield f"about {lines} (in 1 of {load.malformed_every} batches)"
-    if load.duplicate_every:
-        yield f"1 of {load.duplicate_every} batches sent twice at once"
+    batches = -(-load.events.sent // max(plan.batch, 1))
+    if plan.malformed_every:
+        lines = plural(batches // plan.malformed_every, "malformed line")
+        yield f"about {lines} (in 1 of {plan.malformed_every} batches)"
+    if plan.duplicate_every:
+        yield f"1 of {plan.duplicate_every} batches sent twice at once"
 
 
 def _own(figures: LoadFigures) -> Iterator[str]:
-    load = figures.result
+    generator, batch = figures.result.generator, figures.result.plan.batch
     yield f"late p99 {milliseconds(figures.lateness.quantiles.get('p99'))}"
-    if load.generator_cpu_share is not None:
-        yield f"busy {load.generator_cpu_share:.0%}"
-    if load.null_sink_rps is not None:
-        yield f"null sink {rate(load.null_sink_rps)}/s × {plural(load.batch, 'event')}"
+    if generator.cpu_share is not None:
+        yield f"busy {generator.cpu_share:.0%}"
+    if generator.null_sink_rps is not None:
+        yield f"null sink {rate(generator.null_sink_rps)}/s × {plural(batch, 'event')}"

@@ -143,11 +143,11 @@ def _coverage(report: RunReport) -> Iterator[str]:
 
 def _load(report: RunReport) -> Iterator[str]:
     for figures in report.figures:
-        load = figures.result
+        load, plan = figures.result, figures.result.plan
         yield ""
         yield (
-            f"**Load {markdown_text(load.scenario)}: {rate(figures.headline_eps)} "
-            f"{figures.headline_word}**, {markdown_text(load.shape)}, {duration(load.duration_s)}"
+            f"**Load {markdown_text(plan.scenario)}: {rate(figures.headline_eps)} "
+            f"{figures.headline_word}**, {markdown_text(plan.shape)}, {duration(plan.duration_s)}"
         )
         yield ""
         for label, facts in load_statements(figures):

@@ -340,7 +340,7 @@ def _load(load: LoadFigures, *, width: int) -> Text:
     text = Text.assemble(
         ("LOAD  ", "dim"), (f"{rate(load.headline_eps)} {load.headline_word}", "bold")
     )
-    what = f"{result.scenario}, {result.shape}, {duration(result.duration_s)}"
+    what = f"{result.plan.scenario}, {result.plan.shape}, {duration(result.plan.duration_s)}"
     what = one_line(what, max(0, room - len(text.plain) + 4))
     text.append(f"  {what}", style="dim")
     for label, facts in load_statements(load):

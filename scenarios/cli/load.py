@@ -286,12 +286,12 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
         ("target", before.header.target, name),
         ("level", before.header.level, level),
         ("seed", before.header.seed, order.seed),
-        ("scenario", load.scenario, plan.name),
-        ("shape", load.shape, plan.shape.kind),
-        ("rate", load.planned_rps, plan.shape.rate if plan.open_loop else None),
-        ("duration", load.duration_s, plan.shape.duration_s),
-        ("warm-up", load.warmup_s, plan.shape.warmup_s),
-        ("events in a request", load.batch, plan.requests.batch),
+        ("scenario", load.plan.scenario, plan.name),
+        ("shape", load.plan.shape, plan.shape.kind),
+        ("rate", load.plan.rate_rps, plan.shape.rate if plan.open_loop else None),
+        ("duration", load.plan.duration_s, plan.shape.duration_s),
+        ("warm-up", load.plan.warmup_s, plan.shape.warmup_s),
+        ("events in a request", load.plan.batch, plan.requests.batch),
     )
     if differ := [f"{what} ({was} and {now})" for what, was, now in asked if was != now]:
         raise UsageProblem(

@@ -16,7 +16,17 @@ from typing import Final
 
 import msgspec
 
-from trueup.reports.journal.records import LoadResult, OutcomeRange
+from trueup.reports.journal.records import (
+    EventCounts,
+    GeneratorUsage,
+    LatencyHistograms,
+    LoadResult,
+    LoadTimeline,
+    MachineNoise,
+    OutcomeRange,
+    PlannedLoad,
+    RequestCounts,
+)
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
@@ -221,39 +231,51 @@ def load_result(
     stopped = _stopped(found, expected, trouble)
     warmup = plan.shape.warmup_s
     return LoadResult(
-        scenario=plan.name,
-        engine=engine,
-        shape=plan.shape.kind,
-        duration_s=plan.shape.duration_s,
-        warmup_s=warmup,
-        planned_rps=plan.shape.rate if plan.open_loop else None,
-        requests=sum(second.requests for second in every),
-        events_sent=sum(counts.values()),
-        events_accepted=counts[Outcome.ACCEPTED],
-        events_refused=counts[Outcome.REFUSED],
-        events_unknown=counts[Outcome.UNKNOWN],
-        bytes_sent=sum(second.bytes for second in every),
-        errors=dict(errors),
-        unanswered=sum(count for reason, count in errors.items() if not has_response(reason)),
-        response_ns=_merged(rows, "response_ns", warmup),
-        service_ns=_merged(rows, "service_ns", warmup),
-        lateness_ns=_merged(rows, "lateness_ns", warmup),
-        seconds=_all_seconds(rows, reads if plan.reads.share else None),
-        malformed_every=plan.requests.malformed_every,
-        duplicate_every=plan.requests.duplicate_every,
-        generator_cpu_share=max((word.busy_share for word in finals), default=None),
-        generator_cpu_s=sum(word.cpu_s for word in finals) if finals else None,
-        machine_lost_share=max((word.starved_share for word in finals), default=None),
-        stopped_by=stopped,
-        no_access=any(word.no_access for word in finals),
-        ended_s=_ended_s(found, expected) if stopped else None,
-        unsent=sum(word.unsent for word in finals),
-        workers=max(len(found.finals), 1),
-        batch=plan.requests.batch,
-        replay=generator_plan.replay.text() if generator_plan.replay else "",
-        reads=sum(second.requests for _, seconds in reads for second in seconds),
-        reads_ns=_merged(reads, "response_ns", warmup),
-        comparable=comparable_digest(generator_plan),
+        plan=PlannedLoad(
+            scenario=plan.name,
+            shape=plan.shape.kind,
+            duration_s=plan.shape.duration_s,
+            warmup_s=warmup,
+            rate_rps=plan.shape.rate if plan.open_loop else None,
+            batch=plan.requests.batch,
+            replay=generator_plan.replay.text() if generator_plan.replay else "",
+            malformed_every=plan.requests.malformed_every,
+            duplicate_every=plan.requests.duplicate_every,
+            digest=comparable_digest(generator_plan),
+        ),
+        requests=RequestCounts(
+            completed=sum(second.requests for second in every),
+            reads=sum(second.requests for _, seconds in reads for second in seconds),
+            errors=dict(errors),
+            unanswered=sum(count for reason, count in errors.items() if not has_response(reason)),
+            unsent=sum(word.unsent for word in finals),
+            bytes_sent=sum(second.bytes for second in every),
+        ),
+        events=EventCounts(
+            sent=sum(counts.values()),
+            accepted=counts[Outcome.ACCEPTED],
+            refused=counts[Outcome.REFUSED],
+            unknown=counts[Outcome.UNKNOWN],
+        ),
+        latency=LatencyHistograms(
+            response_ns=_merged(rows, "response_ns", warmup),
+            service_ns=_merged(rows, "service_ns", warmup),
+            lateness_ns=_merged(rows, "lateness_ns", warmup),
+            reads_ns=_merged(reads, "response_ns", warmup),
+        ),
+        timeline=LoadTimeline(
+            seconds=_all_seconds(rows, reads if plan.reads.share else None),
+            ended_s=_ended_s(found, expected) if stopped else None,
+            stopped_by=stopped,
+            no_access=any(word.no_access for word in finals),
+        ),
+        generator=GeneratorUsage(
+            engine=engine,
+            workers=max(len(found.finals), 1),
+            cpu_share=max((word.busy_share for word in finals), default=None),
+            cpu_s=sum(word.cpu_s for word in finals) if finals else None,
+        ),
+        machine=MachineNoise(lost_share=max((word.starved_share for word in finals), default=None)),
     )
 
 

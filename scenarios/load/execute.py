@@ -16,7 +16,7 @@ import msgspec
 
 from trueup.reports.formatting import figure, milliseconds, plural
 from trueup.reports.formatting import rate as rate_text
-from trueup.reports.journal.records import LoadResult, OutcomeRange
+from trueup.reports.journal.records import KneeInterval, LoadResult, OutcomeRange
 from trueup.reports.metrics.measurement_window import per_second
 from trueup.reports.renderers.load_summary import threshold_text
 from trueup.scenarios.errors import CouldNotTell
@@ -202,11 +202,11 @@ async def _search(job: LoadJob, keep: Callable[[LoadResult], None]) -> tuple[Loa
 
 def _step_text(number: int, found: CapacityStep) -> str:
     """A step of a search and what it measured, in a line."""
-    result = found.result
+    result, requests = found.result, found.result.requests
     facts = [
         f"{rate_text(per_second(result, 'events'))} events/s accepted",
-        f"p99 {milliseconds(percentile_ms(result.response_ns, 0.99))}",
-        *([plural(sum(result.errors.values()), "error")] if result.errors else []),
+        f"p99 {milliseconds(percentile_ms(result.latency.response_ns, 0.99))}",
+        *([plural(requests.failed, "error")] if requests.errors else []),
         *(threshold_text(one, result) for one in result.thresholds if not one.ok),
     ]
     return f"step {number}: {figure(found.step.rate)} requests/s {found.step.seen}: " + ", ".join(
@@ -240,13 +240,14 @@ def seen(result: LoadResult) -> StepResult:
     Noise excuses what it can have made worse: times and rates, requests that were not sent, a run
     that stopped early. A limit on anything else is missed, whatever the machine did.
     """
-    if result.generator_limited:
+    if result.generator.limited:
         return StepResult.LIMITED
     missed = [row for row in result.thresholds if not row.ok]
-    if not missed and not result.unsent and not result.stopped_by and result.events_accepted:
+    cut = result.requests.unsent or result.timeline.stopped_by or not result.events.accepted
+    if not missed and not cut:
         return StepResult.MET
     certain = any(row.value is not None and not row.timed for row in missed)
-    return StepResult.DISTURBED if result.machine_noisy and not certain else StepResult.MISSED
+    return StepResult.DISTURBED if result.machine.noisy and not certain else StepResult.MISSED
 
 
 def at_knee(measured: Sequence[CapacityStep]) -> LoadResult:
@@ -270,6 +271,5 @@ def _unended(measured: Sequence[CapacityStep]) -> LoadResult:
 
 
 def _with_knee(result: LoadResult, found: Knee) -> LoadResult:
-    return msgspec.structs.replace(
-        result, knee_low_rps=found.low, knee_high_rps=found.high, knee_why=found.why
-    )
+    interval = KneeInterval(low_rps=found.low, high_rps=found.high, why=found.why)
+    return msgspec.structs.replace(result, knee=interval)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from trueup.conformance.errors import unwrap_group
 from trueup.reports.journal.records import Hook, LoadResult
@@ -83,14 +84,18 @@ async def run_load(
             expected=locust.generators,
             trouble=trouble,
         )
-        share = max([*lost, *filter(None, [result.machine_lost_share])], default=None)
-        result = msgspec.structs.replace(
+        share = max([*lost, *filter(None, [result.machine.lost_share])], default=None)
+        unseen = {NEVER_SEEN: fresh.missing} if fresh.missing else {}
+        result = replace(
             result,
-            null_sink_rps=job.null_sink_rps,
-            machine_lost_share=share,
-            freshness_ns=fresh.histogram,
-            unanswered=result.unanswered + fresh.missing,
-            errors={**result.errors, **({NEVER_SEEN: fresh.missing} if fresh.missing else {})},
+            generator=replace(result.generator, null_sink_rps=job.null_sink_rps),
+            machine=replace(result.machine, lost_share=share),
+            latency=replace(result.latency, freshness_ns=fresh.histogram),
+            requests=replace(
+                result.requests,
+                unanswered=result.requests.unanswered + fresh.missing,
+                errors={**result.requests.errors, **unseen},
+            ),
         )
         return judged(result, plan.thresholds), found.ranges
 
@@ -112,7 +117,7 @@ async def run_load(
             keep(*settle(None))
         raise
     result, ranges = settle(status)
-    if result.generator_cpu_share is None and not ranges:
+    if result.generator.cpu_share is None and not ranges:
         if locust.master_bind is not None and _gave_up(out_dir / LOG_FILE):
             raise CouldNotTell(
                 f"{locust.workers} workers were expected at {locust.master_bind}, and within "

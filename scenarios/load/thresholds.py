@@ -37,13 +37,14 @@ def _per_s(name: str) -> Read:
 
 
 def _correct_share(result: LoadResult) -> float | None:
-    if result.correct_events is None:
+    events = result.events
+    if events.correct is None:
         return None
-    return result.correct_events / result.events_accepted if result.events_accepted else None
+    return events.correct / events.accepted if events.accepted else None
 
 
 def _of(histogram: str, share: float) -> Read:
-    return lambda result: percentile_ms(getattr(result, histogram), share)
+    return lambda result: percentile_ms(getattr(result.latency, histogram), share)
 
 
 THRESHOLDS: Final[Mapping[str, _Row]] = MappingProxyType(
@@ -57,10 +58,12 @@ THRESHOLDS: Final[Mapping[str, _Row]] = MappingProxyType(
         "lateness_p99_ms": _Row("ms", True, _of("lateness_ns", 0.99), timed=True),
         "freshness_p99_ms": _Row("ms", True, _of("freshness_ns", 0.99), timed=True),
         "read_p99_ms": _Row("ms", True, _of("reads_ns", 0.99), timed=True),
-        "error_share": _Row("share", True, error_share),
-        "unknown_events": _Row("events", True, lambda result: result.events_unknown),
-        "refused_events": _Row("events", True, lambda result: result.events_refused),
-        "unsent_requests": _Row("requests", True, lambda result: result.unsent, timed=True),
+        "error_share": _Row("share", True, lambda result: error_share(result.requests)),
+        "unknown_events": _Row("events", True, lambda result: result.events.unknown),
+        "refused_events": _Row("events", True, lambda result: result.events.refused),
+        "unsent_requests": _Row(
+            "requests", True, lambda result: result.requests.unsent, timed=True
+        ),
         "events_per_s": _Row("1/s", False, _per_s("events"), timed=True),
         "requests_per_s": _Row("1/s", False, _per_s("requests"), timed=True),
         "correct_share": _Row("share", False, _correct_share),

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import LatencyHistograms, LoadResult
 from trueup.scenarios.load.noise import NOISY
 from trueup.scenarios.load.thresholds import check_thresholds, percentile_ms
 
@@ -29,19 +29,20 @@ _LATE_SHARE: Final = 0.05
 
 def judged(result: LoadResult, limits: Mapping[str, float]) -> LoadResult:
     """Return the result with thresholds checked, and with what limited or disturbed it named."""
-    lost = result.machine_lost_share
-    return msgspec.structs.replace(
+    lost = result.machine.lost_share
+    noisy = (lost is not None and lost > NOISY) or _late(result.latency)
+    return replace(
         result,
         thresholds=check_thresholds(result, limits),
-        generator_limited=(result.generator_cpu_share or 0.0) > BUSY,
-        machine_noisy=(lost is not None and lost > NOISY) or _late(result),
+        generator=replace(result.generator, limited=(result.generator.cpu_share or 0.0) > BUSY),
+        machine=replace(result.machine, noisy=noisy),
     )
 
 
-def _late(result: LoadResult) -> bool:
+def _late(latency: LatencyHistograms) -> bool:
     """Whether the generator's own lateness is a visible part of the response times."""
-    late = percentile_ms(result.lateness_ns, 0.99)
-    response = percentile_ms(result.response_ns, 0.99)
+    late = percentile_ms(latency.lateness_ns, 0.99)
+    response = percentile_ms(latency.response_ns, 0.99)
     if late is None or response is None:
         return False
     return late > max(_LATE_MS, _LATE_SHARE * response)

@@ -23,7 +23,7 @@ from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
 from trueup.conformance.runner import ProgressEvent, run_checks
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Delivered, LoadResult, OutcomeRange, Phase
+from trueup.reports.journal.records import Delivered, EventCounts, OutcomeRange, Phase
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import EventOutcome, ExitStatus
 from trueup.reports.transport.lost import LostDeliveries
@@ -243,9 +243,9 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         judged(
             replace(
                 result,
-                correct_events=_correct(result, outcome),
+                events=replace(result.events, correct=_correct(result.events, outcome)),
                 reconcile_s=round(time.monotonic() - since, 3),
-                began_at=stamp(began[0]) if began else "",
+                timeline=replace(result.timeline, began_at=stamp(began[0]) if began else ""),
             ),
             plan.thresholds,
         )
@@ -253,13 +253,13 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     context.phase(LOAD_FLEET, "end")
 
 
-def _correct(result: LoadResult, outcome: TrafficOutcome) -> int | None:
+def _correct(events: EventCounts, outcome: TrafficOutcome) -> int | None:
     """Accepted events, if every view ties out; 0 if any does not; None if it is unknown.
 
     Throughput that loses or doubles events is not throughput: there is no partial credit.
     """
     if outcome.exit_status is ExitStatus.CONFORMS:
-        return result.events_accepted
+        return events.accepted
     return 0 if outcome.exit_status is ExitStatus.VIOLATES else None
 
 

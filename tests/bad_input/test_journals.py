@@ -13,7 +13,10 @@ from trueup.reports.results import ExitStatus
 from trueup.scenarios.cli import main
 from trueup.scenarios.cli.report import FORMATS
 
-LOAD = b'{"kind":"load","scenario":"s","engine":"e","shape":"c","duration_s":1.0'
+LOAD = (
+    b'{"kind":"load","generator":{"engine":"e"},'
+    b'"plan":{"scenario":"s","shape":"c","duration_s":1.0}'
+)
 EXCHANGE = b'{"kind":"exchange","n":1,"method":"GET","path":"/","at":"","body":'
 DELIVERED = b'{"kind":"delivered","source":"fleet","at":"","outcomes":[{"first":0,"count":'
 
@@ -64,19 +67,21 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "an infinite duration": (after_header(LOAD.replace(b"1.0", b"1e999") + b"}"), ":2: "),
     "not a number": (after_header(LOAD.replace(b"1.0", b"NaN") + b"}"), ":2: "),
     "a bucket of no layout": (
-        after_header(LOAD + b',"response_ns":{"99999999":1}}'),
+        after_header(LOAD + b',"latency":{"response_ns":{"99999999":1}}}'),
         "the response histogram of a load record is broken",
     ),
     "a negative count": (
-        after_header(LOAD + b',"lateness_ns":{"5":-1}}'),
+        after_header(LOAD + b',"latency":{"lateness_ns":{"5":-1}}}'),
         "the lateness histogram of a load record is broken",
     ),
     "a count beyond 64 bits": (
-        after_header(LOAD + b',"service_ns":{"5":99999999999999999999}}'),
+        after_header(LOAD + b',"latency":{"service_ns":{"5":99999999999999999999}}}'),
         "the service histogram of a load record",
     ),
     "counts that overflow together": (
-        after_header(LOAD + b',"reads_ns":{"5":9223372036854775807,"6":9223372036854775807}}'),
+        after_header(
+            LOAD + b',"latency":{"reads_ns":{"5":9223372036854775807,"6":9223372036854775807}}}'
+        ),
         "impossibly many values",
     ),
 }
@@ -141,8 +146,9 @@ def test_unusual_values_break_no_report_format(
         b'{"kind":"phase","name":"p","state":"begin","at":"yesterday"}',
         b'{"kind":"phase","name":"p","state":"end","at":"2025-01-01T00:00:00"}',
         EXCHANGE + b"[" * 500 + b"]" * 500 + b"}",
-        LOAD.replace(b"1.0", b"-1.0") + b',"requests":-5,"seconds":[{"events":1e308},'
-        b'{"t":-1e300,"events":1e-320},{"t":1e308,"p50_ms":1e308}]}',
+        LOAD.replace(b"1.0", b"-1.0") + b',"requests":{"completed":-5},'
+        b'"timeline":{"seconds":[{"events":1e308},'
+        b'{"t":-1e300,"events":1e-320},{"t":1e308,"p50_ms":1e308}]}}',
         b'{"kind":"tie-out","part":"","row":{"view":"?","scope":"","seen_bytes":-1,"ok":false}}',
         b'{"kind":"result","result":{"check":"","law":"","title":"","verdict":"fail",'
         b'"reason":"","counterexample":{"exchanges":[1,77]}}}',

@@ -67,9 +67,11 @@ def test_two_workers_seconds_and_ranges_are_joined() -> None:
     ]
     found = load_result(child(), collect(lines), engine="e")
     assert collect(lines).ranges == (part(0, 20),)
-    assert (found.requests, found.events_accepted, found.errors) == (4, 20, {"x": 2})
-    assert found.response_ns == {"5": 4}
-    assert (found.workers, found.unsent, found.generator_cpu_share) == (2, 6, 0.5)
+    assert (found.requests.completed, found.requests.errors) == (4, {"x": 2})
+    assert found.events.accepted == 20
+    assert found.latency.response_ns == {"5": 4}
+    assert (found.generator.workers, found.generator.cpu_share) == (2, 0.5)
+    assert found.requests.unsent == 6
 
 
 def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms() -> None:
@@ -78,8 +80,8 @@ def test_the_warm_up_is_in_the_seconds_but_not_in_the_histograms() -> None:
     found = load_result(
         child(), collect([Report(worker=0, lane="ingest", seconds=seconds)]), engine="e"
     )
-    assert len(found.seconds) == 4
-    assert found.response_ns == {"5": 2}
+    assert len(found.timeline.seconds) == 4
+    assert found.latency.response_ns == {"5": 2}
 
 
 def test_what_a_silent_worker_announced_and_did_not_account_for_is_unknown() -> None:
@@ -111,7 +113,7 @@ def test_a_lost_report_leaves_its_events_unknown_and_is_reported() -> None:
     ]
     assert (
         "reports of 1 of 1 generators were lost"
-        in load_result(child(), found, engine="e").stopped_by
+        in load_result(child(), found, engine="e").timeline.stopped_by
     )
 
 
@@ -119,9 +121,9 @@ def test_a_run_with_a_generator_that_sent_no_summary_is_incomplete() -> None:
     """One of two died: its events are unknown, and the run says so and when it can."""
     lines = [Report(worker=0, lane="ingest", ranges=(part(0, 10),), final=final(10, ended_s=15))]
     found = load_result(child(), collect(lines), engine="e", expected=2)
-    assert "1 of 2 generators" in found.stopped_by
+    assert "1 of 2 generators" in found.timeline.stopped_by
     assert load_status(found) is ExitStatus.COULD_NOT_TELL
-    assert not load_result(child(), collect(lines), engine="e").stopped_by
+    assert not load_result(child(), collect(lines), engine="e").timeline.stopped_by
 
 
 def test_a_run_that_was_cut_short_says_when() -> None:
@@ -131,7 +133,7 @@ def test_a_run_that_was_cut_short_says_when() -> None:
         for n, at in enumerate((4.5, 3.5))
     ]
     found = load_result(child(), collect(lines), engine="e", expected=2)
-    assert (found.stopped_by, found.ended_s) == ("interrupted", 3.5)
+    assert (found.timeline.stopped_by, found.timeline.ended_s) == ("interrupted", 3.5)
 
 
 def test_a_second_without_a_response_has_no_latency() -> None:
@@ -140,13 +142,13 @@ def test_a_second_without_a_response_has_no_latency() -> None:
     found = load_result(
         child(), collect([Report(worker=0, lane="ingest", seconds=(second,))]), engine="e"
     )
-    assert found.seconds == ({"t": 3.0, "requests": 0.0, "events": 0.0, "errors": 4.0},)
+    assert found.timeline.seconds == ({"t": 3.0, "requests": 0.0, "events": 0.0, "errors": 4.0},)
 
 
 def test_a_loop_that_had_no_processor_counts_as_a_machine_that_took_it() -> None:
     """Busy all the time on half a core: the other half was the machine's."""
     lines = [Report(worker=0, lane="ingest", final=final(0, starved_share=0.5))]
-    assert load_result(child(), collect(lines), engine="e").machine_lost_share == 0.5
+    assert load_result(child(), collect(lines), engine="e").machine.lost_share == 0.5
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from(sorted(Outcome))), max_size=30))

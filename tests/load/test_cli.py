@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.reports import factory
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import GeneratorUsage, LoadResult, LoadTimeline, PlannedLoad
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.model import build_report
 from trueup.reports.renderers.result import result_schema
@@ -156,18 +156,22 @@ def test_a_target_file_that_lacks_what_the_load_needs_leaves_no_folder(
 
 
 STEADY = load_plan("steady")
-EARLIER: dict[str, Any] = {
-    "scenario": "steady",
-    "engine": "e",
-    "shape": STEADY.shape.kind,
-    "planned_rps": STEADY.shape.rate,
-    "duration_s": STEADY.shape.duration_s,
-    "warmup_s": STEADY.shape.warmup_s,
-    "batch": STEADY.requests.batch,
-    "seconds": tuple(
-        {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0} for t in range(15)
+EARLIER = LoadResult(
+    plan=PlannedLoad(
+        scenario="steady",
+        shape=STEADY.shape.kind,
+        rate_rps=STEADY.shape.rate,
+        duration_s=STEADY.shape.duration_s,
+        warmup_s=STEADY.shape.warmup_s,
+        batch=STEADY.requests.batch,
     ),
-}
+    generator=GeneratorUsage(engine="e"),
+    timeline=LoadTimeline(
+        seconds=tuple(
+            {"t": float(t), "requests": 10.0, "events": 1000.0, "errors": 0.0} for t in range(15)
+        )
+    ),
+)
 
 
 def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts: Any) -> Path:
@@ -177,7 +181,7 @@ def earlier(folder: Path, *, header: Mapping[str, object] | None = None, **parts
     like_ours = {"scenario": "load-steady", "level": 2, "seed": 7, "checks": ()}
     with JournalWriter(folder / "journal.ndjson") as writer:
         writer.write(msgspec.structs.replace(mould, **(like_ours | dict(header or {}))))
-        writer.write(LoadResult(**(EARLIER | parts)))
+        writer.write(factory.changed_load(EARLIER, **parts))
         writer.finish(finished_at="2025-04-01T12:01:00Z", exit_status=0)
     return folder
 
@@ -212,9 +216,9 @@ def test_a_run_of_another_question_is_refused_before_anything_is_loaded(
 @pytest.mark.parametrize(
     "parts, options, word",
     [
-        ({"machine_noisy": True}, (), "disturbed"),
-        ({"duration_s": 4.0, "warmup_s": 1.0}, ("--duration", "4"), "load for longer"),
-        ({"scenario": "ramp"}, (), "scenario (ramp and steady)"),
+        ({"machine": {"noisy": True}}, (), "disturbed"),
+        ({"plan": {"duration_s": 4.0, "warmup_s": 1.0}}, ("--duration", "4"), "load for longer"),
+        ({"plan": {"scenario": "ramp"}}, (), "scenario (ramp and steady)"),
         ({}, ("--duration", "60"), "duration (15.0 and 60.0)"),
         ({}, ("--rate", "7"), "and 7.0)"),
     ],
@@ -261,7 +265,7 @@ def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the load found is shown and decides; that it was not compared is said."""
-    old = earlier(tmp_path / "old", comparable="feed")
+    old = earlier(tmp_path / "old", plan={"digest": "feed"})
     finished_as(monkeypatch, tmp_path / "new")
     with pytest.raises(SystemExit) as ended:
         main(["load", "--compare", str(old)])

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.load.test_thresholds import result, sparse
+from tests.reports.factory import changed_load
 from trueup.reports.errors import ConfigurationError
 from trueup.reports.journal.records import FleetDeclared, LoadResult, OutcomeRange
 from trueup.reports.results import Outcome
@@ -56,11 +57,12 @@ class FakeRuns:
         fresh = sparse(5) if probe is not None else {}
         p50 = 1 if rate <= 150 else 100
         measured = result(
-            planned_rps=rate, response_ns=sparse(*[p50] * 9), freshness_ns=fresh, reads_ns={}
+            plan={"rate_rps": rate},
+            latency={"response_ns": sparse(*[p50] * 9), "freshness_ns": fresh},
         )
         ranges = (OutcomeRange(first=first_event, count=PER_STEP, outcome=Outcome.ACCEPTED),)
         if step == self.fails.get("interrupted_at"):
-            keep(msgspec.structs.replace(measured, stopped_by="interrupted"), ranges)
+            keep(changed_load(measured, timeline={"stopped_by": "interrupted"}), ranges)
             raise asyncio.CancelledError
         if step == self.fails.get("broken_at"):
             raise OwnError("Locust ended with status 1 and reported no results")
@@ -92,8 +94,8 @@ async def test_a_step_is_not_held_to_what_it_cannot_measure(
     told = FakeRuns(monkeypatch)
     found, _ = await told.search({"response_p99_ms": 50, name: limit})
     assert all(list(plan.thresholds) == ["response_p99_ms"] for plan in told.plans)
-    assert found.knee_low_rps is not None
-    assert 130 < found.knee_low_rps <= 150 < (found.knee_high_rps or 0) < 170
+    assert found.knee is not None
+    assert 130 < (found.knee.low_rps or 0) <= 150 < (found.knee.high_rps or 0) < 170
 
 
 async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(
@@ -102,7 +104,8 @@ async def test_a_step_is_held_to_freshness_where_a_probe_measures_it(
     """What can be measured counts."""
     told = FakeRuns(monkeypatch)
     found, _ = await told.search({"freshness_p99_ms": 1}, probe=object())
-    assert found.knee_low_rps is None
+    assert found.knee is not None
+    assert found.knee.low_rps is None
     assert not found.thresholds[0].ok
 
 
@@ -184,8 +187,9 @@ async def test_a_later_step_that_fails_leaves_what_the_earlier_ones_found(
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP), (PER_STEP, PER_STEP)]
     (kept,) = told.kept
-    assert (kept.planned_rps, kept.knee_low_rps, kept.knee_high_rps) == (100, 100, 200)
-    assert "cut short" in kept.knee_why
+    assert kept.knee is not None
+    assert (kept.plan.rate_rps, kept.knee.low_rps, kept.knee.high_rps) == (100, 100, 200)
+    assert "cut short" in kept.knee.why
 
 
 async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_too(
@@ -196,7 +200,7 @@ async def test_a_search_that_is_interrupted_tells_the_events_of_the_open_step_to
     with pytest.raises(asyncio.CancelledError):
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP), (PER_STEP, PER_STEP), (2 * PER_STEP, PER_STEP)]
-    assert [one.planned_rps for one in told.kept] == [100]
+    assert [one.plan.rate_rps for one in told.kept] == [100]
 
 
 async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_was(
@@ -207,12 +211,13 @@ async def test_a_search_that_is_interrupted_in_its_first_step_tells_what_that_wa
     with pytest.raises(asyncio.CancelledError):
         await told.search({"response_p99_ms": 50})
     assert told.sent == [(0, PER_STEP)]
-    assert [one.stopped_by for one in told.kept] == ["interrupted"]
+    assert [one.timeline.stopped_by for one in told.kept] == ["interrupted"]
 
 
 def measured(rate: float, seen: StepResult, events: int = 0) -> CapacityStep:
     return CapacityStep(
-        step=Step(rate=rate, seen=seen), result=result(planned_rps=rate, events_accepted=events)
+        step=Step(rate=rate, seen=seen),
+        result=result(plan={"rate_rps": rate}, events={"accepted": events}),
     )
 
 
@@ -228,7 +233,7 @@ def test_a_rate_that_was_kept_once_and_missed_twice_is_not_the_result() -> None:
         measured(141, StepResult.MISSED),
         measured(141, StepResult.MET, events=2),
     ]
-    assert (at_knee(steps).planned_rps, at_knee(steps).events_accepted) == (141, 2)
+    assert (at_knee(steps).plan.rate_rps, at_knee(steps).events.accepted) == (141, 2)
 
 
 def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing() -> None:
@@ -238,7 +243,7 @@ def test_a_search_that_kept_nothing_gives_a_result_that_kept_nothing() -> None:
         measured(2, StepResult.MISSED),
         measured(1, StepResult.MISSED),
     ]
-    assert at_knee(steps).planned_rps == 1
+    assert at_knee(steps).plan.rate_rps == 1
     assert at_knee(steps) is steps[2].result
 
 

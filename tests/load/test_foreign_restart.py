@@ -47,6 +47,6 @@ def test_a_foreign_target_is_restarted_by_its_own_hook_and_loses_nothing(
     pulled = [one for one in records if isinstance(one, Hook) and one.hook == "restart"]
     result = [one for one in records if isinstance(one, LoadResult)][-1]
     assert [one.ok for one in pulled] == [True, True]
-    assert sum(result.errors.values()) > 0
-    assert result.correct_events == result.events_accepted > 3000
-    assert (done.exit_status, result.stopped_by) == (0, "")
+    assert sum(result.requests.errors.values()) > 0
+    assert result.events.correct == result.events.accepted > 3000
+    assert (done.exit_status, result.timeline.stopped_by) == (0, "")

@@ -81,11 +81,12 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
         result, ranges = await run_load(
             job(plan, fleet, port, tmp_path, progress=seen.append, locust=generators)
         )
-    assert result.events_accepted == 40 * 2 * 100
+    assert result.events.accepted == 40 * 2 * 100
     assert ids(fleet, ranges) == set(sink.stored)
     assert set(sink.seen.values()) == {1}
-    assert (result.workers, result.unsent, result.errors) == (processes, 0, {})
-    assert seen[-1].events == result.events_accepted
+    assert result.generator.workers == processes
+    assert (result.requests.unsent, result.requests.errors) == (0, {})
+    assert seen[-1].events == result.events.accepted
     assert (tmp_path / "locust.html").exists()
 
 
@@ -107,7 +108,8 @@ async def test_settings_for_other_locust_tests_do_not_influence_a_run(
     sink = Sink()
     with serving(sink.handle) as port:
         result, _ = await run_load(job(plan, fleet, port, tmp_path))
-    assert (result.events_accepted, result.unsent, result.stopped_by) == (40 * 2 * 100, 0, "")
+    assert (result.events.accepted, result.requests.unsent) == (40 * 2 * 100, 0)
+    assert result.timeline.stopped_by == ""
     assert (tmp_path / "locust.html").exists()
 
 
@@ -122,9 +124,9 @@ async def test_faults_reads_duplicates_and_malformed_lines_still_reconcile(
     proxy = ChaosProxy(sink, (*MISHAPS, *[FINE] * 9))
     with serving(proxy.handle) as port:
         result, ranges = await run_load(job(plan, fleet, port, tmp_path))
-    assert result.events_accepted == 40 * 2 * 20
+    assert result.events.accepted == 40 * 2 * 20
     assert ids(fleet, ranges) == set(sink.stored)
-    assert result.errors
+    assert result.requests.errors
 
 
 async def test_reads_are_mixed_in_at_their_share(tmp_path: Path) -> None:
@@ -134,9 +136,9 @@ async def test_reads_are_mixed_in_at_their_share(tmp_path: Path) -> None:
     with serving(sink.handle) as port:
         reads = ReadsFrom(url=f"http://127.0.0.1:{port}/1.0", headers={"X-Key": "k"})
         result, _ = await run_load(job(plan, fleet, port, tmp_path, reads=reads))
-    assert result.reads == sink.reads
-    assert 0.1 < result.reads / (result.reads + result.requests) < 0.3
-    assert result.reads_ns
+    assert result.requests.reads == sink.reads
+    assert 0.1 < result.requests.reads / (result.requests.reads + result.requests.completed) < 0.3
+    assert result.latency.reads_ns
 
 
 async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ async def test_an_interrupted_run_says_what_it_sent_and_leaves_no_child(tmp_path
     accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
     assert accepted <= set(sink.stored) <= accepted | unknown
     assert accepted
-    assert result.stopped_by
+    assert result.timeline.stopped_by
     assert not _locusts_of(tmp_path)
 
 
@@ -182,8 +184,8 @@ async def test_a_killed_generator_leaves_unknown_events_never_forgotten_ones(
     accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
     assert accepted <= set(sink.stored) <= accepted | unknown
     assert unknown
-    assert "ended by signal 9" in result.stopped_by
-    assert "1 of 1 generators" in result.stopped_by
+    assert "ended by signal 9" in result.timeline.stopped_by
+    assert "1 of 1 generators" in result.timeline.stopped_by
 
 
 async def test_fewer_connections_than_generators_are_refused(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ async def test_a_fault_that_did_not_happen_keeps_the_run_from_being_whole(tmp_pa
         result, _ = await run_load(
             job(plan, fleet, port, tmp_path, hooks={"restart": lambda: failed})
         )
-    assert "restart at 0.4 s did not work: exit status 3: no" in result.stopped_by
+    assert "restart at 0.4 s did not work: exit status 3: no" in result.timeline.stopped_by
     assert load_status(result) is ExitStatus.COULD_NOT_TELL
 
 
@@ -256,10 +258,12 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path: Path) -> None
             search, calibrated=False, find_limit=True, keep=lambda *_: None
         )
     # On a machine that others use, a search may rightly end without a high end, saying why.
-    honest = ("disturbed" in result.knee_why) or ("generator" in result.knee_why)
-    assert result.knee_high_rps is not None or honest
-    assert (result.knee_low_rps or 0) < 70
-    assert result.knee_high_rps is None or result.knee_high_rps > 10
+    assert result.knee is not None
+    low, high = result.knee.low_rps, result.knee.high_rps
+    honest = ("disturbed" in result.knee.why) or ("generator" in result.knee.why)
+    assert high is not None or honest
+    assert (low or 0) < 70
+    assert high is None or high > 10
     assert ids(fleet, ranges) == set(sink.stored)
     assert set(sink.seen.values()) == {1}
 
@@ -291,9 +295,9 @@ async def test_the_example_for_people_who_extend_works_and_accounts_for_its_even
     accepted, unknown = ids(fleet, ranges), ids(fleet, ranges, Outcome.UNKNOWN)
     assert accepted <= set(sink.stored) <= accepted | unknown
     assert len(accepted) >= 400
-    assert "fasthttp.py" in result.engine
-    assert not result.stopped_by
-    assert len(result.seconds) >= 3
+    assert "fasthttp.py" in result.generator.engine
+    assert not result.timeline.stopped_by
+    assert len(result.timeline.seconds) >= 3
 
 
 def test_a_locustfile_that_is_started_without_a_run_says_how(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_second_run_with_the_same_seed_is_not_compared_with_the_first(
     for run in runs:
         records = read_journal(run.folder).records
         result = [one for one in records if isinstance(one, LoadResult)][-1]
-        assert result.correct_events == result.events_accepted == 8000
+        assert result.events.correct == result.events.accepted == 8000
         assert [
             one.parameters["namespace"] for one in records if isinstance(one, FleetDeclared)
         ] == [run.folder.name]

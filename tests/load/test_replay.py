@@ -172,7 +172,7 @@ def test_a_log_of_squid_is_replayed_at_its_own_times_and_reconciled(tmp_path: Pa
     (declared,) = (each for each in journal.records if isinstance(each, ReplayDeclared))
     assert (declared.read, declared.refused, declared.events) == (304, 0, 304)
     (seen,) = (each for each in journal.records if isinstance(each, LoadResult))
-    sent = [second.get("events", 0) for second in seen.seconds]
+    sent = [second.get("events", 0) for second in seen.timeline.seconds]
     asked = np.bincount((np.array(times) - min(times)).astype(int), minlength=len(sent))
     assert np.abs(np.cumsum(sent) - np.cumsum(asked[: len(sent)])).max() <= 40
     verdicts = {each.check: each.verdict for each in reevaluate(journal)}

@@ -12,9 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.reports.factory import changed_load
 from trueup.reports.compare import why_not_comparable
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import (
+    EventCounts,
+    GeneratorUsage,
+    LatencyHistograms,
+    LoadResult,
+    LoadTimeline,
+    PlannedLoad,
+    RequestCounts,
+)
 from trueup.reports.metrics.histogram import Histogram
+from trueup.reports.metrics.load_metrics import error_share
 from trueup.scenarios.load.aggregate import collect, load_result
 from trueup.scenarios.load.capacity_search import RESOLUTION, Step, StepResult, knee, next_rate
 from trueup.scenarios.load.execute import seen
@@ -42,20 +52,18 @@ def result(**parts: Any) -> LoadResult:
         | {"p50_ms": 1.0 + t % 3 / 10, "p99_ms": 5.0 + t % 4}
         for t in range(12)
     )
-    base = {
-        "scenario": "steady",
-        "engine": "e",
-        "shape": "constant",
-        "duration_s": 12.0,
-        "warmup_s": 2.0,
-        "requests": 120,
-        "events_accepted": 12_000,
-        "response_ns": sparse(1, 2, 3, 4, 100),
-        "lateness_ns": sparse(0.01),
-        "seconds": seconds,
-        "comparable": "x",
-    }
-    return LoadResult(**{**base, **parts})
+    plan = PlannedLoad(
+        scenario="steady", shape="constant", duration_s=12.0, warmup_s=2.0, digest="x"
+    )
+    plain = LoadResult(
+        plan=plan,
+        generator=GeneratorUsage(engine="e"),
+        requests=RequestCounts(completed=120),
+        events=EventCounts(accepted=12_000),
+        latency=LatencyHistograms(response_ns=sparse(1, 2, 3, 4, 100), lateness_ns=sparse(0.01)),
+        timeline=LoadTimeline(seconds=seconds),
+    )
+    return changed_load(plain, **parts)
 
 
 def test_a_threshold_is_kept_on_its_own_side_only() -> None:
@@ -83,31 +91,29 @@ def test_what_was_not_measured_is_not_kept() -> None:
 def test_every_threshold_can_be_read_off_a_result(name: str) -> None:
     """Each row of the table gives a number or says that there is none."""
     full = result(
-        service_ns=sparse(1),
-        freshness_ns=sparse(1),
-        reads_ns=sparse(1),
-        correct_events=12_000,
+        latency={"service_ns": sparse(1), "freshness_ns": sparse(1), "reads_ns": sparse(1)},
+        events={"correct": 12_000},
     )
     assert isinstance(THRESHOLDS[name].read(full), int | float)
 
 
 @pytest.mark.parametrize(
-    "parts, share",
+    "counts, share",
     [
-        ({"requests": 120, "errors": {"HTTP 500": 120}}, 1.0),
-        ({"requests": 120, "errors": {"HTTP 302": 60}}, 0.5),
-        ({"requests": 0, "errors": {"timeout: no response": 7}, "unanswered": 7}, 1.0),
-        ({"requests": 30, "errors": {"HTTP 500": 10, "cut": 10}, "unanswered": 10}, 0.5),
-        ({"requests": 30, "reads": 30, "errors": {"HTTP 500": 30}}, 0.5),
-        ({"requests": 30}, 0.0),
-        ({"requests": 0}, None),
+        ({"completed": 120, "errors": {"HTTP 500": 120}}, 1.0),
+        ({"completed": 120, "errors": {"HTTP 302": 60}}, 0.5),
+        ({"completed": 0, "errors": {"timeout: no response": 7}, "unanswered": 7}, 1.0),
+        ({"completed": 30, "errors": {"HTTP 500": 10, "cut": 10}, "unanswered": 10}, 0.5),
+        ({"completed": 30, "reads": 30, "errors": {"HTTP 500": 30}}, 0.5),
+        ({"completed": 30}, 0.0),
+        ({"completed": 0}, None),
     ],
 )
 def test_the_error_share_is_failed_attempts_of_all_attempts(
-    parts: dict[str, Any], share: float | None
+    counts: dict[str, Any], share: float | None
 ) -> None:
     """A failed attempt with a response is one attempt, not two; one without counts too."""
-    assert THRESHOLDS["error_share"].read(result(**parts)) == share
+    assert error_share(RequestCounts(**counts)) == share
 
 
 @pytest.mark.parametrize("status, share", [(500, 1.0), (302, 1.0), (503, 1.0), (200, 0.0)], ids=str)
@@ -132,21 +138,22 @@ def load_of(*seconds: Second) -> float | None:
 def test_the_warm_up_counts_for_no_throughput() -> None:
     """Only seconds between the warm-up and the end are averaged."""
     slow_start = tuple(
-        second | {"events": 0.0 if second["t"] < 2 else 1000.0} for second in result().seconds
+        second | {"events": 0.0 if second["t"] < 2 else 1000.0}
+        for second in result().timeline.seconds
     )
-    assert THRESHOLDS["events_per_s"].read(result(seconds=slow_start)) == 1000
+    assert THRESHOLDS["events_per_s"].read(result(timeline={"seconds": slow_start})) == 1000
 
 
 @pytest.mark.parametrize(
     "parts, limited, noisy",
     [
         ({}, False, False),
-        ({"generator_cpu_share": 0.95}, True, False),
-        ({"lateness_ns": sparse(60)}, False, True),
-        ({"lateness_ns": sparse(4), "response_ns": sparse(5)}, False, False),
-        ({"lateness_ns": sparse(9), "response_ns": sparse(1000)}, False, False),
-        ({"machine_lost_share": 0.3}, False, True),
-        ({"machine_lost_share": 0.01}, False, False),
+        ({"generator": {"cpu_share": 0.95}}, True, False),
+        ({"latency": {"lateness_ns": sparse(60)}}, False, True),
+        ({"latency": {"lateness_ns": sparse(4), "response_ns": sparse(5)}}, False, False),
+        ({"latency": {"lateness_ns": sparse(9), "response_ns": sparse(1000)}}, False, False),
+        ({"machine": {"lost_share": 0.3}}, False, True),
+        ({"machine": {"lost_share": 0.01}}, False, False),
     ],
 )
 def test_what_limited_or_disturbed_a_run_is_named(
@@ -154,7 +161,7 @@ def test_what_limited_or_disturbed_a_run_is_named(
 ) -> None:
     """A busy loop is the generator's limit; lateness with time to spare is the machine's."""
     found = judged(result(**parts), {})
-    assert (found.generator_limited, found.machine_noisy) == (limited, noisy)
+    assert (found.generator.limited, found.machine.noisy) == (limited, noisy)
 
 
 @pytest.mark.parametrize(
@@ -162,30 +169,34 @@ def test_what_limited_or_disturbed_a_run_is_named(
     [
         ({}, {"response_p50_ms": 10}, StepResult.MET),
         ({}, {"response_p50_ms": 1}, StepResult.MISSED),
-        ({"unsent": 1}, {}, StepResult.MISSED),
-        ({"events_accepted": 0}, {}, StepResult.MISSED),
-        ({"machine_lost_share": 0.5}, {"response_p50_ms": 10}, StepResult.MET),
-        ({"machine_lost_share": 0.5}, {"response_p50_ms": 1}, StepResult.DISTURBED),
-        ({"generator_cpu_share": 0.99}, {"response_p50_ms": 10}, StepResult.LIMITED),
+        ({"requests": {"unsent": 1}}, {}, StepResult.MISSED),
+        ({"events": {"accepted": 0}}, {}, StepResult.MISSED),
+        ({"machine": {"lost_share": 0.5}}, {"response_p50_ms": 10}, StepResult.MET),
+        ({"machine": {"lost_share": 0.5}}, {"response_p50_ms": 1}, StepResult.DISTURBED),
+        ({"generator": {"cpu_share": 0.99}}, {"response_p50_ms": 10}, StepResult.LIMITED),
         (
-            {"machine_lost_share": 0.5, "events_refused": 9},
+            {"machine": {"lost_share": 0.5}, "events": {"refused": 9}},
             {"refused_events": 0},
             StepResult.MISSED,
         ),
         (
-            {"machine_lost_share": 0.5, "events_unknown": 9},
+            {"machine": {"lost_share": 0.5}, "events": {"unknown": 9}},
             {"unknown_events": 0},
             StepResult.MISSED,
         ),
         (
-            {"machine_lost_share": 0.5, "errors": {"HTTP 500": 9}},
+            {"machine": {"lost_share": 0.5}, "requests": {"errors": {"HTTP 500": 9}}},
             {"error_share": 0},
             StepResult.MISSED,
         ),
-        ({"machine_lost_share": 0.5, "unsent": 9}, {"unsent_requests": 0}, StepResult.DISTURBED),
-        ({"machine_lost_share": 0.5}, {"events_per_s": 9999}, StepResult.DISTURBED),
         (
-            {"machine_lost_share": 0.5, "events_refused": 9},
+            {"machine": {"lost_share": 0.5}, "requests": {"unsent": 9}},
+            {"unsent_requests": 0},
+            StepResult.DISTURBED,
+        ),
+        ({"machine": {"lost_share": 0.5}}, {"events_per_s": 9999}, StepResult.DISTURBED),
+        (
+            {"machine": {"lost_share": 0.5}, "events": {"refused": 9}},
             {"refused_events": 0, "response_p50_ms": 1},
             StepResult.MISSED,
         ),
@@ -333,10 +344,13 @@ def test_a_target_that_keeps_nothing_ends_the_search() -> None:
 @pytest.mark.parametrize(
     "parts, word",
     [
-        ({"generator_limited": True}, "generator was the limit"),
-        ({"machine_noisy": True}, "disturbed"),
-        ({"stopped_by": "the target was gone"}, "ended early"),
-        ({"duration_s": 6.0, "seconds": result().seconds[:6]}, "for longer"),
+        ({"generator": {"limited": True}}, "generator was the limit"),
+        ({"machine": {"noisy": True}}, "disturbed"),
+        ({"timeline": {"stopped_by": "the target was gone"}}, "ended early"),
+        (
+            {"plan": {"duration_s": 6.0}, "timeline": {"seconds": result().timeline.seconds[:6]}},
+            "for longer",
+        ),
     ],
 )
 def test_a_run_that_says_nothing_is_not_fit_to_be_compared(

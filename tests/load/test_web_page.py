@@ -82,9 +82,9 @@ async def test_stopping_from_the_web_page_ends_a_run_that_still_reconciles(
             result, ranges = await task
     assert ids(fleet, ranges) == set(sink.stored)
     assert not ids(fleet, ranges, Outcome.UNKNOWN)
-    assert result.stopped_by == "interrupted"
-    assert result.ended_s is not None
-    assert result.ended_s < 40
+    assert result.timeline.stopped_by == "interrupted"
+    assert result.timeline.ended_s is not None
+    assert result.timeline.ended_s < 40
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: make tools")

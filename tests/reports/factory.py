@@ -5,22 +5,29 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from trueup.reports.journal.records import (
     SCHEMA,
     CoverageSeen,
     Delivered,
+    EventCounts,
     Exchange,
     FleetDeclared,
+    GeneratorUsage,
     Header,
+    LatencyHistograms,
     LoadResult,
+    LoadTimeline,
     OutcomeRange,
     Phase,
+    PlannedLoad,
     ReadingSeen,
     Record,
+    RequestCounts,
     Result,
     TieOutSeen,
 )
@@ -44,6 +51,7 @@ __all__ = [
     "HOSTILE",
     "PASSES",
     "RESULTS",
+    "changed_load",
     "failing_result",
     "journal",
     "load_result",
@@ -237,29 +245,29 @@ def load_result(*, limited: bool = False, missed: bool = False) -> LoadResult:
         for t in range(12)
     )
     return LoadResult(
-        scenario="load-steady",
-        engine="locust reactor",
-        shape="constant 2,000/s",
-        duration_s=12.0,
-        warmup_s=2.0,
-        planned_rps=2000.0,
-        requests=23960,
-        events_sent=2396000,
-        events_accepted=2395700,
-        events_refused=0,
-        events_unknown=300,
-        correct_events=2395700,
-        bytes_sent=702028000,
-        batch=100,
-        errors={"timed out": 3},
-        response_ns=_histogram(420_000, spread=0.9),
-        service_ns=_histogram(390_000, spread=0.8),
-        lateness_ns=_histogram(9_000, spread=0.6),
-        freshness_ns=_histogram(38_000_000, spread=0.3, count=400),
-        seconds=seconds,
-        generator_cpu_share=0.97 if limited else 0.41,
-        generator_limited=limited,
-        null_sink_rps=52000.0,
+        plan=PlannedLoad(
+            scenario="load-steady",
+            shape="constant 2,000/s",
+            duration_s=12.0,
+            warmup_s=2.0,
+            rate_rps=2000.0,
+            batch=100,
+        ),
+        requests=RequestCounts(completed=23960, bytes_sent=702028000, errors={"timed out": 3}),
+        events=EventCounts(sent=2396000, accepted=2395700, refused=0, unknown=300, correct=2395700),
+        latency=LatencyHistograms(
+            response_ns=_histogram(420_000, spread=0.9),
+            service_ns=_histogram(390_000, spread=0.8),
+            lateness_ns=_histogram(9_000, spread=0.6),
+            freshness_ns=_histogram(38_000_000, spread=0.3, count=400),
+        ),
+        timeline=LoadTimeline(seconds=seconds),
+        generator=GeneratorUsage(
+            engine="locust reactor",
+            cpu_share=0.97 if limited else 0.41,
+            limited=limited,
+            null_sink_rps=52000.0,
+        ),
         thresholds=(
             LoadThreshold(name="response p99", limit=25.0, value=6.1, unit="ms", ok=True),
             LoadThreshold(
@@ -271,6 +279,19 @@ def load_result(*, limited: bool = False, missed: bool = False) -> LoadResult:
             ),
         ),
         reconcile_s=1.9,
+    )
+
+
+def changed_load(load: LoadResult, **parts: Any) -> LoadResult:
+    """Return a load result with other values; a dict changes these fields of a nested record."""
+    return msgspec.structs.replace(
+        load,
+        **{
+            name: msgspec.structs.replace(getattr(load, name), **value)
+            if isinstance(value, dict)
+            else value
+            for name, value in parts.items()
+        },
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.reports.factory import PASSES, journal, load_result
+from tests.reports.factory import PASSES, changed_load, journal, load_result
 from trueup.reports.compare import Trend, bootstrap_difference, compare, comparison_text
 from trueup.reports.errors import NotComparable
 from trueup.reports.journal.records import LoadResult
@@ -28,8 +28,10 @@ def run(
 
 def slower(factor: float) -> LoadResult:
     load = load_result()
-    seconds = tuple(second | {"p99_ms": second["p99_ms"] * factor} for second in load.seconds)
-    return msgspec.structs.replace(load, seconds=seconds)
+    seconds = tuple(
+        second | {"p99_ms": second["p99_ms"] * factor} for second in load.timeline.seconds
+    )
+    return changed_load(load, timeline={"seconds": seconds})
 
 
 def steady(p99_ms: float) -> LoadResult:
@@ -37,9 +39,9 @@ def steady(p99_ms: float) -> LoadResult:
     load = load_result()
     seconds = tuple(
         second | {"p99_ms": p99_ms * (1 + 0.02 * math.sin(second["t"] * 1.7))}
-        for second in load.seconds
+        for second in load.timeline.seconds
     )
-    return msgspec.structs.replace(load, seconds=seconds)
+    return changed_load(load, timeline={"seconds": seconds})
 
 
 def test_the_same_run_twice_shows_no_change(tmp_path: Path) -> None:
@@ -87,16 +89,15 @@ def test_noise_is_not_taken_for_a_difference(tmp_path: Path) -> None:
 
 def test_too_few_seconds_say_nothing(tmp_path: Path) -> None:
     """Six seconds, of which two are warm-up."""
-    short = msgspec.structs.replace(
-        load_result(), seconds=load_result().seconds[:6], duration_s=6.0
-    )
+    seconds = load_result().timeline.seconds[:6]
+    short = changed_load(load_result(), timeline={"seconds": seconds}, plan={"duration_s": 6.0})
     made = compare(run(tmp_path / "a", load=short), run(tmp_path / "b", load=short))
     assert {change.trend for change in made.load} == {Trend.UNKNOWN}
 
 
 def test_runs_of_other_questions_are_refused(tmp_path: Path) -> None:
     """The error names each respect in which they differ."""
-    other = msgspec.structs.replace(load_result(), comparable="feed")
+    other = changed_load(load_result(), plan={"digest": "feed"})
     with pytest.raises(NotComparable, match=r"seed \(7 and 8\), digest of the plan"):
         compare(run(tmp_path / "a"), run(tmp_path / "b", load=other, seed=8))
 

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 
 import jsonschema
-import msgspec
 import pytest
 
-from tests.reports.factory import HOSTILE, PASSES, journal, load_result
+from tests.reports.factory import HOSTILE, PASSES, changed_load, journal, load_result
 from tests.reports.golden_files import check_golden
+from trueup.reports.journal.records import KneeInterval
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
@@ -133,7 +133,7 @@ def test_prometheus_text_is_well_formed(failing: RunReport) -> None:
 
 def figures_of(folder: Path, **parts: object) -> tuple[RunReport, dict[str, str]]:
     """A run with such a load, and its Prometheus samples by name where they have no more labels."""
-    load = msgspec.structs.replace(load_result(), **parts)
+    load = changed_load(load_result(), **parts)
     report = build_report(journal(folder / "r", PASSES, load=(load,)))
     lines = (line.rpartition(" ") for line in render_prometheus(report).splitlines())
     plain = '{target="reference",scenario="load-steady"}'
@@ -142,8 +142,8 @@ def figures_of(folder: Path, **parts: object) -> tuple[RunReport, dict[str, str]
 
 def test_what_a_search_for_the_limit_found_is_in_every_format_for_programs(tmp_path: Path) -> None:
     """Both ends and what they rest on; nothing where nothing was searched for."""
-    found = {"knee_low_rps": 120.0, "knee_high_rps": 131.5, "knee_why": "both ends measured again"}
-    report, samples = figures_of(tmp_path / "a", **found)
+    found = KneeInterval(low_rps=120.0, high_rps=131.5, why="both ends measured again")
+    report, samples = figures_of(tmp_path / "a", knee=found)
     load = json.loads(render_result(report))["load"][0]
     assert (load["knee_rps"], load["knee_why"]) == ([120.0, 131.5], "both ends measured again")
     assert samples["trueup_load_knee_low_requests_per_second"] == "120"
@@ -160,12 +160,10 @@ def test_load_samples_hold_what_a_dashboard_watches(tmp_path: Path) -> None:
     """Counts exact, shares between 0 and 1, flags 0 or 1; what was not measured has no sample."""
     _, samples = figures_of(
         tmp_path,
-        unsent=12,
-        reads=7,
-        machine_noisy=True,
-        events_accepted=2**60 + 1,
-        correct_events=2**60 + 1,
-        null_sink_rps=None,
+        requests={"unsent": 12, "reads": 7},
+        machine={"noisy": True},
+        events={"accepted": 2**60 + 1, "correct": 2**60 + 1},
+        generator={"null_sink_rps": None},
     )
     told = {name.removeprefix("trueup_load_"): value for name, value in samples.items()}
     assert (told["unsent_requests"], told["reads"], told["machine_noisy"]) == ("12", "7", "1")
@@ -183,7 +181,11 @@ def test_the_errors_of_a_run_are_the_sum_of_its_ingest_and_read_errors(
         ({"t": 0.0, "requests": 5.0, "events": 500.0, "errors": 1.0, "p50_ms": 1.0},),
         [(0, [Second(t=0, requests=3)]), (2, [Second(t=2, errors={"refused": 4})])],
     )
-    report, _ = figures_of(tmp_path, seconds=seconds, errors={"HTTP 500": 1, "refused": 4})
+    report, _ = figures_of(
+        tmp_path,
+        timeline={"seconds": seconds},
+        requests={"errors": {"HTTP 500": 1, "refused": 4}},
+    )
     rows = list(csv.DictReader(io.StringIO(render_csv(report))))
     assert [(row["ingest_errors"], row["reads"], row["read_errors"]) for row in rows[:3]] == [
         ("1.0", "3.0", "0.0"),
@@ -192,5 +194,5 @@ def test_the_errors_of_a_run_are_the_sum_of_its_ingest_and_read_errors(
     ]
     columns = ("ingest_errors", "read_errors")
     assert sum(float(row[column]) for row in rows for column in columns) == sum(
-        report.load[0].errors.values()
+        report.load[0].requests.errors.values()
     )

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 import msgspec
 import pytest
 
-from tests.reports.factory import PASSES, RESULTS, journal, load_result
+from tests.reports.factory import PASSES, RESULTS, changed_load, journal, load_result
 from tests.reports.test_html import Page
 from tests.reports.test_terminal import screen
 from trueup.reports.formatting import json_document, json_text, visible
@@ -106,8 +106,11 @@ def hostile_report(folder: Path, value: Json = BAD) -> RunReport:
         body=value,
         elapsed_ms=float("inf"),
     )
-    load = msgspec.structs.replace(
-        load_result(missed=True), scenario=BAD, shape=BAD, stopped_by=BAD, errors={BAD: 3}
+    load = changed_load(
+        load_result(missed=True),
+        plan={"scenario": BAD, "shape": BAD},
+        timeline={"stopped_by": BAD},
+        requests={"errors": {BAD: 3}},
     )
     records: tuple[Record, ...] = (
         exchange,

@@ -7,11 +7,10 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from tests.reports.factory import HOSTILE, PASSES, journal, load_result
-from trueup.reports.journal.records import Hook, TieOutSeen
+from tests.reports.factory import HOSTILE, PASSES, changed_load, journal, load_result
+from trueup.reports.journal.records import Hook, KneeInterval, TieOutSeen
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.html import LIMITS, render_html
 from trueup.reports.results import TieOut
@@ -113,9 +112,7 @@ def test_the_limit_is_an_interval_or_unknown(
     low: float | None, high: float | None, said: str, tmp_path: Path
 ) -> None:
     """A search of which nothing came does not read as an interval of everything."""
-    load = msgspec.structs.replace(
-        load_result(), knee_low_rps=low, knee_high_rps=high, knee_why="why"
-    )
+    load = changed_load(load_result(), knee=KneeInterval(low_rps=low, high_rps=high, why="why"))
     page = Page(render_html(build_report(journal(tmp_path / "r", PASSES, load=(load,)))))
     assert f"Limit{said}" in page.text
 
@@ -139,14 +136,14 @@ def test_whole_numbers_are_exact_whatever_their_size(tmp_path: Path) -> None:
     ("parts", "said", "unsaid"),
     [
         ({}, "Keep this run as the baseline", "Not a baseline"),
-        ({"machine_noisy": True}, "Not a baseline for comparisons of load", "Keep this run"),
+        ({"machine": {"noisy": True}}, "Not a baseline for comparisons of load", "Keep this run"),
     ],
 )
 def test_a_run_that_could_not_be_compared_is_not_recommended_as_a_baseline(
-    parts: dict[str, bool], said: str, unsaid: str, tmp_path: Path
+    parts: dict[str, object], said: str, unsaid: str, tmp_path: Path
 ) -> None:
     """It conforms, but its figures say nothing of the target."""
-    load = msgspec.structs.replace(load_result(), **parts)
+    load = changed_load(load_result(), **parts)
     report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
     assert report.exit_status == 0
     text = Page(render_html(report)).text
@@ -158,7 +155,7 @@ def test_disturbances_of_the_target_are_marked_in_the_charts(
     tmp_path: Path,
 ) -> None:
     """Each chart by second has a line and a word for each; a table lists them, failed ones too."""
-    load = msgspec.structs.replace(load_result(), began_at="2025-04-01T12:00:22.000Z")
+    load = changed_load(load_result(), timeline={"began_at": "2025-04-01T12:00:22.000Z"})
     pulled = (
         Hook(hook="restart", at="2025-04-01T12:00:26.500Z", stage="load"),
         Hook(hook="maintenance", at="2025-04-01T12:00:30Z", stage="load", ok=False, error=HOSTILE),

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-import msgspec
 import pytest
 
-from tests.reports.factory import PASSES, journal, load_result
+from tests.reports.factory import PASSES, changed_load, journal, load_result
 from tests.reports.golden_files import check_golden
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.junit import render_junit
@@ -80,15 +79,15 @@ def test_each_verdict_becomes_the_element_that_stops_the_right_builds(failing: R
     "parts, element",
     [
         ({}, "failure"),
-        ({"machine_noisy": True}, "error"),
-        ({"generator_limited": True}, "error"),
+        ({"machine": {"noisy": True}}, "error"),
+        ({"generator": {"limited": True}}, "error"),
     ],
 )
 def test_an_undetermined_threshold_is_an_error_not_a_failure(
-    tmp_path: Path, parts: dict[str, bool], element: str
+    tmp_path: Path, parts: dict[str, object], element: str
 ) -> None:
     """A rate that was missed on a disturbed machine does not count against the target."""
-    load = msgspec.structs.replace(load_result(missed=True), **parts)
+    load = changed_load(load_result(missed=True), **parts)
     report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
     root = Xml.fromstring(render_junit(report))
     case = next(c for c in root.iter("testcase") if "correct events" in c.attrib["name"])
@@ -98,7 +97,7 @@ def test_an_undetermined_threshold_is_an_error_not_a_failure(
 def test_a_threshold_that_was_not_measured_is_an_error(tmp_path: Path) -> None:
     """No value, no failure."""
     rows = (LoadThreshold(name="freshness_p99_ms", limit=1, value=None, unit="ms", ok=False),)
-    load = msgspec.structs.replace(load_result(), thresholds=rows)
+    load = changed_load(load_result(), thresholds=rows)
     report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
     suite = Xml.fromstring(render_junit(report))[1]
     assert (suite.attrib["errors"], suite.attrib["failures"]) == ("1", "0")

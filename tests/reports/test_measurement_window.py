@@ -8,14 +8,20 @@ import json
 import re
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from tests.reports.factory import PASSES, journal, load_result
+from tests.reports.factory import PASSES, changed_load, journal, load_result
 from tests.reports.test_terminal import screen
 from trueup.reports.compare import Trend, compare
 from trueup.reports.errors import JournalError
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import (
+    EventCounts,
+    GeneratorUsage,
+    LoadResult,
+    LoadTimeline,
+    PlannedLoad,
+    RequestCounts,
+)
 from trueup.reports.metrics.load_metrics import load_figures
 from trueup.reports.metrics.measurement_window import every_second, per_second, series
 from trueup.reports.model import RunReport, build_report
@@ -34,25 +40,22 @@ def row(t: int, events: float = 4000.0, **parts: float) -> dict[str, float]:
 
 
 def load(seconds: list[dict[str, float]], **parts: object) -> LoadResult:
-    base = {
-        "scenario": "steady",
-        "engine": "e",
-        "shape": "constant",
-        "duration_s": 15.0,
-        "warmup_s": 2.0,
-        "requests": int(sum(one["requests"] for one in seconds)),
-        "events_accepted": int(sum(one["events"] for one in seconds)),
-        "seconds": tuple(seconds),
-    }
-    return LoadResult(**{**base, **parts})  # type: ignore[arg-type]
+    plain = LoadResult(
+        plan=PlannedLoad(scenario="steady", shape="constant", duration_s=15.0, warmup_s=2.0),
+        generator=GeneratorUsage(engine="e"),
+        requests=RequestCounts(completed=int(sum(one["requests"] for one in seconds))),
+        events=EventCounts(accepted=int(sum(one["events"] for one in seconds))),
+        timeline=LoadTimeline(seconds=tuple(seconds)),
+    )
+    return changed_load(plain, **parts)
 
 
 FROZEN = load([row(t) for t in (0, 1, 2, 3, 4, 12, 13, 14)])
 """It stalled from second 5 to second 11: 6 of 13 seconds that count have a response."""
 HOLDS_BACK = load(
     [row(t, 300.0) for t in range(10)] + [row(t, 1000.0) for t in range(10, 30)],
-    duration_s=10.0,
-    correct_events=23_000,
+    plan={"duration_s": 10.0},
+    events={"correct": 23_000},
 )
 """It takes 3 requests a second and responds 429 above that: the rest arrives at the end."""
 
@@ -80,21 +83,20 @@ def test_what_is_accepted_after_the_end_or_in_the_warm_up_is_in_no_rate() -> Non
 
 def test_a_run_whose_views_do_not_tie_out_has_no_correct_rate() -> None:
     """No partial credit: 0 correct events are 0 a second, whatever was accepted."""
-    assert load_figures(msgspec.structs.replace(HOLDS_BACK, correct_events=0)).correct_eps == 0
-    assert (
-        load_figures(msgspec.structs.replace(HOLDS_BACK, correct_events=None)).correct_eps is None
-    )
+    for correct in (0, None):
+        run = changed_load(HOLDS_BACK, events={"correct": correct})
+        assert load_figures(run).correct_eps == correct
 
 
 @pytest.mark.parametrize(
     ("parts", "counted"),
     [
-        ({"stopped_by": "interrupted", "ended_s": 7.4}, (2, 7)),
-        ({"stopped_by": "interrupted"}, (2, 8)),
+        ({"timeline": {"stopped_by": "interrupted", "ended_s": 7.4}}, (2, 7)),
+        ({"timeline": {"stopped_by": "interrupted"}}, (2, 8)),
         ({}, (2, 15)),
-        ({"duration_s": 12.5}, (2, 12)),
-        ({"warmup_s": 1.5, "duration_s": 6.0}, (2, 6)),
-        ({"ended_s": 99.0}, (2, 15)),
+        ({"plan": {"duration_s": 12.5}}, (2, 12)),
+        ({"plan": {"warmup_s": 1.5, "duration_s": 6.0}}, (2, 6)),
+        ({"timeline": {"ended_s": 99.0}}, (2, 15)),
     ],
 )
 def test_the_window_ends_where_the_run_was_cut(
@@ -110,17 +112,17 @@ def test_the_window_ends_where_the_run_was_cut(
 @pytest.mark.parametrize(
     "parts",
     [
-        {"duration_s": 1.0, "warmup_s": 0.25},
-        {"duration_s": 0.0, "warmup_s": 0.0},
-        {"seconds": ()},
-        {"stopped_by": "interrupted", "seconds": ()},
+        {"plan": {"duration_s": 1.0, "warmup_s": 0.25}},
+        {"plan": {"duration_s": 0.0, "warmup_s": 0.0}},
+        {"timeline": {"seconds": ()}},
+        {"timeline": {"stopped_by": "interrupted", "seconds": ()}},
     ],
 )
 def test_a_run_without_a_whole_second_has_no_rate_instead_of_a_wrong_one(
     parts: dict[str, object], tmp_path: Path
 ) -> None:
     """None in every figure, a sentence that says why, and every report can be made of it."""
-    short = msgspec.structs.replace(load([row(0)]), **parts)
+    short = changed_load(load([row(0)]), **parts)
     made = load_figures(short)
     assert (made.accepted_eps, made.correct_eps, made.requests_per_s) == (None, None, None)
     assert any("Load for longer" in doubt for doubt in made.doubts)
@@ -135,13 +137,13 @@ def test_a_run_without_a_whole_second_has_no_rate_instead_of_a_wrong_one(
 def test_a_record_of_an_impossible_length_is_refused(length: float) -> None:
     """It would be filled with rows of zeros without a bound."""
     with pytest.raises(JournalError, match="claims a run"):
-        load_figures(load([row(0)], duration_s=length))
+        load_figures(load([row(0)], plan={"duration_s": length}))
 
 
 def test_a_second_of_errors_alone_has_no_latency() -> None:
     """0.0 ms in the record of a second without a response is not a latency."""
     errors = row(5, 0.0, errors=40.0, p50_ms=0.0, p99_ms=0.0)
-    seen = load([row(4), errors, row(6)], duration_s=9.0)
+    seen = load([row(4), errors, row(6)], plan={"duration_s": 9.0})
     assert series(seen, "p99_ms") == [5.0, 5.0]
     assert series(seen, "events") == [0.0, 0.0, 4000.0, 0.0, 4000.0, 0.0, 0.0]
     assert [one.get("p99_ms") for one in every_second(seen)[4:7]] == [5.0, None, 5.0]

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.journal_header import header
-from trueup.reports.journal.records import Exchange, LoadResult, Record
+from trueup.reports.journal.records import (
+    Exchange,
+    GeneratorUsage,
+    LatencyHistograms,
+    LoadResult,
+    PlannedLoad,
+    Record,
+    RequestCounts,
+)
 from trueup.reports.journal.redaction import STRUCK, Redactor
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
 from trueup.reports.results import Json
@@ -87,8 +95,10 @@ def test_a_journal_is_readable_whatever_the_key(key: str, tmp_path: Path) -> Non
             body={"x": 1000, "text": f"({key})"}, body_text=f" {key} ",
         ),
         LoadResult(
-            scenario="s", engine="e", shape="constant", duration_s=1000, requests=1000,
-            response_ns={"1000": 1000}, errors={f"HTTP 400: {key}": 1000},
+            plan=PlannedLoad(scenario="s", shape="constant", duration_s=1000),
+            generator=GeneratorUsage(engine="e"),
+            requests=RequestCounts(completed=1000, errors={f"HTTP 400: {key}": 1000}),
+            latency=LatencyHistograms(response_ns={"1000": 1000}),
         ),
     ]  # fmt: skip
     with JournalWriter(tmp_path / JOURNAL_NAME, secrets=(key,)) as writer:
@@ -100,7 +110,7 @@ def test_a_journal_is_readable_whatever_the_key(key: str, tmp_path: Path) -> Non
     assert isinstance(read[1], Exchange)
     assert read[1].n == 1000
     assert isinstance(read[2], LoadResult)
-    assert read[2].response_ns == {"1000": 1000}
+    assert read[2].latency.response_ns == {"1000": 1000}
 
 
 texts = st.text(st.sampled_from('a%2B\\"u00x6+/=&#;:'), max_size=30)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from tests.reports.factory import PASSES, RESULTS, journal, load_result
+from tests.reports.factory import PASSES, RESULTS, changed_load, journal, load_result
 from tests.reports.golden_files import check_golden
-from trueup.reports.journal.records import Delivered, Hook, OutcomeRange, TieOutSeen
+from trueup.reports.journal.records import Delivered, Hook, KneeInterval, OutcomeRange, TieOutSeen
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.terminal import law_lines, render_terminal
@@ -78,18 +78,18 @@ def test_hostile_text_cannot_drive_the_terminal(failing: RunReport) -> None:
 
 def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
     """Leading errors with counts, refused, unknown, reads, faults, the limit: at 80 columns."""
-    load = msgspec.structs.replace(
+    load = changed_load(
         load_result(),
-        errors={"HTTP 404": 12_345, "time-out: no response in time": 3, "c": 2, "d": 1},
-        events_refused=1_234_500,
-        reads=777,
-        reads_ns=load_result().freshness_ns,
-        unsent=41,
-        knee_low_rps=120.0,
-        knee_high_rps=132.0,
-        knee_why="both ends measured again",
-        began_at="2025-04-01T12:00:22.000Z",
-        malformed_every=10,
+        requests={
+            "errors": {"HTTP 404": 12_345, "time-out: no response in time": 3, "c": 2, "d": 1},
+            "reads": 777,
+            "unsent": 41,
+        },
+        events={"refused": 1_234_500},
+        latency={"reads_ns": load_result().latency.freshness_ns},
+        knee=KneeInterval(low_rps=120.0, high_rps=132.0, why="both ends measured again"),
+        timeline={"began_at": "2025-04-01T12:00:22.000Z"},
+        plan={"malformed_every": 10},
     )
     pulled = (
         Hook(hook="restart", at="2025-04-01T12:00:26.000Z", stage="load"),
@@ -161,7 +161,7 @@ def test_an_undetermined_threshold_is_not_shown_as_a_failure(
 ) -> None:
     """Not measured, or missed on a disturbed machine: a question mark and the reason."""
     rows = (LoadThreshold(name="n", limit=1, value=value, unit="ms", ok=False),)
-    load = msgspec.structs.replace(load_result(), thresholds=rows, machine_noisy=noisy)
+    load = changed_load(load_result(), thresholds=rows, machine={"noisy": noisy})
     report = build_report(journal(tmp_path / "r", PASSES, load=(load,)))
     assert shown in screen(report)
     assert f"- {shown}" in render_markdown(report)

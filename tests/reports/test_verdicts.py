@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
-from tests.reports.factory import load_result
+from tests.reports.factory import changed_load, load_result
 from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdict
 from trueup.reports.verdict_styles import VERDICTS
 from trueup.reports.verdicts import count_verdicts, load_status, overall
@@ -54,43 +53,41 @@ def missed(*, timed: bool, value: float | None = 9.0) -> LoadThreshold:
     ("changes", "expected"),
     [
         ({}, ExitStatus.CONFORMS),
-        ({"correct_events": LOAD.events_accepted - 1}, ExitStatus.VIOLATES),
+        ({"events": {"correct": LOAD.events.accepted - 1}}, ExitStatus.VIOLATES),
         (
-            {"correct_events": LOAD.events_accepted - 1, "generator_limited": True},
+            {"events": {"correct": LOAD.events.accepted - 1}, "generator": {"limited": True}},
             ExitStatus.VIOLATES,
         ),
-        ({"generator_limited": True}, ExitStatus.COULD_NOT_TELL),
-        ({"correct_events": None}, ExitStatus.COULD_NOT_TELL),
-        ({"stopped_by": "backlog"}, ExitStatus.COULD_NOT_TELL),
+        ({"generator": {"limited": True}}, ExitStatus.COULD_NOT_TELL),
+        ({"events": {"correct": None}}, ExitStatus.COULD_NOT_TELL),
+        ({"timeline": {"stopped_by": "backlog"}}, ExitStatus.COULD_NOT_TELL),
         ({"thresholds": load_result(missed=True).thresholds}, ExitStatus.VIOLATES),
         (
-            {"thresholds": load_result(missed=True).thresholds, "machine_noisy": True},
+            {"thresholds": load_result(missed=True).thresholds, "machine": {"noisy": True}},
             ExitStatus.COULD_NOT_TELL,
         ),
         (
-            {"thresholds": (missed(timed=False),), "machine_noisy": True},
+            {"thresholds": (missed(timed=False),), "machine": {"noisy": True}},
             ExitStatus.VIOLATES,
         ),
         (
-            {"thresholds": (missed(timed=True), missed(timed=False)), "machine_noisy": True},
+            {"thresholds": (missed(timed=True), missed(timed=False)), "machine": {"noisy": True}},
             ExitStatus.VIOLATES,
         ),
         (
-            {"thresholds": (missed(timed=False, value=None),), "machine_noisy": True},
+            {"thresholds": (missed(timed=False, value=None),), "machine": {"noisy": True}},
             ExitStatus.COULD_NOT_TELL,
         ),
         (
             {
                 "thresholds": (missed(timed=False),),
-                "requests": 0,
-                "events_sent": 0,
-                "events_accepted": 0,
-                "correct_events": 0,
+                "requests": {"completed": 0},
+                "events": {"sent": 0, "accepted": 0, "correct": 0},
             },
             ExitStatus.COULD_NOT_TELL,
         ),
         (
-            {"correct_events": 0, "machine_noisy": True},
+            {"events": {"correct": 0}, "machine": {"noisy": True}},
             ExitStatus.VIOLATES,
         ),
         (
@@ -103,7 +100,7 @@ def test_a_load_run_passes_only_on_figures_that_mean_something(
     changes: dict[str, object], expected: ExitStatus
 ) -> None:
     """Wrong data fails; a limited generator is undetermined, a disturbed machine for times only."""
-    load = msgspec.structs.replace(LOAD, **changes)
+    load = changed_load(LOAD, **changes)
     assert load_status(load) is expected
     assert overall([], [load]) is expected
 
