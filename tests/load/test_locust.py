@@ -22,6 +22,7 @@ from trueup.reports.journal.records import Hook, OutcomeRange
 from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
 from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load import execute
 from trueup.scenarios.load.execute import calibrate, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
@@ -73,7 +74,7 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
     tmp_path: Path, processes: int
 ) -> None:
     """In one process, and as a master with two workers: the same events, each sent once."""
-    plan, fleet = planned()
+    plan, fleet = planned(rate=80, duration_s=1)
     sink = Sink()
     seen: list[Progress] = []
     with serving(sink.handle) as port:
@@ -81,7 +82,7 @@ async def test_what_is_said_to_be_accepted_is_what_the_sink_holds(
         result, ranges = await run_load(
             job(plan, fleet, port, tmp_path, progress=seen.append, locust=generators)
         )
-    assert result.events.accepted == 40 * 2 * 100
+    assert result.events.accepted == 80 * 100
     assert ids(fleet, ranges) == set(sink.stored)
     assert set(sink.seen.values()) == {1}
     assert result.generator.workers == processes
@@ -269,9 +270,10 @@ async def test_the_search_finds_the_limit_of_a_slow_sink(tmp_path: Path) -> None
 
 
 async def test_calibration_measures_the_generator_against_a_sink_that_stores_nothing(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The figure is in requests per second, well above what the sink tests need."""
+    monkeypatch.setattr(execute, "CALIBRATE_S", 2.0)
     plan, fleet = planned()
     assert await calibrate(job(plan, fleet, 9, tmp_path)) > 100
 

@@ -31,7 +31,7 @@ def test_a_second_run_with_the_same_seed_is_not_compared_with_the_first(
                     scenario=Scenario(
                         name="twice",
                         what="the same load again",
-                        load=LoadPart(scenario="steady", rate=20, duration_s=4),
+                        load=LoadPart(scenario="steady", rate=40, duration_s=2),
                     ),
                     seed=7,
                     runs=tmp_path / "runs",
