@@ -15,6 +15,7 @@ from trueup.conformance.target.model import (
     TransportIngest,
 )
 from trueup.reports.event_format import BodyForm
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.delivery import (
     CommandDriver,
@@ -54,7 +55,11 @@ def _rule(ingest: HttpIngest, secrets: tuple[str, ...]) -> ResponseRule:
 
 
 def http_form(
-    ingest: HttpIngest, *, timeout_s: float = 10.0, secrets: tuple[str, ...] = ()
+    ingest: HttpIngest,
+    *,
+    timeout_s: float = 10.0,
+    secrets: tuple[str, ...] = (),
+    tls: TlsFiles | None = None,
 ) -> HttpForm:
     """Return the simulator's form of an HTTP endpoint; header values are already resolved.
 
@@ -67,6 +72,8 @@ def http_form(
         compression=ingest.compression,
         headers=dict(ingest.headers),
         event_headers=dict(ingest.event_headers),
+        credentials=ingest.credentials,
+        tls=tls or TlsFiles(),
         response_rule=_rule(ingest, secrets),
         timeout_s=timeout_s,
         max_events=ingest.batch,
@@ -119,7 +126,11 @@ def driver_of(target: Target) -> Driver:
     ingest: IngestForm | None = target.ingest
     match ingest:
         case HttpIngest():
-            return HttpDriver(http_form(ingest, timeout_s=target.timeout_s, secrets=target.secrets))
+            return HttpDriver(
+                http_form(
+                    ingest, timeout_s=target.timeout_s, secrets=target.secrets, tls=target.tls
+                )
+            )
         case CommandIngest():
             return CommandDriver(
                 command_form(ingest, cwd=target.path.parent, secrets=target.secrets)
@@ -142,4 +153,6 @@ def load_form(target: Target) -> HttpForm:
             f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
             f'{"a command" if target.ingest else "missing"}. Give it `via = "http"` and a `url`.'
         )
-    return http_form(target.ingest, timeout_s=target.timeout_s, secrets=target.secrets)
+    return http_form(
+        target.ingest, timeout_s=target.timeout_s, secrets=target.secrets, tls=target.tls
+    )

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import IO, Final
@@ -30,6 +31,8 @@ from trueup.reports.results import Json
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import HEAD_MOST, REDIRECTS_MOST, too_many_values
 from trueup.reports.transport.redirects import redirect_of
+from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["TargetControl"]
 
@@ -100,7 +103,7 @@ class TargetControl:
                 response, error = await _command(form, shown)
         except TimeoutError:
             error = "timeout: no response in time"
-        except (aiohttp.ClientError, OSError, ValueError) as cause:
+        except (aiohttp.ClientError, OSError, ValueError, TokenError) as cause:
             error = f"{type(cause).__name__}: {cause}"
         hook = Hook(
             hook=name,
@@ -150,22 +153,27 @@ class TargetControl:
         """Call an HTTP hook once. Returns response, error and the wait that it asks for."""
         own = {name: fill_text(value, values) for name, value in form.headers.items()}
         sent = own if headers is None else dict(headers)
-        body = fill(dict(form.body), values) if form.body or form.method != "GET" else None
+        asked = fill(dict(form.body), values) if form.body or form.method != "GET" else None
+        body = b"" if asked is None else msgspec.json.encode(asked)
+        if body:
+            sent = {"Content-Type": "application/json", **sent}
+        credentials = form.credentials if headers is None else None
+        authenticator = Authenticator(credentials, self._target.tls)
         url = fill_text(form.url, values)
         timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, HOOK_LEAST_S))
         async with aiohttp.ClientSession(
             timeout=timeout,
+            connector=aiohttp.TCPConnector(ssl=client_context(self._target.tls)),
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=HEAD_MOST,
             max_field_size=HEAD_MOST,
         ) as session:
-            for _ in range(REDIRECTS_MOST):
+            renewed = False
+            for _ in range(REDIRECTS_MOST + 1):
+                sent_at = time.monotonic()
+                signed = {**sent, **await authenticator.headers(form.method, url, body)}
                 async with session.request(
-                    form.method,
-                    url,
-                    headers=sent,
-                    json=body,
-                    allow_redirects=False,
+                    form.method, url, headers=signed, data=body or None, allow_redirects=False
                 ) as response:
                     raw = await _start_of_body(response.content)
                     status = response.status
@@ -173,6 +181,9 @@ class TargetControl:
                     redirect = redirect_of(
                         url, status, form.method, response.headers.get("location")
                     )
+                if status == 401 and not renewed and await authenticator.renew(sent_at):
+                    renewed = True
+                    continue
                 if redirect is None:
                     return _decoded(raw), "" if 200 <= status < 300 else f"status {status}", wait
                 if redirect.refusal:

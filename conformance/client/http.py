@@ -10,6 +10,7 @@ gateway is asked for again after a pause, if asking again changes nothing. Each 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Final, NamedTuple, Self
@@ -39,6 +40,8 @@ from trueup.reports.transport.limits import (
     too_many_values,
 )
 from trueup.reports.transport.redirects import redirect_of
+from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["ReadClient"]
 
@@ -88,6 +91,10 @@ class ReadClient:
         self.pacer = Pacer(clock, requests_per_s=budget.requests_per_s, requests=budget.requests)
         self._places = asyncio.Semaphore(CONCURRENT)
         self._session: aiohttp.ClientSession | None = None
+        self._authenticators = {
+            name: Authenticator(tenant.credentials, target.tls)
+            for name, tenant in target.tenants.items()
+        }
         self._waits = Waits(clock)
         self._failures = 0  # unusable responses in a row
         self._large_left = ALL_LARGE_MOST
@@ -97,7 +104,7 @@ class ReadClient:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
             headers={"Accept": "application/json", "User-Agent": "trueup"},
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=client_context(self._target.tls)),
             cookie_jar=aiohttp.DummyCookieJar(),
             max_line_size=HEAD_MOST,
             max_field_size=HEAD_MOST,
@@ -272,7 +279,10 @@ class ReadClient:
         Returns the last response. Raises nothing that a target can cause.
         """
         for _ in range(REDIRECTS_MOST):
+            sent_at = time.monotonic()
             response = await self._send(url, ask)
+            if response.status == 401 and self._has_token(ask):
+                response = await self._sent_again(url, ask, sent_at)
             redirect = redirect_of(url, response.status, ask.method, response.location)
             if redirect is None:
                 return response
@@ -285,12 +295,16 @@ class ReadClient:
     async def _send(self, url: str, ask: ApiRequest) -> _Response:
         """Send one request and read its response as far as the limits allow."""
         assert self._session is not None, "used as a context manager"
+        body = b"" if ask.body is None else msgspec.json.encode(ask.body)
+        headers = {**_keys(self._target, ask), **await self._credentials(ask, url, body)}
+        if ask.body is not None:
+            headers["Content-Type"] = "application/json"
         try:
             async with self._session.request(
                 ask.method,
                 URL(url, encoded=True),
-                headers=_keys(self._target, ask),
-                json=ask.body,
+                headers=headers,
+                data=body or None,
                 allow_redirects=False,
             ) as response:
                 raw, error = await self._read(response.content)
@@ -308,6 +322,41 @@ class ReadClient:
                 )
         except _NO_ANSWER as cause:
             return _Response(error=_why(cause, self._target.timeout_s))
+
+    async def _credentials(self, ask: ApiRequest, url: str, body: bytes) -> Mapping[str, str]:
+        """Return the headers of a tenant's token and signature. Raises TargetLost without a token.
+
+        A request without keys has none of them either.
+        """
+        authenticator = self._authenticators.get(ask.tenant)
+        if authenticator is None or ask.keys == "none":
+            return {}
+        try:
+            return await authenticator.headers(ask.method, url, body)
+        except TokenError as error:
+            raise TargetLost(f"{self._target.path}: {error}") from error
+
+    def _has_token(self, ask: ApiRequest) -> bool:
+        """Return whether a request carries a token that may have run out."""
+        authenticator = self._authenticators.get(ask.tenant)
+        return authenticator is not None and authenticator.renews and ask.keys == "own"
+
+    async def _sent_again(self, url: str, ask: ApiRequest, sent_at: float) -> _Response:
+        """Send a request whose token was refused with another one.
+
+        Raises TargetLost where none can be had, or that is refused too.
+        """
+        try:
+            renewed = await self._authenticators[ask.tenant].renew(sent_at)
+        except TokenError as error:
+            raise TargetLost(f"{self._target.path}: {error}") from error
+        response = await self._send(url, ask) if renewed else _Response(status=401)
+        if response.status == 401:
+            raise TargetLost(
+                f"{url.partition('?')[0]}: status 401 for a token that was fetched just now\n"
+                f"  expected: another status; check [credentials] in {self._target.path}"
+            )
+        return response
 
     async def _read(self, content: aiohttp.StreamReader) -> tuple[bytes, str]:
         """Return a response's bytes up to a limit, and an error if there are more."""

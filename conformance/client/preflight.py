@@ -23,6 +23,7 @@ from trueup.conformance.client.session import first_request
 from trueup.conformance.errors import TargetUnreachable
 from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.journal.records import Exchange
+from trueup.reports.transport.tls import client_context
 
 __all__ = ["STAGE", "preflight"]
 
@@ -79,7 +80,7 @@ async def _connect(key: str, url: str, target: Target, patience_s: float) -> Non
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    context = ssl.create_default_context() if secure else None
+    context = client_context(target.tls) if secure else None
     tried = f"to find the address of {host}"
     try:
         async with asyncio.timeout(patience_s):
@@ -123,7 +124,7 @@ def _reason(error: Exception, host: str, patience_s: float, *, secure: bool) -> 
         case ssl.SSLCertVerificationError():
             return (
                 f"the certificate was rejected ({error.verify_message})",
-                "set SSL_CERT_FILE to a file with the certificate authority, or correct the "
+                "name the certificate authority in [tls] or in SSL_CERT_FILE, or correct the "
                 "certificate",
             )
         case ssl.SSLError():

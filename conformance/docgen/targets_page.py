@@ -44,6 +44,11 @@ _PARTS: Final = (
     ),
     ("`[clock.read]`", {"properties": _READS}),
     ("A field in `[ingest.mapping]`", SCHEMA["$defs"]["fieldTable"]),
+    ("`[tls]`", SCHEMA["properties"]["tls"]),
+    ("`[credentials.NAME]`", SCHEMA["$defs"]["credentials"]),
+    ("`token` with `argv`", SCHEMA["$defs"]["tokenProgram"]),
+    ("`token` with `url`", SCHEMA["$defs"]["tokenEndpoint"]),
+    ("`signature`", SCHEMA["$defs"]["signature"]),
     ("`[graph]`", SCHEMA["properties"]["graph"]),
     ("`[budget]`", SCHEMA["properties"]["budget"]),
 )

@@ -12,10 +12,15 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, wrong_value
+from trueup.conformance.target.authentication import (
+    all_credentials,
+    credentials_of,
+    tls_files,
+)
 from trueup.conformance.target.fields import Fields, Table
 from trueup.conformance.target.mapping import check_time_form, check_values, event_format
 from trueup.conformance.target.model import (
@@ -42,8 +47,12 @@ from trueup.conformance.target.placeholders import (
 )
 from trueup.reports.configuration import Mistake, nearest
 from trueup.reports.event_format import EVENT_KEYS, FIELD_IN_BRACES, Framing
+from trueup.reports.transport.credentials import Credentials
 
 __all__ = ["build"]
+
+Known: TypeAlias = Mapping[str, Credentials]
+"""The credentials of the file by name."""
 
 
 def build(
@@ -51,8 +60,9 @@ def build(
 ) -> tuple[Target | None, list[Mistake]]:
     """Return the target, or None, and all problems. The document must satisfy the schema."""
     fields = Fields(folder=path.parent, environ=environ)
+    known = all_credentials(fields, document.get("credentials", {}))
     hooks = {
-        name: _hook(fields, name, document[name])
+        name: _hook(fields, name, document[name], known)
         for name in ("clock", "maintenance", "money", "restart")
         if name in document
     }
@@ -60,14 +70,15 @@ def build(
         name=document["name"],
         base_url=fields.base_url(document["base_url"]),
         prefix=document.get("prefix", "/public/user"),
-        tenants=_tenants(fields, document["tenants"]),
-        ingest=_ingest(fields, document["ingest"]) if "ingest" in document else None,
+        tenants=_tenants(fields, document["tenants"], known),
+        ingest=_ingest(fields, document["ingest"], known) if "ingest" in document else None,
         **hooks,
-        clock_read=_clock_read(fields, document.get("clock", {})),
+        clock_read=_clock_read(fields, document.get("clock", {}), known),
         graph=GraphShape(**document.get("graph", {})),
         claims=_claims(fields, document.get("claims")),
         readings=_readings(fields, document.get("readings", {})),
         budget=_budget(document.get("budget", {})),
+        tls=tls_files(fields, document.get("tls", {})),
         timeout_s=float(document.get("timeout_s", 10.0)),
         secrets=tuple(sorted(fields.secrets, key=lambda key: (-len(key), key))),
         path=path,
@@ -75,8 +86,10 @@ def build(
     return (None if fields.problems else target), fields.problems
 
 
-def _tenants(fields: Fields, tables: Table) -> Mapping[str, Tenant]:
-    tenants = {name: _tenant(fields, f"tenants.{name}", table) for name, table in tables.items()}
+def _tenants(fields: Fields, tables: Table, known: Known) -> Mapping[str, Tenant]:
+    tenants = {
+        name: _tenant(fields, f"tenants.{name}", table, known) for name, table in tables.items()
+    }
     a, b = tenants["a"], tenants.get("b")
     if b is not None and b.public_key == a.public_key != "":
         fields.note(
@@ -88,19 +101,23 @@ def _tenants(fields: Fields, tables: Table) -> Mapping[str, Tenant]:
     return MappingProxyType(tenants)
 
 
-def _tenant(fields: Fields, key: str, table: Table) -> Tenant:
+def _tenant(fields: Fields, key: str, table: Table, known: Known) -> Tenant:
     keys = {
         name: fields.secret(f"{key}.{name}", table[name], example="the key")
         for name in ("public_key", "private_key")
     }
-    return Tenant(**keys, customer_id=fields.customer_id(key, table.get("customer_id")))
+    return Tenant(
+        **keys,
+        credentials=credentials_of(fields, key, table, known),
+        customer_id=fields.customer_id(key, table.get("customer_id")),
+    )
 
 
-def _ingest(fields: Fields, table: Table) -> IngestForm:
-    return _INGEST.get(table["via"], _transport_ingest)(fields, table)
+def _ingest(fields: Fields, table: Table, known: Known) -> IngestForm:
+    return _INGEST.get(table["via"], _transport_ingest)(fields, table, known)
 
 
-def _http_ingest(fields: Fields, table: Table) -> IngestForm:
+def _http_ingest(fields: Fields, table: Table, known: Known) -> IngestForm:
     refused = table.get("refused")
     made = event_format(fields, table)
     batch = 1 if made.framing is Framing.SINGLE else table.get("batch", 500)
@@ -122,6 +139,7 @@ def _http_ingest(fields: Fields, table: Table) -> IngestForm:
             {name: value for name, value in headers.items() if name not in from_event}
         ),
         event_headers=MappingProxyType(from_event),
+        credentials=credentials_of(fields, "ingest", table, known),
         batch=batch,
         accepted=table.get("accepted"),
         refused=RefusedShape(**refused) if refused is not None else None,
@@ -165,7 +183,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _command_ingest(fields: Fields, table: Table) -> IngestForm:
+def _command_ingest(fields: Fields, table: Table, _known: Known) -> IngestForm:
     return CommandIngest(
         argv=fields.argv("ingest.argv", table["argv"]),
         format=event_format(fields, table),
@@ -174,7 +192,7 @@ def _command_ingest(fields: Fields, table: Table) -> IngestForm:
     )
 
 
-def _transport_ingest(fields: Fields, table: Table) -> IngestForm:
+def _transport_ingest(fields: Fields, table: Table, _known: Known) -> IngestForm:
     name = table["via"]
     installed = sorted({entry.name for entry in entry_points(group=_TRANSPORTS)})
     if name not in _BROKERS and name not in installed:
@@ -214,23 +232,24 @@ def _transport_ingest(fields: Fields, table: Table) -> IngestForm:
     )
 
 
-def _hook(fields: Fields, name: str, table: Table) -> HookForm:
-    hook = _HOOKS[table.get("via", "command")](fields, name, table)
+def _hook(fields: Fields, name: str, table: Table, known: Known) -> HookForm:
+    hook = _HOOKS[table.get("via", "command")](fields, name, table, known)
     _placeholders(fields, name, hook)
     return hook
 
 
-def _http_hook(fields: Fields, name: str, table: Table) -> HookForm:
+def _http_hook(fields: Fields, name: str, table: Table, known: Known) -> HookForm:
     return HttpHook(
         url=fields.url(f"{name}.url", table["url"]),
         method=table.get("method", "POST"),
         headers=fields.headers(f"{name}.headers", table.get("headers", {})),
+        credentials=credentials_of(fields, name, table, known),
         body=MappingProxyType(fields.json_value(f"{name}.body", table.get("body", {}))),
         shown=_shown(fields, name, table),
     )
 
 
-def _command_hook(fields: Fields, name: str, table: Table) -> CommandHook:
+def _command_hook(fields: Fields, name: str, table: Table, _known: Known) -> CommandHook:
     return CommandHook(
         argv=fields.argv(f"{name}.argv", table["argv"]),
         timeout_s=float(table.get("timeout_s", 30.0)),
@@ -259,15 +278,15 @@ def _shown(fields: Fields, name: str, table: Table) -> ShownValues:
     )
 
 
-def _clock_read(fields: Fields, table: Table) -> ClockRead | None:
+def _clock_read(fields: Fields, table: Table, known: Known) -> ClockRead | None:
     if "read" not in table:
         return None
     read = table["read"]
-    form = _HOOKS[read["via"]](fields, "clock.read", {"method": "GET", **read})
+    form = _HOOKS[read["via"]](fields, "clock.read", {"method": "GET", **read}, known)
     return ClockRead(form=form, at=read.get("at", ""), time=read.get("time", "space"))
 
 
-_INGEST: Final[Mapping[str, Callable[[Fields, Table], IngestForm]]] = {
+_INGEST: Final[Mapping[str, Callable[[Fields, Table, Known], IngestForm]]] = {
     "http": _http_ingest,
     "command": _command_ingest,
 }
@@ -279,7 +298,7 @@ _FORMAT: Final = (
 """Keys of `[ingest]` that say what is sent."""
 _TRANSPORTS: Final = "trueup.transports"
 """Entry points by which installed packages add transports."""
-_HOOKS: Final[Mapping[str, Callable[[Fields, str, Table], HookForm]]] = {
+_HOOKS: Final[Mapping[str, Callable[[Fields, str, Table, Known], HookForm]]] = {
     "http": _http_hook,
     "command": _command_hook,
 }

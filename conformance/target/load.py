@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -36,6 +36,7 @@ from trueup.conformance.target.model import (
 )
 from trueup.reports.configuration import Mistake, TomlFile, load_toml
 from trueup.reports.results import Json
+from trueup.reports.transport.credentials import TokenEndpoint
 
 __all__ = [
     "SCHEMA",
@@ -105,6 +106,7 @@ def outside_hosts(target: Target) -> tuple[str, ...]:
     urls = [
         target.base_url,
         *(form.url for form in forms if isinstance(form, HttpIngest | HttpHook)),
+        *_token_urls(target, forms),
     ]
     if isinstance(target.ingest, TransportIngest):
         urls += [url if "://" in url else f"//{url}" for url in target.ingest.servers]
@@ -124,6 +126,16 @@ def _urls_in(value: Json) -> Iterator[str]:
         case list():
             for one in value:
                 yield from _urls_in(one)
+
+
+def _token_urls(target: Target, forms: Iterable[object]) -> Iterator[str]:
+    """Yield the URLs of token endpoints that requests by some forms, and reads, need."""
+    for one in (
+        *(tenant.credentials for tenant in target.tenants.values()),
+        *(form.credentials for form in forms if isinstance(form, HttpIngest | HttpHook)),
+    ):
+        if one is not None and isinstance(one.token, TokenEndpoint):
+            yield one.token.url
 
 
 def is_loopback(target: Target) -> bool:

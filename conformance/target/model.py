@@ -13,6 +13,7 @@ from typing import ClassVar, TypeAlias
 
 from trueup.reports.event_format import EventFormat, show_time
 from trueup.reports.results import Json
+from trueup.reports.transport.credentials import NO_FILES, Credentials, TlsFiles
 
 __all__ = [
     "Budget",
@@ -38,6 +39,8 @@ class Tenant:
 
     public_key: str = field(repr=False)
     private_key: str = field(repr=False)
+    credentials: Credentials | None = None
+    """What its requests carry besides the keys."""
     customer_id: int | None = None
     """None: not declared. Events can then be injected only if the API returns it."""
 
@@ -71,6 +74,8 @@ class HttpIngest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     event_headers: Mapping[str, str] = field(default_factory=dict)
     """Header → template with fields of the event in braces."""
+    credentials: Credentials | None = None
+    """A token or a signature besides the headers."""
     batch: int = 500
     """Most events in one request; 1 for a body form that holds one."""
     accepted: str | None = None
@@ -137,6 +142,7 @@ class HttpHook:
     url: str
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Credentials | None = None
     body: Mapping[str, Json] = field(default_factory=dict)
     shown: ShownValues = ShownValues()
 
@@ -213,6 +219,8 @@ class Target:
     """Declared readings only, as text: names of the table in
     `trueup.conformance.contract.interpretations`."""
     budget: Budget = Budget()
+    tls: TlsFiles = NO_FILES
+    """Certificates for TLS connections to any of its servers."""
     timeout_s: float = 10.0
     """Longest wait for one response, in seconds."""
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -15,6 +15,7 @@ from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import check_ingest, driver_of
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
+from trueup.scenarios.run.ingestion_access import try_ingestion
 from trueup.simulator.fleet import Fleet
 
 __all__ = ["SendSummary", "recent_naming", "send_events"]
@@ -70,6 +71,7 @@ async def _send(
     fleet: Fleet, first: int, events: int, target: Target, done: Callable[[int], None]
 ) -> SendSummary:
     await check_ingest(target)
+    await try_ingestion(target)
     driver = driver_of(target)
     sent = SendSummary()
     sent.reasons = Counter()

@@ -92,7 +92,8 @@ async def calibrate(job: LoadJob) -> float:
 
 def _into(form: HttpForm, url: str) -> HttpForm:
     """Return the same form to another address, whose responses say nothing of events."""
-    return replace(form, url=url, headers={}, response_rule=ResponseRule(refused=""))
+    rule = ResponseRule(refused="")
+    return replace(form, url=url, headers={}, credentials=None, response_rule=rule)
 
 
 async def execute_load(

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from trueup.reports.event_format import EventFormat, Framing
+from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.replay import RecordedSchedule
+from trueup.scenarios.load.token_feed import Tokens
 from trueup.scenarios.load.traffic import arrivals_per_second
 from trueup.simulator.delivery import RetryPolicy
 from trueup.simulator.fleet import Fleet
@@ -25,6 +27,7 @@ from trueup.simulator.reactor import (
     Engine,
     FixedBodies,
     FleetBodies,
+    HeadDresser,
     Limits,
     ReadRequests,
     RequestStream,
@@ -63,8 +66,13 @@ class LoadGenerator:
         workers: int,
         report: Callable[[Reserved | Report], None],
         system: System | None = None,
+        tokens: Callable[[], Tokens | None] = lambda: None,
     ) -> None:
-        """`report` is called from within the loop: it must be quick."""
+        """`report` is called from within the loop, `tokens` once a second: they must be quick.
+
+        `tokens` returns the tokens of the streams where they have changed.
+        """
+        self._tokens = tokens
         self.generator_plan, self.worker, self.workers = generator_plan, worker, workers
         self.done = False
         self._report = report
@@ -90,8 +98,9 @@ class LoadGenerator:
                 max_backlog=requests.most_backlog,
             ),
             system=system,
-            on_second=lambda second: self._pass_on(),
+            on_second=lambda second: self._each_second(),
         )
+        self._take_tokens()
         self.ingest = streams[0]
         for stream in streams[1:]:
             for _ in range(self._share(generator_plan.plan.reads.connections)):
@@ -139,6 +148,22 @@ class LoadGenerator:
             stopped_by=self._failed or engine.stopped_by,
             no_access=self._access.no_access,
         )
+
+    def _each_second(self) -> None:
+        self._take_tokens()
+        self._pass_on()
+
+    def _take_tokens(self) -> None:
+        """Send further requests with the tokens of now; stop where there are none any more."""
+        tokens = self._tokens()
+        if tokens is None:
+            return
+        if tokens.error:
+            self._access.no_access = True
+            self.engine.stop(tokens.error)
+        for stream in self.engine.streams:
+            if stream.dresser is not None and stream.name in tokens.by_stream:
+                stream.dresser.token = tokens.by_stream[stream.name]
 
     def _pass_on(self, *, last: bool = False) -> None:
         """Report what is finished; the ingestion stream goes last: it carries the summary."""
@@ -216,6 +241,8 @@ class LoadGenerator:
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             duplicate_every=plan.requests.duplicate_every,
+            dresser=_dresser(generator_plan.form.credentials, generator_plan.form.url),
+            tls=generator_plan.form.tls,
         )
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
@@ -236,7 +263,13 @@ class LoadGenerator:
             rule=None,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
+            dresser=_dresser(generator_plan.read_credentials, generator_plan.reads_url),
+            tls=generator_plan.form.tls,
         )
+
+
+def _dresser(credentials: Credentials | None, url: str) -> HeadDresser | None:
+    return None if credentials is None else HeadDresser(credentials, url)
 
 
 def body_source(

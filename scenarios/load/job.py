@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDeclared
+from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.capacity_search import RESOLUTION
 from trueup.scenarios.load.freshness import FreshnessProbe
 from trueup.scenarios.load.messages import GeneratorPlan
@@ -48,6 +49,7 @@ class ReadsFrom:
     url: str
     """Base URL and prefix, without a slash at the end."""
     headers: Mapping[str, str]
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +142,26 @@ class LoadJob:
         """Return what the processes that send need of this job."""
         return GeneratorPlan(
             plan=self.plan,
-            form=self.ingest,
+            form=_without_token_source(self.ingest),
             fleet=self.fleet,
             replay=self.replay,
             replay_folder=str(self.out_dir.resolve()) if self.replay else "",
             first_event=self.first_event,
             reads_url=self.reads.url if self.reads else "",
             read_headers=dict(self.reads.headers) if self.reads else {},
+            read_credentials=_headers_only(self.reads.credentials) if self.reads else None,
             cpu=self.locust.cpu,
         )
+
+
+def _headers_only(credentials: Credentials | None) -> Credentials | None:
+    """Return credentials without what tokens are had by: generators get the tokens alone."""
+    return None if credentials is None else replace(credentials, token=None)
+
+
+def _without_token_source(form: HttpForm) -> HttpForm:
+    credentials = form.credentials
+    if credentials is None or credentials.token is None:
+        return form
+    rule = replace(form.response_rule, renews=True)
+    return replace(form, credentials=_headers_only(credentials), response_rule=rule)

@@ -14,6 +14,7 @@ import msgspec
 
 from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDeclared
 from trueup.reports.journal.redaction import Redactor
+from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.simulator.delivery import HttpForm
 from trueup.simulator.reactor import Second
@@ -46,6 +47,8 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     reads_url: str = ""
     """Base URL and prefix that the read paths stand below."""
     read_headers: dict[str, str] = {}
+    read_credentials: Credentials | None = None
+    """Of the reads; those of the ingestion are in the form. Tokens come by a `TokenFeed`."""
     cpu: int | None = None
     """Pin the generator to this core."""
 

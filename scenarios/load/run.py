@@ -23,15 +23,17 @@ from msgspec.structs import replace
 
 from trueup.conformance.errors import unwrap_group
 from trueup.reports.journal.records import Hook, LoadResult
+from trueup.reports.transport.tokens import Authenticator
 from trueup.scenarios.embedded.process import die_with_parent
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.load.aggregate import collect, load_result, read_lines
 from trueup.scenarios.load.freshness import NEVER_SEEN, FreshnessProbe, watch_freshness
-from trueup.scenarios.load.generator import INGEST
+from trueup.scenarios.load.generator import INGEST, READS
 from trueup.scenarios.load.job import WORKERS_S, LoadJob, Locust, Progress, Ranges
 from trueup.scenarios.load.messages import GeneratorPlan, Line, Report, encode
 from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.load.token_feed import TokenFeed
 from trueup.scenarios.load.verdict import judged
 from trueup.simulator.delivery.forms import Framing
 
@@ -99,14 +101,26 @@ async def run_load(
         )
         return judged(result, plan.thresholds), found.ranges
 
+    reads = job.reads.credentials if job.reads else None
+    feed = TokenFeed(
+        {
+            INGEST: Authenticator(job.ingest.credentials, job.ingest.tls),
+            READS: Authenticator(reads, job.ingest.tls),
+        }
+    )
     try:
-        async with _locust(generator_plan, locust, out_dir) as process:
+        async with (
+            feed.open() as tokens,
+            _locust(generator_plan, locust, out_dir, tokens) as process,
+        ):
             over = asyncio.Event()
             with unwrap_group():
                 async with asyncio.TaskGroup() as group:
                     if job.probe is not None:
                         group.create_task(fresh.reporter(job.probe, over))
-                    await _follow(process, out, job, faults)
+                    renewal = group.create_task(feed.keep_fresh())
+                    await _follow(process, out, job, faults, feed)
+                    renewal.cancel()
                     over.set()
             # Still there: it is ended by us, and how is no news.
             status = process.returncode
@@ -224,7 +238,7 @@ def _engine(locust: Locust) -> str:
 
 @contextlib.asynccontextmanager
 async def _locust(
-    generator_plan: GeneratorPlan, locust: Locust, out_dir: Path
+    generator_plan: GeneratorPlan, locust: Locust, out_dir: Path, tokens: int
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The Locust child; ended politely, then for certain, however the block is left."""
     with _handed_over(encode(generator_plan)) as plan, (out_dir / LOG_FILE).open("wb") as log:
@@ -240,9 +254,10 @@ async def _locust(
             env={
                 **os.environ,
                 "TRUEUP_PLAN": f"/proc/self/fd/{plan}",
+                "TRUEUP_TOKENS": f"/proc/self/fd/{tokens}",
                 "TRUEUP_OUT": str(out_dir / LOAD_FILE),
             },
-            pass_fds=(plan,),
+            pass_fds=(plan, tokens),
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
@@ -282,7 +297,11 @@ async def _end(process: asyncio.subprocess.Process, patience_s: float) -> None:
 
 
 async def _follow(
-    process: asyncio.subprocess.Process, out: Path, job: LoadJob, faults: _Faults
+    process: asyncio.subprocess.Process,
+    out: Path,
+    job: LoadJob,
+    faults: _Faults,
+    feed: TokenFeed,
 ) -> None:
     """Wait until Locust ends, report progress, and do to the target what is due."""
     plan, generators = job.plan, job.locust.generators
@@ -297,6 +316,8 @@ async def _follow(
             await asyncio.wait([ended], timeout=_POLL_S)
             if tail.read() and job.progress is not None:
                 job.progress(tail.progress(plan.shape.duration_s))
+            if tail.saw_unauthorised():
+                feed.refused()
             if faults.due(tail.running_s()) and not ended.done():
                 await faults.call_next()
     finally:
@@ -313,6 +334,7 @@ class _Tail:
         self._finals: set[int] = set()
         self._last_word: float | None = None
         self._t = self._requests = self._events = self._errors = 0
+        self._unauthorised = False
 
     def read(self) -> bool:
         """Take in what is new; whether there was anything."""
@@ -328,6 +350,10 @@ class _Tail:
         seen = False
         for text in whole.splitlines():
             line = self._decoder.decode(text)
+            if isinstance(line, Report):
+                self._unauthorised |= any(
+                    why.startswith("HTTP 401") for second in line.seconds for why in second.errors
+                )
             if isinstance(line, Report) and line.lane == INGEST:
                 seen = True
                 if line.final is not None:
@@ -338,6 +364,11 @@ class _Tail:
                     self._requests += second.requests
                     self._events += second.events
                     self._errors += sum(second.errors.values())
+        return seen
+
+    def saw_unauthorised(self) -> bool:
+        """Return whether a response had status 401 since this was asked last."""
+        seen, self._unauthorised = self._unauthorised, False
         return seen
 
     def running_s(self) -> float:

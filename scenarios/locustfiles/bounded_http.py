@@ -18,6 +18,7 @@ from geventhttpclient.client import HTTPClient, HTTPClientPool
 from locust import FastHttpUser
 from locust.contrib.fasthttp import FastHttpSession, FastRequest, FastResponse, LocustUserAgent
 
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.limits import (
     BODY_MOST,
     HEAD_MOST,
@@ -62,11 +63,21 @@ class BoundedSession(FastHttpSession):
 
 
 def bounded_session(
-    user: FastHttpUser, *, urls: Collection[str], timeout_s: float
+    user: FastHttpUser, *, urls: Collection[str], timeout_s: float, tls: TlsFiles
 ) -> BoundedSession:
     """Return a session for the origins of some URLs, empty ones left out."""
     origins = frozenset(origin_of(url) for url in urls if url)
-    return BoundedSession(user, origins=origins, timeout_s=timeout_s)
+    return BoundedSession(user, origins=origins, timeout_s=timeout_s, context=lambda: _context(tls))
+
+
+def _context(tls: TlsFiles) -> gevent.ssl.SSLContext:
+    """Return a TLS context of gevent that verifies certificates, with files of one's own."""
+    context = gevent.ssl.create_default_context()
+    if tls.authority:
+        context.load_verify_locations(tls.authority)
+    if tls.certificate:
+        context.load_cert_chain(tls.certificate, tls.key or None, password=str)
+    return context
 
 
 class _BoundedRequest(FastRequest):

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
@@ -24,6 +25,7 @@ from locust.env import Environment
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.journal.redaction import redactor_of
 from trueup.reports.results import Outcome
+from trueup.reports.transport.credentials import signed_headers
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import BODY_MOST, REDIRECTS_MOST, body_limit_error
 from trueup.reports.transport.redirects import redirect_of
@@ -38,6 +40,7 @@ from trueup.scenarios.load.messages import (
     decode_plan,
     write_line,
 )
+from trueup.scenarios.load.token_feed import TokensFile
 from trueup.scenarios.locustfiles.bounded_http import BoundedSession, bounded_session
 from trueup.simulator.delivery import InterpretedResponse, ResponseKind, interpret_response
 from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
@@ -69,6 +72,7 @@ class DeliveryTracker:
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
         self._events = self._second = 0
         self._access = AccessWatch()
+        self._tokens, self._token = TokensFile(os.environ.get("TRUEUP_TOKENS")), ""
         self._stopped_by = ""
         self._quit: Callable[[], object] = lambda: None
 
@@ -101,6 +105,27 @@ class DeliveryTracker:
             return lambda user: 0
         return constant_throughput(plan.shape.rate / plan.requests.connections)
 
+    def headers(self, method: str, url: str, body: bytes = b"") -> dict[str, str]:
+        """Return the headers of the target file's credentials for a request of your own.
+
+        A token or a signature, as `[ingest]` names them; none where it names none.
+        """
+        credentials = self.plan.form.credentials
+        if credentials is None:
+            return {}
+        if (tokens := self._tokens.changed()) is not None:
+            self._token = tokens.by_stream.get(INGEST, "")
+            if tokens.error and not self._stopped_by:
+                self._stopped_by, self._access.no_access = tokens.error, True
+                self._quit()
+        found = credentials.token_headers(self._token)
+        if credentials.signature is not None:
+            now = datetime.now(UTC)
+            found |= signed_headers(
+                credentials.signature, method=method, url=url, body=body, now=now
+            )
+        return found
+
     def client(self, user: FastHttpUser) -> BoundedSession:
         """Return a user's session with the target, which keeps to docs/security.md."""
         session = self._sessions.get(user)
@@ -109,6 +134,7 @@ class DeliveryTracker:
                 user,
                 urls=(self.plan.form.url, self.plan.reads_url),
                 timeout_s=self.plan.form.timeout_s,
+                tls=self.plan.form.tls,
             )
         return session
 
@@ -147,9 +173,13 @@ class DeliveryTracker:
         url = form.url
         # Bytes go through as they are; Locust's annotation leaves them out.
         body: Any = batch.payload
-        # Only what is sent is compressed: no response may unpack to more than it says.
-        fields = {**batch.fields, "Accept-Encoding": "identity"}
         for _ in range(REDIRECTS_MOST + 1):
+            # Only what is sent is compressed: no response may unpack to more than it says.
+            fields = {
+                **batch.fields,
+                **self.headers(form.method, url, body),
+                "Accept-Encoding": "identity",
+            }
             with client.post(
                 url,
                 data=body,

@@ -28,6 +28,7 @@ from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
 from trueup.reports.journal.redaction import redactor_of
+from trueup.reports.transport.learned import learn
 from trueup.scenarios.load.generator import LoadGenerator
 from trueup.scenarios.load.messages import (
     GeneratorPlan,
@@ -38,12 +39,14 @@ from trueup.scenarios.load.messages import (
     encode,
     write_line,
 )
+from trueup.scenarios.load.token_feed import Tokens, TokensFile
 from trueup.scenarios.locustfiles.batched_stats import add_failures, add_requests
 from trueup.simulator.reactor import System
 
 PLAN: Final = "trueup-plan"
 LINES: Final = "trueup-lines"
 STOP: Final = "trueup-stop"
+TOKENS: Final = "trueup-tokens"
 _STATS_EVERY_S: Final = 0.5
 """Each time holds the reactor up for about a millisecond."""
 _REPORT_EVERY_S: Final = 1.0
@@ -68,6 +71,24 @@ def _unpatched() -> System:
     )
 
 
+class TokensReceived:
+    """The tokens of a worker on another host, as the master sends them."""
+
+    def __init__(self) -> None:
+        self._fresh: Tokens | None = None
+
+    def put(self, tokens: Tokens) -> None:
+        """Take in tokens, which are struck from now on."""
+        self._fresh = tokens
+        for token in tokens.by_stream.values():
+            learn(token)
+
+    def changed(self) -> Tokens | None:
+        """Return the tokens if they are other ones than the last time."""
+        fresh, self._fresh = self._fresh, None
+        return fresh
+
+
 class _WorkerRun:
     """What this process does in the current run; one per process."""
 
@@ -79,6 +100,7 @@ class _WorkerRun:
         self.greenlet: gevent.Greenlet | None = None
         self.waiting: list[Line] = []
         """Lines that wait for the next report to the master."""
+        self.tokens: TokensFile | TokensReceived = TokensFile(os.environ.get("TRUEUP_TOKENS"))
         self.out: int | None = None
         self.finals: set[int] = set()
         self.started = False
@@ -113,6 +135,7 @@ class _WorkerRun:
             workers=self.workers,
             report=self.keep,
             system=_unpatched(),
+            tokens=self.tokens.changed,
         )
         gc.collect()
         gc.freeze()
@@ -194,6 +217,8 @@ def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         runner.register_message(PLAN, _on_plan)
         runner.register_message(STOP, _on_stop_message, concurrent=True)
+        RUN.tokens = TokensReceived()
+        runner.register_message(TOKENS, _on_tokens)
         return
     path = os.environ.get("TRUEUP_PLAN")
     if not path:
@@ -222,16 +247,40 @@ def _on_start(environment: Environment, **kwargs: Any) -> None:
         clients = [*runner.clients.ready, *runner.clients.spawning, *runner.clients.running]
         RUN.expected = len(clients)
         assert RUN.plan is not None
+        tokens = msgspec.json.encode(RUN.tokens.changed() or Tokens())
         for number, client in enumerate(clients):
-            data = {"plan": encode(RUN.plan), "worker": number, "workers": len(clients)}
+            data = {
+                "plan": encode(RUN.plan),
+                "worker": number,
+                "workers": len(clients),
+                "tokens": tokens,
+            }
             runner.send_message(PLAN, data, client_id=client.id)
+        gevent.spawn(_send_tokens, runner)
     else:
         RUN.begin()
 
 
 def _on_plan(environment: Environment, msg: Any, **kwargs: Any) -> None:
+    _on_tokens(environment, msg)
     RUN.plan = decode_plan(msg.data["plan"])
     RUN.worker, RUN.workers = msg.data["worker"], msg.data["workers"]
+
+
+def _on_tokens(environment: Environment, msg: Any, **kwargs: Any) -> None:
+    if isinstance(RUN.tokens, TokensReceived):
+        RUN.tokens.put(msgspec.json.decode(msg.data["tokens"], type=Tokens))
+
+
+def _send_tokens(master: runners.MasterRunner) -> None:
+    """Send the workers their tokens, and again whenever one was renewed."""
+    while True:
+        tokens = RUN.tokens.changed()
+        if tokens is not None:
+            for client in list(master.clients.all):
+                data = {"tokens": msgspec.json.encode(tokens)}
+                master.send_message(TOKENS, data, client_id=client.id)
+        gevent.sleep(_STATS_EVERY_S)
 
 
 def _on_stop_message(environment: Environment, msg: Any, **kwargs: Any) -> None:

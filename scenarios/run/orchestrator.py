@@ -49,6 +49,7 @@ from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
 from trueup.scenarios.run.clock import our_stamp
+from trueup.scenarios.run.ingestion_access import try_ingestion
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
 from trueup.scenarios.run.preconditions import (
     check_local,
@@ -320,7 +321,8 @@ def _work(
     scenario: Scenario, context: RunContext, deadline: Deadline, *, strange: bool
 ) -> BaseException | None:
     """Do the parts in their order; what cut them short, if anything did. A target that is not ours
-    is asked once before traffic goes there: the checks meet it themselves."""
+    is asked once before traffic goes there: the checks meet it themselves. Its ingestion endpoint
+    is tried before any event is sent."""
     sends = scenario.fleet is not None or scenario.load is not None
     try:
         if strange and sends and context.target.ingest is not None:
@@ -328,6 +330,8 @@ def _work(
             asyncio.run(deadline.within(preflight(context.target, recorder)))
         if _sends(scenario):
             asyncio.run(check_ingest(context.target))
+        if strange and (sends or level_of(scenario, context.target) >= LOAD_LEVEL):
+            asyncio.run(deadline.within(try_ingestion(context.target)))
         if scenario.fleet is not None and context.target.ingest is not None:
             asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))
         if scenario.checks is not None:

@@ -16,6 +16,7 @@ import msgspec
 
 from trueup.reports.event_format import BODY_FORMS, BodyForm, EventFormat, Framing
 from trueup.reports.results import Json
+from trueup.reports.transport.credentials import NO_FILES, Credentials, TlsFiles
 from trueup.simulator.delivery.responses import ResponseRule
 from trueup.simulator.delivery.retry import RetryPolicy
 
@@ -48,6 +49,9 @@ class HttpForm:
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     event_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Header → template with fields of the event in braces, where a request has one event."""
+    credentials: Credentials | None = None
+    """A token or a signature besides the headers."""
+    tls: TlsFiles = NO_FILES
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
     """For one attempt, from connecting to the complete response."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -22,8 +23,16 @@ from trueup.reports.transport.limits import (
     REDIRECTS_MOST,
     body_limit_error,
 )
-from trueup.reports.transport.redirects import redirect_of
-from trueup.simulator.delivery.forms import HttpForm, encode_events, encode_ndjson, event_of
+from trueup.reports.transport.redirects import REDIRECT_STATUSES, redirect_of
+from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.tokens import Authenticator, TokenError
+from trueup.simulator.delivery.forms import (
+    Framing,
+    HttpForm,
+    encode_events,
+    encode_ndjson,
+    event_of,
+)
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -37,6 +46,7 @@ __all__ = ["HttpDriver"]
 
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.InvalidURL)
 """Errors after which the target certainly has received nothing."""
+_NO_ACCESS: Final = (401, 403)
 _LOST: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 """Errors after which the target may have received everything."""
 
@@ -47,6 +57,7 @@ class HttpDriver:
     def __init__(self, form: HttpForm, *, connections: int = 8) -> None:
         self.form = form
         self._connections = connections
+        self._authenticator = Authenticator(form.credentials, form.tls)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
@@ -124,6 +135,10 @@ class HttpDriver:
         """
         try:
             response = await self._follow(payload, fields)
+        except TokenError as error:
+            reason = f"not delivered: {error}"
+            refused = single_range(count, Outcome.REFUSED, reason)
+            return InterpretedResponse(ResponseKind.DEFINITE, refused, reason), False
         except _NOT_SENT as error:
             reason = f"not delivered: {self.form.response_rule.reason_of(str(error))}"
             return InterpretedResponse(ResponseKind.INDEFINITE, (), reason), False
@@ -140,11 +155,36 @@ class HttpDriver:
             error=response.error,
         ), True
 
+    async def refused_access(self) -> str:
+        """Send one delivery without events; return why it may not be made, or an empty string.
+
+        Only 401, 403, a redirect that is not followed and a missing token count: what else an
+        endpoint says of an empty delivery, and whether it responds, is not judged.
+        """
+        framing = self.form.format.framing
+        empty = encode_events(self.form, []) if framing is Framing.LIST else b""
+        try:
+            response = await self._follow(empty, {})
+        except TokenError as error:
+            return str(error)
+        except _LOST:
+            return ""
+        if response.status in _NO_ACCESS or (
+            response.error and response.status in REDIRECT_STATUSES
+        ):
+            rule = replace(self.form.response_rule, renews=False)
+            said = interpret_response(rule, response.status, response.body, 1, error=response.error)
+            return said.ranges[0].reason
+        return ""
+
     async def _follow(self, payload: bytes, fields: Mapping[str, str]) -> _DeliveryResponse:
         """Send a request, and again where its response redirects to the same origin."""
         url = self.form.url
         for _ in range(REDIRECTS_MOST):
+            sent_at = time.monotonic()
             response = await self._request(url, payload, fields)
+            if response.status == 401 and await self._authenticator.renew(sent_at):
+                response = await self._request(url, payload, fields)
             redirect = redirect_of(url, response.status, self.form.method, response.location)
             if redirect is None:
                 return response
@@ -156,11 +196,12 @@ class HttpDriver:
     async def _request(
         self, url: str, payload: bytes, fields: Mapping[str, str]
     ) -> _DeliveryResponse:
+        headers = await self._authenticator.headers(self.form.method, url, payload)
         async with self._open().request(
             self.form.method,
             URL(url, encoded=True),
             data=payload,
-            headers=fields,
+            headers={**fields, **headers},
             allow_redirects=False,
         ) as response:
             body, error = await _read(response.content)
@@ -178,7 +219,9 @@ class HttpDriver:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers=self.form.head_fields(),
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, ssl=client_context(self.form.tls)
+                ),
                 timeout=aiohttp.ClientTimeout(total=self.form.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=HEAD_MOST,

@@ -74,6 +74,8 @@ class ResponseRule:
     line_key: str = "line"
     reason_key: str = "reason"
     first_line: int = 1
+    renews: bool = False
+    """Whether a 401 is tried again: a token that has run out is renewed by someone else."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Keys that are replaced in the reasons which a response gives."""
 
@@ -132,6 +134,8 @@ def interpret_response(
     if 200 <= status < 300:
         return _read_success(rule, body, count)
     if status == 503 and retry_after_s is not None:
+        return InterpretedResponse(ResponseKind.RETRY, (), reason, retry_after_s)
+    if status == 401 and rule.renews:
         return InterpretedResponse(ResponseKind.RETRY, (), reason, retry_after_s)
     if kind := _BY_STATUS.get(status):
         return InterpretedResponse(kind, (), reason, retry_after_s)

@@ -14,6 +14,7 @@ from trueup.simulator.reactor.bodies import (
     ReadRequests,
     request_head,
 )
+from trueup.simulator.reactor.dressing import HeadDresser, with_headers
 from trueup.simulator.reactor.engine import Engine, Limits, RequestStream, System
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
 from trueup.simulator.reactor.recorder import RequestRecorder, Second, merge_ranges
@@ -35,6 +36,7 @@ __all__ = [
     "Engine",
     "FixedBodies",
     "FleetBodies",
+    "HeadDresser",
     "HttpProtocolError",
     "Limits",
     "PreparedRequest",
@@ -51,4 +53,5 @@ __all__ = [
     "address_of",
     "merge_ranges",
     "request_head",
+    "with_headers",
 ]

@@ -76,6 +76,8 @@ class PreparedRequest(msgspec.Struct, gc=False):
     """Outcomes of the first copy of a duplicated batch."""
     planned: int = 0
     first_sent: int = 0
+    bare: bytes = b""
+    """The head without the headers of a `HeadDresser`; empty before it was dressed."""
     redirects: int = 0
     """Redirects that its requests have followed."""
 

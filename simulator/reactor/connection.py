@@ -126,7 +126,7 @@ class Connection:
                 raise OSError(code, os.strerror(code))
             if not self.stream.address.tls:
                 return True
-            tls = self.tls = TlsSocket(self.sock, self.stream.address)
+            tls = self.tls = TlsSocket(self.sock, self.stream.address, self.stream.tls)
             self.recv, self.send, self.sendmsg = tls.recv, tls.send, tls.sendmsg
         return self.tls.handshake()
 

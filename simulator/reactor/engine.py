@@ -380,6 +380,8 @@ class Engine:
             else:
                 stream.recorder.lateness.append(sent - intended_start)
         batch.attempt += 1
+        if stream.dresser is not None:
+            stream.dresser.dress(batch)
         try:
             complete = connection.begin(batch)
         except OSError as error:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import REDIRECTS_MOST
 from trueup.reports.transport.redirects import redirect_of
@@ -28,6 +29,7 @@ from trueup.simulator.delivery.responses import (
 from trueup.simulator.delivery.retry import RetryPolicy
 from trueup.simulator.reactor.address import Address
 from trueup.simulator.reactor.bodies import BodySource, PreparedRequest
+from trueup.simulator.reactor.dressing import HeadDresser
 from trueup.simulator.reactor.http1 import Response
 from trueup.simulator.reactor.recorder import RequestRecorder
 from trueup.simulator.reactor.schedule import Schedule
@@ -66,6 +68,8 @@ class RequestStream:
         retry: RetryPolicy,
         timeout_s: float = 10.0,
         duplicate_every: int = 0,
+        dresser: HeadDresser | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         """`schedule` None: as fast as possible. `rule` None: reads, for which any 2xx is a success.
 
@@ -73,6 +77,7 @@ class RequestStream:
         reconciliation detects a target that counts it twice.
         """
         self.name, self.address = name, address
+        self.dresser, self.tls = dresser, tls or TlsFiles()
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _INGEST_READ_SIZE
@@ -232,7 +237,7 @@ class RequestStream:
 
         Returns False for a response that is no redirect.
         """
-        method, path, rest = batch.head.split(b" ", 2)
+        method, path, rest = (batch.bare or batch.head).split(b" ", 2)
         redirect = redirect_of(
             self.address.origin + path.decode("latin-1"),
             response.status,
@@ -246,7 +251,7 @@ class RequestStream:
             path = (there.path or "/").encode() + (
                 f"?{there.query}".encode() if there.query else b""
             )
-            batch.head = b" ".join((method, path, rest))
+            batch.head, batch.bare = b" ".join((method, path, rest)), b""
             batch.size = len(batch.head) + len(batch.body)
             batch.redirects += 1
             batch.attempt -= 1

@@ -1,8 +1,7 @@
 """TLS on a non-blocking socket.
 
 Uses OpenSSL through `ssl.SSLObject` and its two buffers rather than a socket of the `ssl` module:
-so it works the same under gevent, which patches only the latter. Certificates are verified against
-the machine's authorities; `SSL_CERT_FILE` adds to them.
+so it works the same under gevent, which patches only the latter. Certificates are verified.
 """
 
 from __future__ import annotations
@@ -10,32 +9,25 @@ from __future__ import annotations
 import socket as sockets
 import ssl
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
+from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.tls import client_context
 from trueup.simulator.reactor.address import Address
 
-__all__ = ["TlsSocket", "client_context"]
+__all__ = ["TlsSocket"]
 
 _CHUNK: Final = 65_536
-
-
-@lru_cache(maxsize=1)
-def client_context() -> ssl.SSLContext:
-    """Return the context of every TLS connection of this process; created once."""
-    made = ssl.create_default_context()
-    made.set_alpn_protocols(["http/1.1"])
-    return made
 
 
 class TlsSocket:
     """The methods of a socket that a connection uses, encrypted."""
 
-    def __init__(self, sock: sockets.socket, address: Address) -> None:
+    def __init__(self, sock: sockets.socket, address: Address, files: TlsFiles) -> None:
         """`sock` is connected and non-blocking; the certificate must be for `address`."""
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = client_context().wrap_bio(
+        self._tls = client_context(files).wrap_bio(
             self._incoming, self._outgoing, server_hostname=address.host
         )
         self._pending = memoryview(b"")

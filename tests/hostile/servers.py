@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -269,13 +270,22 @@ def read_request(sock: socket.socket) -> SeenRequest | None:
 
 
 @contextlib.contextmanager
-def listening(behave: Behaviour, host: str = "127.0.0.1") -> Iterator[HostileServer]:
+def listening(
+    behave: Behaviour, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[HostileServer]:
     """Serve a behaviour on a port of the loopback, a thread a connection."""
-    with socket.create_server((host, 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         server = HostileServer(port=listener.getsockname()[1])
 
         def serve(sock: socket.socket) -> None:
             sock.settimeout(PATIENCE_S)
+            if tls is not None:
+                try:
+                    sock = tls.wrap_socket(sock, server_side=True)
+                except OSError:
+                    sock.close()
+                    return
             with contextlib.suppress(OSError), sock:
                 while (request := read_request(sock)) is not None:
                     server.requests.append(request)

@@ -14,7 +14,7 @@ from tests.load.chaos_proxy import FINE, MISHAPS, ChaosProxy
 from tests.load.sink import Sink, serving
 from tests.load.test_reactor import QUICK, by_outcome, loaded
 from trueup.reports.results import Outcome
-from trueup.simulator.reactor import tls
+from trueup.reports.transport import tls
 
 
 @pytest.fixture

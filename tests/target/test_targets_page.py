@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import trustme
 
 from trueup.conformance.docgen.pages import put_between
 from trueup.conformance.docgen.targets_page import PAGE, targets_reference
@@ -52,9 +53,20 @@ def test_every_example_of_the_page_is_valid(tmp_path: Path, number: int) -> None
     program = tmp_path / "put-events.sh"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
+    if part.startswith("[tls]"):
+        write_certificates(tmp_path)
     file = tmp_path / "mine.toml"
     file.write_text(text)
     assert load_target(file, _Everything()).name
+
+
+def write_certificates(folder: Path) -> None:
+    """The files that the page names below `[tls]`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    client = authority.issue_cert("client")
+    client.cert_chain_pems[0].write_to_path(folder / "client.pem")
+    client.private_key_pem.write_to_path(folder / "client.key")
 
 
 @pytest.mark.parametrize("file", _EXAMPLES, ids=lambda file: file.stem)

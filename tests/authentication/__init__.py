@@ -1,0 +1,1 @@
+"""Tokens, signatures and certificates, against servers that look at them."""
