@@ -105,11 +105,14 @@ def host_of_request(request: str) -> tuple[str, str]:
     return method, host_of(rest.partition(" ")[0])
 
 
-def build_record(texts: Mapping[str, str | None], times: TimeReader) -> AccessRecord:
+def build_record(
+    texts: Mapping[str, str | None], times: TimeReader, time_form: str = ""
+) -> AccessRecord:
     """Return the record of a line's parts. Raises BadLine.
 
     The names are those of the groups of `templates`: `time`, `bytes…` (added up), `url`,
     `request`, `host`, `user`, `client`, `method`, `status`, `ms`, `seconds`, `us`, `error`.
+    `time_form` is that of a time which is written as `strftime` does.
     """
     get = texts.get
     time = get("time")
@@ -131,7 +134,9 @@ def build_record(texts: Mapping[str, str | None], times: TimeReader) -> AccessRe
         duration = milliseconds(get("us"), 0.001)
     client = plain(get("client"))
     return AccessRecord(
-        time_us=times.read(f"{time}.{subsecond}" if subsecond and time.isdigit() else time),
+        time_us=times.read_form(time, time_form)
+        if time_form
+        else times.read(f"{time}.{subsecond}" if subsecond and time.isdigit() else time),
         size=as_size(value for name, value in texts.items() if name.startswith("bytes")),
         host=without_port(plain(host)).lower()[:_HOST_MAX],
         user=plain(get("user")),

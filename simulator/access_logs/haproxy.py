@@ -14,7 +14,13 @@ from trueup.simulator.access_logs.build import build_record
 from trueup.simulator.access_logs.options import ReadOptions
 from trueup.simulator.access_logs.record import AccessRecord, BadLine, shorten
 from trueup.simulator.access_logs.source import ParseLine
-from trueup.simulator.access_logs.templates import Dialect, Value, compile_template, template_parser
+from trueup.simulator.access_logs.templates import (
+    COMMON_TIME,
+    Dialect,
+    Value,
+    compile_template,
+    template_parser,
+)
 from trueup.simulator.access_logs.times import TimeReader
 
 __all__ = ["HAPROXY", "haproxy_parser"]
@@ -46,11 +52,8 @@ HAPROXY: Final = Dialect(
     table={
         "t": Value("time", _TIME),
         "tr": Value("time", _TIME),
-        "T": Value("time"),
-        "trg": Value("time"),
-        "trl": Value("time"),
-        "Tl": Value("time"),
-        "ci": Value("client"),
+        **dict.fromkeys(("T", "Tl", "trg", "trl"), Value("time", COMMON_TIME)),
+        "ci": Value("client", r"\S+"),
         "ST": Value("status", r"-?\d+"),
         "B": Value("bytes", r"\+?\d+"),
         "U": Value("bytes", r"\+?\d+"),

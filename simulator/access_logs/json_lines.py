@@ -32,6 +32,7 @@ _ENVOY: Final[Names] = {
     "error": [],
 }  # fmt: skip
 _ENVOY_KEYS: Final = ("start_time", "response_code", "bytes_sent", "bytes_received", "duration")
+_CONTAINER_KEYS: Final = {"log", "stream", "time"}
 _NO_FAILURE: Final = frozenset(("", "-", "DC", "DPE"))
 """Response flags that are none, or the client's own doing."""
 
@@ -54,7 +55,16 @@ def decode_object(line: str) -> Mapping[str, object]:
 def ndjson_parser(options: ReadOptions, template: str) -> ParseLine:
     """Return the parser of objects with any keys."""
     reader = ObjectReader(options)
-    return lambda line: reader.read(decode_object(line))
+
+    def parse(line: str) -> AccessRecord:
+        row = decode_object(line)
+        if row.keys() == _CONTAINER_KEYS:
+            raise BadLine(
+                "a line that a container engine wrapped: unwrap the log first, with jq -j .log"
+            )
+        return reader.read(row)
+
+    return parse
 
 
 def envoy_parser(options: ReadOptions, template: str) -> ParseLine:

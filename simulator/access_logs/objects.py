@@ -32,6 +32,10 @@ Names = Mapping[str, Sequence[tuple[str, ...]]]
 _SECONDS: Final = frozenset(("request_time", "session_time", "duration_s", "elapsed_s", "seconds"))
 """Names of durations in seconds; all others are milliseconds."""
 _MICROSECONDS: Final = frozenset(("duration_us", "elapsed_us"))
+_NANOSECONDS: Final = frozenset(("Duration",))
+"""Traefik's."""
+_FACTORS: Final = ((1000.0, _SECONDS), (1e-3, _MICROSECONDS), (1e-6, _NANOSECONDS))
+"""Milliseconds of a unit, and the names of durations in it."""
 
 COMMON_NAMES: Final[Names] = {
     "time": [
@@ -42,7 +46,7 @@ COMMON_NAMES: Final[Names] = {
     "bytes": [
         ("log_total_bytes",), ("total_bytes",), ("bytes_total",), ("bytes_sent", "bytes_received"),
         ("bytes_sent", "request_length"), ("bytes_out", "bytes_in"), ("sc-bytes", "cs-bytes"),
-        ("sc_bytes", "cs_bytes"), ("response_bytes", "request_bytes"),
+        ("sc_bytes", "cs_bytes"), ("response_bytes", "request_bytes"), ("size", "bytes_read"),
         ("DownstreamContentSize", "RequestContentSize"), ("body_bytes_sent", "request_length"),
         ("bytes",), ("size",), ("length",),
     ],
@@ -69,8 +73,8 @@ COMMON_NAMES: Final[Names] = {
     ],
     "duration": [
         ("log_total_elapsed_ms",), ("duration_ms",), ("elapsed_ms",), ("request_time",),
-        ("session_time",), ("duration_s",), ("elapsed_s",), ("duration_us",), ("duration",),
-        ("elapsed",), ("time-taken",),
+        ("session_time",), ("duration_s",), ("elapsed_s",), ("duration_us",), ("Duration",),
+        ("duration",), ("elapsed",), ("time-taken",),
     ],
     "network": [("log_network",), ("network",)],
     "protocol": [("log_protocol",)],
@@ -139,7 +143,7 @@ class ObjectReader:
                 f"not {shorten(network)}"
             )
         duration = places["duration"][0] if places["duration"] else ""
-        factor = 1000.0 if duration in _SECONDS else 0.001 if duration in _MICROSECONDS else 1.0
+        factor = next((each for each, names in _FACTORS if duration in names), 1.0)
         authentication = get("authentication")
         return AccessRecord(
             time_us=time_us,

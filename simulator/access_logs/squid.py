@@ -22,8 +22,8 @@ from trueup.simulator.access_logs.times import TimeReader
 
 __all__ = ["NATIVE", "SQUID", "squid_parser"]
 
-NATIVE: Final = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
-"""What squid.conf calls `squid`, the default."""
+NATIVE: Final = "%ts %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
+"""What squid.conf calls `squid`, the default; its milliseconds may be missing."""
 _NAMED: Final = {
     "squid": NATIVE,
     "common": '%>a %[ui %[un [%tl] "%rm %ru %rv" %>Hs %<st %Ss:%Sh',
@@ -34,15 +34,15 @@ _NAMED: Final = {
 _NUMBER: Final = r"-?\d+"
 _UNUSED: Final = Value("", r"\d+|-")
 _TABLE: Final = {
-    "ts": Value("time", r"\d+"),
+    "ts": Value("time", r"\d+(?:\.\d+)?"),
     "tu": Value("subsecond", r"\d+"),
     "tS": Value("", r"\d+\.\d+"),
     "tl": Value("time", COMMON_TIME),
     "tg": Value("time", COMMON_TIME),
     "tr": Value("ms", _NUMBER),
     "dt": Value("", r"-|\d+"),
-    ">a": Value("client"),
-    ">A": Value("client"),
+    ">a": Value("client", r"\S+"),
+    ">A": Value("client", r"\S+"),
     "un": Value("user"),
     "ul": Value("user"),
     "ue": Value("user"),
@@ -67,10 +67,10 @@ SQUID: Final = Dialect(
     directive=re.compile(
         r"%(?:(?P<quote>\")|[\[#'/])?-?0?\d*(?:\.\d+)?(?P<argument>\{[^}]*\})?"
         r"(?P<name>(?:ssl|adapt|icap|proxy_protocol|transport)::[<>]?\w+|[<>]?[A-Za-z_]+|%)"
-        r"(?:\{[^}]*\})?"
+        r"(?P<after>\{[^}]*\})?"
     ),
     table=_TABLE,
-    example=NATIVE,
+    example="%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un",
 )
 
 

@@ -23,6 +23,9 @@ nanoseconds. Each covers the years 1973 to 5138."""
 _COMMON: Final = re.compile(
     r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: ([+-]\d{4}))?$"
 )
+_LOOSE: Final = re.compile(
+    r"(\d{4})[-/](\d\d)[-/](\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d+))? ?([+-]\d\d:?\d\d|UTC|GMT|Z)?$"
+)
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
@@ -58,6 +61,13 @@ class TimeReader:
         at = _common(text) if found else _iso(text)
         if at is None:
             raise BadLine(f"cannot be read as a time: {shorten(value)}")
+        return self.of(at)
+
+    def read_form(self, text: str, form: str) -> int:
+        """Return microseconds since 1970 of a text in a form of `strptime`. Raises BadLine."""
+        at = _formed(text, form)
+        if at is None:
+            raise BadLine(f"cannot be read as a time of the form {form}: {shorten(text)}")
         return self.of(at)
 
     def of(self, at: datetime) -> int:
@@ -103,11 +113,11 @@ def _common(text: str) -> datetime | None:
     day, month, year, hour, minute, second, fraction, zone = found.groups()
     if month not in _MONTHS:
         return None
-    at_zone = None
-    if zone:
-        sign = -1 if zone[0] == "-" else 1
-        at_zone = timezone(sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5])))
     try:
+        at_zone = None
+        if zone:
+            sign = -1 if zone[0] == "-" else 1
+            at_zone = timezone(sign * timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5])))
         return datetime(
             int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59),
             int((fraction or "0")[:6].ljust(6, "0")), at_zone,
@@ -116,8 +126,25 @@ def _common(text: str) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=4096)
+def _formed(text: str, form: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, form)  # noqa: DTZ007  # the caller knows the zone
+    except ValueError:
+        return None
+
+
 def _iso(text: str) -> datetime | None:
+    """Return the time of ISO 8601, also with slashes, a comma, or a blank before its zone."""
     try:
         return datetime.fromisoformat(text)
+    except ValueError:
+        found = _LOOSE.match(text)
+    if found is None:
+        return None
+    year, month, day, time, fraction, zone = found.groups()
+    zone = "+00:00" if zone in ("UTC", "GMT") else zone or ""
+    try:
+        return datetime.fromisoformat(f"{year}-{month}-{day}T{time}.{fraction or 0}{zone}")
     except ValueError:
         return None

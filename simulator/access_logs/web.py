@@ -15,6 +15,7 @@ from trueup.simulator.access_logs.source import ParseLine
 from trueup.simulator.access_logs.templates import (
     COMMON_TIME,
     Dialect,
+    Template,
     Value,
     compile_template,
     template_parser,
@@ -39,9 +40,9 @@ NGINX: Final = Dialect(
     directive=re.compile(r"\$(?:(?P<name>\w+)|\{(?P<braced>\w+)\})"),
     table={
         "time_local": Value("time", COMMON_TIME),
-        "time_iso8601": Value("time"),
+        "time_iso8601": Value("time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[+-]\d\d:\d\d|Z)"),
         "msec": Value("time", r"\d+\.\d+"),
-        "remote_addr": Value("client"),
+        "remote_addr": Value("client", r"\S+"),
         "remote_user": Value("user"),
         "request": Value("request"),
         "request_method": Value("method"),
@@ -65,8 +66,8 @@ APACHE: Final = Dialect(
     directive=re.compile(r"%(?:[!\d,]*)[<>]?(?P<argument>\{[^}]*\})?(?P<name>\^\w\w|[A-Za-z]|%)"),
     table={
         "t": Value("time", rf"\[?{COMMON_TIME}\]?"),
-        "h": Value("client"),
-        "a": Value("client"),
+        "h": Value("client", r"\S+"),
+        "a": Value("client", r"\S+"),
         "u": Value("user"),
         "r": Value("request"),
         "m": Value("method"),
@@ -75,6 +76,7 @@ APACHE: Final = Dialect(
         "B": Value("bytes", _SIZE),
         "I": Value("bytes", _SIZE),
         "O": Value("bytes", _SIZE),
+        "S": Value("bytes", _SIZE),
         "D": Value("us", r"\d+"),
         "T": Value("seconds", r"\d+"),
         "v": Value("host"),
@@ -89,7 +91,9 @@ _APACHE_DROPS: Final = (("O", ("b", "B")), ("S", ("b", "B", "I", "O")))
 def combined_parser(options: ReadOptions, template: str) -> ParseLine:
     """Return the parser of common and combined lines."""
     return template_parser(
-        _COMBINED, TimeReader(options.zone), "a line of the common or combined format"
+        Template(pattern=_COMBINED),
+        TimeReader(options.zone),
+        "a line of the common or combined format",
     )
 
 

@@ -6,13 +6,14 @@ has no sizes; conn.log has them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from trueup.simulator.access_logs.json_lines import decode_object
 from trueup.simulator.access_logs.objects import Names, ObjectReader
 from trueup.simulator.access_logs.options import ReadOptions
-from trueup.simulator.access_logs.record import AccessRecord, BadLine
+from trueup.simulator.access_logs.record import AccessRecord, BadLine, shorten
 from trueup.simulator.access_logs.source import ParseLine
 
 __all__ = ["zeek_parser"]
@@ -33,6 +34,7 @@ _NAMES: Final[Names] = {
 }
 _KEYS: Final = ("ts", "uid", "id.orig_h")
 _UNSET: Final = "-"
+_SEPARATOR: Final = re.compile(r"#separator \\x([0-9a-fA-F]{2})$")
 
 
 def zeek_parser(options: ReadOptions, template: str) -> ParseLine:
@@ -45,7 +47,10 @@ def zeek_parser(options: ReadOptions, template: str) -> ParseLine:
         nonlocal columns, separator
         if line.startswith("#"):
             if line.startswith("#separator "):
-                separator = line.removeprefix("#separator ").encode().decode("unicode_escape")
+                found = _SEPARATOR.match(line)
+                if found is None:
+                    raise BadLine(f"no separator that can be read: {shorten(line)}")
+                separator = chr(int(found[1], 16))
             head, *rest = line.split(separator)
             columns = rest if head == "#fields" else columns
             return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
+import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -21,9 +23,12 @@ from trueup.simulator.access_logs import (
     LogReader,
     ReadOptions,
     ReadReport,
+    RefusedLine,
     format_names,
     parse_fields,
 )
+from trueup.simulator.access_logs.formats import FORMATS
+from trueup.simulator.access_logs.source import Source
 from trueup.simulator.errors import AccessLogError
 
 LOGS: Final = Path(__file__).parents[1] / "data" / "access_logs"
@@ -32,6 +37,9 @@ NGINX_OWN: Final = (
     "nginx:$msec $remote_addr $host $request_method $status $request_length $bytes_sent "
     "$request_time"
 )
+DAMAGE: Final = b'0123456789-:/.[]"{} \t\\,%eE+\xff'
+BEGIN_US: Final = 1_741_482_000_000_000
+"""2025-03-09 01:00:00 UTC."""
 WRITTEN: Final = (
     # (file, format that is named, format found, records, bytes, records with a user, with a host)
     ("squid-native.log", "", "squid", 304, 2_836_973, 228, 302),
@@ -104,6 +112,52 @@ def test_haproxy_reports_failures_and_skips_what_it_says_of_itself(tmp_path: Pat
     assert [r.error for r in records if r.error] == ["haproxy_CR", "haproxy_PR"]
     tcp = [r for r in records if r.status is None]
     assert len(tcp) == 75 and all(r.size and not r.method for r in tcp)
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("squid:%{%Y-%m-%d %T}tg %>a:%>p %un %>Hs %st %<st %ru",
+         "2025-03-09 01:00:00 2001:db8::9:5000 jane 200 5000 4700 http://shop.example/a"),
+        ("squid:%>a [%tl{%d/%b/%Y:%H:%M:%S %z}] \"%rm %ru\" %Hs %<st %un",
+         '2001:db8::9 [09/Mar/2025:02:00:00 +0100] "GET http://shop.example/a" 200 5000 jane'),
+        ("squid:logformat own %9ts.%03tu\t%>a\t%ssl::>sni\t%>Hs\t%>st\t%<st\t%ul",
+         "1741482000.000\t2001:db8::9\tshop.example\t200\t300\t4700\tjane"),
+        (r"apache:%h %{begin:%Y-%m-%dT%H:%M:%S%z}t %u %v %>s %S",
+         "2001:db8::9 2025-03-09T01:00:00+0000 jane shop.example 200 5000"),
+        (r"apache:%h %{sec}t %u %v %>s %B",
+         "2001:db8::9 1741482000 jane shop.example 200 5000"),
+        ("nginx:${time_iso8601}|$remote_addr|$remote_user|$host|$status|$request_length|$bytes_sent",
+         "2025-03-09T01:00:00+00:00|2001:db8::9|jane|shop.example|200|300|4700"),
+        ("haproxy:%ci:%cp [%trg] %ST %B %U %{+Q}HU",
+         '2001:db8::9:5000 [09/Mar/2025:01:00:00 +0000] 200 4700 300 "https://shop.example/a"'),
+    ],
+)  # fmt: skip
+def test_templates_are_read_as_configurations_have_them(
+    form: str, line: str, tmp_path: Path
+) -> None:
+    """Times of every kind, IPv6, widths, tabs, quotes; also with what syslog puts before a line."""
+    log = write(tmp_path / "log", [line, f"Mar  9 01:00:00 proxy-1 (squid-1): {line}"])
+    records, report = read(log, form)
+    assert report.refused == 0, report.first_refused
+    for record in records:
+        assert (record.time_us, record.size, record.status) == (BEGIN_US, 5000, 200)
+        assert (record.client, record.host) == ("2001:db8::9", "shop.example")
+        assert record.user == ("" if form.startswith("haproxy") else "jane")
+
+
+@pytest.mark.parametrize("form", ["apache:%h %{%F}t %{%T}t %s %b", "squid:%{%H:%M}tl %>a %<st"])
+def test_a_template_whose_time_is_no_whole_time_is_refused(form: str, tmp_path: Path) -> None:
+    """A date alone would be taken for midnight."""
+    with pytest.raises(AccessLogError, match="has no time of the request"):
+        read(write(tmp_path / "log", ["x"]), form)
+
+
+def test_a_log_that_a_container_engine_wrapped_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """It has times, but nothing else would be read of it."""
+    row = {"log": "127.0.0.1 - - […] …\n", "stream": "stdout", "time": "2025-03-09T01:00:00Z"}
+    with pytest.raises(AccessLogError, match=r"unwrap the log first, with jq -j \.log"):
+        read(write(tmp_path / "x-json.log", [row] * 5))
 
 
 def test_the_server_name_of_haproxys_httpslog_is_the_host(tmp_path: Path) -> None:
@@ -217,6 +271,51 @@ def test_a_compressed_log_is_unpacked_and_a_cut_one_is_read_to_the_cut(
     assert "cannot be read further" in report.first_refused[0].reason
 
 
+def test_damaged_lines_of_every_format_are_read_or_refused_and_nothing_else() -> None:
+    """No error but those that are shown, whichever format reads which lines."""
+    dice = random.Random(3)
+    lines = [
+        line for path in sorted(LOGS.glob("*.log")) for line in path.read_bytes().splitlines()[:20]
+    ]
+    lines += [json.dumps(row).encode() for row in (ENVOY, ZEEK_SSL)] * 20
+    lines += [line.encode() for line in ZEEK_HTTP] * 10
+    read_of = dict.fromkeys((form.name for form in FORMATS if form.name != "parquet"), 0)
+    for _ in range(12):
+        content = b"\n".join(_damaged(line, dice) for line in lines)
+        source = Source(path=Path("damaged"), content=content)
+        for form in FORMATS:
+            if form.name == "parquet":
+                continue
+            with contextlib.suppress(AccessLogError):
+                for parsed in form.read(source, ReadOptions(), ""):
+                    assert isinstance(parsed, AccessRecord | RefusedLine)
+                    read_of[form.name] += isinstance(parsed, AccessRecord)
+    assert all(
+        read_of[name] for name in ("squid", "haproxy", "combined", "zeek", "envoy", "ndjson")
+    )
+
+
+def _damaged(line: bytes, dice: random.Random) -> bytes:
+    """Return a line with up to three bytes changed, removed or added."""
+    text = bytearray(line)
+    for _ in range(dice.randrange(4)):
+        at, some = (
+            dice.randrange(len(text) + 1),
+            bytes(dice.choices(DAMAGE, k=dice.randrange(1, 9))),
+        )
+        text[at : at + dice.choice((0, 1, 5))] = dice.choice((b"", some))
+    return bytes(text)
+
+
+def test_what_syslog_puts_before_a_line_is_no_part_of_it(tmp_path: Path) -> None:
+    """The words of a date are not taken for the client and its user."""
+    line = (LOGS / "nginx-combined.log").read_text().splitlines()[0]
+    before = ("Mar 19 01:00:00 web-1 nginx: ", "<190>Mar 19 01:00:00 web-1 nginx[7]: ", "")
+    records, report = read(write(tmp_path / "syslog", [f"{each}{line}" for each in before]))
+    assert (report.format, report.refused) == ("combined", 0)
+    assert {(record.client, record.user) for record in records} == {("127.0.0.1", "carla")}
+
+
 def test_three_broken_lines_in_many_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
     """With their numbers and reasons: half a line, an endless line, bytes that are no text."""
     line = (LOGS / "squid-native.log").read_text().splitlines()[5]
@@ -261,6 +360,10 @@ def test_a_wrong_format_is_reported_with_the_line_and_the_likely_one(tmp_path: P
         ("2025-03-09T01:00:00Z", "America/New_York", "2025-03-09T01:00:00+00:00"),
         ("2025-03-09 01:00:00", "UTC", "2025-03-09T01:00:00+00:00"),
         ("2025-03-09 01:00:00", "America/New_York", "2025-03-09T06:00:00+00:00"),
+        ("2025-03-09 01:00:00 +0000", "UTC", "2025-03-09T01:00:00+00:00"),
+        ("2025/03/09 01:00:00.5 UTC", "Europe/Berlin", "2025-03-09T01:00:00.5+00:00"),
+        ("2025-03-09 01:00:00,250", "UTC", "2025-03-09T01:00:00.25+00:00"),
+        ("2025-03-09T01:00:00.123456789Z", "UTC", "2025-03-09T01:00:00.123456+00:00"),
         ("09/Mar/2025:01:00:00 -0500", "UTC", "2025-03-09T06:00:00+00:00"),
         ("09/Mar/2025:03:30:00.500", "America/New_York", "2025-03-09T07:30:00.5+00:00"),
     ],
