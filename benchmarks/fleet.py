@@ -16,14 +16,16 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
 from faker import Faker
 
+from trueup.reports.event_format import BodyForm, EventFormat, FieldFormat
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.draws import draw_billing, draw_details
 from trueup.simulator.model.profile import load_profile
@@ -32,6 +34,40 @@ from trueup.simulator.totals import totals
 BATCH = 8192
 FIRST = 4_000_000
 RATE = 200.0
+
+
+HEAVIEST: Final = EventFormat(
+    fields={
+        "log_id": FieldFormat(name="event.uid"),
+        "log_request_datetime": FieldFormat(name="event.time_ms", time="epoch-ms"),
+        "customer_id": FieldFormat(name="account.id"),
+        "proxy_user_id": FieldFormat(name="account.user"),
+        "log_network": FieldFormat(
+            name="proxy.pool",
+            values={"datacenter": "dc", "isp": "isp", "residential": "home", "mobile": "cell"},
+        ),
+        "log_hostname": FieldFormat(name="destination.host"),
+        "log_is_tls_enabled": FieldFormat(name="destination.tls", values={"true": 1, "false": 0}),
+        "country_id": FieldFormat(name="exit.country"),
+        "log_egress_ip_address": FieldFormat(name="exit.address"),
+        "log_total_bytes": FieldFormat(split={"usage.up": 20, "usage.down": 80}),
+    },
+    sums={"timing.total": ("log_handshake_elapsed_ms", "log_tunnel_elapsed_ms")},
+    constants={"source": "trueup", "schema.version": 3},
+    form=BodyForm.JSON_ARRAY,
+    key="batch.events",
+)
+"""A mapping with everything: names, values, a time form, parts, a sum, constants, nested objects
+of fields from all tables, and a list under a key.
+"""
+FORMATS: Final[Mapping[str, EventFormat]] = {
+    "draw and encode the heaviest mapping": HEAVIEST,
+    **{
+        f"draw and encode {form}": EventFormat(form=form)
+        for form in (BodyForm.CLOUDEVENTS_BATCH, BodyForm.OTLP_LOGS, BodyForm.ELASTICSEARCH_BULK)
+    },
+}
+OWN: Final = "draw and encode NDJSON"
 
 
 def a_fleet() -> Fleet:
@@ -96,6 +132,11 @@ class Turns:
     def median(self, name: str) -> float:
         return statistics.median(self.rates[name])
 
+    def ratio(self, name: str, beside: str) -> float:
+        """Return the median of the ratios of the rounds, in which both had the same machine."""
+        pairs = zip(self.rates[name], self.rates[beside], strict=True)
+        return statistics.median(one / other for one, other in pairs)
+
     def best(self, name: str) -> float:
         return max(self.rates[name])
 
@@ -133,6 +174,9 @@ def main() -> None:
             draw_details(fleet.model, draw_billing(fleet.model, first, count))
         return BATCH
 
+    def encoded(form: EventFormat) -> Callable[[int], int]:
+        return lambda t: len(fleet.batch(at(t, BATCH), BATCH).lines(form)) and BATCH
+
     def adding(first: int, count: int) -> object:
         return totals(fleet, [(first, count)])
 
@@ -146,9 +190,8 @@ def main() -> None:
     turns.run(
         {
             "draw columns": draw,
-            "draw and encode NDJSON": lambda t: (
-                len(fleet.batch(at(t, BATCH), BATCH).ndjson()) and BATCH
-            ),
+            OWN: lambda t: len(fleet.batch(at(t, BATCH), BATCH).lines()) and BATCH,
+            **{name: encoded(form) for name, form in FORMATS.items()},
             "draw and encode compact NDJSON": lambda t: (
                 len(fleet.batch(at(t, BATCH), BATCH).ndjson(compact=True)) and BATCH
             ),
@@ -164,16 +207,21 @@ def main() -> None:
             "faker, every field": lambda _t: faker_events(faker, 20),
         }
     )
-    whole = turns.median("draw and encode NDJSON")
+    whole = turns.median(OWN)
     compact = turns.median("draw and encode compact NDJSON")
     result = {
         "events_per_s_median": {name: round(turns.median(name)) for name in turns.rates},
         "events_per_s_best": {name: round(turns.best(name)) for name in turns.rates},
         "bytes_per_event": {
             "padded": lines.shape[1],
+            **{
+                name.removeprefix("draw and encode "): len(fleet.batch(FIRST, 1).lines(form))
+                for name, form in FORMATS.items()
+            },
             "compact": round(len(fleet.batch(FIRST, BATCH).ndjson(compact=True)) / BATCH),
         },
         "ratios": {
+            **{f"{name} / own form": round(turns.ratio(name, OWN), 3) for name in FORMATS},
             "encode / faker": round(whole / turns.median("faker, every field"), 1),
             "encode / limit (gather ready rows)": round(
                 whole / turns.median("limit: gather ready rows"), 3
