@@ -21,6 +21,7 @@ import msgspec
 from yarl import URL
 
 from trueup.conformance.client.clock import Clock
+from trueup.conformance.client.entry import FindEvent, RowEntry
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
@@ -63,6 +64,9 @@ GATEWAY: Final = frozenset({502, 503, 504})
 LIVENESS_STAGE: Final = "traffic liveness"
 """Stage of the requests by which a client finds out whether the target is there at all. No check
 uses them."""
+LOOK_UP_STAGE: Final = "traffic look-up"
+"""Stage of searches for logs of which the target's id is not known. No check uses them."""
+LOOK_UPS_MOST: Final = 500
 LOST_PATIENCE_S: Final = 30.0
 """How long a target that has stopped to respond is waited for before the run ends, in seconds."""
 LOST_PAUSE_S: Final = 3.0
@@ -78,9 +82,21 @@ class ReadClient:
     """Asks a target over HTTP. Use as an async context manager."""
 
     def __init__(
-        self, target: Target, recorder: Recorder, clock: Clock, *, ends_when_lost: bool = True
+        self,
+        target: Target,
+        recorder: Recorder,
+        clock: Clock,
+        *,
+        ends_when_lost: bool = True,
+        find_event: FindEvent | None = None,
     ) -> None:
-        """`ends_when_lost`: whether requests raise TargetLost once the target is gone for good."""
+        """`ends_when_lost`: whether requests raise TargetLost once the target is gone for good.
+
+        `find_event` returns the event of an id, where events are not in the records.
+        """
+        self._entry = RowEntry(target.rows, target.graph, recorder.records)
+        self._find_event = find_event
+        self._look_ups = 0
         self._ends_when_lost = ends_when_lost
         self._lost = 0  # requests in a row without a usable response
         self._finding_out = asyncio.Lock()
@@ -188,6 +204,7 @@ class ReadClient:
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
         """Send a request, and again after waits that are asked for and after lost responses."""
+        await self._look_up(ask)
         pauses = iter(RETRY_PAUSES_S)
         async with self._places:
             while True:
@@ -213,6 +230,23 @@ class ReadClient:
                 if pause is None or ask.method != "GET" or self._failures > FAILURES_MOST:
                     return exchange
                 await self._clock.sleep(pause)
+
+    async def _look_up(self, ask: ApiRequest) -> None:
+        """Find the target's id of a log that is retrieved, where it is not known."""
+        event = self._entry.unknown_event(ask.path, self._find_event)
+        owners = [
+            letter
+            for letter, tenant in self._target.tenants.items()
+            if event is not None and tenant.customer_id == event.get("customer_id")
+        ]
+        if event is None or not owners or self._look_ups >= LOOK_UPS_MOST:
+            return
+        self._look_ups += 1
+        query = tuple((name, str(event.get(name))) for name in ("proxy_user_id", "log_total_bytes"))
+        search = ApiRequest(
+            path="log/search", query=(*query, ("per_page", "100")), tenant=owners[0]
+        )
+        await self._tried(search, search.query, LOOK_UP_STAGE, 1)
 
     def _unsent(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
@@ -245,20 +279,25 @@ class ReadClient:
     async def _once(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
-        url = f"{self._target.base_url}{self._target.prefix}/{ask.path}"
-        if query:
-            url = f"{url}?{urlencode(query)}"
+        sent_path, sent_query = self._entry.path(ask.path), self._entry.query(ask.path, query)
+        other = (sent_path, sent_query) != (ask.path, query)
+        url = f"{self._target.base_url}{self._target.prefix}/{sent_path}"
+        if sent_query:
+            url = f"{url}?{urlencode(sent_query)}"
         started = self._clock.monotonic()
         at = stamp(self._clock.now())
         response = await self._follow(url, ask)
         error = response.error
         body, body_text, error = self._body(response.raw, error)
+        body = self._entry.body(ask.path, body, self._customer(ask))
         return Exchange(
             n=self._recorder.next_exchange(),
             method=ask.method,
             path=f"{self._target.prefix}/{ask.path}",
             at=at,
             query=tuple(query),
+            sent_path=f"{self._target.prefix}/{sent_path}" if other else "",
+            sent_query=sent_query if other else (),
             tenant=ask.tenant if ask.keys == "own" else ask.keys,
             stage=stage,
             request_body=self._recorder.strike(ask.body),
@@ -272,6 +311,10 @@ class ReadClient:
             ask=ask.name,
             attempt=attempt,
         )
+
+    def _customer(self, ask: ApiRequest) -> int | None:
+        tenant = self._target.tenants.get(ask.tenant)
+        return tenant.customer_id if tenant is not None else None
 
     async def _follow(self, url: str, ask: ApiRequest) -> _Response:
         """Send a request, and again where its response redirects to the same origin.

@@ -49,6 +49,7 @@ _PARTS: Final = (
     ("`token` with `argv`", SCHEMA["$defs"]["tokenProgram"]),
     ("`token` with `url`", SCHEMA["$defs"]["tokenEndpoint"]),
     ("`signature`", SCHEMA["$defs"]["signature"]),
+    ("`[rows]`", SCHEMA["properties"]["rows"]),
     ("`[graph]`", SCHEMA["properties"]["graph"]),
     ("`[budget]`", SCHEMA["properties"]["budget"]),
 )

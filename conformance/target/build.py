@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from trueup.conformance.contract.claims import ALL_OF_GUIDE, CLAIMS, GUIDE_CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, wrong_value
+from trueup.conformance.contract.schemas import schema
 from trueup.conformance.target.authentication import (
     all_credentials,
     credentials_of,
@@ -34,6 +35,7 @@ from trueup.conformance.target.model import (
     HttpIngest,
     IngestForm,
     RefusedShape,
+    RowFormat,
     ShownValues,
     Target,
     Tenant,
@@ -53,6 +55,9 @@ __all__ = ["build"]
 
 Known: TypeAlias = Mapping[str, Credentials]
 """The credentials of the file by name."""
+_RESOURCES: Final = ("log", "log_summary", "residential_ledger", "mobile_ledger", "proxy_user")
+_TIMES: Final = ("_datetime", "_period", "_date")
+"""Ends of the names of fields that are times."""
 
 
 def build(
@@ -75,6 +80,7 @@ def build(
         **hooks,
         clock_read=_clock_read(fields, document.get("clock", {}), known),
         graph=GraphShape(**document.get("graph", {})),
+        rows=_rows(fields, document.get("rows", {}), document.get("graph", {})),
         claims=_claims(fields, document.get("claims")),
         readings=_readings(fields, document.get("readings", {})),
         budget=_budget(document.get("budget", {})),
@@ -330,6 +336,18 @@ def _placeholders(fields: Fields, name: str, hook: HookForm) -> None:
                 "none of them",
                 "without it the target cannot know what is wanted",
             )
+
+
+def _rows(fields: Fields, table: Table, graph: Table) -> RowFormat:
+    names = {name for resource in _RESOURCES for name in schema(resource)["properties"]}
+    known = {name for name in names if name.endswith(_TIMES)} | {graph.get("time", "datetime")}
+    times = table.get("times", {})
+    for name, form in times.items():
+        if name not in known:
+            expected = "a field of a row that is a time"
+            fields.note(f"rows.times.{name}", expected, f'"{name}"', nearest(name, known))
+        check_time_form(fields, f"rows.times.{name}", form)
+    return RowFormat(log_id=table.get("log_id", "log_id") or "", times=MappingProxyType(times))
 
 
 def _claims(fields: Fields, names: list[str] | None) -> frozenset[str]:

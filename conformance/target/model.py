@@ -26,6 +26,7 @@ __all__ = [
     "HttpIngest",
     "IngestForm",
     "RefusedShape",
+    "RowFormat",
     "ShownValues",
     "Target",
     "Tenant",
@@ -169,6 +170,16 @@ class GraphShape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RowFormat:
+    """Where the rows of a target differ from those of the contract."""
+
+    log_id: str = "log_id"
+    """The field of a log that has the id which was sent; empty: none has it."""
+    times: Mapping[str, str] = field(default_factory=dict)
+    """Field of a row → its time form; other fields are in the contract's."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """How many requests may be sent to the target."""
 
@@ -213,6 +224,7 @@ class Target:
     money: HookForm | None = None
     restart: HookForm | None = None
     graph: GraphShape = GraphShape()
+    rows: RowFormat = RowFormat()
     claims: frozenset[str] = frozenset()
     """Names of the table in `trueup.conformance.contract.claims`."""
     readings: Mapping[str, str] = field(default_factory=dict)

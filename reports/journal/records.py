@@ -195,6 +195,10 @@ class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exch
     """Path below the base URL, without the query."""
     at: str
     query: tuple[tuple[str, str], ...] = ()
+    sent_path: str = ""
+    """The path as it was sent, where the target has ids of its own for logs; empty: `path`."""
+    sent_query: tuple[tuple[str, str], ...] = ()
+    """The query as it was sent, beside `sent_path`."""
     tenant: str = ""
     """`a`, `b`, `none` (no keys) or `wrong` (bad keys)."""
     check: str = ""

@@ -145,8 +145,10 @@ def _print(text: str) -> str:
 
 
 def _curl(exchange: Exchange) -> str:
-    path = quote(f"/{exchange.path.removeprefix('/')}", safe=_PATH_CHARACTERS, errors="replace")
-    query = f"?{urlencode(exchange.query, errors='replace')}" if exchange.query else ""
+    sent = exchange.sent_path or exchange.path
+    path = quote(f"/{sent.removeprefix('/')}", safe=_PATH_CHARACTERS, errors="replace")
+    asked = exchange.sent_query if exchange.sent_path else exchange.query
+    query = f"?{urlencode(asked, errors='replace')}" if asked else ""
     parts = [r"curl -sS -i -w '\n'"]
     if exchange.method != "GET":
         parts.append(f"-X {shlex.quote(one_line(exchange.method, 20))}")

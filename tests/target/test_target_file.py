@@ -459,6 +459,18 @@ _WRONG = {
         _FULL.replace("[money]", '[clock.read]\nvia = "http"\nat = "now"\n[money]'),
         ["clock.read.url", "the key is missing"],
     ),
+    "a time of a row that is none": (
+        _FULL + '\n[rows.times]\nlog_hostname = "iso"\n',
+        ["rows.times.log_hostname (line", "a field of a row that is a time"],
+    ),
+    "unknown time form of a row": (
+        _FULL + '\n[rows.times]\nlog_request_datetime = "epoch"\n',
+        ["rows.times.log_request_datetime (line", "a time form: space, iso"],
+    ),
+    "an id of a log that is true": (
+        _FULL + "\n[rows]\nlog_id = true\n",
+        ["rows.log_id (line", "the name of a field, in quotes, or false"],
+    ),
     "a word of trueup 0.1": (
         _FULL.replace("[ingest.mapping]", "[ingest.field_map]"),
         ["ingest.field_map (line", "it is [ingest.mapping] since trueup 0.2"],
