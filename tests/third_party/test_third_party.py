@@ -34,10 +34,12 @@ _SOON = "freshness-s = 5"
 
 
 @contextmanager
-def _serving(monkeypatch: pytest.MonkeyPatch, *faults: str) -> Iterator[None]:
+def _serving(
+    monkeypatch: pytest.MonkeyPatch, *faults: str, module: str = "tiny_target"
+) -> Iterator[None]:
     """Run the independent target in a process; its keys are set in the environment."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.third_party.tiny_target", *faults],
+        [sys.executable, "-m", f"tests.third_party.{module}", *faults],
         cwd=_HERE.parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -148,6 +150,37 @@ async def test_an_independent_implementation_conforms_through_its_target_file_al
 def _exchanges(folder: Path) -> list[Exchange]:
     records = read_journal(folder / "journal.ndjson").records
     return [one for one in records if isinstance(one, Exchange)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", ["reference", False])
+async def test_an_implementation_with_its_own_way_in_conforms_by_its_target_file_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: str | bool
+) -> None:
+    """Names, values, parts, times and ids of its own; level 4, no code. Its logs show our ids in a
+    field of their own, or nowhere.
+    """
+    file = tmp_path / "vendor.toml"
+    text = (_HERE / "vendor.toml").read_text()
+    file.write_text(text if shown else text.replace('log_id = "reference"', "log_id = false"))
+    with _serving(monkeypatch, *([] if shown else ["hide-references"]), module="vendor_target"):
+        outcome = await _judge(load_target(file), tmp_path, 4)
+    assert _failed(outcome) == []
+    assert outcome.exit_status is ExitStatus.CONFORMS
+    passed = [one for one in outcome.results if one.verdict is Verdict.PASS]
+    assert len(passed) >= 0.7 * len(outcome.results)
+
+
+@pytest.mark.slow
+async def test_a_fault_is_found_where_no_log_shows_the_id_that_was_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "vendor.toml"
+    text = (_HERE / "vendor.toml").read_text()
+    file.write_text(text.replace('log_id = "reference"', "log_id = false"))
+    with _serving(monkeypatch, "hide-references", "loses_a_log", module="vendor_target"):
+        outcome = await _judge(load_target(file), tmp_path, 2, only=("LOG=SENT",))
+    assert outcome.exit_status is ExitStatus.VIOLATES
 
 
 @pytest.mark.slow
