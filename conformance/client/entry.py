@@ -1,4 +1,4 @@
-"""Rows of a target on their way in, and ids of logs on their way out.
+"""Translate rows of responses into the form of the contract, and requests into the target's ids.
 
 A target may show a log under an id of its own, with the id that was sent in another field or
 nowhere, and may write times in other forms. Responses are brought into the form of the contract
@@ -9,16 +9,17 @@ Everything else works with the ids that were sent.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from trueup.conformance.rows import as_row, as_str, get_path, parse_time, rows_of
+from trueup.conformance.ports import SentTraffic, Slice
+from trueup.conformance.rows import as_row, as_str, format_time, get_path, parse_time, rows_of
 from trueup.conformance.target.model import GraphShape, RowFormat
 from trueup.reports.event_format import read_time
 from trueup.reports.journal.records import Delivered, Exchange, Record
 from trueup.reports.results import Json
 
-__all__ = ["FindEvent", "RowEntry"]
+__all__ = ["RowEntry"]
 
 Row = dict[str, Json]
 _ID: Final = "log_id"
@@ -29,8 +30,6 @@ _SAME: Final = ("proxy_user_id", "log_network", "log_client_ip_address", "log_to
 """Fields that a log has as they were sent, beside hostname and time."""
 _NO_LOG: Final = ("log_id", "customer_id", "log_request_datetime", "log_hostname")
 
-FindEvent = Callable[[str], Mapping[str, Json] | None]
-
 
 class RowEntry:
     """Knows which id of the target belongs to which id that was sent.
@@ -40,9 +39,17 @@ class RowEntry:
     several, to the one that agrees in most fields and that no other log belongs to.
     """
 
-    def __init__(self, rows: RowFormat, graph: GraphShape, records: list[Record]) -> None:
-        """`records` are those of the run, to which new ones are appended."""
-        self._rows, self._graph, self._records = rows, graph, records
+    def __init__(
+        self,
+        rows: RowFormat,
+        graph: GraphShape,
+        records: list[Record],
+        sent: SentTraffic | None = None,
+    ) -> None:
+        """`records` are those of the run, to which new ones are appended; `sent` has the events
+        that are not in the records.
+        """
+        self._rows, self._graph, self._records, self._sent = rows, graph, records, sent
         self._read = 0
         """Records that were looked at."""
         self._theirs: dict[str, str] = {}
@@ -70,6 +77,9 @@ class RowEntry:
             return body
         self._catch_up()
         data = body.get("data")
+        if not self._rows.log_id and self._sent is not None and customer is not None:
+            rows = data if isinstance(data, list) else [data]
+            self._draw(self._sent, customer, [row for row in rows if isinstance(row, dict)])
         if isinstance(data, list):
             return {**body, "data": [self._named(row, customer) for row in data]}
         return {**body, "data": self._named(data, customer)} if isinstance(data, dict) else body
@@ -92,13 +102,14 @@ class RowEntry:
             for name, value in query
         )
 
-    def unknown_event(self, path: str, find: FindEvent | None) -> Mapping[str, Json] | None:
+    def unknown_event(self, path: str) -> Mapping[str, Json] | None:
         """Return the event whose log a request retrieves, where the target's id is not known."""
         ours = path.removeprefix(_RETRIEVE).lower()
         if not self.has_own_ids or not path.startswith(_RETRIEVE) or ours in self._theirs:
             return None
         self._catch_up()
-        return self._events.get(ours) or (find(ours) if find is not None else None)
+        event = self._events.get(ours)
+        return event or (self._sent.event(ours) if self._sent is not None else None)
 
     # --- ids
 
@@ -143,6 +154,21 @@ class RowEntry:
                         ours, theirs = as_str(row, _ID), as_str(row, self._rows.log_id or _THEIRS)
                         if ours is not None and theirs is not None:
                             self._learn(ours, theirs)
+
+    def _draw(self, sent: SentTraffic, customer: int, rows: list[Row]) -> None:
+        """Learn the events of the users and seconds of logs that are not known."""
+        slices: dict[Slice, None] = {}
+        for row in rows:
+            at = parse_time(row.get("log_request_datetime"))
+            user = as_str(row, "proxy_user_id")
+            if as_str(row, _ID) not in self._ours and at is not None and user is not None:
+                second = format_time(at)
+                slices[Slice(customer, second, second, proxy_user_id=user)] = None
+        for ids in sent.ids_in(list(slices)) if slices else ():
+            for ours in ids:
+                event = sent.event(ours)
+                if event is not None:
+                    self._deliver(event)
 
     def _deliver(self, event: Mapping[str, Json]) -> None:
         ours = as_str(event, _ID)

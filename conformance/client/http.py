@@ -21,11 +21,12 @@ import msgspec
 from yarl import URL
 
 from trueup.conformance.client.clock import Clock
-from trueup.conformance.client.entry import FindEvent, RowEntry
+from trueup.conformance.client.entry import RowEntry
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.errors import TargetLost
+from trueup.conformance.ports import SentTraffic
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int
 from trueup.conformance.target.model import Target, Tenant
@@ -88,14 +89,13 @@ class ReadClient:
         clock: Clock,
         *,
         ends_when_lost: bool = True,
-        find_event: FindEvent | None = None,
+        sent: SentTraffic | None = None,
     ) -> None:
         """`ends_when_lost`: whether requests raise TargetLost once the target is gone for good.
 
-        `find_event` returns the event of an id, where events are not in the records.
+        `sent` is traffic whose events are not in the records.
         """
-        self._entry = RowEntry(target.rows, target.graph, recorder.records)
-        self._find_event = find_event
+        self._entry = RowEntry(target.rows, target.graph, recorder.records, sent)
         self._look_ups = 0
         self._ends_when_lost = ends_when_lost
         self._lost = 0  # requests in a row without a usable response
@@ -233,7 +233,7 @@ class ReadClient:
 
     async def _look_up(self, ask: ApiRequest) -> None:
         """Find the target's id of a log that is retrieved, where it is not known."""
-        event = self._entry.unknown_event(ask.path, self._find_event)
+        event = self._entry.unknown_event(ask.path)
         owners = [
             letter
             for letter, tenant in self._target.tenants.items()

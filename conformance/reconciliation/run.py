@@ -111,7 +111,7 @@ async def _reconciled(
     target: Target, recorder: Recorder, clock: Clock, sent: SentTraffic, part: str
 ) -> TrafficOutcome:
     limit_s = freshness_s(target.readings)
-    async with ReadClient(target, recorder, clock, find_event=sent.event) as client:
+    async with ReadClient(target, recorder, clock, sent=sent) as client:
         shell = _Shell(client, recorder, clock, sent, part, limit_s)
         await shell.settle()
         results, rows = await shell.read()

@@ -154,7 +154,7 @@ def _exchanges(folder: Path) -> list[Exchange]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shown", ["reference", False])
-async def test_an_implementation_with_its_own_way_in_conforms_by_its_target_file_alone(
+async def test_an_implementation_with_events_of_its_own_conforms_by_its_target_file_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: str | bool
 ) -> None:
     """Names, values, parts, times and ids of its own; level 4, no code. Its logs show our ids in a

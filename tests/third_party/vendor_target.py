@@ -1,4 +1,4 @@
-"""An implementation whose way in has nothing of trueup's: names, values, parts, times, ids.
+"""An implementation that takes events in its own form: names, values, parts, times and ids.
 
 Start it with `python -m tests.third_party.vendor_target [hide-references]`; it prints one line of
 JSON: the environment variables that its target file names. Traffic reports are a gzipped JSON array
