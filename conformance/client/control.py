@@ -123,7 +123,10 @@ class TargetControl:
         began = self._clock.monotonic()
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
+            connector=aiohttp.TCPConnector(ssl=client_context(self._target.tls)),
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=HEAD_MOST,
+            max_field_size=HEAD_MOST,
         ) as session:
             while True:
                 try:
@@ -131,7 +134,8 @@ class TargetControl:
                         return ""
                 except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as cause:
                     if self._clock.monotonic() - began > HOOK_LEAST_S:
-                        return f"no response within {HOOK_LEAST_S:g} s of the restart: {cause}"
+                        said = foreign_text(str(cause))
+                        return f"no response within {HOOK_LEAST_S:g} s of the restart: {said}"
                 await self._clock.sleep(_PAUSE_S)
 
     async def _http_after_waits(

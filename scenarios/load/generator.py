@@ -100,7 +100,7 @@ class LoadGenerator:
             system=system,
             on_second=lambda second: self._each_second(),
         )
-        self._take_tokens()
+        self.take_tokens()
         self.ingest = streams[0]
         for stream in streams[1:]:
             for _ in range(self._share(generator_plan.plan.reads.connections)):
@@ -150,10 +150,10 @@ class LoadGenerator:
         )
 
     def _each_second(self) -> None:
-        self._take_tokens()
+        self.take_tokens()
         self._pass_on()
 
-    def _take_tokens(self) -> None:
+    def take_tokens(self) -> None:
         """Send further requests with the tokens of now; stop where there are none any more."""
         tokens = self._tokens()
         if tokens is None:

@@ -270,6 +270,8 @@ def _on_plan(environment: Environment, msg: Any, **kwargs: Any) -> None:
 def _on_tokens(environment: Environment, msg: Any, **kwargs: Any) -> None:
     if isinstance(RUN.tokens, TokensReceived):
         RUN.tokens.put(msgspec.json.decode(msg.data["tokens"], type=Tokens))
+        if RUN.generator is not None:
+            RUN.generator.take_tokens()
 
 
 def _send_tokens(master: runners.MasterRunner) -> None:
