@@ -4,29 +4,64 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 from trueup.simulator.access_logs.record import BadLine, Parsed, RefusedLine
 from trueup.simulator.errors import AccessLogError
 
 __all__ = ["LINE_MAX", "Line", "ParseLine", "Source", "parse_lines"]
 
+
+def _zstd() -> Any:
+    """Return the module that unpacks zstd; None where it is not installed."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_ZSTD: Final = _zstd()
+_UNREADABLE: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    *(() if _ZSTD is None else (_ZSTD.ZstdError,)),
+)
+"""What reading a damaged or cut file raises."""
 LINE_MAX: Final = 1 << 20
 """Bytes of the longest line that is read."""
 _SAMPLE: Final = 1 << 18
 """Bytes at the start of a log from which its format is guessed."""
 _PIECE: Final = 1 << 12
 """Bytes that are unpacked at once for the sample: a cut file is read to the cut."""
+
+
+def _zstd_open(path: Path) -> object:
+    """Open a file that zstd packed. Raises AccessLogError where it cannot be unpacked here."""
+    if _ZSTD is None:
+        raise AccessLogError(
+            f"{path}: unpacking zstd needs a package that is not installed: "
+            "pip install 'trueup[zstd]'"
+        )
+    return _ZSTD.open(path)
+
+
 _PACKED: Final[tuple[tuple[bytes, Callable[[Path], object]], ...]] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\x00", lzma.open),
+    (b"\x28\xb5\x2f\xfd", _zstd_open),
 )
 """(first bytes, how to unpack)."""
 
@@ -63,7 +98,7 @@ class Source:
             with self.open() as file:
                 while len(content) < _SAMPLE and (more := file.read(_PIECE)):
                     content += more
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except _UNREADABLE as error:
             if not content:
                 raise AccessLogError(f"{self.path}: cannot be read: {error}") from error
         if len(content) >= _SAMPLE and b"\n" in content:
@@ -92,7 +127,7 @@ class Source:
                         text = text.removeprefix("\ufeff")
                     if text and not text.isspace():
                         yield number, text
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except _UNREADABLE as error:
             yield RefusedLine(line=number + 1, reason=f"the file cannot be read further: {error}")
 
 

@@ -9,22 +9,30 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from trueup.reports.errors import ConfigurationError
+from trueup.reports.event_format import BodyForm, EventFormat, FieldFormat
 from trueup.reports.journal.records import LoadResult, ReplayDeclared
 from trueup.reports.journal.storage import read_journal
 from trueup.scenarios.cli import trueup
 from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.load.generator import body_source
+from trueup.scenarios.load.messages import GeneratorPlan
+from trueup.scenarios.load.plan import RequestsPart
 from trueup.scenarios.load.replay import (
     REPLAY_PLAN,
     PreparedReplay,
     RecordedSchedule,
     prepare_replay,
 )
+from trueup.scenarios.run.preconditions import check_local, plan_of
 from trueup.scenarios.run.reevaluate import reevaluate
-from trueup.scenarios.scenario import ReplayPart
+from trueup.scenarios.scenario import ReplayPart, load_scenario
+from trueup.simulator.delivery import HttpForm
 
 LOGS: Final = Path(__file__).parents[1] / "data" / "access_logs"
 NOW: Final = datetime(2025, 6, 15, 12, tzinfo=UTC)
@@ -145,6 +153,54 @@ def test_lines_that_cannot_be_read_are_shown_and_not_kept_in_the_run(tmp_path: P
         )  # fmt: skip
     assert "jane-doe" not in str(refused.value)
     assert any("mixed.log:61:" in line and "jane-doe" in line for line in said)
+
+
+def test_a_replay_is_sent_in_the_target_s_own_format_and_every_event_once(tmp_path: Path) -> None:
+    """Renamed fields in a list, whose last batch is not full; by two workers."""
+    begin = datetime(2024, 1, 1, tzinfo=UTC)
+    ready = prepare(tmp_path, [begin + timedelta(seconds=n) for n in range(451)])
+    format_ = EventFormat(
+        form=BodyForm.JSON_ARRAY, fields={"log_total_bytes": FieldFormat(name="octets")}
+    )
+    plan = msgspec.structs.replace(ready.plan, requests=RequestsPart(batch=20))
+    bodies = []
+    for worker in range(2):
+        source = body_source(
+            GeneratorPlan(
+                plan=plan,
+                form=HttpForm(url="http://127.0.0.1:9/", format=format_),
+                fleet=None,
+                replay=ready.declared,
+                replay_folder=str(tmp_path),
+            ),
+            lambda ranges: None,
+            worker=worker,
+            workers=2,
+            replay=ready.traffic,
+        )
+        while (request := source.take()) is not None:
+            text = request.head.partition(b"\r\n\r\n")[2] + bytes(request.body)
+            bodies.append((request.first, msgspec.json.decode(text)))
+    sent = [event for _, events in sorted(bodies, key=lambda pair: pair[0]) for event in events]
+    assert [event["log_id"] for event in sent] == ready.traffic.log_ids(0, 451)
+    assert {event["octets"] for event in sent} == {5}
+    assert {len(events) for _, events in bodies} == {20, 11}
+
+
+def test_a_scenario_file_may_replay_a_log(tmp_path: Path) -> None:
+    """With the keys of `trueup load`'s options."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\nwhat = "a log"\n[load]\nscenario = "replay"\n[load.replay]\n'
+        f'file = "{LOGS / "squid-native.log"}"\nspeed = 10\n'
+    )
+    part = load_scenario(str(path)).load
+    assert part is not None and part.replay is not None
+    check_local(part)
+    assert (plan_of(part, seed=3).requests.batch, part.replay.speed) == (1, 10)
+    path.write_text(path.read_text() + 'network = "satellite"\n')
+    with pytest.raises(ConfigurationError, match="network"):
+        load_scenario(str(path))
 
 
 def replay(tmp_path: Path, *arguments: str) -> tuple[dict[str, Any], Path]:

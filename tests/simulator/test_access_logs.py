@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import csv
 import gzip
 import json
+import lzma
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -29,6 +31,8 @@ from trueup.simulator.access_logs import (
 )
 from trueup.simulator.access_logs.formats import FORMATS
 from trueup.simulator.access_logs.source import Source
+from trueup.simulator.delivery import HttpForm
+from trueup.simulator.delivery.forms import compress
 from trueup.simulator.errors import AccessLogError
 
 LOGS: Final = Path(__file__).parents[1] / "data" / "access_logs"
@@ -60,6 +64,11 @@ def read(path: Path, form: str = "", **options: Any) -> tuple[list[AccessRecord]
     """Return the records of a log and the report."""
     reader = LogReader(path, ReadOptions(format=form, **options))
     return list(reader), reader.report
+
+
+def zstd_compress(content: bytes) -> bytes:
+    """Return content packed by zstd."""
+    return compress(HttpForm(url="http://127.0.0.1/", compression="zstd"), content)
 
 
 def write(path: Path, lines: Iterable[str | dict[str, Any]]) -> Path:
@@ -256,16 +265,22 @@ def test_csv_and_parquet_are_read_by_the_names_of_their_columns(tmp_path: Path) 
         read(table)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress])
-def test_a_compressed_log_is_unpacked_and_a_cut_one_is_read_to_the_cut(
-    pack: Any, tmp_path: Path
-) -> None:
-    """Also `public-10000.log.xz`, in the tests of the fit."""
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd_compress])
+def test_a_compressed_log_is_unpacked(pack: Any, tmp_path: Path) -> None:
+    """By its first bytes, whatever its name; one of which nothing is left is refused."""
+    log = tmp_path / "access.log.1"
     content = pack((LOGS / "squid-native.log").read_bytes())
-    whole, cut = tmp_path / "access.log.1.gz", tmp_path / "access.log.2.gz"
-    whole.write_bytes(content)
-    cut.write_bytes(content[:-2000])
-    assert read(whole)[1].read == 304
+    log.write_bytes(content)
+    assert read(log)[1].read == 304
+    log.write_bytes(content[:20])
+    with pytest.raises(AccessLogError, match=r"access.log.1: (cannot be read|0 events)"):
+        read(log)
+
+
+def test_a_compressed_log_that_is_cut_is_read_to_the_cut(tmp_path: Path) -> None:
+    """What is missing is reported as a refused line."""
+    cut = tmp_path / "access.log.2.gz"
+    cut.write_bytes(gzip.compress((LOGS / "squid-native.log").read_bytes())[:-2000])
     _, report = read(cut)
     assert 100 < report.read < 304 and report.refused == 1
     assert "cannot be read further" in report.first_refused[0].reason
