@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from trueup.reports.event_format import EventFormat
 from trueup.reports.journal.records import ReplayDeclared
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.plan import LoadPlan, RequestsPart, ShapePart
@@ -78,13 +79,15 @@ def prepare_replay(
     now: datetime,
     namespace: str,
     duration_s: float | None,
+    form: EventFormat,
     say: Callable[[str], None],
 ) -> PreparedReplay:
     """Record a log in a run's folder and return what is sent of it, and when.
 
-    `now` is the target's present, `duration_s` cuts the run short, `say` is called with what was
-    read. Raises AccessLogError for a log that cannot be read, UsageProblem for one that holds no
-    events or more time than can be sent.
+    `now` is the target's present, `duration_s` cuts the run short, `form` is how the target takes
+    events, `say` is called with what was read. Raises AccessLogError for a log that cannot be read,
+    UsageProblem for one that holds no events, a value that the target file has no word for, or more
+    time than can be sent.
     """
     reader = open_log(part)
     try:
@@ -137,11 +140,19 @@ def prepare_replay(
         duration_s=length_s,
         warmup_s=min(plan.shape.warmup_s, length_s / 4),
     )
+    traffic = ReplayTraffic(recording, declared)
+    if (unmapped := traffic.first_unmapped(form)) is not None:
+        field, value, number = unmapped
+        raise UsageProblem(
+            f"{part.file}: event {number + 1} in order of time has {field} {value!r}, which the "
+            f"values of [ingest.mapping.{field}] in the target file do not name. Take such "
+            f"requests out of the log, or map {field} without a table of values"
+        )
     say(f"replaying {declared.text()}")
     return PreparedReplay(
         plan=msgspec.structs.replace(plan, shape=shape),
         declared=declared,
-        traffic=ReplayTraffic(recording, declared),
+        traffic=traffic,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trueup.reports.event_format import EVENT_KEYS, EventFormat
+from trueup.reports.event_format import EVENT_KEYS, EventFormat, value_key
 from trueup.reports.journal.records import ReplayDeclared
 from trueup.reports.results import CellKey, Counts, HourKey, Json
 from trueup.simulator.batch import event_lines
@@ -159,6 +159,26 @@ class ReplayTraffic:
                     )
                     hours[key] = _plus(hours.get(key), sums)
         return cells, hours
+
+    def first_unmapped(self, form: EventFormat) -> tuple[str, str, int] | None:
+        """Return (field, value, number of the event) of the first value that a format's table of
+        values lacks; None where it has every one.
+        """
+        tables = {name: rule.values for name, rule in form.fields.items() if rule.values}
+        columns = {"log_method": "method", "log_error_code": "error", "log_status_code": "status",
+                   "log_authentication_type": "authentication", "log_network": "network",
+                   "log_protocol": "socks"}  # fmt: skip
+        rows = self.recording.rows[: self.count]
+        for field, table in tables.items():
+            # One event stands for all with the same code; other fields are the same in all events.
+            numbers = [0]
+            if field in columns:
+                numbers = np.unique(rows[columns[field]], return_index=True)[1].tolist()
+            for number in sorted(numbers):
+                value = self.rows(number, 1)[0].get(field)
+                if value not in (None, "") and value_key(value) not in table:
+                    return field, value_key(value), number
+        return None
 
     def select(
         self,

@@ -18,6 +18,7 @@ from trueup.reports.errors import ConfigurationError
 from trueup.reports.event_format import BodyForm, EventFormat, FieldFormat
 from trueup.reports.journal.records import LoadResult, ReplayDeclared
 from trueup.reports.journal.storage import read_journal
+from trueup.reports.results import Json
 from trueup.scenarios.cli import trueup
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.generator import body_source
@@ -79,6 +80,7 @@ def prepare(
         now=NOW,
         namespace="n",
         duration_s=duration_s,
+        form=EventFormat(),
         say=lambda words: None,
     )
 
@@ -140,6 +142,29 @@ def test_a_wrong_replay_is_refused_before_anything_starts(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_value_that_the_target_file_has_no_word_for_is_named_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    """Logs have methods and error codes that no fleet has."""
+    log = tmp_path / "own.ndjson"
+    methods = ["GET", "GET", "PROPFIND", "GET"]
+    log.write_text(
+        "".join(f'{{"time":{10**9 + n},"method":"{m}"}}\n' for n, m in enumerate(methods))
+    )
+
+    def prepared(words: dict[str, Json]) -> PreparedReplay:
+        rule = FieldFormat(name="verb", values=words)
+        return prepare_replay(
+            ReplayPart(file=str(log)), REPLAY_PLAN, folder=tmp_path, customers=(1,), now=NOW,
+            namespace="n", duration_s=None, form=EventFormat(fields={"log_method": rule}),
+            say=lambda words: None,
+        )  # fmt: skip
+
+    with pytest.raises(UsageProblem, match="event 3 in order of time has log_method 'PROPFIND'"):
+        prepared({"GET": "get"})
+    assert prepared({"GET": "get", "PROPFIND": "other"}).declared.events == 4
+
+
 def test_lines_that_cannot_be_read_are_shown_and_not_kept_in_the_run(tmp_path: Path) -> None:
     """A journal holds the reason; the lines hold names."""
     line = (LOGS / "squid-native.log").read_text().splitlines()[5]
@@ -149,7 +174,7 @@ def test_lines_that_cannot_be_read_are_shown_and_not_kept_in_the_run(tmp_path: P
     with pytest.raises(UsageProblem, match="too many lines cannot be read as squid") as refused:
         prepare_replay(
             ReplayPart(file=str(log)), REPLAY_PLAN, folder=tmp_path, customers=(1,), now=NOW,
-            namespace="n", duration_s=None, say=said.append,
+            namespace="n", duration_s=None, form=EventFormat(), say=said.append,
         )  # fmt: skip
     assert "jane-doe" not in str(refused.value)
     assert any("mixed.log:61:" in line and "jane-doe" in line for line in said)
