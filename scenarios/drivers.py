@@ -29,7 +29,15 @@ from trueup.simulator.delivery import (
 )
 from trueup.simulator.delivery.responses import ResponseBody
 
-__all__ = ["check_ingest", "command_form", "driver_of", "http_form", "load_form", "transport_form"]
+__all__ = [
+    "check_ingest",
+    "command_form",
+    "driver_of",
+    "http_form",
+    "load_form",
+    "load_ingest",
+    "transport_form",
+]
 
 _BODIES: Final[Mapping[BodyForm, ResponseBody]] = {
     BodyForm.ELASTICSEARCH_BULK: ResponseBody.BULK,
@@ -94,13 +102,14 @@ def command_form(
     )
 
 
-def transport_form(ingest: TransportIngest) -> TransportForm:
-    """Return the simulator's form of a transport."""
+def transport_form(ingest: TransportIngest, *, secrets: tuple[str, ...] = ()) -> TransportForm:
+    """Return the simulator's form of a transport; `secrets` are struck from reasons."""
     return TransportForm(
         name=ingest.name,
         options=dict(ingest.options),
         format=ingest.format,
         max_events=ingest.batch,
+        secrets=secrets,
     )
 
 
@@ -150,9 +159,24 @@ def load_form(target: Target) -> HttpForm:
     """Return the HTTP form to load. Raises UsageProblem where events do not go in over HTTP."""
     if not isinstance(target.ingest, HttpIngest):
         raise UsageProblem(
-            f"{target.path}: load goes in over HTTP, but this target's [ingest] is "
-            f'{"a command" if target.ingest else "missing"}. Give it `via = "http"` and a `url`.'
+            f"{target.path}: this needs events to go in over HTTP. Give [ingest] "
+            '`via = "http"` and a `url`.'
         )
     return http_form(
         target.ingest, timeout_s=target.timeout_s, secrets=target.secrets, tls=target.tls
     )
+
+
+def load_ingest(target: Target) -> HttpForm | TransportForm:
+    """Return how the load goes in. Raises UsageProblem where events go in by a program, or not."""
+    match target.ingest:
+        case HttpIngest():
+            return load_form(target)
+        case TransportIngest() as ingest:
+            return transport_form(ingest, secrets=target.secrets)
+        case _:
+            raise UsageProblem(
+                f"{target.path}: load goes in over HTTP or through a broker, but this target's "
+                f"[ingest] is {'a command' if target.ingest else 'missing'}. Give it "
+                '`via = "http"` and a `url`, or a broker: see docs/brokers.md.'
+            )

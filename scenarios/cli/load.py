@@ -17,6 +17,7 @@ from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport, build_report
 from trueup.scenarios.cli.log_options import log_options
 from trueup.scenarios.cli.shared import command_line, run_options, show, watched
+from trueup.scenarios.drivers import load_ingest
 from trueup.scenarios.embedded.target import EMBEDDED
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.scenarios.load.plan import LoadPlan, load_names
@@ -291,7 +292,7 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
         ("rate", load.plan.rate_rps, plan.shape.rate if plan.open_loop else None),
         ("duration", load.plan.duration_s, plan.shape.duration_s),
         ("warm-up", load.plan.warmup_s, plan.shape.warmup_s),
-        ("events in a request", load.plan.batch, plan.requests.batch),
+        ("events in a request", load.plan.batch, _batch(order, plan)),
     )
     if differ := [f"{what} ({was} and {now})" for what, was, now in asked if was != now]:
         raise UsageProblem(
@@ -301,6 +302,14 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
     if why := why_not_comparable(load):
         raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
     return before
+
+
+def _batch(order: RunRequest, plan: LoadPlan) -> int:
+    """Events in a request, or message, to the target of an order."""
+    if order.target is None:
+        return plan.requests.batch
+    form = load_ingest(load_target(order.target, os.environ))
+    return 1 if form.one_by_one else plan.requests.batch
 
 
 def _whom(order: RunRequest) -> tuple[str, int]:

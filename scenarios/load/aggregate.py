@@ -181,8 +181,11 @@ def comparable_digest(generator_plan: GeneratorPlan) -> str:
     """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
     plan = msgspec.to_builtins(generator_plan.plan)
     plan.pop("seed")
-    sent = generator_plan.form
-    form = (sent.method, sent.compression, sent.format, dict(sent.event_headers))
+    if (transport := generator_plan.transport) is not None:
+        form: object = (transport.name, transport.format, transport.max_events)
+    else:
+        sent = generator_plan.over_http
+        form = (sent.method, sent.compression, sent.format, dict(sent.event_headers))
     traffic = generator_plan.fleet.profile_sha256 if generator_plan.fleet else ""
     if generator_plan.replay is not None:
         traffic = generator_plan.replay.sha256
@@ -237,7 +240,7 @@ def load_result(
             duration_s=plan.shape.duration_s,
             warmup_s=warmup,
             rate_rps=plan.shape.rate if plan.open_loop else None,
-            batch=plan.requests.batch,
+            batch=generator_plan.batch,
             replay=generator_plan.replay.text() if generator_plan.replay else "",
             malformed_every=plan.requests.malformed_every,
             duplicate_every=plan.requests.duplicate_every,

@@ -70,6 +70,7 @@ async def calibrate(job: LoadJob) -> float:
     """
     batch = plural(job.plan.requests.batch, "event")
     job.say(f"measuring the null sink of this machine: {CALIBRATE_S:g} s, requests of {batch} …")
+    assert isinstance(job.ingest, HttpForm), "a transport has no null sink"
     folder = job.out_dir / "calibration"
     folder.mkdir(exist_ok=True)
     with null_sink() as sink:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from trueup.reports.event_format import EventFormat, Framing
+from trueup.reports.event_format import BodyForm, EventFormat
 from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.access import AccessWatch
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Report, Reserved
@@ -20,10 +20,11 @@ from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.replay import RecordedSchedule
 from trueup.scenarios.load.token_feed import Tokens
 from trueup.scenarios.load.traffic import arrivals_per_second
-from trueup.simulator.delivery import RetryPolicy
+from trueup.simulator.delivery import HttpForm, ResponseRule, RetryPolicy, transport_driver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.reactor import (
     BodySource,
+    DriverEngine,
     Engine,
     FixedBodies,
     FleetBodies,
@@ -43,6 +44,8 @@ __all__ = ["INGEST", "READS", "LoadGenerator", "body_source"]
 
 INGEST: Final = "ingest"
 READS: Final = "reads"
+_NO_URL: Final = "http://0.0.0.0/"
+"""Where a URL is asked for and nothing is sent to it."""
 _FIXED_LINE: Final = b'{"log_id":"00000000-0000-4000-8000-000000000000","log_total_bytes":1024}'
 _BLOCKS: Final = ((100_000.0, 1_000), (400_000.0, 4_000))
 """(events a second up to which, events drawn at once): as many as leave the loop free."""
@@ -89,22 +92,34 @@ class LoadGenerator:
         streams = [self._ingest_stream()]
         if generator_plan.plan.reads.share:
             streams.append(self._reads_stream())
-        requests = generator_plan.plan.requests
-        self.engine = Engine(
-            streams,
-            limits=Limits(
-                duration_s=generator_plan.plan.shape.duration_s,
-                drain_s=requests.drain_s,
-                max_backlog=requests.most_backlog,
-            ),
-            system=system,
-            on_second=lambda second: self._each_second(),
-        )
+        self.engine = self._engine(streams, system)
         self.take_tokens()
         self.ingest = streams[0]
         for stream in streams[1:]:
             for _ in range(self._share(generator_plan.plan.reads.connections)):
                 self.engine.connect(stream)
+
+    def _engine(
+        self, streams: Sequence[RequestStream], system: System | None
+    ) -> Engine | DriverEngine:
+        plan, transport = self.generator_plan.plan, self.generator_plan.transport
+        limits = Limits(
+            duration_s=plan.shape.duration_s,
+            drain_s=plan.requests.drain_s,
+            max_backlog=plan.requests.most_backlog,
+        )
+
+        def on_second(second: int) -> None:
+            self._each_second()
+
+        if transport is None:
+            return Engine(streams, limits=limits, system=system, on_second=on_second)
+        return DriverEngine(
+            streams[0],
+            make_driver=lambda: transport_driver(transport),
+            limits=limits,
+            on_second=on_second,
+        )
 
     def _share(self, whole: int) -> int:
         """This worker's part of a number of connections; never none."""
@@ -215,7 +230,7 @@ class LoadGenerator:
         """Return the times of a log's requests; None if none is replayed."""
         if self._replay is None:
             return None
-        batch = _batch_events(self.generator_plan)
+        batch = self.generator_plan.batch
         return RecordedSchedule(
             self._replay.due_us(),
             batch=batch,
@@ -228,7 +243,7 @@ class LoadGenerator:
         generator_plan, plan = self.generator_plan, self.generator_plan.plan
         return RequestStream(
             INGEST,
-            address=address_of(generator_plan.form.url),
+            address=address_of(_form(generator_plan).url),
             source=body_source(
                 generator_plan,
                 self._announce,
@@ -237,12 +252,12 @@ class LoadGenerator:
                 replay=self._replay,
             ),
             schedule=self._recorded_schedule() or self._schedule(1 - plan.reads.share),
-            rule=generator_plan.form.response_rule,
+            rule=_form(generator_plan).response_rule,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             duplicate_every=plan.requests.duplicate_every,
-            dresser=_dresser(generator_plan.form.credentials, generator_plan.form.url),
-            tls=generator_plan.form.tls,
+            dresser=_dresser(_form(generator_plan).credentials, _form(generator_plan).url),
+            tls=_form(generator_plan).tls,
         )
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
@@ -264,12 +279,25 @@ class LoadGenerator:
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             dresser=_dresser(generator_plan.read_credentials, generator_plan.reads_url),
-            tls=generator_plan.form.tls,
+            tls=_form(generator_plan).tls,
         )
 
 
 def _dresser(credentials: Credentials | None, url: str) -> HeadDresser | None:
     return None if credentials is None else HeadDresser(credentials, url)
+
+
+def _form(generator_plan: GeneratorPlan) -> HttpForm:
+    """Return the form of the bodies. A transport gets lines of ours, which it maps itself."""
+    transport = generator_plan.transport
+    if transport is None:
+        return generator_plan.over_http
+    lines = BodyForm.JSON_OBJECT if transport.one_by_one else BodyForm.NDJSON
+    return HttpForm(
+        url=_NO_URL,
+        format=EventFormat(form=lines),
+        response_rule=ResponseRule(secrets=transport.secrets),
+    )
 
 
 def body_source(
@@ -281,9 +309,9 @@ def body_source(
     replay: ReplayTraffic | None = None,
 ) -> BodySource:
     """Return the batches of a plan, each event once: of the fleet or the replay, or ready ones."""
-    form, plan = generator_plan.form, generator_plan.plan
+    form, plan = _form(generator_plan), generator_plan.plan
     if replay is not None:
-        batch = _batch_events(generator_plan)
+        batch = generator_plan.batch
         sent = EventFormat() if form.event_headers else form.format
         return FleetBodies(
             form,
@@ -325,13 +353,6 @@ def _replay_of(generator_plan: GeneratorPlan) -> ReplayTraffic | None:
         return None
     recording = ReplayRecording.open(Path(generator_plan.replay_folder))
     return ReplayTraffic(recording, generator_plan.replay)
-
-
-def _batch_events(generator_plan: GeneratorPlan) -> int:
-    """Return the events of a request."""
-    form = generator_plan.form
-    single = form.format.framing is Framing.SINGLE or form.event_headers
-    return 1 if single else generator_plan.plan.requests.batch
 
 
 def _replay_block(batch: int) -> int:

@@ -19,7 +19,7 @@ from trueup.scenarios.load.capacity_search import RESOLUTION
 from trueup.scenarios.load.freshness import FreshnessProbe
 from trueup.scenarios.load.messages import GeneratorPlan
 from trueup.scenarios.load.plan import LoadPlan
-from trueup.simulator.delivery import HttpForm
+from trueup.simulator.delivery import HttpForm, TransportForm
 
 __all__ = ["WORKERS_S", "LoadJob", "Locust", "Progress", "Ranges", "ReadsFrom"]
 
@@ -110,7 +110,7 @@ class LoadJob:
     """
 
     plan: LoadPlan
-    ingest: HttpForm
+    ingest: HttpForm | TransportForm
     fleet: FleetDeclared | None
     """None: ready bodies that are not reconciled, to measure the generator alone."""
     replay: ReplayDeclared | None = None
@@ -142,7 +142,8 @@ class LoadJob:
         """Return what the processes that send need of this job."""
         return GeneratorPlan(
             plan=self.plan,
-            form=_without_token_source(self.ingest),
+            form=_without_token_source(self.ingest) if isinstance(self.ingest, HttpForm) else None,
+            transport=self.ingest if isinstance(self.ingest, TransportForm) else None,
             fleet=self.fleet,
             replay=self.replay,
             replay_folder=str(self.out_dir.resolve()) if self.replay else "",

@@ -16,7 +16,7 @@ from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDe
 from trueup.reports.journal.redaction import Redactor
 from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.plan import LoadPlan
-from trueup.simulator.delivery import HttpForm
+from trueup.simulator.delivery import HttpForm, TransportForm
 from trueup.simulator.reactor import Second
 
 __all__ = [
@@ -35,7 +35,9 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a generator needs."""
 
     plan: LoadPlan
-    form: HttpForm
+    form: HttpForm | None = None
+    """How the load goes in over HTTP; None: through `transport`."""
+    transport: TransportForm | None = None
     fleet: FleetDeclared | None
     """None: ready bodies, for calibration; the target does not count them."""
     replay: ReplayDeclared | None = None
@@ -51,6 +53,32 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Of the reads; those of the ingestion are in the form. Tokens come by a `TokenFeed`."""
     cpu: int | None = None
     """Pin the generator to this core."""
+
+    @property
+    def over_http(self) -> HttpForm:
+        """Return how the load goes in over HTTP; there must be such a form."""
+        assert self.form is not None, "this load goes through a transport"
+        return self.form
+
+    @property
+    def batch(self) -> int:
+        """Return the events of one request, or message."""
+        form = self.transport or self.over_http
+        return 1 if form.one_by_one else self.plan.requests.batch
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the keys to strike from whatever is written."""
+        if self.transport is not None:
+            return self.transport.secrets
+        return self.over_http.response_rule.secrets
+
+    @property
+    def host(self) -> str:
+        """Return the address that is loaded, for Locust to show."""
+        if self.transport is not None:
+            return self.transport.name
+        return "/".join(self.over_http.url.split("/")[:3])
 
 
 class GeneratorSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

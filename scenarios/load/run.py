@@ -35,6 +35,7 @@ from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.token_feed import TokenFeed
 from trueup.scenarios.load.verdict import judged
+from trueup.simulator.delivery import HttpForm, TransportForm
 from trueup.simulator.delivery.forms import Framing
 
 __all__ = ["LOAD_FILE", "run_load"]
@@ -82,7 +83,7 @@ async def run_load(
         result = load_result(
             generator_plan,
             found,
-            engine=_engine(locust),
+            engine=_engine(locust, job.ingest),
             expected=locust.generators,
             trouble=trouble,
         )
@@ -102,12 +103,13 @@ async def run_load(
         return judged(result, plan.thresholds), found.ranges
 
     reads = job.reads.credentials if job.reads else None
-    feed = TokenFeed(
-        {
+    sources: dict[str, Authenticator] = {}
+    if isinstance(job.ingest, HttpForm):
+        sources = {
             INGEST: Authenticator(job.ingest.credentials, job.ingest.tls),
             READS: Authenticator(reads, job.ingest.tls),
         }
-    )
+    feed = TokenFeed(sources)
     try:
         async with (
             feed.open() as tokens,
@@ -229,10 +231,11 @@ class _Freshness:
         self.histogram, self.missing = await watch_freshness(probe, stop=over)
 
 
-def _engine(locust: Locust) -> str:
+def _engine(locust: Locust, ingest: HttpForm | TransportForm) -> str:
     from importlib.metadata import version
 
-    users = locust.locustfile.name if locust.locustfile else "reactor"
+    own = "reactor" if isinstance(ingest, HttpForm) else ingest.name
+    users = locust.locustfile.name if locust.locustfile else own
     return f"locust {version('locust')}, {users}"
 
 

@@ -61,10 +61,12 @@ class DeliveryTracker:
     def __init__(self, plan: GeneratorPlan, out: int) -> None:
         """`out`: descriptor of the file that reports go to."""
         self.plan = plan
-        self.host = "/".join(plan.form.url.split("/")[:3])
+        self.form = plan.over_http
+        """How the target takes events."""
+        self.host = plan.host
         """Scheme and host of the ingestion endpoint, as a Locust user wants it."""
         self._out = out
-        self._recorder = RequestRecorder(plan.form.response_rule.reason_of)
+        self._recorder = RequestRecorder(self.form.response_rule.reason_of)
         self._source = body_source(plan, self._announce)
         self._sessions: WeakKeyDictionary[FastHttpUser, BoundedSession] = WeakKeyDictionary()
         self._open: dict[int, PreparedRequest] = {}
@@ -110,7 +112,7 @@ class DeliveryTracker:
 
         A token or a signature, as `[ingest]` names them; none where it names none.
         """
-        credentials = self.plan.form.credentials
+        credentials = self.form.credentials
         if credentials is None:
             return {}
         if (tokens := self._tokens.changed()) is not None:
@@ -132,9 +134,9 @@ class DeliveryTracker:
         if session is None:
             session = self._sessions[user] = bounded_session(
                 user,
-                urls=(self.plan.form.url, self.plan.reads_url),
-                timeout_s=self.plan.form.timeout_s,
-                tls=self.plan.form.tls,
+                urls=(self.form.url, self.plan.reads_url),
+                timeout_s=self.form.timeout_s,
+                tls=self.form.tls,
             )
         return session
 
@@ -163,13 +165,13 @@ class DeliveryTracker:
             if answer.kind is ResponseKind.DEFINITE:
                 return after_lost_response(answer.ranges) if lost else answer.ranges
             lost, reason = lost or answer.kind is ResponseKind.INDEFINITE, answer.reason
-            pause_s = self.plan.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
+            pause_s = self.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
             gevent.sleep(pause_s)
         return single_range(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
 
     def _post(self, client: FastHttpSession, batch: PreparedRequest) -> InterpretedResponse:
         """Send a batch once, again where it is redirected to the same origin."""
-        form, began = self.plan.form, time.perf_counter_ns()
+        form, began = self.form, time.perf_counter_ns()
         url = form.url
         # Bytes go through as they are; Locust's annotation leaves them out.
         body: Any = batch.payload
@@ -228,7 +230,7 @@ class DeliveryTracker:
             return bytes(response.content or b""), ""
         parts, length = [], 0
         try:
-            with gevent.Timeout(self.plan.form.timeout_s):
+            with gevent.Timeout(self.form.timeout_s):
                 while length <= BODY_MOST and (part := response.stream.read(_PIECE)):
                     parts.append(bytes(part))
                     length += len(part)
@@ -248,7 +250,7 @@ class DeliveryTracker:
         self._say(Reserved(worker=0, ranges=tuple(ranges)))
 
     def _say(self, line: Line) -> None:
-        write_line(self._out, line, redactor_of(self.plan.form.response_rule.secrets))
+        write_line(self._out, line, redactor_of(self.form.response_rule.secrets))
 
     def _report(self, *, last: bool = False) -> None:
         self._recorder.close_second(self._second)

@@ -22,7 +22,7 @@ class ProxyUser(FastHttpUser):
 
     host = TRACKER.host
     wait_time = TRACKER.wait_time
-    connection_timeout = network_timeout = TRACKER.plan.form.timeout_s
+    connection_timeout = network_timeout = TRACKER.form.timeout_s
 
     @task
     def deliver(self) -> None:

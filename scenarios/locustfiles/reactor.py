@@ -116,7 +116,7 @@ class _WorkerRun:
         """Write a line down (local, master) or have it travel (worker)."""
         if self.out is not None:
             assert self.plan is not None
-            write_line(self.out, line, redactor_of(self.plan.form.response_rule.secrets))
+            write_line(self.out, line, redactor_of(self.plan.secrets))
             if isinstance(line, Report) and line.final is not None:
                 self.finals.add(line.worker)
         elif isinstance(line, Reserved):
@@ -225,7 +225,7 @@ def _on_init(environment: Environment, runner: Any, **kwargs: Any) -> None:
         sys.stderr.write("This locustfile gets its plan from `trueup load`: start that instead.\n")
         raise SystemExit(4)
     RUN.plan = decode_plan(Path(path).read_bytes())
-    environment.host = "/".join(RUN.plan.form.url.split("/")[:3])
+    environment.host = RUN.plan.host
     out = os.environ.get("TRUEUP_OUT") or "load.ndjson"
     RUN.out = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     if isinstance(runner, runners.MasterRunner):

@@ -27,7 +27,7 @@ from trueup.reports.journal.records import Delivered, EventCounts, OutcomeRange,
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import EventOutcome, ExitStatus
 from trueup.reports.transport.lost import LostDeliveries
-from trueup.scenarios.drivers import driver_of, load_form
+from trueup.scenarios.drivers import driver_of, load_ingest
 from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
@@ -206,7 +206,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     probe = SummaryProbe(context.target, driver, recorder, run=context.folder.name, now=clock.now)
     job = LoadJob(
         plan=plan,
-        ingest=load_form(context.target),
+        ingest=load_ingest(context.target),
         fleet=fleet,
         replay=replay,
         out_dir=context.folder,

@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from trueup.conformance.target.model import Target
-from trueup.scenarios.drivers import load_form
+from trueup.scenarios.drivers import load_ingest
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.job import Locust
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
 from trueup.scenarios.load.replay import REPLAY_PLAN, SPAN_MAX_S, open_log
 from trueup.scenarios.scenario import LoadPart, ReplayPart, Scenario
+from trueup.simulator.delivery import TransportForm
 from trueup.simulator.model.profile import load_profile
 
 __all__ = ["check_local", "check_target", "customers_of", "minutes_of", "plan_of"]
@@ -123,7 +124,8 @@ def check_target(part: LoadPart, target: Target) -> None:
             f"takes {_load_minutes(part):g} minutes. Raise budget.minutes, or give a shorter "
             "--duration."
         )
-    load_form(target)
+    if isinstance(form := load_ingest(target), TransportForm):
+        _check_transport(part, form.name)
     customers_of(target)
     forms = {"restart": target.restart, "maintenance": target.maintenance}
     for name, shares in plan_of(part, seed=0).fault_shares.items():
@@ -131,6 +133,27 @@ def check_target(part: LoadPart, target: Target) -> None:
             raise UsageProblem(
                 f"load scenario {part.scenario} needs the control hook `{name}` while it "
                 f"loads; {target.path} has none. Give it a [{name}] part, or leave --target out."
+            )
+
+
+def _check_transport(part: LoadPart, name: str) -> None:
+    """Raise UsageProblem where the plan asks for what goes over HTTP only."""
+    plan = plan_of(part, seed=0)
+    asked = (
+        (plan.reads.share, "mixes reads in", "Take a scenario without reads, such as `steady`"),
+        (
+            plan.requests.malformed_every,
+            "sends malformed lines, which a broker acknowledges as well",
+            "Leave `requests.malformed_every` out",
+        ),
+        (part.locustfile, "runs a locustfile of your own", "Leave --locustfile out"),
+        (part.calibrate, "is to be calibrated with a null sink", "Leave --calibrate out"),
+    )
+    for value, what, remedy in asked:
+        if value:
+            raise UsageProblem(
+                f"load scenario {plan.name} {what}. That works over HTTP only, and this load goes "
+                f"in through {name}. {remedy}."
             )
 
 

@@ -60,10 +60,14 @@ class HttpForm:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @property
+    def one_by_one(self) -> bool:
+        """Return whether a request has one event."""
+        return self.format.framing is Framing.SINGLE or bool(self.event_headers)
+
+    @property
     def events_per_request(self) -> int:
         """Return the most events of one request."""
-        single = self.format.framing is Framing.SINGLE or self.event_headers
-        return 1 if single else self.max_events
+        return 1 if self.one_by_one else self.max_events
 
     def head_fields(self, event: Mapping[str, Json] | None = None) -> dict[str, str]:
         """Return the header fields but Host and Content-Length; those of the form replace

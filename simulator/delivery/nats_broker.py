@@ -187,7 +187,9 @@ class NatsBroker:
                     user_credentials=form.credentials,
                     tls=ssl.create_default_context(cafile=form.ca) if form.ca else None,
                     connect_timeout=int(_CONNECT_S),
-                    max_reconnect_attempts=-1,
+                    # Each server is tried twice; once connected, for as long as it takes.
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
                     reconnect_to_server_handler=known,
                     error_cb=self._on_error,
                 )
@@ -204,6 +206,7 @@ class NatsBroker:
                 f"  found:  {said}\n"
                 f"  remedy: {_remedy(said)}"
             ) from error
+        client.options["max_reconnect_attempts"] = -1
         self._trouble = ""
         return client
 

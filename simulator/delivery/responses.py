@@ -175,8 +175,14 @@ def _http_time(text: str) -> float | None:
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
-_RESPONSE_REASONS: Final = ("HTTP ", "the response", "a malformed line was accepted")
-"""Prefixes of the reasons that come from a complete response."""
+_RESPONSE_REASONS: Final = (
+    "HTTP ",
+    "the response",
+    "a malformed line was accepted",
+    "the broker refused",
+    "the stream refused",
+)
+"""Prefixes of the reasons that come from a complete response, or from a broker's refusal."""
 
 
 def has_response(reason: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from trueup.reports.event_format import EventFormat
+from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.results import Json
 from trueup.simulator.delivery.broker import BrokerTransport
 from trueup.simulator.delivery.transport import Transport, TransportDriver
@@ -35,6 +35,13 @@ class TransportForm:
     format: EventFormat = field(default_factory=EventFormat)
     max_events: int = 500
     """Most events in one batch."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Keys to strike from reasons."""
+
+    @property
+    def one_by_one(self) -> bool:
+        """Return whether a message has one event."""
+        return self.format.framing is Framing.SINGLE
 
 
 def transport_driver(form: TransportForm) -> TransportDriver:

@@ -15,6 +15,7 @@ from trueup.simulator.reactor.bodies import (
     request_head,
 )
 from trueup.simulator.reactor.dressing import HeadDresser, with_headers
+from trueup.simulator.reactor.driver_engine import DriverEngine
 from trueup.simulator.reactor.engine import Engine, Limits, RequestStream, System
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
 from trueup.simulator.reactor.recorder import RequestRecorder, Second, merge_ranges
@@ -33,6 +34,7 @@ __all__ = [
     "SHAPES",
     "Address",
     "BodySource",
+    "DriverEngine",
     "Engine",
     "FixedBodies",
     "FleetBodies",

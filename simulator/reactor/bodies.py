@@ -196,8 +196,7 @@ class FleetBodies:
         self.form = form
         _, self._head = request_head(form.method, form.url, form.head_fields())
         self._draw, self._reserve = draw, reserve
-        single = form.format.framing is Framing.SINGLE or form.event_headers
-        self._batch = 1 if single else batch_events
+        self._batch = 1 if form.one_by_one else batch_events
         self._block = max(block_events // self._batch, 1) * self._batch
         self._piece = max(piece_events // self._batch, 1) * self._batch
         self._first, self._worker, self._workers = first, worker, workers

@@ -220,9 +220,7 @@ class RequestStream:
             )
             if result.reason:
                 self.recorder.error(result.reason)
-            self._record_outcomes(
-                batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now
-            )
+            self.settle(batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now)
         else:
             self.on_failure(
                 batch,
@@ -261,9 +259,7 @@ class RequestStream:
         reason = f"HTTP {response.status}: {why}"
         self.recorder.error(reason)
         refused = single_range(batch.count, Outcome.REFUSED, reason)
-        self._record_outcomes(
-            batch, after_lost_response(refused) if batch.maybe_stored else refused, now
-        )
+        self.settle(batch, after_lost_response(refused) if batch.maybe_stored else refused, now)
         return True
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
@@ -294,7 +290,7 @@ class RequestStream:
     def give_up(self, batch: PreparedRequest, reason: str, now: int) -> None:
         """Settle a batch without a definite response; its age counts as its response time."""
         outcome = Outcome.UNKNOWN if batch.maybe_stored else Outcome.REFUSED
-        self._record_outcomes(batch, single_range(batch.count, outcome, reason), now)
+        self.settle(batch, single_range(batch.count, outcome, reason), now)
 
     def give_up_retries(self, now: int) -> None:
         """Settle everything that waits for another attempt; the run is over."""
@@ -308,9 +304,8 @@ class RequestStream:
         heapq.heappush(self._retries, (moment, self._retry_number, batch))
         self.next_due = min(self.next_due, moment)
 
-    def _record_outcomes(
-        self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int
-    ) -> None:
+    def settle(self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int) -> None:
+        """Record the final outcomes of a batch, or of one copy of a duplicated one."""
         batch.copies -= 1
         if batch.first_copy_ranges is not None:
             ranges = _strongest_outcomes(batch.first_copy_ranges, ranges)

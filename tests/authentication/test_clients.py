@@ -300,9 +300,9 @@ def test_a_generator_does_not_get_what_tokens_are_fetched_by(tmp_path: Path) -> 
     target = target_of(tmp_path, "http://127.0.0.1:1", OAUTH)
     job = LoadJob(plan=load_plan("steady"), ingest=load_form(target), fleet=None, out_dir=tmp_path)
     plan = decode_plan(encode(job.generator_plan()))
-    assert plan.form.credentials is not None
-    assert plan.form.credentials.token is None
-    assert plan.form.response_rule.renews
+    assert plan.over_http.credentials is not None
+    assert plan.over_http.credentials.token is None
+    assert plan.over_http.response_rule.renews
 
 
 @pytest.mark.parametrize(

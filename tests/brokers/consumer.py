@@ -17,25 +17,32 @@ from collections.abc import Iterable
 
 import aiohttp
 import nats
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 _AT_ONCE = 500
+_EVENTS_AT_ONCE = 2_000
+"""Events in one request: a message may hold a hundred of them."""
 
 
-def _ndjson(payloads: Iterable[bytes]) -> bytes:
-    """Return the events of some messages, one a line."""
+def _lines(payloads: Iterable[bytes]) -> list[bytes]:
+    """Return the events of some messages, each as a line."""
     lines: list[bytes] = []
     for payload in payloads:
         if payload.startswith(b"["):
             lines += [json.dumps(event).encode() for event in json.loads(payload)]
         else:
             lines += payload.splitlines()
-    return b"\n".join(lines) + b"\n"
+    return lines
 
 
 async def _hand_on(session: aiohttp.ClientSession, url: str, payloads: Iterable[bytes]) -> None:
     """Post events until the reference has responded; it refuses impossible ones line by line."""
-    body = _ndjson(payloads)
+    lines = _lines(payloads)
+    for first in range(0, len(lines), _EVENTS_AT_ONCE):
+        await _post(session, url, b"\n".join(lines[first : first + _EVENTS_AT_ONCE]) + b"\n")
+
+
+async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> None:
     while True:
         try:
             async with session.post(url, data=body) as response:
@@ -65,16 +72,11 @@ async def _from_nats(server: str, stream: str, url: str) -> None:
 
 
 async def _from_kafka(server: str, topic: str, url: str) -> None:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": server,
-            "group.id": "target",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 20,
-        }
-    )
-    consumer.subscribe([topic])
+    options = {"bootstrap.servers": server, "group.id": "target", "fetch.wait.max.ms": 20}
+    consumer = Consumer(options)
+    # Without a group: every partition from its begin, which any broker supports.
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     print("ready", flush=True)
     async with aiohttp.ClientSession() as session:
         while True:
@@ -82,7 +84,6 @@ async def _from_kafka(server: str, topic: str, url: str) -> None:
             payloads = [message.value() for message in messages if message.error() is None]
             if payloads:
                 await _hand_on(session, url, [one for one in payloads if one is not None])
-                consumer.commit(asynchronous=True)
 
 
 if __name__ == "__main__":

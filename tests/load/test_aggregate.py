@@ -193,7 +193,9 @@ def test_only_runs_of_one_plan_have_one_digest() -> None:
     )
     renamed = msgspec.structs.replace(
         child(),
-        form=replace(child().form, format=EventFormat(fields={"log_id": FieldFormat(name="uuid")})),
+        form=replace(
+            child().over_http, format=EventFormat(fields={"log_id": FieldFormat(name="uuid")})
+        ),
     )
     assert comparable_digest(child()) != comparable_digest(renamed)
     assert comparable_digest(child()) == comparable_digest(other)
