@@ -163,7 +163,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
             now=clock.now(),
             namespace=context.folder.name,
             duration_s=part.duration_s,
-            form=load_form(context.target).format,
+            form=load_ingest(context.target).format,
             say=context.reporter.info,
         )
         plan, traffic = prepared.plan, prepared.traffic
