@@ -31,16 +31,20 @@ _SIZES: Final[Mapping[str, int]] = {
 _DISTINCT_MOST: Final = 24
 """Events of a cell after which the sizes 4^k begin anew."""
 
-_OUTCOMES: Final[Mapping[str, tuple[int | None, str | None]]] = {
-    "success": (200, None),
-    "no-content": (204, None),
-    "redirect": (301, None),
-    "client-error": (404, None),
-    "server-error": (502, None),
-    "error-code": (None, "connection_timeout"),
-    "both": (200, "target_reset"),
-    "neither": (None, None),
+_OUTCOMES: Final[Mapping[str, tuple[tuple[int | None, str | None], ...]]] = {
+    "success": ((200, None),),
+    "no-content": ((204, None),),
+    "redirect": tuple((status, None) for status in (301, 302, 304)),
+    "client-error": tuple((status, None) for status in (404, 403, 429, 407, 400, 410)),
+    "server-error": tuple((status, None) for status in (502, 500, 503, 504)),
+    "error-code": tuple(
+        (None, name)
+        for name in ("connection_timeout", "connection_refused", "dns_error", "dns_timeout")
+    ),
+    "both": ((200, "connection_terminated"), (200, "http_response_timeout")),
+    "neither": ((None, None),),
 }
+"""Class → (status, error code) of its events in turn; error codes are names of RFC 9209."""
 
 _TEXTS: Final = (
     "service_id",
@@ -142,6 +146,7 @@ class EventBuilder:
         self._dataset = dataset
         self._tenant = tenant
         self._made = 0
+        self._outcomes: Counter[str] = Counter()
         self._cells: Counter[tuple[str, str, str, str]] = Counter()
 
     def event(self, *, user: str, at: datetime, **fields: Json) -> Event:
@@ -188,10 +193,16 @@ class EventBuilder:
         self._cells[cell] += 1
         return int(4 ** (k % _DISTINCT_MOST)) * (1 if self._tenant == "a" else 3)
 
+    def _outcome(self, name: str) -> tuple[int | None, str | None]:
+        """Return the next status and error code of a class of outcomes."""
+        choices = _OUTCOMES[name]
+        self._outcomes[name] += 1
+        return choices[(self._outcomes[name] - 1) % len(choices)]
+
     def of_row(self, row: Row, at: datetime) -> Event:
         """Return the event of a row of the covering array, at a time."""
         n = self._made
-        status, error = _OUTCOMES[row["outcome"]]
+        status, error = self._outcome(row["outcome"])
         fields: dict[str, Json] = {
             "log_network": row["network"],
             "log_protocol": row["protocol"],

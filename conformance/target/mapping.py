@@ -53,7 +53,6 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
         "http_request_error",
         "http_response_timeout",
         "proxy_internal_error",
-        "target_reset",
     ),
 }
 """Field → the values that events have there, null and the empty string aside."""
