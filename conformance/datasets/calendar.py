@@ -125,7 +125,7 @@ def _wave(context: CheckContext, tenant: str, day: ChosenDay) -> Deliver:
     return Deliver(
         dataset=f"day-{day.name}",
         events=tuple(
-            builder.event(
+            builder.varied(
                 user=context.user(CALENDAR_USER),
                 at=at,
                 log_network=networks[n % 3],

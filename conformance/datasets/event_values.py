@@ -62,6 +62,8 @@ _NUMBERS: Final = (
 )
 _FLAGS: Final = ("log_is_tls_enabled", "log_smartpath_enabled", "log_smartpath_routed")
 _OTHERS: Final = ("log_transport", "log_local_ip_address", "log_egress_ip_address")
+_KINDS: Final = ("set", "false", "zero", "set", "absent")
+"""What optional fields of events are that no covering array decides, in turn."""
 _PLACES: Final = (
     ("us", "cupertino", 1299),
     ("us", "dallas", 7018),
@@ -192,6 +194,24 @@ class EventBuilder:
         k = self._cells[cell]
         self._cells[cell] += 1
         return int(4 ** (k % _DISTINCT_MOST)) * (1 if self._tenant == "a" else 3)
+
+    def varied(self, *, user: str, at: datetime, **fields: Json) -> Event:
+        """Return an event whose other fields take the values of their classes in turn.
+
+        For deliveries that are not rows of the covering array: what is wrong with a field only at
+        a later stage shows in these.
+        """
+        n = self._made
+        status, error = self._outcome(list(_OUTCOMES)[n % len(_OUTCOMES)])
+        others: dict[str, Json] = {
+            "log_protocol": ("http", "socks")[n % 2],
+            "log_authentication_type": 1 + n % 3,
+            "log_status_code": status,
+            **_optional(_KINDS[n % len(_KINDS)], n, self._context.prefix),
+        }
+        if error is not None:
+            others["log_error_code"] = error
+        return self.event(user=user, at=at, **(others | fields))
 
     def _outcome(self, name: str) -> tuple[int | None, str | None]:
         """Return the next status and error code of a class of outcomes."""

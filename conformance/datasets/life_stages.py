@@ -9,10 +9,12 @@ from trueup.conformance.datasets.array_requests import of_age
 from trueup.conformance.datasets.event_batches import repeat
 from trueup.conformance.datasets.event_times import DISTANCE, day_start
 from trueup.conformance.datasets.event_values import EventBuilder, user_name
+from trueup.conformance.datasets.list_requests import key_requests
 from trueup.conformance.datasets.materials import Materials, classes_of
 from trueup.conformance.datasets.operations import (
     ClassName,
     Deliver,
+    FollowUp,
     Operation,
     Read,
     Restart,
@@ -40,9 +42,11 @@ from trueup.conformance.datasets.stage_reads import (
 from trueup.conformance.datasets.user_changes import (
     create_users,
     delete_users,
+    edit_again,
     edit_users,
     re_create_users,
 )
+from trueup.conformance.requests import ApiRequest
 
 __all__ = ["evening", "hour_later_stage", "inject_stage", "midnight_stages", "money_stage"]
 __all__ += ["restart_stage"]
@@ -192,11 +196,17 @@ def restart_stage(made: Materials) -> Stage:
         operations += repeat(events)
     operations += made.payments.restarted
     operations += [later_events(context, t, "after-restart", at) for t in made.tenants]
+    requests, follow_ups = _after_restart(made) if made.settings.thorough else ((), ())
+    if made.settings.thorough:
+        operations += [
+            each for t in made.tenants for each in edit_again(context, t, made.user_classes)
+        ]
     return Stage(
         name="restart",
         what="restarting the target, and delivering again",
         operations=tuple(operations),
-        requests=read_again(made, context.now, turn=1) + account.requests,
+        requests=(*read_again(made, context.now, turn=1), *account.requests, *requests),
+        follow_ups=follow_ups,
         snapshots=account.snapshots,
         classes=_operations("restart")
         | _reached(
@@ -204,6 +214,16 @@ def restart_stage(made: Materials) -> Stage:
         )
         | _reached(("payment", "key", "after-restart"), bool(made.payments.restarted)),
     )
+
+
+def _after_restart(made: Materials) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
+    """Requests by id, for what is another customer's, of proxy users, and with wrong keys."""
+    context, settings = made.context, made.settings
+    by_id, own = retrieves(context, made.events, each=1)
+    foreign, others = foreign_requests(context, made.events)
+    users = user_reads(context, made.array_users, turn=1, share=settings.graph_share)
+    keys = key_requests(context, made.rich, seed=made.seed + 1, most=settings.keys)
+    return (*by_id, *foreign, *users, *(request for request, _ in keys)), (*own, *others)
 
 
 def _reached(name: ClassName, there: bool) -> frozenset[ClassName]:

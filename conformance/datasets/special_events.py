@@ -125,7 +125,7 @@ def later_events(
     return Deliver(
         dataset=f"later {stage}",
         events=tuple(
-            builder.event(
+            builder.varied(
                 user=context.user("u-later"),
                 at=at - timedelta(seconds=n),
                 log_network=network,

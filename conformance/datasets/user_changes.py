@@ -19,6 +19,7 @@ __all__ = [
     "LIMIT",
     "create_users",
     "delete_users",
+    "edit_again",
     "edit_users",
     "re_create_users",
 ]
@@ -34,6 +35,8 @@ CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
 """Change → classes of users that are changed so."""
 LIMIT: Final = 1_000
 """Bytes that the limited user may use of each pool; its events use more."""
+ROOMY: Final = 2**60
+"""A limit that no proxy user reaches."""
 
 
 def create_users(
@@ -59,21 +62,28 @@ def create_users(
 
 
 def _settings(context: CheckContext, tenant: str, name: str) -> Mapping[str, Json]:
+    metadata: Json = {"note": name, "count": 0, "kept": False, "for": tenant}
     match name:
         case "limited":
             return {
+                "proxy_user_metadata": metadata,
                 "proxy_user_residential_bytes_limit": LIMIT,
                 "proxy_user_mobile_bytes_limit": LIMIT,
             }
         case "access-list":
             return {
+                "proxy_user_metadata": metadata,
                 "ip_address_authentications": _addresses(context, tenant),
                 "proxy_user_is_strict_security": True,
             }
-        case "created":
-            return {"proxy_user_metadata": {"note": "created", "count": 0, "kept": False}}
+        case "edited":
+            return {
+                "proxy_user_residential_bytes_limit": ROOMY,
+                "proxy_user_mobile_bytes_limit": ROOMY + 1,
+                "proxy_user_is_strict_security": True,
+            }
         case _:
-            return {}
+            return {"proxy_user_metadata": metadata}
 
 
 def _addresses(context: CheckContext, tenant: str) -> list[Json]:
@@ -85,13 +95,43 @@ def _addresses(context: CheckContext, tenant: str) -> list[Json]:
 def edit_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Return changes of users: other metadata for the edited, one limit less for the limited."""
+    """Return changes of users: metadata for the edited, one limit less for the limited."""
+    pool = "mobile" if tenant == "a" else "residential"
+    return _edits(
+        context,
+        tenant,
+        names,
+        {
+            "edited": {"proxy_user_metadata": {"note": "conformance", "edited": True}},
+            "limited": {f"proxy_user_{pool}_bytes_limit": None},
+        },
+    )
+
+
+def edit_again(
+    context: CheckContext, tenant: str, names: tuple[str, ...]
+) -> tuple[ChangeUser, ...]:
+    """Return changes of settings that were set before: a limit, metadata, strict security."""
+    return _edits(
+        context,
+        tenant,
+        names,
+        {
+            "edited": {"proxy_user_residential_bytes_limit": 2 * ROOMY},
+            "access-list": {"proxy_user_is_strict_security": False},
+            "created": {"proxy_user_metadata": {"note": "later"}},
+        },
+    )
+
+
+def _edits(
+    context: CheckContext,
+    tenant: str,
+    names: tuple[str, ...],
+    bodies: Mapping[str, dict[str, Json]],
+) -> tuple[ChangeUser, ...]:
     if CLAIM not in context.claims:
         return ()
-    bodies: dict[str, dict[str, Json]] = {
-        "edited": {"proxy_user_metadata": {"note": "conformance", "edited": True}},
-        "limited": {"proxy_user_mobile_bytes_limit": None},
-    }
     return tuple(
         _change(f"proxy_user/edit/{user_name(context, name)}", "PATCH", tenant, body)
         for name, body in bodies.items()

@@ -46,7 +46,7 @@ CORRECT: Final = {CLEAN: "the reference as it is", LIMITED: "the reference with 
 NOTHING_EXPLAINED: Final[Mapping[str, str]] = MappingProxyType({})
 _AT_ONCE: Final = "all of these at once"
 
-TRIAL_LIMIT_S: Final = 180.0
+TRIAL_LIMIT_S: Final = 600.0
 
 
 def status_of(trial: Trial, laws: Sequence[str]) -> FaultStatus:
