@@ -8,7 +8,7 @@ from typing import Final
 from trueup.reports.results import EventOutcome, Outcome
 from trueup.reports.transport.limits import LOST_DELIVERIES_MOST, REFUSED_DELIVERIES_MOST
 
-__all__ = ["LostDeliveries"]
+__all__ = ["LostDeliveries", "got_nowhere"]
 
 _LOST: Final = (
     "no response",
@@ -46,6 +46,11 @@ class LostDeliveries:
             "got no response" if self._lost else "were refused for what is not about their events"
         )
         return f"{count} deliveries in a row {what}: {outcomes[0].reason}"
+
+
+def got_nowhere(outcomes: Iterable[EventOutcome]) -> bool:
+    """Return whether a delivery got no response, or one that is not about its events."""
+    return _all_begin(list(outcomes), (*_LOST, *_WAITED, *_NO_ACCESS))
 
 
 def _all_begin(outcomes: list[EventOutcome], starts: tuple[str, ...]) -> bool:

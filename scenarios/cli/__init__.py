@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "load": "Load-test the ingestion endpoint; reconcile every accepted event.",
     "fleet": "Draw events of the simulated fleet.",
     "origin": "Serve exact numbers of bytes: the far end of proxied requests.",
+    "proxies": "Serve the fleet as HTTP and SOCKS5 proxies; report their usage.",
     "serve": "Start the reference implementation alone.",
     "report": "Render the reports of a finished run again, or compare two.",
     "judge": "Recompute every verdict of a run from its journal.",

@@ -1,0 +1,302 @@
+"""One request counted in seven places: client, proxy, origin, log, summary, ledger, account.
+
+curl and aiohttp send requests through the proxies of a `trueup proxies` process, which reports to
+the embedded reference. A relay between client and proxy, which knows nothing of either, counts what
+the client sent and received; the origin counts its side; the reference is read over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.proxies.fleet import basic
+from tests.proxies.servers import TIMEOUT_S, get, running_origin
+from trueup.scenarios.embedded.process import EmbeddedReference, embedded_reference
+from trueup.scenarios.embedded.target import key_environment, target_file
+from trueup.simulator.origin import OriginConnection
+from trueup.simulator.proxies import FleetUser
+
+pytestmark = pytest.mark.slow
+NETWORKS = ("datacenter", "isp", "residential", "mobile")
+
+
+@dataclass(slots=True)
+class Relayed:
+    """What one connection of a client sent and received."""
+
+    up: bytearray
+    down: bytearray
+
+    @property
+    def total(self) -> int:
+        return len(self.up) + len(self.down)
+
+    @property
+    def after_handshake(self) -> tuple[int, int]:
+        """Return the bytes up and down after the handshake of CONNECT or SOCKS5."""
+        up, down = bytes(self.up), bytes(self.down)
+        if up[0] == 5:
+            at = 2 + up[1]
+            at += 2 + up[at + 1]
+            at += 1 + up[at]
+            return len(up) - (at + 7 + up[at + 4]), len(down) - 14
+        if up.startswith(b"CONNECT "):
+            return tuple(len(part.partition(b"\r\n\r\n")[2]) for part in (up, down))  # type: ignore[return-value]  # two
+        return len(up), len(down)
+
+
+@asynccontextmanager
+async def counting_relay(host: str, port: int) -> AsyncIterator[tuple[int, Relayed]]:
+    """Relay one connection to an address; yields the port and what it counted."""
+    relayed = Relayed(bytearray(), bytearray())
+    done = asyncio.Event()
+
+    async def pump(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: bytearray
+    ) -> None:
+        try:
+            while data := await reader.read(65536):
+                counted += data
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:
+            writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection(host, port)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pump(reader, ours, relayed.up))
+            group.create_task(pump(theirs, writer, relayed.down))
+        for each in (ours, writer):
+            each.close()
+        done.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], relayed
+        async with asyncio.timeout(TIMEOUT_S):
+            await done.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxies:
+    """A `trueup proxies` process, and what it said of itself."""
+
+    child: subprocess.Popen[bytes]
+    told: dict[str, Any]
+
+    def choose(self, network: str) -> tuple[dict[str, Any], FleetUser]:
+        """Return a proxy and a user of a network who authenticates by password."""
+        for proxy in self.told["proxies"]:
+            if proxy["network"] != network:
+                continue
+            for user in self.told["users"]:
+                ours = proxy["customer_id"] in (None, user["customer_id"])
+                if ours and user["networks"].get(network) == "password":
+                    return proxy, FleetUser(
+                        customer_id=user["customer_id"], name=user["user"],
+                        password=user["password"], addresses=(), memberships={},
+                    )  # fmt: skip
+        raise AssertionError(network)
+
+
+@contextmanager
+def proxies(reference: EmbeddedReference, folder: Path, *options: str) -> Iterator[Proxies]:
+    """Start `trueup proxies` on free ports, with the reference as its target."""
+    target = folder / "target.toml"
+    target.write_text(target_file(reference.serving, requests=1000))
+    command = [sys.executable, "-m", "trueup", "proxies", "--json", "--port", "0", "--proxies", "1",
+               "--target", str(target), "--spool", str(folder / "spool"), *options]  # fmt: skip
+    environment = {**os.environ, **key_environment(reference.serving)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+        assert child.stdout is not None
+        try:
+            yield Proxies(child=child, told=json.loads(child.stdout.readline()))
+        finally:
+            if child.poll() is None:
+                child.kill()
+
+
+def stop(running: Proxies) -> None:
+    """End the proxies as Ctrl-C does; what they know is then delivered."""
+    running.child.send_signal(signal.SIGINT)
+    assert running.child.wait(TIMEOUT_S) == 0
+
+
+def read(reference: EmbeddedReference, customer_id: int, resource: str) -> Any:
+    tenant = next(t for t in reference.serving.tenants if t.customer_id == customer_id)
+    request = urllib.request.Request(
+        f"{reference.serving.url}/public/user/{resource}",
+        headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
+    )
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)["data"]
+
+
+async def curl(*arguments: str) -> int:
+    """Run curl; returns its exit status."""
+    child = await asyncio.create_subprocess_exec(
+        "curl", "--silent", "--output", os.devnull, "--noproxy", "", *arguments
+    )
+    async with asyncio.timeout(TIMEOUT_S):
+        return await child.wait()
+
+
+async def send_one(kind: str, url: str, proxy: str, user: FleetUser, authority: Path) -> None:
+    """Make one request through a proxy, as a client that people use makes it."""
+    pair = f"{user.name}:{user.password}"
+    trust = ("--cacert", str(authority))
+    secure = f"https://{url}/bytes/54321"
+    match kind:
+        case "curl-forward":
+            assert await curl("-x", f"http://{pair}@{proxy}", f"http://{url}/bytes/4321") == 0
+        case "curl-connect":
+            assert await curl("-x", f"http://{pair}@{proxy}", *trust, secure) == 0
+        case "curl-socks":
+            assert await curl("-x", f"socks5h://{pair}@{proxy}", *trust, secure) == 0
+        case "curl-upload":
+            body = ("--data-binary", f"@{__file__}")
+            assert await curl("-x", f"http://{pair}@{proxy}", "-p", *body, f"{url}/upload") == 0
+        case "curl-cut":
+            cut = f"http://{url}/bytes/5000?cut=99&end=reset"
+            assert await curl("-x", f"http://{pair}@{proxy}", "-p", cut) != 0
+        case "aiohttp-connect":
+            context = ssl.create_default_context(cafile=str(authority))
+            name, _, value = basic(user).strip().partition(": ")
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(
+                    f"https://{url}/upload", data=b"u" * 200_000, proxy=f"http://{proxy}",
+                    proxy_headers={name: value}, ssl=context,
+                ) as response,
+            ):  # fmt: skip
+                assert await response.json() == {"received": 200_000}
+        case _:
+            raise AssertionError(kind)
+
+
+KINDS = (
+    *("curl-forward", "curl-connect", "curl-socks", "curl-upload", "curl-cut"),
+    "aiohttp-connect",
+)
+
+
+def host_of(record: OriginConnection) -> str:
+    return record.requests[0].host.partition(":")[0]
+
+
+async def test_seven_places_tie_out_on_every_network(tmp_path: Path) -> None:
+    """Each request has a hostname of its own, by which all places are compared."""
+    sent: dict[str, Relayed] = {}
+    customers: dict[str, int] = {}
+    authority = tmp_path / "ca.pem"
+    with embedded_reference() as reference:
+        async with running_origin(tls=True) as (origin, recorded):
+            assert origin.authority is not None
+            origin.authority.write(authority)
+            options = ("--origin", f"127.0.0.1:{origin.port}", "--tls-origin",
+                       f"127.0.0.1:{origin.tls_port}")  # fmt: skip
+            with proxies(reference, tmp_path, *options) as running:
+                for network in NETWORKS:
+                    proxy, user = running.choose(network)
+                    customers[network] = user.customer_id
+                    for kind in KINDS:
+                        hostname = f"{kind}.{network}.example"
+                        async with counting_relay(proxy["host"], proxy["http_port"]) as tap:
+                            await send_one(kind, hostname, f"127.0.0.1:{tap[0]}", user, authority)
+                        sent[hostname] = tap[1]
+                records = await recorded.count(len(sent))
+                await asyncio.to_thread(stop, running)
+        assert len(sent) == 24
+        # Client and origin, by hostname; then log, summary, ledger and account, by network.
+        at_origin = {host_of(record): record for record in records}
+        for network, customer_id in customers.items():
+            logs = read(reference, customer_id, f"log/search?log_network={network}")
+            by_host = {row["log_hostname"]: row["log_total_bytes"] for row in logs}
+            here = {name: relayed for name, relayed in sent.items() if f".{network}." in name}
+            assert by_host.keys() == here.keys()
+            assert len(logs) == len(here)
+            for hostname, relayed in here.items():
+                up, down = relayed.after_handshake
+                assert by_host[hostname] == up + down, hostname
+                if "forward" not in hostname:
+                    record = at_origin[hostname]
+                    assert (record.received_bytes, record.sent_bytes) == (up, down), hostname
+            total = sum(by_host.values())
+            summaries = read(reference, customer_id, "log_summary/search")
+            rows = [row for row in summaries if row["log_summary_network"] == network]
+            assert sum(row["log_summary_bytes"] for row in rows) == total
+            assert {
+                row["log_summary_hostname"]: row["log_summary_bytes"] for row in rows
+            } == by_host
+            if network in ("residential", "mobile"):
+                ledger = read(reference, customer_id, f"{network}_ledger/search")
+                used = [row for row in ledger if row[f"{network}_ledger_reason"] == "usage"]
+                assert sum(row[f"{network}_ledger_bytes"] for row in used) == -total
+                account = read(reference, customer_id, f"{network}/summary")
+                assert account[f"{network}_bytes_used"] == total
+
+
+async def test_a_killed_proxy_loses_no_more_than_it_says(tmp_path: Path) -> None:
+    """One tunnel has ended, one is open: the first is logged in full, the second up to the last
+    checkpoint, and the next process names it.
+    """
+    with embedded_reference() as reference:
+        async with running_origin() as (origin, _):
+            options = ("--origin", f"127.0.0.1:{origin.port}", "--checkpoint-s", "0.05")
+            with proxies(reference, tmp_path, *options) as running:
+                proxy, user = running.choose("residential")
+                sizes = {}
+                writers = []
+                for hostname, close in (("ended.example", True), ("open.example", False)):
+                    reader, writer = await asyncio.open_connection(
+                        proxy["host"], proxy["http_port"]
+                    )
+                    writers.append(writer)
+                    start = f"CONNECT {hostname}:80 HTTP/1.1\r\nHost: a\r\n"
+                    writer.write(f"{start}{basic(user)}\r\n".encode())
+                    await reader.readuntil(b"\r\n\r\n")
+                    request = get("/bytes/30000", close=close)
+                    writer.write(request)
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    await reader.readexactly(30_000)
+                    sizes[hostname] = len(request) + len(head) + 30_000
+                    if close:
+                        writer.close()
+                await until_checkpoint(tmp_path / "spool", sizes["open.example"])
+                running.child.kill()
+                for writer in writers:
+                    writer.close()
+            with proxies(reference, tmp_path, *options) as again:
+                await asyncio.to_thread(stop, again)
+        logs = read(reference, user.customer_id, "log/search")
+    found = {row["log_hostname"]: row for row in logs}
+    assert {name: row["log_total_bytes"] for name, row in found.items()} == sizes
+    assert found["ended.example"]["log_error_code"] is None
+    assert found["open.example"]["log_error_code"] == "connection_terminated"
+
+
+async def until_checkpoint(spool: Path, size: int) -> None:
+    """Wait until the spool has a checkpoint with so many bytes."""
+
+    def has_it() -> bool:
+        return any(f'"bytes":{size}' in path.read_text() for path in spool.glob("*.ndjson"))
+
+    async with asyncio.timeout(TIMEOUT_S):
+        while not await asyncio.to_thread(has_it):  # noqa: ASYNC110  # another process writes it
+            await asyncio.sleep(0.02)
