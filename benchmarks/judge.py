@@ -24,7 +24,12 @@ from typing import Any, Final
 
 import click
 
-from tests.shared_tenant.environment import audit_file, hold, run_environment, snapshot
+from tests.shared_tenant.environment import (
+    audit_file,
+    run_environment,
+    run_in_environment,
+    snapshot,
+)
 from tests.shared_tenant.leaking_proxy import behind_leaking_proxy, occurrences
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
@@ -93,10 +98,10 @@ def audit(runs: Path, _seeds: int) -> Figures:
         run_environment(runs) as at,
         behind_leaking_proxy(at, runs / "wire.toml") as (behind, wire),
     ):
-        hold(at, runs / "fleet", level=-1, fleet=FLEET)
+        run_in_environment(at, runs / "fleet", level=-1, fleet=FLEET)
         before = snapshot(at)
         target = audit_file(behind, runs / "audit.toml")
-        done = hold(behind, runs / "audit", level=0, target=target)
+        done = run_in_environment(behind, runs / "audit", level=0, target=target)
         after = snapshot(at)
     records = read_journal(done.folder).records
     asked = [record for record in records if isinstance(record, Exchange)]
@@ -222,7 +227,7 @@ def secrets(runs: Path, _seeds: int) -> Figures:
             run_environment(folder, "--ingest-key-env", "BENCHMARK_INGEST_KEY") as at,
             behind_leaking_proxy(at, folder / "wire.toml", repeats=ways) as (behind, wire),
         ):
-            done = hold(behind, folder / "runs", level=2, fleet=200)
+            done = run_in_environment(behind, folder / "runs", level=2, fleet=200)
         found["-".join(ways) or "discreet"] = {
             "repeated": sum(wire.echoed.values()),
             "files": sum(file.is_file() for file in done.folder.rglob("*")),

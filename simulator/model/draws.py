@@ -25,7 +25,6 @@ _PROBE: Final = ARCHETYPES.index("probe")
 _MISCONFIGURED: Final = ARCHETYPES.index("misconfigured")
 _TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
 """Tail factor of each archetype's sizes: light, plain or heavy."""
-_RESIDENTIAL: Final = NETWORKS.index("residential")
 _TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
 _MS_MAX: Final = 10_000_000
 """Longest handshake, and an eighth of the longest tunnel: rows have eight digits for times."""

@@ -22,7 +22,6 @@ __all__ = ["PROBE_HOSTS", "Hosts"]
 
 PROBE_HOSTS: Final = ("api.ipify.org", "httpbin.org", "ip-api.com", "ifconfig.me")
 """Targets of health checks and address checks; they have no rank."""
-_SLOTS: Final = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)

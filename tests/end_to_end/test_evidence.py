@@ -27,13 +27,14 @@ def failing(folder: Path, fault: str, law: str) -> tuple[CheckRow, Path]:
     """Run the checks on a faulty reference; the failing row of a law, and its script."""
     checks = ChecksPart(level=3, depth=Depth.QUICK)
     scenario = Scenario(name="check", what="-", checks=checks)
-    order = RunRequest(scenario=scenario, seed=7, runs=folder, reference_options=("--fault", fault))
-    conducted = run_scenario(order)
-    if conducted.error is not None:
-        raise conducted.error
-    rows = build_report(read_journal(conducted.folder)).rows
+    options = ("--fault", fault)
+    request = RunRequest(scenario=scenario, seed=7, runs=folder, reference_options=options)
+    result = run_scenario(request)
+    if result.error is not None:
+        raise result.error
+    rows = build_report(read_journal(result.folder)).rows
     row = next(r for r in rows if r.result.law == law and r.result.verdict is Verdict.FAIL)
-    return row, conducted.folder / "evidence" / f"{row.result.check}.sh"
+    return row, result.folder / "evidence" / f"{row.result.check}.sh"
 
 
 def replayed(script: Path, *options: str) -> Iterator[dict[str, Any]]:

@@ -20,24 +20,24 @@ pytestmark = pytest.mark.slow
 
 def explored(folder: Path, part: StatefulPart, *options: str) -> RunResult:
     scenario = Scenario(name="explore", what="-", stateful=part)
-    order = RunRequest(scenario=scenario, seed=5, runs=folder, reference_options=options)
-    conducted = run_scenario(order)
-    if conducted.error is not None:
-        raise conducted.error
-    return conducted
+    request = RunRequest(scenario=scenario, seed=5, runs=folder, reference_options=options)
+    result = run_scenario(request)
+    if result.error is not None:
+        raise result.error
+    return result
 
 
-def verdict_again(conducted: RunResult) -> Verdict:
-    (result,) = reevaluate(read_journal(conducted.folder))
-    return result.verdict
+def verdict_again(result: RunResult) -> Verdict:
+    (check,) = reevaluate(read_journal(result.folder))
+    return check.verdict
 
 
 def test_the_reference_agrees_with_the_oracle_in_any_order(tmp_path: Path) -> None:
     """A dozen sequences, no failure, and the same verdict from the journal alone."""
-    conducted = explored(tmp_path, StatefulPart(examples=12))
-    assert conducted.exit_status == 0
-    assert verdict_again(conducted) is Verdict.PASS
-    assert not (conducted.folder / STEPS_FILE).exists()
+    result = explored(tmp_path, StatefulPart(examples=12))
+    assert result.exit_status == 0
+    assert verdict_again(result) is Verdict.PASS
+    assert not (result.folder / STEPS_FILE).exists()
 
 
 def test_a_fault_is_shrunk_to_a_sequence_that_fails_again(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one run that conforms."""
     scenario = Scenario(name="check", what="the laws", checks=ChecksPart(level=4))
     request = RunRequest(scenario=scenario, seed=7, runs=tmp_path_factory.mktemp("runs"))
-    conducted = run_scenario(request)
-    assert conducted.exit_status == 0
-    return conducted.folder
+    result = run_scenario(request)
+    assert result.exit_status == 0
+    return result.folder
 
 
 @pytest.fixture(scope="module")

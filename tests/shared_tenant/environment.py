@@ -28,9 +28,9 @@ __all__ = [
     "ask",
     "audit_file",
     "describe",
-    "hold",
     "move_clock",
     "run_environment",
+    "run_in_environment",
     "snapshot",
     "verdicts",
 ]
@@ -76,7 +76,7 @@ def audit_file(at: Environment, path: Path, *, budget: str = "") -> Path:
     return path
 
 
-def hold(
+def run_in_environment(
     at: Environment,
     runs: Path,
     *,
@@ -86,7 +86,7 @@ def hold(
     only: Sequence[str] = (),
     seed: int = 7,
 ) -> RunResult:
-    """Run the checks on the environment after `events` events of fleet traffic; level -1: none."""
+    """Send `fleet` events of fleet traffic, then run the checks of a level; level -1: no checks."""
     scenario = Scenario(
         name="noise",
         what="the laws among shared tenant",

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import audit_file, hold, run_environment, snapshot
+from tests.shared_tenant.environment import (
+    audit_file,
+    run_environment,
+    run_in_environment,
+    snapshot,
+)
 from tests.shared_tenant.leaking_proxy import behind_leaking_proxy
 from trueup.reports.journal.records import Delivered, Exchange, Hook
 from trueup.reports.journal.storage import read_journal
@@ -23,11 +28,11 @@ def test_an_audit_sends_only_get_requests_and_changes_nothing(tmp_path: Path) ->
         run_environment(tmp_path) as at,
         behind_leaking_proxy(at, tmp_path / "wire.toml") as (behind, wire),
     ):
-        sent = hold(at, tmp_path / "fleet", level=-1, fleet=1500)
+        sent = run_in_environment(at, tmp_path / "fleet", level=-1, fleet=1500)
         assert sent.error is None
         before = snapshot(at)
         target = audit_file(behind, tmp_path / "audit.toml", budget=FAST)
-        audited = hold(behind, tmp_path / "audit", level=0, target=target)
+        audited = run_in_environment(behind, tmp_path / "audit", level=0, target=target)
         after = snapshot(at)
     assert audited.error is None
     assert any(result.evidence for result in audited.report.results)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import hold, run_environment
+from tests.shared_tenant.environment import run_environment, run_in_environment
 from tests.shared_tenant.leaking_proxy import CANARIES, behind_leaking_proxy, occurrences
 from trueup.reports.journal.redaction import STRUCK
 
@@ -34,14 +34,14 @@ def test_no_file_of_a_run_contains_a_key(
         run_environment(tmp_path, "--ingest-key-env", "NOISE_INGEST_KEY") as at,
         behind_leaking_proxy(at, tmp_path / "wire.toml", repeats=repeats) as (behind, wire),
     ):
-        conducted = hold(behind, tmp_path / "runs", level=2, fleet=200)
-    assert conducted.error is None
+        result = run_in_environment(behind, tmp_path / "runs", level=2, fleet=200)
+    assert result.error is None
     assert wire.seen["POST", "ingest"] > 0, "events went in with the ingest key"
     assert wire.seen["POST", "control"] > 0, "control hooks were called with the control key"
     assert {way: wire.echoed[way] > 0 for way in ways} == dict.fromkeys(ways, True)
-    assert occurrences(conducted.folder) == []
+    assert occurrences(result.folder) == []
     if "bodies" in repeats:
-        assert STRUCK in (conducted.folder / "journal.ndjson").read_text("utf-8")
+        assert STRUCK in (result.folder / "journal.ndjson").read_text("utf-8")
 
 
 def test_a_key_in_a_file_would_be_found(tmp_path: Path) -> None:

@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared_tenant.environment import Environment, hold, run_environment, verdicts
+from tests.shared_tenant.environment import (
+    Environment,
+    run_environment,
+    run_in_environment,
+    verdicts,
+)
 from tests.shared_tenant.foreign import Foreign
 from trueup.reports.results import Verdict
 
@@ -33,9 +38,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, str]]
     for level in (2, LEVEL):
         folder = tmp_path_factory.mktemp(f"alone-{level}")
         with run_environment(folder) as at:
-            conducted = hold(at, folder / "runs", level=level)
-        assert conducted.error is None
-        found[level] = verdicts(conducted.report.results)
+            result = run_in_environment(at, folder / "runs", level=level)
+        assert result.error is None
+        found[level] = verdicts(result.report.results)
         assert set(found[level].values()) <= {"pass", "not-applicable"}
     return found
 
@@ -46,13 +51,13 @@ def test_ten_thousand_foreign_events_change_no_verdict(
     """The events share account, days, networks and hostnames with the injected ones."""
     with run_environment(tmp_path) as at, Foreign(at, rate=RATE, batch=BATCH) as foreign:
         foreign.wait_for(ENOUGH // 2)
-        conducted = hold(at, tmp_path / "runs", level=LEVEL)
+        result = run_in_environment(at, tmp_path / "runs", level=LEVEL)
         arrived, days = foreign.events, len(foreign.accepted)
-    assert conducted.error is None
+    assert result.error is None
     assert arrived >= ENOUGH
     assert days >= 4, "they kept arriving while the clock moved"
     assert foreign.on_the_judges_hosts >= arrived // 4
-    found = verdicts(conducted.report.results)
+    found = verdicts(result.report.results)
     assert found.keys() == alone[LEVEL].keys()
     differ = {check for check in found if found[check] != alone[LEVEL][check]}
     assert differ == set()
@@ -63,11 +68,11 @@ def test_a_steady_stream_changes_no_verdict(
 ) -> None:
     """Level 2 under constant traffic: account figures are compared with a range."""
     with run_environment(tmp_path) as at, Foreign(at, rate=3000, batch=50) as foreign:
-        conducted = hold(at, tmp_path / "runs", level=2)
+        result = run_in_environment(at, tmp_path / "runs", level=2)
         arrived = foreign.events
-    assert conducted.error is None
+    assert result.error is None
     assert arrived >= ENOUGH // 10
-    assert verdicts(conducted.report.results) == alone[2]
+    assert verdicts(result.report.results) == alone[2]
 
 
 @pytest.mark.parametrize(("fault", "law"), [("A2", "SUM=LOG"), ("E1", "LEDGER=SUM")])
@@ -77,11 +82,11 @@ def test_a_fault_is_detected_among_foreign_events(tmp_path: Path, fault: str, la
         run_environment(tmp_path, "--fault", fault) as at,
         Foreign(at, rate=RATE, batch=BATCH) as foreign,
     ):
-        conducted = hold(at, tmp_path / "runs", level=2)
+        result = run_in_environment(at, tmp_path / "runs", level=2)
         arrived = foreign.events
-    assert conducted.error is None
+    assert result.error is None
     assert arrived >= ENOUGH // 4, "a run of level 2 is short"
-    failed = [r for r in conducted.report.results if r.verdict is Verdict.FAIL]
+    failed = [r for r in result.report.results if r.verdict is Verdict.FAIL]
     assert law in {result.law for result in failed}
     assert all(result.counterexample for result in failed)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.shared_tenant.environment import hold, move_clock, run_environment
+from tests.shared_tenant.environment import move_clock, run_environment, run_in_environment
 from trueup.reports.journal.records import Footer, Record, Result
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter, read_journal
 from trueup.reports.results import Verdict
@@ -24,10 +24,10 @@ def test_no_verdict_depends_on_the_time_of_day(tmp_path: Path, time: str) -> Non
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     with run_environment(tmp_path) as at:
         move_clock(at, f"{tomorrow:%Y-%m-%d} {time}")
-        conducted = hold(at, tmp_path / "runs", level=3)
-    assert conducted.error is None
+        result = run_in_environment(at, tmp_path / "runs", level=3)
+    assert result.error is None
     settled = (Verdict.PASS, Verdict.NOT_APPLICABLE)
-    assert [r.check for r in conducted.report.results if r.verdict not in settled] == []
+    assert [r.check for r in result.report.results if r.verdict not in settled] == []
 
 
 def judge(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -38,15 +38,15 @@ def judge(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_verdict_that_was_changed_is_noticed(tmp_path: Path) -> None:
     """`trueup judge` agrees with the run, and not with a failure rewritten as a pass."""
     with run_environment(tmp_path, "--fault", "A2") as at:
-        conducted = hold(at, tmp_path / "runs", level=2)
-    assert conducted.exit_status == 1
-    honest = judge(conducted.folder)
+        result = run_in_environment(at, tmp_path / "runs", level=2)
+    assert result.exit_status == 1
+    honest = judge(result.folder)
     assert honest.returncode == 1, honest.stdout + honest.stderr
     assert "agree with the journal" in honest.stdout
     forged = tmp_path / "forged"
     forged.mkdir()
     with JournalWriter(forged / JOURNAL_NAME) as writer:
-        for record in read_journal(conducted.folder).records:
+        for record in read_journal(result.folder).records:
             if not isinstance(record, Footer):
                 writer.write(_whitened(record))
         writer.finish(finished_at="-", exit_status=0)
