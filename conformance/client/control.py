@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 
 from trueup.conformance.client.clock import Clock
+from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.rows import get_path
@@ -120,7 +121,17 @@ class TargetControl:
 
     async def _until_it_responds(self) -> str:
         """Wait until the API gives any response. Returns an error if it does not in time."""
-        began = self._clock.monotonic()
+        cause = ""
+
+        async def responds() -> bool:
+            nonlocal cause
+            try:
+                async with session.get(self._target.base_url, allow_redirects=False):
+                    return True
+            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+                cause = foreign_text(str(error))
+                return False
+
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
             connector=aiohttp.TCPConnector(ssl=client_context(self._target.tls)),
@@ -128,15 +139,14 @@ class TargetControl:
             max_line_size=HEAD_MOST,
             max_field_size=HEAD_MOST,
         ) as session:
-            while True:
-                try:
-                    async with session.get(self._target.base_url, allow_redirects=False):
-                        return ""
-                except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as cause:
-                    if self._clock.monotonic() - began > HOOK_LEAST_S:
-                        said = foreign_text(str(cause))
-                        return f"no response within {HOOK_LEAST_S:g} s of the restart: {said}"
-                await self._clock.sleep(_PAUSE_S)
+            up = await poll_until(
+                responds,
+                clock=self._clock,
+                until=self._clock.monotonic() + HOOK_LEAST_S,
+                pause_s=_PAUSE_S,
+                most_pause_s=_PAUSE_S,
+            )
+        return "" if up else f"no response within {HOOK_LEAST_S:g} s of the restart: {cause}"
 
     async def _http_after_waits(
         self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None

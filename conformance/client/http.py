@@ -22,6 +22,7 @@ from yarl import URL
 
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.entry import RowEntry
+from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
@@ -184,15 +185,20 @@ class ReadClient:
         Raises TargetLost where there is none: the target does not respond any more.
         """
         plain = ApiRequest(path="log_summary/search", query=(("per_page", "1"),))
-        until = self._clock.monotonic() + LOST_PATIENCE_S
-        while True:
+
+        async def responds() -> bool:
             exchange = await self._tried(plain, plain.query, LIVENESS_STAGE, 1)
-            if not exchange.error and exchange.status not in GATEWAY:
-                self._lost = 0
-                return
-            if self._clock.monotonic() >= until:
-                break
-            await self._clock.sleep(LOST_PAUSE_S)
+            return not exchange.error and exchange.status not in GATEWAY
+
+        if await poll_until(
+            responds,
+            clock=self._clock,
+            until=self._clock.monotonic() + LOST_PATIENCE_S,
+            pause_s=LOST_PAUSE_S,
+            most_pause_s=LOST_PAUSE_S,
+        ):
+            self._lost = 0
+            return
         raise TargetLost(
             f"{self._target.base_url}: no usable response to {self._lost} requests in a row, and "
             f"none to a plain one for {LOST_PATIENCE_S:g} s\n  the last: "

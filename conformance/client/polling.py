@@ -25,15 +25,15 @@ async def poll_until(
     """Call `seen` until it returned True `sights` times in a row, or `clock` reaches `until`.
 
     `until` is a time of `clock.monotonic()`. Pauses between misses grow from `pause_s` to
-    `most_pause_s`; after a hit there is none. `seen` is called at least once if `until` has not
-    passed. Returns whether it was seen often enough; raises what `seen` raises.
+    `most_pause_s`; after a hit there is none. `seen` is called at least once, and for the last time
+    when `until` is reached. Returns whether it was seen often enough; raises what `seen` raises.
     """
     hits = 0
-    while clock.monotonic() < until:
+    while True:
         hits = hits + 1 if await seen() else 0
-        if hits >= sights:
-            return True
+        left = until - clock.monotonic()
+        if hits >= sights or left <= 0:
+            return hits >= sights
         if not hits:
-            await clock.sleep(pause_s)
+            await clock.sleep(min(pause_s, left))
             pause_s = min(pause_s * _GROWTH, most_pause_s)
-    return False

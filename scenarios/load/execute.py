@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.polling import poll_until
 from trueup.reports.formatting import figure, milliseconds, plural
 from trueup.reports.formatting import rate as rate_text
 from trueup.reports.journal.records import KneeInterval, LoadResult, OutcomeRange
@@ -137,15 +140,19 @@ async def _announced(job: LoadJob) -> AsyncIterator[None]:
 
 async def _page_is_up(port: int, tell: Callable[[str], None]) -> None:
     """Show the address of Locust's page as soon as the port is open."""
-    while True:
+
+    async def is_open() -> bool:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            await asyncio.sleep(_LOOK_S)
-            continue
+            return False
         writer.close()
-        tell(f"Locust's web page: http://127.0.0.1:{port}")
-        return
+        return True
+
+    await poll_until(
+        is_open, clock=WallClock(), until=math.inf, pause_s=_LOOK_S, most_pause_s=_LOOK_S
+    )
+    tell(f"Locust's web page: http://127.0.0.1:{port}")
 
 
 def workers_text(locust: Locust) -> str:
