@@ -15,13 +15,16 @@ from typing import Final, assert_never
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.polling import poll_until
+from trueup.conformance.client.session import Session
+from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.datasets.event_times import DISTANCE
 from trueup.conformance.datasets.freshness_probe import (
     are_visible,
     probe_delivery,
     probe_requests,
 )
-from trueup.conformance.datasets.injector import EventInjector
+from trueup.conformance.datasets.injector import EventInjector, injector_of
 from trueup.conformance.datasets.operations import (
     ChangeUser,
     Deliver,
@@ -34,12 +37,13 @@ from trueup.conformance.datasets.operations import (
     Together,
 )
 from trueup.conformance.model import CheckContext
+from trueup.conformance.ports import Ingest
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row, as_str, get_path, rows_of
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
 
-__all__ = ["Executor", "WrongExchanges"]
+__all__ = ["Executor", "WrongExchanges", "executor_of"]
 
 WrongExchanges = Callable[[], Mapping[str, Collection[int]]]
 """Name of each check that fails on what is recorded so far → the exchanges that show it."""
@@ -66,6 +70,20 @@ class _MadeRequest:
     def rows(self) -> list[Row]:
         served = [exchange for exchange in self.exchanges if exchange.status == 200]
         return [row for exchange in served for row in rows_of(exchange.body) or ()]
+
+
+def executor_of(session: Session, ingest: Ingest | None, wrong: WrongExchanges) -> Executor:
+    """Return what executes the stages of an open session; it delivers events through `ingest`."""
+    target, recorder, clock = session.target, session.recorder, session.clock
+    return Executor(
+        client=session.client,
+        control=session.control,
+        injector=None if ingest is None else injector_of(target, ingest, recorder, clock),
+        clock=clock,
+        present=session.time.present,
+        freshness_s=freshness_s(target.readings),
+        wrong=wrong,
+    )
 
 
 @dataclass(kw_only=True, slots=True)
@@ -170,18 +188,23 @@ class Executor:
         wanted = SIGHTS if not self._probed else 1
         self._probed += taken
         ids = {str(event["log_id"]) for event in probe.events}
-        started, sights, pause = self.clock.monotonic(), 0, POLL_S
         requests = probe_requests(context)
-        while not self.client.stuck:
+
+        async def visible() -> bool:
+            if self.client.stuck:  # nothing is sent any more, so there is nothing to wait for
+                return True
             await self.ask(requests)
             logs, summaries = (self._asked[request.name].rows for request in requests)
-            sights = sights + 1 if are_visible(ids, self._probed, logs, summaries) else 0
-            waited = self.clock.monotonic() - started
-            if sights >= wanted or waited >= self.freshness_s:
-                return
-            if not sights:
-                await self.clock.sleep(pause)
-                pause = min(pause * 1.5, POLL_MOST_S)
+            return are_visible(ids, self._probed, logs, summaries)
+
+        await poll_until(
+            visible,
+            clock=self.clock,
+            until=self.clock.monotonic() + self.freshness_s,
+            pause_s=POLL_S,
+            most_pause_s=POLL_MOST_S,
+            sights=wanted,
+        )
 
     # --- requests
 

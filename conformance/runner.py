@@ -15,17 +15,13 @@ from typing import Final
 
 from trueup.conformance.checks.check import Check
 from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
-from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.client.session import Session
-from trueup.conformance.client.target_time import TargetTime
+from trueup.conformance.client.session import Session, open_session
 from trueup.conformance.contract.evaluation import Evaluation, evaluate
-from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
-from trueup.conformance.datasets.injector import injector_of
 from trueup.conformance.datasets.interpretation_probes import (
     edge_request,
     interpretation_requests,
@@ -37,7 +33,7 @@ from trueup.conformance.datasets.operations import Plan, Stage
 from trueup.conformance.datasets.plan import plan
 from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.errors import unwrap_group
-from trueup.conformance.execution import Executor
+from trueup.conformance.execution import executor_of
 from trueup.conformance.judge import judge_records
 from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
@@ -130,10 +126,15 @@ async def run_checks(
     recorder = Recorder(writer, secrets=target.secrets)
     with unwrap_group():
         async with ReadClient(target, recorder, clock or WallClock()) as client:
-            run = _Run(target, recorder, client, ingest, checks, progress, clock or WallClock())
-            await run.open(
-                prefix or fresh_prefix(), min(level, max((c.level for c in checks), default=0))
+            session = await open_session(
+                target,
+                recorder,
+                client,
+                clock or WallClock(),
+                prefix=prefix or fresh_prefix(),
+                level=min(level, max((c.level for c in checks), default=0)),
             )
+            run = _Run(session, ingest, checks, progress)
             await run.baseline()
             await run.execute(depth, seed)
             await run.burst()
@@ -157,9 +158,10 @@ async def probe_readings(target: Target, *, writer: JournalWriter) -> tuple[Read
     clock = WallClock()
     with unwrap_group():
         async with ReadClient(target, recorder, clock) as client:
-            run = _Run(target, recorder, client, None, (), _no_progress, clock)
-            await run.open(fresh_prefix(), 0)
-            await run.baseline()
+            session = await open_session(
+                target, recorder, client, clock, prefix=fresh_prefix(), level=0
+            )
+            await _Run(session, None, (), _no_progress).baseline()
             return tuple(Observations(recorder.records).readings.values())
 
 
@@ -177,52 +179,24 @@ class _Run:
 
     def __init__(
         self,
-        target: Target,
-        recorder: Recorder,
-        client: ReadClient,
+        session: Session,
         ingest: Ingest | None,
         checks: Sequence[Check],
         progress: Callable[[ProgressEvent], None],
-        clock: Clock,
     ) -> None:
-        self._target = target
-        self._recorder = recorder
-        self._client = client
+        self._session = session
+        self._target = session.target
+        self._recorder = session.recorder
+        self._client = session.client
+        self._time = session.time
         self._checks = checks
         self._progress = progress
-        self._clock = clock
-        self._control = TargetControl(target, recorder, clock)
-        self._time = TargetTime(self._control, clock)
-        self._executor = Executor(
-            client=client,
-            control=self._control,
-            injector=None if ingest is None else injector_of(target, ingest, recorder, clock),
-            clock=clock,
-            present=self._time.present,
-            freshness_s=freshness_s(target.readings),
-            wrong=self._wrong,
-        )
+        self._executor = executor_of(session, ingest, self._wrong)
         self._evaluation: Evaluation | None = None
-
-    @property
-    def context(self) -> CheckContext:
-        return Observations(self._recorder.records).context
-
-    async def open(self, prefix: str, level: int) -> None:
-        """Open the session and record what the run sets out with. Raises TargetTrouble."""
-        session = Session(
-            target=self._target,
-            recorder=self._recorder,
-            client=self._client,
-            hooks=self._control,
-            clock=self._clock,
-        )
-        await session.open(prefix, level)
-        self._time.is_at(self.context.now)
 
     async def baseline(self) -> None:
         """Find out how the target reads what the contract leaves open; try the locks of hooks."""
-        context = self.context
+        context = self._session.context
         deliveries = late_deliveries(context) if self._injects(context) else ()
         stage = Stage(
             name="baseline",
@@ -244,7 +218,7 @@ class _Run:
 
         Where the clock cannot be moved, the stages from there on are not reached.
         """
-        context = replace(self.context, now=self._time.present().replace(microsecond=0))
+        context = replace(self._session.context, now=self._time.present().replace(microsecond=0))
         made = plan(context, depth, seed, requests=self._client.pacer.left)
         finished: list[str] = []
         try:
@@ -260,7 +234,7 @@ class _Run:
             if stage.name == "inject":
                 stage = replace(
                     stage,
-                    requests=(*stage.requests, edge_request(self.context)),
+                    requests=(*stage.requests, edge_request(self._session.context)),
                     snapshots=(*stage.snapshots, _repeated_reads(context)),
                 )
             await self._stage(
@@ -292,7 +266,7 @@ class _Run:
         self._phase(stage.name, "end")
 
     def _phase(self, name: str, state: str) -> None:
-        at = stamp(self._clock.now())
+        at = stamp(self._session.clock.now())
         self._recorder.write(Phase(name=f"judge {name}", state=state, at=at))
 
     def _wrong(self) -> Mapping[str, Collection[int]]:
@@ -317,7 +291,7 @@ class _Run:
         """
         if not any(check.law == "SAFETY" for check in self._checks):
             return
-        context = self.context
+        context = self._session.context
         own = self._target.tenants["a"]
         keys = {"X-API-Public-Key": own.public_key, "X-API-Private-Key": own.private_key}
         for name, level in LOCKED_HOOKS.items():
@@ -325,14 +299,14 @@ class _Run:
             if context.level >= level and isinstance(form, HttpHook) and form.headers:
                 values = _small_change(name, context, self._time.present())
                 if values is not None:
-                    await self._control.call(
+                    await self._session.control.call(
                         name, values, stage="baseline", check="safety", headers=keys
                     )
 
     async def burst(self) -> None:
         """At the very end, ask more at once than the limit that the target claims."""
         wanted = any(check.law == "RATE" for check in self._checks)
-        if not wanted or "rate-limit" not in self.context.claims:
+        if not wanted or "rate-limit" not in self._session.context.claims:
             return
         one = ApiRequest(path="log_summary/search", query=(("per_page", "1"),))
         many = [replace(one, again=n) for n in range(1, BURST + 1)]

@@ -6,6 +6,7 @@ A target that cannot be tested raises an error and gets no verdict.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,9 +15,11 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.client.target_time import TargetTime
 from trueup.conformance.client.waits import http_date
 from trueup.conformance.contract.history import part_of
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
+from trueup.conformance.model import CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.observed.responses import data_of, latest_time
 from trueup.conformance.requests import ApiRequest
@@ -26,7 +29,7 @@ from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Json, Reading
 from trueup.reports.transport.foreign_text import foreign_text
 
-__all__ = ["Session", "first_request"]
+__all__ = ["Session", "declare_readings", "first_request", "judge_plan", "open_session"]
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the time that is known."""
@@ -37,112 +40,159 @@ DATES_AGREE: Final = timedelta(seconds=30)
 HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Opens a run: sends the first requests and records the plan."""
+    """What a run talks to its target through, once `open_session` has opened it."""
 
-    def __init__(
-        self,
-        *,
-        target: Target,
-        recorder: Recorder,
-        client: ReadClient,
-        hooks: TargetControl,
-        clock: Clock,
-    ) -> None:
-        self._target = target
-        self._recorder = recorder
-        self._client = client
-        self._control = hooks
-        self._clock = clock
+    target: Target
+    recorder: Recorder
+    client: ReadClient
+    control: TargetControl
+    clock: Clock
+    time: TargetTime
 
-    async def open(self, prefix: str, level: int) -> None:
-        """Establish the customers and the time at the target, and record the plan.
+    @property
+    def context(self) -> CheckContext:
+        """The context of the checks, from everything that was recorded so far."""
+        return Observations(self.recorder.records).context
 
-        Raises:
-            TargetTrouble: the target cannot be tested, with what was tried and what came back.
-        """
-        for name, value in self._target.readings.items():
-            self._recorder.write(
-                ReadingSeen(reading=Reading(name=name, value=value, how="declared"))
-            )
-        customers: dict[str, int] = {}
-        for letter, tenant in self._target.tenants.items():
-            exchange = await self._authenticate(letter)
-            told = as_int(data_of(exchange), "customer_id")
-            number = tenant.customer_id if tenant.customer_id is not None else told
-            if number is not None:
-                customers[letter] = number
-        now = await self._target_now(level)
-        shape = self._target.graph
-        self._recorder.write(
-            JudgePlan(
-                prefix=prefix,
-                now=format_time(now),
-                level=level,
-                customers=customers,
-                claims=tuple(sorted(self._target.claims)),
-                hooks=tuple(n for n in HOOKS if getattr(self._target, n) is not None),
-                graph={
-                    "points": shape.points,
-                    "time": shape.time,
-                    "requests": shape.requests,
-                    "bytes": shape.bytes,
-                },
-            )
+
+async def open_session(
+    target: Target,
+    recorder: Recorder,
+    client: ReadClient,
+    clock: Clock,
+    *,
+    prefix: str,
+    level: int,
+) -> Session:
+    """Establish the customers and the time at the target, and record the plan.
+
+    Raises:
+        TargetTrouble: the target cannot be tested, with what was tried and what came back.
+    """
+    control = TargetControl(target, recorder, clock)
+    declare_readings(target, recorder)
+    customers: dict[str, int] = {}
+    for letter, tenant in target.tenants.items():
+        exchange = await _authenticate(target, recorder, client, letter)
+        told = as_int(data_of(exchange), "customer_id")
+        number = tenant.customer_id if tenant.customer_id is not None else told
+        if number is not None:
+            customers[letter] = number
+    recorder.write(
+        judge_plan(
+            target,
+            now=await _target_now(target, recorder, control, clock, level),
+            customers=customers,
+            prefix=prefix,
+            level=level,
+            hooks=tuple(name for name in HOOKS if getattr(target, name) is not None),
         )
+    )
+    time = TargetTime(control, clock)
+    session = Session(
+        target=target, recorder=recorder, client=client, control=control, clock=clock, time=time
+    )
+    time.is_at(session.context.now)
+    return session
 
-    async def _authenticate(self, tenant: str) -> Exchange:
-        """Send the first requests for a tenant. Raises TargetTrouble if its keys cannot be used."""
-        await first_request(self._target, self._recorder, self._client, tenant, stage="session")
-        ask = requests.customer(tenant=tenant)
-        await self._client.ask(ask, stage="session")
-        met = Observations(self._recorder.records).response("session", ask)
-        assert met is not None, "the exchange was just recorded"
-        return met
 
-    def _offset(self) -> timedelta:
-        """Return how far the target's clock is ahead of ours, by the `Date` of its responses.
+def declare_readings(target: Target, recorder: Recorder) -> None:
+    """Record the readings that a target file declares."""
+    for name, value in target.readings.items():
+        recorder.write(ReadingSeen(reading=Reading(name=name, value=value, how="declared")))
 
-        Zero where it is less than a minute, or where the responses do not agree.
-        """
-        offsets = [
-            told - at
-            for record in self._recorder.records
-            if isinstance(record, Exchange)
-            and (told := http_date(record.headers.get("date", ""))) is not None
-            and (at := parse_time(record.at)) is not None
-        ]
-        if len(offsets) < 2 or max(offsets) - min(offsets) > DATES_AGREE:
-            return timedelta(0)
-        return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
 
-    async def _target_now(self, level: int) -> datetime:
-        """Return the target's time: that of its clock hooks, else of its responses."""
-        told = await self._control.read_clock(stage="session")
+def judge_plan(
+    target: Target,
+    *,
+    now: datetime,
+    customers: dict[str, int],
+    prefix: str = "",
+    level: int = 0,
+    hooks: tuple[str, ...] = (),
+    part: str = "",
+    requests: int = 0,
+) -> JudgePlan:
+    """Return the context in which checks of a target run; for the fields see `JudgePlan`."""
+    shape = target.graph
+    return JudgePlan(
+        prefix=prefix,
+        now=format_time(now),
+        level=level,
+        customers=customers,
+        claims=tuple(sorted(target.claims)),
+        hooks=hooks,
+        graph={
+            "points": shape.points,
+            "time": shape.time,
+            "requests": shape.requests,
+            "bytes": shape.bytes,
+        },
+        part=part,
+        requests=requests,
+    )
+
+
+async def _authenticate(
+    target: Target, recorder: Recorder, client: ReadClient, tenant: str
+) -> Exchange:
+    """Send the first requests for a tenant. Raises TargetTrouble if its keys cannot be used."""
+    await first_request(target, recorder, client, tenant, stage="session")
+    ask = requests.customer(tenant=tenant)
+    await client.ask(ask, stage="session")
+    met = Observations(recorder.records).response("session", ask)
+    assert met is not None, "the exchange was just recorded"
+    return met
+
+
+def _offset(recorder: Recorder) -> timedelta:
+    """Return how far the target's clock is ahead of ours, by the `Date` of its responses.
+
+    Zero where it is less than a minute, or where the responses do not agree.
+    """
+    offsets = [
+        told - at
+        for record in recorder.records
+        if isinstance(record, Exchange)
+        and (told := http_date(record.headers.get("date", ""))) is not None
+        and (at := parse_time(record.at)) is not None
+    ]
+    if len(offsets) < 2 or max(offsets) - min(offsets) > DATES_AGREE:
+        return timedelta(0)
+    return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
+
+
+async def _target_now(
+    target: Target, recorder: Recorder, control: TargetControl, clock: Clock, level: int
+) -> datetime:
+    """Return the target's time: that of its clock hooks, else of its responses."""
+    told = await control.read_clock(stage="session")
+    if told is None:
+        told = clock.now() + _offset(recorder)
+    ours = told.replace(microsecond=0)
+    if level < 3 or target.clock is None:
+        return ours
+    goal = ours
+    for _ in range(3):
+        goal = max(goal, ours, clock.now().replace(microsecond=0)) + CLOCK_LEAD
+        values: dict[str, Json] = {
+            "now": format_time(goal),
+            "advance_s": int(CLOCK_LEAD.total_seconds()),
+        }
+        hook = await control.call("clock", values, stage="session")
+        told = latest_time(hook.response)
+        if hook.ok:
+            return told if told is not None and told > goal else goal
         if told is None:
-            told = self._clock.now() + self._offset()
-        ours = told.replace(microsecond=0)
-        if level < 3 or self._target.clock is None:
-            return ours
-        goal = ours
-        for _ in range(3):
-            goal = max(goal, ours, self._clock.now().replace(microsecond=0)) + CLOCK_LEAD
-            values: dict[str, Json] = {
-                "now": format_time(goal),
-                "advance_s": int(CLOCK_LEAD.total_seconds()),
-            }
-            hook = await self._control.call("clock", values, stage="session")
-            told = latest_time(hook.response)
-            if hook.ok:
-                return told if told is not None and told > goal else goal
-            if told is None:
-                break
-            goal = max(goal, told)
-        raise TargetClockUnknown(
-            f"the clock hook of {self._target.path} does not move the clock: {hook.error}\n"
-            "  expected: a clock that can be moved forward to the present; check [clock], or run "
-            "with --level 2"
-        )
+            break
+        goal = max(goal, told)
+    raise TargetClockUnknown(
+        f"the clock hook of {target.path} does not move the clock: {hook.error}\n"
+        "  expected: a clock that can be moved forward to the present; check [clock], or run "
+        "with --level 2"
+    )
 
 
 async def first_request(

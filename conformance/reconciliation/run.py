@@ -17,6 +17,7 @@ from trueup.conformance.client.clock import Clock, WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.client.session import declare_readings, judge_plan
 from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.errors import unwrap_group
 from trueup.conformance.observed.observations import Observations
@@ -29,11 +30,10 @@ from trueup.conformance.reconciliation.plan import (
     stage_of,
 )
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import format_time
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import JudgePlan, ReadingSeen, Result, TieOutSeen
+from trueup.reports.journal.records import Result, TieOutSeen
 from trueup.reports.journal.storage import JournalWriter
-from trueup.reports.results import CheckResult, ExitStatus, Reading, TieOut, Verdict
+from trueup.reports.results import CheckResult, ExitStatus, TieOut, Verdict
 from trueup.reports.verdicts import overall
 
 __all__ = ["TrafficOutcome", "reconcile_traffic"]
@@ -83,22 +83,12 @@ async def reconcile_traffic(
         for letter, tenant in target.tenants.items()
         if tenant.customer_id in sent.customers and tenant.customer_id is not None
     }
-    shape = target.graph
-    for name, value in target.readings.items():
-        recorder.write(ReadingSeen(reading=Reading(name=name, value=value, how="declared")))
+    declare_readings(target, recorder)
     recorder.write(
-        JudgePlan(
-            prefix="",
-            now=format_time(clock.now()),
-            level=0,
+        judge_plan(
+            target,
+            now=clock.now(),
             customers=customers,
-            claims=tuple(sorted(target.claims)),
-            graph={
-                "points": shape.points,
-                "time": shape.time,
-                "requests": shape.requests,
-                "bytes": shape.bytes,
-            },
             part=part,
             requests=target.budget.requests,
         )

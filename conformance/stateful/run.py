@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -19,21 +19,17 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import Flaky, NoSuchExample
 
 from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
-from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
-from trueup.conformance.client.session import Session
+from trueup.conformance.client.session import open_session
 from trueup.conformance.client.target_time import TargetTime
 from trueup.conformance.contract.evaluation import Evaluation, evaluate
-from trueup.conformance.contract.interpretation import freshness_s
-from trueup.conformance.datasets.injector import injector_of
 from trueup.conformance.datasets.operations import Operation, Stage
 from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.errors import BudgetExhausted, unwrap_group
-from trueup.conformance.execution import Executor
+from trueup.conformance.execution import Executor, executor_of
 from trueup.conformance.model import CheckContext
-from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
 from trueup.conformance.rows import format_time
 from trueup.conformance.stateful.evaluate import (
@@ -124,8 +120,8 @@ def _run(
 ) -> StatefulOutcome:
     with unwrap_group(), asyncio.Runner() as runner:
         run = _SequenceRunner(target, writer, ingest, clock)
-        runner.run(run.open())
         try:
+            runner.run(run.open())
             shortest = work(run, runner)
         finally:
             runner.run(run.close())
@@ -192,11 +188,10 @@ class _SequenceRunner:
     ) -> None:
         self._target = target
         self._clock = clock
-        self._open_ingest = ingest()
+        self._open_ingest = ingest
+        self._opened = AsyncExitStack()
         self.recorder = Recorder(writer, secrets=target.secrets)
         self._client = ReadClient(target, self.recorder, clock)
-        self._control = TargetControl(target, self.recorder, clock)
-        self._time = TargetTime(self._control, clock)
         self._number = 0
         self.found: list[SequenceFinding] = []
         self.stopped = ""
@@ -209,24 +204,22 @@ class _SequenceRunner:
 
     async def open(self) -> None:
         """Open the session. Raises TargetTrouble."""
-        await self._client.__aenter__()
-        self._ingest = await self._open_ingest.__aenter__()
-        session = Session(
-            target=self._target,
-            recorder=self.recorder,
-            client=self._client,
-            hooks=self._control,
-            clock=self._clock,
+        await self._opened.enter_async_context(self._client)
+        self._ingest = await self._opened.enter_async_context(self._open_ingest())
+        self._session = await open_session(
+            self._target,
+            self.recorder,
+            self._client,
+            self._clock,
+            prefix=fresh_prefix(),
+            level=3 if self._target.clock is not None else 2,
         )
-        await session.open(fresh_prefix(), 3 if self._target.clock is not None else 2)
-        self.context = Observations(self.recorder.records).context
-        self._time.is_at(self.context.now)
+        self.context = self._session.context
         self._plan = next(r for r in self.recorder.records if isinstance(r, JudgePlan))
         self._readings = [r for r in self.recorder.records if isinstance(r, ReadingSeen)]
 
     async def close(self) -> None:
-        await self._open_ingest.__aexit__(None, None, None)
-        await self._client.__aexit__(None, None, None)
+        await self._opened.aclose()
 
     async def fails(self, sequence: StepSequence) -> bool:
         """Run a sequence and return whether a response contradicts the contract."""
@@ -255,7 +248,7 @@ class _SequenceRunner:
 
     def begin(self, number: int, sequence: StepSequence) -> CheckContext:
         """Record the steps and the plan of a sequence. Returns its context, with fresh names."""
-        now = self._time.present().replace(microsecond=0)
+        now = self.time.present().replace(microsecond=0)
         prefix = fresh_prefix()
         self.recorder.write(
             Hook(
@@ -275,15 +268,7 @@ class _SequenceRunner:
 
     def executor(self, wrong: Callable[[], Mapping[str, Collection[int]]]) -> Executor:
         """What executes the stages of one sequence."""
-        return Executor(
-            client=self._client,
-            control=self._control,
-            injector=injector_of(self._target, self._ingest, self.recorder, self._clock),
-            clock=self._clock,
-            present=self._time.present,
-            freshness_s=freshness_s(self._target.readings),
-            wrong=wrong,
-        )
+        return executor_of(self._session, self._ingest, wrong)
 
     def records_since(self, mark: int) -> list[Record]:
         """What a sequence rests on: the declared readings, and what was recorded since."""
@@ -291,7 +276,7 @@ class _SequenceRunner:
 
     @property
     def time(self) -> TargetTime:
-        return self._time
+        return self._session.time
 
 
 class _OneSequence:

@@ -11,10 +11,9 @@ from aiohttp import web
 
 from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
-from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
-from trueup.conformance.client.session import Session
+from trueup.conformance.client.session import open_session
 from trueup.conformance.rows import parse_time
 from trueup.reports.journal.records import JudgePlan
 from trueup.reports.journal.storage import JournalWriter
@@ -36,11 +35,7 @@ async def planned_now(tmp_path: Path, offsets: list[timedelta]) -> timedelta:
         with JournalWriter(tmp_path / "journal.ndjson") as writer:
             recorder = Recorder(writer)
             async with ReadClient(target, recorder, clock) as client:
-                control = TargetControl(target, recorder, clock)
-                session = Session(
-                    target=target, recorder=recorder, client=client, hooks=control, clock=clock
-                )
-                await session.open("cx00000000", 2)
+                await open_session(target, recorder, client, clock, prefix="cx00000000", level=2)
     plan = next(r for r in recorder.records if isinstance(r, JudgePlan))
     now = parse_time(plan.now)
     assert now is not None
