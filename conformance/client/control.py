@@ -30,9 +30,9 @@ from trueup.reports.event_format import read_time
 from trueup.reports.journal.records import Hook
 from trueup.reports.results import Json
 from trueup.reports.transport.foreign_text import foreign_text
-from trueup.reports.transport.limits import HEAD_MOST, REDIRECTS_MOST, too_many_values
+from trueup.reports.transport.limits import REDIRECTS_MOST, too_many_values
 from trueup.reports.transport.redirects import redirect_of
-from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.sessions import http_session
 from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["TargetControl"]
@@ -132,13 +132,7 @@ class TargetControl:
                 cause = foreign_text(str(error))
                 return False
 
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
-            connector=aiohttp.TCPConnector(ssl=client_context(self._target.tls)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=HEAD_MOST,
-            max_field_size=HEAD_MOST,
-        ) as session:
+        async with http_session(self._target.tls, self._target.timeout_s) as session:
             up = await poll_until(
                 responds,
                 clock=self._clock,
@@ -174,14 +168,8 @@ class TargetControl:
         credentials = form.credentials if headers is None else None
         authenticator = Authenticator(credentials, self._target.tls)
         url = fill_text(form.url, values)
-        timeout = aiohttp.ClientTimeout(total=max(self._target.timeout_s, HOOK_LEAST_S))
-        async with aiohttp.ClientSession(
-            timeout=timeout,
-            connector=aiohttp.TCPConnector(ssl=client_context(self._target.tls)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=HEAD_MOST,
-            max_field_size=HEAD_MOST,
-        ) as session:
+        timeout_s = max(self._target.timeout_s, HOOK_LEAST_S)
+        async with http_session(self._target.tls, timeout_s) as session:
             renewed = False
             for _ in range(REDIRECTS_MOST + 1):
                 sent_at = time.monotonic()

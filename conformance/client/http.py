@@ -36,14 +36,13 @@ from trueup.reports.results import Json
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import (
     BODY_MOST,
-    HEAD_MOST,
     LOST_MOST,
     REDIRECTS_MOST,
     VALUES_MOST,
     too_many_values,
 )
 from trueup.reports.transport.redirects import redirect_of
-from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.sessions import http_session
 from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["ReadClient"]
@@ -118,13 +117,10 @@ class ReadClient:
         self._values_left = ALL_VALUES_MOST
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=self._target.timeout_s),
+        self._session = http_session(
+            self._target.tls,
+            self._target.timeout_s,
             headers={"Accept": "application/json", "User-Agent": "trueup"},
-            connector=aiohttp.TCPConnector(limit=0, ssl=client_context(self._target.tls)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=HEAD_MOST,
-            max_field_size=HEAD_MOST,
         )
         return self
 

@@ -29,8 +29,7 @@ from trueup.reports.transport.credentials import (
 )
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.learned import learn
-from trueup.reports.transport.limits import HEAD_MOST
-from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.sessions import http_session
 
 __all__ = ["Authenticator", "TokenError"]
 
@@ -211,13 +210,7 @@ async def _granted(source: TokenEndpoint, tls: TlsFiles) -> bytes:
     where = foreign_text(source.url)
     try:
         async with (
-            aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_S),
-                connector=aiohttp.TCPConnector(ssl=client_context(tls)),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                max_line_size=HEAD_MOST,
-                max_field_size=HEAD_MOST,
-            ) as session,
+            http_session(tls, TOKEN_TIMEOUT_S) as session,
             session.post(source.url, data=form, headers=headers, allow_redirects=False) as response,
         ):
             raw = await _up_to(response.content, TOKEN_MOST)

@@ -19,12 +19,11 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.reports.transport.limits import (
     BODY_MOST,
-    HEAD_MOST,
     REDIRECTS_MOST,
     body_limit_error,
 )
 from trueup.reports.transport.redirects import REDIRECT_STATUSES, redirect_of
-from trueup.reports.transport.tls import client_context
+from trueup.reports.transport.sessions import http_session
 from trueup.reports.transport.tokens import Authenticator, TokenError
 from trueup.simulator.delivery.forms import (
     Framing,
@@ -217,15 +216,11 @@ class HttpDriver:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
+            self._session = http_session(
+                self.form.tls,
+                self.form.timeout_s,
                 headers=self.form.head_fields(),
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections, ssl=client_context(self.form.tls)
-                ),
-                timeout=aiohttp.ClientTimeout(total=self.form.timeout_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                max_line_size=HEAD_MOST,
-                max_field_size=HEAD_MOST,
+                connections=self._connections,
             )
         return self._session
 

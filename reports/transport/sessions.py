@@ -1,0 +1,35 @@
+"""HTTP sessions as every client opens them: no cookies, bounded heads, a target's certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aiohttp
+
+from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.limits import HEAD_MOST
+from trueup.reports.transport.tls import client_context
+
+__all__ = ["http_session"]
+
+
+def http_session(
+    tls: TlsFiles,
+    timeout_s: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    connections: int = 0,
+) -> aiohttp.ClientSession:
+    """Return a new session, which the caller closes; call it where an event loop runs.
+
+    `timeout_s` bounds each request, seconds. `headers` go with every request. `connections` are
+    open at most at once; 0: no limit.
+    """
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_s),
+        headers=headers,
+        connector=aiohttp.TCPConnector(limit=connections, ssl=client_context(tls)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        max_line_size=HEAD_MOST,
+        max_field_size=HEAD_MOST,
+    )
