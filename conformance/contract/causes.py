@@ -53,6 +53,10 @@ LOG_CHECKS: Final = frozenset(
 )
 
 
+_VIEWS: Final = {"log": "log", "cell": "log_summary"}
+"""Topic → view whose rows are wrong: a page of a sorted list has another place in them then."""
+
+
 @dataclass(frozen=True, slots=True)
 class AttributedDeviation:
     """A deviation, its check, and the check of its cause if it only follows from another."""
@@ -114,6 +118,7 @@ class _Causes:
         self._listing: dict[tuple[int, ...], str] = {}
         self._paid: dict[tuple[str, str, str], str] = {}
         self._aged: dict[tuple[str, ...], str] = {}
+        self._rows: dict[tuple[str, str, str], str] = {}
         for finding in findings:
             for (view, customer, user), cells in finding.seen_cells.items():
                 if view == "log":
@@ -126,6 +131,9 @@ class _Causes:
         numbers = deviation.unit.numbers
         if deviation.check != PAGES and deviation.topic and (deviation.topic[0] in ("log", "cell")):
             self._listing.setdefault(numbers, deviation.check)
+        if deviation.topic and deviation.topic[0] in _VIEWS:
+            view = _VIEWS[deviation.topic[0]]
+            self._rows.setdefault((stage, deviation.topic[1], view), deviation.check)
         match deviation.topic:
             case ("log", customer, _, _):
                 for event in deviation.events:
@@ -170,6 +178,8 @@ class _Causes:
                 if aged and deviation.check not in AGEING:
                     return aged
                 return self._cell_cause(deviation, stage, customer, Cell(user, network, host, day))
+            case ("slice", customer, view):
+                return self._rows.get((stage, customer, view), "")
             case ("usage", customer, pool, day):
                 return self._sum_cause(deviation, stage, customer, network=pool, day=day)
             case ("used", customer, user, pool):

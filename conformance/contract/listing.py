@@ -264,6 +264,7 @@ def expect_slice(
             f"{where} · sort_by={sort} · page {search.page} of {search.per_page} · row {place + 1}",
             " or ".join(dict.fromkeys(_spoken(each[place]) for each in allowed)),
             _spoken(seen[place]),
+            topic=("slice", finding.unit.customer, where.partition("/")[0]),
         )
 
 
