@@ -22,6 +22,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from trueup.reports.formatting import visible
+
 __all__ = ["LineReporter", "LiveReporter", "ProgressReporter", "SilentReporter", "reporter_for"]
 
 
@@ -70,7 +72,7 @@ class SilentReporter:
 
 
 def _line(console: Console, words: str) -> None:
-    console.print(words, highlight=False, soft_wrap=True, markup=False)
+    console.print(visible(words), highlight=False, soft_wrap=True, markup=False)
 
 
 class LineReporter:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trueup.conformance.judge import disagreements
+from trueup.reports.formatting import visible
 from trueup.reports.journal.records import Result
 from trueup.reports.journal.storage import Journal
 from trueup.reports.results import EXIT_STATUS, ExitStatus
@@ -39,7 +40,7 @@ def command(journal: Path, verbose: bool) -> int:
             click.echo(f"{result.verdict:<15} {result.law:<12} {result.check}")
     differing = disagreements(read, again)
     for line in differing:
-        click.echo(line)
+        click.echo(visible(line))
     if differing:
         click.echo(f"{len(differing)} of {len(again)} verdicts differ from the journal.")
         return EXIT_STATUS[ExitStatus.OUR_ERROR]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from trueup.reports.formatting import visible
 from trueup.reports.journal.storage import Journal
 from trueup.reports.metrics.sensitivity import sensitivity_json
 from trueup.reports.renderers.sensitivity import sensitivity_text
@@ -78,7 +79,7 @@ def _lost(journal: Journal, *, limit: int, seed: int, workers: int | None) -> in
     for check, count in Counter(one.check for one in found).most_common():
         click.echo(f"  {count:>6}  {check or 'the judge itself failed'}")
     for one in found[:_SHOWN_MOST]:
-        click.echo(f"  {one.loss}: {one.question}: {one.check}: {one.reason}")
+        click.echo(visible(f"  {one.loss}: {one.question}: {one.check}: {one.reason}"))
     return EXIT_STATUS[ExitStatus.OUR_ERROR if found else ExitStatus.CONFORMS]
 
 

@@ -18,6 +18,7 @@ from trueup.conformance.runner import probe_readings
 from trueup.conformance.target.inspect import TargetCheck, look_at
 from trueup.conformance.target.load import load_target
 from trueup.conformance.target.model import Target
+from trueup.reports.formatting import visible
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Reading
 from trueup.scenarios.drivers import check_ingest
@@ -57,7 +58,7 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(seen.to_json(), indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(seen)))
+        click.echo(visible("\n".join(_lines(seen))))
     return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
 
 

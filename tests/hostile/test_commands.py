@@ -84,6 +84,18 @@ def test_a_fleet_ends_with_status_2(name: str, tmp_path: Path) -> None:
         held(run_command(arguments, tmp_path, limit_s=LONGEST_S))
 
 
+@pytest.mark.parametrize("command", [("check", "--level", "0"), ("target", "check"), ("fleet",)])
+def test_no_command_of_a_target_reaches_the_terminal(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    with hostile("terminal commands") as server:
+        target = str(write_target(tmp_path, base=server.port, ingest=server.port))
+        named = [target] if command[0] == "target" else ["--target", target]
+        ended = run_command([*command, *named], tmp_path, limit_s=LONGEST_S)
+    held(ended)
+    assert not any(sign in ended.output for sign in ("\x1b", "\x9b", "\x07", "\u202e"))
+
+
 @pytest.mark.parametrize(
     "name", ["drips a head", "endless interim responses", "never ends", "head of 100 MB"]
 )
