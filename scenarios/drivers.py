@@ -68,6 +68,7 @@ def http_form(
     timeout_s: float = 10.0,
     secrets: tuple[str, ...] = (),
     tls: TlsFiles | None = None,
+    unix_socket: str = "",
 ) -> HttpForm:
     """Return the simulator's form of an HTTP endpoint; header values are already resolved.
 
@@ -82,6 +83,7 @@ def http_form(
         event_headers=dict(ingest.event_headers),
         credentials=ingest.credentials,
         tls=tls or TlsFiles(),
+        unix_socket=unix_socket,
         response_rule=_rule(ingest, secrets),
         timeout_s=timeout_s,
         max_events=ingest.batch,
@@ -137,7 +139,11 @@ def driver_of(target: Target) -> Driver:
         case HttpIngest():
             return HttpDriver(
                 http_form(
-                    ingest, timeout_s=target.timeout_s, secrets=target.secrets, tls=target.tls
+                    ingest,
+                    timeout_s=target.timeout_s,
+                    secrets=target.secrets,
+                    tls=target.tls,
+                    unix_socket=target.socket_of(ingest.url),
                 )
             )
         case CommandIngest():
@@ -163,7 +169,11 @@ def load_form(target: Target) -> HttpForm:
             '`via = "http"` and a `url`.'
         )
     return http_form(
-        target.ingest, timeout_s=target.timeout_s, secrets=target.secrets, tls=target.tls
+        target.ingest,
+        timeout_s=target.timeout_s,
+        secrets=target.secrets,
+        tls=target.tls,
+        unix_socket=target.socket_of(target.ingest.url),
     )
 
 

@@ -132,7 +132,10 @@ class TargetControl:
                 cause = foreign_text(str(error))
                 return False
 
-        async with http_session(self._target.tls, self._target.timeout_s) as session:
+        socket = self._target.socket_of(self._target.base_url)
+        async with http_session(
+            self._target.tls, self._target.timeout_s, unix_socket=socket
+        ) as session:
             up = await poll_until(
                 responds,
                 clock=self._clock,
@@ -169,7 +172,8 @@ class TargetControl:
         authenticator = Authenticator(credentials, self._target.tls)
         url = fill_text(form.url, values)
         timeout_s = max(self._target.timeout_s, HOOK_LEAST_S)
-        async with http_session(self._target.tls, timeout_s) as session:
+        socket = self._target.socket_of(url)
+        async with http_session(self._target.tls, timeout_s, unix_socket=socket) as session:
             renewed = False
             for _ in range(REDIRECTS_MOST + 1):
                 sent_at = time.monotonic()

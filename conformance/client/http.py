@@ -121,6 +121,7 @@ class ReadClient:
             self._target.tls,
             self._target.timeout_s,
             headers={"Accept": "application/json", "User-Agent": "trueup"},
+            unix_socket=self._target.socket_of(self._target.base_url),
         )
         return self
 

@@ -77,6 +77,9 @@ def _places(target: Target) -> Iterator[tuple[str, str]]:
 
 
 async def _connect(key: str, url: str, target: Target, patience_s: float) -> None:
+    if path := target.socket_of(url):
+        await _connect_to_socket(key, path, target, patience_s)
+        return
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
@@ -105,6 +108,18 @@ async def _connect(key: str, url: str, target: Target, patience_s: float) -> Non
             await writer.wait_closed()
     except OSError:
         return
+
+
+async def _connect_to_socket(key: str, path: str, target: Target, patience_s: float) -> None:
+    try:
+        async with asyncio.timeout(patience_s):
+            _, writer = await asyncio.open_unix_connection(path)
+    except OSError as error:
+        raise TargetUnreachable(
+            f"{path}: cannot connect: {error.strerror or error}\n"
+            f"  expected: the UNIX socket of the server that {key} in {target.path} names"
+        ) from error
+    writer.close()
 
 
 def _reason(error: Exception, host: str, patience_s: float, *, secure: bool) -> tuple[str, str]:

@@ -74,6 +74,7 @@ def build(
     target = Target(
         name=document["name"],
         base_url=fields.base_url(document["base_url"]),
+        unix_socket=_unix_socket(fields, document),
         prefix=document.get("prefix", "/public/user"),
         tenants=_tenants(fields, document["tenants"], known),
         ingest=_ingest(fields, document["ingest"], known) if "ingest" in document else None,
@@ -90,6 +91,15 @@ def build(
         path=path,
     )
     return (None if fields.problems else target), fields.problems
+
+
+def _unix_socket(fields: Fields, document: Table) -> str:
+    path = str(document.get("unix_socket", ""))
+    if path and not str(document["base_url"]).startswith("http://"):
+        fields.note(
+            "unix_socket", 'a base_url with http://, such as "http://localhost/1.0"', "none"
+        )
+    return str(fields.folder / path) if path else ""
 
 
 def _tenants(fields: Fields, tables: Table, known: Known) -> Mapping[str, Tenant]:

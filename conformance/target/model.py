@@ -14,6 +14,7 @@ from typing import ClassVar, TypeAlias
 from trueup.reports.event_format import EventFormat, show_time
 from trueup.reports.results import Json
 from trueup.reports.transport.credentials import NO_FILES, Credentials, TlsFiles
+from trueup.reports.transport.redirects import origin_of
 
 __all__ = [
     "Budget",
@@ -214,6 +215,8 @@ class Target:
     name: str
     base_url: str
     """URL including the version, without a slash at its end."""
+    unix_socket: str = ""
+    """Path of a UNIX socket on which the server of `base_url` listens; empty: it listens on TCP."""
     prefix: str = "/public/user"
     tenants: Mapping[str, Tenant]
     """`a`, and `b` if there is a second account."""
@@ -239,3 +242,8 @@ class Target:
     """Every key, longest first, to be redacted in everything that is written."""
     path: Path
     """The file it was read from."""
+
+    def socket_of(self, url: str) -> str:
+        """Return the UNIX socket through which a URL is reached; empty for TCP."""
+        same = self.unix_socket and origin_of(url) == origin_of(self.base_url)
+        return self.unix_socket if same else ""

@@ -19,16 +19,19 @@ def http_session(
     *,
     headers: Mapping[str, str] | None = None,
     connections: int = 0,
+    unix_socket: str = "",
 ) -> aiohttp.ClientSession:
     """Return a new session, which the caller closes; call it where an event loop runs.
 
     `timeout_s` bounds each request, seconds. `headers` go with every request. `connections` are
-    open at most at once; 0: no limit.
+    open at most at once; 0: no limit. `unix_socket` is connected to instead of the URL's host.
     """
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout_s),
         headers=headers,
-        connector=aiohttp.TCPConnector(limit=connections, ssl=client_context(tls)),
+        connector=aiohttp.UnixConnector(unix_socket, limit=connections)
+        if unix_socket
+        else aiohttp.TCPConnector(limit=connections, ssl=client_context(tls)),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=HEAD_MOST,
         max_field_size=HEAD_MOST,

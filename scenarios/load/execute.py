@@ -97,7 +97,7 @@ async def calibrate(job: LoadJob) -> float:
 def _into(form: HttpForm, url: str) -> HttpForm:
     """Return the same form to another address, whose responses say nothing of events."""
     rule = ResponseRule(refused="")
-    return replace(form, url=url, headers={}, credentials=None, response_rule=rule)
+    return replace(form, url=url, headers={}, credentials=None, unix_socket="", response_rule=rule)
 
 
 async def execute_load(

@@ -243,7 +243,7 @@ class LoadGenerator:
         generator_plan, plan = self.generator_plan, self.generator_plan.plan
         return RequestStream(
             INGEST,
-            address=address_of(_form(generator_plan).url),
+            address=address_of(_form(generator_plan).url, _form(generator_plan).unix_socket),
             source=body_source(
                 generator_plan,
                 self._announce,
@@ -272,7 +272,7 @@ class LoadGenerator:
             requests.append(head + b"0\r\n\r\n")
         return RequestStream(
             READS,
-            address=address,
+            address=address._replace(unix_socket=generator_plan.reads_socket),
             source=ReadRequests(requests),
             schedule=self._schedule(plan.reads.share),
             rule=None,

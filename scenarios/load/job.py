@@ -49,6 +49,7 @@ class ReadsFrom:
     url: str
     """Base URL and prefix, without a slash at the end."""
     headers: Mapping[str, str]
+    unix_socket: str = ""
     credentials: Credentials | None = None
 
 
@@ -149,6 +150,7 @@ class LoadJob:
             replay_folder=str(self.out_dir.resolve()) if self.replay else "",
             first_event=self.first_event,
             reads_url=self.reads.url if self.reads else "",
+            reads_socket=self.reads.unix_socket if self.reads else "",
             read_headers=dict(self.reads.headers) if self.reads else {},
             read_credentials=_headers_only(self.reads.credentials) if self.reads else None,
             cpu=self.locust.cpu,

@@ -48,6 +48,8 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the fleet's first event in this run."""
     reads_url: str = ""
     """Base URL and prefix that the read paths stand below."""
+    reads_socket: str = ""
+    """UNIX socket of the server of the reads; empty: TCP."""
     read_headers: dict[str, str] = {}
     read_credentials: Credentials | None = None
     """Of the reads; those of the ingestion are in the form. Tokens come by a `TokenFeed`."""

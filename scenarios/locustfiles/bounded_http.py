@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import gevent
+import gevent.socket
 import gevent.ssl
 from geventhttpclient.client import HTTPClient, HTTPClientPool
 from locust import FastHttpUser
@@ -43,6 +46,7 @@ class BoundedSession(FastHttpSession):
         origins: Collection[tuple[str, str, int]],
         timeout_s: float,
         context: Callable[[], Any] = gevent.ssl.create_default_context,
+        unix_sockets: Mapping[tuple[str, str, int], str] = MappingProxyType({}),
     ) -> None:
         """`origins`: scheme, host and port of each server that may be asked; `context` makes the
         TLS context."""
@@ -52,6 +56,7 @@ class BoundedSession(FastHttpSession):
         pool = _BoundedPool(
             origins=origins,
             timeout_s=timeout_s,
+            unix_sockets=unix_sockets,
             connection_timeout=timeout_s,
             network_timeout=timeout_s,
             concurrency=user.concurrency,
@@ -63,11 +68,20 @@ class BoundedSession(FastHttpSession):
 
 
 def bounded_session(
-    user: FastHttpUser, *, urls: Collection[str], timeout_s: float, tls: TlsFiles
+    user: FastHttpUser, *, urls: Mapping[str, str], timeout_s: float, tls: TlsFiles
 ) -> BoundedSession:
-    """Return a session for the origins of some URLs, empty ones left out."""
-    origins = frozenset(origin_of(url) for url in urls if url)
-    return BoundedSession(user, origins=origins, timeout_s=timeout_s, context=lambda: _context(tls))
+    """Return a session for the origins of some URLs, empty ones left out.
+
+    `urls`: URL → UNIX socket of its server; empty for TCP.
+    """
+    origins = {origin_of(url): path for url, path in urls.items() if url}
+    return BoundedSession(
+        user,
+        origins=frozenset(origins),
+        timeout_s=timeout_s,
+        context=lambda: _context(tls),
+        unix_sockets={origin: path for origin, path in origins.items() if path},
+    )
 
 
 def _context(tls: TlsFiles) -> gevent.ssl.SSLContext:
@@ -118,9 +132,15 @@ class _BoundedPool(HTTPClientPool):
     """Clients by host, for some origins only; their sockets have limits."""
 
     def __init__(
-        self, *, origins: Collection[tuple[str, str, int]], timeout_s: float, **options: Any
+        self,
+        *,
+        origins: Collection[tuple[str, str, int]],
+        timeout_s: float,
+        unix_sockets: Mapping[tuple[str, str, int], str],
+        **options: Any,
     ) -> None:
         super().__init__(**options)
+        self._unix_sockets = unix_sockets
         self._origins, self._timeout_s = origins, timeout_s
 
     def get_client(self, url: Any) -> HTTPClient:
@@ -133,9 +153,20 @@ class _BoundedPool(HTTPClientPool):
         client = super().get_client(url)
         if not isinstance(client._connection_pool, _BoundedSockets):
             # Its type is a class that cannot be configured so, and whose methods these are.
-            sockets: Any = _BoundedSockets(client._connection_pool, self._timeout_s)
+            pool: Any = client._connection_pool
+            if path := self._unix_sockets.get(origin):
+                pool._create_socket = partial(_unix_socket, path, self._timeout_s)
+            sockets: Any = _BoundedSockets(pool, self._timeout_s)
             client._connection_pool = sockets
         return client
+
+
+def _unix_socket(path: str, timeout_s: float) -> Any:
+    """Return a socket that is connected to a UNIX socket. Raises OSError."""
+    made = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM)
+    made.settimeout(timeout_s)
+    made.connect(path)
+    return made
 
 
 class _BoundedSockets:

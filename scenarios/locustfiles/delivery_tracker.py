@@ -134,7 +134,10 @@ class DeliveryTracker:
         if session is None:
             session = self._sessions[user] = bounded_session(
                 user,
-                urls=(self.form.url, self.plan.reads_url),
+                urls={
+                    self.plan.reads_url: self.plan.reads_socket,
+                    self.form.url: self.form.unix_socket,
+                },
                 timeout_s=self.form.timeout_s,
                 tls=self.form.tls,
             )

@@ -199,6 +199,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     reads = ReadsFrom(
         url=context.target.base_url + context.target.prefix,
         headers={"X-API-Public-Key": tenant.public_key, "X-API-Private-Key": tenant.private_key},
+        unix_socket=context.target.unix_socket,
         credentials=tenant.credentials,
     )
     driver = driver_of(context.target)

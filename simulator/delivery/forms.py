@@ -52,6 +52,8 @@ class HttpForm:
     credentials: Credentials | None = None
     """A token or a signature besides the headers."""
     tls: TlsFiles = NO_FILES
+    unix_socket: str = ""
+    """Path of the UNIX socket to connect to instead of the URL's host; empty: none."""
     response_rule: ResponseRule = field(default_factory=ResponseRule)
     timeout_s: float = 10.0
     """For one attempt, from connecting to the complete response."""

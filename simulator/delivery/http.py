@@ -221,6 +221,7 @@ class HttpDriver:
                 self.form.timeout_s,
                 headers=self.form.head_fields(),
                 connections=self._connections,
+                unix_socket=self.form.unix_socket,
             )
         return self._session
 

@@ -16,6 +16,8 @@ class Address(NamedTuple):
     host: str
     port: int
     tls: bool = False
+    unix_socket: str = ""
+    """Path of the UNIX socket to connect to instead; empty: none."""
 
     @property
     def origin(self) -> str:
@@ -24,12 +26,13 @@ class Address(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
-def address_of(url: str) -> Address:
-    """Return the address of a URL.
+def address_of(url: str, unix_socket: str = "") -> Address:
+    """Return the address of a URL, which a UNIX socket may stand for.
 
     Raises ValueError for a scheme other than http and https, and for a URL without a host.
     """
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError(f"{url}: expected an http:// or https:// URL with a host")
-    return Address(parts.hostname, parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+    port = parts.port or _PORTS[parts.scheme]
+    return Address(parts.hostname, port, parts.scheme == "https", unix_socket)

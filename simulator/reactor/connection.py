@@ -20,7 +20,7 @@ _SMALL: Final = 4_096
 """Bytes up to which one copy is cheaper than passing two buffers to the kernel."""
 
 SocketFactory = Callable[[int, int], sockets.socket]
-Endpoint = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Endpoint = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes] | str
 """A host's address in the form of the socket module."""
 
 
@@ -103,7 +103,8 @@ class Connection:
         sock = make(family, sockets.SOCK_STREAM)
         try:
             sock.setblocking(False)
-            sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            if family != sockets.AF_UNIX:
+                sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
             code = sock.connect_ex(endpoint)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code))

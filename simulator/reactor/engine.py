@@ -303,6 +303,9 @@ class Engine:
 
         Returns (family, endpoint) pairs. Raises OSError if there are none.
         """
+        if address.unix_socket:
+            found = self._resolved[address] = [(sockets.AF_UNIX, address.unix_socket)]
+            return found
         rows = self.system.getaddrinfo(address.host, address.port, type=sockets.SOCK_STREAM)
         rows.sort(key=lambda row: row[0] != sockets.AF_INET)
         found = self._resolved[address] = [(row[0], row[4]) for row in rows]

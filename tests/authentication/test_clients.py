@@ -39,6 +39,7 @@ from trueup.simulator.reactor import (
     HeadDresser,
     Limits,
     RequestStream,
+    address_of,
     request_head,
 )
 
@@ -62,11 +63,12 @@ signature = {{ key = {{ env = "K_HMAC" }} }}
 CLIENTS = ("read", "delivery", "hook", "reactor")
 
 
-def target_of(folder: Path, url: str, *parts: str) -> Target:
+def target_of(folder: Path, url: str, *parts: str, top: str = "") -> Target:
     """A target whose reads, ingestion and clock need the credentials `gate`."""
     text = f"""
 name = "gated"
 base_url = "{url}/1.0"
+{top}
 timeout_s = 5
 [tenants.a]
 public_key = {{ env = "K_PUBLIC" }}
@@ -126,11 +128,11 @@ def load_once(target: Target) -> list[str]:
     """The reactor for a moment, dressed as a generator is."""
     form = load_form(target)
     assert form.credentials is not None
-    address, head = request_head(form.method, form.url, form.head_fields())
+    _, head = request_head(form.method, form.url, form.head_fields())
     token = next((one.text for one in tokens._known.values()), "")
     stream = RequestStream(
         "ingest",
-        address=address,
+        address=address_of(form.url, form.unix_socket),
         source=FixedBodies(head, b'{"log_id":"1"}\n'),
         schedule=None,
         rule=form.response_rule,
@@ -356,3 +358,26 @@ async def test_the_ingestion_key_is_tried_before_any_event_is_sent(
             await try_ingestion(target)
     (made,) = server.requests
     assert b"log_id" not in made.body
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_every_client_reaches_a_unix_socket(client: str, tmp_path: Path) -> None:
+    """The URL names the host for `Host`; nothing listens there."""
+    gate = Gate(key=ENVIRONMENT["K_HMAC"])
+    path = tmp_path / "target.sock"
+    with listening(gate.behave, unix_socket=str(path)) as server:
+        target = target_of(
+            tmp_path, "http://localhost:1", SIGNED, top='unix_socket = "target.sock"'
+        )
+        with JournalWriter(tmp_path / "preflight.ndjson") as writer:
+            await preflight(target, Recorder(writer))
+        assert await use(client, target, tmp_path) == []
+    assert {one.headers["host"] for one in server.requests} == {"localhost:1"}
+    assert gate.refused == 0
+
+
+def test_a_unix_socket_stands_for_the_origin_of_base_url_only(tmp_path: Path) -> None:
+    target = target_of(tmp_path, "http://localhost:1", SIGNED, top='unix_socket = "target.sock"')
+    assert target.socket_of("http://localhost:1/ingest") == str(tmp_path / "target.sock")
+    assert target.socket_of("http://localhost:2/ingest") == ""
+    assert target.socket_of("https://localhost:1/ingest") == ""

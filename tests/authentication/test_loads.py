@@ -25,21 +25,30 @@ USERS: dict[str, tuple[str, ...]] = {
 def load(folder: Path, gate: Gate, user: str, *, duration_s: float) -> dict[str, Any]:
     """Load a gated target, which stores nothing; returns the figures of the load."""
     with listening(gate.behave) as server:
-        target = write_target(folder, base=server.port, ingest=server.port)
-        text = target.read_text("utf-8")
-        oauth = f"""
+        return load_gated(folder, user, duration_s, token=server.port, port=server.port)
+
+
+def load_gated(
+    folder: Path, user: str, duration_s: float, *, token: int, port: int = 9, unix_socket: str = ""
+) -> dict[str, Any]:
+    """Load what listens on a port or a socket; `token` is the port at which tokens are granted."""
+    target = write_target(folder, base=port, ingest=port)
+    text = target.read_text("utf-8")
+    oauth = f"""
 [credentials.gate.token]
-url = "http://127.0.0.1:{server.port}/token"
+url = "http://127.0.0.1:{token}/token"
 client_id = {{ env = "K_PUBLIC" }}
 client_secret = {{ env = "K_PRIVATE" }}
 """
-        for part in ("[tenants.a]", "[ingest]"):
-            text = text.replace(part, f'{part}\ncredentials = "gate"')
-        target.write_text(text + oauth, encoding="utf-8")
-        (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
-        arguments = ["load", "plan.toml", "--json", "--quiet", "--target", str(target)]
-        arguments += ["--duration", f"{duration_s:g}", *USERS[user]]
-        ended = run_command(arguments, folder, limit_s=150)
+    for part in ("[tenants.a]", "[ingest]"):
+        text = text.replace(part, f'{part}\ncredentials = "gate"')
+    if unix_socket:
+        text = f'unix_socket = "{unix_socket}"\n{text}'
+    target.write_text(text + oauth, encoding="utf-8")
+    (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
+    arguments = ["load", "plan.toml", "--json", "--quiet", "--target", str(target)]
+    arguments += ["--duration", f"{duration_s:g}", *USERS[user]]
+    ended = run_command(arguments, folder, limit_s=150)
     document = json.loads(ended.output[ended.output.index("{") : ended.output.rindex("}") + 1])
     (found,) = document["load"]
     for path in (folder / "runs").rglob("*"):
@@ -60,6 +69,16 @@ def test_a_token_is_renewed_while_a_load_runs(user: str, tmp_path: Path) -> None
     assert gate.let_through > 150
     assert found["errors"] == {}
     assert found["stopped_by"] is None
+
+
+@pytest.mark.parametrize("user", ["reactor", "FastHttpUser"])
+def test_a_load_reaches_a_unix_socket(user: str, tmp_path: Path) -> None:
+    gate = Gate()
+    path = tmp_path / "target.sock"
+    with listening(gate.behave) as granting, listening(gate.behave, unix_socket=str(path)):
+        found = load_gated(tmp_path, user, 3, token=granting.port, unix_socket=path.name)
+    assert gate.let_through > 50
+    assert found["errors"] == {}
 
 
 def test_a_token_that_is_revoked_is_replaced(tmp_path: Path) -> None:

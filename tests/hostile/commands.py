@@ -36,6 +36,16 @@ drain_s = 3
 """
 
 
+_LAUNCH = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+open(os.environ["MOST_MEMORY"], "w").write(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a command from a small process: the memory of the one that forks counts as the child's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a command ended."""
@@ -89,14 +99,16 @@ def run_command(
     `meanwhile` is called every tenth of a second while it runs.
     """
     began = time.monotonic()
+    memory = folder / "most-memory"
+    memory.write_text("0", encoding="utf-8")
     source = str(Path(trueup.__file__).parents[1])
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "trueup", *arguments],
+            [sys.executable, "-S", "-c", _LAUNCH, sys.executable, "-m", "trueup", *arguments],
             stdout=out,
             stderr=out,
             cwd=folder,
-            env={**os.environ, **KEYS, "PYTHONPATH": source},
+            env={**os.environ, **KEYS, "PYTHONPATH": source, "MOST_MEMORY": str(memory)},
             start_new_session=True,
         )
         timer = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
@@ -109,15 +121,14 @@ def run_command(
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         over.set()
         watcher.join()
         timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         return Ended(
             status=process.returncode,
             output=out.read().decode("utf-8", "backslashreplace"),
             took_s=time.monotonic() - began,
-            most_mb=usage.ru_maxrss // 1024,
+            most_mb=int(memory.read_text("utf-8")) // 1024,
         )

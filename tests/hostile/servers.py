@@ -269,14 +269,28 @@ def read_request(sock: socket.socket) -> SeenRequest | None:
     return SeenRequest(method=method, path=path, headers=fields, body=body)
 
 
+def _unix_server(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen()
+    return listener
+
+
 @contextlib.contextmanager
 def listening(
-    behave: Behaviour, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    behave: Behaviour,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    unix_socket: str = "",
 ) -> Iterator[HostileServer]:
-    """Serve a behaviour on a port of the loopback, a thread a connection."""
+    """Serve a behaviour on a port of the loopback or a UNIX socket, a thread a connection."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listener:
-        server = HostileServer(port=listener.getsockname()[1])
+    with (
+        _unix_server(unix_socket)
+        if unix_socket
+        else socket.create_server((host, 0), family=family) as listener
+    ):
+        server = HostileServer(port=0 if unix_socket else listener.getsockname()[1])
 
         def serve(sock: socket.socket) -> None:
             sock.settimeout(PATIENCE_S)
