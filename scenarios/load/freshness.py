@@ -8,7 +8,9 @@ knows the target.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -46,6 +48,24 @@ class FreshnessProbe(Protocol):
         ...
 
 
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, bool]) -> bool | None:
+    """Return what the work returns; None where it has not ended `LIMIT_S` after `stop` was set.
+
+    A target that asks to wait for minutes must not keep a run that is over.
+    """
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task,), timeout=LIMIT_S)
+        return task.result() if task.done() else None
+    finally:
+        stopped.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
 async def watch_freshness(
     probe: FreshnessProbe,
     *,
@@ -64,22 +84,25 @@ async def watch_freshness(
     clock = clock or WallClock()
     shown, missing = Histogram(), 0
     while not stop.is_set():
-        if await probe.inject():
+        if await _until(stop, probe.inject()):
             began = clock.monotonic()
             try:
-                seen = await poll_until(
-                    probe.visible,
-                    clock=clock,
-                    until=began + limit_s,
-                    pause_s=poll_s,
-                    most_pause_s=POLL_MOST_S,
+                seen = await _until(
+                    stop,
+                    poll_until(
+                        probe.visible,
+                        clock=clock,
+                        until=began + limit_s,
+                        pause_s=poll_s,
+                        most_pause_s=POLL_MOST_S,
+                    ),
                 )
             except BudgetExhausted:
                 break
             if seen:
                 delay_ns = round((clock.monotonic() - began) * 1e9)
                 shown.add(np.array([delay_ns], dtype=np.int64))
-            else:
+            elif seen is not None:
                 missing += 1
         try:
             async with asyncio.timeout(every_s):

@@ -8,6 +8,7 @@ client of the conformance checks: `[budget]` paces them, and each is in the jour
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,7 +21,7 @@ from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, OutcomeRange
-from trueup.reports.results import Json, Outcome
+from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.simulator.delivery import Driver
 
 __all__ = ["STAGE", "SummaryProbe"]
@@ -97,14 +98,23 @@ class SummaryProbe:
         """Deliver the next probe event; returns whether it was acknowledged."""
         number = len(self.events)
         event = self._event(number)
-        (found,) = await self._driver.send([event])
+        try:
+            (found,) = await self._driver.send([event])
+        except asyncio.CancelledError:
+            self._record(
+                number, event, EventOutcome(Outcome.UNKNOWN, "the run ended before a response")
+            )
+            raise
+        self._record(number, event, found)
+        accepted = found.outcome is Outcome.ACCEPTED
+        self._acknowledged += accepted
+        return accepted
+
+    def _record(self, number: int, event: dict[str, Json], found: EventOutcome) -> None:
         self.outcomes.append(
             OutcomeRange(first=number, count=1, outcome=found.outcome, reason=found.reason)
         )
         self.events.append(event)
-        accepted = found.outcome is Outcome.ACCEPTED
-        self._acknowledged += accepted
-        return accepted
 
     async def visible(self) -> bool:
         """Return whether the summaries of the probe's user count every acknowledged event.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trueup.reports.transport.limits import (
     REFUSED_DELIVERIES_MOST,
 )
 from trueup.reports.transport.lost import LostDeliveries
+from trueup.scenarios.load import freshness
 from trueup.scenarios.load.access import LOST_S, NO_ACCESS_S, AccessWatch
 from trueup.simulator.reactor import Second
 
@@ -128,3 +130,31 @@ def test_a_load_ends_when_nothing_responds_for_a_minute() -> None:
     assert AccessWatch().add(seconds(long - 1, 0, no_response=8)) == ""
     assert "did not respond" in AccessWatch().add(seconds(long, 0, no_response=8))
     assert AccessWatch().add(seconds(long * 9, 1, no_response=8)) == ""
+
+
+class BusyProbe:
+    """A probe whose target asks to wait for ever."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def inject(self) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended = True
+        return True
+
+    async def visible(self) -> bool:
+        return False
+
+
+async def test_a_target_that_asks_to_wait_does_not_keep_a_load_that_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(freshness, "LIMIT_S", 0.05)
+    stop, probe = asyncio.Event(), BusyProbe()
+    asyncio.get_running_loop().call_later(0.05, stop.set)
+    async with asyncio.timeout(5):
+        assert await freshness.watch_freshness(probe, stop=stop) == ({}, 0)
+    assert probe.ended
