@@ -7,12 +7,13 @@ is counted, and leaves one usage event.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from trueup.reports.results import Json
 from trueup.simulator.proxies.destinations import Destinations
@@ -168,9 +169,8 @@ class ProxyEngine:
         sock: socket.socket | None = None
         try:
             async with asyncio.timeout(self.limits.connect_s):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                family, kind, protocol, _name, address = found[0]
-                sock = socket.socket(family, kind, protocol)
+                family, address = await _look_up(host, port)
+                sock = socket.socket(family, socket.SOCK_STREAM)
                 sock.setblocking(False)
                 await loop.sock_connect(sock, address)
         except BaseException as error:
@@ -234,10 +234,9 @@ class ProxyEngine:
         self.networks[request.network] += 1
         self.up += counts.up
         self.down += counts.down
-        event = request.event(self.counting)
-        if event is None:
+        if not request.is_attributed:
             self.unattributed += 1
-        elif self.sink is not None:
+        elif self.sink is not None and (event := request.event(self.counting)) is not None:
             self.sink.end(event)
         self.on_end(request)
 
@@ -275,6 +274,19 @@ class ProxyEngine:
             left = request.event(self.counting)
             if event is not None and left is not None:
                 sink.part(log_id, event, left)
+
+
+async def _look_up(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Return the family and address to connect to. Raises OSError.
+
+    An address needs no look-up: that is a call in another thread, and costs more than all the rest.
+    """
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            socket.inet_pton(family, host)
+            return family, (host, port)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return found[0][0], found[0][4]
 
 
 def _explain(error: OSError) -> RequestFailed:

@@ -53,7 +53,7 @@ class _Direction:
     def resume(self) -> None:
         """Read when something arrives."""
         self._again = None
-        self.tunnel.loop.add_reader(self.source.sock, self._read)
+        self.tunnel.loop.add_reader(self.source.number, self._read)
 
     def pause(self) -> None:
         """Neither read nor write."""
@@ -61,9 +61,9 @@ class _Direction:
         if self._again is not None:
             self._again.cancel()
         if self.source.sock.fileno() >= 0:
-            loop.remove_reader(self.source.sock)
+            loop.remove_reader(self.source.number)
         if self.sink.sock.fileno() >= 0:
-            loop.remove_writer(self.sink.sock)
+            loop.remove_writer(self.sink.number)
 
     def push(self, data: bytes | memoryview) -> bool:
         """Send; returns whether all was taken. What was not is sent when it can be."""
@@ -75,8 +75,8 @@ class _Direction:
         if sent == len(data):
             return True
         self._pending = bytes(data[sent:])
-        self.tunnel.loop.remove_reader(self.source.sock)
-        self.tunnel.loop.add_writer(self.sink.sock, self._write)
+        self.tunnel.loop.remove_reader(self.source.number)
+        self.tunnel.loop.add_writer(self.sink.number, self._write)
         return False
 
     def _read(self) -> None:
@@ -102,7 +102,7 @@ class _Direction:
             if tunnel.cut_after <= 0:
                 return tunnel.end(TunnelEnd.CUT)
         if tunnel.bytes_per_s and taken:
-            tunnel.loop.remove_reader(self.source.sock)
+            tunnel.loop.remove_reader(self.source.number)
             self._again = tunnel.loop.call_later(count / tunnel.bytes_per_s, self.resume)
         return None
 
@@ -118,12 +118,12 @@ class _Direction:
         self.tunnel.active_at = self.tunnel.loop.time()
         self._pending = self._pending[sent:]
         if not self._pending:
-            self.tunnel.loop.remove_writer(self.sink.sock)
+            self.tunnel.loop.remove_writer(self.sink.number)
             self.resume()
 
     def _end(self) -> None:
         """Pass on that the source has ended its side."""
-        self.tunnel.loop.remove_reader(self.source.sock)
+        self.tunnel.loop.remove_reader(self.source.number)
         self.ended = True
         self.sink.end_sending()
         self.tunnel.one_ended()

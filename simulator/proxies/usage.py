@@ -188,6 +188,11 @@ class ProxiedRequest:
             origin_down=origin.received - self.origin_received_before if origin else 0,
         )
 
+    @property
+    def is_attributed(self) -> bool:
+        """Return whether user and destination are known: else it belongs to no customer."""
+        return self.who is not None and self.destination is not None
+
     def event(self, counting: ByteCounting) -> dict[str, Json] | None:
         """Return the usage event of what was not reported before.
 

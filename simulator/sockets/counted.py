@@ -25,7 +25,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class CountedSocket:
     """A connected socket. One task may receive while another one sends."""
 
-    __slots__ = ("_loop", "received", "sent", "sock")
+    __slots__ = ("_loop", "number", "received", "sent", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected socket; it becomes non-blocking and sends without delay."""
@@ -34,6 +34,8 @@ class CountedSocket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop = asyncio.get_running_loop()
         self.sock = sock
+        self.number = sock.fileno()
+        """Descriptor, which event loops watch at less cost than the object; stale once closed."""
         self.received = 0
         self.sent = 0
 
@@ -70,8 +72,8 @@ class CountedSocket:
     ) -> None:
         """Wait until the socket can be read or written."""
         ready: asyncio.Future[None] = self._loop.create_future()
-        number = self.sock.fileno()
-        if number < 0:
+        number = self.number
+        if self.sock.fileno() < 0:
             raise ConnectionAbortedError("the socket was closed")
 
         def wake() -> None:
