@@ -104,14 +104,15 @@ def command_form(
     )
 
 
-def transport_form(ingest: TransportIngest, *, secrets: tuple[str, ...] = ()) -> TransportForm:
-    """Return the simulator's form of a transport; `secrets` are struck from reasons."""
+def transport_form(ingest: TransportIngest, target: Target) -> TransportForm:
+    """Return the simulator's form of a transport of a target."""
     return TransportForm(
         name=ingest.name,
         options=dict(ingest.options),
         format=ingest.format,
         max_events=ingest.batch,
-        secrets=secrets,
+        tls=target.tls,
+        secrets=target.secrets,
     )
 
 
@@ -122,7 +123,7 @@ async def check_ingest(target: Target) -> None:
     Raises TransportMissing, TransportUnreachable.
     """
     if isinstance(target.ingest, TransportIngest):
-        driver = transport_driver(transport_form(target.ingest))
+        driver = transport_driver(transport_form(target.ingest, target))
         try:
             await driver.check()
         finally:
@@ -151,7 +152,7 @@ def driver_of(target: Target) -> Driver:
                 command_form(ingest, cwd=target.path.parent, secrets=target.secrets)
             )
         case TransportIngest():
-            return transport_driver(transport_form(ingest))
+            return transport_driver(transport_form(ingest, target))
         case None:
             raise UsageProblem(
                 f"{target.path}: the target has no ingestion endpoint. "
@@ -183,7 +184,7 @@ def load_ingest(target: Target) -> HttpForm | TransportForm:
         case HttpIngest():
             return load_form(target)
         case TransportIngest() as ingest:
-            return transport_form(ingest, secrets=target.secrets)
+            return transport_form(ingest, target)
         case _:
             raise UsageProblem(
                 f"{target.path}: load goes in over HTTP or through a broker, but this target's "

@@ -236,9 +236,8 @@ def _transport_ingest(fields: Fields, table: Table, _known: Known) -> IngestForm
     if (field := options.get("message_key")) is not None and field not in EVENT_KEYS:
         expected = "a field of an event of trueup"
         fields.note("ingest.message_key", expected, f'"{field}"', nearest(field, EVENT_KEYS))
-    for key in ("ca", "credentials"):
-        if name in _BROKERS and key in options:
-            options[key] = fields.file(f"ingest.{key}", str(options[key]))
+    if name in _BROKERS and "credentials" in options:
+        options["credentials"] = fields.file("ingest.credentials", str(options["credentials"]))
     return TransportIngest(
         name=name,
         options=MappingProxyType(options),

@@ -11,9 +11,10 @@ __all__ = ["client_context"]
 
 
 @lru_cache(maxsize=8)
-def client_context(files: TlsFiles) -> ssl.SSLContext:
+def client_context(files: TlsFiles, protocol: str = "http/1.1") -> ssl.SSLContext:
     """Return the context for connections to a target; made once for the same files.
 
+    `protocol` is announced (ALPN); empty: none.
     Without files the machine's authorities are trusted, and what `SSL_CERT_FILE` names; an
     authority of one's own is trusted besides. Raises OSError (`ssl.SSLError` is one) for a file
     that cannot be used.
@@ -23,7 +24,8 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
         context.load_verify_locations(files.authority)
     if files.certificate:
         context.load_cert_chain(files.certificate, files.key or None, password=_no_password)
-    context.set_alpn_protocols(["http/1.1"])
+    if protocol:
+        context.set_alpn_protocols([protocol])
     return context
 
 

@@ -18,6 +18,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from trueup.reports.results import Outcome
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.simulator.delivery.broker import Acknowledgement, Message
 from trueup.simulator.errors import TransportUnreachable
@@ -74,8 +75,9 @@ class KafkaForm:
 class KafkaBroker:
     """Implement `Broker` for Kafka."""
 
-    def __init__(self, form: KafkaForm) -> None:
-        self.form = form
+    def __init__(self, form: KafkaForm, *, tls: TlsFiles | None = None) -> None:
+        """`tls`: certificates, where the options have none."""
+        self.form, self._tls = form, tls or TlsFiles()
         self._producer: Producer | None = None
         self._trouble = ""
         """What the library last reported."""
@@ -144,6 +146,7 @@ class KafkaBroker:
                     "linger.ms": 0,
                     "allow.auto.create.topics": False,
                     "log_level": 0,
+                    **_certificates(self._tls),
                     **form.options,
                     "bootstrap.servers": servers,
                     "message.timeout.ms": round(form.timeout_s * 1e3),
@@ -198,6 +201,16 @@ class KafkaBroker:
             self._down = True
         else:
             self._trouble = foreign_text(error.str())
+
+
+def _certificates(files: TlsFiles) -> dict[str, str]:
+    """Return the files as options of librdkafka."""
+    named = {
+        "ssl.ca.location": files.authority,
+        "ssl.certificate.location": files.certificate,
+        "ssl.key.location": files.key or files.certificate,
+    }
+    return {option: str(path) for option, path in named.items() if path}
 
 
 def _host(name: str) -> str:

@@ -21,7 +21,9 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from trueup.reports.results import Outcome
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.tls import client_context
 from trueup.simulator.delivery.broker import Acknowledgement, Message
 from trueup.simulator.errors import TransportMissing, TransportUnreachable
 
@@ -49,8 +51,6 @@ class NatsForm:
     token: str | None = field(default=None, repr=False)
     credentials: str | None = None
     """Path of a credentials file (JWT and seed)."""
-    ca: str | None = None
-    """Path of a file with the certificate authorities to trust."""
     timeout_s: float = 10.0
     """Longest wait for an acknowledgement."""
 
@@ -68,8 +68,9 @@ _REPLY: Final = msgspec.json.Decoder(_Reply)
 class NatsBroker:
     """Implement `Broker` for NATS JetStream."""
 
-    def __init__(self, form: NatsForm) -> None:
-        self.form = form
+    def __init__(self, form: NatsForm, *, tls: TlsFiles | None = None) -> None:
+        """`tls`: certificates; given, or with a server `tls://…`, the connection uses TLS."""
+        self.form, self._tls = form, tls or TlsFiles()
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._inbox = ""
@@ -185,7 +186,7 @@ class NatsBroker:
                     password=form.password,
                     token=form.token,
                     user_credentials=form.credentials,
-                    tls=ssl.create_default_context(cafile=form.ca) if form.ca else None,
+                    tls=self._context(),
                     connect_timeout=int(_CONNECT_S),
                     # Each server is tried twice; once connected, for as long as it takes.
                     max_reconnect_attempts=1,
@@ -209,6 +210,12 @@ class NatsBroker:
         client.options["max_reconnect_attempts"] = -1
         self._trouble = ""
         return client
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Return the TLS context; None: no TLS, unless a server insists. Raises OSError."""
+        secure = any(url.startswith("tls://") for url in self.form.servers)
+        given = self._tls != TlsFiles()
+        return client_context(self._tls, protocol="") if secure or given else None
 
     async def _on_error(self, error: Exception) -> None:
         self._trouble = _said(error)

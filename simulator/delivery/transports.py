@@ -17,6 +17,7 @@ import msgspec
 
 from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.results import Json
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.simulator.delivery.broker import BrokerTransport
 from trueup.simulator.delivery.transport import Transport, TransportDriver
 from trueup.simulator.errors import TransportMissing
@@ -35,6 +36,8 @@ class TransportForm:
     format: EventFormat = field(default_factory=EventFormat)
     max_events: int = 500
     """Most events in one batch."""
+    tls: TlsFiles = field(default_factory=TlsFiles)
+    """Certificates for brokers; other transports have their own keys for them."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Keys to strike from reasons."""
 
@@ -61,7 +64,7 @@ def _nats(form: TransportForm) -> Transport:
         from trueup.simulator.delivery.nats_broker import NatsBroker, NatsForm
     except ModuleNotFoundError as error:
         raise _extra_missing("nats", "nats-py", error) from error
-    broker = NatsBroker(msgspec.convert(form.options, NatsForm))
+    broker = NatsBroker(msgspec.convert(form.options, NatsForm), tls=form.tls)
     return BrokerTransport(broker, format=form.format)
 
 
@@ -71,7 +74,7 @@ def _kafka(form: TransportForm) -> Transport:
     except ModuleNotFoundError as error:
         raise _extra_missing("kafka", "confluent-kafka", error) from error
     own = msgspec.convert(form.options, KafkaForm)
-    return BrokerTransport(KafkaBroker(own), format=form.format, key=own.message_key)
+    return BrokerTransport(KafkaBroker(own, tls=form.tls), format=form.format, key=own.message_key)
 
 
 _BROKERS: Final[Mapping[str, Callable[[TransportForm], Transport]]] = {

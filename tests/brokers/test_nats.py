@@ -9,10 +9,12 @@ from typing import Any
 
 import nats
 import pytest
+import trustme
 
 from tests.brokers.started import NATS_SERVER, add_stream, consumer, nats_server, trueup
 from trueup.reports.event_format import BodyForm, EventFormat
 from trueup.reports.results import Json, Outcome
+from trueup.reports.transport.credentials import TlsFiles
 from trueup.scenarios.embedded.process import embedded_reference
 from trueup.simulator.delivery import RetryPolicy, TransportDriver
 from trueup.simulator.delivery.broker import BrokerTransport
@@ -23,11 +25,14 @@ pytestmark = pytest.mark.skipif(NATS_SERVER is None, reason="needs nats-server: 
 _EVENTS: list[dict[str, Json]] = [{"n": number} for number in range(20)]
 
 
-def _driver(url: str, **options: Any) -> TransportDriver:
+_TLS_FLAGS = (("cert", "cert"), ("key", "key"), ("cacert", "ca"))
+
+
+def _driver(url: str, tls: TlsFiles | None = None, **options: Any) -> TransportDriver:
     form = NatsForm(servers=(url,), subject="events.proxy", **options)
     retry = RetryPolicy(attempts=3, initial_pause_s=0.05)
     shape = EventFormat(form=BodyForm.JSON_OBJECT)
-    transport = BrokerTransport(NatsBroker(form), format=shape, retry=retry)
+    transport = BrokerTransport(NatsBroker(form, tls=tls), format=shape, retry=retry)
     return TransportDriver(transport, max_events=500)
 
 
@@ -155,6 +160,23 @@ async def test_wrong_credentials_are_named_and_right_ones_work(tmp_path: Path) -
         assert "wrong" not in said.replace("wrong credentials", "")
         said = await _trouble(_driver(url, user="fleet", password="s3cret"))
         assert "no stream takes messages" in said
+
+
+async def test_tls_uses_the_certificates_of_the_target_file(tmp_path: Path) -> None:
+    authority, client = trustme.CA(), tmp_path / "client.pem"
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    served = authority.issue_cert("127.0.0.1")
+    served.private_key_pem.write_to_path(tmp_path / "key.pem")
+    served.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.issue_cert("client@example.net").private_key_and_cert_chain_pem.write_to_path(client)
+    flags = ("--tlsverify", *(f"--tls{one}={tmp_path}/{name}.pem" for one, name in _TLS_FLAGS))
+    with nats_server(tmp_path / "secure", *flags) as url:
+        url = url.replace("tls://", "nats://")
+        right = TlsFiles(authority=str(tmp_path / "ca.pem"), certificate=str(client))
+        said = await _trouble(_driver(url, tls=right))
+        assert "no stream takes messages on events.proxy" in said
+        said = await _trouble(_driver(url, tls=TlsFiles(certificate=str(client))))
+        assert "certificate verify failed" in said
 
 
 @pytest.mark.slow

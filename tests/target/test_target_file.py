@@ -316,9 +316,10 @@ _WRONG = {
         _LEAST + '[ingest]\nvia = "kafka"\nservers = ["kafka.example"]\ntopic = "t"\n',
         ["ingest.servers[0] (line 10)", "servers with host and port"],
     ),
-    "a certificate file that is not there": (
-        _LEAST + '[ingest]\nvia = "nats"\nservers = ["tls://a:1"]\nsubject = "e"\nca = "no.pem"\n',
-        ["ingest.ca (line 12)", "a file that exists"],
+    "a credentials file that is not there": (
+        _LEAST
+        + '[ingest]\nvia = "nats"\nservers = ["tls://a:1"]\nsubject = "e"\ncredentials = "no"\n',
+        ["ingest.credentials (line 12)", "a file that exists"],
     ),
     "command without argv": (
         _LEAST + '[ingest]\nvia = "command"\n',
