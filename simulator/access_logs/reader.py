@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, timedelta, timezone, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from trueup.simulator.errors import AccessLogError
 __all__ = ["LogReader", "ReadReport", "format_names"]
 
 _SAMPLE_LINES: Final = 100
+_ANOTHER_ZONE: Final = timezone(timedelta(hours=1))
 _REFUSED_SHARE_MAX: Final = 0.1
 _REFUSED_MIN: Final = 1
 """So many refused lines are never too many, however short the log is."""
@@ -44,11 +46,15 @@ class ReadReport:
     read: int
     refused: int
     first_refused: tuple[RefusedLine, ...]
+    zone: str = ""
+    """Zone in which times were read that have none; empty where they have one."""
 
     def text(self, path: Path) -> list[str]:
         """Return lines for the user: the format, the counts, and the first lines refused."""
         how = " (guessed; --format names another)" if self.guessed else ""
         lines = [f"{path}: {self.title}{how}: {self.read:,} read, {self.refused:,} refused"]
+        if self.zone:
+            lines.append(f"its times have no zone and are read as {self.zone}; see --zone")
         lines += [f"refused: {path}:{each.line}: {each.reason}" for each in self.first_refused]
         if self.refused > len(self.first_refused):
             lines.append(f"refused: {self.refused - len(self.first_refused):,} more")
@@ -72,7 +78,7 @@ class LogReader:
         self._read = self._refused = 0
         self._kept: list[RefusedLine] = []
         # A template is compiled when reading begins: a wrong one is reported now.
-        self._format.read(self._source, self._options, self._template)
+        self._zoneless = self._first_time(UTC) != self._first_time(_ANOTHER_ZONE)
 
     @property
     def report(self) -> ReadReport:
@@ -84,7 +90,19 @@ class LogReader:
             read=self._read,
             refused=self._refused,
             first_refused=tuple(self._kept),
+            zone=str(self._options.zone) if self._zoneless else "",
         )
+
+    def _first_time(self, zone: tzinfo) -> int:
+        """Return the time of the first record, with a zone for times that have none; 0 for none."""
+        options = ReadOptions(zone=zone, fields=self._options.fields)
+        try:
+            some = islice(self._format.read(self._source, options, self._template), _SAMPLE_LINES)
+            return next((each.time_us for each in some if isinstance(each, AccessRecord)), 0)
+        except AccessLogError:
+            if self._template:
+                raise
+            return 0
 
     def __iter__(self) -> Iterator[AccessRecord]:
         self._read = self._refused = 0

@@ -393,6 +393,15 @@ def test_times_are_read_in_every_form(
     assert records[0].time_us == at(expected)
 
 
+def test_a_log_whose_times_have_no_zone_says_in_which_they_are_read(tmp_path: Path) -> None:
+    """HAProxy's, and none that has one."""
+    _, report = read(LOGS / "haproxy.log", zone=ZoneInfo("Europe/Berlin"))
+    assert report.zone == "Europe/Berlin"
+    assert any("no zone and are read as Europe/Berlin" in line for line in report.text(LOGS))
+    for name in ("squid-native.log", "nginx-combined.log", "nginx-json.log"):
+        assert read(LOGS / name)[1].zone == ""
+
+
 def test_the_hour_that_a_clock_change_repeats_is_read_twice(tmp_path: Path) -> None:
     """Local times without a zone: 01:50 is followed by another 01:10."""
     times = ["01:10", "01:30", "01:50", "01:10", "01:30", "01:50", "02:10"]
