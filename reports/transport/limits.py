@@ -9,6 +9,7 @@ from typing import Final
 
 __all__ = [
     "BODY_MOST",
+    "CHUNKS_MOST",
     "HEAD_MOST",
     "INTERIM_MOST",
     "LOST_DELIVERIES_MOST",
@@ -27,6 +28,8 @@ BODY_MOST: Final = 8 << 20
 """Bytes of the body of a response, after decompression; a page of 100 rows is much smaller."""
 VALUES_MOST: Final = 200_000
 """JSON values of one response: in memory each takes up to a hundred times its bytes."""
+CHUNKS_MOST: Final = 100_000
+"""Chunks of a chunked body: each costs as much time as some hundred bytes."""
 INTERIM_MOST: Final = 16
 """Interim responses (1xx) before the final one."""
 REDIRECTS_MOST: Final = 5

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from trueup.reports.transport.limits import BODY_MOST, HEAD_MOST, INTERIM_MOST
+from trueup.reports.transport.limits import BODY_MOST, CHUNKS_MOST, HEAD_MOST, INTERIM_MOST
 
 __all__ = ["HttpProtocolError", "Response", "ResponseParser"]
 
@@ -79,7 +79,15 @@ _responses: dict[bytes, Response] = {}
 class ResponseParser:
     """Parse the responses of one connection, one after another."""
 
-    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_interim", "_trailer_size")
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_chunk_left",
+        "_chunks",
+        "_head",
+        "_interim",
+        "_trailer_size",
+    )
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -90,6 +98,8 @@ class ResponseParser:
         self._body = bytearray()
         self._chunk_left = 0
         """Bytes that the current chunk still lacks, its line end included."""
+        self._chunks = 0
+        """Chunks of the body so far."""
         self._trailer_size = -1
         """Bytes of trailers so far; -1 before the last chunk."""
 
@@ -199,6 +209,9 @@ class ResponseParser:
                     break
                 self._read_trailer(line)
             elif size := _parse_chunk_size(line):
+                self._chunks += 1
+                if self._chunks > CHUNKS_MOST:
+                    raise HttpProtocolError(f"a response body of more than {CHUNKS_MOST} chunks")
                 if len(self._body) + size > MAX_BODY:
                     raise _too_large()
                 if data[at + size : at + size + 2] == b"\r\n":  # the usual case: all of it is here
@@ -252,6 +265,7 @@ class ResponseParser:
     def _finish(self, head: _Head) -> Response:
         body = bytes(self._body)
         self._head, self._chunk_left, self._trailer_size = None, 0, -1
+        self._chunks = 0
         self._body.clear()
         return _response_of(head, body)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.authentication.gate import Gate
 from tests.hostile.commands import KEYS, PLAN, run_command, write_target
@@ -29,9 +31,19 @@ def load(folder: Path, gate: Gate, user: str, *, duration_s: float) -> dict[str,
 
 
 def load_gated(
-    folder: Path, user: str, duration_s: float, *, token: int, port: int = 9, unix_socket: str = ""
+    folder: Path,
+    user: str,
+    duration_s: float,
+    *,
+    token: int,
+    port: int = 9,
+    unix_socket: str = "",
+    tls: str = "",
 ) -> dict[str, Any]:
-    """Load what listens on a port or a socket; `token` is the port at which tokens are granted."""
+    """Load what listens on a port or a socket; `token` is the port at which tokens are granted.
+
+    `tls` is the table of that name; the target's URLs are https then.
+    """
     target = write_target(folder, base=port, ingest=port)
     text = target.read_text("utf-8")
     oauth = f"""
@@ -44,6 +56,8 @@ client_secret = {{ env = "K_PRIVATE" }}
         text = text.replace(part, f'{part}\ncredentials = "gate"')
     if unix_socket:
         text = f'unix_socket = "{unix_socket}"\n{text}'
+    if tls:
+        text = text.replace("http://", "https://") + tls
     target.write_text(text + oauth, encoding="utf-8")
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
     arguments = ["load", "plan.toml", "--json", "--quiet", "--target", str(target)]
@@ -69,6 +83,31 @@ def test_a_token_is_renewed_while_a_load_runs(user: str, tmp_path: Path) -> None
     assert gate.let_through > 150
     assert found["errors"] == {}
     assert found["stopped_by"] is None
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_load_over_tls_shows_its_certificate(user: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "client.pem"
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    gate = Gate()
+    with listening(gate.behave) as granting, listening(gate.behave, tls=context) as server:
+        found = load_gated(
+            tmp_path,
+            user,
+            3,
+            token=granting.port,
+            port=server.port,
+            tls='[tls]\nauthority = "authority.pem"\ncertificate = "client.pem"\n',
+        )
+    assert gate.let_through > 50
+    assert found["errors"] == {}
 
 
 @pytest.mark.parametrize("user", ["reactor", "FastHttpUser"])

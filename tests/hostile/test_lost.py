@@ -133,7 +133,7 @@ def test_a_load_ends_when_nothing_responds_for_a_minute() -> None:
 
 
 class BusyProbe:
-    """A probe whose target asks to wait for ever."""
+    """A probe whose target asks to wait without an end."""
 
     def __init__(self) -> None:
         self.ended = False

@@ -144,3 +144,19 @@ def test_the_cost_of_a_large_body_is_linear(head: bytes) -> None:
     assert time.process_time() - began < 3
     assert responses[-1] is not None
     assert len(responses[-1].body) == size
+
+
+def test_a_body_of_tiny_chunks_is_refused_before_it_costs_seconds() -> None:
+    parser = ResponseParser()
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    piece = b"1\r\nx\r\n" * 10_000
+    began = time.process_time()
+    with pytest.raises(HttpProtocolError, match="more than 100000 chunks"):
+        for _ in range(20):
+            parser.feed(piece)
+    assert time.process_time() - began < 1
+
+
+def test_interim_responses_without_an_end_are_refused() -> None:
+    with pytest.raises(HttpProtocolError, match="more than 16 interim responses"):
+        ResponseParser().feed(b"HTTP/1.1 100 Continue\r\n\r\n" * 17)
