@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -13,12 +13,13 @@ from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.entry import RowEntry
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.requests import log as log_request
 from trueup.conformance.target.model import GraphShape, RowFormat
 from trueup.reports.journal.records import Delivered, Exchange, Record
 from trueup.reports.journal.storage import JournalWriter
-from trueup.reports.results import Json
+from trueup.reports.results import CellKey, Counts, Json, Outcome
 
 SEARCH = "log/search"
 
@@ -110,6 +111,43 @@ def test_what_another_client_recorded_is_known() -> None:
         second = RowEntry(rows, GraphShape(), records)
         second.body(SEARCH, {"data": []}, 1)
         assert second.path("log/retrieve/sent-1") == "log/retrieve/own-1"
+
+
+class Traffic:
+    """Traffic of which every event is known, as a reconciliation has it; counts its drawings."""
+
+    def __init__(self, *events: dict[str, Json]) -> None:
+        self._events = {str(each["log_id"]): each for each in events}
+        self.drawn = 0
+
+    def cells(self) -> Mapping[CellKey, Counts]:
+        return {CellKey(1, "user", "isp", "shop.example", "2025-04-01"): Counts(2, 3, 2, 0)}
+
+    def slack(self) -> Mapping[CellKey, Counts]:
+        return {}
+
+    def event(self, log_id: str) -> Mapping[str, Json] | None:
+        return self._events.get(log_id)
+
+    def ids_in(self, slices: Sequence[Slice]) -> Sequence[Mapping[str, Outcome]]:
+        self.drawn += 1
+        assert [tuple(each) for each in slices] == [
+            (1, "2025-04-01 00:00:00", "2025-04-01 23:59:59", "", "user", "")
+        ]
+        return [dict.fromkeys(self._events, Outcome.ACCEPTED)]
+
+
+def test_logs_of_traffic_that_is_drawn_again_are_matched_too() -> None:
+    """Drawn once, whatever comes in."""
+    sent = Traffic(event(1), event(2))
+    entry = RowEntry(RowFormat(log_id=""), GraphShape(), [], cast("SentTraffic", sent))
+    assert ids(entry.body(SEARCH, {"data": [row(2), row(3)]}, 1)) == ["sent-2", "own-3"]
+    assert ids(entry.body(SEARCH, {"data": [row(1), row(2)]}, 1)) == ["sent-1", "sent-2"]
+    assert ids(entry.body(SEARCH, {"data": [row(1, log_id="own-4")]}, 2)) == ["own-4"]
+    assert sent.drawn == 1
+    assert entry.unknown_event("log/retrieve/sent-1") is None
+    named = RowEntry(RowFormat(log_id="reference"), GraphShape(), [], cast("SentTraffic", sent))
+    assert named.unknown_event("log/retrieve/sent-1") == event(1)
 
 
 def test_times_come_in_as_the_contract_has_them() -> None:

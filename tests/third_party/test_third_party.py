@@ -172,6 +172,30 @@ async def test_an_implementation_with_events_of_its_own_conforms_by_its_target_f
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shown", [True, False])
+def test_load_in_the_form_of_an_implementation_is_accepted_and_reconciled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: bool
+) -> None:
+    """The mapping of the target file is compiled into the encoder of load."""
+    file = tmp_path / "vendor.toml"
+    text = (_HERE / "vendor.toml").read_text()
+    file.write_text(text if shown else text.replace('log_id = "reference"', "log_id = false"))
+    command = ["load", "steady", "--rate", "5", "--duration", "2", "--seed", "7"]
+    with _serving(monkeypatch, *([] if shown else ["hide-references"]), module="vendor_target"):
+        done = subprocess.run(
+            [sys.executable, "-m", "trueup", *command, "--target", str(file)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1,000 events accepted" in done.stdout
+    assert "Conforms: 4 passed / 4 tested" in done.stdout
+
+
+@pytest.mark.slow
 async def test_a_fault_is_found_where_no_log_shows_the_id_that_was_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
