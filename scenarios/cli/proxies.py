@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import msgspec
 
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
 from trueup.scenarios.cli.servers import allow_host_option, confirm_address, run_until_signal
+from trueup.scenarios.errors import OwnError
 from trueup.simulator.delivery import Driver
 from trueup.simulator.errors import DataError, SimulatorError
 from trueup.simulator.fleet import Fleet
@@ -31,6 +33,8 @@ from trueup.simulator.proxies import (
     FleetPlanner,
     FleetUser,
     NoFaults,
+    ProxiedTieOut,
+    ProxyClient,
     ProxyEngine,
     ProxyLimits,
     ProxyServer,
@@ -39,12 +43,14 @@ from trueup.simulator.proxies import (
     UserDirectory,
     UserNameSyntax,
     fleet_endpoints,
+    fleet_requests,
     fleet_users,
 )
 
 __all__ = ["command"]
 
 _SHOW_S: Final = 1.0
+_SETTLE_S: Final = 10.0
 _SYNTAX: Final = UserNameSyntax()
 
 
@@ -166,6 +172,18 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     "--requests-per-user", type=click.IntRange(0), default=0, metavar="N",
     help="Refuse more open requests of one user with 429.",
 )  # fmt: skip
+@click.option(
+    "--requests", type=click.IntRange(0), default=0, metavar="N",
+    help="Send the fleet's first N requests through the proxies, compare all counts, and end.",
+)  # fmt: skip
+@click.option(
+    "--connections", type=click.IntRange(1, 10_000), default=8, show_default=True,
+    help="Requests of --requests at once.",
+)  # fmt: skip
+@click.option(
+    "--bytes-max", type=click.IntRange(0, 1 << 40), default=1 << 20, show_default=True,
+    help="Cut the sizes of --requests.",
+)  # fmt: skip
 @allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON: endpoints, users.")
 def command(
@@ -190,6 +208,9 @@ def command(
     report_every_s: float,
     idle_s: float,
     requests_per_user: int,
+    requests: int,
+    connections: int,
+    bytes_max: int,
     allow_hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -200,6 +221,7 @@ def command(
 
     \b
       trueup proxies
+      trueup proxies --requests 2000
       trueup proxies --target my-target.toml --spool spool
       curl -x http://USER:PASSWORD@127.66.0.1:8080 http://shop.example/bytes/1000
     """
@@ -208,6 +230,11 @@ def command(
             confirm_address(option, given[0], allow_hosts)
     for host, _port in reach:
         confirm_address("--reach", host, allow_hosts)
+    if requests and (origin is not None or networks):
+        raise click.UsageError(
+            "--requests compares with an origin of their own, on all networks: leave --origin and "
+            "--network out"
+        )
     if tls_origin is not None and origin is None:
         raise click.UsageError("--tls-origin needs --origin")
     if origin is not None and ca is not None:
@@ -273,8 +300,25 @@ def command(
         if reporter is not None and reporter.spool.recovered:
             _show_recovered(reporter.spool)
 
+        sent = ProxyClient(proxies=tuple(server.proxies), syntax=syntax)
+        tie_out = ProxiedTieOut(client=sent.counts)
+        if requests and own is not None:
+            engine.on_end, own.on_end = tie_out.add_request, tie_out.add_connection
+
+        async def send(stop: asyncio.Event) -> None:
+            by_name = {user.name: user for user in users}
+            planned = fleet_requests(fleet, by_name, 0, requests, bytes_max=bytes_max)
+            await sent.send_all(planned, connections)
+            # A moment for what clients have ended: both ends of a tunnel have to notice.
+            async with asyncio.timeout(_SETTLE_S):
+                while server.server.open or (own is not None and own.server.open):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)  # Two servers, each of which may end last.
+            stop.set()
+
         async def serve(stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as group:
+                if requests:
+                    group.create_task(send(stop))
                 if own is not None:
                     group.create_task(own.run(stop))
                 shown = group.create_task(_figures(server, quiet=as_json))
@@ -284,7 +328,11 @@ def command(
                 await driver.close()
 
         run_until_signal(serve)
+        if requests:
+            _show_tie_out(tie_out, as_json=as_json)
         _end(server, as_json=as_json)
+        if not all(row.ties_out for row in tie_out.rows()):
+            raise OwnError("clients, proxies and origin counted the same requests differently")
 
 
 @contextlib.contextmanager
@@ -405,6 +453,23 @@ def _show_recovered(spool: Spool) -> None:
     )
     for log_id in spool.recovered[:20]:
         click.echo(f"  {log_id}", err=True)
+
+
+def _show_tie_out(tie_out: ProxiedTieOut, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode([dataclasses.asdict(row) for row in tie_out.rows()]))
+        return
+    click.echo(
+        f"{'network':<12}{'requests':>10}{'failed':>8}{'client bytes':>16}{'proxy':>16}"
+        f"{'proxy to origin':>17}{'origin':>16}{'cut':>10}"
+    )
+    for row in tie_out.rows():
+        click.echo(
+            f"{row.network:<12}{row.proxy_requests:>10,}{row.failed:>8,}{row.client_bytes:>16,}"
+            f"{row.proxy_bytes:>16,}{row.proxy_origin_bytes:>17,}{row.origin_bytes:>16,}"
+            f"{row.cut_bytes:>10,}"
+            f"  {'✓' if row.ties_out else '✗ they differ'}"
+        )
 
 
 def _line(server: ProxyServer) -> str:

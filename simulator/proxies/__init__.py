@@ -4,6 +4,7 @@ Each request leaves one usage event, which is kept on disk until a target has it
 to an origin that they were given, and nowhere else.
 """
 
+from trueup.simulator.proxies.client import ClientCounts, ProxyClient
 from trueup.simulator.proxies.destinations import Destinations
 from trueup.simulator.proxies.engine import ProxyEndpoint, ProxyEngine, ProxyLimits
 from trueup.simulator.proxies.fleet_proxies import FleetEndpoint, fleet_endpoints, fleet_users
@@ -11,6 +12,8 @@ from trueup.simulator.proxies.planner import FleetPlanner, NoFaults, RequestPlan
 from trueup.simulator.proxies.reporter import DeliveryGuarantee, UsageReporter
 from trueup.simulator.proxies.server import ListeningProxy, ProxyServer
 from trueup.simulator.proxies.spool import Spool
+from trueup.simulator.proxies.tie_out import ProxiedTieOut, TieOutRow
+from trueup.simulator.proxies.traffic import PlannedRequest, fleet_requests
 from trueup.simulator.proxies.usage import ByteCounting, ByteCounts, ProxiedRequest
 from trueup.simulator.proxies.users import (
     Authentication,
@@ -23,6 +26,7 @@ __all__ = [
     "Authentication",
     "ByteCounting",
     "ByteCounts",
+    "ClientCounts",
     "DeliveryGuarantee",
     "Destinations",
     "FleetEndpoint",
@@ -30,16 +34,21 @@ __all__ = [
     "FleetUser",
     "ListeningProxy",
     "NoFaults",
+    "PlannedRequest",
     "ProxiedRequest",
+    "ProxiedTieOut",
+    "ProxyClient",
     "ProxyEndpoint",
     "ProxyEngine",
     "ProxyLimits",
     "ProxyServer",
     "RequestPlanner",
     "Spool",
+    "TieOutRow",
     "UsageReporter",
     "UserDirectory",
     "UserNameSyntax",
     "fleet_endpoints",
+    "fleet_requests",
     "fleet_users",
 ]

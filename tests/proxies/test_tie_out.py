@@ -252,6 +252,32 @@ async def test_seven_places_tie_out_on_every_network(tmp_path: Path) -> None:
                 assert account[f"{network}_bytes_used"] == total
 
 
+def test_the_requests_of_a_fleet_tie_out_with_failures_and_cuts(tmp_path: Path) -> None:
+    """`--requests` compares client, proxy and origin; the reference's summaries are the fourth."""
+    options = ("--requests", "400", "--behaviour", "fleet", "--delay-factor", "0.01",
+               "--connections", "32", "--bytes-max", "50000", "--seed", "5")  # fmt: skip
+    with embedded_reference() as reference, proxies(reference, tmp_path, *options) as running:
+        assert running.child.stdout is not None
+        rows = json.loads(running.child.stdout.readline())
+        assert running.child.wait(TIMEOUT_S) == 0
+        summed = dict.fromkeys(NETWORKS, 0)
+        counted = dict.fromkeys(NETWORKS, 0)
+        for tenant in reference.serving.tenants:
+            for network in NETWORKS:
+                path = "log_summary/search?per_page=100&log_summary_network="
+                page = 1
+                while found := read(reference, tenant.customer_id, f"{path}{network}&page={page}"):
+                    summed[network] += sum(row["log_summary_bytes"] for row in found)
+                    counted[network] += sum(row["log_summary_requests"] for row in found)
+                    page += 1
+    assert sum(row["proxy_requests"] for row in rows) == 400
+    for row in rows:
+        assert row["client_bytes"] == row["proxy_bytes"] == summed[row["network"]]
+        assert row["client_requests"] == row["proxy_requests"] == counted[row["network"]]
+        assert row["different"] == 0
+        assert abs(row["origin_bytes"] - row["proxy_origin_bytes"]) <= row["cut_bytes"]
+
+
 async def test_a_killed_proxy_loses_no_more_than_it_says(tmp_path: Path) -> None:
     """One tunnel has ended, one is open: the first is logged in full, the second up to the last
     checkpoint, and the next process names it.
