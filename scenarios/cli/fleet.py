@@ -224,8 +224,8 @@ def _to_target(
     with _usage_errors():
         fleet = _build(**recent_naming(target, events, naming, given))
         fleet.check(first, events)
-        with _progress(events) as done:
-            sent = send_events(fleet, first, events, target, done)
+    with _progress(events) as done:
+        sent = send_events(fleet, first, events, target, done)
     parts = [f"{sent[outcome]:,} {outcome}" for outcome in Outcome]
     click.echo(f"{events:,} events sent: {', '.join(parts)}")
     for reason, count in sent.reasons.most_common(5):

@@ -251,6 +251,8 @@ class NatsBroker:
 
 def _said(error: BaseException) -> str:
     """Return an error in words, without the client's own prefix."""
+    if isinstance(error, TimeoutError):
+        return f"no response within {_CONNECT_S:g} s"
     said = foreign_text(str(error)).removeprefix("nats: ").strip("'\" ")
     return said or type(error).__name__
 

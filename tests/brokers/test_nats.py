@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from trueup.reports.event_format import BodyForm, EventFormat
 from trueup.reports.results import Json, Outcome
 from trueup.reports.transport.credentials import TlsFiles
 from trueup.scenarios.embedded.process import embedded_reference
-from trueup.simulator.delivery import RetryPolicy, TransportDriver
+from trueup.simulator.delivery import RetryPolicy, TransportDriver, nats_broker
 from trueup.simulator.delivery.broker import BrokerTransport
 from trueup.simulator.delivery.nats_broker import NatsBroker, NatsForm
 from trueup.simulator.errors import TransportUnreachable
@@ -135,6 +136,15 @@ async def test_a_server_that_is_down_is_named_with_the_remedy() -> None:
     said = await _trouble(_driver("nats://127.0.0.1:9"))
     assert said.startswith("nats://127.0.0.1:9: cannot connect to NATS")
     assert "remedy: start the server, or correct ingest.servers" in said
+
+
+async def test_a_server_that_says_nothing_is_given_up_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(nats_broker, "_CONNECT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        said = await _trouble(_driver(f"nats://127.0.0.1:{silent.getsockname()[1]}"))
+    assert "found:  no response within 1 s" in said
 
 
 async def test_a_subject_without_a_stream_is_named_with_the_remedy(server: str) -> None:

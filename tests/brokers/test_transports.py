@@ -131,3 +131,20 @@ def test_trueup_runs_without_the_extras() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", [("fleet", "--events", "5"), ("load", "steady", "--quiet"), ("run", "--quiet")]
+)
+def test_no_command_sends_anything_where_the_broker_is_down(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    ingest = 'via = "kafka"\nservers = ["127.0.0.1:9"]\ntopic = "events"'
+    with embedded_reference(options=("--control",)) as reference:
+        done = trueup(reference.serving, tmp_path, ingest, *command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "127.0.0.1:9: cannot connect to Kafka" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for journal in tmp_path.glob("runs/*/journal.ndjson"):
+        assert '"type":"delivered"' not in journal.read_text()
