@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from trueup.simulator.errors import FitError
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.observed import CYCLE, size_table
 from trueup.simulator.model.profile import parse_profile
+from trueup.simulator.model.seasonality import FRAME_S
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints
 from trueup.simulator.realism.log_summary import BYTES_MAX, LogSummary
@@ -37,6 +38,8 @@ QUANTILES: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 RANK: Final = 0.005
 """A drawn quantile is compared with those of the log so much of all requests to either side: where
 the log jumps from one size to another, one request more or less moves it across."""
+_BEFORE_S: Final = 43 * FRAME_S
+"""How long before the log the fleet begins that is held to it: two days of complete frames."""
 _DRAWN_MAX: Final = 2_000_000
 """Events that a check draws at most: of a longer log it covers the first part."""
 _PIECE: Final = 65_536
@@ -49,7 +52,7 @@ class FitCheck:
     """How events drawn from a fitted profile differ from the log. Shares: 0.01 is one percent."""
 
     events: int
-    """Drawn over the log's own time."""
+    """Drawn over the log's own time, or more than two hours if that is longer."""
     sizes: int
     """Drawn for the comparison of bytes: at least 10,000."""
     events_error: float
@@ -58,16 +61,19 @@ class FitCheck:
     """Of the bytes of an event, on average."""
     quantile_error: float
     """The largest of those at `QUANTILES`."""
-    hours_error: float
-    """The largest difference in the share of all events that fall into an hour of the day."""
+    hours_error: float | None
+    """The largest difference in the share of all events that fall into an hour of the day; None
+    for a log of less than two hours."""
 
     def text(self) -> str:
         """Return one line for the user."""
+        over, hours = "more than two hours", ""
+        if self.hours_error is not None:
+            over, hours = "its time", f", {self.hours_error:.2%} at most in shares of hours"
         return (
-            f"held to the log: {self.events:,} events drawn over its time differ by "
-            f"{self.events_error:.2%} in number, {self.hours_error:.2%} at most in shares of "
-            f"hours; {self.sizes:,} by {self.total_error:.2%} in bytes, {self.quantile_error:.2%} "
-            "at most in quantiles of bytes"
+            f"held to the log: {self.events:,} events drawn over {over} differ by "
+            f"{self.events_error:.2%} in number{hours}; {self.sizes:,} by {self.total_error:.2%} "
+            f"in bytes, {self.quantile_error:.2%} at most in quantiles of bytes"
         )
 
 
@@ -204,17 +210,21 @@ def _weights(table: Mapping[str, int]) -> str:
 def check_fit(text: str, summary: LogSummary, source: str) -> FitCheck | None:
     """Return what events drawn from a fitted profile differ by from the log, over the log's time.
 
-    None where the log has no sizes or no time, or begins in the first days of 1970.
+    A log of less than two hours is compared over two complete frames: bursts, which the fleet draws
+    anew, decide how many events some seconds have. None where the log has no sizes or no time, or
+    begins in the first days of 1970.
     """
     profile = parse_profile(text, source)
     first, last = summary.first_us // 1_000_000, summary.last_us // 1_000_000
-    if last <= first or not summary.sized or first < 5 * _DAY_S:
+    if last <= first or not summary.sized or first < _BEFORE_S + 2 * _DAY_S:
         return None
     # The first day borrows from the cycle (docs/fleet.md): the fleet begins before.
-    start = datetime.fromtimestamp(first, UTC) - timedelta(days=2)
+    start = datetime.fromtimestamp(first - _BEFORE_S, UTC)
     rate = float(profile.decimal("fleet.events_per_s"))
     fleet = Fleet(profile, seed=1, start=start, customers=(1, 2), events_per_s=rate)
-    end = min(last, first + int(_DRAWN_MAX / rate))
+    short = last - first < _HOURS_S
+    length = 2 * FRAME_S - 1 if short else last - first
+    end = first + min(length, int(_DRAWN_MAX / rate))
     at, count = fleet.window(
         datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(end + 1, UTC)
     )
@@ -228,7 +238,7 @@ def check_fit(text: str, summary: LogSummary, source: str) -> FitCheck | None:
         inside += len(seconds)
     if not inside:
         return None
-    expected = summary.count * (end - first) / (last - first)
+    expected = summary.count * (end - first + short) / summary.span_s
     mean = summary.total_bytes / summary.sized
     hours = np.zeros(24)
     for hour, requests in summary.hours.items():
@@ -241,7 +251,9 @@ def check_fit(text: str, summary: LogSummary, source: str) -> FitCheck | None:
         events_error=abs(inside / expected - 1),
         total_error=abs(float(every.mean()) / mean - 1) if mean else float(every.mean()),
         quantile_error=_quantile_error(summary, every),
-        hours_error=float(np.abs(found / found.sum() - hours / hours.sum()).max()),
+        hours_error=None
+        if short
+        else float(np.abs(found / found.sum() - hours / hours.sum()).max()),
     )
 
 

@@ -46,7 +46,7 @@ def within_bounds(fit: FittedProfile, total: float = TOTAL) -> None:
     assert check.events_error <= NUMBER, check
     assert check.total_error <= total, check
     assert check.quantile_error <= SIZE, check
-    assert check.hours_error <= HOUR, check
+    assert check.hours_error is not None and check.hours_error <= HOUR, check
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -132,6 +132,16 @@ def test_the_time_of_a_log_is_the_same_in_every_zone_of_the_machine(
     assert "241 events over 0.67 h" in fit_log(write(tmp_path / "mixed", rows)).text
 
 
+def test_a_log_of_some_seconds_is_held_to_its_rate(tmp_path: Path) -> None:
+    """Over two hours, because bursts decide how many events some seconds have."""
+    begin = datetime(2025, 3, 9, 5, 30)  # noqa: DTZ001
+    rows = small_rows([5000] * 300, begin, timedelta(seconds=1), "%Y-%m-%dT%H:%M:%SZ")
+    check = fit_log(write(tmp_path / "short", rows)).check
+    assert check is not None and check.hours_error is None
+    assert check.events_error < 0.01
+    assert "drawn over more than two hours" in check.text()
+
+
 def test_hours_without_requests_stay_empty(tmp_path: Path) -> None:
     """A log of office hours, over three days: no traffic at night comes back."""
     rows = []
@@ -139,7 +149,8 @@ def test_hours_without_requests_stay_empty(tmp_path: Path) -> None:
         begin = datetime(2025, 4, 1 + day, 8)  # noqa: DTZ001
         rows += small_rows([5000] * 3600, begin, timedelta(seconds=10), "%Y-%m-%d %H:%M:%S")
     fit = fit_log(write(tmp_path / "office.ndjson", rows))
-    assert fit.check is not None and fit.check.hours_error < 0.02
+    assert fit.check is not None and fit.check.hours_error is not None
+    assert fit.check.hours_error < 0.02
     weights = dict(parse_profile(fit.text, "x").weights("cycle.observed"))
     assert weights["3"] == 0 and weights["12"] > 0
 
