@@ -26,7 +26,7 @@ HEAD_MOST: Final = 64 << 10
 """Bytes of the head of a response."""
 BODY_MOST: Final = 8 << 20
 """Bytes of the body of a response, after decompression; a page of 100 rows is much smaller."""
-VALUES_MOST: Final = 200_000
+VALUES_MOST: Final = 500_000
 """JSON values of one response: in memory each takes up to a hundred times its bytes."""
 CHUNKS_MOST: Final = 100_000
 """Chunks of a chunked body: each costs as much time as some hundred bytes."""

@@ -13,6 +13,8 @@ from typing import Final
 
 import click
 
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.errors import BudgetExhausted, ConformanceError, TargetTrouble
 from trueup.conformance.runner import probe_readings
 from trueup.conformance.target.inspect import TargetCheck, look_at
@@ -27,6 +29,8 @@ from trueup.simulator.errors import TransportUnreachable
 __all__ = ["command"]
 
 EXAMPLES: Final = ("audit", "staging", "laboratory")
+_MINUTES: Final = 10.0
+"""Longest time of a check of a target file that says nothing of it."""
 _WIDTH: Final = 80
 _LABEL: Final = 9
 _HOW: Final = {"default": "assumed: declare it if it is another"}
@@ -53,7 +57,8 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     found: tuple[Reading, ...] = ()
     trouble: ConformanceError | TransportUnreachable | None = None
     if not offline:
-        found, trouble = asyncio.run(_ask(target))
+        deadline = Deadline(WallClock(), target.budget.minutes or _MINUTES)
+        found, trouble = asyncio.run(deadline.within(_ask(target)))
     seen = look_at(target, found=found, asked=not offline, trouble=str(trouble) if trouble else "")
     if as_json:
         click.echo(json.dumps(seen.to_json(), indent=2, ensure_ascii=False))
