@@ -67,8 +67,13 @@ def judge_account(
     exchange = unit.first
     data = model.data(exchange)
     if data is None:
+        before = accounts.get((unit.customer, pool), AccountState())
         if exchange.status not in (404, 422):
             finding.cannot_use_response(exchange, BALANCE)
+        elif before.left is not None or before.used is not None:
+            finding.deviate(
+                BALANCE, f"{pool}/summary", "figures, as before", f"status {exchange.status}"
+            )
         return
     bought, used, left = (
         as_int(data, f"{pool}_bytes{suffix}") for suffix in ("", "_used", "_left")
@@ -138,7 +143,10 @@ def judge_customer(
     exchange = unit.first
     data = model.data(exchange)
     if data is None:
-        finding.cannot_use_response(exchange, CUSTOMER)
+        if exchange.status == 404 and "customer" in model.reading.claims:
+            finding.deviate(CUSTOMER, "customer/retrieve", "the customer", "status 404")
+        else:
+            finding.cannot_use_response(exchange, CUSTOMER)
         return
     finding.compare_owner("customer/retrieve", data, model.customer_number(unit.customer))
     if model.read_only:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Final
 
-from trueup.conformance.contract.check_names import PARTS
+from trueup.conformance.contract.check_names import PARTS, SPLITS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graph_windows import (
     GRAPH_FILTERS,
@@ -18,7 +18,7 @@ from trueup.conformance.contract.graph_windows import (
 from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import NOTHING, CellSum, add, show, sum_by_key
-from trueup.conformance.rows import as_int, canonical_hostname, parse_time
+from trueup.conformance.rows import Row, as_int, as_row, canonical_hostname, parse_time
 from trueup.reports.results import Counts, Json
 
 __all__ = ["judge_breakdown"]
@@ -89,6 +89,8 @@ def _judge_part(
         if isinstance(row, dict)
     )
     where = f"breakdown · {title}{window.text}"
+    for row in filter(lambda each: isinstance(each, dict), rows):
+        _judge_split(finding, as_row(row), f"{where} · {as_row(row).get(key)}")
     whole = CellSum()
     for part in expected.values():
         whole.add(part)
@@ -127,6 +129,14 @@ def _judge_part(
                         name,
                     ),
                 )
+
+
+def _judge_split(finding: RequestFinding, row: Row, where: str) -> None:
+    """Successes and errors of a part add up to its requests."""
+    good, bad = as_int(row, "successful"), as_int(row, "error")
+    if good is not None and bad is not None:
+        requests = as_int(row, "requests") or 0
+        finding.equal(SPLITS, f"{where} · successful + error", requests, good + bad, definite=True)
 
 
 def _part(event: SentEvent, title: str) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "READINGS_TRUE",
     "REMOVED",
     "RETRIEVE",
+    "SPLITS",
     "TENANTS",
 ]
 
@@ -38,4 +39,5 @@ PARTS: Final = "parts-make-the-whole"
 READINGS_TRUE: Final = "readings-are-true"
 REMOVED: Final = "hostnames-are-removed"
 RETRIEVE: Final = "retrieve-equals-search"
+SPLITS: Final = "graph-splits-add-up"
 TENANTS: Final = "tenants-are-apart"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.check_names import PARTS, READINGS_TRUE, TENANTS
+from trueup.conformance.contract.check_names import BODIES, PARTS, READINGS_TRUE, SPLITS, TENANTS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graph_windows import (
     LIMITS,
@@ -20,6 +20,8 @@ from trueup.conformance.contract.graph_windows import (
 )
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum, compare_errors, show
+from trueup.conformance.rows import graph_points
+from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Counts
 
 __all__ = ["judge_graph"]
@@ -42,10 +44,12 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
         return
     points = read_points(model, unit, window)
     if isinstance(points, str):
+        _judge_times(model, finding, exchange)
         finding.cannot_use(f"analytics/graph: {points}", exchange.n, SENT, SUMMED)
         return
     where = f"graph{window.text} · by {window.interval}, "
     where += f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}"
+    _judge_splits(finding, points, where)
     sums = expected_points(model, unit, window, window.filters)
     if window.inclusive:
         sums = _with_end(model, unit, finding, window, sums, points)
@@ -78,8 +82,8 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
                 counts=(total.counts(), seen),
                 topic=window.topic(unit.customer, bucket),
             )
-        elif own and not total.possible:
-            _judge_split(finding, total, point, f"{where} · {bucket}")
+        elif own and not total.possible and None not in (point.error, point.successful):
+            compare_errors(finding, SENT, f"{where} · {bucket} · errors", total, point.error or 0)
     _judge_buckets(model, finding, window, points, where)
 
 
@@ -243,17 +247,27 @@ def _named(
     return check
 
 
-def _judge_split(finding: RequestFinding, total: CellSum, point: GraphBucket, where: str) -> None:
-    if point.error is None or point.successful is None:
-        return
-    finding.equal(
-        "graph-splits-add-up",
-        f"{where} · successful + error",
-        point.requests,
-        point.successful + point.error,
-        definite=True,
-    )
-    compare_errors(finding, SENT, f"{where} · errors", total, point.error)
+def _judge_times(model: ContractModel, finding: RequestFinding, exchange: Exchange) -> None:
+    """A point without a readable time among others that have one is no matter of its place."""
+    points = graph_points(exchange.body, model.graph)
+    broken = [] if isinstance(points, str) else [each for each in points if each.at is None]
+    if 0 < len(broken) < len(points):
+        finding.deviate(
+            BODIES, "analytics/graph · time of a point", "a time", broken[0].time, definite=True
+        )
+
+
+def _judge_splits(finding: RequestFinding, points: Mapping[str, GraphBucket], where: str) -> None:
+    """Successes and errors of each point add up to its requests, whatever these are."""
+    for bucket, point in points.items():
+        if point.error is not None and point.successful is not None:
+            finding.equal(
+                SPLITS,
+                f"{where} · {bucket} · successful + error",
+                point.requests,
+                point.successful + point.error,
+                definite=True,
+            )
 
 
 def _judge_buckets(

@@ -236,6 +236,17 @@ class History:
         others = (self.names_of(letter) for letter in self.customers if letter != customer)
         return frozenset().union(*others) - self.names_of(customer)
 
+    def created_users(self, customer: str, op: int) -> frozenset[str]:
+        """Return the users that were created over the API before `op`, deleted ones too."""
+        return frozenset(
+            change.user
+            for change in self.changes
+            if change.customer == customer
+            and change.op < op
+            and change.action == "create"
+            and change.outcome is Outcome.ACCEPTED
+        )
+
     def has_user(self, customer: str, name: str, op: int) -> bool:
         """Return whether a user existed before `op`: an event or its creation was accepted."""
         return any(record.accepted(op) for record in self.by_user.get((customer, name), ())) or any(

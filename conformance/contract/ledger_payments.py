@@ -129,12 +129,17 @@ def _judge_paid_row(
     if len(same) != 1:
         return
     row = same[0]
-    day = day_of(row.get(f"{pool}_ledger_period_date"))
+    shown = row.get(f"{pool}_ledger_period_date")
+    day = day_of(shown)
     near = {(payment.at + shift).strftime("%Y-%m-%d") for shift in (-CLOCK_SLACK, CLOCK_SLACK)}
     finding.observed(LEDGER_TIMES)
-    if day is not None and day not in near:
+    if (day is not None or shown not in (None, "")) and day not in near:
         finding.deviate(
-            LEDGER_TIMES, f"{where} · period_date", " or ".join(sorted(near)), day, definite=True
+            LEDGER_TIMES,
+            f"{where} · period_date",
+            " or ".join(sorted(near)),
+            day or shown,
+            definite=True,
         )
     reason = as_str(row, f"{pool}_ledger_reason")
     if reason == "usage":

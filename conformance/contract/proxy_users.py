@@ -87,6 +87,14 @@ def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: Reques
         expect_match(finding, search, row, f"proxy_user/search · {name}")
         if name in own:
             judge_user_row(model, unit, finding, row, name, "proxy_user/search")
+    if listing.complete and search.of_users:
+        listed = {_name(row) for row in listing.rows}
+        for name in filter(search.is_of_user, model.history.created_users(unit.customer, unit.op)):
+            if not _deleted(model, unit, name):
+                finding.observed(EDITED)
+                if name not in listed:
+                    where = f"proxy_user/search · {name}"
+                    finding.deviate(EDITED, where, "listed, as it was created", "not listed")
 
 
 def _name(row: Row) -> str:
@@ -106,8 +114,11 @@ def judge_user_retrieve(
         return
     row = model.data(exchange)
     if not served or row is None:
-        there = model.history.has_user(unit.customer, name, unit.op)
-        if there and not _deleted(model, unit, name):
+        if _deleted(model, unit, name):
+            return
+        if name in model.history.created_users(unit.customer, unit.op):
+            finding.deviate(EDITED, where, "served, as it was created", f"status {exchange.status}")
+        elif model.history.has_user(unit.customer, name, unit.op):
             finding.cannot_use_response(exchange, USED)
         return
     finding.seen_rows["proxy_user retrieved", unit.customer, name] = row

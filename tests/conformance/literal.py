@@ -31,6 +31,7 @@ USER = "tp-000001-user"
 CLAIMS = (
     *("residential", "mobile", "success-counts", "status-codes", "hour-graph", "month-graph"),
     *("old-graph", "deduplication", "money", "idempotent-money", "customer", "proxy-user"),
+    "proxy-user-edit",
 )
 
 

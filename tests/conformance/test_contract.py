@@ -416,3 +416,50 @@ def test_a_read_with_the_status_of_a_creation_is_not_documented() -> None:
     story = LiteralJournal().deliver(*THREE).later()
     story.get("residential/summary", {"data": {}, "message": "ok"}, status=201)
     assert "errors-are-documented" in story.failed()
+
+
+def _points(*points: dict[str, Any]) -> LiteralJournal:
+    return LiteralJournal().get(
+        "analytics/graph",
+        {"message": "ok", "data": {"points": list(points)}},
+        period_start="2026-03-09 00:00:00",
+        period_end="2026-03-10 00:00:00",
+        interval="day",
+    )
+
+
+def test_successes_and_errors_add_up_in_points_without_requests_too() -> None:
+    empty = {"datetime": "2026-03-09 00:00:00", "requests": 0, "bytes": 0}
+    assert _points(empty | {"successful": 0, "error": 0}).failed() == set()
+    assert _points(empty | {"successful": 1, "error": 0}).failed() == {"graph-splits-add-up"}
+
+
+def test_a_point_without_a_time_among_others_fails() -> None:
+    """Where no point has one, the target file may name another place."""
+    point = {"datetime": "2026-03-09 00:00:00", "requests": 0, "bytes": 0}
+    broken = point | {"datetime": "2026-03-32 00:00:00"}
+    assert _points(point, broken).failed() == {"bodies-are-documented"}
+    assert _points(broken, broken).failed() == set()
+
+
+def test_an_account_that_is_not_shown_any_more_fails() -> None:
+    figures = {"residential_bytes": 5, "residential_bytes_used": 2, "residential_bytes_left": 3}
+    story = LiteralJournal(stage="baseline")
+    story.get("residential/summary", {"message": "ok", "data": figures})
+    story.search("residential_ledger", [])
+    story.get("residential/summary", {"message": "ok", "data": figures})
+    story.stage = "inject"
+    story.deliver(event(0)).later()
+    story.get("residential/summary", {"message": "no", "error": "no"}, status=404)
+    assert "account-equals-ledger" in story.failed()
+
+
+@pytest.mark.parametrize(("listed", "failed"), [(True, False), (False, True)])
+def test_a_user_that_was_created_must_be_listed(listed: bool, failed: bool) -> None:
+    story = LiteralJournal()
+    story.get("proxy_user/create", {"message": "ok"})
+    made = story.records[-1]
+    assert isinstance(made, Exchange)
+    story.records[-1] = replace(made, method="POST", request_body={"proxy_user_id": USER})
+    story.later().search("proxy_user", [{"proxy_user_id": USER}][:listed], proxy_user_id=USER)
+    assert ("edits-change-what-they-name" in story.failed()) is failed
