@@ -100,8 +100,8 @@ def test_a_script_shows_its_difference_on_the_faulty_target_only(
     row, script = failing(tmp_path, fault, law)
     assert row.result.counterexample is not None
     differences = row.result.counterexample.differences
-    assert any(
-        difference.seen in shown
+    assert any(  # how much a race loses differs from one to the next
+        shown - {difference.expected}
         for _ in range(ATTEMPTS)
         for difference, shown in shown_at(replayed(script, "--fault", fault), differences)
     )
