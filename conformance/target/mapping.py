@@ -6,6 +6,7 @@ a mapping, two fields under one name. Problems are collected, not raised.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -56,6 +57,13 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 """Field → the values that events have there, null and the empty string aside."""
+_FURTHER: Final[Mapping[str, re.Pattern[str]]] = {
+    "log_status_code": re.compile(r"[1-9]\d\d"),
+    "log_method": re.compile(r"[A-Z][A-Z-]*"),
+    "log_error_code": re.compile(r"[a-z][a-z0-9_]*"),
+    "log_protocol_version": re.compile(r"\d(\.\d)?"),
+}
+"""Field → values that events of an access log may have besides those of `VALUES`."""
 _TIME: Final = "log_request_datetime"
 
 
@@ -113,7 +121,8 @@ def _rules(fields: Fields, table: Table) -> Iterator[tuple[str, FieldFormat]]:
 def _check_rule(fields: Fields, key: str, field: str, rule: Table) -> None:
     if "values" in rule:
         if field in VALUES:
-            check_values(fields, f"{key}.values", field, rule["values"], VALUES[field])
+            further = _FURTHER.get(field)
+            check_values(fields, f"{key}.values", field, rule["values"], VALUES[field], further)
         else:
             expected = f"values for a field that has a fixed list of them: {', '.join(VALUES)}"
             fields.note(f"{key}.values", expected, f"values for {field}")
@@ -139,12 +148,20 @@ def check_time_form(fields: Fields, key: str, name: str) -> None:
 
 
 def check_values(
-    fields: Fields, key: str, name: str, mapped: Mapping[str, Json], values: Sequence[str]
+    fields: Fields,
+    key: str,
+    name: str,
+    mapped: Mapping[str, Json],
+    values: Sequence[str],
+    further: re.Pattern[str] | None = None,
 ) -> None:
-    """Report values in a table that `name` does not take, and those that the table lacks."""
+    """Report values in a table that `name` does not take, and those that the table lacks.
+
+    `further` matches values that it may have besides.
+    """
     known = (*values, "null", "")
     for value in mapped:
-        if value not in known:
+        if value not in known and not (further and further.fullmatch(value)):
             expected = f"a value that {name} takes"
             fields.note(f"{key}.{value}", expected, f'"{value}"', nearest(value, values))
     missing = [value for value in values if value not in mapped]

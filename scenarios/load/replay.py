@@ -145,8 +145,8 @@ def prepare_replay(
         field, value, number = unmapped
         raise UsageProblem(
             f"{part.file}: event {number + 1} in order of time has {field} {value!r}, which the "
-            f"values of [ingest.mapping.{field}] in the target file do not name. Take such "
-            f"requests out of the log, or map {field} without a table of values"
+            f"values of [ingest.mapping.{field}] in the target file do not name. Add it there, or "
+            f"take such requests out of the log"
         )
     say(f"replaying {declared.text()}")
     return PreparedReplay(

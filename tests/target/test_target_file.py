@@ -386,6 +386,10 @@ _WRONG = {
         _FULL.replace('log_transport = ""', "log_protocol = { values = { http = 1, sock = 2 } }"),
         ['"sock"', 'did you mean "socks"?', "none for socks"],
     ),
+    "a method that an access log may have": (
+        _FULL.replace('log_transport = ""', "log_method = { values = { PATCH = 1, patch = 2 } }"),
+        ["log_method.values.patch (line", "none for GET, POST, HEAD, CONNECT"],
+    ),
     "values of a field without a list of them": (
         _FULL.replace('log_transport = ""', 'log_hostname = { values = { "a.io" = "b" } }'),
         ["values for a field that has a fixed list of them: log_network,", "for log_hostname"],
