@@ -201,15 +201,20 @@ class NatsBroker:
             ) from error
         except (NatsError, OSError, TimeoutError, ValueError) as error:
             await client.close()
-            said = self._trouble or _said(error)
-            raise TransportUnreachable(
-                f"{', '.join(form.servers)}: cannot connect to NATS\n"
-                f"  found:  {said}\n"
-                f"  remedy: {_remedy(said)}"
-            ) from error
+            raise self._unreachable(self._trouble or _said(error)) from error
+        if not client.is_connected:
+            # The client takes a connection that ends during its handshake for one that works.
+            await client.close()
+            raise self._unreachable(self._trouble or "the server closed the connection")
         client.options["max_reconnect_attempts"] = -1
         self._trouble = ""
         return client
+
+    def _unreachable(self, said: str) -> TransportUnreachable:
+        servers = ", ".join(self.form.servers)
+        return TransportUnreachable(
+            f"{servers}: cannot connect to NATS\n  found:  {said}\n  remedy: {_remedy(said)}"
+        )
 
     def _context(self) -> ssl.SSLContext | None:
         """Return the TLS context; None: no TLS, unless a server insists. Raises OSError."""
@@ -218,7 +223,8 @@ class NatsBroker:
         return client_context(self._tls, protocol="") if secure or given else None
 
     async def _on_error(self, error: Exception) -> None:
-        self._trouble = _said(error)
+        if not _is_refusal(self._trouble):
+            self._trouble = _said(error)
 
     async def _find_stream(self, client: Client) -> None:
         """Raise TransportUnreachable unless a stream takes the subject.
@@ -257,7 +263,16 @@ def _said(error: BaseException) -> str:
     return said or type(error).__name__
 
 
+def _is_refusal(said: str) -> bool:
+    """Return whether an error is about who connects."""
+    return "uthorization" in said or "uthentication" in said
+
+
 def _remedy(said: str) -> str:
-    if "uthorization" in said or "uthentication" in said:
-        return "correct user, password, token or credentials of [ingest]"
+    credentials = "correct user, password, token or credentials of [ingest]"
+    if _is_refusal(said):
+        return credentials
+    if "reset" in said or "closed" in said:
+        # A server that refuses credentials can close the connection before its words are read.
+        return f"see the server's log, or {credentials}"
     return "start the server, or correct ingest.servers"

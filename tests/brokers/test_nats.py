@@ -172,7 +172,10 @@ async def test_wrong_credentials_are_named_and_right_ones_work(tmp_path: Path) -
         assert "no stream takes messages" in said
 
 
-async def test_tls_uses_the_certificates_of_the_target_file(tmp_path: Path) -> None:
+async def test_tls_uses_the_certificates_of_the_target_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_broker, "_CONNECT_S", 2.0)
     authority, client = trustme.CA(), tmp_path / "client.pem"
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     served = authority.issue_cert("127.0.0.1")
