@@ -88,9 +88,10 @@ def command(
                 origin.authority.write(ca)
             except OSError as error:
                 raise click.UsageError(f"--ca {ca}: {error.strerror}") from error
-        _show(origin, ca, as_json)
 
         async def serve(stop: asyncio.Event) -> None:
+            # Shown only now, when a signal ends the origin in order.
+            _show(origin, ca, as_json)
             await origin.run(stop)
 
         run_until_signal(serve)

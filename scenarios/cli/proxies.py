@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +15,14 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
+from trueup.scenarios.cli.proxies_output import (
+    announcement,
+    live_figures,
+    show_end,
+    show_proxies,
+    show_recovered,
+    show_tie_out,
+)
 from trueup.scenarios.cli.servers import allow_host_option, confirm_address, run_until_signal
 from trueup.scenarios.errors import OwnError
 from trueup.simulator.delivery import Driver
@@ -31,7 +36,6 @@ from trueup.simulator.proxies import (
     DeliveryGuarantee,
     Destinations,
     FleetPlanner,
-    FleetUser,
     NoFaults,
     ProxiedTieOut,
     ProxyClient,
@@ -49,7 +53,6 @@ from trueup.simulator.proxies import (
 
 __all__ = ["command"]
 
-_SHOW_S: Final = 1.0
 _SETTLE_S: Final = 10.0
 _SYNTAX: Final = UserNameSyntax()
 
@@ -292,46 +295,59 @@ def command(
         else:
             server.open(endpoints, ports=(port,))
         stack.callback(server.close)
-        announced = _announcement(server, users, origin, tls_origin, ca)
-        if as_json:
-            click.echo(msgspec.json.encode(announced))
-        else:
-            _show(server, users, origin)
-        if reporter is not None and reporter.spool.recovered:
-            _show_recovered(reporter.spool)
-
+        announced = announcement(server, users, origin, tls_origin, ca)
+        leads_to = origin
         sent = ProxyClient(proxies=tuple(server.proxies), syntax=syntax)
         tie_out = ProxiedTieOut(client=sent.counts)
         if requests and own is not None:
             engine.on_end, own.on_end = tie_out.add_request, tie_out.add_connection
 
+        complete = asyncio.Event()
+
         async def send(stop: asyncio.Event) -> None:
             by_name = {user.name: user for user in users}
             planned = fleet_requests(fleet, by_name, 0, requests, bytes_max=bytes_max)
-            await sent.send_all(planned, connections)
+            try:
+                await sent.send_all(planned, connections)
+            except* OSError:
+                if not stop.is_set():
+                    raise
+            if stop.is_set():
+                return
             # A moment for what clients have ended: both ends of a tunnel have to notice.
             async with asyncio.timeout(_SETTLE_S):
                 while server.server.open or (own is not None and own.server.open):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)  # Two servers, each of which may end last.
+            complete.set()
             stop.set()
 
         async def serve(stop: asyncio.Event) -> None:
-            async with asyncio.TaskGroup() as group:
-                if requests:
-                    group.create_task(send(stop))
-                if own is not None:
-                    group.create_task(own.run(stop))
-                shown = group.create_task(_figures(server, quiet=as_json))
-                await server.run(stop)
-                shown.cancel()
-            if driver is not None:
-                await driver.close()
+            # Shown only now, when a signal ends the proxies in order.
+            if as_json:
+                click.echo(msgspec.json.encode(announced))
+            else:
+                show_proxies(server, users, leads_to)
+            if reporter is not None and reporter.spool.recovered:
+                show_recovered(reporter.spool)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    sending = group.create_task(send(stop)) if requests else None
+                    if own is not None:
+                        group.create_task(own.run(stop))
+                    shown = group.create_task(live_figures(server, quiet=as_json))
+                    await server.run(stop)
+                    shown.cancel()
+                    if sending is not None:
+                        sending.cancel()
+            finally:
+                if driver is not None:
+                    await driver.close()
 
         run_until_signal(serve)
-        if requests:
-            _show_tie_out(tie_out, as_json=as_json)
-        _end(server, as_json=as_json)
-        if not all(row.ties_out for row in tie_out.rows()):
+        if complete.is_set():
+            show_tie_out(tie_out, as_json=as_json)
+        show_end(server, as_json=as_json)
+        if complete.is_set() and not all(row.ties_out for row in tie_out.rows()):
             raise OwnError("clients, proxies and origin counted the same requests differently")
 
 
@@ -369,157 +385,3 @@ def _write_authority(origin: Origin, path: Path) -> None:
         origin.authority.write(path)
     except OSError as error:
         raise click.UsageError(f"--ca {path}: {error.strerror}") from error
-
-
-def _url(scheme: str, address: tuple[str, int]) -> str:
-    host, port = address
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _announcement(
-    server: ProxyServer,
-    users: tuple[FleetUser, ...],
-    origin: tuple[str, int],
-    tls_origin: tuple[str, int] | None,
-    ca: Path | None,
-) -> dict[str, Json]:
-    """Return what a program needs to use the proxies."""
-    engine = server.engine
-    reporter = server.reporter
-    proxies: list[Json] = []
-    for proxy in server.proxies:
-        row: dict[str, Json] = {
-            "network": proxy.endpoint.network,
-            "kind": "static" if proxy.endpoint.exit else "gateway",
-            "customer_id": proxy.endpoint.customer_id,
-            "proxy_id": proxy.endpoint.exit.proxy_id if proxy.endpoint.exit else None,
-            "host": proxy.host,
-            "http_port": proxy.http_port,
-            "socks_port": proxy.socks_port,
-        }
-        proxies.append(row)
-    people: list[Json] = []
-    for user in users:
-        ways: dict[str, Json] = {
-            network: member.authentication.name.lower()
-            for network, member in user.memberships.items()
-        }
-        people.append(
-            {
-                "customer_id": user.customer_id,
-                "user": user.name,
-                "password": user.password,
-                "client_addresses": list(user.addresses),
-                "networks": ways,
-            }
-        )
-    return {
-        "proxies": proxies,
-        "users": people,
-        "user_names": engine.directory.syntax.template,
-        "origin": _url("http", origin),
-        "tls_origin": _url("https", tls_origin) if tls_origin else None,
-        "ca": str(ca.resolve()) if ca else None,
-        "counting": engine.counting.value,
-        "delivery": reporter.guarantee.value if reporter else None,
-        "spool": str(reporter.spool.folder) if reporter else None,
-    }
-
-
-def _show(server: ProxyServer, users: tuple[FleetUser, ...], origin: tuple[str, int]) -> None:
-    for proxy in server.proxies:
-        ports = dict.fromkeys((proxy.http_port, proxy.socks_port))
-        owner = f"customer {proxy.endpoint.customer_id}" if proxy.endpoint.exit else "gateway"
-        where = ", ".join(f"{proxy.host}:{number}" for number in ports)
-        click.echo(f"{proxy.endpoint.network:<12} {owner:<16} {where}")
-    click.echo(f"Every hostname leads to the origin, {_url('http', origin)}")
-    for proxy in server.proxies[-1:]:
-        for user in users:
-            kind = user.memberships.get(proxy.endpoint.network)
-            if kind is not None and kind.authentication == 1:
-                click.echo(
-                    f"  curl -x http://{user.name}:{user.password}@{proxy.host}:{proxy.http_port} "
-                    "http://shop.example/bytes/1000"
-                )
-                break
-    click.echo("Ctrl-C ends them. --json prints all users.", err=True)
-
-
-def _show_recovered(spool: Spool) -> None:
-    click.echo(
-        f"{spool.folder}: {len(spool.recovered)} requests were open when the process before ended. "
-        "Their usage has the bytes of their last checkpoint:",
-        err=True,
-    )
-    for log_id in spool.recovered[:20]:
-        click.echo(f"  {log_id}", err=True)
-
-
-def _show_tie_out(tie_out: ProxiedTieOut, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.encode([dataclasses.asdict(row) for row in tie_out.rows()]))
-        return
-    click.echo(
-        f"{'network':<12}{'requests':>10}{'failed':>8}{'client bytes':>16}{'proxy':>16}"
-        f"{'proxy to origin':>17}{'origin':>16}{'cut':>10}"
-    )
-    for row in tie_out.rows():
-        click.echo(
-            f"{row.network:<12}{row.proxy_requests:>10,}{row.failed:>8,}{row.client_bytes:>16,}"
-            f"{row.proxy_bytes:>16,}{row.proxy_origin_bytes:>17,}{row.origin_bytes:>16,}"
-            f"{row.cut_bytes:>10,}"
-            f"  {'✓' if row.ties_out else '✗ they differ'}"
-        )
-
-
-def _line(server: ProxyServer) -> str:
-    engine, reporter = server.engine, server.reporter
-    parts = [
-        f"{sum(engine.states.values()):,} requests",
-        f"{len(engine.open):,} open",
-        f"{engine.up:,} bytes up",
-        f"{engine.down:,} down",
-    ]
-    if reporter is not None:
-        parts += [f"{reporter.outcomes[outcome]:,} {outcome}" for outcome in Outcome]
-        parts.append(f"{reporter.spool.waiting:,} waiting")
-    return " · ".join(parts)
-
-
-async def _figures(server: ProxyServer, *, quiet: bool) -> None:
-    """Show figures on the terminal while the proxies run."""
-    if quiet or not sys.stderr.isatty():
-        return
-    while True:
-        await asyncio.sleep(_SHOW_S)
-        click.echo(f"\r\x1b[K{_line(server)}", nl=False, err=True)
-
-
-def _end(server: ProxyServer, *, as_json: bool) -> None:
-    """Show what was done. Ends with status 2 where usage was refused, or could not be kept."""
-    engine, reporter = server.engine, server.reporter
-    if not as_json:
-        if sys.stderr.isatty():
-            click.echo(err=True)
-        click.echo(_line(server))
-        states = ", ".join(f"{count:,} {state}" for state, count in engine.states.most_common())
-        click.echo(f"  {states or 'no requests'}; {engine.unattributed:,} of no known user")
-    if reporter is None:
-        return
-    spool = reporter.spool
-    for reason, count in reporter.reasons.most_common(5):
-        click.echo(f"  {count:,} x {reason}", err=True)
-    if spool.waiting:
-        click.echo(
-            f"{spool.waiting:,} usage events are not delivered: {reporter.trouble or 'no time'}. "
-            f"They are in {spool.folder}; the same command with --spool {spool.folder} delivers "
-            "them.",
-            err=True,
-        )
-    else:
-        spool.remove_if_delivered()
-    if spool.write_errors:
-        click.echo(f"{spool.write_errors:,} usage events could not be written: lost.", err=True)
-    lost = reporter.outcomes[Outcome.REFUSED] + reporter.outcomes[Outcome.UNKNOWN]
-    if spool.waiting or spool.write_errors or lost:
-        raise click.exceptions.Exit(EXIT_STATUS[ExitStatus.COULD_NOT_TELL])

@@ -12,7 +12,7 @@ from trueup.simulator.proxies.planner import FleetPlanner, NoFaults, RequestPlan
 from trueup.simulator.proxies.reporter import DeliveryGuarantee, UsageReporter
 from trueup.simulator.proxies.server import ListeningProxy, ProxyServer
 from trueup.simulator.proxies.spool import Spool
-from trueup.simulator.proxies.tie_out import ProxiedTieOut, TieOutRow
+from trueup.simulator.proxies.tie_out import ProxiedTieOut, ProxiedTieOutRow
 from trueup.simulator.proxies.traffic import PlannedRequest, fleet_requests
 from trueup.simulator.proxies.usage import ByteCounting, ByteCounts, ProxiedRequest
 from trueup.simulator.proxies.users import (
@@ -37,6 +37,7 @@ __all__ = [
     "PlannedRequest",
     "ProxiedRequest",
     "ProxiedTieOut",
+    "ProxiedTieOutRow",
     "ProxyClient",
     "ProxyEndpoint",
     "ProxyEngine",
@@ -44,7 +45,6 @@ __all__ = [
     "ProxyServer",
     "RequestPlanner",
     "Spool",
-    "TieOutRow",
     "UsageReporter",
     "UserDirectory",
     "UserNameSyntax",

@@ -17,14 +17,14 @@ from trueup.simulator.proxies.client import ClientCounts
 from trueup.simulator.proxies.life import RequestState
 from trueup.simulator.proxies.usage import ProxiedRequest
 
-__all__ = ["ProxiedTieOut", "TieOutRow"]
+__all__ = ["ProxiedTieOut", "ProxiedTieOutRow"]
 
 _BROKEN: Final = (RequestState.CUT, RequestState.ABORTED, RequestState.STOPPED)
 _NETWORK: Final = re.compile(r"[?&]id=([a-z]+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TieOutRow:
+class ProxiedTieOutRow:
     """One network. In a tunnel all bytes are equal; a forwarded request's head is rewritten, so
     its client's side and its origin's side are compared apart.
     """
@@ -111,12 +111,12 @@ class ProxiedTieOut:
         else:
             self.different[request.network] += 1
 
-    def rows(self) -> list[TieOutRow]:
+    def rows(self) -> list[ProxiedTieOutRow]:
         """Return a row for each network that was used, and for what has none."""
         client = self.client
         used = client.requests.keys() | self.proxy_requests.keys() | self.origin_bytes.keys()
         return [
-            TieOutRow(
+            ProxiedTieOutRow(
                 network=network or "unknown",
                 client_requests=client.requests[network],
                 proxy_requests=self.proxy_requests[network],

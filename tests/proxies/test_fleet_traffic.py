@@ -17,8 +17,8 @@ from trueup.simulator.proxies import (
     ClientCounts,
     FleetPlanner,
     ProxiedTieOut,
+    ProxiedTieOutRow,
     ProxyClient,
-    TieOutRow,
     UserNameSyntax,
     fleet_requests,
     fleet_users,
@@ -60,7 +60,7 @@ async def test_all_that_is_sent_ties_out_also_with_failures_and_cuts(planned: bo
     assert sum(row.failed for row in rows) == 300 - connected
 
 
-ROW = TieOutRow(
+ROW = ProxiedTieOutRow(
     network="mobile", client_requests=2, proxy_requests=2, failed=0, client_bytes=10,
     proxy_bytes=10, proxy_origin_bytes=9, origin_bytes=9, cut_bytes=0, different=0,
 )  # fmt: skip
@@ -77,7 +77,7 @@ ROW = TieOutRow(
         (replace(ROW, different=1), False),
     ],
 )
-def test_a_row_ties_out_where_all_counted_alike(row: TieOutRow, ties_out: bool) -> None:
+def test_a_row_ties_out_where_all_counted_alike(row: ProxiedTieOutRow, ties_out: bool) -> None:
     assert row.ties_out is ties_out
 
 

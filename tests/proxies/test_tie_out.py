@@ -317,6 +317,28 @@ async def test_a_killed_proxy_loses_no_more_than_it_says(tmp_path: Path) -> None
     assert found["open.example"]["log_error_code"] == "connection_terminated"
 
 
+async def test_usage_waits_for_a_target_that_is_down(tmp_path: Path) -> None:
+    """Ctrl-C ends the proxies in time, says what waits, and the next process delivers it."""
+    data = tmp_path / "reference"
+    async with running_origin() as (origin, _):
+        options = ("--origin", f"127.0.0.1:{origin.port}")
+        with (
+            embedded_reference(data=data) as reference,
+            proxies(reference, tmp_path, *options) as running,
+        ):
+            reference.stop()
+            proxy, user = running.choose("mobile")
+            address = f"{proxy['host']}:{proxy['http_port']}"
+            await send_one("curl-forward", "late.example", address, user, tmp_path)
+            running.child.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(running.child.wait, TIMEOUT_S) == 2
+        with embedded_reference(data=data) as reference:
+            with proxies(reference, tmp_path, *options) as again:
+                await asyncio.to_thread(stop, again)
+            (row,) = read(reference, user.customer_id, "log/search")
+    assert row["log_hostname"] == "late.example"
+
+
 async def until_checkpoint(spool: Path, size: int) -> None:
     """Wait until the spool has a checkpoint with so many bytes."""
 
