@@ -66,6 +66,9 @@ def build(
     """Return the target, or None, and all problems. The document must satisfy the schema."""
     fields = Fields(folder=path.parent, environ=environ)
     known = all_credentials(fields, document.get("credentials", {}))
+    tenants = _tenants(fields, document["tenants"], known)
+    numbers = [tenant.customer_id for tenant in tenants.values()]
+    fields.customers = tuple(str(number) for number in numbers if number is not None)
     hooks = {
         name: _hook(fields, name, document[name], known)
         for name in ("clock", "maintenance", "money", "restart")
@@ -76,7 +79,7 @@ def build(
         base_url=fields.base_url(document["base_url"]),
         unix_socket=_unix_socket(fields, document),
         prefix=document.get("prefix", "/public/user"),
-        tenants=_tenants(fields, document["tenants"], known),
+        tenants=tenants,
         ingest=_ingest(fields, document["ingest"], known) if "ingest" in document else None,
         **hooks,
         clock_read=_clock_read(fields, document.get("clock", {}), known),
@@ -278,13 +281,14 @@ def _shown(fields: Fields, name: str, table: Table) -> ShownValues:
         if key in table and name not in (only, f"{only}.read"):
             fields.note(f"{name}.{key}", f"`{key}` in [{only}] only", f"it is in [{name}]")
     values = table.get("values", {})
+    known = {**HOOK_VALUES, "customer_id": fields.customers}
     for placeholder, mapped in values.items():
         key = f"{name}.values.{placeholder}"
-        if placeholder not in HOOK_VALUES:
-            expected = f"a placeholder with a fixed list of values: {', '.join(HOOK_VALUES)}"
-            fields.note(key, expected, f'"{placeholder}"', nearest(placeholder, HOOK_VALUES))
+        if placeholder not in known:
+            expected = f"a placeholder with a fixed list of values: {', '.join(known)}"
+            fields.note(key, expected, f'"{placeholder}"', nearest(placeholder, known))
         else:
-            check_values(fields, key, placeholder, mapped, HOOK_VALUES[placeholder])
+            check_values(fields, key, placeholder, mapped, known[placeholder])
     if "time" in table:
         check_time_form(fields, f"{name}.time", table["time"])
     return ShownValues(

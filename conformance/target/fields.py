@@ -33,6 +33,8 @@ class Fields:
     secrets: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     """Environment variables that were reported as missing: each is reported once."""
+    customers: tuple[str, ...] = ()
+    """The `customer_id` of each tenant that has one, as text."""
 
     def note(self, key: str, expected: str, found: str, remedy: str = "") -> None:
         """Add a problem."""

@@ -56,7 +56,10 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
         "proxy_internal_error",
     ),
 }
-"""Field → the values that events have there, null and the empty string aside."""
+"""Field → the values that events have there, null and the empty string aside.
+
+`customer_id` has those of the tenants.
+"""
 _FURTHER: Final[Mapping[str, re.Pattern[str]]] = {
     "log_status_code": re.compile(r"[1-9]\d\d"),
     "log_method": re.compile(r"[A-Z][A-Z-]*"),
@@ -120,11 +123,12 @@ def _rules(fields: Fields, table: Table) -> Iterator[tuple[str, FieldFormat]]:
 
 def _check_rule(fields: Fields, key: str, field: str, rule: Table) -> None:
     if "values" in rule:
-        if field in VALUES:
+        known = {**VALUES, "customer_id": fields.customers}
+        if field in known:
             further = _FURTHER.get(field)
-            check_values(fields, f"{key}.values", field, rule["values"], VALUES[field], further)
+            check_values(fields, f"{key}.values", field, rule["values"], known[field], further)
         else:
-            expected = f"values for a field that has a fixed list of them: {', '.join(VALUES)}"
+            expected = f"values for a field that has a fixed list of them: {', '.join(known)}"
             fields.note(f"{key}.values", expected, f"values for {field}")
     if "time" in rule:
         if field != _TIME:

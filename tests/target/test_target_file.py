@@ -89,6 +89,15 @@ def _load(folder: Path, text: str, environ: Mapping[str, str] = _ENVIRON):  # ty
     return load_target(file, environ)
 
 
+def test_customers_may_have_names_at_the_target(tmp_path: Path) -> None:
+    text = _FULL.replace('log_transport = ""', 'customer_id = { values = { 1955 = "acme" } }')
+    target = _load(tmp_path, text)
+    assert isinstance(target.ingest, HttpIngest)
+    assert target.ingest.format.rows({"customer_id": 1955}) == [
+        {"source": "trueup", "customer_id": "acme"}
+    ]
+
+
 def test_the_smallest_file_reaches_level_0_with_the_claims_of_the_guide(
     tmp_path: Path,
 ) -> None:
@@ -386,6 +395,10 @@ _WRONG = {
         _FULL.replace('log_transport = ""', "log_protocol = { values = { http = 1, sock = 2 } }"),
         ['"sock"', 'did you mean "socks"?', "none for socks"],
     ),
+    "a customer without a mapping": (
+        _FULL.replace('log_transport = ""', 'customer_id = { values = { 7 = "acme" } }'),
+        ['"7"', "for every value of customer_id", "none for 1955"],
+    ),
     "a method that an access log may have": (
         _FULL.replace('log_transport = ""', "log_method = { values = { PATCH = 1, patch = 2 } }"),
         ["log_method.values.patch (line", "none for GET, POST, HEAD, CONNECT"],
@@ -446,7 +459,11 @@ _WRONG = {
     ),
     "values of a placeholder without a list of them": (
         _FULL + '\n[clock.values]\nnow = { a = "b" }\n',
-        ["clock.values", "`values` in [money] only", "fixed list of values: network, kind"],
+        [
+            "clock.values",
+            "`values` in [money] only",
+            "fixed list of values: network, kind",
+        ],
     ),
     "a value of a placeholder without a mapping": (
         _FULL.replace("[restart]", '[money.values]\nkind = { refund = "r" }\n[restart]'),
