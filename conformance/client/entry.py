@@ -24,7 +24,7 @@ __all__ = ["RowEntry"]
 Row = dict[str, Json]
 _ID: Final = "log_id"
 _THEIRS: Final = "target_log_id"
-"""Key of a row for the target's id, where no field had the id that was sent."""
+"""Key of a recorded row for the target's own id of a log."""
 _RETRIEVE: Final = "log/retrieve/"
 _SAME: Final = ("proxy_user_id", "log_network", "log_client_ip_address", "log_total_bytes")
 """Fields that a log has as they were sent, beside hostname and time."""
@@ -118,17 +118,14 @@ class RowEntry:
     # --- ids
 
     def _named(self, row: Json, customer: int | None) -> Json:
-        """Return a row under the id that was sent; the target's id is where that one was."""
+        """Return a row under the id that was sent, with the target's id beside."""
         if not isinstance(row, dict) or (theirs := as_str(row, _ID)) is None:
             return row
-        field = self._rows.log_id
-        if field:
-            ours = as_str(row, field)
-            if ours is None:
-                return row
-            self._learn(ours, theirs)
-            return {**row, _ID: ours, field: theirs}
-        ours = self._ours.get(theirs) or self._matching(row, customer)
+        if self._rows.log_id:
+            shown = get_path(row, self._rows.log_id)
+            ours = shown if isinstance(shown, str) else None
+        else:
+            ours = self._ours.get(theirs) or self._matching(row, customer)
         if ours is None:
             return row
         self._learn(ours, theirs)
@@ -155,7 +152,7 @@ class RowEntry:
                 case Exchange() if "/log/" in record.path:
                     # Another client may have recorded it.
                     for row in rows_of(record.body) or [as_row(get_path(record.body, "data"))]:
-                        ours, theirs = as_str(row, _ID), as_str(row, self._rows.log_id or _THEIRS)
+                        ours, theirs = as_str(row, _ID), as_str(row, _THEIRS)
                         if ours is not None and theirs is not None:
                             self._learn(ours, theirs)
 

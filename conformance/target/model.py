@@ -175,7 +175,7 @@ class RowFormat:
     """Where the rows of a target differ from those of the contract."""
 
     log_id: str = "log_id"
-    """The field of a log that has the id which was sent; empty: none has it."""
+    """Dotted path to the id which was sent in a log; empty: none has it."""
     times: Mapping[str, str] = field(default_factory=dict)
     """Field of a row → its time form; other fields are in the contract's."""
 

@@ -63,14 +63,18 @@ def entry_of(rows: RowFormat, *events: Mapping[str, Json]) -> RowEntry:
 
 
 def test_a_log_comes_in_under_the_id_that_was_sent() -> None:
-    """Its field and its id change places; a row without that field stays as it is."""
+    """With the target's id beside; a row without that field stays as it is."""
     entry = entry_of(RowFormat(log_id="reference"))
     body: Json = {"data": [row(1, reference="SENT-1"), row(2), row(3, reference=None)]}
     found: Any = entry.body(SEARCH, body, 1)
     assert ids(found) == ["SENT-1", "own-2", "own-3"]
-    assert found["data"][0]["reference"] == "own-1"
+    assert found["data"][0]["target_log_id"] == "own-1"
+    nested = entry_of(RowFormat(log_id="meta.ref"))
+    assert ids(nested.body(SEARCH, {"data": [row(1, meta={"ref": "sent-1"})]}, 1)) == ["sent-1"]
     one = entry.body("log/retrieve/sent-1", {"data": row(1, reference="sent-1")}, 1)
-    assert one == {"data": {**row(1), "log_id": "sent-1", "reference": "own-1"}}
+    assert one == {
+        "data": {**row(1), "log_id": "sent-1", "reference": "sent-1", "target_log_id": "own-1"}
+    }
 
 
 def test_requests_go_out_under_the_target_s_id() -> None:
