@@ -84,6 +84,7 @@ def announcement(
         "counting": engine.counting.value,
         "delivery": reporter.guarantee.value if reporter else None,
         "spool": str(reporter.spool.folder) if reporter else None,
+        "recovered": list(reporter.spool.recovered) if reporter else [],
     }
 
 

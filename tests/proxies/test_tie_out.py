@@ -317,6 +317,87 @@ async def test_a_killed_proxy_loses_no_more_than_it_says(tmp_path: Path) -> None
     assert found["open.example"]["log_error_code"] == "connection_terminated"
 
 
+@dataclass(slots=True)
+class Sent:
+    """One request of a client: its bytes after the handshake, and whether it got everything."""
+
+    total: int = 0
+    complete: bool = False
+
+
+async def small_request(proxy: dict[str, Any], user: FleetUser, hostname: str, sent: Sent) -> None:
+    """Send one request through a tunnel, piece by piece; a proxy that is killed breaks it off."""
+    reader, writer = await asyncio.open_connection(proxy["host"], proxy["http_port"])
+    try:
+        start = f"CONNECT {hostname}:80 HTTP/1.1\r\nHost: a\r\n"
+        writer.write(f"{start}{basic(user)}\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        request = get("/bytes/4000?piece=1000&pause_ms=4")
+        writer.write(request)
+        sent.total += len(request)
+        while data := await reader.read(65536):
+            sent.total += len(data)
+        sent.complete = sent.total > 4000
+    except (OSError, asyncio.IncompleteReadError):
+        return
+    finally:
+        writer.close()
+
+
+async def test_two_kills_under_traffic_lose_only_requests_that_are_named(tmp_path: Path) -> None:
+    """Clients go on while the proxies are killed twice. Every request that the proxies began is
+    logged once; only those that the next process names have fewer bytes than the client counted.
+    """
+    sent: dict[str, Sent] = {}
+    with embedded_reference() as reference:
+        async with running_origin() as (origin, _):
+            options = ("--origin", f"127.0.0.1:{origin.port}", "--checkpoint-s", "0.05")
+            named: set[str] = set()
+            for round_number in range(3):
+                with proxies(reference, tmp_path, *options) as running:
+                    proxy, user = running.choose("residential")
+
+                    async def work(
+                        worker: int,
+                        number: int = round_number,
+                        proxy: dict[str, Any] = proxy,
+                        user: FleetUser = user,
+                    ) -> None:
+                        for count in range(15):
+                            hostname = f"r{number}-{worker}-{count}.example"
+                            sent[hostname] = Sent()
+                            try:
+                                await small_request(proxy, user, hostname, sent[hostname])
+                            except ConnectionRefusedError:
+                                return
+
+                    async with asyncio.TaskGroup() as group:
+                        for worker in range(8):
+                            group.create_task(work(worker))
+                        if round_number < 2:
+                            await asyncio.sleep(0.15)
+                            running.child.kill()
+                    if round_number == 2:
+                        await asyncio.to_thread(stop, running)
+                named |= set(running.told["recovered"])
+        logs = []
+        page = 1
+        while found := read(reference, user.customer_id, f"log/search?page={page}"):
+            logs += found
+            page += 1
+    by_host = {row["log_hostname"]: row for row in logs}
+    assert len(by_host) == len(logs)
+    assert {name for name, one in sent.items() if one.complete} <= by_host.keys() <= sent.keys()
+    for hostname, row in by_host.items():
+        if row["log_id"] in named:
+            assert row["log_error_code"] == "connection_terminated"
+            assert row["log_total_bytes"] <= sent[hostname].total
+        else:
+            assert row["log_total_bytes"] == sent[hostname].total
+    broken = [name for name, row in by_host.items() if row["log_id"] in named]
+    assert 0 < len(broken) <= 16
+
+
 async def test_usage_waits_for_a_target_that_is_down(tmp_path: Path) -> None:
     """Ctrl-C ends the proxies in time, says what waits, and the next process delivers it."""
     data = tmp_path / "reference"
