@@ -90,6 +90,8 @@ class IngestDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag
     headers: tuple[str, ...] = ()
     """Names of the headers that the target file gives. Their values may be keys and are left out.
     """
+    compression: str = "none"
+    """`none`, `gzip` or `zstd`."""
     event_headers: dict[str, str] = {}
     """Header → template with fields of the event in braces; a request then has one event."""
     format: EventFormat = EventFormat()

@@ -26,6 +26,8 @@ KEY_VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     "b": ("TRUEUP_B_PUBLIC_KEY", "TRUEUP_B_PRIVATE_KEY"),
 }
 """Tenant of an exchange → environment variables that hold its two keys."""
+_PACK: Final[Mapping[str, str]] = {"gzip": "| gzip -c ", "zstd": "| zstd -q -c "}
+"""Compression of a body → the program that makes it."""
 _PATH_CHARACTERS: Final = "/%~:@!$&'()*+,;="
 _DIFFERENCES: Final = 20
 """Differences that the script prints."""
@@ -122,9 +124,10 @@ def _delivery(
         yield "  printf '%s\\n' \\"
         for line in _body_lines(form.format, batch):
             yield f"    {shlex.quote(line)} \\"
-        named = [f"-H 'Content-Type: {kind}'", *headers, *own]
+        packed = [f"-H 'Content-Encoding: {form.compression}'"] if form.compression in _PACK else []
+        named = [f"-H 'Content-Type: {kind}'", *packed, *headers, *own]
         options = " ".join([r"-w '\n'", f"-X {method}", *named])
-        yield f"  | curl -sS {options} --data-binary @- \\"
+        yield f"  {_PACK.get(form.compression, '')}| curl -sS {options} --data-binary @- \\"
         yield f'    "$INGEST_URL"{" &" if at_once else ""}'
 
 

@@ -262,6 +262,7 @@ def _ingest_of(ingest: HttpIngest) -> IngestDeclared:
         url=ingest.url,
         method=ingest.method,
         headers=tuple(ingest.headers),
+        compression=ingest.compression,
         event_headers=dict(ingest.event_headers),
         format=ingest.format,
     )

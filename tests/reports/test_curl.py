@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,8 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from trueup.reports.event_format import BodyForm, EventFormat, FieldFormat
+from trueup.reports.journal.records import IngestDeclared
 from trueup.reports.model import RunReport, SentBatch
 from trueup.reports.renderers.curl import curl_script
+from trueup.reports.results import Json
 
 FAKE_CURL = """#!/bin/sh
 for argument in "$@"; do printf '%s\\n' "$argument" >> "$CALLS"; done
@@ -135,3 +140,46 @@ def test_events_that_were_delivered_again_are_sent_again(failing: RunReport) -> 
         failing, dataclasses.replace(row, deliveries=(SentBatch(events=(event,)),) * 3)
     )
     assert script.count('"$INGEST_URL"') == 3
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_events_are_sent_again_in_the_form_of_the_target(
+    failing: RunReport, tmp_path: Path, compression: str
+) -> None:
+    """Its names, parts and body, compressed as it wants it, with headers made from the event."""
+    row = failing.rows[0]
+    event: dict[str, Json] = {"log_id": "e-1", "log_total_bytes": 10, "log_hostname": "ä'b"}
+    form = EventFormat(
+        fields={
+            "log_id": FieldFormat(name="ref"),
+            "log_total_bytes": FieldFormat(split={"up": 1, "down": 3}),
+        },
+        form=BodyForm.JSON_ARRAY,
+        key="events",
+    )
+    ingest = IngestDeclared(
+        url="http://x/in", format=form, compression=compression, event_headers={"X-Ref": "{log_id}"}
+    )
+    script = curl_script(
+        dataclasses.replace(failing, ingest=ingest),
+        dataclasses.replace(row, deliveries=(SentBatch(events=(event,)),)),
+    )
+    (tmp_path / "bin").mkdir()
+    fake = tmp_path / "bin" / "curl"
+    fake.write_text(
+        '#!/bin/sh\nfor a in "$@"; do test "$a" = @- && cat > body; done\necho "$@" >> calls\n'
+    )
+    fake.chmod(0o755)
+    environment = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "INGEST_URL": "http://x/in"}
+    subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment | KEYS, check=True, timeout=20,
+        capture_output=True,
+    )  # fmt: skip
+    body = (tmp_path / "body").read_bytes()
+    sent = gzip.decompress(body) if compression == "gzip" else body
+    assert json.loads(sent) == {
+        "events": [{"ref": "e-1", "up": 2, "down": 8, "log_hostname": "ä'b"}]
+    }
+    calls = (tmp_path / "calls").read_text()
+    assert "X-Ref: e-1" in calls
+    assert ("Content-Encoding: gzip" in calls) == (compression == "gzip")
