@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +88,20 @@ def _load(folder: Path, text: str, environ: Mapping[str, str] = _ENVIRON):  # ty
     file = folder / "mine.toml"
     file.write_text(text)
     return load_target(file, environ)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the standard library has zstd")
+def test_zstd_without_its_package_is_a_problem_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is sent, with the command that installs it."""
+    text = _FULL.replace('compression = "gzip"', 'compression = "zstd"')
+    target = _load(tmp_path, text)
+    assert isinstance(target.ingest, HttpIngest)
+    assert target.ingest.compression == "zstd"
+    monkeypatch.setattr("trueup.conformance.target.build._is_installed", lambda _module: False)
+    with pytest.raises(TargetFileError, match=r"pip install 'trueup\[zstd\]'"):
+        _load(tmp_path, text)
 
 
 def test_customers_may_have_names_at_the_target(tmp_path: Path) -> None:
