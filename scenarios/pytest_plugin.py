@@ -25,6 +25,7 @@ __all__ = ["pytest_configure", "pytest_sessionfinish"]
 _UNDECIDED: Final = (Verdict.INCONCLUSIVE, Verdict.BLOCKED)
 _RESULTS: Final = pytest.StashKey[dict[str, CheckResult]]()
 _FOLDER: Final = pytest.StashKey[Path]()
+_LEVEL: Final = pytest.StashKey[int]()
 _REACHED: Final = pytest.StashKey[frozenset[str]]()
 
 
@@ -38,12 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
     from trueup.conformance.errors import ConformanceError
     from trueup.conformance.selection import checks_for
     from trueup.conformance.target.load import load_target
+    from trueup.scenarios.run.effects import LEVEL_UNASKED
 
     try:
         target = load_target(Path(given))
     except ConformanceError as error:
         raise pytest.UsageError(str(error)) from error
-    reached = checks_for(target, level=config.getoption("trueup_level"))
+    level: int | None = config.getoption("trueup_level")
+    if level is None:
+        level = 4 if target.disposable else LEVEL_UNASKED
+    config.stash[_LEVEL] = level
+    reached = checks_for(target, level=level)
     config.stash[_REACHED] = frozenset(check.name for check in reached)
     config.pluginmanager.register(_Checks(CHECKS), "trueup-checks")
     for check in CHECKS:
@@ -146,7 +152,7 @@ def _results(session: pytest.Session) -> dict[str, CheckResult]:
                 Path(config.getoption("trueup_target")),
                 runs=Path(config.getoption("trueup_runs")),
                 seed=config.getoption("trueup_seed"),
-                level=config.getoption("trueup_level"),
+                level=config.stash[_LEVEL],
                 depth=Depth(config.getoption("trueup_depth")),
                 only=selected,
                 allow_hosts=config.getoption("trueup_allow_host"),

@@ -99,6 +99,8 @@ class LoadPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class StatefulPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Stateful property-based tests."""
 
+    level: Annotated[int, msgspec.Meta(ge=2, le=4)] = 4
+    """2 leaves the target's clock alone."""
     examples: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 30
     """Sequences to run at most, before one that fails is shrunk."""
     replay: str = ""

@@ -23,6 +23,7 @@ from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.waits import AskedWait, Waits
+from trueup.conformance.observed.responses import latest_time
 from trueup.conformance.rows import get_path
 from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
 from trueup.conformance.target.placeholders import fill, fill_text
@@ -81,6 +82,16 @@ class TargetControl:
         hook = await self._call(read.form, "clock.read", {}, stage=stage)
         told = get_path(hook.response, read.at) if read.at else hook.response
         return read_time(told, read.time) if hook.ok else None
+
+    async def read_clock_by_moving(self, past: str, *, stage: str) -> datetime | None:
+        """Return the time in the response to a move of the clock into its past, which it refuses.
+
+        `past` is a time before the target's, as records contain it.
+        """
+        form = self._target.clock
+        assert form is not None, "the caller checks that the target has the hook"
+        values: dict[str, Json] = {"now": past, "advance_s": 0}
+        return latest_time((await self._call(form, "clock.read", values, stage=stage)).response)
 
     async def _call(
         self,

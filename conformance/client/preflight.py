@@ -13,10 +13,13 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from trueup.conformance.client.asked_time import ask_time
 from trueup.conformance.client.clock import Clock, WallClock
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.session import first_request
@@ -35,10 +38,13 @@ _RESPONSES_S: Final = 15.0
 """Longest wait for all responses, in seconds, including 429 and 503 with Retry-After."""
 
 
-async def preflight(target: Target, recorder: Recorder, clock: Clock | None = None) -> None:
+async def preflight(target: Target, recorder: Recorder, clock: Clock | None = None) -> datetime:
     """Check that the API responds to each tenant and the ingestion endpoint accepts connections.
 
+    Returns the target's time, UTC.
+
     Raises:
+        TargetClockUnknown: its clock was moved, and nothing tells where to.
         TargetUnreachable: no connection, or no usable response in time.
         WrongKeys: the API rejects the keys of a tenant.
         NotAnApi: the responses are not those of this API.
@@ -47,11 +53,16 @@ async def preflight(target: Target, recorder: Recorder, clock: Clock | None = No
     for key, url in _places(target):
         await _connect(key, url, target, patience_s)
     hurried = dataclasses.replace(target, timeout_s=patience_s)
-    async with ReadClient(hurried, recorder, clock or WallClock()) as client:
+    clock = clock or WallClock()
+    control = TargetControl(target, recorder, clock)
+    async with ReadClient(hurried, recorder, clock) as client:
         try:
             async with asyncio.timeout(_RESPONSES_S):
                 for tenant in target.tenants:
                     await first_request(target, recorder, client, tenant, stage=STAGE)
+                return await ask_time(
+                    target, recorder, client, control, clock, stage=STAGE, level=2
+                )
         except TimeoutError as error:
             raise TargetUnreachable(
                 f"{target.base_url}: no usable response within {_RESPONSES_S:g} s; the last: "

@@ -11,19 +11,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance import requests
+from trueup.conformance.client.asked_time import ask_time
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.target_time import TargetTime
-from trueup.conformance.client.waits import http_date
 from trueup.conformance.contract.history import part_of
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
 from trueup.conformance.model import CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.observed.responses import data_of, latest_time
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import as_int, format_time, parse_time
+from trueup.conformance.rows import as_int, format_time
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Json, Reading
@@ -33,10 +33,6 @@ __all__ = ["Session", "declare_readings", "first_request", "judge_plan", "open_s
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the time that is known."""
-LEAST_OFFSET: Final = timedelta(minutes=1)
-"""Smallest difference between the target's clock and ours that is taken for one."""
-DATES_AGREE: Final = timedelta(seconds=30)
-"""Largest difference between offsets of one clock; a cached `Date` differs by more."""
 HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
 
 
@@ -80,10 +76,15 @@ async def open_session(
         number = tenant.customer_id if tenant.customer_id is not None else told
         if number is not None:
             customers[letter] = number
+    moves = level >= 3 and target.clock is not None
+    now = await ask_time(
+        target, recorder, client, control, clock, stage="session", level=0 if moves else level
+    )
+    now = await _moved_clock(target, control, clock, now) if moves else now.replace(microsecond=0)
     recorder.write(
         judge_plan(
             target,
-            now=await _target_now(target, recorder, control, clock, level),
+            now=now,
             customers=customers,
             prefix=prefix,
             level=level,
@@ -147,33 +148,14 @@ async def _authenticate(
     return met
 
 
-def _offset(recorder: Recorder) -> timedelta:
-    """Return how far the target's clock is ahead of ours, by the `Date` of its responses.
-
-    Zero where it is less than a minute, or where the responses do not agree.
-    """
-    offsets = [
-        told - at
-        for record in recorder.records
-        if isinstance(record, Exchange)
-        and (told := http_date(record.headers.get("date", ""))) is not None
-        and (at := parse_time(record.at)) is not None
-    ]
-    if len(offsets) < 2 or max(offsets) - min(offsets) > DATES_AGREE:
-        return timedelta(0)
-    return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
-
-
-async def _target_now(
-    target: Target, recorder: Recorder, control: TargetControl, clock: Clock, level: int
+async def _moved_clock(
+    target: Target, control: TargetControl, clock: Clock, told: datetime
 ) -> datetime:
-    """Return the target's time: that of its clock hooks, else of its responses."""
-    told = await control.read_clock(stage="session")
-    if told is None:
-        told = clock.now() + _offset(recorder)
+    """Move the target's clock a few seconds forward, and return the time that it shows then.
+
+    Raises TargetClockUnknown where the hook does not move it.
+    """
     ours = told.replace(microsecond=0)
-    if level < 3 or target.clock is None:
-        return ours
     goal = ours
     for _ in range(3):
         goal = max(goal, ours, clock.now().replace(microsecond=0)) + CLOCK_LEAD
@@ -182,12 +164,12 @@ async def _target_now(
             "advance_s": int(CLOCK_LEAD.total_seconds()),
         }
         hook = await control.call("clock", values, stage="session")
-        told = latest_time(hook.response)
+        shown = latest_time(hook.response)
         if hook.ok:
-            return told if told is not None and told > goal else goal
-        if told is None:
+            return shown if shown is not None and shown > goal else goal
+        if shown is None:
             break
-        goal = max(goal, told)
+        goal = max(goal, shown)
     raise TargetClockUnknown(
         f"the clock hook of {target.path} does not move the clock: {hook.error}\n"
         "  expected: a clock that can be moved forward to the present; check [clock], or run "

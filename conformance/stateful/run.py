@@ -71,6 +71,7 @@ def explore(
     ingest: OpenIngest,
     seed: int,
     examples: int = 30,
+    level: int = 4,
     clock: Clock | None = None,
     deadline: Deadline | None = None,
 ) -> StatefulOutcome:
@@ -78,7 +79,7 @@ def explore(
 
     The shortest that fails is run once more, under new names. After the deadline none is run. It
     starts an event loop and must not be called from a running one. The same seed generates the same
-    sequences.
+    sequences. Below level 3 the target's clock is not moved.
 
     Raises:
         TargetTrouble: the target cannot be tested.
@@ -92,7 +93,7 @@ def explore(
                 runner.run(run.fails(shortest))
         return shortest
 
-    return _run(target, writer, ingest, clock or WallClock(), work)
+    return _run(target, writer, ingest, level, clock or WallClock(), work)
 
 
 def replay(
@@ -101,6 +102,7 @@ def replay(
     *,
     writer: JournalWriter,
     ingest: OpenIngest,
+    level: int = 4,
     clock: Clock | None = None,
 ) -> StatefulOutcome:
     """Return the outcome of one sequence, run again under new names."""
@@ -108,18 +110,19 @@ def replay(
     def work(run: _SequenceRunner, runner: asyncio.Runner) -> StepSequence | None:
         return sequence if runner.run(run.fails(sequence)) else None
 
-    return _run(target, writer, ingest, clock or WallClock(), work)
+    return _run(target, writer, ingest, level, clock or WallClock(), work)
 
 
 def _run(
     target: Target,
     writer: JournalWriter,
     ingest: OpenIngest,
+    level: int,
     clock: Clock,
     work: Callable[[_SequenceRunner, asyncio.Runner], StepSequence | None],
 ) -> StatefulOutcome:
     with unwrap_group(), asyncio.Runner() as runner:
-        run = _SequenceRunner(target, writer, ingest, clock)
+        run = _SequenceRunner(target, writer, ingest, level, clock)
         try:
             runner.run(run.open())
             shortest = work(run, runner)
@@ -184,9 +187,15 @@ class _SequenceRunner:
     """Runs sequences. Holds I/O objects and what the sequences showed."""
 
     def __init__(
-        self, target: Target, writer: JournalWriter, ingest: OpenIngest, clock: Clock
+        self,
+        target: Target,
+        writer: JournalWriter,
+        ingest: OpenIngest,
+        level: int,
+        clock: Clock,
     ) -> None:
         self._target = target
+        self._level = min(level, 3 if target.clock is not None else 2)
         self._clock = clock
         self._open_ingest = ingest
         self._opened = AsyncExitStack()
@@ -212,7 +221,7 @@ class _SequenceRunner:
             self._client,
             self._clock,
             prefix=fresh_prefix(),
-            level=3 if self._target.clock is not None else 2,
+            level=self._level,
         )
         self.context = self._session.context
         self._plan = next(r for r in self.recorder.records if isinstance(r, JudgePlan))

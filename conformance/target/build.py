@@ -80,6 +80,7 @@ def build(
         unix_socket=_unix_socket(fields, document),
         prefix=document.get("prefix", "/public/user"),
         tenants=tenants,
+        disposable=document.get("disposable", False),
         ingest=_ingest(fields, document["ingest"], known) if "ingest" in document else None,
         **hooks,
         clock_read=_clock_read(fields, document.get("clock", {}), known),

@@ -218,6 +218,8 @@ class Target:
     unix_socket: str = ""
     """Path of a UNIX socket on which the server of `base_url` listens; empty: it listens on TCP."""
     prefix: str = "/public/user"
+    disposable: bool = False
+    """Whether runs that name no level may move its clock by months and restart it."""
     tenants: Mapping[str, Tenant]
     """`a`, and `b` if there is a second account."""
     ingest: IngestForm | None = None

@@ -8,9 +8,11 @@ import click
 
 from trueup.conformance.datasets.depth import Depth
 from trueup.scenarios.cli.shared import (
+    LEVEL_MOST,
     command_line,
     depth_option,
     finish,
+    level_option,
     run_options,
     sensitivity_option,
     target_option,
@@ -23,13 +25,7 @@ __all__ = ["command"]
 
 @click.command()
 @target_option
-@click.option(
-    "--level",
-    type=click.IntRange(0, 4),
-    default=4,
-    show_default=True,
-    help="0 only reads; 2 injects events; 3 moves the clock; 4 restarts.",
-)
+@level_option()
 @click.option(
     "--only",
     multiple=True,
@@ -42,7 +38,7 @@ __all__ = ["command"]
 def command(
     target: Path | None,
     sensitivity: int,
-    level: int,
+    level: int | None,
     only: tuple[str, ...],
     depth: str | None,
     seed: int | None,
@@ -55,7 +51,11 @@ def command(
 
     With --level 0 nothing is ever written: it audits the data that a live account already has.
     """
-    checks = ChecksPart(level=level, only=only, depth=Depth(depth or Depth.STANDARD))
+    checks = ChecksPart(
+        level=LEVEL_MOST if level is None else level,
+        only=only,
+        depth=Depth(depth or Depth.STANDARD),
+    )
     order = RunRequest(
         scenario=Scenario(name="check", what="all checks", checks=checks),
         seed=7 if seed is None else seed,
@@ -64,5 +64,6 @@ def command(
         allow_hosts=allow_hosts,
         command=command_line(),
         sensitivity=sensitivity,
+        level_asked=level is not None,
     )
     return finish(order, as_json=as_json, quiet=quiet)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from trueup.scenarios.cli.shared import command_line, finish, run_options, target_option
+from trueup.scenarios.cli.shared import (
+    LEVEL_MOST,
+    command_line,
+    finish,
+    level_option,
+    run_options,
+    target_option,
+)
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import Scenario, StatefulPart
 
@@ -28,11 +35,13 @@ __all__ = ["command"]
     metavar="FILE",
     help="Run only the sequence in FILE, as an earlier run kept it.",
 )
+@level_option(least=2)
 @run_options
 def command(
     target: Path | None,
     examples: int,
     replay: Path | None,
+    level: int | None,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -48,12 +57,17 @@ def command(
         scenario=Scenario(
             name="explore",
             what="stateful tests",
-            stateful=StatefulPart(examples=examples, replay=str(replay or "")),
+            stateful=StatefulPart(
+                examples=examples,
+                replay=str(replay or ""),
+                level=LEVEL_MOST if level is None else level,
+            ),
         ),
         seed=7 if seed is None else seed,
         runs=runs,
         target=target,
         allow_hosts=allow_hosts,
         command=command_line(),
+        level_asked=level is not None,
     )
     return finish(order, as_json=as_json, quiet=quiet)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.deadline import Deadline
+from trueup.conformance.client.preflight import preflight
+from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.errors import NotAnApi, TargetUnreachable, WrongKeys
 from trueup.conformance.target.model import Target
+from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
 from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import check_ingest, driver_of
@@ -34,9 +40,10 @@ class SendSummary(Counter[Outcome]):
 def recent_naming(
     target: Target, events: int, naming: dict[str, Any], given: set[str]
 ) -> dict[str, Any]:
-    """Return the options of a fleet, with the target's tenants and the last six days as defaults.
+    """Return the options of a fleet, with the target's tenants and its last six days as defaults.
 
-    Raises UsageProblem where the target file does not name its tenants.
+    Raises UsageProblem where the target file does not name its tenants, and TargetClockUnknown
+    where the target's clock was moved and does not tell its time.
     """
     filled = dict(naming)
     if "customers" not in given:
@@ -47,10 +54,22 @@ def recent_naming(
             )
         filled["customers"] = tuple(known)
     if "start" not in given:
-        filled["start"] = datetime.now(UTC) - timedelta(days=_DAYS)
+        filled["start"] = _target_now(target) - timedelta(days=_DAYS)
     if "rate" not in given:
         filled["rate"] = max(1, events) / (_DAYS * 86400)
     return filled
+
+
+def _target_now(target: Target) -> datetime:
+    """Return the target's time; ours where only its ingestion can be reached."""
+    with (
+        tempfile.TemporaryDirectory(prefix="trueup-") as folder,
+        JournalWriter(Path(folder) / JOURNAL_NAME, secrets=target.secrets) as writer,
+    ):
+        try:
+            return asyncio.run(preflight(target, Recorder(writer, secrets=target.secrets)))
+        except (NotAnApi, TargetUnreachable, WrongKeys):
+            return datetime.now(UTC)
 
 
 def send_events(

@@ -12,9 +12,11 @@ from trueup.scenarios.cli.shared import (
     command_line,
     depth_option,
     finish,
+    level_option,
     run_options,
     sensitivity_option,
 )
+from trueup.scenarios.run.effects import within_level
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import load_scenario, scenario_names
 
@@ -31,12 +33,14 @@ __all__ = ["command"]
     metavar="FILE",
     help="Target file of the implementation to test.",
 )
+@level_option()
 @depth_option
 @sensitivity_option
 @run_options
 def command(
     scenario: str,
     target: Path | None,
+    level: int | None,
     depth: str | None,
     sensitivity: int,
     seed: int | None,
@@ -47,12 +51,16 @@ def command(
 ) -> int:
     """Run SCENARIO (a name or a TOML file; main if none is given) and write a report.
 
-    Sends fleet traffic of four networks, runs the checks, moves the clock past 7 and 90 days,
-    load-tests the ingestion endpoint and reconciles every accepted event.
+    Sends fleet traffic of four networks, runs the checks, moves the clock past 7 and 90 days where
+    it may, load-tests the ingestion endpoint and reconciles every accepted event.
     """
     plan = load_scenario(scenario)
     if depth is not None and plan.checks is not None:
         plan = replace(plan, checks=replace(plan.checks, depth=Depth(depth)))
+    if level is not None:
+        plan = within_level(plan, level)
+        if plan.checks is not None:
+            plan = replace(plan, checks=replace(plan.checks, level=level))
     order = RunRequest(
         scenario=plan,
         seed=plan.seed if seed is None else seed,
@@ -61,5 +69,6 @@ def command(
         allow_hosts=allow_hosts,
         command=command_line(),
         sensitivity=sensitivity,
+        level_asked=level is not None or scenario not in scenario_names(),
     )
     return finish(order, as_json=as_json, quiet=quiet)

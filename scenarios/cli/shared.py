@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
@@ -20,10 +20,12 @@ from trueup.scenarios.progress import reporter_for
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 
 __all__ = [
+    "LEVEL_MOST",
     "allow_host_option",
     "command_line",
     "depth_option",
     "finish",
+    "level_option",
     "run_options",
     "seed_option",
     "sensitivity_option",
@@ -39,6 +41,20 @@ target_option = click.option(
     help="Target file; the embedded reference if none is given.",
 )
 F = TypeVar("F", bound=Callable[..., object])
+
+LEVEL_MOST: Final = 4
+"""Level of a command that names none, where the target may be put through everything."""
+
+
+def level_option(least: int = 0) -> Callable[[F], F]:
+    """Return the option for the highest level of a run; None where it is not given."""
+    return click.option(
+        "--level",
+        type=click.IntRange(least, LEVEL_MOST),
+        help="0 only reads; 2 injects events; 3 moves the clock; 4 restarts. Default: 4 for the "
+        "embedded reference and a target that is `disposable`, 2 for others.",
+    )
+
 
 sensitivity_option = click.option(
     "--sensitivity",

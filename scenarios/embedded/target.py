@@ -74,6 +74,7 @@ def target_file(
         "# The embedded reference, as this run started it.",
         f'name = "{EMBEDDED}"',
         f'base_url = "{serving.url}"',
+        "disposable = true",
         f"claims = {_claims(overrides)}",
     ]
     for letter, tenant in zip("ab", serving.tenants, strict=False):

@@ -1,4 +1,4 @@
-"""The target's clock, as far as a run knows it: ours, unless the run moved it."""
+"""The target's clock, as far as a run knows it: as the target or a move of it showed it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def our_stamp() -> str:
     return stamp(datetime.now(UTC))
 
 
-def target_now(writer: JournalWriter) -> datetime:
-    """Return the target's time, UTC: ours, unless its clock was moved in this run."""
+def target_now(writer: JournalWriter, ahead: timedelta) -> datetime:
+    """Return the target's time, UTC: `ahead` of ours, unless its clock was moved in this run."""
     now = datetime.now(UTC)
     for record in reversed(read_journal(writer.path).records):
         if isinstance(record, Hook) and record.hook == "clock" and record.ok:
             told = datetime.fromisoformat(str(record.request["now"])).replace(tzinfo=UTC)
             return told + (now - datetime.fromisoformat(record.at))
-    return now
+    return now + ahead
 
 
 class ShiftedClock(WallClock):

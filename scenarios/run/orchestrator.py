@@ -12,7 +12,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
 from trueup.scenarios.run.clock import our_stamp
+from trueup.scenarios.run.effects import LEVEL_UNASKED, describe_effects, within_level
 from trueup.scenarios.run.ingestion_access import try_ingestion
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
 from trueup.scenarios.run.preconditions import (
@@ -91,6 +92,9 @@ class RunRequest:
     command: str = ""
     sensitivity: int = 0
     """Mutants of its responses to judge once it is over; 0: none."""
+    level_asked: bool = True
+    """False: the level is a default, and a target that is not disposable is not put through more
+    than level 2."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,15 +141,22 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
+        kept_below = False
         if order.target is None:
             text, environment = _start_reference(stack, order)
         else:
-            text, environment = "", os.environ
-            target = _load(order.target, environment, order)
+            text = ""
+            target = load_target(order.target)
+            if not (order.level_asked or target.disposable):
+                within = within_level(order.scenario, LEVEL_UNASKED)
+                kept_below = within != order.scenario
+                order = replace(order, scenario=within)
+            _hold_usable(target, order)
         folder = make_run_folder(order.runs, scenario=order.scenario.name, seed=order.seed, now=now)
         if order.target is None:
             (folder / TARGET_NAME).write_text(text, encoding="utf-8")
-            target = _load(folder / TARGET_NAME, environment, order)
+            target = load_target(folder / TARGET_NAME, environment)
+            _hold_usable(target, order)
         else:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
         writer = stack.enter_context(
@@ -165,6 +176,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             seed=order.seed,
             reporter=reporter or SilentReporter(),
         )
+        if order.target is not None:
+            context.reporter.notice(describe_effects(order.scenario, target, kept_below=kept_below))
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
         deadline = Deadline(WallClock(), minutes_of(target, order.scenario))
         error = _work(order.scenario, context, deadline, strange=order.target is not None)
@@ -221,12 +234,12 @@ def _strike_files(folder: Path, target: Target) -> None:
                 path.write_bytes(struck)
 
 
-def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Target:
-    target = load_target(path, environment)
+def _hold_usable(target: Target, order: RunRequest) -> None:
+    """Raise UsageProblem where a target cannot be used for a run."""
     confirm_host(target, order.allow_hosts)
     if target.ingest is None and order.scenario.checks is None:
         raise UsageProblem(
-            f"{path}: {order.scenario.name} sends events, but the target has no ingestion "
+            f"{target.path}: {order.scenario.name} sends events, but the target has no ingestion "
             "endpoint. Add an [ingest] part: see docs/targets.md."
         )
     if target.ingest is not None and _sends(order.scenario):
@@ -235,7 +248,6 @@ def _load(path: Path, environment: Mapping[str, str], order: RunRequest) -> Targ
         check_target(order.scenario.load, target)
     if order.scenario.fleet is not None and target.ingest is not None:
         customers_of(target)
-    return target
 
 
 def _start_reference(
@@ -328,7 +340,8 @@ def _work(
     try:
         if strange and sends and context.target.ingest is not None:
             recorder = Recorder(context.writer, secrets=context.target.secrets)
-            asyncio.run(deadline.within(preflight(context.target, recorder)))
+            there = asyncio.run(deadline.within(preflight(context.target, recorder)))
+            context = replace(context, ahead=there - datetime.now(UTC))
         if _sends(scenario):
             asyncio.run(check_ingest(context.target))
         if strange and (sends or level_of(scenario, context.target) >= LOAD_LEVEL):

@@ -60,6 +60,8 @@ class RunContext:
     folder: Path
     seed: int
     reporter: ProgressReporter
+    ahead: timedelta = timedelta(0)
+    """How far the target's clock was ahead of ours when the run began."""
 
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=our_stamp()))
@@ -70,13 +72,13 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
 
     Raises CouldNotTell once several deliveries in a row got nowhere.
     """
-    clock = ShiftedClock(target_now(context.writer))
+    clock = ShiftedClock(target_now(context.writer, context.ahead))
     customers = customers_of(context.target)
     events_per_s = part.events / (part.days * 86_400)
     fleet = Fleet(
         load_profile(part.profile),
         seed=context.seed,
-        start=datetime.now(UTC) - timedelta(days=part.days),
+        start=clock.now() - timedelta(days=part.days),
         customers=customers,
         events_per_s=events_per_s,
         namespace=context.folder.name,
@@ -152,7 +154,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     """Load the ingestion endpoint through Locust, then reconcile every accepted event."""
     plan = plan_of(part, seed=context.seed)
     # The load does not move the target's clock, so that it is read from the journal once.
-    clock = ShiftedClock(target_now(context.writer))
+    clock = ShiftedClock(target_now(context.writer, context.ahead))
     traffic: Fleet | ReplayTraffic
     if part.replay is not None:
         prepared = prepare_replay(

@@ -35,7 +35,13 @@ def run_stateful_part(context: RunContext, part: StatefulPart, deadline: Deadlin
     driver = partial(_driver, context.target)
     if part.replay:
         sequence = _read_steps(Path(part.replay))
-        outcome = replay(context.target, sequence, writer=context.writer, ingest=driver)
+        outcome = replay(
+            context.target,
+            sequence,
+            writer=context.writer,
+            ingest=driver,
+            level=part.level,
+        )
     else:
         outcome = explore(
             context.target,
@@ -43,6 +49,7 @@ def run_stateful_part(context: RunContext, part: StatefulPart, deadline: Deadlin
             ingest=driver,
             seed=context.seed,
             examples=part.examples,
+            level=part.level,
             deadline=deadline,
         )
     if outcome.shortest is not None:

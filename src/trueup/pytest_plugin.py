@@ -23,8 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--trueup-level",
         metavar="N",
         type=int,
-        default=4,
-        help="highest level to use, 0 (only read) to 4; the target may reach less",
+        default=None,
+        help="highest level to use, 0 (only read) to 4; the target may reach less (default: 4 for "
+        "a target that is `disposable`, 2 for others)",
     )
     group.addoption(
         "--trueup-depth",

@@ -62,12 +62,15 @@ async def met(target: Target, tmp_path: Path) -> list[Exchange]:
         return [record for record in recorder.records if isinstance(record, Exchange)]
 
 
-async def test_a_working_target_passes_with_one_request_a_tenant(tmp_path: Path) -> None:
-    """The request is in the journal, in a stage that no check uses."""
+async def test_a_working_target_passes_with_one_request_a_tenant_and_one_for_its_time(
+    tmp_path: Path,
+) -> None:
+    """The requests are in the journal, in a stage that no check uses."""
     with serving(api(200)) as port:
         asked = await met(target_of(f"http://127.0.0.1:{port}/1.0"), tmp_path)
     assert [(one.path, one.status, one.stage) for one in asked] == [
-        ("/public/user/log_summary/search", 200, STAGE)
+        ("/public/user/log_summary/search", 200, STAGE),
+        ("/public/user/log_summary/search", 200, STAGE),
     ]
 
 

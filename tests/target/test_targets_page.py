@@ -46,6 +46,8 @@ def test_every_example_of_the_page_is_valid(tmp_path: Path, number: int) -> None
         text = part
     elif part.startswith("[ingest]"):
         text = whole[: whole.index("[ingest]")] + part
+    elif part.startswith("disposable"):
+        text = part + whole
     elif part.startswith("claims"):
         text = part.split("\n\n", 1)[0] + "\n" + whole + part.split("\n\n", 1)[1]
     else:
