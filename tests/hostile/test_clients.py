@@ -138,6 +138,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trueup.conformance.client.control.HOOK_LEAST_S", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_client_ends_in_time_whatever_a_server_does(client: str, tmp_path: Path) -> None:
     """All servers side by side. No exception, a reason for each, and no raw control character."""
