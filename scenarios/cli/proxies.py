@@ -17,12 +17,12 @@ import msgspec
 
 from trueup.scenarios.cli.proxies_output import (
     announcement,
-    live_figures,
     show_end,
     show_proxies,
     show_recovered,
     show_tie_out,
 )
+from trueup.scenarios.cli.proxies_session import ProxySession
 from trueup.scenarios.cli.servers import allow_host_option, confirm_address, run_until_signal
 from trueup.scenarios.errors import OwnError
 from trueup.simulator.delivery import Driver
@@ -37,8 +37,6 @@ from trueup.simulator.proxies import (
     Destinations,
     FleetPlanner,
     NoFaults,
-    ProxiedTieOut,
-    ProxyClient,
     ProxyEngine,
     ProxyLimits,
     ProxyServer,
@@ -47,13 +45,11 @@ from trueup.simulator.proxies import (
     UserDirectory,
     UserNameSyntax,
     fleet_endpoints,
-    fleet_requests,
     fleet_users,
 )
 
 __all__ = ["command"]
 
-_SETTLE_S: Final = 10.0
 _SYNTAX: Final = UserNameSyntax()
 
 
@@ -295,31 +291,18 @@ def command(
         else:
             server.open(endpoints, ports=(port,))
         stack.callback(server.close)
+        session = ProxySession(
+            server=server,
+            own=own,
+            driver=driver,
+            fleet=fleet,
+            users=users,
+            requests=requests,
+            connections=connections,
+            bytes_max=bytes_max,
+        )
         announced = announcement(server, users, origin, tls_origin, ca)
         leads_to = origin
-        sent = ProxyClient(proxies=tuple(server.proxies), syntax=syntax)
-        tie_out = ProxiedTieOut(client=sent.counts)
-        if requests and own is not None:
-            engine.on_end, own.on_end = tie_out.add_request, tie_out.add_connection
-
-        complete = asyncio.Event()
-
-        async def send(stop: asyncio.Event) -> None:
-            by_name = {user.name: user for user in users}
-            planned = fleet_requests(fleet, by_name, 0, requests, bytes_max=bytes_max)
-            try:
-                await sent.send_all(planned, connections)
-            except* OSError:
-                if not stop.is_set():
-                    raise
-            if stop.is_set():
-                return
-            # A moment for what clients have ended: both ends of a tunnel have to notice.
-            async with asyncio.timeout(_SETTLE_S):
-                while server.server.open or (own is not None and own.server.open):  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)  # Two servers, each of which may end last.
-            complete.set()
-            stop.set()
 
         async def serve(stop: asyncio.Event) -> None:
             # Shown only now, when a signal ends the proxies in order.
@@ -329,25 +312,13 @@ def command(
                 show_proxies(server, users, leads_to)
             if reporter is not None and reporter.spool.recovered:
                 show_recovered(reporter.spool)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    sending = group.create_task(send(stop)) if requests else None
-                    if own is not None:
-                        group.create_task(own.run(stop))
-                    shown = group.create_task(live_figures(server, quiet=as_json))
-                    await server.run(stop)
-                    shown.cancel()
-                    if sending is not None:
-                        sending.cancel()
-            finally:
-                if driver is not None:
-                    await driver.close()
+            await session.run(stop, quiet=as_json)
 
         run_until_signal(serve)
-        if complete.is_set():
-            show_tie_out(tie_out, as_json=as_json)
+        if session.complete:
+            show_tie_out(session.tie_out, as_json=as_json)
         show_end(server, as_json=as_json)
-        if complete.is_set() and not all(row.ties_out for row in tie_out.rows()):
+        if session.complete and not all(row.ties_out for row in session.tie_out.rows()):
             raise OwnError("clients, proxies and origin counted the same requests differently")
 
 

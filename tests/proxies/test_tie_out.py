@@ -327,7 +327,10 @@ class Sent:
 
 async def small_request(proxy: dict[str, Any], user: FleetUser, hostname: str, sent: Sent) -> None:
     """Send one request through a tunnel, piece by piece; a proxy that is killed breaks it off."""
-    reader, writer = await asyncio.open_connection(proxy["host"], proxy["http_port"])
+    try:
+        reader, writer = await asyncio.open_connection(proxy["host"], proxy["http_port"])
+    except OSError:
+        return
     try:
         start = f"CONNECT {hostname}:80 HTTP/1.1\r\nHost: a\r\n"
         writer.write(f"{start}{basic(user)}\r\n".encode())
@@ -357,25 +360,31 @@ async def test_two_kills_under_traffic_lose_only_requests_that_are_named(tmp_pat
                 with proxies(reference, tmp_path, *options) as running:
                     proxy, user = running.choose("residential")
 
+                    under_way = asyncio.Event()
+
                     async def work(
                         worker: int,
                         number: int = round_number,
                         proxy: dict[str, Any] = proxy,
                         user: FleetUser = user,
+                        running: Proxies = running,
+                        under_way: asyncio.Event = under_way,
                     ) -> None:
                         for count in range(15):
                             hostname = f"r{number}-{worker}-{count}.example"
                             sent[hostname] = Sent()
-                            try:
-                                await small_request(proxy, user, hostname, sent[hostname])
-                            except ConnectionRefusedError:
+                            await small_request(proxy, user, hostname, sent[hostname])
+                            if sent[hostname].complete:
+                                under_way.set()
+                            elif running.child.poll() is not None:
                                 return
 
                     async with asyncio.TaskGroup() as group:
                         for worker in range(8):
                             group.create_task(work(worker))
                         if round_number < 2:
-                            await asyncio.sleep(0.15)
+                            async with asyncio.timeout(TIMEOUT_S):
+                                await under_way.wait()
                             running.child.kill()
                     if round_number == 2:
                         await asyncio.to_thread(stop, running)
