@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def _print_plainly(where: dict[str, Any]) -> None:
             f"Tenant  {tenant['name']} ({tenant['customer_id']})  "
             f"public {tenant['public_key']}  private {tenant['private_key']}"
         )
+    click.echo("For a target file:")
+    for line in _exports(where):
+        click.echo(f"  export {line}")
+
+
+def _exports(where: dict[str, Any]) -> Iterator[str]:
+    """Yield the variables that target files for two accounts name, with their values."""
+    for letter, tenant in zip("AB", where["tenants"], strict=False):
+        yield f"TRUEUP_{letter}_PUBLIC_KEY={tenant['public_key']}"
+        yield f"TRUEUP_{letter}_PRIVATE_KEY={tenant['private_key']}"
+    if "control_key" in where:
+        yield f"TRUEUP_CONTROL_KEY={where['control_key']}"
 
 
 @main.command("serve")

@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "judge": "Recompute every verdict of a run from its journal.",
     "sensitivity": "Measure which changed responses a run would have noticed.",
     "prove": "Mutation-test the checks: do they detect known and generated faults?",
-    "target": "Validate a target file, or print an example.",
+    "target": "Write a target file, or validate one.",
 }
 """Command → what it does, in a line. The module of that name holds it as `command`; it is loaded
 only to run the command, so that help and completion are quick."""

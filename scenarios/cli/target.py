@@ -1,15 +1,17 @@
-"""`trueup target`: validate a target file, and show what the target allows."""
+"""`trueup target`: write a target file, validate it, and show what the target allows."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 import textwrap
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -24,11 +26,16 @@ from trueup.reports.formatting import visible
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Reading
 from trueup.scenarios.drivers import check_ingest
+from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["command"]
 
-EXAMPLES: Final = ("audit", "staging", "laboratory")
+EXAMPLES: Final = ("reference", "http", "program", "broker", "read-only")
+_EXAMPLE_URL: Final = "http://127.0.0.1:8080/1.0"
+_API_URL: Final = re.compile(r"https?://[^\s\"'\\\\/?#]+(/[^\s\"'\\\\?#]*)?")
+_BASE_URL: Final = re.compile(r'^base_url = "(.*)"$', re.MULTILINE)
+_VARIABLE: Final = re.compile(r'\{ env = "(\w+)" \}')
 _MINUTES: Final = 10.0
 """Longest time of a check of a target file that says nothing of it."""
 _WIDTH: Final = 80
@@ -67,18 +74,53 @@ def check(file: Path, offline: bool, as_json: bool) -> int:
     return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
 
 
-@command.command(short_help="Print an example of a target file.")
-@click.argument("kind", type=click.Choice(EXAMPLES), default=EXAMPLES[0])
-def example(kind: str) -> None:
-    """Print an example of a target file.
+@command.command(short_help="Write a target file to start from.")
+@click.option(
+    "--from",
+    "kind",
+    type=click.Choice(EXAMPLES),
+    prompt="What is the target like",
+    help="The example to start from; asked for if it is left out.",
+)
+@click.option("--url", metavar="URL", help="URL of the API, with its version, to write into it.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+def new(kind: str, url: str | None, file: Path) -> None:
+    """Write FILE, a commented target file to start from; - prints it.
 
-    KIND is audit (read only, the default), staging (events over HTTP) or laboratory (events
-    through a program, control hooks for clock and restart).
+    reference is what `trueup serve` starts, http takes events over HTTP, program through a program
+    of yours, broker through a message broker, and read-only is never written to. A file that is
+    there already is not replaced.
     """
+    text = _example(kind, url)
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError as error:
+        raise UsageProblem(f"{file}: is there already. Name another file, or remove it.") from error
+    except OSError as error:
+        raise UsageProblem(f"{file}: cannot be written: {error.strerror}") from error
+    variables = dict.fromkeys(_VARIABLE.findall(text))
+    click.echo(f"Wrote {file}. It names these environment variables: {', '.join(variables)}.")
+    click.echo(f"Next: change what is different, then trueup target check {file}")
+
+
+def _example(kind: str, url: str | None) -> str:
+    """Return the text of an example, for the API at `url`. Raises UsageProblem for another URL."""
     text = (
         resources.files("trueup.scenarios").joinpath("targets", f"{kind}.toml").read_text("utf-8")
     )
-    click.echo(text, nl=False)
+    if url is None:
+        return text
+    if not _API_URL.fullmatch(url):
+        raise UsageProblem(f"--url {url}: not the URL of an API, such as {_EXAMPLE_URL}")
+    (there,) = _BASE_URL.findall(text)
+    origin = url.removesuffix(urlsplit(url).path)
+    return text.replace(there, url.rstrip("/")).replace(
+        f'"{there.rsplit("/", 1)[0]}/', f'"{origin}/'
+    )
 
 
 async def _ask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,15 +202,39 @@ def test_an_invalid_file_ends_with_4_and_an_error_message(
     assert 'did you mean "name"?' in err
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_an_example_file_is_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def _new(*words: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        main(["target", "example", kind])
-    assert not ended.value.code
-    file = Path(__file__).parents[2] / "scenarios" / "targets" / f"{kind}.toml"
-    assert capsys.readouterr().out == file.read_text()
+        main(["target", "new", *words])
+    return int(ended.value.code or 0)
 
 
-def test_every_example_file_can_be_printed() -> None:
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_an_example_is_written_and_not_replaced(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = Path(__file__).parents[2] / "scenarios" / "targets" / f"{kind}.toml"
+    file = tmp_path / "mine.toml"
+    assert _new("--from", kind, str(file)) == 0
+    assert file.read_text() == example.read_text()
+    assert "PUBLIC_KEY" in capsys.readouterr().out
+    file.write_text("mine")
+    assert _new("--from", kind, str(file)) == 4
+    assert file.read_text() == "mine"
+
+
+def test_a_new_file_has_the_url_of_the_api_everywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _new("--from", "reference", "--url", "http://127.0.0.1:8123/1.0", "-") == 0
+    written = tomllib.loads(capsys.readouterr().out)
+    assert written["base_url"] == "http://127.0.0.1:8123/1.0"
+    assert written["ingest"]["url"] == "http://127.0.0.1:8123/ingest/events"
+    assert written["clock"]["url"] == "http://127.0.0.1:8123/control/clock"
+
+
+@pytest.mark.parametrize("url", ["ftp://x/1.0", 'http://x/"', "here"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    assert _new("--from", "http", "--url", url, "-") == 4
+
+
+def test_every_example_file_can_be_written() -> None:
     folder = Path(__file__).parents[2] / "scenarios" / "targets"
     assert {file.stem for file in folder.iterdir()} == set(EXAMPLES)
