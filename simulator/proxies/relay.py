@@ -125,8 +125,8 @@ class _Direction:
         """Pass on that the source has ended its side."""
         self.tunnel.loop.remove_reader(self.source.number)
         self.ended = True
-        self.sink.end_sending()
-        self.tunnel.one_ended()
+        if not self.tunnel.end_if_both_ended():
+            self.sink.end_sending()
 
 
 class Tunnel:
@@ -192,7 +192,9 @@ class Tunnel:
         """End the tunnel because one side broke."""
         self.end(TunnelEnd.CLIENT_RESET if client else TunnelEnd.ORIGIN_RESET)
 
-    def one_ended(self) -> None:
-        """End the tunnel if both sides have ended."""
+    def end_if_both_ended(self) -> bool:
+        """End the tunnel if both sides have ended; returns whether they have."""
         if all(way.ended for way in self._ways):
             self.end(TunnelEnd.CLOSED)
+            return True
+        return False
