@@ -122,7 +122,7 @@ def test_a_field_may_hold_anything(name: str) -> None:
         judged_with(lambda body, value=value: with_value(body, name, value))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_bodies_may_be_changed_anywhere(data: st.DataObject) -> None:
     def changed(value: Any) -> Any:

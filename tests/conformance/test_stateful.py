@@ -193,7 +193,7 @@ def test_reads_cover_every_user_of_the_sequence_in_its_customer() -> None:
     assert {("b", f"{PREFIX}-u-implicit-1"), ("a", f"{PREFIX}-u-limited-1")} <= users
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(step_sequences(context_at()))
 def test_a_generated_sequence_can_be_saved_and_becomes_operations(steps: StepSequence) -> None:
     """JSON and back; every step but reads and clock moves is an operation or nothing to do."""
@@ -205,7 +205,7 @@ def test_a_generated_sequence_can_be_saved_and_becomes_operations(steps: StepSeq
     assert operations.reads(NOW)[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     step_sequences(
         context_at(

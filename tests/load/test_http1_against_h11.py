@@ -162,7 +162,7 @@ def read_by_h11(wire: bytes) -> Reading | None:
     return status, body, reusable and not at_end, after
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(damaged_responses(), st.lists(st.integers(0, 300), max_size=4))
 def test_h11_reads_every_accepted_response_the_same_way(wire: bytes, cuts: list[int]) -> None:
     ours = read_by_ours(split_at(wire, cuts))
@@ -176,7 +176,7 @@ def test_h11_reads_every_accepted_response_the_same_way(wire: bytes, cuts: list[
         assert theirs[2], "h11 would not use the connection again"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from([200, 404, 503]),
     st.binary(max_size=60),

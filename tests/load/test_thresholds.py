@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.factory import changed_load
@@ -236,7 +236,6 @@ def searched(
     return steps
 
 
-@settings(deadline=None)
 @given(limit=st.floats(10, 1e5), start=st.floats(5, 1e4))
 def test_the_search_encloses_the_limit_and_has_measured_both_ends_twice(
     limit: float, start: float

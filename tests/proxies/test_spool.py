@@ -136,7 +136,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(actions=ACTIONS, segment_bytes=st.sampled_from([1, 200, 1 << 20]))
 def test_every_request_leaves_one_event_whatever_is_killed_when(
     actions: list[str], segment_bytes: int, tmp_path_factory: pytest.TempPathFactory

@@ -54,7 +54,7 @@ def _sums(connection: sqlite3.Connection, query: str) -> Counter[tuple[object, .
     return totals
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=12))
 def test_totals_agree_after_any_sequence_of_steps(
     steps: list[list[dict[str, object]] | int],

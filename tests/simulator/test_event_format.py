@@ -164,7 +164,7 @@ NAMES = st.text(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.sampled_from(EVENT_KEYS), st.lists(NAMES, min_size=1, max_size=3), max_size=6

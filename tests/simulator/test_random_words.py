@@ -13,7 +13,7 @@ from tests.simulator.fleets import common
 from trueup.simulator.random.random_words import hash64, mix64, stream_key, words
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(-(2**70), 2**70), first=st.integers(0, 2**48), count=st.integers(0, 40))
 def test_words_equal_those_of_the_independent_philox(seed: int, first: int, count: int) -> None:
     """Any seed, address and length; numpy's early increment included."""

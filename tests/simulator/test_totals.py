@@ -15,7 +15,7 @@ SPARSE = fleet(rate=200 / (6 * 86400), seed=3, customers=(5,))
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     ranges=st.lists(
         st.tuples(st.integers(0, 3_000_000), st.integers(0, 400)), min_size=1, max_size=4
