@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,10 @@ class Usage:
         async with asyncio.timeout(TIMEOUT_S):
             while not enough():
                 self._more.clear()
-                await self._more.wait()
+                # Not everything that is waited for is an event: look again after a moment too.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await self._more.wait()
 
     async def ended(self, count: int = 1) -> list[ProxiedRequest]:
         """Return the requests that have ended, once there are so many."""

@@ -27,12 +27,15 @@ async def test_a_page_of_thirty_resources_ties_out(tmp_path: Path) -> None:
     own address, because a browser cannot be given credentials on its command line.
     """
     relayed: list[Relayed] = []
+    all_ended: list[asyncio.Event] = []
     async with running_origin() as (origin, recorded), running_fleet(origin) as fleet:
         proxy, user = fleet.proxy_and_user("mobile", Authentication.ADDRESS)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             mine = Relayed(bytearray(), bytearray())
             relayed.append(mine)
+            ended = asyncio.Event()
+            all_ended.append(ended)
             theirs, ours = await asyncio.open_connection(
                 proxy.host, proxy.http_port, local_addr=(user.addresses[0], 0)
             )
@@ -55,6 +58,7 @@ async def test_a_page_of_thirty_resources_ties_out(tmp_path: Path) -> None:
                 group.create_task(pump(theirs, writer, mine.down))
             ours.close()
             writer.close()
+            ended.set()
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as relay:
             port = relay.sockets[0].getsockname()[1]
@@ -69,6 +73,9 @@ async def test_a_page_of_thirty_resources_ties_out(tmp_path: Path) -> None:
             async with asyncio.timeout(3 * TIMEOUT_S):
                 page, _ = await browser.communicate()
             assert page.count(b"<img") == RESOURCES
+            async with asyncio.timeout(TIMEOUT_S):
+                for ended in all_ended:
+                    await ended.wait()
             await fleet.usage.until(lambda: fleet.server.server.open == 0)
         at_origin = [
             request
