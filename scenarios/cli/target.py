@@ -24,9 +24,13 @@ from trueup.conformance.target.load import load_target
 from trueup.conformance.target.model import Target
 from trueup.reports.formatting import visible
 from trueup.reports.journal.storage import JournalWriter
-from trueup.reports.results import EXIT_STATUS, ExitStatus, Reading
+from trueup.reports.results import EXIT_STATUS, ExitStatus, Outcome, Reading
+from trueup.scenarios.cli.event_probe import is_right, probe_json, probe_lines
+from trueup.scenarios.cli.shared import allow_host_option
 from trueup.scenarios.drivers import check_ingest
 from trueup.scenarios.errors import UsageProblem
+from trueup.scenarios.run.event_probe import EventProbe, send_probe
+from trueup.scenarios.run.orchestrator import confirm_host
 from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["command"]
@@ -51,27 +55,57 @@ def command() -> None:
 @command.command(short_help="Validate a target file; show levels, claims and readings.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--offline", is_flag=True, help="Validate the file only; send no request.")
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Send one event as well, once you agree, and show where it appears.",
+)
+@click.option("--yes", is_flag=True, help="With --probe: agree; do not ask.")
+@allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
-def check(file: Path, offline: bool, as_json: bool) -> int:
+def check(
+    file: Path, offline: bool, probe: bool, yes: bool, allow_hosts: tuple[str, ...], as_json: bool
+) -> int:
     """Validate FILE, and show what the target allows.
 
     Prints the levels that the target reaches, what it claims, and how it reads the points that
-    the guide leaves open. Sends the target some twenty requests and writes nothing.
+    the guide leaves open. Sends the target some twenty requests and writes nothing, unless --probe
+    is given: then one event of a new proxy user is sent, and stays.
 
     Exit status: 0 right, 2 the target cannot be reached or used, 4 the file is wrong.
     """
     target = load_target(file)
+    if probe:
+        if offline:
+            raise UsageProblem("--probe sends an event: leave --offline out")
+        if target.ingest is None:
+            raise UsageProblem(f"{file}: has no [ingest], so that no event can be sent")
+        confirm_host(target, allow_hosts)
     found: tuple[Reading, ...] = ()
     trouble: ConformanceError | TransportUnreachable | None = None
     if not offline:
         deadline = Deadline(WallClock(), target.budget.minutes or _MINUTES)
         found, trouble = asyncio.run(deadline.within(_ask(target)))
     seen = look_at(target, found=found, asked=not offline, trouble=str(trouble) if trouble else "")
+    shown = _probed(target, yes) if probe and not trouble else None
     if as_json:
-        click.echo(json.dumps(seen.to_json(), indent=2, ensure_ascii=False))
+        told = seen.to_json() | ({} if shown is None else {"probe": probe_json(shown)})
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        click.echo(visible("\n".join(_lines(seen))))
-    return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if trouble else ExitStatus.CONFORMS]
+        lines = [*_lines(seen), *([] if shown is None else ["", *probe_lines(shown), ""])]
+        click.echo(visible("\n".join([*lines, *_end(seen, target, shown)])))
+    failed = trouble or (shown is not None and not is_right(shown))
+    return EXIT_STATUS[ExitStatus.COULD_NOT_TELL if failed else ExitStatus.CONFORMS]
+
+
+def _probed(target: Target, yes: bool) -> EventProbe:
+    """Send one event if the user agrees. Raises click.Abort otherwise."""
+    if not yes:
+        click.confirm(
+            f"Send one event of 1,024 bytes to {target.name}? It stays there", abort=True, err=True
+        )
+    deadline = Deadline(WallClock(), target.budget.minutes or _MINUTES)
+    return asyncio.run(deadline.within(send_probe(target)))
 
 
 @command.command(short_help="Write a target file to start from.")
@@ -162,7 +196,6 @@ def _lines(seen: TargetCheck) -> Iterator[str]:
     yield ""
     for note in seen.notes:
         yield from _row("note", note)
-    yield from _end(seen)
 
 
 def _tenants(seen: TargetCheck) -> str:
@@ -181,15 +214,28 @@ def _readings(seen: TargetCheck) -> Iterator[str]:
         yield from _row("open", f"{', '.join(still_open)}: found out by a run, or declared")
 
 
-def _end(seen: TargetCheck) -> Iterator[str]:
+def _end(seen: TargetCheck, target: Target, probe: EventProbe | None) -> Iterator[str]:
     if seen.trouble:
-        yield "The target file is right, but the target cannot be judged:"
+        yield "The target file is valid, but the target cannot be judged:"
         for line in seen.trouble.splitlines():
             yield from textwrap.wrap(line, _WIDTH, subsequent_indent="    ", break_long_words=False)
-    elif seen.asked:
-        yield "The target file is right, and the target responds."
+    elif not seen.asked:
+        yield "The target file is valid. The target was not asked."
+    elif probe is not None:
+        yield _probe_end(probe)
+    elif target.ingest is not None:
+        yield "The target file is valid, and the target responds. Whether it takes events"
+        yield "was not tried: --probe sends one."
     else:
-        yield "The target file is right. The target was not asked."
+        yield "The target file is right, and the target responds."
+
+
+def _probe_end(probe: EventProbe) -> str:
+    if is_right(probe):
+        return "The target file is right: the event appears in every view as it was sent."
+    if probe.outcome.outcome is Outcome.REFUSED:
+        return "The target refused the event: see [ingest] in the target file."
+    return "The event does not appear everywhere as it was sent: see the views above."
 
 
 def _row(label: str, text: str) -> Iterator[str]:

@@ -58,6 +58,8 @@ class HttpDriver:
         self._connections = connections
         self._authenticator = Authenticator(form.credentials, form.tls)
         self._session: aiohttp.ClientSession | None = None
+        self.last: tuple[int, bytes] | None = None
+        """Status and body of the last response; None before there was one."""
 
     async def send(self, events: Sequence[Mapping[str, Json]]) -> Sequence[EventOutcome]:
         """Deliver events; returns one outcome per event, in order."""
@@ -204,6 +206,7 @@ class HttpDriver:
             allow_redirects=False,
         ) as response:
             body, error = await _read(response.content)
+            self.last = response.status, body
             return _DeliveryResponse(
                 status=response.status,
                 body=body,

@@ -147,7 +147,7 @@ def test_a_target_that_cannot_be_tested_ends_with_2(
 ) -> None:
     status, out, _ = _run(capsys, str(file(serve(answer))))
     assert status == 2
-    assert "The target file is right, but the target cannot be judged:" in out
+    assert "The target file is valid, but the target cannot be judged:" in out
     assert said in out.replace("\n    ", " ")
 
 

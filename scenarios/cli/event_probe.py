@@ -1,0 +1,102 @@
+"""What `trueup target check --probe` prints of the event that it sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from trueup.conformance.rows import get_path, parse_time
+from trueup.reports.results import Json, Outcome
+from trueup.scenarios.run.event_probe import EventProbe, ProbeView
+
+__all__ = ["is_right", "probe_json", "probe_lines"]
+
+_MOST = 600
+"""Characters of a body that are shown."""
+
+
+def is_right(probe: EventProbe) -> bool:
+    """Return whether the event was taken and every view shows it with the values expected there.
+
+    A field that a view leaves out is shown as such, and is no difference.
+    """
+    taken = probe.outcome.outcome is not Outcome.REFUSED
+    return taken and all(
+        view.shown is not None and not any(_differences(view)) for view in probe.views
+    )
+
+
+def probe_lines(probe: EventProbe) -> Iterator[str]:
+    """Yield the event as sent, the response, and what each view shows of it, field by field."""
+    yield "One event as sent:"
+    yield f"  {_cut(probe.sent)}"
+    if probe.response:
+        yield "Response:"
+        yield f"  {_cut(probe.response)}"
+    reason = f" ({probe.outcome.reason})" if probe.outcome.reason else ""
+    yield f"Outcome: {probe.outcome.outcome}{reason}"
+    for view in probe.views:
+        yield ""
+        if view.shown is None:
+            said = view.error or f"status {view.status}"
+            yield f"{view.name}: the event does not appear ({said})"
+            continue
+        yield f"{view.name}: the event appears"
+        for name, value in view.shown.items():
+            yield f"  {name:<34}{_text(value):<38}{_mark(view, name, value)}".rstrip()
+        for name, value in view.expected.items():
+            if name not in view.shown and get_path(dict(view.shown), name) is None:
+                yield f"  {name:<34}{'(not shown)':<38}expected {_text(value)}"
+
+
+def probe_json(probe: EventProbe) -> dict[str, Json]:
+    """Return the probe as one JSON object."""
+    return {
+        "sent": probe.sent,
+        "response": probe.response,
+        "outcome": str(probe.outcome.outcome),
+        "reason": probe.outcome.reason,
+        "right": is_right(probe),
+        "views": {
+            view.name: {
+                "status": view.status,
+                "shown": None if view.shown is None else dict(view.shown),
+                "differences": list(_differences(view)),
+            }
+            for view in probe.views
+        },
+    }
+
+
+def _mark(view: ProbeView, name: str, value: Json) -> str:
+    if name not in view.expected:
+        return ""
+    expected = view.expected[name]
+    return "right" if _same(expected, value) else f"expected {_text(expected)}"
+
+
+def _differences(view: ProbeView) -> Iterator[str]:
+    """Yield the fields that a view shows with another value than the expected one."""
+    shown = dict(view.shown or {})
+    for name, expected in view.expected.items():
+        value = shown[name] if name in shown else get_path(shown, name)
+        if value is not None and not _same(expected, value):
+            yield name
+
+
+def _same(sent: Json, shown: Json) -> bool:
+    if sent == shown:
+        return True
+    if isinstance(sent, str) and isinstance(shown, str):
+        times = parse_time(sent), parse_time(shown)
+        return times[0] is not None and times[0] == times[1]
+    return False
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _MOST else f"{text[:_MOST]} …"

@@ -1,0 +1,207 @@
+"""One event sent to a target on request, and where it then appears in each view."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from trueup.conformance import requests
+from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.http import ReadClient
+from trueup.conformance.client.polling import poll_until
+from trueup.conformance.client.preflight import preflight
+from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.contract.interpretation import freshness_s
+from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import format_time, get_path, rows_of
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.records import Delivered, Exchange, OutcomeRange
+from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
+from trueup.reports.results import EventOutcome, Json, Outcome
+from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.run.preconditions import customers_of
+from trueup.simulator.delivery import HttpDriver
+
+__all__ = ["EventProbe", "ProbeView", "send_probe"]
+
+STAGE: Final = "event probe"
+_AGE: Final = timedelta(minutes=1)
+_BYTES: Final = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeView:
+    """One view, and the row or point in which the event appears."""
+
+    name: str
+    status: int | None
+    shown: Mapping[str, Json] | None
+    """None: the event does not appear there."""
+    expected: Mapping[str, Json]
+    """Fields that it must have there, by their names in this view."""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventProbe:
+    """One event: as it was sent, what came back, and where it appears."""
+
+    event: Mapping[str, Json]
+    sent: str
+    """The body, or what a program or a broker was given, before compression."""
+    response: str
+    """Status and body of the last response; empty where events do not go in over HTTP."""
+    outcome: EventOutcome
+    views: tuple[ProbeView, ...]
+
+
+async def send_probe(target: Target) -> EventProbe:
+    """Send one event of a new proxy user a minute ago, and read every view that can name it.
+
+    Views are read until all show it, or the declared freshness has passed; once if the event is refused. Raises TargetTrouble
+    where the target does not respond, UsageProblem where the account's number is not known.
+    """
+    clock = WallClock()
+    customer = customers_of(target)[0]
+    driver = driver_of(target)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="trueup-") as folder,
+            JournalWriter(Path(folder) / JOURNAL_NAME, secrets=target.secrets) as writer,
+        ):
+            recorder = Recorder(writer, secrets=target.secrets)
+            at = await preflight(target, recorder, clock) - _AGE
+            event = _event(customer, at)
+            (outcome,) = await driver.send([event])
+            recorder.write(
+                Delivered(
+                    source="probe",
+                    stage=STAGE,
+                    events=(event,),
+                    outcomes=(
+                        OutcomeRange(
+                            first=0, count=1, outcome=outcome.outcome, reason=outcome.reason
+                        ),
+                    ),
+                    at=stamp(clock.now()),
+                )
+            )
+            async with ReadClient(target, recorder, clock) as client:
+                refused = outcome.outcome is Outcome.REFUSED
+                wait_s = 0.0 if refused else freshness_s(target.readings)
+                views = await _views(target, client, event, at, wait_s)
+            last = driver.last if isinstance(driver, HttpDriver) else None
+            response = "" if last is None else f"{last[0]} {last[1].decode('utf-8', 'replace')}"
+            assert target.ingest is not None, "the driver has refused a target without it"
+            return EventProbe(
+                event=event,
+                sent=recorder.strike_text(target.ingest.format.encode([event]).decode()),
+                response=recorder.strike_text(response),
+                outcome=outcome,
+                views=views,
+            )
+    finally:
+        await driver.close()
+
+
+def _event(customer: int, at: datetime) -> dict[str, Json]:
+    """Return an event whose proxy user and hostname nothing else has."""
+    name = uuid.uuid4()
+    return {
+        "log_id": str(name),
+        "customer_id": customer,
+        "proxy_user_id": f"trueup-probe-{name.hex[:12]}",
+        "log_network": "datacenter",
+        "log_protocol": "http",
+        "log_hostname": "probe.example",
+        "log_client_ip_address": "192.0.2.7",
+        "log_total_bytes": _BYTES,
+        "log_request_datetime": format_time(at),
+        "log_authentication_type": 1,
+        "log_status_code": 200,
+        "country_id": "gb",
+        "city_alias": "london",
+        "asn_id": 64496,
+    }
+
+
+async def _views(
+    target: Target, client: ReadClient, event: Mapping[str, Json], at: datetime, wait_s: float
+) -> tuple[ProbeView, ...]:
+    user, clock = str(event["proxy_user_id"]), WallClock()
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    asked = (
+        ("log/search", requests.logs(user)),
+        ("log/retrieve", requests.log(str(event["log_id"]))),
+        ("log_summary/search", requests.summaries(user)),
+        (
+            "analytics/graph",
+            requests.graph(
+                hour, hour + timedelta(hours=1), "hour", filters={"proxy_user_id": user}
+            ),
+        ),
+    )
+    views: list[ProbeView] = []
+
+    async def all_show_it() -> bool:
+        views[:] = [await _view(target, client, name, ask, event) for name, ask in asked]
+        return all(view.shown is not None for view in views)
+
+    await poll_until(
+        all_show_it,
+        clock=clock,
+        until=clock.monotonic() + wait_s,
+        pause_s=0.2,
+        most_pause_s=2.0,
+    )
+    return tuple(views)
+
+
+async def _view(
+    target: Target, client: ReadClient, name: str, ask: ApiRequest, event: Mapping[str, Json]
+) -> ProbeView:
+    exchange = (await client.ask(ask, stage=STAGE))[-1]
+    return ProbeView(
+        name=name,
+        status=exchange.status,
+        expected=_expected(target, name, event),
+        shown=_shown(target, name, exchange),
+        error=exchange.error,
+    )
+
+
+def _expected(target: Target, name: str, event: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return what a view must show of the event."""
+    if name == "analytics/graph":
+        return {target.graph.requests: 1, target.graph.bytes: event["log_total_bytes"]}
+    if name == "log_summary/search":
+        return {
+            "customer_id": event["customer_id"],
+            "proxy_user_id": event["proxy_user_id"],
+            "log_summary_network": event["log_network"],
+            "log_summary_hostname": event["log_hostname"],
+            "log_summary_requests": 1,
+            "log_summary_bytes": event["log_total_bytes"],
+        }
+    return event
+
+
+def _shown(target: Target, name: str, exchange: Exchange) -> Mapping[str, Json] | None:
+    """Return the row or point of the event: there is no other of its proxy user."""
+    if exchange.status != 200:
+        return None
+    if name == "analytics/graph":
+        points = get_path(exchange.body, target.graph.points)
+        rows: Sequence[Json] = points if isinstance(points, list) else []
+        counted = [row for row in rows if get_path(row, target.graph.requests)]
+        return counted[0] if counted and isinstance(counted[0], dict) else None
+    if name == "log/retrieve":
+        row = get_path(exchange.body, "data")
+        return row if isinstance(row, dict) else None
+    found = rows_of(exchange.body)
+    return found[0] if found else None

@@ -1,0 +1,146 @@
+"""`trueup target check --probe` and the documented recipes, on the served reference."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trueup.scenarios.cli import main
+from trueup.scenarios.embedded.process import Serving, embedded_reference
+from trueup.scenarios.embedded.target import key_environment
+
+_PAGE = (Path(__file__).parents[2] / "docs" / "targets.md").read_text("utf-8")
+_BLOCKS: list[tuple[str, str]] = re.findall(
+    r"^```(toml|sh)\n(.*?)^```", _PAGE, re.MULTILINE | re.DOTALL
+)
+_WHOLE = next(text for _, text in _BLOCKS if "[tenants.b]" in text)
+_BY_PROGRAM = next(text for _, text in _BLOCKS if "put-events.sh" in text and "argv" in text)
+_SCRIPT = next(text for kind, text in _BLOCKS if kind == "sh")
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """A reference, with its keys in the environment."""
+    with embedded_reference(options=("--control",)) as reference:
+        for name, value in key_environment(reference.serving).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TOKEN", "none-is-needed")
+        yield reference.serving
+
+
+def _http(serving: Serving) -> str:
+    """The page's target file with events over HTTP, at the reference."""
+    text: str = _WHOLE
+    for old, new in {
+        "http://127.0.0.1:8080/1.0": serving.url,
+        "http://127.0.0.1:8080/ingest/events": serving.ingest_url,
+        "1955": "1001",
+        "1956": "1002",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def _by_program(serving: Serving, folder: Path) -> str:
+    """The page's target file with a program, which it prints as well."""
+    script = folder / "put-events.sh"
+    url = "https://ingest.example.net/events"
+    assert url in _SCRIPT
+    script.write_text(_SCRIPT.replace(url, serving.ingest_url))
+    script.chmod(0o755)
+    whole = _http(serving)
+    return whole[: whole.index("[ingest]")] + _BY_PROGRAM
+
+
+def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def test_a_probe_appears_in_every_view(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(_http(serving))
+    status, out = _run(capsys, "target", "check", "--probe", "--yes", "--json", str(file))
+    probe = json.loads(out)["probe"]
+    assert status == 0
+    assert probe["outcome"] == "accepted"
+    assert json.loads(probe["sent"])["log_total_bytes"] == 1024
+    assert probe["response"].startswith('200 {"accepted":1')
+    assert probe["views"]["analytics/graph"]["shown"]["bytes"] == 1024
+    assert probe["views"]["log_summary/search"]["shown"]["log_summary_requests"] == 1
+    assert all(view["differences"] == [] for view in probe["views"].values())
+
+
+def test_a_file_whose_event_is_refused_is_not_called_right(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(_http(serving) + '\n[ingest.mapping]\nlog_total_bytes = "size"\n')
+    status, out = _run(capsys, "target", "check", "--probe", "--yes", str(file))
+    assert status == 2
+    assert "log_total_bytes" in out
+    assert "The target refused the event" in out
+    assert "right" not in out
+    status, out = _run(capsys, "target", "check", str(file))
+    assert status == 0
+    assert "right" not in out
+
+
+def test_nothing_is_sent_without_agreement(
+    serving: Serving,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "trueup.scenarios.cli.target.send_probe", lambda _: pytest.fail("an event was sent")
+    )
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    file = tmp_path / "mine.toml"
+    file.write_text(_http(serving))
+    status, out = _run(capsys, "target", "check", "--probe", str(file))
+    assert status != 0
+    assert "right" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["http", "program"])
+def test_each_endpoint_of_the_page_conforms_on_the_reference(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
+) -> None:
+    text = _http(serving) if recipe == "http" else _by_program(serving, tmp_path)
+    file = tmp_path / "mine.toml"
+    file.write_text(text + '\n[budget]\nrequests_per_s = "unlimited"\n')
+    runs = ("--quiet", "--json", "--runs", str(tmp_path / "runs"))
+    status, out = _run(capsys, "check", "--target", str(file), *runs)
+    assert status == 0, out
+    assert json.loads(out)["level"] == 2
+
+
+@pytest.mark.slow
+def test_the_example_for_the_reference_conforms_again_on_the_target_it_has_moved(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command goes by the time that the one before has left behind."""
+    file = tmp_path / "reference.toml"
+    assert (
+        _run(capsys, "target", "new", "--from", "reference", "--url", serving.url, str(file))[0]
+        == 0
+    )
+    runs = ("--quiet", "--runs", str(tmp_path / "runs"))
+    quick = ("--target", str(file), "--depth", "quick", *runs)
+    assert _run(capsys, "check", *quick)[0] == 0
+    assert _run(capsys, "fleet", "--events", "300", "--target", str(file))[0] == 0
+    assert _run(capsys, "check", "--only", "RANGE", *quick)[0] == 0
+    assert _run(capsys, "check", "--level", "2", *quick)[0] == 0
+    scenario = tmp_path / "mine.toml"
+    scenario.write_text('name = "mine"\nwhat = "fleet"\n[fleet]\nevents = 300\n')
+    assert _run(capsys, "run", str(scenario), "--target", str(file), *runs)[0] == 0
