@@ -63,8 +63,9 @@ class EventProbe:
 async def send_probe(target: Target) -> EventProbe:
     """Send one event of a new proxy user a minute ago, and read every view that can name it.
 
-    Views are read until all show it, or the declared freshness has passed; once if the event is refused. Raises TargetTrouble
-    where the target does not respond, UsageProblem where the account's number is not known.
+    Views are read until all show it, or the declared freshness has passed; once if the event is
+    refused. Raises TargetTrouble where the target does not respond, UsageProblem where the
+    account's number is not known.
     """
     clock = WallClock()
     customer = customers_of(target)[0]
