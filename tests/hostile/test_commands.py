@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +22,8 @@ FASTHTTP = Path("scenarios/locustfiles/fasthttp.py").resolve()
 MOST_MB = 320
 """Memory of a command, with the interpreter and numpy."""
 LONGEST_S = 130.0
+AT_ONCE = 4
+"""Commands that run side by side."""
 LOADS = {"reactor": (), "FastHttpUser": ("--locustfile", str(FASTHTTP))}
 
 
@@ -76,12 +80,25 @@ def test_a_run_ends_with_its_budget(name: str, budget: str, said: str, tmp_path:
     assert said in journal.footer.stopped_by
 
 
-@pytest.mark.parametrize("name", ["drips a head", "endless interim responses", "never ends"])
-def test_a_fleet_ends_with_status_2(name: str, tmp_path: Path) -> None:
-    with listening(serve) as api, hostile(name) as server:
-        target = write_target(tmp_path, base=api.port, ingest=server.port)
-        arguments = ["fleet", "--events", "3000", "--target", str(target)]
-        held(run_command(arguments, tmp_path, limit_s=LONGEST_S))
+def side_by_side(run: Callable[..., None], folder: Path, cases: Sequence[Sequence[str]]) -> None:
+    """Run a case in each of some threads: most of the time a command waits for its server."""
+    folders = [folder / f"case-{n}" for n in range(len(cases))]
+    for each in folders:
+        each.mkdir()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda each, case: run(each, *case), folders, cases))
+
+
+def test_a_fleet_ends_with_status_2(tmp_path: Path) -> None:
+    def run(folder: Path, name: str) -> None:
+        with listening(serve) as api, hostile(name) as server:
+            target = write_target(folder, base=api.port, ingest=server.port)
+            arguments = ["fleet", "--events", "3000", "--target", str(target)]
+            held(run_command(arguments, folder, limit_s=LONGEST_S))
+
+    side_by_side(
+        run, tmp_path, [("drips a head",), ("endless interim responses",), ("never ends",)]
+    )
 
 
 @pytest.mark.parametrize("command", [("check", "--level", "0"), ("target", "check"), ("fleet",)])
@@ -96,14 +113,15 @@ def test_no_command_of_a_target_reaches_the_terminal(
     assert not any(sign in ended.output for sign in ("\x1b", "\x9b", "\x07", "\u202e"))
 
 
-@pytest.mark.parametrize(
-    "name", ["drips a head", "endless interim responses", "never ends", "head of 100 MB"]
-)
 @pytest.mark.parametrize("user", LOADS)
-def test_a_load_ends_with_status_2(user: str, name: str, tmp_path: Path) -> None:
-    with listening(serve) as api, hostile(name) as server:
-        target = write_target(tmp_path, base=api.port, ingest=server.port)
-        held(load(tmp_path, target, user))
+def test_a_load_ends_with_status_2(user: str, tmp_path: Path) -> None:
+    def run(folder: Path, name: str) -> None:
+        with listening(serve) as api, hostile(name) as server:
+            target = write_target(folder, base=api.port, ingest=server.port)
+            held(load(folder, target, user))
+
+    names = ("drips a head", "endless interim responses", "never ends", "head of 100 MB")
+    side_by_side(run, tmp_path, [(name,) for name in names])
 
 
 @pytest.mark.parametrize("user", LOADS)
