@@ -27,8 +27,8 @@ def header(**fields: Any) -> Header:
     return msgspec.structs.replace(bare, **fields)
 
 
-def journal_in(folder: Path) -> JournalWriter:
-    """Begin `journal.ndjson` in a folder, with its header."""
+def journal_in(folder: Path, **fields: Any) -> JournalWriter:
+    """Begin `journal.ndjson` in a folder, with a header that has these fields."""
     writer = JournalWriter(folder / "journal.ndjson")
-    writer.write(header())
+    writer.write(header(**fields))
     return writer

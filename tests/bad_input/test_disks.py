@@ -9,27 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import exit_status
 from tests.full_disk import files_of_at_most
+from tests.journal_header import header
 from tests.reports import factory
 from trueup.reports.errors import JournalWriteError
-from trueup.reports.journal.records import Exchange, Header
+from trueup.reports.journal.records import Exchange
 from trueup.reports.journal.storage import JournalWriter, read_journal
-from trueup.scenarios.cli import main
 from trueup.scenarios.run.phases import RunContext
-
-
-def header() -> Header:
-    return Header(
-        trueup="0",
-        schema=2,
-        run="r",
-        seed=7,
-        started_at="2025-04-01T00:00:00Z",
-        scenario="s",
-        target="t",
-        base_url="http://h/1.0",
-        level=0,
-    )
 
 
 def test_a_journal_on_a_full_disk_ends_with_a_complete_line(tmp_path: Path) -> None:
@@ -54,20 +41,13 @@ def test_a_journal_on_a_full_disk_ends_with_a_complete_line(tmp_path: Path) -> N
     assert sealed.footer.records == written
 
 
-def status_of(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(list(arguments))
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
 def test_reports_on_a_full_device_end_with_an_error_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """/dev/full accepts nothing; it must remain a device, and the journal must not change."""
     run = factory.journal(tmp_path / "run").path
     before = run.read_bytes()
-    assert status_of("report", str(run), "--format", "html", "--out", "/dev/full") == 4
+    assert exit_status("report", str(run), "--format", "html", "--out", "/dev/full") == 4
     err = capsys.readouterr().err
     assert "/dev/full: the report could not be written" in err
     assert "Traceback" not in err
@@ -78,7 +58,7 @@ def test_reports_on_a_full_device_end_with_an_error_message(
 def test_a_report_can_be_written_to_a_device(tmp_path: Path) -> None:
     """/dev/null is written to, never replaced by a file."""
     run = str(factory.journal(tmp_path / "run").path)
-    assert status_of("report", run, "--format", "json", "--out", "/dev/null") == 0
+    assert exit_status("report", run, "--format", "json", "--out", "/dev/null") == 0
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
@@ -94,11 +74,11 @@ def test_a_folder_that_cannot_be_created_is_reported(
         "a place that takes no files": Path("/proc/trueup"),
     }[place]
     run = str(factory.journal(tmp_path / "run").path)
-    assert status_of("report", run, "--out", str(out)) == 4
+    assert exit_status("report", run, "--out", str(out)) == 4
     letter = capsys.readouterr().err
     assert str(out) in letter
     assert "could not be written" in letter
-    assert status_of("check", "--quiet", "--runs", str(out)) == 4
+    assert exit_status("check", "--quiet", "--runs", str(out)) == 4
     letter = capsys.readouterr().err
     assert str(out) in letter
     assert "--runs" in letter
@@ -152,13 +132,13 @@ def test_a_full_disk_ends_a_run_with_an_error_message_about_the_disk(
     )
     runs = tmp_path / "runs"
     with files_of_at_most(8192):
-        assert status_of("check", "--quiet", "--target", str(file), "--runs", str(runs)) == 4
+        assert exit_status("check", "--quiet", "--target", str(file), "--runs", str(runs)) == 4
         said = capsys.readouterr().err
         assert "the journal could not be written after" in said
         assert "What was written so far is readable" in said
         assert "journal is whole" not in said
         assert "Traceback" not in said
-        status = status_of("judge", str(runs / "latest"))
+        status = exit_status("judge", str(runs / "latest"))
     said = capsys.readouterr().out
     assert "the journal was cut short after" in said
     assert "verdicts differ" not in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup.scenarios.cli import main
+from tests.command_line import exit_status
 
 ROW = {
     "log_network": "isp",
@@ -55,10 +55,9 @@ def test_an_invalid_event_file_ends_with_an_error_message(
     content, message = BROKEN[name]
     path = tmp_path / "events.ndjson"
     path.write_bytes(content)
-    with pytest.raises(SystemExit) as end:
-        main(["fleet", "fit", str(path)])
+    status = exit_status("fleet", "fit", str(path))
     out, err = capsys.readouterr()
-    assert (end.value.code, out) == (4, ""), err
+    assert (status, out) == (4, ""), err
     assert message in err
     assert "Traceback" not in err
 
@@ -82,9 +81,8 @@ def test_an_invalid_table_of_events_is_reported_with_the_line(
     content, message = BROKEN_TABLES[name]
     path = tmp_path / "events.csv"
     path.write_bytes(content)
-    with pytest.raises(SystemExit) as end:
-        main(["fleet", "fit", str(path)])
+    status = exit_status("fleet", "fit", str(path))
     out, err = capsys.readouterr()
-    assert (end.value.code, out) == (4, ""), err
+    assert (status, out) == (4, ""), err
     assert message in err
     assert "Traceback" not in err

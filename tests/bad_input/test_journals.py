@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import exit_status
 from tests.reports import factory
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import build_report
 from trueup.reports.results import ExitStatus
-from trueup.scenarios.cli import main
 from trueup.scenarios.cli.report import FORMATS
 
 LOAD = (
@@ -96,10 +96,9 @@ def test_an_invalid_journal_ends_with_an_error_message(
     content, message = BROKEN[name]
     path = tmp_path / "journal.ndjson"
     path.write_bytes(content)
-    with pytest.raises(SystemExit) as end:
-        main([*command, str(path)])
+    status = exit_status(*command, str(path))
     out, err = capsys.readouterr()
-    assert end.value.code == 4, err
+    assert status == 4, err
     assert "Conforms" not in out
     assert message in err
     assert str(path) in err
@@ -113,9 +112,7 @@ def test_a_changed_journal_is_rejected_by_every_command(
     path = tmp_path / "journal.ndjson"
     path.write_bytes(good.replace(b'"verdict":"fail"', b'"verdict":"pass"'))
     for command in (["report"], ["judge"], ["report", "compare", str(path)]):
-        with pytest.raises(SystemExit) as end:
-            main([*command, str(path)])
-        assert end.value.code == 4
+        assert exit_status(*command, str(path)) == 4
         assert "changed after it was written" in capsys.readouterr().err
 
 
@@ -154,10 +151,9 @@ def test_unusual_values_break_no_report_format(
         b'"reason":"","counterexample":{"exchanges":[1,77]}}}',
     )
     path.write_bytes(body.replace(HEADER, header))
-    with pytest.raises(SystemExit) as end:
-        main(["report", str(path), "--format", form])
+    status = exit_status("report", str(path), "--format", form)
     out, err = capsys.readouterr()
-    assert (end.value.code, err) == (0, "")
+    assert (status, err) == (0, "")
     assert out
 
 

@@ -12,12 +12,12 @@ import jsonschema
 import msgspec
 import pytest
 
+from tests.command_line import exit_status
 from tests.reports import factory
 from trueup.reports.journal.records import GeneratorUsage, LoadResult, LoadTimeline, PlannedLoad
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.model import build_report
 from trueup.reports.renderers.result import result_schema
-from trueup.scenarios.cli import main
 from trueup.scenarios.load.plan import load_names, load_plan
 from trueup.scenarios.run.orchestrator import RunResult
 
@@ -37,10 +37,9 @@ url = "http://192.0.2.9:8080/ingest"
 
 
 def status(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["load", *arguments])
+    code = exit_status("load", *arguments)
     said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out + said.err
+    return code, said.out + said.err
 
 
 def test_help_names_every_scenario_and_option(capsys: pytest.CaptureFixture[str]) -> None:
@@ -252,13 +251,12 @@ def test_the_comparison_is_in_the_json(
     """One object, that keeps to the schema; the status is the run's own."""
     old = earlier(tmp_path / "old")
     finished_as(monkeypatch, tmp_path / "new")
-    with pytest.raises(SystemExit) as ended:
-        main(["load", "--compare", str(old), "--json"])
+    code = exit_status("load", "--compare", str(old), "--json")
     document = json.loads(capsys.readouterr().out)
     jsonschema.Draft202012Validator(result_schema()).validate(document)
     assert document["comparison"]["worse"] is False
     assert [one["figure"] for one in document["comparison"]["load"]] == ["events per second"]
-    assert ended.value.code == document["exit_status"]
+    assert code == document["exit_status"]
 
 
 def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
@@ -267,10 +265,8 @@ def test_a_run_that_turns_out_not_to_be_comparable_keeps_its_own_status(
     """What the load found is shown and decides; that it was not compared is said."""
     old = earlier(tmp_path / "old", plan={"digest": "feed"})
     finished_as(monkeypatch, tmp_path / "new")
-    with pytest.raises(SystemExit) as ended:
-        main(["load", "--compare", str(old)])
+    assert exit_status("load", "--compare", str(old)) == 2
     said = capsys.readouterr()
     assert "Could not tell" in said.out
     assert "Not compared:" in said.err
     assert "digest of the plan" in said.err
-    assert ended.value.code == 2

@@ -8,22 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.journal_header import header
 from trueup.reports.errors import JournalError
-from trueup.reports.journal.records import SCHEMA, Delivered, Exchange, Header, OutcomeRange
+from trueup.reports.journal.records import Delivered, Exchange, OutcomeRange
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import Outcome
 
-HEADER = Header(
-    trueup="0",
-    schema=SCHEMA,
-    run="r",
-    seed=7,
-    started_at="2025-04-01T00:00:00Z",
-    scenario="s",
-    target="t",
-    base_url="http://127.0.0.1:1/1.0",
-    level=2,
-)
+HEADER = header()
 DELIVERED = Delivered(
     source="fleet",
     at="2025-04-01T00:00:01Z",

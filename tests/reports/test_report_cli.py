@@ -9,22 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import exit_status
 from tests.reports import factory
 from trueup.conformance.judge import required_checks
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.writer import RUN_FILES
-from trueup.scenarios.cli import main
 from trueup.scenarios.cli.report import FORMATS
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of `trueup report …`."""
-    with pytest.raises(SystemExit) as end:
-        main(["report", *arguments])
+    status = exit_status("report", *arguments)
     out, err = capsys.readouterr()
-    assert isinstance(end.value.code, int)
-    return end.value.code, out, err
+    return status, out, err
 
 
 def test_a_run_is_shown_on_the_screen(

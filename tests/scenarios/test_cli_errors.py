@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 import pytest
 
+from tests.command_line import exit_status
 from trueup.conformance.errors import TargetFileError, TargetUnreachable
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.storage import read_journal
-from trueup.scenarios.cli import COMMANDS, main
+from trueup.scenarios.cli import COMMANDS
 from trueup.scenarios.errors import CouldNotTell, OwnError, UsageProblem
 from trueup.scenarios.exit_status import exit_status_of, format_error
 from trueup.simulator.errors import SimulatorError
@@ -54,9 +55,7 @@ def test_wrong_usage_ends_with_4_and_a_remedy(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Standard error says what is wrong with a command line."""
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 4
+    assert exit_status(*arguments) == 4
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.strip()
@@ -70,9 +69,7 @@ def test_help_fits_an_80_column_terminal(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No line of help is wider than 80 characters."""
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 0
+    assert exit_status(*arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines
     assert max(map(len, lines)) <= 80
@@ -168,9 +165,7 @@ def test_a_run_whose_output_is_lost_leaves_a_sealed_journal(how: str, tmp_path: 
 def test_a_misspelt_word_is_refused_with_the_nearest_one(
     arguments: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 4
+    assert exit_status(*arguments) == 4
     assert suggestion in capsys.readouterr().err
 
 
@@ -179,9 +174,7 @@ def test_h_is_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
     """`-h` and `--help` print the same, with status 0."""
     shown = []
     for option in ("-h", "--help"):
-        with pytest.raises(SystemExit) as end:
-            main([*arguments, option])
-        assert end.value.code == 0
+        assert exit_status(*arguments, option) == 0
         shown.append(capsys.readouterr().out)
     assert shown[0] == shown[1]
     assert shown[0].startswith("Usage: trueup")

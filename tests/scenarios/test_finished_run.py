@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import exit_status
+from tests.journal_header import journal_in
 from tests.sensitivity.recorded import recorded_run
 from trueup.conformance.selection import checks_at
-from trueup.reports.journal.records import SCHEMA, Header, Result
-from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
+from trueup.reports.journal.records import Result
 from trueup.reports.results import CheckResult, Verdict
-from trueup.scenarios.cli import main
-
-
-def status(*arguments: str) -> object:
-    """Return the exit status of `trueup …`."""
-    with pytest.raises(SystemExit) as end:
-        main([*arguments])
-    return end.value.code
 
 
 @pytest.mark.parametrize("command", ["report", "judge", "sensitivity"])
@@ -41,7 +34,7 @@ def test_where_there_is_no_run_a_command_says_how_to_name_or_make_one(
 ) -> None:
     """The same message of every command, with status 4."""
     monkeypatch.chdir(tmp_path)
-    assert status(command, *run) == 4
+    assert exit_status(command, *run) == 4
     said = capsys.readouterr().err
     assert message in said
     assert "make one with `trueup run`" in said
@@ -54,20 +47,9 @@ def test_sensitivity_reports_a_check_that_was_removed_from_the_journal(
     """The reports that it writes name the check, as `trueup report` does, and do not conform."""
     checks = checks_at({0})
     gone, kept = checks[:removed], checks[removed:]
-    header = Header(
-        trueup="test",
-        schema=SCHEMA,
-        run="test",
-        seed=7,
-        started_at="2026-03-01T12:00:00Z",
-        scenario="test",
-        target="reference",
-        base_url="http://127.0.0.1:1/1.0",
-        level=0,
-        checks=tuple(check.name for check in kept),
-    )
-    with JournalWriter(tmp_path / JOURNAL_NAME) as writer:
-        for record in (header, *recorded_run()):
+    declared = tuple(check.name for check in kept)
+    with journal_in(tmp_path, started_at="2026-03-01T12:00:00Z", checks=declared) as writer:
+        for record in recorded_run():
             writer.write(record)
         for check in kept:
             result = CheckResult(
@@ -80,7 +62,7 @@ def test_sensitivity_reports_a_check_that_was_removed_from_the_journal(
             )
             writer.write(Result(result=result))
         writer.finish(finished_at="2026-03-01T12:00:52Z", exit_status=0)
-    assert status("sensitivity", str(tmp_path), "--limit", "3", "--workers", "1") == 0
+    assert exit_status("sensitivity", str(tmp_path), "--limit", "3", "--workers", "1") == 0
     document = json.loads((tmp_path / "result.json").read_text())
     assert document["undeclared"] == [check.name for check in gone]
     assert document["sensitivity"]["mutants"] == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup.scenarios.cli import main
+from tests.command_line import exit_status
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.scenarios.embedded.target import key_environment
 
@@ -58,9 +58,7 @@ def _by_program(serving: Serving, folder: Path) -> str:
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    return int(ended.value.code or 0), capsys.readouterr().out
+    return exit_status(*words), capsys.readouterr().out
 
 
 def test_a_probe_appears_in_every_view(
@@ -127,20 +125,18 @@ def test_each_endpoint_of_the_page_conforms_on_the_reference(
 
 @pytest.mark.slow
 def test_the_example_for_the_reference_conforms_again_on_the_target_it_has_moved(
-    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    serving: Serving, tmp_path: Path
 ) -> None:
     """Each command goes by the time that the one before has left behind."""
     file = tmp_path / "reference.toml"
-    assert (
-        _run(capsys, "target", "new", "--from", "reference", "--url", serving.url, str(file))[0]
-        == 0
-    )
+    new = ("target", "new", "--from", "reference", "--url", serving.url)
+    assert exit_status(*new, str(file)) == 0
     runs = ("--quiet", "--runs", str(tmp_path / "runs"))
     quick = ("--target", str(file), "--depth", "quick", *runs)
-    assert _run(capsys, "check", *quick)[0] == 0
-    assert _run(capsys, "fleet", "--events", "300", "--target", str(file))[0] == 0
-    assert _run(capsys, "check", "--only", "RANGE", *quick)[0] == 0
-    assert _run(capsys, "check", "--level", "2", *quick)[0] == 0
+    assert exit_status("check", *quick) == 0
+    assert exit_status("fleet", "--events", "300", "--target", str(file)) == 0
+    assert exit_status("check", "--only", "RANGE", *quick) == 0
+    assert exit_status("check", "--level", "2", *quick) == 0
     scenario = tmp_path / "mine.toml"
     scenario.write_text('name = "mine"\nwhat = "fleet"\n[fleet]\nevents = 300\n')
-    assert _run(capsys, "run", str(scenario), "--target", str(file), *runs)[0] == 0
+    assert exit_status("run", str(scenario), "--target", str(file), *runs) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup.scenarios.cli import main
+from tests.command_line import exit_status
 from trueup.scenarios.cli.target import EXAMPLES
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -82,14 +82,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pat
 
 
 def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["target", "check", *words])
+    status = exit_status("target", "check", *words)
     out, err = capsys.readouterr()
     assert "Traceback" not in out + err
     assert "canary" not in out + err
     own = [line for line in out.splitlines() if "mine.toml" not in line]
     assert max(map(len, own), default=0) <= 80 or "--json" in words
-    return int(ended.value.code or 0), out, err
+    return status, out, err
 
 
 def _free_port() -> int:
@@ -203,9 +202,7 @@ def test_an_invalid_file_ends_with_4_and_an_error_message(
 
 
 def _new(*words: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(["target", "new", *words])
-    return int(ended.value.code or 0)
+    return exit_status("target", "new", *words)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

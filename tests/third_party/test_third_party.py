@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.journal_header import journal_in
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.runner import RunOutcome, run_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.load import Target, levels, load_target
-from trueup.reports.journal.records import SCHEMA, Delivered, Exchange, Header, Hook
-from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.journal.records import Delivered, Exchange, Hook
+from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import ExitStatus, Verdict
 from trueup.scenarios.drivers import driver_of
 
@@ -71,21 +72,8 @@ async def _judge(
 ) -> RunOutcome:
     journal = folder / "journal.ndjson"
     checks = checks_for(target, level=level, only=only)
-    with JournalWriter(journal) as writer:
-        writer.write(
-            Header(
-                trueup="0",
-                schema=SCHEMA,
-                run="independent",
-                seed=7,
-                started_at="2026-01-01T00:00:00Z",
-                scenario="independent",
-                target=target.name,
-                base_url=target.base_url,
-                level=level,
-                checks=tuple(check.name for check in checks),
-            )
-        )
+    declared = tuple(check.name for check in checks)
+    with journal_in(folder, level=level, checks=declared) as writer:
         driver = driver_of(target)
         try:
             outcome = await run_checks(
