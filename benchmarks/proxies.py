@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,18 +142,23 @@ async def exchange(
         left -= len(await reader.read(min(left, 1 << 18)))
 
 
-Work = Callable[[Way, tuple[str, int], float], Awaitable[int]]
+Work = Callable[[Way, tuple[str, int], float], Coroutine[Any, Any, int]]
+
+
+async def responses(way: Way, origin: tuple[str, int], until: float, size: int) -> int:
+    """Return the number of responses of a size, one after the other in one tunnel."""
+    count = 0
+    request = b"GET /%d HTTP/1.1\r\nHost: o\r\n\r\n" % size
+    async with opened(way, origin, tunnel=True) as (reader, writer):
+        while time.monotonic() < until:
+            await exchange(reader, writer, request, size)
+            count += 1
+    return count
 
 
 async def kept_tunnels(way: Way, origin: tuple[str, int], until: float) -> int:
     """Return requests: small ones, one after the other in one tunnel."""
-    count = 0
-    request = b"GET /%d HTTP/1.1\r\nHost: o\r\n\r\n" % SMALL
-    async with opened(way, origin, tunnel=True) as (reader, writer):
-        while time.monotonic() < until:
-            await exchange(reader, writer, request, SMALL)
-            count += 1
-    return count
+    return await responses(way, origin, until, SMALL)
 
 
 async def tunnel_each(way: Way, origin: tuple[str, int], until: float) -> int:
@@ -181,13 +186,7 @@ async def forwarded(way: Way, origin: tuple[str, int], until: float) -> int:
 
 async def download(way: Way, origin: tuple[str, int], until: float) -> int:
     """Return bytes: large responses in one tunnel."""
-    count = 0
-    request = b"GET /%d HTTP/1.1\r\nHost: o\r\n\r\n" % LARGE
-    async with opened(way, origin, tunnel=True) as (reader, writer):
-        while time.monotonic() < until:
-            await exchange(reader, writer, request, LARGE)
-            count += LARGE
-    return count
+    return await responses(way, origin, until, LARGE) * LARGE
 
 
 async def upload(way: Way, origin: tuple[str, int], until: float) -> int:
@@ -221,16 +220,11 @@ async def measure(
     cpu, started = way.cpu_s(), time.monotonic()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_count(work, way, origin, started + seconds))
-            for _ in range(connections)
+            group.create_task(work(way, origin, started + seconds)) for _ in range(connections)
         ]
     count, elapsed = sum(task.result() for task in tasks), time.monotonic() - started
     cpu = way.cpu_s() - cpu
     return {"rate": count / elapsed, "per_cpu_s": count / cpu if cpu else None}
-
-
-async def _count(work: Work, way: Way, origin: tuple[str, int], until: float) -> int:
-    return await work(way, origin, until)
 
 
 async def idle(way: Way, origin: tuple[str, int], tunnels: int) -> dict[str, Any]:
