@@ -9,6 +9,7 @@ import ssl
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -179,15 +180,21 @@ async def test_a_token_that_was_revoked_is_renewed_and_the_request_sent_again(
     assert (gate.granted, gate.refused, gate.let_through) == (2, 1, 2)
 
 
-async def test_a_token_is_renewed_before_it_runs_out(tmp_path: Path) -> None:
-    gate = Gate(lifetime_s=0.5)
+async def test_a_token_is_renewed_before_it_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request every 11 s with tokens of 100 s, on a clock that is moved."""
+    moved_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + moved_s)
+    monkeypatch.setattr(tokens, "time", clock)
+    monkeypatch.setattr("tests.authentication.gate.time", clock)
+    gate = Gate(lifetime_s=100)
     with listening(gate.behave) as server:
         target = target_of(tmp_path, f"http://127.0.0.1:{server.port}", OAUTH)
-        for _ in range(6):
+        for _ in range(12):
             assert await use("read", target, tmp_path) == []
-            await asyncio.sleep(0.15)
-    assert gate.refused == 0
-    assert gate.granted >= 2
+            moved_s += 11
+    assert (gate.refused, gate.granted) == (0, 2)
 
 
 async def test_a_run_ends_with_the_reason_when_no_token_can_be_had(tmp_path: Path) -> None:

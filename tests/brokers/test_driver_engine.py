@@ -134,8 +134,9 @@ def test_no_more_batches_than_places_are_under_way() -> None:
 def test_response_times_count_from_the_planned_time() -> None:
     """One place and 20 ms a batch at 100 a second: half of them wait longer and longer."""
     run = _EngineRun(_Slow(0.02), places=1, limits=Limits(duration_s=0.5, drain_s=5))
-    assert _median_ms(run.seconds, "service_ns") < 40
-    assert _median_ms(run.seconds, "response_ns") > 60
+    service_ms = _median_ms(run.seconds, "service_ns")
+    assert service_ms >= 20
+    assert _median_ms(run.seconds, "response_ns") > 3 * service_ms
 
 
 def test_as_fast_as_possible_keeps_every_place_busy() -> None:
@@ -164,7 +165,7 @@ def test_too_many_waiting_batches_end_the_run() -> None:
     limits = Limits(duration_s=5, drain_s=0.5, max_backlog=20)
     run = _EngineRun(_Slow(0.2), rate=200, duration_s=5, places=1, limits=limits)
     assert run.engine.stopped_by == "more than 20 requests waited to be sent"
-    assert run.engine.ended_ns < 2e9
+    assert run.engine.ended_ns < 4e9
 
 
 def test_a_run_that_is_stopped_from_outside_settles_what_is_under_way() -> None:
@@ -172,7 +173,7 @@ def test_a_run_that_is_stopped_from_outside_settles_what_is_under_way() -> None:
         _Slow(0.05), duration_s=5, during=lambda engine, second: engine.stop("interrupted")
     )
     assert run.engine.stopped_by == "interrupted"
-    assert 0.9e9 < run.engine.ended_ns < 2e9
+    assert 0.9e9 < run.engine.ended_ns < 4e9
     assert set(run.outcomes) == {"accepted"}
 
 
