@@ -46,7 +46,7 @@ def test_a_figure_read_outside_the_readings_is_not_compared(
     assert account().is_known(reading(op)) is of_all
 
 
-def test_nor_if_the_use_of_others_was_read_outside_them() -> None:
+def test_no_figure_is_compared_if_the_use_of_others_was_read_outside_the_readings() -> None:
     assert not account(others_at=35).is_known(reading(20), day=True)
     assert account(others_at=35).is_known(reading(20))
     assert not account(others_at=45).is_known(reading(20))

@@ -150,7 +150,7 @@ async def test_many_idle_tunnels_are_held_and_all_reported() -> None:
     assert len({event["log_id"] for event in fleet.usage.events}) == 200
 
 
-async def test_a_half_open_connection_ends_with_the_handshake_limit() -> None:
+async def test_a_client_that_ends_its_side_early_leaves_nothing_open() -> None:
     async with running_origin() as (origin, _), running_fleet(origin) as fleet:
         proxy, user = fleet.proxy_and_user("mobile")
         async with connected(proxy) as client:

@@ -65,20 +65,20 @@ async def test_requests_on_one_connection_are_all_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "promised", "sent", "ended_by"),
+    ("target", "promised", "sent"),
     [
-        ("/bytes/5000?cut=1000", b"Content-Length: 5000", 1000, "origin"),
-        ("/bytes/5000?cut=0", b"Content-Length: 5000", 0, "origin"),
-        ("/bytes/5000?cut=1000&chunk=100", b"chunked", 1000, "origin"),
-        ("/bytes/70?status=503&head=9000", b"HTTP/1.1 503 ", 70, "origin"),
-        ("/status/429", b"HTTP/1.1 429 ", 0, "origin"),
-        ("/redirect/9", b"Location: /bytes/9", 0, "origin"),
-        ("/silent", b"", 0, "origin"),
-        ("/garbage", b"not HTTP", 0, "origin"),
+        ("/bytes/5000?cut=1000", b"Content-Length: 5000", 1000),
+        ("/bytes/5000?cut=0", b"Content-Length: 5000", 0),
+        ("/bytes/5000?cut=1000&chunk=100", b"chunked", 1000),
+        ("/bytes/70?status=503&head=9000", b"HTTP/1.1 503 ", 70),
+        ("/status/429", b"HTTP/1.1 429 ", 0),
+        ("/redirect/9", b"Location: /bytes/9", 0),
+        ("/silent", b"", 0),
+        ("/garbage", b"not HTTP", 0),
     ],
 )
 async def test_a_response_goes_wrong_as_it_was_asked_to(
-    target: str, promised: bytes, sent: int, ended_by: str
+    target: str, promised: bytes, sent: int
 ) -> None:
     async with running_origin() as (origin, recorded):
         response = await exchange(origin.port, get(target))
@@ -86,7 +86,7 @@ async def test_a_response_goes_wrong_as_it_was_asked_to(
         (record,) = await recorded.count(1)
     assert record.requests[0].response_body_bytes == sent
     assert record.sent_bytes == len(response)
-    assert record.ended_by in (ended_by, "client")
+    assert record.ended_by in ("origin", "client")
 
 
 async def test_a_reset_reaches_the_client_after_the_bytes_before_it() -> None:

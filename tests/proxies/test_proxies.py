@@ -274,7 +274,7 @@ async def test_an_address_alone_is_enough_where_the_user_has_chosen_that() -> No
     assert tunnel["log_authentication_type"] == 2
 
 
-async def test_both_means_both() -> None:
+async def test_a_user_who_has_chosen_both_needs_password_and_address() -> None:
     async with running_origin() as (origin, _), running_fleet(origin) as fleet:
         proxy, user = fleet.proxy_and_user("datacenter", Authentication.BOTH)
         (address,) = user.addresses
@@ -570,6 +570,8 @@ async def test_connections_beyond_the_limit_wait_and_are_served() -> None:
             await open_tunnel(first, basic(user))
             async with connected(proxy) as second:
                 await second.send(f"{CONNECT}{basic(user)}\r\n".encode())
+                await fleet.usage.until(lambda: fleet.server.server.paused > 0)
+                assert fleet.server.server.accepted == 1
                 first.writer.close()
                 assert (await second.head()).startswith(b"HTTP/1.1 200 ")
 

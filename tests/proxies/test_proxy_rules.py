@@ -64,7 +64,7 @@ def test_a_template_is_a_syntax_and_back() -> None:
         ("{user}-a-{country}-b-{country}", "can occur once"),
     ],
 )
-def test_templates_that_are_none_are_refused(template: str, message: str) -> None:
+def test_wrong_templates_are_refused(template: str, message: str) -> None:
     with pytest.raises(ValueError) as found:
         UserNameSyntax.from_template(template)
     assert message in str(found.value)

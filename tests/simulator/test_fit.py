@@ -178,8 +178,7 @@ def test_sizes_are_counted_with_their_exact_sum_in_few_bins() -> None:
     assert (np.abs(values - np.sort(sizes)) <= np.sort(sizes) / 64 + 1).all()
 
 
-def test_even_words_give_every_share_its_part_of_any_run() -> None:
-    """And neighbours are unrelated."""
+def test_stratified_words_are_evenly_spread_in_every_run_and_neighbours_are_unrelated() -> None:
     for first in (0, 12_345, 2**40 + 7):
         words = np.sort(stratified(1 << 70 | 9, first, 10_000)) / 2**32
         assert np.abs(words - np.arange(10_000) / 10_000).max() < 0.005
