@@ -16,7 +16,7 @@ import pytest
 
 from tests.brokers.started import ROOT, trueup
 from trueup.conformance.target.load import load_target
-from trueup.scenarios.embedded.process import embedded_reference
+from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.simulator.delivery import TransportForm, transport_driver
 from trueup.simulator.errors import TransportMissing
 
@@ -133,16 +133,22 @@ def test_trueup_runs_without_the_extras() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="module")
+def unused() -> Iterator[Serving]:
+    """A reference that gets no events."""
+    with embedded_reference(options=("--control",)) as reference:
+        yield reference.serving
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("fleet", "--events", "5"), ("load", "steady", "--quiet"), ("run", "--quiet")]
 )
 def test_no_command_sends_anything_where_the_broker_is_down(
-    tmp_path: Path, command: tuple[str, ...]
+    tmp_path: Path, unused: Serving, command: tuple[str, ...]
 ) -> None:
     ingest = 'via = "kafka"\nservers = ["127.0.0.1:9"]\ntopic = "events"'
-    with embedded_reference(options=("--control",)) as reference:
-        done = trueup(reference.serving, tmp_path, ingest, *command)
+    done = trueup(unused, tmp_path, ingest, *command)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "127.0.0.1:9: cannot connect to Kafka" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

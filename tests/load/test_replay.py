@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.command_line import exit_status
 from trueup.reports.errors import ConfigurationError
 from trueup.reports.event_format import BodyForm, EventFormat, FieldFormat
 from trueup.reports.journal.records import LoadResult, ReplayDeclared
@@ -126,19 +125,17 @@ def test_a_log_of_too_many_days_is_refused_and_its_beginning_is_not(tmp_path: Pa
     ],
 )
 def test_a_wrong_replay_is_refused_before_anything_starts(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Status 4 and the remedy; no run folder."""
     log = str(LOGS / "squid-native.log")
     given = [log if each == "LOG" else each for each in arguments]
-    found = subprocess.run(
-        [sys.executable, "-m", "trueup", "load", *given, "--runs", str(tmp_path / "runs")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (found.returncode, message in found.stderr) == (4, True), found.stderr
+    status = exit_status("load", *given, "--runs", str(tmp_path / "runs"))
+    error = capsys.readouterr().err
+    assert (status, message in error) == (4, True), error
     assert not (tmp_path / "runs").exists()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +19,7 @@ from trueup.scenarios.cli import trueup
 from trueup.simulator.access_logs import AccessRecord, LogReader
 from trueup.simulator.errors import FitError, ProfileError
 from trueup.simulator.fleet import Fleet
-from trueup.simulator.model.profile import load_profile, parse_profile
+from trueup.simulator.model.profile import Profile, load_profile, parse_profile
 from trueup.simulator.random.stratified import stratified
 from trueup.simulator.realism.fit import FittedProfile, fit_log
 from trueup.simulator.realism.log_summary import LogSummary, SizeCounts
@@ -63,11 +64,19 @@ def test_a_public_log_of_10000_requests_comes_back_within_the_bounds(zone: str) 
     within_bounds(fit)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_events_drawn_from_the_public_log_have_its_quantiles_and_total(seed: int) -> None:
-    """As anyone would check it: 10,000 events of `trueup fleet --profile`."""
+@pytest.fixture(scope="module")
+def public() -> tuple[Profile, npt.NDArray[np.int64]]:
+    """The profile that is fitted from the public log, and the sizes of the log in order."""
     sizes = np.sort([record.size or 0 for record in LogReader(PUBLIC)])
-    profile = parse_profile(fit_log(PUBLIC).text, "public")
+    return parse_profile(fit_log(PUBLIC).text, "public"), sizes
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_events_drawn_from_the_public_log_have_its_quantiles_and_total(
+    seed: int, public: tuple[Profile, npt.NDArray[np.int64]]
+) -> None:
+    """As anyone would check it: 10,000 events of `trueup fleet --profile`."""
+    profile, sizes = public
     some = Fleet(
         profile,
         seed=seed,

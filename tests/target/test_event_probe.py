@@ -22,14 +22,31 @@ _BY_PROGRAM = next(text for _, text in _BLOCKS if "put-events.sh" in text and "a
 _SCRIPT = next(text for kind, text in _BLOCKS if kind == "sh")
 
 
-@pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
-    """A reference, with its keys in the environment."""
+@pytest.fixture(scope="module")
+def _shared() -> Iterator[Serving]:
+    """A reference for tests that leave its clock alone."""
     with embedded_reference(options=("--control",)) as reference:
-        for name, value in key_environment(reference.serving).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("TOKEN", "none-is-needed")
         yield reference.serving
+
+
+def _with_keys(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> Serving:
+    for name, value in key_environment(serving).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TOKEN", "none-is-needed")
+    return serving
+
+
+@pytest.fixture
+def serving(_shared: Serving, monkeypatch: pytest.MonkeyPatch) -> Serving:
+    """A reference that other tests use too, with its keys in the environment."""
+    return _with_keys(_shared, monkeypatch)
+
+
+@pytest.fixture
+def own_serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    """A reference of the test's own, with its keys in the environment."""
+    with embedded_reference(options=("--control",)) as reference:
+        yield _with_keys(reference.serving, monkeypatch)
 
 
 def _http(serving: Serving) -> str:
@@ -112,9 +129,9 @@ def test_nothing_is_sent_without_agreement(
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["http", "program"])
 def test_each_endpoint_of_the_page_conforms_on_the_reference(
-    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
+    own_serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str
 ) -> None:
-    text = _http(serving) if recipe == "http" else _by_program(serving, tmp_path)
+    text = _http(own_serving) if recipe == "http" else _by_program(own_serving, tmp_path)
     file = tmp_path / "mine.toml"
     file.write_text(text + '\n[budget]\nrequests_per_s = "unlimited"\n')
     runs = ("--quiet", "--json", "--runs", str(tmp_path / "runs"))
@@ -125,11 +142,11 @@ def test_each_endpoint_of_the_page_conforms_on_the_reference(
 
 @pytest.mark.slow
 def test_the_example_for_the_reference_conforms_again_on_the_target_it_has_moved(
-    serving: Serving, tmp_path: Path
+    own_serving: Serving, tmp_path: Path
 ) -> None:
     """Each command goes by the time that the one before has left behind."""
     file = tmp_path / "reference.toml"
-    new = ("target", "new", "--from", "reference", "--url", serving.url)
+    new = ("target", "new", "--from", "reference", "--url", own_serving.url)
     assert exit_status(*new, str(file)) == 0
     runs = ("--quiet", "--runs", str(tmp_path / "runs"))
     quick = ("--target", str(file), "--depth", "quick", *runs)
