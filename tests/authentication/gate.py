@@ -5,25 +5,36 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import socket
+import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.hostile.servers import SeenRequest, response
+import trustme
 
-__all__ = ["Gate", "reply"]
+from tests.hostile.servers import SeenRequest, empty_api, response
+
+__all__ = ["Gate", "certificates_required"]
 
 
-def reply(sock: Any, request: SeenRequest) -> None:
-    """Respond as an API without data that accepts every event."""
-    if request.method == "POST":
-        said: Any = {"accepted": request.body.count(b"\n") or 1, "refused": []}
-    elif "search" in request.path:
-        said = {"data": [], "total_count": 0, "page": 1, "per_page": 100}
-    else:
-        said = {"data": {"points": []} if "graph" in request.path else {"customer_id": 1001}}
-    sock.sendall(response(json.dumps(said).encode()))
+def certificates_required(folder: Path) -> ssl.SSLContext:
+    """Write `authority.pem`, and `client.pem` with a certificate and its key, into a folder.
+
+    Returns the context of a server at 127.0.0.1 that lets in only clients with a certificate of
+    that authority.
+    """
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    client = authority.issue_cert("client")
+    client.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 class Gate:
@@ -46,17 +57,17 @@ class Gate:
             self._tokens[token] = time.monotonic() + self.lifetime_s
             return token
 
-    def behave(self, sock: Any, request: SeenRequest) -> None:
+    def behave(self, sock: socket.socket, request: SeenRequest) -> None:
         if request.path == "/token":
             self._token(sock, request)
         elif self._is_signed(request) if self.key else self._has_token(request):
             self.let_through += 1
-            reply(sock, request)
+            empty_api(sock, request)
         else:
             self.refused += 1
             sock.sendall(response(b'{"message":"token expired"}', status="401 Unauthorized"))
 
-    def _token(self, sock: Any, request: SeenRequest) -> None:
+    def _token(self, sock: socket.socket, request: SeenRequest) -> None:
         self.forms.append(parse_qs(request.body.decode()))
         self.grants_left -= 1
         if self.grants_left < 0:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import ssl
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import trustme
 
-from tests.authentication.gate import Gate
+from tests.authentication.gate import Gate, certificates_required
 from tests.hostile.servers import SeenRequest, listening, response
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.control import TargetControl
@@ -247,9 +245,8 @@ async def test_a_token_is_struck_from_everything_that_is_written(tmp_path: Path)
 token = {{{{ argv = ["/bin/echo", "{token}"] }}}}
 """
 
-    def echo(sock: object, request: object) -> None:
-        said = f"you sent {request.headers['authorization']}".encode()  # type: ignore[attr-defined]
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said) + said)  # type: ignore[attr-defined]
+    def echo(sock: socket.socket, request: SeenRequest) -> None:
+        sock.sendall(response(f"you sent {request.headers['authorization']}".encode()))
 
     with listening(echo) as server:
         target = target_of(tmp_path, f"http://127.0.0.1:{server.port}", part)
@@ -271,15 +268,7 @@ async def test_every_client_signs_its_requests(client: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_private_authority_and_a_client_certificate(client: str, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(
-        tmp_path / "client.pem"
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context = certificates_required(tmp_path)
     gate = Gate(key=ENVIRONMENT["K_HMAC"])
     whole = '[tls]\nauthority = "authority.pem"\ncertificate = "client.pem"\n'
     with listening(gate.behave, tls=context) as server:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
-from tests.authentication.gate import Gate
-from tests.hostile.commands import KEYS, PLAN, run_command, write_target
+from tests.authentication.gate import Gate, certificates_required
+from tests.hostile.commands import FASTHTTP, KEYS, PLAN, run_command, write_target
 from tests.hostile.servers import listening
 
 pytestmark = pytest.mark.slow
 
-FASTHTTP = Path("scenarios/locustfiles/fasthttp.py").resolve()
 USERS: dict[str, tuple[str, ...]] = {
     "reactor": (),
     "two processes": ("--processes", "2"),
@@ -87,15 +84,7 @@ def test_a_token_is_renewed_while_a_load_runs(user: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("user", USERS)
 def test_a_load_over_tls_shows_its_certificate(user: str, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(
-        tmp_path / "client.pem"
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context = certificates_required(tmp_path)
     gate = Gate()
     with listening(gate.behave) as granting, listening(gate.behave, tls=context) as server:
         found = load_gated(

@@ -22,6 +22,17 @@ NATS_SERVER = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/u
 """Debian's server; None where `make tools` has not installed it."""
 Ended = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[2]
+LEAST = """
+name = "mine"
+base_url = "http://127.0.0.1:8080/1.0"
+
+[tenants.a]
+public_key = { env = "A" }
+private_key = { env = "A" }
+customer_id = 1
+
+"""
+"""A target file to which a table `[ingest]` is added."""
 
 
 @contextmanager

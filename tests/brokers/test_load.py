@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.started import (
+    LEAST,
     NATS_SERVER,
     add_stream,
     consumer,
@@ -26,16 +27,7 @@ from trueup.scenarios.run.preconditions import check_target
 from trueup.scenarios.scenario import LoadPart
 
 _NATS = pytest.mark.skipif(NATS_SERVER is None, reason="needs nats-server: make tools")
-_FILE = """
-name = "mine"
-base_url = "http://127.0.0.1:8080/1.0"
-
-[tenants.a]
-public_key = { env = "A" }
-private_key = { env = "A" }
-customer_id = 1
-
-[ingest]
+_INGEST = """[ingest]
 via = "nats"
 servers = ["nats://127.0.0.1:4222"]
 subject = "events"
@@ -119,7 +111,7 @@ def test_acknowledged_events_that_the_target_never_gets_are_found(tmp_path: Path
 def test_what_works_over_http_only_is_refused_before_the_run(
     tmp_path: Path, part: LoadPart, said: str
 ) -> None:
-    (tmp_path / "target.toml").write_text(_FILE)
+    (tmp_path / "target.toml").write_text(LEAST + _INGEST)
     target = load_target(tmp_path / "target.toml", {"A": "abcd"})
     check_target(LoadPart(scenario="steady"), target)
     with pytest.raises(UsageProblem, match=said) as caught:

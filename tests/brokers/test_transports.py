@@ -14,21 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.started import ROOT, trueup
+from tests.brokers.started import LEAST, ROOT, trueup
 from trueup.conformance.target.load import load_target
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.simulator.delivery import TransportForm, transport_driver
 from trueup.simulator.errors import TransportMissing
 
 _PAGE = (ROOT / "docs" / "brokers.md").read_text("utf-8")
-_LEAST = """
-name = "mine"
-base_url = "http://127.0.0.1:8080/1.0"
-
-[tenants.a]
-public_key = { env = "A" }
-private_key = { env = "A" }
-"""
 
 
 def _blocks(language: str, first: str) -> list[str]:
@@ -40,7 +32,7 @@ def _blocks(language: str, first: str) -> list[str]:
 @pytest.mark.parametrize("name", ["nats", "kafka"])
 def test_the_examples_of_the_page_are_valid(tmp_path: Path, name: str) -> None:
     (ingest,) = _blocks("toml", f'[ingest]\nvia = "{name}"')
-    (tmp_path / "target.toml").write_text(_LEAST + ingest)
+    (tmp_path / "target.toml").write_text(LEAST + ingest)
     environ = {"A": "abcd", "NATS_PASSWORD": "hush-nats", "KAFKA_PASSWORD": "hush-kafka"}
     target = load_target(tmp_path / "target.toml", environ)
     assert f"hush-{name}" in target.secrets

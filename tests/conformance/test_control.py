@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,30 +45,36 @@ async def called(tmp_path: Path, script: str, *, timeout_s: float = 10.0) -> Hoo
 
 
 async def requested(
-    tmp_path: Path, name: str, values: Mapping[str, Json], **parts: Any
+    tmp_path: Path,
+    name: str,
+    values: Mapping[str, Json],
+    *,
+    path: str = "/hook",
+    read: tuple[str, str] | None = None,
+    failing: Sequence[bool] = (),
+    **parts: Any,
 ) -> tuple[list[tuple[str, Json]], Hook, datetime | None]:
     """Call a hook of a served target. Returns what it got, the record, and the time that it tells.
 
-    `parts` are those of the hook; `at` and `time_told` those of a clock that is read.
+    `read`: place and form of the time in the response of a clock that is read; `failing`: whether
+    the connection of the first, second … request is closed; `parts` are those of the hook.
     """
     got: list[tuple[str, Json]] = []
-    failing = iter(parts.pop("failing", ()))
+    fails = iter(failing)
 
     async def respond(request: web.Request) -> web.Response:
         got.append((str(request.rel_url), await request.json() if request.can_read_body else None))
-        if next(failing, False):
+        if next(fails, False):
             assert request.transport is not None
             request.transport.close()
         return web.json_response({"clock": {"ms": 1743512400250, "text": "2025-04-01T15:00+02:00"}})
 
     async with served_by(respond) as url:
-        read = parts.pop("read", None)
-        form = HttpHook(url=url + parts.pop("path", "/hook"), **parts)
+        hooks: dict[str, Any] = {name: HttpHook(url=url + path, **parts)}
         if read is not None:
-            at, time_told = read
-            read = ClockRead(form=HttpHook(url=url, method="GET"), at=at, time=time_told)
-        target = replace(bare_target(url), clock_read=read)
-        target = replace(target, **{name: form})  # type: ignore[arg-type]  # of each hook
+            at, form = read
+            hooks["clock_read"] = ClockRead(form=HttpHook(url=url, method="GET"), at=at, time=form)
+        target = bare_target(url, **hooks)
         with JournalWriter(tmp_path / "j.ndjson") as writer:
             control = TargetControl(target, Recorder(writer), WallClock())
             hook = await control.call(name, values, stage="s")

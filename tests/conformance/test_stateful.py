@@ -21,7 +21,7 @@ from trueup.conformance.stateful.evaluate import (
     stage_of_sequence,
 )
 from trueup.conformance.stateful.operations import SequenceOperations
-from trueup.conformance.stateful.run import StatefulOutcome, explore
+from trueup.conformance.stateful.run import explore
 from trueup.conformance.stateful.steps import (
     DeliveryStep,
     EventChoice,
@@ -230,22 +230,17 @@ def test_steps_need_no_hook_or_claim_that_the_target_lacks(steps: StepSequence) 
 # --- on the reference
 
 
-def explored(folder: Path, examples: int = 15) -> StatefulOutcome:
-    """Explore a reference."""
-    with started() as serving, journal_in(folder) as writer:
-        url = serving["ingest_url"]
-        return explore(
-            target_of(serving, folder),
-            writer=writer,
-            ingest=lambda: PlainIngest(url),
-            seed=3,
-            examples=examples,
-        )
-
-
 @pytest.mark.slow
 def test_the_reference_agrees_with_the_contract(tmp_path: Path) -> None:
     """Impossible events, repetitions, payments, users, clock moves, maintenance in any order."""
-    outcome = explored(tmp_path)
+    with started() as serving, journal_in(tmp_path) as writer:
+        url = serving["ingest_url"]
+        outcome = explore(
+            target_of(serving, tmp_path),
+            writer=writer,
+            ingest=lambda: PlainIngest(url),
+            seed=3,
+            examples=15,
+        )
     assert outcome.result.verdict is Verdict.PASS, outcome.result
     assert outcome.result.evidence >= 10_000

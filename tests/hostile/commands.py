@@ -15,8 +15,9 @@ from pathlib import Path
 
 import trueup
 
-__all__ = ["KEYS", "PLAN", "Ended", "run_command", "write_target"]
+__all__ = ["FASTHTTP", "KEYS", "PLAN", "Ended", "run_command", "write_target"]
 
+FASTHTTP = Path("scenarios/locustfiles/fasthttp.py").resolve()
 KEYS = {
     "K_PUBLIC": "pub-0123456789abcdef",
     "K_PRIVATE": "priv-fedcba9876543210",

@@ -7,6 +7,7 @@ server counts the requests that it gets, so that a test can say which host was a
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import ssl
 import threading
@@ -15,13 +16,23 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["BEHAVIOURS", "KEY_HEADERS", "HostileServer", "hostile", "listening"]
+__all__ = [
+    "BEHAVIOURS",
+    "Behaviour",
+    "HostileServer",
+    "SeenRequest",
+    "empty_api",
+    "hostile",
+    "listening",
+    "moved_to",
+    "redirect_to",
+    "response",
+]
 
 PATIENCE_S: Final = 120.0
 """Longest life of one connection: no test lasts longer."""
-KEY_HEADERS: Final = ("x-api-private-key", "x-ingest-key", "authorization", "x-signature")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +51,6 @@ class HostileServer:
 
     port: int
     requests: list[SeenRequest] = field(default_factory=list)
-
-    @property
-    def keys_seen(self) -> int:
-        """Number of requests that carried a key."""
-        return sum(any(name in one.headers for name in KEY_HEADERS) for one in self.requests)
 
 
 Behaviour = Callable[[socket.socket, SeenRequest], None]
@@ -238,11 +244,32 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
 }
 
 
+def empty_api(sock: socket.socket, request: SeenRequest) -> None:
+    """Respond as an API that has no data and accepts every event."""
+    if request.method == "POST":
+        said: Any = {"accepted": request.body.count(b"\n") or 1, "refused": []}
+    elif "search" in request.path:
+        said = {"data": [], "total_count": 0, "page": 1, "per_page": 100}
+    else:
+        said = {"data": {"points": []} if "graph" in request.path else {"customer_id": 1001}}
+    sock.sendall(response(json.dumps(said).encode()))
+
+
 def redirect_to(url: str, status: str = "307 Elsewhere") -> Behaviour:
     """Return a behaviour: every request is redirected to a URL."""
 
     def behave(sock: socket.socket, _request: SeenRequest) -> None:
         sock.sendall(response(b"", f"Location: {url}", status=status))
+
+    return behave
+
+
+def moved_to(path: str, status: str = "307 Elsewhere") -> Behaviour:
+    """Return a behaviour: an empty API at a path, to which every other request is redirected."""
+    elsewhere = redirect_to(path, status)
+
+    def behave(sock: socket.socket, request: SeenRequest) -> None:
+        (empty_api if request.path == path else elsewhere)(sock, request)
 
     return behave
 

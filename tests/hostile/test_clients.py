@@ -6,18 +6,17 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.hostile.servers import (
     BEHAVIOURS,
-    Behaviour,
     HostileServer,
+    empty_api,
     hostile,
     listening,
+    moved_to,
     redirect_to,
-    response,
 )
 from trueup.conformance.client import waits
 from trueup.conformance.client.clock import WallClock
@@ -162,24 +161,8 @@ async def test_a_client_ends_in_time_whatever_a_server_does(client: str, tmp_pat
 @pytest.fixture
 def elsewhere() -> Iterator[HostileServer]:
     """Another origin: the same machine under another address."""
-    with listening(accept, "127.0.0.2") as server:
+    with listening(empty_api, "127.0.0.2") as server:
         yield server
-
-
-def accept(sock: Any, _request: object) -> None:
-    sock.sendall(response(b'{"accepted":1,"data":[]}'))
-
-
-def moved(status: str, location: Callable[[], str]) -> Behaviour:
-    """Redirect everything but `/moved`, which is served."""
-
-    def behave(sock: Any, request: Any) -> None:
-        if request.path.startswith("/moved"):
-            accept(sock, request)
-        else:
-            redirect_to(location(), status)(sock, request)
-
-    return behave
 
 
 @pytest.mark.parametrize("status", ["301 X", "302 X", "303 X", "307 X", "308 X"])
@@ -199,7 +182,7 @@ async def test_a_redirect_to_another_origin_is_refused_and_the_host_is_named(
 async def test_a_redirect_to_the_same_origin_is_followed_by_every_client(
     client: str, tmp_path: Path
 ) -> None:
-    with listening(moved("307 X", lambda: "/moved?x=1")) as server:
+    with listening(moved_to("/moved?x=1")) as server:
         said = await CLIENTS[client](server.port, tmp_path)
     assert set(said) <= {"200", "the run ended before a response"}
     first, second = server.requests[:2]
@@ -212,7 +195,7 @@ async def test_a_redirect_to_the_same_origin_is_followed_by_every_client(
 
 async def test_a_redirect_that_would_change_the_method_is_not_followed(tmp_path: Path) -> None:
     for client in ("delivery", "reactor", "hook"):
-        with listening(moved("303 See Other", lambda: "/moved")) as server:
+        with listening(moved_to("/moved", "303 See Other")) as server:
             said = await CLIENTS[client](server.port, tmp_path)
         assert any("does not keep the method POST" in reason for reason in said), said
         assert {one.method for one in server.requests} == {"POST"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,30 +13,26 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.hostile.commands import KEYS, PLAN, Ended, run_command, write_target
-from tests.hostile.servers import SeenRequest, hostile, listening, redirect_to, response
+from tests.hostile.commands import FASTHTTP, KEYS, PLAN, Ended, run_command, write_target
+from tests.hostile.servers import (
+    SeenRequest,
+    empty_api,
+    hostile,
+    listening,
+    moved_to,
+    redirect_to,
+    response,
+)
 from trueup.reports.journal.storage import read_journal
 
 pytestmark = pytest.mark.slow
 
-FASTHTTP = Path("scenarios/locustfiles/fasthttp.py").resolve()
 MOST_MB = 320
 """Memory of a command, with the interpreter and numpy."""
 LONGEST_S = 130.0
 AT_ONCE = 4
 """Commands that run side by side."""
 LOADS = {"reactor": (), "FastHttpUser": ("--locustfile", str(FASTHTTP))}
-
-
-def serve(sock: Any, request: SeenRequest) -> None:
-    """An API that has no data and accepts every event."""
-    if request.method == "POST":
-        said: Any = {"accepted": request.body.count(b"\n"), "refused": []}
-    elif "search" in request.path:
-        said = {"data": [], "total_count": 0, "page": 1, "per_page": 100}
-    else:
-        said = {"data": {"points": []} if "graph" in request.path else {"customer_id": 1001}}
-    sock.sendall(response(json.dumps(said).encode()))
 
 
 def load(folder: Path, target: Path, user: str, **options: Any) -> Ended:
@@ -92,7 +89,7 @@ def side_by_side(run: Callable[..., None], folder: Path, cases: Sequence[Sequenc
 
 def test_a_fleet_ends_with_status_2(tmp_path: Path) -> None:
     def run(folder: Path, name: str) -> None:
-        with listening(serve) as api, hostile(name) as server:
+        with listening(empty_api) as api, hostile(name) as server:
             target = write_target(folder, base=api.port, ingest=server.port)
             arguments = ["fleet", "--events", "3000", "--target", str(target)]
             assert_status_2_in_bounds(run_command(arguments, folder, limit_s=LONGEST_S))
@@ -117,7 +114,7 @@ def test_no_command_of_a_target_reaches_the_terminal(
 @pytest.mark.parametrize("user", LOADS)
 def test_a_load_ends_with_status_2(user: str, tmp_path: Path) -> None:
     def run(folder: Path, name: str) -> None:
-        with listening(serve) as api, hostile(name) as server:
+        with listening(empty_api) as api, hostile(name) as server:
             target = write_target(folder, base=api.port, ingest=server.port)
             assert_status_2_in_bounds(load(folder, target, user))
 
@@ -127,10 +124,7 @@ def test_a_load_ends_with_status_2(user: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("user", LOADS)
 def test_a_load_goes_to_no_other_host_and_follows_its_own(user: str, tmp_path: Path) -> None:
-    def moved(sock: Any, request: SeenRequest) -> None:
-        (serve if request.path == "/moved" else redirect_to("/moved"))(sock, request)
-
-    with listening(serve) as api, listening(serve, "127.0.0.2") as elsewhere:
+    with listening(empty_api) as api, listening(empty_api, "127.0.0.2") as elsewhere:
         away = f"127.0.0.2:{elsewhere.port}"
         with listening(redirect_to(f"http://{away}/ingest")) as server:
             target = write_target(tmp_path, base=api.port, ingest=server.port)
@@ -138,17 +132,17 @@ def test_a_load_goes_to_no_other_host_and_follows_its_own(user: str, tmp_path: P
         assert ended.status == 2, ended.output
         assert away in ended.output
         assert elsewhere.requests == []
-        with listening(moved) as server:
+        with listening(moved_to("/moved")) as server:
             target = write_target(tmp_path, base=api.port, ingest=server.port)
             load(tmp_path, target, user)
     paths = [request.path for request in server.requests]
     assert paths.count("/moved") == paths.count("/ingest") > 20
 
 
-def echo(sock: Any, request: SeenRequest) -> None:
+def echo(sock: socket.socket, request: SeenRequest) -> None:
     """Refuse, and say the keys again in every way; reads are served."""
     if request.method != "POST":
-        serve(sock, request)
+        empty_api(sock, request)
         return
     key = request.headers["x-ingest-key"]
     pair = base64.b64encode(f"user:{key}".encode()).decode()

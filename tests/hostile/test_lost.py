@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,11 +37,11 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LOST_PAUSE_S", 0.05)
 
 
-def close(sock: Any, _request: SeenRequest) -> None:
+def close(sock: socket.socket, _request: SeenRequest) -> None:
     sock.shutdown(2)
 
 
-def serve_searches_only(sock: Any, request: SeenRequest) -> None:
+def serve_searches_only(sock: socket.socket, request: SeenRequest) -> None:
     """A graph that is always lost, beside a list that always responds."""
     if "graph" in request.path:
         sock.shutdown(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.proxies.fleet import running_fleet
 from tests.proxies.servers import TIMEOUT_S, running_origin
-from tests.proxies.test_tie_out import Relayed
+from tests.proxies.test_tie_out import counting_relay
 from trueup.simulator.proxies import Authentication
 
 CHROMIUM = shutil.which("chromium")
@@ -26,42 +25,10 @@ async def test_a_page_of_thirty_resources_ties_out(tmp_path: Path) -> None:
     """The browser's connections go through a relay that counts them and connects from the user's
     own address, because a browser cannot be given credentials on its command line.
     """
-    relayed: list[Relayed] = []
-    all_ended: list[asyncio.Event] = []
     async with running_origin() as (origin, recorded), running_fleet(origin) as fleet:
         proxy, user = fleet.proxy_and_user("mobile", Authentication.ADDRESS)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            mine = Relayed(bytearray(), bytearray())
-            relayed.append(mine)
-            ended = asyncio.Event()
-            all_ended.append(ended)
-            theirs, ours = await asyncio.open_connection(
-                proxy.host, proxy.http_port, local_addr=(user.addresses[0], 0)
-            )
-
-            async def pump(
-                source: asyncio.StreamReader, sink: asyncio.StreamWriter, counted: bytearray
-            ) -> None:
-                """Relay and count to the end, also what a browser that has ended does not read."""
-                with contextlib.suppress(ConnectionError):
-                    while data := await source.read(65536):
-                        counted += data
-                        with contextlib.suppress(ConnectionError):
-                            sink.write(data)
-                            await sink.drain()
-                with contextlib.suppress(OSError):
-                    sink.write_eof()
-
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump(reader, ours, mine.up))
-                group.create_task(pump(theirs, writer, mine.down))
-            ours.close()
-            writer.close()
-            ended.set()
-
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as relay:
-            port = relay.sockets[0].getsockname()[1]
+        source = user.addresses[0]
+        async with counting_relay(proxy.host, proxy.http_port, source=source) as (port, relayed):
             assert CHROMIUM is not None
             browser = await asyncio.create_subprocess_exec(
                 CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
@@ -73,10 +40,7 @@ async def test_a_page_of_thirty_resources_ties_out(tmp_path: Path) -> None:
             async with asyncio.timeout(3 * TIMEOUT_S):
                 page, _ = await browser.communicate()
             assert page.count(b"<img") == RESOURCES
-            async with asyncio.timeout(TIMEOUT_S):
-                for ended in all_ended:
-                    await ended.wait()
-            await fleet.usage.until(lambda: fleet.server.server.open == 0)
+        await fleet.usage.until(lambda: fleet.server.server.open == 0)
         at_origin = [
             request
             for record in recorded.ended

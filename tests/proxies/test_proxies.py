@@ -5,24 +5,34 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.proxies.fleet import RawClient, basic, connected, running_fleet
+from tests.proxies.fleet import RawClient, RunningFleet, basic, connected, running_fleet
 from tests.proxies.servers import get, running_origin
-from trueup.simulator.proxies import Authentication, ByteCounting, ProxyLimits
+from trueup.reports.results import Json
+from trueup.simulator.proxies import Authentication, ByteCounting, ListeningProxy, ProxyLimits
 from trueup.simulator.proxies.life import RequestState
 
 NETWORKS = ("datacenter", "isp", "residential", "mobile")
 CONNECT = "CONNECT shop.example:80 HTTP/1.1\r\nHost: shop.example:80\r\n"
-
-
 TWO_LENGTHS = b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n"
 
 
 async def open_tunnel(client: RawClient, fields: str) -> bytes:
     await client.send(f"{CONNECT}{fields}\r\n".encode())
     return await client.head()
+
+
+@asynccontextmanager
+async def tunnel(fleet: RunningFleet, network: str = "mobile") -> AsyncIterator[RawClient]:
+    """Connect as a user of a network and open a tunnel to `shop.example`."""
+    proxy, user = fleet.proxy_and_user(network)
+    async with connected(proxy) as client:
+        assert (await open_tunnel(client, basic(user))).startswith(b"HTTP/1.1 200 ")
+        yield client
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -235,8 +245,9 @@ async def test_broken_socks_handshakes_end_without_a_request(sent: bytes) -> Non
 # Who may use a proxy
 
 
-async def status_of(fleet_proxy: object, fields: str, *, source: str | None = None) -> int:
-    async with connected(fleet_proxy, source=source) as client:  # type: ignore[arg-type]
+async def status_of(proxy: ListeningProxy, fields: str, *, source: str | None = None) -> int:
+    """Return the status of the response to CONNECT with these fields."""
+    async with connected(proxy, source=source) as client:
         head = await open_tunnel(client, fields)
         return int(head.split()[1])
 
@@ -294,12 +305,13 @@ async def test_a_static_proxy_serves_its_own_customer_only() -> None:
 # Targeting and sessions
 
 
-async def exits(fleet: object, suffixes: list[str]) -> list[dict[str, object]]:
-    proxy, user = fleet.proxy_and_user("residential")  # type: ignore[attr-defined]
+async def exits(fleet: RunningFleet, suffixes: list[str]) -> list[dict[str, Json]]:
+    """Return the events of a request with each suffix of a user name."""
+    proxy, user = fleet.proxy_and_user("residential")
     for suffix in suffixes:
         await status_of(proxy, basic(user, suffix=suffix))
-    await fleet.usage.ended(len(suffixes))  # type: ignore[attr-defined]
-    return fleet.usage.events  # type: ignore[attr-defined, no-any-return]
+    await fleet.usage.ended(len(suffixes))
+    return fleet.usage.events
 
 
 async def test_a_user_name_chooses_country_and_city() -> None:
@@ -393,9 +405,7 @@ async def test_a_head_that_never_ends_is_refused_in_time() -> None:
 async def test_an_idle_tunnel_is_ended_and_counted() -> None:
     limits = ProxyLimits(idle_s=0.05)
     async with running_origin() as (origin, _), running_fleet(origin, limits=limits) as fleet:
-        proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
+        async with tunnel(fleet) as client:
             await client.send(b"GET ")
             assert await client.rest() == b""
         (ended,) = await fleet.usage.ended()
@@ -404,9 +414,7 @@ async def test_an_idle_tunnel_is_ended_and_counted() -> None:
 
 async def test_a_side_that_ends_first_does_not_end_the_other_one() -> None:
     async with running_origin() as (origin, recorded), running_fleet(origin) as fleet:
-        proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
+        async with tunnel(fleet) as client:
             await client.send(get("/bytes/300000?delay_ms=50"))
             client.writer.write_eof()
             assert (await client.rest()).endswith(bytes(range(256))[: 300_000 % 256])
@@ -471,9 +479,7 @@ async def test_an_origin_that_does_not_listen_is_a_refused_connection() -> None:
 async def test_what_a_client_left_unread_is_not_counted_as_received() -> None:
     """The client resets with most of the response unread; the counts are what the kernel took."""
     async with running_origin() as (origin, recorded), running_fleet(origin) as fleet:
-        proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
+        async with tunnel(fleet) as client:
             await client.send(get("/bytes/100000000"))
             await client.read(1000)
             sock = client.writer.get_extra_info("socket")
@@ -509,9 +515,7 @@ async def test_events_have_the_bytes_of_the_declared_counting(counting: ByteCoun
         running_origin() as (origin, _),
         running_fleet(origin, counting=counting) as fleet,
     ):
-        proxy, user = fleet.proxy_and_user("isp")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
+        async with tunnel(fleet, "isp") as client:
             handshake = client.sent + client.received
             await client.send(get("/bytes/5000"))
             response = await client.rest()
@@ -526,9 +530,7 @@ async def test_a_long_tunnel_is_reported_in_parts_that_add_up() -> None:
         running_origin() as (origin, _),
         running_fleet(origin, report_every_s=0.05) as fleet,
     ):
-        proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
+        async with tunnel(fleet) as client:
             before = client.sent + client.received
             await client.send(get("/bytes/100000?piece=50000&pause_ms=5", close=False))
             await client.read(90_000)
@@ -544,17 +546,18 @@ async def test_a_long_tunnel_is_reported_in_parts_that_add_up() -> None:
 
 async def test_stopping_ends_open_tunnels_with_their_bytes() -> None:
     request = get("/bytes/500", close=False)
-    async with running_origin() as (origin, _), running_fleet(origin) as fleet:
-        proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as client:
-            await open_tunnel(client, basic(user))
-            before = client.received
-            await client.send(request)
-            await client.head()
-            await client.read(500)
-            fleet.stop.set()
-            assert await client.rest() == b""
-            (ended,) = await fleet.usage.ended()
+    async with (
+        running_origin() as (origin, _),
+        running_fleet(origin) as fleet,
+        tunnel(fleet) as client,
+    ):
+        before = client.received
+        await client.send(request)
+        await client.head()
+        await client.read(500)
+        fleet.stop.set()
+        assert await client.rest() == b""
+        (ended,) = await fleet.usage.ended()
     assert ended.state is RequestState.STOPPED
     assert (ended.counts().up, ended.counts().down) == (len(request), client.received - before)
     assert fleet.usage.events[0]["log_error_code"] == "connection_terminated"
@@ -566,22 +569,19 @@ async def test_connections_beyond_the_limit_wait_and_are_served() -> None:
         running_fleet(origin, connections_max=1) as fleet,
     ):
         proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as first:
-            await open_tunnel(first, basic(user))
-            async with connected(proxy) as second:
-                await second.send(f"{CONNECT}{basic(user)}\r\n".encode())
-                await fleet.usage.until(lambda: fleet.server.server.paused > 0)
-                assert fleet.server.server.accepted == 1
-                first.writer.close()
-                assert (await second.head()).startswith(b"HTTP/1.1 200 ")
+        async with tunnel(fleet) as first, connected(proxy) as second:
+            await second.send(f"{CONNECT}{basic(user)}\r\n".encode())
+            await fleet.usage.until(lambda: fleet.server.server.paused > 0)
+            assert fleet.server.server.accepted == 1
+            first.writer.close()
+            assert (await second.head()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_user_with_too_many_open_requests_gets_429() -> None:
     limits = ProxyLimits(requests_per_user=1)
     async with running_origin() as (origin, _), running_fleet(origin, limits=limits) as fleet:
         proxy, user = fleet.proxy_and_user("mobile")
-        async with connected(proxy) as first:
-            await open_tunnel(first, basic(user))
+        async with tunnel(fleet):
             assert await status_of(proxy, basic(user)) == 429
         await fleet.usage.ended(2)
         assert await status_of(proxy, basic(user)) == 200

@@ -8,6 +8,8 @@ the client sent and received; the origin counts its side; the reference is read 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -61,36 +63,47 @@ class Relayed:
 
 
 @asynccontextmanager
-async def counting_relay(host: str, port: int) -> AsyncIterator[tuple[int, Relayed]]:
-    """Relay one connection to an address; yields the port and what it counted."""
-    relayed = Relayed(bytearray(), bytearray())
-    done = asyncio.Event()
+async def counting_relay(
+    host: str, port: int, *, source: str | None = None
+) -> AsyncIterator[tuple[int, list[Relayed]]]:
+    """Relay connections to an address, from an address of the loopback if given.
+
+    Yields the port and what each connection counted; ends when all of them have.
+    """
+    relayed: list[Relayed] = []
+    ended = asyncio.Semaphore(0)
 
     async def pump(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: bytearray
     ) -> None:
-        try:
+        """Relay and count to the end, also what a side that has ended does not read."""
+        with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 counted += data
-                writer.write(data)
-                await writer.drain()
+                with contextlib.suppress(ConnectionError):
+                    writer.write(data)
+                    await writer.drain()
+        with contextlib.suppress(OSError):
             writer.write_eof()
-        except OSError:
-            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection(host, port)
+        mine = Relayed(bytearray(), bytearray())
+        relayed.append(mine)
+        theirs, ours = await asyncio.open_connection(
+            host, port, local_addr=(source, 0) if source else None
+        )
         async with asyncio.TaskGroup() as group:
-            group.create_task(pump(reader, ours, relayed.up))
-            group.create_task(pump(theirs, writer, relayed.down))
+            group.create_task(pump(reader, ours, mine.up))
+            group.create_task(pump(theirs, writer, mine.down))
         for each in (ours, writer):
             each.close()
-        done.set()
+        ended.release()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1], relayed
         async with asyncio.timeout(TIMEOUT_S):
-            await done.wait()
+            for _ in relayed:
+                await ended.acquire()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +149,18 @@ def stop(running: Proxies) -> None:
     """End the proxies as Ctrl-C does; what they know is then delivered."""
     running.child.send_signal(signal.SIGINT)
     assert running.child.wait(TIMEOUT_S) == 0
+
+
+def read_all(reference: EmbeddedReference, customer_id: int, search: str) -> list[dict[str, Any]]:
+    """Return the rows of all pages of a search."""
+    rows: list[dict[str, Any]] = []
+    mark = "&" if "?" in search else "?"
+    for page in itertools.count(1):
+        found = read(reference, customer_id, f"{search}{mark}per_page=100&page={page}")
+        if not found:
+            break
+        rows += found
+    return rows
 
 
 def read(reference: EmbeddedReference, customer_id: int, resource: str) -> Any:
@@ -219,7 +244,7 @@ async def test_seven_places_tie_out_on_every_network(tmp_path: Path) -> None:
                         hostname = f"{kind}.{network}.example"
                         async with counting_relay(proxy["host"], proxy["http_port"]) as tap:
                             await send_one(kind, hostname, f"127.0.0.1:{tap[0]}", user, authority)
-                        sent[hostname] = tap[1]
+                        (sent[hostname],) = tap[1]
                 records = await recorded.count(len(sent))
                 await asyncio.to_thread(stop, running)
         assert len(sent) == 24
@@ -264,12 +289,10 @@ def test_the_requests_of_a_fleet_tie_out_with_failures_and_cuts(tmp_path: Path) 
         counted = dict.fromkeys(NETWORKS, 0)
         for tenant in reference.serving.tenants:
             for network in NETWORKS:
-                path = "log_summary/search?per_page=100&log_summary_network="
-                page = 1
-                while found := read(reference, tenant.customer_id, f"{path}{network}&page={page}"):
-                    summed[network] += sum(row["log_summary_bytes"] for row in found)
-                    counted[network] += sum(row["log_summary_requests"] for row in found)
-                    page += 1
+                path = f"log_summary/search?log_summary_network={network}"
+                found = read_all(reference, tenant.customer_id, path)
+                summed[network] += sum(row["log_summary_bytes"] for row in found)
+                counted[network] += sum(row["log_summary_requests"] for row in found)
     assert sum(row["proxy_requests"] for row in rows) == 400
     for row in rows:
         assert row["client_bytes"] == row["proxy_bytes"] == summed[row["network"]]
@@ -389,11 +412,7 @@ async def test_two_kills_under_traffic_lose_only_requests_that_are_named(tmp_pat
                     if round_number == 2:
                         await asyncio.to_thread(stop, running)
                 named |= set(running.told["recovered"])
-        logs = []
-        page = 1
-        while found := read(reference, user.customer_id, f"log/search?page={page}"):
-            logs += found
-            page += 1
+        logs = read_all(reference, user.customer_id, "log/search")
     by_host = {row["log_hostname"]: row for row in logs}
     assert len(by_host) == len(logs)
     assert {name for name, one in sent.items() if one.complete} <= by_host.keys() <= sent.keys()

@@ -140,17 +140,23 @@ def _exchanges(folder: Path) -> list[Exchange]:
     return [one for one in records if isinstance(one, Exchange)]
 
 
+def _vendor_file(folder: Path, *, shown: bool) -> Path:
+    """Write the vendor's target file; `shown`: whether its logs show the ids that were sent."""
+    file = folder / "vendor.toml"
+    text = (_HERE / "vendor.toml").read_text()
+    file.write_text(text if shown else text.replace('log_id = "reference"', "log_id = false"))
+    return file
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("shown", ["reference", False])
+@pytest.mark.parametrize("shown", [True, False])
 async def test_an_implementation_with_events_of_its_own_conforms_by_its_target_file_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: str | bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: bool
 ) -> None:
     """Names, values, parts, times and ids of its own; level 4, no code. Its logs show our ids in a
     field of their own, or nowhere.
     """
-    file = tmp_path / "vendor.toml"
-    text = (_HERE / "vendor.toml").read_text()
-    file.write_text(text if shown else text.replace('log_id = "reference"', "log_id = false"))
+    file = _vendor_file(tmp_path, shown=shown)
     with _serving(monkeypatch, *([] if shown else ["hide-references"]), module="vendor_target"):
         outcome = await _judge(load_target(file), tmp_path, 4)
     assert _failed(outcome) == []
@@ -165,9 +171,7 @@ def test_load_in_the_form_of_an_implementation_is_accepted_and_reconciled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: bool
 ) -> None:
     """The mapping of the target file is compiled into the encoder of load."""
-    file = tmp_path / "vendor.toml"
-    text = (_HERE / "vendor.toml").read_text()
-    file.write_text(text if shown else text.replace('log_id = "reference"', "log_id = false"))
+    file = _vendor_file(tmp_path, shown=shown)
     command = ["load", "steady", "--rate", "5", "--duration", "2", "--seed", "7"]
     with _serving(monkeypatch, *([] if shown else ["hide-references"]), module="vendor_target"):
         done = subprocess.run(
@@ -187,9 +191,7 @@ def test_load_in_the_form_of_an_implementation_is_accepted_and_reconciled(
 async def test_a_fault_is_found_where_no_log_shows_the_id_that_was_sent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    file = tmp_path / "vendor.toml"
-    text = (_HERE / "vendor.toml").read_text()
-    file.write_text(text.replace('log_id = "reference"', "log_id = false"))
+    file = _vendor_file(tmp_path, shown=False)
     with _serving(monkeypatch, "hide-references", "loses_a_log", module="vendor_target"):
         outcome = await _judge(load_target(file), tmp_path, 2, only=("LOG=SENT",))
     assert outcome.exit_status is ExitStatus.VIOLATES
