@@ -18,7 +18,6 @@ __all__ = [
     "SECOND_US",
     "ceil_day",
     "day_of",
-    "day_start",
     "floor_day",
     "format_date",
     "format_instant",
@@ -81,10 +80,6 @@ def parse_instant(text: str) -> tuple[int, int]:
 
 def day_of(at_us: int) -> int:
     return at_us // DAY_US
-
-
-def day_start(day: int) -> int:
-    return day * DAY_US
 
 
 def floor_day(at_us: int) -> int:

@@ -393,7 +393,7 @@ def test_times_are_read_in_every_form(
     assert records[0].time_us == at(expected)
 
 
-def test_a_log_whose_times_have_no_zone_says_in_which_they_are_read(tmp_path: Path) -> None:
+def test_a_log_whose_times_have_no_zone_says_in_which_they_are_read() -> None:
     """HAProxy's, and none that has one."""
     _, report = read(LOGS / "haproxy.log", zone=ZoneInfo("Europe/Berlin"))
     assert report.zone == "Europe/Berlin"
