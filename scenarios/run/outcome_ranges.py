@@ -6,12 +6,15 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
 
-__all__ = ["settle", "spread", "unix_second"]
+__all__ = ["Span", "settle", "spread", "unix_second"]
+
+Span: TypeAlias = tuple[int, int, Outcome]
+"""Events first … stop-1 and their outcome."""
 
 _STRIDE: Final = 0x9E3779B97F4A7C15
 """2^64 divided by the golden ratio, odd: multiples of it spread evenly over any range
@@ -19,14 +22,14 @@ _STRIDE: Final = 0x9E3779B97F4A7C15
 _STRENGTH: Final = (Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.REFUSED)
 
 
-def settle(ranges: Iterable[OutcomeRange]) -> list[tuple[int, int, Outcome]]:
+def settle(ranges: Iterable[OutcomeRange]) -> list[Span]:
     """Disjoint spans (first, stop, outcome) in order; the strongest outcome of a number counts."""
     edges: dict[int, Counter[Outcome]] = defaultdict(Counter)
     for given in ranges:
         if given.count > 0:
             edges[given.first][given.outcome] += 1
             edges[given.first + given.count][given.outcome] -= 1
-    spans: list[tuple[int, int, Outcome]] = []
+    spans: list[Span] = []
     open_now: Counter[Outcome] = Counter()
     last = 0
     for edge in sorted(edges):

@@ -38,7 +38,7 @@ from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, plan_of
-from trueup.scenarios.run.traffic import DeliveredFleet, beside, delivered
+from trueup.scenarios.run.traffic import beside, delivered
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
@@ -103,7 +103,7 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     finally:
         await driver.close()
     context.reporter.finish(_outcomes(ranges))
-    await _reconcile(context, DeliveredFleet(fleet, ranges), FLEET_NAME, clock)
+    await _reconcile(context, delivered(fleet, ranges), FLEET_NAME, clock)
     context.phase(FLEET_NAME, "end")
 
 

@@ -12,7 +12,7 @@ from trueup.conformance.ports import Slice
 from trueup.reports.journal.records import Delivered, JudgePlan, OutcomeRange
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import Json, Outcome
-from trueup.scenarios.run.traffic import DeliveredEvents, DeliveredFleet, traffic_of
+from trueup.scenarios.run.traffic import DeliveredEvents, delivered, traffic_of
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 
@@ -56,8 +56,9 @@ def inside(row: dict[str, Json], wanted: Slice) -> bool:
 @pytest.mark.parametrize("number", [3, 700, 1000, 1500])
 def test_the_ids_of_a_slice_are_those_of_its_events_that_were_not_refused(number: int) -> None:
     """Around events of every outcome, coverage events too, in slices of every kind."""
-    traffic = DeliveredFleet(fleet(), RANGES)
-    rows = traffic.fleet.batch(0, 2000).rows()
+    sent = fleet()
+    traffic = delivered(sent, RANGES)
+    rows = sent.batch(0, 2000).rows()
     near, customer = rows[number], rows[number]["customer_id"]
     assert isinstance(customer, int)
     whole = Slice(customer, "2026-03-01 00:00:00", "2026-03-02 23:59:59")
@@ -84,8 +85,9 @@ def test_the_ids_of_a_slice_are_those_of_its_events_that_were_not_refused(number
 
 def test_events_that_are_asked_for_one_by_one_are_those_of_the_batch() -> None:
     """Neighbours are drawn together; each is still itself."""
-    traffic = DeliveredFleet(fleet(), RANGES)
-    rows = traffic.fleet.batch(60, 10).rows()
+    sent = fleet()
+    traffic = delivered(sent, RANGES)
+    rows = sent.batch(60, 10).rows()
     assert [traffic.event(str(row["log_id"])) for row in rows] == rows
 
 
