@@ -18,20 +18,20 @@ from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import format_time, get_path, rows_of
+from trueup.conformance.rows import get_path, rows_of
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, Exchange, OutcomeRange
 from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.run.preconditions import customers_of
+from trueup.scenarios.run.probe_events import probe_event
 from trueup.simulator.delivery import HttpDriver
 
 __all__ = ["EventProbe", "ProbeView", "send_probe"]
 
 STAGE: Final = "event probe"
 _AGE: Final = timedelta(minutes=1)
-_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,27 +113,20 @@ async def send_probe(target: Target) -> EventProbe:
 def _event(customer: int, at: datetime) -> dict[str, Json]:
     """Return an event whose proxy user and hostname nothing else has."""
     name = uuid.uuid4()
-    return {
-        "log_id": str(name),
-        "customer_id": customer,
-        "proxy_user_id": f"trueup-probe-{name.hex[:12]}",
-        "log_network": "datacenter",
-        "log_protocol": "http",
-        "log_hostname": "probe.example",
-        "log_client_ip_address": "192.0.2.7",
-        "log_total_bytes": _BYTES,
-        "log_request_datetime": format_time(at),
-        "log_authentication_type": 1,
-        "log_status_code": 200,
-        "country_id": "gb",
-        "city_alias": "london",
-        "asn_id": 64496,
-    }
+    event = probe_event(
+        str(name),
+        customer=customer,
+        user=f"trueup-probe-{name.hex[:12]}",
+        hostname="probe.example",
+        at=at,
+    )
+    return event | {"log_status_code": 200}
 
 
 async def _views(
     target: Target, client: ReadClient, event: Mapping[str, Json], at: datetime, wait_s: float
 ) -> tuple[ProbeView, ...]:
+    """Return what each view shows of the event, once all show it or `wait_s` has passed."""
     user, clock = str(event["proxy_user_id"]), WallClock()
     hour = at.replace(minute=0, second=0, microsecond=0)
     asked = (

@@ -22,6 +22,7 @@ from trueup.conformance.requests import ApiRequest
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
+from trueup.scenarios.run.probe_events import probe_event
 from trueup.simulator.delivery import Driver
 
 __all__ = ["STAGE", "SummaryProbe"]
@@ -29,7 +30,6 @@ __all__ = ["STAGE", "SummaryProbe"]
 STAGE: Final = "traffic freshness"
 """Stage of the probe's exchanges in the journal: no check and no reconciliation reads them."""
 _HOST: Final = "freshness.probe.example"
-_BYTES: Final = 1024
 
 
 class SummaryProbe:
@@ -78,21 +78,13 @@ class SummaryProbe:
         await self._client.__aexit__(kind, error, trace)
 
     def _event(self, number: int) -> dict[str, Json]:
-        return {
-            "log_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._user}/{number}")),
-            "customer_id": self._customer,
-            "proxy_user_id": self._user,
-            "log_network": "datacenter",
-            "log_protocol": "http",
-            "log_hostname": _HOST,
-            "log_client_ip_address": "192.0.2.7",
-            "log_total_bytes": _BYTES,
-            "log_request_datetime": self._now().strftime("%Y-%m-%d %H:%M:%S"),
-            "log_authentication_type": 1,
-            "country_id": "gb",
-            "city_alias": "london",
-            "asn_id": 64496,
-        }
+        return probe_event(
+            str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._user}/{number}")),
+            customer=self._customer,
+            user=self._user,
+            hostname=_HOST,
+            at=self._now(),
+        )
 
     async def inject(self) -> bool:
         """Deliver the next probe event; returns whether it was acknowledged."""
