@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from trueup.conformance.client.clock import WallClock
@@ -16,12 +14,12 @@ from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.errors import NotAnApi, TargetUnreachable, WrongKeys
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
 from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import check_ingest, driver_of
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.scenarios.run.ingestion_access import try_ingestion
+from trueup.scenarios.run.run_directory import temporary_journal
 from trueup.simulator.fleet import Fleet
 
 __all__ = ["SendSummary", "recent_naming", "send_events"]
@@ -62,10 +60,7 @@ def recent_naming(
 
 def _target_now(target: Target) -> datetime:
     """Return the target's time; ours where only its ingestion can be reached."""
-    with (
-        tempfile.TemporaryDirectory(prefix="trueup-") as folder,
-        JournalWriter(Path(folder) / JOURNAL_NAME, secrets=target.secrets) as writer,
-    ):
+    with temporary_journal(target) as writer:
         try:
             return asyncio.run(preflight(target, Recorder(writer, secrets=target.secrets)))
         except (NotAnApi, TargetUnreachable, WrongKeys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from importlib import resources
@@ -23,7 +22,6 @@ from trueup.conformance.target.inspect import TargetCheck, look_at
 from trueup.conformance.target.load import load_target
 from trueup.conformance.target.model import Target
 from trueup.reports.formatting import visible
-from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Outcome, Reading
 from trueup.scenarios.cli.event_probe import is_right, probe_json, probe_lines
 from trueup.scenarios.cli.shared import allow_host_option
@@ -31,6 +29,7 @@ from trueup.scenarios.drivers import check_ingest
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.run.event_probe import EventProbe, send_probe
 from trueup.scenarios.run.orchestrator import confirm_host
+from trueup.scenarios.run.run_directory import temporary_journal
 from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["command"]
@@ -164,10 +163,7 @@ async def _ask(
 
     Raises TransportMissing where a package that its ingestion needs is not installed.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="trueup-") as folder,
-        JournalWriter(Path(folder) / "journal.ndjson") as writer,
-    ):
+    with temporary_journal(target) as writer:
         try:
             await check_ingest(target)
             return await probe_readings(target, writer=writer), None

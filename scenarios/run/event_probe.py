@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from trueup.conformance import requests
@@ -21,11 +19,11 @@ from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import get_path, rows_of
 from trueup.conformance.target.model import Target
 from trueup.reports.journal.records import Delivered, Exchange, OutcomeRange
-from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.scenarios.drivers import driver_of
 from trueup.scenarios.run.preconditions import customers_of
 from trueup.scenarios.run.probe_events import probe_event
+from trueup.scenarios.run.run_directory import temporary_journal
 from trueup.simulator.delivery import HttpDriver
 
 __all__ = ["EventProbe", "ProbeView", "send_probe"]
@@ -71,10 +69,7 @@ async def send_probe(target: Target) -> EventProbe:
     customer = customers_of(target)[0]
     driver = driver_of(target)
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="trueup-") as folder,
-            JournalWriter(Path(folder) / JOURNAL_NAME, secrets=target.secrets) as writer,
-        ):
+        with temporary_journal(target) as writer:
             recorder = Recorder(writer, secrets=target.secrets)
             at = await preflight(target, recorder, clock) - _AGE
             event = _event(customer, at)

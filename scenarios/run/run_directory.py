@@ -1,15 +1,20 @@
-"""The folder of one run, and the link to the latest one."""
+"""The folder of one run, and the link to the latest one; a journal that is not kept."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from trueup.conformance.target.model import Target
+from trueup.reports.journal.storage import JOURNAL_NAME, JournalWriter
 from trueup.scenarios.errors import UsageProblem
 
-__all__ = ["LATEST", "make_run_folder"]
+__all__ = ["LATEST", "make_run_folder", "temporary_journal"]
 
 LATEST: Final = "latest"
 
@@ -47,3 +52,13 @@ def _point(link: Path, name: str) -> None:
     except IsADirectoryError as error:
         fresh.unlink()
         raise UsageProblem(f"{link} is a folder, not a link; move it away") from error
+
+
+@contextlib.contextmanager
+def temporary_journal(target: Target) -> Iterator[JournalWriter]:
+    """Yield a journal of requests to a target that are no run; it is removed at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="trueup-") as folder,
+        JournalWriter(Path(folder) / JOURNAL_NAME, secrets=target.secrets) as writer,
+    ):
+        yield writer
