@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -36,6 +37,7 @@ __all__ = [
     "http_form",
     "load_form",
     "load_ingest",
+    "open_driver",
     "transport_form",
 ]
 
@@ -160,6 +162,16 @@ def driver_of(target: Target) -> Driver:
             )
         case _:
             assert_never(ingest)
+
+
+@contextlib.asynccontextmanager
+async def open_driver(target: Target) -> AsyncIterator[Driver]:
+    """Yield a driver for a target's ingestion, and close it at the end. Raises as `driver_of`."""
+    driver = driver_of(target)
+    try:
+        yield driver
+    finally:
+        await driver.close()
 
 
 def load_form(target: Target) -> HttpForm:

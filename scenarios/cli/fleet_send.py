@@ -16,7 +16,7 @@ from trueup.conformance.errors import NotAnApi, TargetUnreachable, WrongKeys
 from trueup.conformance.target.model import Target
 from trueup.reports.results import Outcome
 from trueup.reports.transport.lost import LostDeliveries
-from trueup.scenarios.drivers import check_ingest, driver_of
+from trueup.scenarios.drivers import check_ingest, open_driver
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
 from trueup.scenarios.run.ingestion_access import try_ingestion
 from trueup.scenarios.run.run_directory import temporary_journal
@@ -86,11 +86,10 @@ async def _send(
 ) -> SendSummary:
     await check_ingest(target)
     await try_ingestion(target)
-    driver = driver_of(target)
     sent = SendSummary()
     sent.reasons = Counter()
     lost = LostDeliveries()
-    try:
+    async with open_driver(target) as driver:
         for at in range(first, first + events, _BATCH):
             count = min(_BATCH, first + events - at)
             outcome = await driver.send_ndjson(fleet.batch(at, count).ndjson(compact=True), count)
@@ -104,6 +103,4 @@ async def _send(
                     "Is the target up, and [ingest] right?"
                 )
             done(count)
-    finally:
-        await driver.close()
     return sent

@@ -13,14 +13,14 @@ from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.preflight import preflight
-from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import get_path, rows_of
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Delivered, Exchange, OutcomeRange
+from trueup.reports.journal.records import Exchange
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.drivers import open_driver
 from trueup.scenarios.run.preconditions import customers_of
 from trueup.scenarios.run.probe_events import probe_event
 from trueup.scenarios.run.run_directory import temporary_journal
@@ -49,7 +49,6 @@ class ProbeView:
 class EventProbe:
     """One event: as it was sent, what came back, and where it appears."""
 
-    event: Mapping[str, Json]
     sent: str
     """The body, or what a program or a broker was given, before compression."""
     response: str
@@ -67,42 +66,25 @@ async def send_probe(target: Target) -> EventProbe:
     """
     clock = WallClock()
     customer = customers_of(target)[0]
-    driver = driver_of(target)
-    try:
-        with temporary_journal(target) as writer:
-            recorder = Recorder(writer, secrets=target.secrets)
+    with temporary_journal(target) as writer:
+        recorder = Recorder(writer, secrets=target.secrets)
+        async with open_driver(target) as driver:
             at = await preflight(target, recorder, clock) - _AGE
             event = _event(customer, at)
             (outcome,) = await driver.send([event])
-            recorder.write(
-                Delivered(
-                    source="probe",
-                    stage=STAGE,
-                    events=(event,),
-                    outcomes=(
-                        OutcomeRange(
-                            first=0, count=1, outcome=outcome.outcome, reason=outcome.reason
-                        ),
-                    ),
-                    at=stamp(clock.now()),
-                )
-            )
-            async with ReadClient(target, recorder, clock) as client:
-                refused = outcome.outcome is Outcome.REFUSED
-                wait_s = 0.0 if refused else freshness_s(target.readings)
-                views = await _views(target, client, event, at, wait_s)
             last = driver.last if isinstance(driver, HttpDriver) else None
-            response = "" if last is None else f"{last[0]} {last[1].decode('utf-8', 'replace')}"
-            assert target.ingest is not None, "the driver has refused a target without it"
-            return EventProbe(
-                event=event,
-                sent=recorder.strike_text(target.ingest.format.encode([event]).decode()),
-                response=recorder.strike_text(response),
-                outcome=outcome,
-                views=views,
-            )
-    finally:
-        await driver.close()
+        async with ReadClient(target, recorder, clock) as client:
+            refused = outcome.outcome is Outcome.REFUSED
+            wait_s = 0.0 if refused else freshness_s(target.readings)
+            views = await _views(target, client, event, at, wait_s)
+    response = "" if last is None else f"{last[0]} {last[1].decode('utf-8', 'replace')}"
+    assert target.ingest is not None, "the driver has refused a target without it"
+    return EventProbe(
+        sent=recorder.strike_text(target.ingest.format.encode([event]).decode()),
+        response=recorder.strike_text(response),
+        outcome=outcome,
+        views=views,
+    )
 
 
 def _event(customer: int, at: datetime) -> dict[str, Json]:

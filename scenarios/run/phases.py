@@ -27,7 +27,7 @@ from trueup.reports.journal.records import Delivered, EventCounts, OutcomeRange,
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import EventOutcome, ExitStatus
 from trueup.reports.transport.lost import LostDeliveries
-from trueup.scenarios.drivers import driver_of, load_ingest
+from trueup.scenarios.drivers import driver_of, load_ingest, open_driver
 from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
@@ -86,10 +86,9 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     context.writer.write(fleet.identity(FLEET_NAME))
     context.phase(FLEET_NAME, "begin")
     context.reporter.start("fleet traffic", part.events)
-    driver = driver_of(context.target)
     ranges: list[OutcomeRange] = []
     lost = LostDeliveries()
-    try:
+    async with open_driver(context.target) as driver:
         for first in range(0, part.events, part.batch):
             count = min(part.batch, part.events - first)
             sent = await _send(context, driver, fleet, first, count)
@@ -100,8 +99,6 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
                     "Check [ingest], and the target's own log."
                 )
             context.reporter.update(first + count)
-    finally:
-        await driver.close()
     context.reporter.finish(_outcomes(ranges))
     await _reconcile(context, delivered(fleet, ranges), FLEET_NAME, clock)
     context.phase(FLEET_NAME, "end")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,13 +11,11 @@ import msgspec
 from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.stateful.run import explore, replay
 from trueup.conformance.stateful.steps import StepSequence
-from trueup.conformance.target.model import Target
 from trueup.reports.renderers.writer import write_text
-from trueup.scenarios.drivers import driver_of
+from trueup.scenarios.drivers import open_driver
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.run.phases import RunContext
 from trueup.scenarios.scenario import StatefulPart
-from trueup.simulator.delivery import Driver
 
 __all__ = ["STEPS_FILE", "run_stateful_part"]
 
@@ -32,7 +28,7 @@ def run_stateful_part(context: RunContext, part: StatefulPart, deadline: Deadlin
     """Run sequences until one fails or enough have passed; keep the shortest that fails."""
     context.reporter.start("stateful tests", None)
     context.phase(STATEFUL_NAME, "begin")
-    driver = partial(_driver, context.target)
+    driver = partial(open_driver, context.target)
     if part.replay:
         sequence = _read_steps(Path(part.replay))
         outcome = replay(
@@ -57,15 +53,6 @@ def run_stateful_part(context: RunContext, part: StatefulPart, deadline: Deadlin
         write_text(context.folder / STEPS_FILE, text + "\n")
     context.phase(STATEFUL_NAME, "end")
     context.reporter.finish(f"{outcome.examples} sequences, {outcome.requests} requests")
-
-
-@contextlib.asynccontextmanager
-async def _driver(target: Target) -> AsyncIterator[Driver]:
-    driver = driver_of(target)
-    try:
-        yield driver
-    finally:
-        await driver.close()
 
 
 def _read_steps(path: Path) -> StepSequence:
