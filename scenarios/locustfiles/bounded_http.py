@@ -29,6 +29,7 @@ from trueup.reports.transport.limits import (
     body_limit_error,
 )
 from trueup.reports.transport.redirects import origin_of, redirect_of
+from trueup.reports.transport.tls import load_files
 
 __all__ = ["BoundedSession", "bounded_session"]
 
@@ -79,19 +80,9 @@ def bounded_session(
         user,
         origins=frozenset(origins),
         timeout_s=timeout_s,
-        context=lambda: _context(tls),
+        context=lambda: load_files(gevent.ssl.create_default_context(), tls),
         unix_sockets={origin: path for origin, path in origins.items() if path},
     )
-
-
-def _context(tls: TlsFiles) -> gevent.ssl.SSLContext:
-    """Return a TLS context of gevent that verifies certificates, with files of one's own."""
-    context = gevent.ssl.create_default_context()
-    if tls.authority:
-        context.load_verify_locations(tls.authority)
-    if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key or None, password=str)
-    return context
 
 
 class _BoundedRequest(FastRequest):
