@@ -120,6 +120,14 @@ class Credentials:
         """Return the header that carries a token; none for an empty one."""
         return {self.header: self.value.replace("{token}", token)} if token else {}
 
+    def headers(self, token: str, *, method: str, url: str, body: bytes) -> dict[str, str]:
+        """Return all headers of one request that is sent now: its token, its signature."""
+        found = self.token_headers(token)
+        if self.signature is not None:
+            now = datetime.now(UTC)
+            found |= signed_headers(self.signature, method=method, url=url, body=body, now=now)
+        return found
+
 
 def signed_headers(
     signature: Signature, *, method: str, url: str, body: bytes, now: datetime, nonce: str = ""

@@ -13,7 +13,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -21,11 +20,11 @@ import aiohttp
 import msgspec
 
 from trueup.reports.transport.credentials import (
+    NO_FILES,
     Credentials,
     TlsFiles,
     TokenEndpoint,
     TokenProgram,
-    signed_headers,
 )
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.learned import learn
@@ -63,9 +62,9 @@ _known: Final[dict[TokenProgram | TokenEndpoint, _Token]] = {}
 class Authenticator:
     """Returns the headers that credentials add to each request. For one event loop."""
 
-    def __init__(self, credentials: Credentials | None, tls: TlsFiles | None = None) -> None:
+    def __init__(self, credentials: Credentials | None, tls: TlsFiles = NO_FILES) -> None:
         self._credentials = credentials or Credentials()
-        self._tls = tls or TlsFiles()
+        self._tls = tls
         self._fetching = asyncio.Lock()
 
     @property
@@ -75,13 +74,8 @@ class Authenticator:
 
     async def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
         """Return the headers of one request. Raises TokenError where no token can be had."""
-        found = self._credentials.token_headers(await self.token())
-        if self._credentials.signature is not None:
-            now = datetime.now(UTC)
-            found |= signed_headers(
-                self._credentials.signature, method=method, url=url, body=body, now=now
-            )
-        return found
+        token = await self.token()
+        return self._credentials.headers(token, method=method, url=url, body=body)
 
     async def token(self) -> str:
         """Return a token that is not about to run out; empty where none is used.

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
@@ -25,7 +24,6 @@ from locust.env import Environment
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.journal.redaction import redactor_of
 from trueup.reports.results import Outcome
-from trueup.reports.transport.credentials import signed_headers
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import BODY_MOST, REDIRECTS_MOST, body_limit_error
 from trueup.reports.transport.redirects import redirect_of
@@ -120,13 +118,7 @@ class DeliveryTracker:
             if tokens.error and not self._stopped_by:
                 self._stopped_by, self._access.no_access = tokens.error, True
                 self._quit()
-        found = credentials.token_headers(self._token)
-        if credentials.signature is not None:
-            now = datetime.now(UTC)
-            found |= signed_headers(
-                credentials.signature, method=method, url=url, body=body, now=now
-            )
-        return found
+        return credentials.headers(self._token, method=method, url=url, body=body)
 
     def client(self, user: FastHttpUser) -> BoundedSession:
         """Return a user's session with the target, which keeps to docs/security.md."""
