@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Final, assert_never
 
 from trueup.conformance.target.model import (
@@ -16,7 +15,6 @@ from trueup.conformance.target.model import (
     TransportIngest,
 )
 from trueup.reports.event_format import BodyForm
-from trueup.reports.transport.credentials import TlsFiles
 from trueup.scenarios.errors import UsageProblem
 from trueup.simulator.delivery import (
     CommandDriver,
@@ -32,13 +30,10 @@ from trueup.simulator.delivery.responses import ResponseBody
 
 __all__ = [
     "check_ingest",
-    "command_form",
     "driver_of",
-    "http_form",
     "load_form",
     "load_ingest",
     "open_driver",
-    "transport_form",
 ]
 
 _BODIES: Final[Mapping[BodyForm, ResponseBody]] = {
@@ -64,18 +59,8 @@ def _rule(ingest: HttpIngest, secrets: tuple[str, ...]) -> ResponseRule:
     )
 
 
-def http_form(
-    ingest: HttpIngest,
-    *,
-    timeout_s: float = 10.0,
-    secrets: tuple[str, ...] = (),
-    tls: TlsFiles | None = None,
-    unix_socket: str = "",
-) -> HttpForm:
-    """Return the simulator's form of an HTTP endpoint; header values are already resolved.
-
-    `secrets` are replaced in the reasons that its responses give.
-    """
+def _http_form(ingest: HttpIngest, target: Target) -> HttpForm:
+    """Return the simulator's form of an HTTP endpoint; header values are already resolved."""
     return HttpForm(
         url=ingest.url,
         method=ingest.method,
@@ -84,29 +69,27 @@ def http_form(
         headers=dict(ingest.headers),
         event_headers=dict(ingest.event_headers),
         credentials=ingest.credentials,
-        tls=tls or TlsFiles(),
-        unix_socket=unix_socket,
-        response_rule=_rule(ingest, secrets),
-        timeout_s=timeout_s,
+        tls=target.tls,
+        unix_socket=target.socket_of(ingest.url),
+        response_rule=_rule(ingest, target.secrets),
+        timeout_s=target.timeout_s,
         max_events=ingest.batch,
     )
 
 
-def command_form(
-    ingest: CommandIngest, *, cwd: Path | None = None, secrets: tuple[str, ...] = ()
-) -> CommandForm:
+def _command_form(ingest: CommandIngest, target: Target) -> CommandForm:
     """Return the simulator's form of a program; it is started in the target file's folder."""
     return CommandForm(
         argv=ingest.argv,
         format=ingest.format,
         timeout_s=ingest.timeout_s,
         max_events=ingest.batch,
-        cwd=os.fspath(cwd) if cwd else None,
-        response_rule=ResponseRule(secrets=secrets),
+        cwd=os.fspath(target.path.parent),
+        response_rule=ResponseRule(secrets=target.secrets),
     )
 
 
-def transport_form(ingest: TransportIngest, target: Target) -> TransportForm:
+def _transport_form(ingest: TransportIngest, target: Target) -> TransportForm:
     """Return the simulator's form of a transport of a target."""
     return TransportForm(
         name=ingest.name,
@@ -125,7 +108,7 @@ async def check_ingest(target: Target) -> None:
     Raises TransportMissing, TransportUnreachable.
     """
     if isinstance(target.ingest, TransportIngest):
-        driver = transport_driver(transport_form(target.ingest, target))
+        driver = transport_driver(_transport_form(target.ingest, target))
         try:
             await driver.check()
         finally:
@@ -140,21 +123,11 @@ def driver_of(target: Target) -> Driver:
     ingest: IngestForm | None = target.ingest
     match ingest:
         case HttpIngest():
-            return HttpDriver(
-                http_form(
-                    ingest,
-                    timeout_s=target.timeout_s,
-                    secrets=target.secrets,
-                    tls=target.tls,
-                    unix_socket=target.socket_of(ingest.url),
-                )
-            )
+            return HttpDriver(_http_form(ingest, target))
         case CommandIngest():
-            return CommandDriver(
-                command_form(ingest, cwd=target.path.parent, secrets=target.secrets)
-            )
+            return CommandDriver(_command_form(ingest, target))
         case TransportIngest():
-            return transport_driver(transport_form(ingest, target))
+            return transport_driver(_transport_form(ingest, target))
         case None:
             raise UsageProblem(
                 f"{target.path}: the target has no ingestion endpoint. "
@@ -181,13 +154,7 @@ def load_form(target: Target) -> HttpForm:
             f"{target.path}: this needs events to go in over HTTP. Give [ingest] "
             '`via = "http"` and a `url`.'
         )
-    return http_form(
-        target.ingest,
-        timeout_s=target.timeout_s,
-        secrets=target.secrets,
-        tls=target.tls,
-        unix_socket=target.socket_of(target.ingest.url),
-    )
+    return _http_form(target.ingest, target)
 
 
 def load_ingest(target: Target) -> HttpForm | TransportForm:
@@ -196,7 +163,7 @@ def load_ingest(target: Target) -> HttpForm | TransportForm:
         case HttpIngest():
             return load_form(target)
         case TransportIngest() as ingest:
-            return transport_form(ingest, target)
+            return _transport_form(ingest, target)
         case _:
             raise UsageProblem(
                 f"{target.path}: load goes in over HTTP or through a broker, but this target's "
