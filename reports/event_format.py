@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -347,9 +347,8 @@ class EventFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     @property
     def is_plain(self) -> bool:
         """Return whether an event is sent as it is."""
-        wrapped = (BodyForm.CLOUDEVENT, BodyForm.CLOUDEVENTS_BATCH, BodyForm.OTLP_LOGS)
-        mapped = self.fields or self.constants or self.sums
-        return not mapped and self.form not in (*wrapped, BodyForm.ELASTICSEARCH_BULK)
+        wrapped = (*_WITH_DATA, BodyForm.OTLP_LOGS, BodyForm.ELASTICSEARCH_BULK)
+        return not (self.fields or self.constants or self.sums) and self.form not in wrapped
 
     @property
     def lines_per_event(self) -> int:
@@ -409,16 +408,7 @@ class EventFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     def _log_record(self) -> Tree:
         constants: list[Tree] = [dict(_attribute(name, v)) for name, v in self.constants.items()]  # type: ignore[arg-type]
-        leaves: list[Tree] = [
-            Leaf(
-                fields=leaf.fields,
-                values=leaf.values,
-                time=leaf.time,
-                part=leaf.part,
-                attribute=name,
-            )
-            for _key, name, leaf in self.leaves()
-        ]
+        leaves: list[Tree] = [replace(leaf, attribute=name) for _, name, leaf in self.leaves()]
         return {
             "timeUnixNano": Leaf(fields=(_TIME,), time="epoch-ns", as_text=True),
             "attributes": [*constants, *leaves],

@@ -269,9 +269,7 @@ def _rows(
             dependants=tuple(sorted(folded.pop(result.check, ()), key=severity_order)),
             exchanges=evidence,
             deliveries=_sent_batches(deliveries),
-            hooks=()
-            if result.counterexample is None
-            else _hooks_between(deliveries, evidence, hooks),
+            hooks=_hooks_between(deliveries, evidence, hooks),
             elapsed_s=waited.get(result.check, 0.0),
         )
         rows.append(row)
