@@ -241,9 +241,10 @@ class LoadGenerator:
 
     def _ingest_stream(self) -> RequestStream:
         generator_plan, plan = self.generator_plan, self.generator_plan.plan
+        form = _form(generator_plan)
         return RequestStream(
             INGEST,
-            address=address_of(_form(generator_plan).url, _form(generator_plan).unix_socket),
+            address=address_of(form.url, form.unix_socket),
             source=body_source(
                 generator_plan,
                 self._announce,
@@ -252,12 +253,12 @@ class LoadGenerator:
                 replay=self._replay,
             ),
             schedule=self._recorded_schedule() or self._schedule(1 - plan.reads.share),
-            rule=_form(generator_plan).response_rule,
+            rule=form.response_rule,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
             duplicate_every=plan.requests.duplicate_every,
-            dresser=_dresser(_form(generator_plan).credentials, _form(generator_plan).url),
-            tls=_form(generator_plan).tls,
+            dresser=_dresser(form.credentials, form.url),
+            tls=form.tls,
         )
 
     def _announce(self, ranges: list[tuple[int, int]]) -> None:
