@@ -16,6 +16,7 @@ __all__ = [
     "ChecksPart",
     "FleetPart",
     "LoadPart",
+    "NetworkName",
     "ReplayPart",
     "Scenario",
     "StatefulPart",
@@ -31,6 +32,7 @@ RENAMED: Final[Mapping[str, str]] = {"histories": "stateful"}
 """Keys of earlier versions, and what they are called now."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+NetworkName = Literal["datacenter", "isp", "residential", "mobile"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -70,7 +72,7 @@ class ReplayPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Zone of times that are written without one."""
     fields: tuple[str, ...] = ()
     """Columns that hold a value, such as `bytes=sent+received`."""
-    network: Literal["datacenter", "isp", "residential", "mobile"] = "residential"
+    network: NetworkName = "residential"
     """Network of requests whose log names none."""
 
 

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import click
 
 from trueup.conformance.target.load import load_target, outside_hosts
+from trueup.conformance.target.model import Target
 from trueup.reports.compare import compare, comparison_document, comparison_text, why_not_comparable
 from trueup.reports.errors import NotComparable
-from trueup.reports.journal.records import LoadResult
-from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport, build_report
+from trueup.scenarios.cli.finished_run import read_run
 from trueup.scenarios.cli.log_options import log_options
 from trueup.scenarios.cli.shared import command_line, run_options, show, watched
 from trueup.scenarios.drivers import load_ingest
 from trueup.scenarios.embedded.target import EMBEDDED
 from trueup.scenarios.errors import CouldNotTell, UsageProblem
+from trueup.scenarios.load.messages import batch_of
 from trueup.scenarios.load.plan import LoadPlan, load_names
 from trueup.scenarios.load.replay import REPLAY_PLAN
 from trueup.scenarios.run.orchestrator import LOAD_LEVEL, RunRequest, level_of
 from trueup.scenarios.run.preconditions import plan_of
-from trueup.scenarios.scenario import LoadPart, ReplayPart, Scenario
+from trueup.scenarios.scenario import LoadPart, NetworkName, ReplayPart, Scenario
 
 __all__ = ["command"]
 
@@ -144,7 +144,7 @@ def command(
     log_format: str,
     zone: str,
     log_fields: tuple[str, ...],
-    log_network: Literal["datacenter", "isp", "residential", "mobile"],
+    log_network: NetworkName,
     find_limit: bool,
     calibrate: bool,
     earlier: Path | None,
@@ -213,6 +213,7 @@ def command(
         replay=replay,
     )
     plan = plan_of(part, seed=seed)
+    loaded = load_target(target) if target is not None else None
     order = RunRequest(
         scenario=Scenario(
             name=f"load-{plan.name}"[:41],
@@ -222,10 +223,10 @@ def command(
         seed=plan.seed,
         runs=runs,
         target=target,
-        allow_hosts=_hosts(target, allow_hosts, may_load),
+        allow_hosts=_hosts(loaded, allow_hosts, may_load),
         command=command_line(),
     )
-    before = _comparable(earlier, plan, order) if earlier is not None else None
+    before = _comparable(earlier, plan, order, loaded) if earlier is not None else None
     result = watched(order, quiet=quiet)
     if before is None or result.error is not None:
         return show(result, as_json=as_json)
@@ -250,12 +251,12 @@ def _defaulted(name: str) -> bool:
 
 
 def _hosts(
-    target: Path | None, allowed: tuple[str, ...], may_load: tuple[str, ...]
+    target: Target | None, allowed: tuple[str, ...], may_load: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Hosts off this machine that may be loaded: to be tested is not to be loaded."""
     outside = set(allowed)
     if target is not None:
-        outside |= set(outside_hosts(load_target(target, os.environ)))
+        outside |= set(outside_hosts(target))
     if odd := sorted(outside - set(may_load)):
         raise UsageProblem(
             f"{', '.join(odd)} is not this machine. trueup loads this machine only, unless you "
@@ -265,23 +266,23 @@ def _hosts(
     return may_load
 
 
-def _load_of(folder: Path | None) -> LoadResult:
-    """The last load result of a run's folder. Raises CouldNotTell where it has none."""
-    assert folder is not None
-    found = [r for r in read_journal(folder).records if isinstance(r, LoadResult)]
-    if not found:
-        raise CouldNotTell(f"{folder}: this run loaded nothing; there is nothing to compare with")
-    return found[-1]
-
-
-def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
+def _comparable(
+    earlier: Path, plan: LoadPlan, order: RunRequest, target: Target | None
+) -> RunReport:
     """The earlier run, read before anything is loaded.
 
     Raises UsageProblem where a run of this plan could not be compared with it, CouldNotTell where
     it loaded nothing.
     """
-    load, before = _load_of(earlier), build_report(read_journal(earlier))
-    name, level = _whom(order)
+    before = build_report(read_run(earlier))
+    if not before.load:
+        raise CouldNotTell(f"{earlier}: this run loaded nothing; there is nothing to compare with")
+    load = before.load[-1]
+    # What the header of this run, and its result, will say.
+    name, level, batch = EMBEDDED, LOAD_LEVEL, plan.requests.batch
+    if target is not None:
+        name, level = target.name, level_of(order.scenario, target)
+        batch = batch_of(plan, load_ingest(target))
     asked = (
         ("run's scenario", before.header.scenario, order.scenario.name),
         ("target", before.header.target, name),
@@ -292,7 +293,7 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
         ("rate", load.plan.rate_rps, plan.shape.rate if plan.open_loop else None),
         ("duration", load.plan.duration_s, plan.shape.duration_s),
         ("warm-up", load.plan.warmup_s, plan.shape.warmup_s),
-        ("events in a request", load.plan.batch, _batch(order, plan)),
+        ("events in a request", load.plan.batch, batch),
     )
     if differ := [f"{what} ({was} and {now})" for what, was, now in asked if was != now]:
         raise UsageProblem(
@@ -302,19 +303,3 @@ def _comparable(earlier: Path, plan: LoadPlan, order: RunRequest) -> RunReport:
     if why := why_not_comparable(load):
         raise UsageProblem(f"{earlier}: tells nothing of its target: {why}. Repeat that run first.")
     return before
-
-
-def _batch(order: RunRequest, plan: LoadPlan) -> int:
-    """Events in a request, or message, to the target of an order."""
-    if order.target is None:
-        return plan.requests.batch
-    form = load_ingest(load_target(order.target, os.environ))
-    return 1 if form.one_by_one else plan.requests.batch
-
-
-def _whom(order: RunRequest) -> tuple[str, int]:
-    """Name of the target of an order, and the level that the header of its run will give."""
-    if order.target is None:
-        return EMBEDDED, LOAD_LEVEL
-    target = load_target(order.target, os.environ)
-    return target.name, level_of(order.scenario, target)

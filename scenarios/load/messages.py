@@ -25,10 +25,16 @@ __all__ = [
     "Line",
     "Report",
     "Reserved",
+    "batch_of",
     "decode_plan",
     "encode",
     "write_line",
 ]
+
+
+def batch_of(plan: LoadPlan, form: HttpForm | TransportForm) -> int:
+    """Return the events of one request, or message, of a plan in a form."""
+    return 1 if form.one_by_one else plan.requests.batch
 
 
 class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +71,7 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def batch(self) -> int:
         """Return the events of one request, or message."""
-        form = self.transport or self.over_http
-        return 1 if form.one_by_one else self.plan.requests.batch
+        return batch_of(self.plan, self.transport or self.over_http)
 
     @property
     def secrets(self) -> tuple[str, ...]:
