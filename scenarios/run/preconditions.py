@@ -47,7 +47,7 @@ def check_local(part: LoadPart) -> None:
 
     Raises UsageProblem, or ProfileError where the fleet's overrides do not fit its profile.
     """
-    plan = plan_of(part, seed=0)
+    plan = plan_of(part, seed=None)
     if part.replay is not None:
         _check_replay(part, part.replay)
     load_profile(plan.fleet.profile, plan.fleet.overrides or None)
@@ -104,31 +104,31 @@ def minutes_of(target: Target, scenario: Scenario) -> float:
     if scenario.load is None:
         return _MINUTES
     steps = _SEARCH_STEPS if scenario.load.find_limit else 1
-    return _MINUTES + steps * _load_minutes(scenario.load)
+    return _MINUTES + steps * _load_minutes(scenario.load, plan_of(scenario.load, seed=None))
 
 
-def _load_minutes(part: LoadPart) -> float:
+def _load_minutes(part: LoadPart, plan: LoadPlan) -> float:
     if part.replay is not None:
         # How long a log is shows when it was read; `prepare_replay` refuses what is longer.
         return (part.duration_s or SPAN_MAX_S) / 60
-    return plan_of(part, seed=0).shape.duration_s / 60
+    return plan.shape.duration_s / 60
 
 
 def check_target(part: LoadPart, target: Target) -> None:
     """See that the target file says all that the load needs of it. Raises UsageProblem."""
-    minutes = target.budget.minutes
+    plan, allowed = plan_of(part, seed=None), target.budget.minutes
+    needed = _load_minutes(part, plan)
     known = part.replay is None or part.duration_s is not None
-    if minutes is not None and known and _load_minutes(part) > minutes:
+    if allowed is not None and known and needed > allowed:
         raise UsageProblem(
-            f"{target.path}: budget.minutes = {minutes:g}, but load scenario {part.scenario} alone "
-            f"takes {_load_minutes(part):g} minutes. Raise budget.minutes, or give a shorter "
-            "--duration."
+            f"{target.path}: budget.minutes = {allowed:g}, but load scenario {part.scenario} alone "
+            f"takes {needed:g} minutes. Raise budget.minutes, or give a shorter --duration."
         )
     if isinstance(form := load_ingest(target), TransportForm):
-        _check_transport(part, form.name)
+        _check_transport(part, plan, form.name)
     customers_of(target)
     forms = {"restart": target.restart, "maintenance": target.maintenance}
-    for name, shares in plan_of(part, seed=0).fault_shares.items():
+    for name, shares in plan.fault_shares.items():
         if shares and forms[name] is None:
             raise UsageProblem(
                 f"load scenario {part.scenario} needs the control hook `{name}` while it "
@@ -136,9 +136,8 @@ def check_target(part: LoadPart, target: Target) -> None:
             )
 
 
-def _check_transport(part: LoadPart, name: str) -> None:
+def _check_transport(part: LoadPart, plan: LoadPlan, name: str) -> None:
     """Raise UsageProblem where the plan asks for what goes over HTTP only."""
-    plan = plan_of(part, seed=0)
     asked = (
         (plan.reads.share, "mixes reads in", "Take a scenario without reads, such as `steady`"),
         (
