@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 from trueup.conformance.rows import get_path, parse_time
 from trueup.reports.results import Json, Outcome
@@ -11,7 +12,7 @@ from trueup.scenarios.run.event_probe import EventProbe, ProbeView
 
 __all__ = ["is_right", "probe_json", "probe_lines"]
 
-_MOST = 600
+_MOST: Final = 600
 """Characters of a body that are shown."""
 
 
@@ -45,7 +46,7 @@ def probe_lines(probe: EventProbe) -> Iterator[str]:
         for name, value in view.shown.items():
             yield f"  {name:<34}{_text(value):<38}{_mark(view, name, value)}".rstrip()
         for name, value in view.expected.items():
-            if name not in view.shown and get_path(dict(view.shown), name) is None:
+            if name not in view.shown and _value(view, name) is None:
                 yield f"  {name:<34}{'(not shown)':<38}expected {_text(value)}"
 
 
@@ -77,11 +78,16 @@ def _mark(view: ProbeView, name: str, value: Json) -> str:
 
 def _differences(view: ProbeView) -> Iterator[str]:
     """Yield the fields that a view shows with another value than the expected one."""
-    shown = dict(view.shown or {})
     for name, expected in view.expected.items():
-        value = shown[name] if name in shown else get_path(shown, name)
+        value = _value(view, name)
         if value is not None and not _same(expected, value):
             yield name
+
+
+def _value(view: ProbeView, name: str) -> Json:
+    """Return what a view shows for a field, by its name or its dotted path; None for nothing."""
+    shown = dict(view.shown or {})
+    return shown[name] if name in shown else get_path(shown, name)
 
 
 def _same(sent: Json, shown: Json) -> bool:
