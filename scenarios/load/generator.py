@@ -265,22 +265,23 @@ class LoadGenerator:
         self._report(Reserved(worker=self.worker, ranges=tuple(ranges)))
 
     def _reads_stream(self) -> RequestStream:
-        generator_plan, plan = self.generator_plan, self.generator_plan.plan
-        fields = {"Accept": "application/json", **generator_plan.read_headers}
+        plan, reads = self.generator_plan.plan, self.generator_plan.reads
+        assert reads is not None, "a plan with reads says where they go"
+        fields = {"Accept": "application/json", **reads.headers}
         requests = []
         for path in plan.reads.paths:
-            address, head = request_head("GET", f"{generator_plan.reads_url}/{path}", fields)
+            address, head = request_head("GET", f"{reads.url}/{path}", fields)
             requests.append(head + b"0\r\n\r\n")
         return RequestStream(
             READS,
-            address=address._replace(unix_socket=generator_plan.reads_socket),
+            address=address._replace(unix_socket=reads.unix_socket),
             source=ReadRequests(requests),
             schedule=self._schedule(plan.reads.share),
             rule=None,
             retry=self._retry(),
             timeout_s=plan.requests.timeout_s,
-            dresser=_dresser(generator_plan.read_credentials, generator_plan.reads_url),
-            tls=_form(generator_plan).tls,
+            dresser=_dresser(reads.credentials, reads.url),
+            tls=_form(self.generator_plan).tls,
         )
 
 

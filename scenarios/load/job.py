@@ -17,11 +17,11 @@ from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDe
 from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.capacity_search import RESOLUTION
 from trueup.scenarios.load.freshness import FreshnessProbe
-from trueup.scenarios.load.messages import GeneratorPlan
+from trueup.scenarios.load.messages import GeneratorPlan, ReadsFrom
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.simulator.delivery import HttpForm, TransportForm
 
-__all__ = ["WORKERS_S", "LoadJob", "Locust", "Progress", "Ranges", "ReadsFrom"]
+__all__ = ["WORKERS_S", "LoadJob", "Locust", "Progress", "Ranges"]
 
 WORKERS_S: Final = 60.0
 """How long a master waits for workers on other hosts."""
@@ -40,17 +40,6 @@ class Progress:
     requests: int
     events: int
     errors: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadsFrom:
-    """Where the plan's read paths stand, and the keys to read with."""
-
-    url: str
-    """Base URL and prefix, without a slash at the end."""
-    headers: Mapping[str, str]
-    unix_socket: str = ""
-    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +138,9 @@ class LoadJob:
             replay=self.replay,
             replay_folder=str(self.out_dir.resolve()) if self.replay else "",
             first_event=self.first_event,
-            reads_url=self.reads.url if self.reads else "",
-            reads_socket=self.reads.unix_socket if self.reads else "",
-            read_headers=dict(self.reads.headers) if self.reads else {},
-            read_credentials=_headers_only(self.reads.credentials) if self.reads else None,
+            reads=replace(self.reads, credentials=_headers_only(self.reads.credentials))
+            if self.reads
+            else None,
             cpu=self.locust.cpu,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ __all__ = [
     "GeneratorPlan",
     "GeneratorSummary",
     "Line",
+    "ReadsFrom",
     "Report",
     "Reserved",
     "batch_of",
@@ -35,6 +37,18 @@ __all__ = [
 def batch_of(plan: LoadPlan, form: HttpForm | TransportForm) -> int:
     """Return the events of one request, or message, of a plan in a form."""
     return 1 if form.one_by_one else plan.requests.batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadsFrom:
+    """Where the plan's read paths stand, and the keys to read with."""
+
+    url: str
+    """Base URL and prefix, without a slash at the end."""
+    headers: Mapping[str, str]
+    unix_socket: str = ""
+    """UNIX socket of the server; empty: TCP."""
+    credentials: Credentials | None = None
 
 
 class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +66,8 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Where its recording is."""
     first_event: int = 0
     """Number of the fleet's first event in this run."""
-    reads_url: str = ""
-    """Base URL and prefix that the read paths stand below."""
-    reads_socket: str = ""
-    """UNIX socket of the server of the reads; empty: TCP."""
-    read_headers: dict[str, str] = {}
-    read_credentials: Credentials | None = None
-    """Of the reads; those of the ingestion are in the form. Tokens come by a `TokenFeed`."""
+    reads: ReadsFrom | None = None
+    """Where the plan's read paths stand. Tokens come by a `TokenFeed`."""
     cpu: int | None = None
     """Pin the generator to this core."""
 

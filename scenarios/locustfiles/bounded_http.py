@@ -71,11 +71,11 @@ class BoundedSession(FastHttpSession):
 def bounded_session(
     user: FastHttpUser, *, urls: Mapping[str, str], timeout_s: float, tls: TlsFiles
 ) -> BoundedSession:
-    """Return a session for the origins of some URLs, empty ones left out.
+    """Return a session for the origins of some URLs.
 
     `urls`: URL → UNIX socket of its server; empty for TCP.
     """
-    origins = {origin_of(url): path for url, path in urls.items() if url}
+    origins = {origin_of(url): path for url, path in urls.items()}
     return BoundedSession(
         user,
         origins=frozenset(origins),

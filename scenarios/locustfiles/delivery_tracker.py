@@ -124,12 +124,11 @@ class DeliveryTracker:
         """Return a user's session with the target, which keeps to docs/security.md."""
         session = self._sessions.get(user)
         if session is None:
+            reads = self.plan.reads
+            urls = {reads.url: reads.unix_socket} if reads is not None else {}
             session = self._sessions[user] = bounded_session(
                 user,
-                urls={
-                    self.plan.reads_url: self.plan.reads_socket,
-                    self.form.url: self.form.unix_socket,
-                },
+                urls={**urls, self.form.url: self.form.unix_socket},
                 timeout_s=self.form.timeout_s,
                 tls=self.form.tls,
             )

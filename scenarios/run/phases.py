@@ -30,7 +30,8 @@ from trueup.reports.transport.lost import LostDeliveries
 from trueup.scenarios.drivers import driver_of, load_ingest, open_driver
 from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
-from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
+from trueup.scenarios.load.job import LoadJob, Locust, Progress
+from trueup.scenarios.load.messages import ReadsFrom
 from trueup.scenarios.load.replay import prepare_replay
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged

@@ -24,7 +24,8 @@ from trueup.reports.verdicts import load_status
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load import execute
 from trueup.scenarios.load.execute import calibrate, execute_load
-from trueup.scenarios.load.job import LoadJob, Locust, Progress, ReadsFrom
+from trueup.scenarios.load.job import LoadJob, Locust, Progress
+from trueup.scenarios.load.messages import ReadsFrom
 from trueup.scenarios.load.plan import LoadPlan, load_plan, with_changes
 from trueup.scenarios.load.run import LOAD_FILE, run_load
 from trueup.scenarios.load.traffic import load_fleet
