@@ -28,14 +28,14 @@ def within_level(scenario: Scenario, level: int) -> Scenario:
     return replace(scenario, checks=checks, stateful=stateful)
 
 
-def describe_effects(scenario: Scenario, target: Target, *, kept_below: bool) -> str:
+def describe_effects(scenario: Scenario, target: Target, *, level_lowered: bool) -> str:
     """Return what a run does to its target, as one line.
 
-    `kept_below`: its level was lowered because none was asked for.
+    `level_lowered`: its level was lowered because none was asked for.
     """
     found = list(_effects(scenario, target))
     text = f"{target.name}: {', '.join(found) if found else 'only reads'}"
-    if kept_below and target.clock is not None:
+    if level_lowered and target.clock is not None:
         text += (
             "; its clock stays as it is: to move it, name --level 3 or more, or write "
             "`disposable = true` in the target file"

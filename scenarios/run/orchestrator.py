@@ -141,7 +141,7 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
-        kept_below = False
+        level_lowered = False
         if order.target is None:
             text, environment = _start_reference(stack, order)
         else:
@@ -149,14 +149,14 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             target = load_target(order.target)
             if not (order.level_asked or target.disposable):
                 within = within_level(order.scenario, LEVEL_UNASKED)
-                kept_below = within != order.scenario
+                level_lowered = within != order.scenario
                 order = replace(order, scenario=within)
-            _hold_usable(target, order)
+            _check_usable(target, order)
         folder = make_run_folder(order.runs, scenario=order.scenario.name, seed=order.seed, now=now)
         if order.target is None:
             (folder / TARGET_NAME).write_text(text, encoding="utf-8")
             target = load_target(folder / TARGET_NAME, environment)
-            _hold_usable(target, order)
+            _check_usable(target, order)
         else:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
         writer = stack.enter_context(
@@ -177,10 +177,11 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             reporter=reporter or SilentReporter(),
         )
         if order.target is not None:
-            context.reporter.notice(describe_effects(order.scenario, target, kept_below=kept_below))
+            effects = describe_effects(order.scenario, target, level_lowered=level_lowered)
+            context.reporter.notice(effects)
         # A disk that is full is the root of whatever went wrong after it, wrapped or not.
         deadline = Deadline(WallClock(), minutes_of(target, order.scenario))
-        error = _work(order.scenario, context, deadline, strange=order.target is not None)
+        error = _work(order.scenario, context, deadline, external=order.target is not None)
         error = writer.failure or error
         status = 0 if error is None else exit_status_of(error)
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -234,7 +235,7 @@ def _strike_files(folder: Path, target: Target) -> None:
                 path.write_bytes(struck)
 
 
-def _hold_usable(target: Target, order: RunRequest) -> None:
+def _check_usable(target: Target, order: RunRequest) -> None:
     """Raise UsageProblem where a target cannot be used for a run."""
     confirm_host(target, order.allow_hosts)
     if target.ingest is None and order.scenario.checks is None:
@@ -331,20 +332,20 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
 
 
 def _work(
-    scenario: Scenario, context: RunContext, deadline: Deadline, *, strange: bool
+    scenario: Scenario, context: RunContext, deadline: Deadline, *, external: bool
 ) -> BaseException | None:
     """Do the parts in their order; what cut them short, if anything did. A target that is not ours
     is asked once before traffic goes there: the checks meet it themselves. Its ingestion endpoint
     is tried before any event is sent."""
     sends = scenario.fleet is not None or scenario.load is not None
     try:
-        if strange and sends and context.target.ingest is not None:
+        if external and sends and context.target.ingest is not None:
             recorder = Recorder(context.writer, secrets=context.target.secrets)
             there = asyncio.run(deadline.within(preflight(context.target, recorder)))
             context = replace(context, ahead=there - datetime.now(UTC))
         if _sends(scenario):
             asyncio.run(check_ingest(context.target))
-        if strange and (sends or level_of(scenario, context.target) >= LOAD_LEVEL):
+        if external and (sends or level_of(scenario, context.target) >= LOAD_LEVEL):
             asyncio.run(deadline.within(try_ingestion(context.target)))
         if scenario.fleet is not None and context.target.ingest is not None:
             asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))

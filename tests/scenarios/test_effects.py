@@ -29,7 +29,7 @@ def _checks(level: int, only: tuple[str, ...] = ()) -> Scenario:
 
 
 def test_a_whole_run_says_that_it_moves_the_clock_and_restarts() -> None:
-    assert describe_effects(_checks(4), _TARGET, kept_below=False) == (
+    assert describe_effects(_checks(4), _TARGET, level_lowered=False) == (
         "lab: injects events that stay, moves its clock forward by more than 90 days, for good, "
         "restarts it"
     )
@@ -45,12 +45,12 @@ def test_a_whole_run_says_that_it_moves_the_clock_and_restarts() -> None:
     ids=["level 2", "--only a check of level 2", "no hooks"],
 )
 def test_a_run_that_only_injects_says_only_that(scenario: Scenario, target: Target) -> None:
-    said = describe_effects(scenario, target, kept_below=False)
+    said = describe_effects(scenario, target, level_lowered=False)
     assert said == "lab: injects events that stay"
 
 
 def test_a_run_of_level_0_only_reads() -> None:
-    assert describe_effects(_checks(0), _TARGET, kept_below=False) == "lab: only reads"
+    assert describe_effects(_checks(0), _TARGET, level_lowered=False) == "lab: only reads"
 
 
 def test_a_lowered_level_is_said_with_what_raises_it() -> None:
@@ -61,7 +61,7 @@ def test_a_lowered_level_is_said_with_what_raises_it() -> None:
     assert within.checks is not None
     assert within.stateful is not None
     assert (within.checks.level, within.stateful.level) == (2, 2)
-    said = describe_effects(within, _TARGET, kept_below=True)
+    said = describe_effects(within, _TARGET, level_lowered=True)
     assert "--level 3" in said
     assert "disposable = true" in said
     assert "moves" not in said.replace("to move it", "")
