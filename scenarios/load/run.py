@@ -354,20 +354,25 @@ class _Tail:
         for text in whole.splitlines():
             line = self._decoder.decode(text)
             if isinstance(line, Report):
-                self._unauthorised |= any(
-                    why.startswith("HTTP 401") for second in line.seconds for why in second.errors
-                )
-            if isinstance(line, Report) and line.lane == INGEST:
-                seen = True
-                if line.final is not None:
-                    self._finals.add(line.worker)
-                    self._last_word = time.monotonic()
-                for second in line.seconds:
-                    self._t = max(self._t, second.t + 1)
-                    self._requests += second.requests
-                    self._events += second.events
-                    self._errors += sum(second.errors.values())
+                seen |= self._add(line)
         return seen
+
+    def _add(self, report: Report) -> bool:
+        """Add a report up; return whether it is one of the ingestion stream."""
+        self._unauthorised |= any(
+            why.startswith("HTTP 401") for second in report.seconds for why in second.errors
+        )
+        if report.lane != INGEST:
+            return False
+        if report.final is not None:
+            self._finals.add(report.worker)
+            self._last_word = time.monotonic()
+        for second in report.seconds:
+            self._t = max(self._t, second.t + 1)
+            self._requests += second.requests
+            self._events += second.events
+            self._errors += sum(second.errors.values())
+        return True
 
     def saw_unauthorised(self) -> bool:
         """Return whether a response had status 401 since this was asked last."""

@@ -19,7 +19,7 @@ from trueup.reports.transport.learned import learn
 from trueup.reports.transport.tokens import Authenticator, TokenError
 from trueup.scenarios.errors import CouldNotTell
 
-__all__ = ["TokenFeed", "Tokens", "TokensFile"]
+__all__ = ["TokenFeed", "Tokens", "TokensFile", "decode_tokens"]
 
 _AGAIN_S: Final = 2.0
 """Pause between two attempts to renew a token that the target refuses."""
@@ -31,6 +31,14 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     by_stream: dict[str, str] = {}
     error: str = ""
     """Why there are no further tokens; empty while there are."""
+
+
+def decode_tokens(data: bytes) -> Tokens:
+    """Return tokens from their JSON; they are struck from now on. Raises msgspec.DecodeError."""
+    tokens = msgspec.json.decode(data, type=Tokens)
+    for token in tokens.by_stream.values():
+        learn(token)
+    return tokens
 
 
 class TokenFeed:
@@ -107,10 +115,8 @@ class TokensFile:
         if data == self._seen:
             return None
         try:
-            tokens = msgspec.json.decode(data, type=Tokens)
+            tokens = decode_tokens(data)
         except msgspec.DecodeError:
             return None  # caught while it was written
         self._seen = data
-        for token in tokens.by_stream.values():
-            learn(token)
         return tokens

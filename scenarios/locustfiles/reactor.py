@@ -28,7 +28,6 @@ from locust import LoadTestShape, User, events, runners
 from locust.env import Environment
 
 from trueup.reports.journal.redaction import redactor_of
-from trueup.reports.transport.learned import learn
 from trueup.scenarios.load.generator import LoadGenerator
 from trueup.scenarios.load.messages import (
     GeneratorPlan,
@@ -39,7 +38,7 @@ from trueup.scenarios.load.messages import (
     encode,
     write_line,
 )
-from trueup.scenarios.load.token_feed import Tokens, TokensFile
+from trueup.scenarios.load.token_feed import Tokens, TokensFile, decode_tokens
 from trueup.scenarios.locustfiles.batched_stats import add_failures, add_requests
 from trueup.simulator.reactor import System
 
@@ -78,10 +77,8 @@ class TokensReceived:
         self._fresh: Tokens | None = None
 
     def put(self, tokens: Tokens) -> None:
-        """Take in tokens, which are struck from now on."""
+        """Take in tokens."""
         self._fresh = tokens
-        for token in tokens.by_stream.values():
-            learn(token)
 
     def changed(self) -> Tokens | None:
         """Return the tokens if they are other ones than the last time."""
@@ -269,7 +266,7 @@ def _on_plan(environment: Environment, msg: Any, **kwargs: Any) -> None:
 
 def _on_tokens(environment: Environment, msg: Any, **kwargs: Any) -> None:
     if isinstance(RUN.tokens, TokensReceived):
-        RUN.tokens.put(msgspec.json.decode(msg.data["tokens"], type=Tokens))
+        RUN.tokens.put(decode_tokens(msg.data["tokens"]))
         if RUN.generator is not None:
             RUN.generator.take_tokens()
 
