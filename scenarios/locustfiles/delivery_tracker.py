@@ -113,11 +113,6 @@ class DeliveryTracker:
         credentials = self.form.credentials
         if credentials is None:
             return {}
-        if (tokens := self._tokens.changed()) is not None:
-            self._token = tokens.by_stream.get(INGEST, "")
-            if tokens.error and not self._stopped_by:
-                self._stopped_by, self._access.no_access = tokens.error, True
-                self._quit()
         return credentials.headers(self._token, method=method, url=url, body=body)
 
     def client(self, user: FastHttpUser) -> BoundedSession:
@@ -277,12 +272,24 @@ class DeliveryTracker:
     def _start(self, environment: Environment, **kwargs: Any) -> None:
         self._quit = lambda: environment.runner.quit() if environment.runner else None
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        self._take_token()
         gevent.spawn(self._every_second)
 
     def _every_second(self) -> None:
         while True:
             gevent.sleep(max(self._began + self._second + 1 - time.perf_counter(), 0.01))
+            self._take_token()
             self._report()
+
+    def _take_token(self) -> None:
+        """Send further requests with the token of now; stop where there is none any more."""
+        tokens = self._tokens.changed()
+        if tokens is None:
+            return
+        self._token = tokens.by_stream.get(INGEST, "")
+        if tokens.error and not self._stopped_by:
+            self._stopped_by, self._access.no_access = tokens.error, True
+            self._quit()
 
     def _stop(self, **kwargs: Any) -> None:
         for batch in list(self._open.values()):
