@@ -23,7 +23,14 @@ from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.run import TrafficOutcome, reconcile_traffic
 from trueup.conformance.runner import ProgressEvent, run_checks
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Delivered, EventCounts, OutcomeRange, Phase
+from trueup.reports.journal.records import (
+    Delivered,
+    EventCounts,
+    FleetDeclared,
+    OutcomeRange,
+    Phase,
+    ReplayDeclared,
+)
 from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.results import EventOutcome, ExitStatus
 from trueup.reports.transport.lost import LostDeliveries
@@ -32,6 +39,7 @@ from trueup.scenarios.errors import CouldNotTell
 from trueup.scenarios.load.execute import as_fast_as_possible, execute_load
 from trueup.scenarios.load.job import LoadJob, Locust, Progress
 from trueup.scenarios.load.messages import ReadsFrom
+from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.replay import prepare_replay
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
@@ -150,35 +158,10 @@ def _outcomes(ranges: Iterable[OutcomeRange]) -> str:
 
 async def run_load_part(context: RunContext, part: LoadPart) -> None:
     """Load the ingestion endpoint through Locust, then reconcile every accepted event."""
-    plan = plan_of(part, seed=context.seed)
     # The load does not move the target's clock, so that it is read from the journal once.
     clock = ShiftedClock(target_now(context.writer, context.ahead))
-    traffic: Fleet | ReplayTraffic
-    if part.replay is not None:
-        prepared = prepare_replay(
-            part.replay,
-            plan,
-            folder=context.folder,
-            customers=customers_of(context.target),
-            now=clock.now(),
-            namespace=context.folder.name,
-            duration_s=part.duration_s,
-            form=load_ingest(context.target).format,
-            say=context.reporter.info,
-        )
-        plan, traffic = prepared.plan, prepared.traffic
-        fleet, replay = None, prepared.declared
-        context.writer.write(replay)
-    else:
-        # The rates of a search are not known yet: it gets as many events as the fastest run.
-        traffic = load_fleet(
-            as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
-            customers=customers_of(context.target),
-            now=clock.now(),
-            namespace=context.folder.name,
-        )
-        fleet, replay = traffic.identity(LOAD_FLEET), None
-        context.writer.write(fleet)
+    plan, traffic, declared = _load_traffic(context, part, clock.now())
+    context.writer.write(declared)
     context.phase(LOAD_FLEET, "begin")
     context.reporter.start("load", round(plan.shape.duration_s))
 
@@ -208,8 +191,8 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     job = LoadJob(
         plan=plan,
         ingest=load_ingest(context.target),
-        fleet=fleet,
-        replay=replay,
+        fleet=declared if isinstance(declared, FleetDeclared) else None,
+        replay=declared if isinstance(declared, ReplayDeclared) else None,
         out_dir=context.folder,
         progress=progress,
         reads=reads,
@@ -254,6 +237,37 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         )
     )
     context.phase(LOAD_FLEET, "end")
+
+
+def _load_traffic(
+    context: RunContext, part: LoadPart, now: datetime
+) -> tuple[LoadPlan, Fleet | ReplayTraffic, FleetDeclared | ReplayDeclared]:
+    """Return a load's plan, the traffic that it sends, and the record of that traffic.
+
+    `now` is the target's time. The times of a replay are planned when its log was read.
+    """
+    plan, customers = plan_of(part, seed=context.seed), customers_of(context.target)
+    if part.replay is not None:
+        prepared = prepare_replay(
+            part.replay,
+            plan,
+            folder=context.folder,
+            customers=customers,
+            now=now,
+            namespace=context.folder.name,
+            duration_s=part.duration_s,
+            form=load_ingest(context.target).format,
+            say=context.reporter.info,
+        )
+        return prepared.plan, prepared.traffic, prepared.declared
+    fleet = load_fleet(
+        # The rates of a search are not known yet: it gets as many events as the fastest run.
+        as_fast_as_possible(plan, SEARCH_S) if part.find_limit else plan,
+        customers=customers,
+        now=now,
+        namespace=context.folder.name,
+    )
+    return plan, fleet, fleet.identity(LOAD_FLEET)
 
 
 def _correct(events: EventCounts, outcome: TrafficOutcome) -> int | None:
