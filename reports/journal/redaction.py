@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from trueup.reports.results import Json
-from trueup.reports.transport.learned import learned
+from trueup.reports.transport.known_secrets import known_secrets
 
 __all__ = ["STRUCK", "Redactor", "redactor_of"]
 
@@ -44,14 +44,14 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(secrets)
-        self._learned = learned()
-        self._look_for((*self._secrets, *self._learned))
+        self._added = known_secrets()
+        self._look_for((*self._secrets, *self._added))
 
     def _now(self) -> Self:
-        """Return this redactor, which from now on strikes what was learned meanwhile too."""
-        if self._learned is not learned():
-            self._learned = learned()
-            self._look_for((*self._secrets, *self._learned))
+        """Return this redactor, which from now on redacts what was added meanwhile too."""
+        if self._added is not known_secrets():
+            self._added = known_secrets()
+            self._look_for((*self._secrets, *self._added))
         return self
 
     def _look_for(self, secrets: tuple[str, ...]) -> None:

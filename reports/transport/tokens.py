@@ -27,7 +27,7 @@ from trueup.reports.transport.credentials import (
     TokenProgram,
 )
 from trueup.reports.transport.foreign_text import foreign_text
-from trueup.reports.transport.learned import learn
+from trueup.reports.transport.known_secrets import add_secret
 from trueup.reports.transport.sessions import http_session
 
 __all__ = ["Authenticator", "TokenError"]
@@ -122,7 +122,7 @@ class Authenticator:
         else:
             where, raw = foreign_text(source.url), await _granted(source, self._tls)
         text, lifetime_s = _read(where, raw)
-        learn(text)
+        add_secret(text)
         now = time.monotonic()
         life = lifetime_s if lifetime_s is not None else source.lifetime_s
         renew_in_s = float("inf") if life is None else max(life * RENEW_AT, RENEW_PAUSE_S)
@@ -137,7 +137,7 @@ def _read(where: str, raw: bytes) -> tuple[str, float | None]:
         try:
             found: Any = msgspec.json.decode(said)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise TokenError(f"{where}: the response is no JSON: {error}") from error
+            raise TokenError(f"{where}: the response is not JSON: {error}") from error
         said = found.get("access_token") or found.get("token") or ""
         life = _positive(found.get("expires_in"))
     if not isinstance(said, str) or not said.isascii() or not said.isprintable() or " " in said:

@@ -132,7 +132,7 @@ def new(kind: str, url: str | None, file: Path) -> None:
         with file.open("x", encoding="utf-8") as opened:
             opened.write(text)
     except FileExistsError as error:
-        raise UsageProblem(f"{file}: is there already. Name another file, or remove it.") from error
+        raise UsageProblem(f"{file}: already exists. Name another file, or remove it.") from error
     except OSError as error:
         raise UsageProblem(f"{file}: cannot be written: {error.strerror}") from error
     variables = dict.fromkeys(_VARIABLE.findall(text))

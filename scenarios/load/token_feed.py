@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from trueup.reports.transport.learned import learn
+from trueup.reports.transport.known_secrets import add_secret
 from trueup.reports.transport.tokens import Authenticator, TokenError
 from trueup.scenarios.errors import CouldNotTell
 
@@ -34,10 +34,10 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_tokens(data: bytes) -> Tokens:
-    """Return tokens from their JSON; they are struck from now on. Raises msgspec.DecodeError."""
+    """Return tokens from their JSON; they are redacted from now on. Raises msgspec.DecodeError."""
     tokens = msgspec.json.decode(data, type=Tokens)
     for token in tokens.by_stream.values():
-        learn(token)
+        add_secret(token)
     return tokens
 
 
@@ -108,7 +108,7 @@ class TokensFile:
         self._seen = b""
 
     def changed(self) -> Tokens | None:
-        """Return the tokens if they have changed; they are struck from now on."""
+        """Return the tokens if they have changed; they are redacted from now on."""
         if self._path is None:
             return None
         data = self._path.read_bytes().strip()

@@ -1,10 +1,10 @@
-"""Secrets that become known while a process runs: tokens. Every redactor strikes them."""
+"""Secrets that become known while a process runs: tokens. Every redactor redacts them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["learn", "learned"]
+__all__ = ["add_secret", "known_secrets"]
 
 _LEAST: Final = 12
 """Characters below which a token is not looked for."""
@@ -13,13 +13,13 @@ _KEPT: Final = 64
 _known: list[str] = []
 
 
-def learn(secret: str) -> None:
-    """Have a secret struck from now on."""
+def add_secret(secret: str) -> None:
+    """Have a secret redacted from now on."""
     global _known
     if len(secret) >= _LEAST and secret not in _known:
         _known = [*_known, secret][-_KEPT:]
 
 
-def learned() -> list[str]:
-    """Return the secrets that were learned: another list whenever one is added."""
+def known_secrets() -> list[str]:
+    """Return the secrets that were added: another list whenever one is added."""
     return _known
