@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from trueup.conformance.errors import ConformanceError
     from trueup.conformance.selection import checks_for
     from trueup.conformance.target.load import load_target
-    from trueup.scenarios.run.effects import LEVEL_UNASKED
+    from trueup.scenarios.run.effects import default_level
 
     try:
         target = load_target(Path(given))
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     level: int | None = config.getoption("trueup_level")
     if level is None:
-        level = 4 if target.disposable else LEVEL_UNASKED
+        level = default_level(target)
     config.stash[_LEVEL] = level
     reached = checks_for(target, level=level)
     config.stash[_REACHED] = frozenset(check.name for check in reached)

@@ -8,7 +8,6 @@ import click
 
 from trueup.conformance.datasets.depth import Depth
 from trueup.scenarios.cli.shared import (
-    LEVEL_MOST,
     command_line,
     depth_option,
     finish,
@@ -17,6 +16,7 @@ from trueup.scenarios.cli.shared import (
     sensitivity_option,
     target_option,
 )
+from trueup.scenarios.run.effects import LEVEL_MOST
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import ChecksPart, Scenario
 

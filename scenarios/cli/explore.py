@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from trueup.scenarios.cli.shared import (
-    LEVEL_MOST,
     command_line,
     finish,
     level_option,
     run_options,
     target_option,
 )
+from trueup.scenarios.run.effects import LEVEL_MOST
 from trueup.scenarios.run.orchestrator import RunRequest
 from trueup.scenarios.scenario import Scenario, StatefulPart
 

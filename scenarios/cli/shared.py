@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -17,10 +17,10 @@ from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
 from trueup.scenarios.cli.console import OutputConsole
 from trueup.scenarios.progress import reporter_for
+from trueup.scenarios.run.effects import LEVEL_MOST
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
 
 __all__ = [
-    "LEVEL_MOST",
     "allow_host_option",
     "command_line",
     "depth_option",
@@ -41,9 +41,6 @@ target_option = click.option(
     help="Target file; the embedded reference if none is given.",
 )
 F = TypeVar("F", bound=Callable[..., object])
-
-LEVEL_MOST: Final = 4
-"""Level of a command that names none, where the target may be put through everything."""
 
 
 def level_option(least: int = 0) -> Callable[[F], F]:

@@ -12,10 +12,17 @@ from trueup.conformance.target.load import levels
 from trueup.conformance.target.model import Target
 from trueup.scenarios.scenario import Scenario
 
-__all__ = ["LEVEL_UNASKED", "describe_effects", "within_level"]
+__all__ = ["LEVEL_MOST", "LEVEL_UNASKED", "default_level", "describe_effects", "within_level"]
 
+LEVEL_MOST: Final = 4
+"""Level of a run that puts its target through everything."""
 LEVEL_UNASKED: Final = 2
 """Highest level of a run that names none, unless the target is disposable."""
+
+
+def default_level(target: Target) -> int:
+    """Return the highest level of a run against a target that names none."""
+    return LEVEL_MOST if target.disposable else LEVEL_UNASKED
 
 
 def within_level(scenario: Scenario, level: int) -> Scenario:

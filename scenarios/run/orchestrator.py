@@ -49,7 +49,7 @@ from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
 from trueup.scenarios.run.clock import our_stamp
-from trueup.scenarios.run.effects import LEVEL_UNASKED, describe_effects, within_level
+from trueup.scenarios.run.effects import default_level, describe_effects, within_level
 from trueup.scenarios.run.ingestion_access import try_ingestion
 from trueup.scenarios.run.phases import RunContext, run_checks_part, run_fleet_part, run_load_part
 from trueup.scenarios.run.preconditions import (
@@ -93,8 +93,7 @@ class RunRequest:
     sensitivity: int = 0
     """Mutants of its responses to judge once it is over; 0: none."""
     level_asked: bool = True
-    """False: the level is a default, and a target that is not disposable is not put through more
-    than level 2."""
+    """False: the level is a default, which `default_level` of the target limits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,8 +146,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
         else:
             text = ""
             target = load_target(order.target)
-            if not (order.level_asked or target.disposable):
-                within = within_level(order.scenario, LEVEL_UNASKED)
+            if not order.level_asked:
+                within = within_level(order.scenario, default_level(target))
                 level_lowered = within != order.scenario
                 order = replace(order, scenario=within)
             _check_usable(target, order)
