@@ -46,7 +46,7 @@ from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
-from trueup.scenarios.run.preconditions import customers_of, plan_of
+from trueup.scenarios.run.preconditions import customers_of, load_hooks, plan_of
 from trueup.scenarios.run.traffic import beside, delivered
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from trueup.simulator.delivery import Driver
@@ -287,8 +287,7 @@ def _hooks(context: RunContext, recorder: Recorder) -> dict[str, Callable[[], ob
     def hook(name: str) -> Callable[[], object]:
         return lambda: control.call(name, {}, stage=LOAD_FLEET)
 
-    forms = {"restart": context.target.restart, "maintenance": context.target.maintenance}
-    return {name: hook(name) for name, form in forms.items() if form is not None}
+    return {name: hook(name) for name in load_hooks(context.target)}
 
 
 async def run_checks_part(context: RunContext, part: ChecksPart) -> None:

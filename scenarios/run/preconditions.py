@@ -20,7 +20,14 @@ from trueup.scenarios.scenario import LoadPart, ReplayPart, Scenario
 from trueup.simulator.delivery import TransportForm
 from trueup.simulator.model.profile import load_profile
 
-__all__ = ["check_local", "check_target", "customers_of", "minutes_of", "plan_of"]
+__all__ = [
+    "check_local",
+    "check_target",
+    "customers_of",
+    "load_hooks",
+    "minutes_of",
+    "plan_of",
+]
 
 _MINUTES: Final = 60.0
 """Longest time of a run whose target file says nothing of it, without a load."""
@@ -127,13 +134,19 @@ def check_target(part: LoadPart, target: Target) -> None:
     if isinstance(form := load_ingest(target), TransportForm):
         _check_transport(part, plan, form.name)
     customers_of(target)
-    forms = {"restart": target.restart, "maintenance": target.maintenance}
+    there = load_hooks(target)
     for name, shares in plan.fault_shares.items():
-        if shares and forms[name] is None:
+        if shares and name not in there:
             raise UsageProblem(
                 f"load scenario {part.scenario} needs the control hook `{name}` while it "
                 f"loads; {target.path} has none. Give it a [{name}] part, or leave --target out."
             )
+
+
+def load_hooks(target: Target) -> tuple[str, ...]:
+    """Return the names of the control hooks that a target has and that a load may call."""
+    forms = {"restart": target.restart, "maintenance": target.maintenance}
+    return tuple(name for name, form in forms.items() if form is not None)
 
 
 def _check_transport(part: LoadPart, plan: LoadPlan, name: str) -> None:
