@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from trueup.reports.transport.urls import request_target
+
 __all__ = [
     "NO_FILES",
     "SIGNED_PARTS",
@@ -134,14 +136,13 @@ def signed_headers(
 ) -> dict[str, str]:
     """Return the headers that sign a request. `now` has a zone; `nonce` is drawn if left out."""
     parts = urlsplit(url)
-    path = parts.path or "/"
     digest = hashlib.sha256(body).digest()
     values = {
         "method": method,
         "host": parts.netloc,
-        "path": path,
+        "path": parts.path or "/",
         "query": parts.query,
-        "target": f"{path}?{parts.query}" if parts.query else path,
+        "target": request_target(parts),
         "time": _time_text(signature.time, now),
         "nonce": nonce or secrets.token_hex(16),
         "body_sha256": digest.hex(),

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from trueup.reports.transport.foreign_text import foreign_text
+from trueup.reports.transport.urls import host_port
 
 __all__ = ["REDIRECT_STATUSES", "Redirect", "origin_of", "redirect_of"]
 
@@ -51,10 +52,10 @@ def redirect_of(url: str, status: int | None, method: str, location: str | None)
         return Redirect("", f"redirected to {foreign_text(location)}, which is no URL to follow")
     if origin != origin_of(url):
         scheme, host, port = origin
-        name = f"[{host}]" if ":" in host else host
+        where = foreign_text(f"{scheme}://{host_port(host, port)}")
         return Redirect(
             "",
-            f"redirected to {foreign_text(f'{scheme}://{name}:{port}')}, which the target file "
+            f"redirected to {where}, which the target file "
             "does not name; only redirects to the same scheme, host and port are followed",
         )
     if status not in _SAME_METHOD and method not in ("GET", "HEAD"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from trueup.reports.transport.urls import host_port
 from trueup.scenarios.cli.servers import (
     allow_host_option,
     confirm_address,
@@ -103,10 +104,9 @@ def command(
 
 
 def _show(origin: Origin, ca: Path | None, as_json: bool) -> None:
-    shown = f"[{origin.host}]" if ":" in origin.host else origin.host
-    urls = {"url": f"http://{shown}:{origin.port}"}
+    urls = {"url": f"http://{host_port(origin.host, origin.port)}"}
     if origin.tls_port is not None:
-        urls["tls_url"] = f"https://{shown}:{origin.tls_port}"
+        urls["tls_url"] = f"https://{host_port(origin.host, origin.tls_port)}"
     if as_json:
         told = {**urls, "ca": str(ca.resolve()) if ca else None}
         click.echo(msgspec.json.encode(told).decode())

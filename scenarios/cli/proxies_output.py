@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
+from trueup.reports.transport.urls import host_port
 from trueup.simulator.proxies import (
     Authentication,
     FleetUser,
@@ -30,11 +31,6 @@ __all__ = [
 ]
 
 _SHOW_S: Final = 1.0
-
-
-def _url(scheme: str, address: tuple[str, int]) -> str:
-    host, port = address
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def announcement(
@@ -78,8 +74,8 @@ def announcement(
         "proxies": proxies,
         "users": people,
         "user_names": engine.directory.syntax.template,
-        "origin": _url("http", origin),
-        "tls_origin": _url("https", tls_origin) if tls_origin else None,
+        "origin": f"http://{host_port(*origin)}",
+        "tls_origin": f"https://{host_port(*tls_origin)}" if tls_origin else None,
         "ca": str(ca.resolve()) if ca else None,
         "counting": engine.counting.value,
         "delivery": reporter.guarantee.value if reporter else None,
@@ -97,7 +93,7 @@ def show_proxies(
         owner = f"customer {proxy.endpoint.customer_id}" if proxy.endpoint.exit else "gateway"
         where = ", ".join(f"{proxy.host}:{number}" for number in ports)
         click.echo(f"{proxy.endpoint.network:<12} {owner:<16} {where}")
-    click.echo(f"Every hostname leads to the origin, {_url('http', origin)}")
+    click.echo(f"Every hostname leads to the origin, http://{host_port(*origin)}")
     for proxy in server.proxies[-1:]:
         for user in users:
             kind = user.memberships.get(proxy.endpoint.network)

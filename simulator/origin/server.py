@@ -11,6 +11,7 @@ from typing import Final
 
 import h11
 
+from trueup.reports.transport.urls import host_port
 from trueup.simulator.origin.certificates import CertificateAuthority
 from trueup.simulator.origin.records import OriginConnection, OriginRequest
 from trueup.simulator.origin.resources import Ending, RequestedResponse, read_target
@@ -89,7 +90,7 @@ class Origin:
     async def _serve(self, sock: CountedSocket, context: ssl.SSLContext | None) -> None:
         self.connections += 1
         number, started = self.connections, time.monotonic()
-        peer = _address(sock.sock.getpeername())
+        peer = host_port(*sock.sock.getpeername()[:2])
         stream = sock if context is None else TlsServer(sock, context)
         connection = _Connection(stream=stream, raw=sock, idle_s=self.idle_s)
         ended_by = "stopped"
@@ -125,10 +126,6 @@ class Origin:
         if self.authority is None or not isinstance(stream, TlsServer):
             return None
         return self.authority.name_of(stream.context)
-
-
-def _address(name: tuple[str, int]) -> str:
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 @dataclass(slots=True, kw_only=True)

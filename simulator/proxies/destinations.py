@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from trueup.reports.transport.urls import host_port
 from trueup.simulator.proxies.failures import RequestFailed
 
 __all__ = ["Destination", "Destinations", "read_authority", "read_hostname"]
@@ -30,7 +31,7 @@ class Destination:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from trueup.reports.transport.urls import bracketed, request_target
 from trueup.simulator.proxies.destinations import Destination, read_authority
 from trueup.simulator.proxies.engine import ProxyEndpoint, ProxyEngine
 from trueup.simulator.proxies.failures import RequestFailed
@@ -456,8 +457,8 @@ _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host"))
 
 
 def _host_field(destination: Destination) -> bytes:
-    host = f"[{destination.host}]" if ":" in destination.host else destination.host
-    return (host if destination.port == 80 else f"{host}:{destination.port}").encode("ascii")
+    host = bracketed(destination.host) if destination.port == 80 else str(destination)
+    return host.encode("ascii")
 
 
 def _read_url(target: str) -> tuple[Destination, bytes]:
@@ -475,9 +476,7 @@ def _read_url(target: str) -> tuple[Destination, bytes]:
             "this is a proxy: expected CONNECT HOST:PORT, or the absolute URL of an http resource",
         )
     authority = parts.netloc.rpartition("@")[2]
-    path = parts.path or "/"
-    query = f"?{parts.query}" if parts.query else ""
-    return read_authority(authority, 80), f"{path}{query}".encode("ascii", "replace")
+    return read_authority(authority, 80), request_target(parts).encode("ascii", "replace")
 
 
 def _credentials(headers: Headers) -> tuple[str | None, str | None]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from trueup.reports.results import Json
+from trueup.reports.transport.urls import host_port
 from trueup.simulator.proxies.destinations import Destination
 from trueup.simulator.proxies.exits import ProxyExit
 from trueup.simulator.proxies.life import ENDED, TRANSITIONS, RequestEvent, RequestState
@@ -150,8 +151,7 @@ class ProxiedRequest:
         """Note the connection to the origin."""
         self.origin = origin
         self.origin_received_before, self.origin_sent_before = origin.received, origin.sent
-        host, port, *_ = origin.sock.getsockname()
-        self.origin_address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.origin_address = host_port(*origin.sock.getsockname()[:2])
         self._connected = time.monotonic()
         self.happen(RequestEvent.CONNECT)
 

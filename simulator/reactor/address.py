@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
+
+from trueup.reports.transport.redirects import origin_of
+from trueup.reports.transport.urls import host_port
 
 __all__ = ["Address", "address_of"]
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class Address(NamedTuple):
@@ -22,8 +22,7 @@ class Address(NamedTuple):
     @property
     def origin(self) -> str:
         """Return scheme, host and port as the start of a URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{host_port(self.host, self.port)}"
 
 
 def address_of(url: str, unix_socket: str = "") -> Address:
@@ -31,8 +30,5 @@ def address_of(url: str, unix_socket: str = "") -> Address:
 
     Raises ValueError for a scheme other than http and https, and for a URL without a host.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"{url}: expected an http:// or https:// URL with a host")
-    port = parts.port or _PORTS[parts.scheme]
-    return Address(parts.hostname, port, parts.scheme == "https", unix_socket)
+    scheme, host, port = origin_of(url)
+    return Address(host, port, scheme == "https", unix_socket)

@@ -19,6 +19,7 @@ import numpy as np
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Json
+from trueup.reports.transport.urls import request_target
 from trueup.simulator.delivery.forms import Framing, HttpForm, compress, encode_events, event_of
 from trueup.simulator.reactor.address import Address, address_of
 
@@ -117,12 +118,14 @@ def request_head(method: str, url: str, fields: Mapping[str, str]) -> tuple[Addr
     break.
     """
     address, parts = address_of(url), urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     rows = {"Host": parts.netloc.rpartition("@")[2], **fields}
     for name, value in rows.items():
         if any(c in f"{name}{value}" for c in "\r\n\0"):
             raise ValueError(f"header field `{name}` holds a line break")
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in rows.items())]
+    lines = [
+        f"{method} {request_target(parts)} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in rows.items()),
+    ]
     return address, "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
 

@@ -18,6 +18,7 @@ from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import REDIRECTS_MOST
 from trueup.reports.transport.redirects import redirect_of
+from trueup.reports.transport.urls import request_target
 from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -245,10 +246,7 @@ class RequestStream:
         if redirect is None:
             return False
         if redirect.url and batch.redirects < REDIRECTS_MOST:
-            there = urlsplit(redirect.url)
-            path = (there.path or "/").encode() + (
-                f"?{there.query}".encode() if there.query else b""
-            )
+            path = request_target(urlsplit(redirect.url)).encode()
             batch.head, batch.bare = b" ".join((method, path, rest)), b""
             batch.size = len(batch.head) + len(batch.body)
             batch.redirects += 1

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from trueup.reports.transport.urls import host_port
 from trueup.simulator.errors import ListenError
 from trueup.simulator.sockets.counted import CountedSocket
 
@@ -65,14 +66,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _explain(host: str, port: int, error: OSError | OverflowError) -> str:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     remedy = {
         errno.EADDRINUSE: "Another program listens there: choose another port, or 0 for a free one",
         errno.EADDRNOTAVAIL: "This machine does not have that address",
         errno.EACCES: "Ports below 1024 need more rights: choose another one",
     }.get(getattr(error, "errno", None) or 0, "Choose another address or port")
-    return f"{where}: cannot listen: {text}. {remedy}."
+    return f"{host_port(host, port)}: cannot listen: {text}. {remedy}."
 
 
 def raise_descriptor_limit() -> int:
