@@ -22,7 +22,7 @@ from trueup.simulator.random.random_words import Ints
 if TYPE_CHECKING:
     from trueup.simulator.fleet import Fleet
 
-__all__ = ["Totals", "add_row", "totals"]
+__all__ = ["Totals", "add_row", "day_of", "hour_of", "plus", "totals"]
 
 _DAY: Final = 86400
 _HOUR: Final = 3600
@@ -80,11 +80,12 @@ def add_row(
         day=moment[:10],
     )
     hour = HourKey(customer_id=customer, network=network, hour=moment[:13])
-    cells[cell] = _plus(cells.get(cell), more)
-    hours[hour] = _plus(hours.get(hour), more)
+    cells[cell] = plus(cells.get(cell), more)
+    hours[hour] = plus(hours.get(hour), more)
 
 
-def _plus(known: Counts | None, more: Counts) -> Counts:
+def plus(known: Counts | None, more: Counts) -> Counts:
+    """Return the sum of two counts; None stands for no request."""
     if known is None:
         return more
     return Counts(*(a + b for a, b in zip(known, more, strict=True)))
@@ -173,7 +174,7 @@ class _Adder:
         cells = dict(self._cells)
         for part in self._sparse:
             for key, counts in self._named_cells(part):
-                cells[key] = _plus(cells.get(key), counts)
+                cells[key] = plus(cells.get(key), counts)
         return cells
 
     def named_hours(self) -> dict[HourKey, Counts]:
@@ -216,7 +217,7 @@ class _Adder:
         ]
         rest, host = np.divmod(part[0], self._hosts)
         day, sender = np.divmod(rest, len(senders))
-        dates = {value: _date(value) for value in np.unique(day).tolist()}
+        dates = {value: day_of(value) for value in np.unique(day).tolist()}
         columns = (day, sender, host, part[1], part[2], part[3])
         for d, who, h, requests, errors, size in zip(*(c.tolist() for c in columns), strict=True):
             customer, user, network = sender_names[who]
@@ -225,7 +226,7 @@ class _Adder:
 
     def _name_hour(self, hours: dict[HourKey, Counts], hour: int, sums: Ints) -> None:
         model = self.fleet.model
-        text = datetime.fromtimestamp(hour * _HOUR, UTC).strftime("%Y-%m-%d %H")
+        text = hour_of(hour)
         for sender in np.flatnonzero(sums[0]).tolist():
             key = HourKey(
                 customer_id=model.customers[int(model.senders.customer[sender])],
@@ -234,7 +235,7 @@ class _Adder:
             )
             requests, errors, size = sums[:, sender].tolist()
             more = Counts(requests, size, requests - errors, errors)
-            hours[key] = _plus(hours.get(key), more)
+            hours[key] = plus(hours.get(key), more)
 
 
 def _add_at(found: Ints, where: Ints, failed: Ints, size: Ints) -> None:
@@ -244,8 +245,14 @@ def _add_at(found: Ints, where: Ints, failed: Ints, size: Ints) -> None:
     np.add.at(found[2], where, size)
 
 
-def _date(day: int) -> str:
-    return datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d")
+def day_of(number: int) -> str:
+    """Return a day since 1970 as `CellKey` has it."""
+    return datetime.fromtimestamp(number * _DAY, UTC).strftime("%Y-%m-%d")
+
+
+def hour_of(number: int) -> str:
+    """Return an hour since 1970 as `HourKey` has it."""
+    return datetime.fromtimestamp(number * _HOUR, UTC).strftime("%Y-%m-%d %H")
 
 
 def _split(values: Ints) -> Iterator[tuple[int, Ints | slice]]:

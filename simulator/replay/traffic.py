@@ -22,6 +22,7 @@ from trueup.simulator.model.ids import Ids
 from trueup.simulator.model.population import user_tag
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.replay.recording import ReplayRecording, Rows
+from trueup.simulator.totals import day_of, hour_of, plus
 
 __all__ = ["ReplayTraffic", "due_us"]
 
@@ -144,9 +145,9 @@ class ReplayTraffic:
                         proxy_user_id=self.users[user],
                         network=NETWORKS[network],
                         hostname=names.hosts[host],
-                        day=f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}",
+                        day=day_of(day),
                     )
-                    cells[cell] = _plus(cells.get(cell), sums)
+                    cells[cell] = plus(cells.get(cell), sums)
                 for (customer, network, hour), sums in _grouped(
                     (self._customer.take(rows["user"]), rows["network"], seconds // 3600),
                     sizes,
@@ -155,9 +156,9 @@ class ReplayTraffic:
                     key = HourKey(
                         customer_id=self.customers[customer],
                         network=NETWORKS[network],
-                        hour=f"{datetime.fromtimestamp(hour * 3600, UTC):%Y-%m-%d %H}",
+                        hour=hour_of(hour),
                     )
-                    hours[key] = _plus(hours.get(key), sums)
+                    hours[key] = plus(hours.get(key), sums)
         return cells, hours
 
     def first_unmapped(self, form: EventFormat) -> tuple[str, str, int] | None:
@@ -247,9 +248,3 @@ def _grouped(
             tuple(int(column[start]) for column in columns),
             Counts(requests=count, bytes=total, successful=count - error, error=error),
         )
-
-
-def _plus(known: Counts | None, more: Counts) -> Counts:
-    if known is None:
-        return more
-    return Counts(*(a + b for a, b in zip(known, more, strict=True)))
