@@ -32,8 +32,9 @@ from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Line, Report, Reserved
 from trueup.scenarios.load.thresholds import percentile_ms
+from trueup.simulator.delivery import merge_ranges
 from trueup.simulator.delivery.responses import has_response
-from trueup.simulator.reactor import Second, merge_ranges
+from trueup.simulator.reactor import Second
 
 __all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines", "with_reads"]
 

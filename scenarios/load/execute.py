@@ -35,8 +35,8 @@ from trueup.scenarios.load.nullsink import null_sink
 from trueup.scenarios.load.plan import LoadPlan, with_changes
 from trueup.scenarios.load.run import run_load
 from trueup.scenarios.load.thresholds import percentile_ms
-from trueup.simulator.delivery import HttpForm, ResponseRule
-from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, merge_ranges
+from trueup.simulator.delivery import HttpForm, ResponseRule, merge_ranges
+from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE
 
 __all__ = [
     "CapacityStep",

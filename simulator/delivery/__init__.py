@@ -7,7 +7,7 @@ unknown: the target may have stored the events.
 from trueup.simulator.delivery.command import CommandDriver, CommandForm
 from trueup.simulator.delivery.forms import BodyForm, EventFormat, HttpForm
 from trueup.simulator.delivery.http import HttpDriver
-from trueup.simulator.delivery.outcomes import BatchOutcome, Driver
+from trueup.simulator.delivery.outcomes import BatchOutcome, Driver, merge_ranges
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
     ResponseKind,
@@ -35,5 +35,6 @@ __all__ = [
     "TransportDriver",
     "TransportForm",
     "interpret_response",
+    "merge_ranges",
     "transport_driver",
 ]

@@ -17,7 +17,7 @@ import msgspec
 from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Json, Outcome
-from trueup.simulator.delivery.outcomes import BatchOutcome
+from trueup.simulator.delivery.outcomes import BatchOutcome, merge_ranges
 from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["Acknowledgement", "Broker", "BrokerTransport", "Message", "messages_of"]
@@ -114,7 +114,7 @@ class BrokerTransport:
                 await asyncio.sleep(pause_s)
         return BatchOutcome(
             count=count,
-            ranges=_joined(part for part in settled if part is not None),
+            ranges=merge_ranges(part for part in settled if part is not None),
             attempts=attempt,
             elapsed_ms=(time.perf_counter() - started) * 1e3,
         )
@@ -152,20 +152,3 @@ def _outcome(message: Message, result: Acknowledgement, *, maybe_stored: bool) -
         outcome=Outcome.UNKNOWN if open_still else result.outcome,
         reason=result.reason,
     )
-
-
-def _joined(parts: Iterator[OutcomeRange]) -> tuple[OutcomeRange, ...]:
-    """Return adjacent ranges with one outcome and reason merged."""
-    joined: list[OutcomeRange] = []
-    for part in parts:
-        last = joined[-1] if joined else None
-        if last is not None and (last.outcome, last.reason) == (part.outcome, part.reason):
-            joined[-1] = OutcomeRange(
-                first=last.first,
-                count=last.count + part.count,
-                outcome=part.outcome,
-                reason=part.reason,
-            )
-        else:
-            joined.append(part)
-    return tuple(joined)

@@ -9,7 +9,14 @@ from typing import Protocol, Self
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 
-__all__ = ["BatchOutcome", "Driver", "after_lost_response", "offset_ranges", "single_range"]
+__all__ = [
+    "BatchOutcome",
+    "Driver",
+    "after_lost_response",
+    "merge_ranges",
+    "offset_ranges",
+    "single_range",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,27 @@ def single_range(count: int, outcome: Outcome, reason: str = "") -> tuple[Outcom
     if count == 0:
         return ()
     return (OutcomeRange(first=0, count=count, outcome=outcome, reason=reason),)
+
+
+def merge_ranges(ranges: Iterable[OutcomeRange]) -> tuple[OutcomeRange, ...]:
+    """Return disjoint ranges in order, adjacent ones with one outcome and reason merged."""
+    merged: list[OutcomeRange] = []
+    for part in sorted(ranges, key=lambda one: one.first):
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and last.first + last.count == part.first
+            and (last.outcome, last.reason) == (part.outcome, part.reason)
+        ):
+            merged[-1] = OutcomeRange(
+                first=last.first,
+                count=last.count + part.count,
+                outcome=part.outcome,
+                reason=part.reason,
+            )
+        else:
+            merged.append(part)
+    return tuple(merged)
 
 
 def after_lost_response(ranges: tuple[OutcomeRange, ...]) -> tuple[OutcomeRange, ...]:

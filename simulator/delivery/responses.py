@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,7 +25,7 @@ from trueup.reports.results import Outcome
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import VALUES_MOST, too_many_values
 from trueup.reports.transport.redirects import REDIRECT_STATUSES
-from trueup.simulator.delivery.outcomes import single_range
+from trueup.simulator.delivery.outcomes import merge_ranges, single_range
 
 __all__ = [
     "InterpretedResponse",
@@ -318,21 +319,14 @@ def _ranges_around(
     """Return ranges that are accepted but for the other lines; adjacent equal ones are merged."""
     if not others:
         return single_range(count, Outcome.ACCEPTED)
-    ranges: list[OutcomeRange] = []
-
-    def put(first: int, length: int, outcome: Outcome, reason: str) -> None:
-        if length <= 0:
-            return
-        last = ranges[-1] if ranges else None
-        if last and (last.outcome, last.reason) == (outcome, reason):
-            ranges.pop()
-            first, length = last.first, last.count + length
-        ranges.append(OutcomeRange(first=first, count=length, outcome=outcome, reason=reason))
-
-    next_line = 0
-    for line in sorted(others):
-        put(next_line, line - next_line, Outcome.ACCEPTED, "")
-        put(line, 1, *others[line])
-        next_line = line + 1
-    put(next_line, count - next_line, Outcome.ACCEPTED, "")
-    return tuple(ranges)
+    accepted = Outcome.ACCEPTED
+    ranges = [
+        OutcomeRange(first=line, count=1, outcome=outcome, reason=reason)
+        for line, (outcome, reason) in others.items()
+    ]
+    ranges += [
+        OutcomeRange(first=before + 1, count=after - before - 1, outcome=accepted)
+        for before, after in pairwise((-1, *sorted(others), count))
+        if after - before > 1
+    ]
+    return merge_ranges(ranges)

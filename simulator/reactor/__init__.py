@@ -18,7 +18,7 @@ from trueup.simulator.reactor.dressing import HeadDresser, with_headers
 from trueup.simulator.reactor.driver_engine import DriverEngine
 from trueup.simulator.reactor.engine import Engine, Limits, RequestStream, System
 from trueup.simulator.reactor.http1 import HttpProtocolError, Response, ResponseParser
-from trueup.simulator.reactor.recorder import RequestRecorder, Second, merge_ranges
+from trueup.simulator.reactor.recorder import RequestRecorder, Second
 from trueup.simulator.reactor.schedule import (
     AS_FAST_AS_POSSIBLE,
     REPLAY,
@@ -53,7 +53,6 @@ __all__ = [
     "ShapeError",
     "System",
     "address_of",
-    "merge_ranges",
     "request_head",
     "with_headers",
 ]

@@ -21,7 +21,7 @@ from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.reports.transport.foreign_text import foreign_text
 
-__all__ = ["RequestRecorder", "Second", "merge_ranges"]
+__all__ = ["RequestRecorder", "Second"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -189,24 +189,3 @@ def _merged(first: Ints, count: Ints) -> list[tuple[int, int]]:
     ends = np.concatenate((begins[1:], [True]))
     first = first[begins]
     return list(zip(first.tolist(), (stop[ends] - first).tolist(), strict=True))
-
-
-def merge_ranges(ranges: list[OutcomeRange]) -> tuple[OutcomeRange, ...]:
-    """Return disjoint ranges in order, adjacent ones with one outcome and reason merged."""
-    merged: list[OutcomeRange] = []
-    for part in sorted(ranges, key=lambda one: one.first):
-        last = merged[-1] if merged else None
-        if (
-            last is not None
-            and last.first + last.count == part.first
-            and (last.outcome, last.reason) == (part.outcome, part.reason)
-        ):
-            merged[-1] = OutcomeRange(
-                first=last.first,
-                count=last.count + part.count,
-                outcome=part.outcome,
-                reason=part.reason,
-            )
-        else:
-            merged.append(part)
-    return tuple(merged)

@@ -12,7 +12,7 @@ from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.simulator.delivery import ResponseRule, RetryPolicy, TransportDriver
-from trueup.simulator.delivery.outcomes import BatchOutcome
+from trueup.simulator.delivery.outcomes import BatchOutcome, merge_ranges
 from trueup.simulator.errors import TransportUnreachable
 from trueup.simulator.reactor import (
     DriverEngine,
@@ -23,7 +23,6 @@ from trueup.simulator.reactor import (
     Second,
     Shape,
     address_of,
-    merge_ranges,
 )
 
 _BATCH = 3

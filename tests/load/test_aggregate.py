@@ -25,8 +25,8 @@ from trueup.scenarios.load.messages import (
     encode,
 )
 from trueup.scenarios.load.plan import load_plan, with_changes
-from trueup.simulator.delivery import BodyForm, EventFormat, HttpForm
-from trueup.simulator.reactor import Second, merge_ranges
+from trueup.simulator.delivery import BodyForm, EventFormat, HttpForm, merge_ranges
+from trueup.simulator.reactor import Second
 
 
 def final(events: int, **parts: Any) -> GeneratorSummary:

@@ -15,7 +15,14 @@ from tests.load.sink import Sink, decode, http_response, in_pieces, ndjson, read
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.metrics.histogram import Histogram, bucket_bounds
 from trueup.reports.results import Outcome
-from trueup.simulator.delivery import BodyForm, EventFormat, HttpForm, ResponseRule, RetryPolicy
+from trueup.simulator.delivery import (
+    BodyForm,
+    EventFormat,
+    HttpForm,
+    ResponseRule,
+    RetryPolicy,
+    merge_ranges,
+)
 from trueup.simulator.reactor import (
     Address,
     Engine,
@@ -27,7 +34,6 @@ from trueup.simulator.reactor import (
     Shape,
     System,
     address_of,
-    merge_ranges,
     request_head,
 )
 from trueup.simulator.reactor.recorder import Second
