@@ -10,19 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
-
-import msgspec
+from typing import NamedTuple, Protocol
 
 from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Json, Outcome
+from trueup.simulator.delivery.forms import events_of
 from trueup.simulator.delivery.outcomes import BatchOutcome, merge_ranges
 from trueup.simulator.delivery.retry import RetryPolicy
 
 __all__ = ["Acknowledgement", "Broker", "BrokerTransport", "Message", "messages_of"]
-
-_EVENT: Final = msgspec.json.Decoder(dict[str, Json])
 
 
 class Message(NamedTuple):
@@ -125,7 +122,7 @@ def messages_of(format: EventFormat, body: bytes, *, key: str = "") -> Iterator[
     first.
     """
     lines = body.splitlines()
-    rows = [_EVENT.decode(line) for line in lines] if key or not format.is_plain else []
+    rows = events_of(body) if key or not format.is_plain else []
     keys = [_key(row.get(key)) for row in rows] if key else [None] * len(lines)
     texts = lines if format.is_plain else [format.text(row) for row in rows]
     if format.framing is Framing.SINGLE:

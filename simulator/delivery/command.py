@@ -17,10 +17,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from trueup.reports.results import EventOutcome, Json, Outcome
-from trueup.simulator.delivery.forms import EventFormat
+from trueup.simulator.delivery.forms import EventFormat, events_of
 from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
@@ -34,7 +32,6 @@ __all__ = ["CommandDriver", "CommandForm"]
 
 _TRY_AGAIN: Final = 75
 _MAX_OUTPUT: Final = 4 << 20
-_EVENT: Final = msgspec.json.Decoder(dict[str, object])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +67,7 @@ class CommandDriver:
     async def send_ndjson(self, body: bytes, count: int) -> BatchOutcome:
         """Deliver `count` events, one JSON object a line of `body`; returns their outcomes."""
         if not self.form.format.is_plain:
-            rows = [_EVENT.decode(line) for line in body.splitlines() if line]
-            body = self.form.format.encode(rows)  # type: ignore[arg-type]  # decoded JSON is Json
+            body = self.form.format.encode(events_of(body))
         return await self._deliver(body, count)
 
     async def close(self) -> None:

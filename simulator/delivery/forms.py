@@ -30,9 +30,10 @@ __all__ = [
     "encode_events",
     "encode_ndjson",
     "event_of",
+    "events_of",
 ]
 
-_EVENTS: Final = msgspec.json.Decoder(dict[str, object])
+_EVENT: Final = msgspec.json.Decoder(dict[str, Json])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,7 @@ def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
     raw newline.
     """
     if not form.format.is_plain:
-        rows = [_EVENTS.decode(line) for line in body.splitlines() if line]
-        return encode_events(form, rows)  # type: ignore[arg-type]  # decoded JSON is Json
+        return encode_events(form, events_of(body))
     before, between, after = form.format.frame()
     if form.format.framing is not Framing.LINES:
         body = before + body.rstrip(b"\n").replace(b"\n", between) + after
@@ -112,7 +112,12 @@ def encode_ndjson(form: HttpForm, body: bytes) -> bytes:
 
 def event_of(line: bytes) -> dict[str, Json]:
     """Return the event of a line of our NDJSON."""
-    return _EVENTS.decode(line)  # type: ignore[return-value]  # decoded JSON is Json
+    return _EVENT.decode(line)
+
+
+def events_of(body: bytes) -> list[dict[str, Json]]:
+    """Return the events of a body of our NDJSON."""
+    return [event_of(line) for line in body.splitlines() if line]
 
 
 def compress(form: HttpForm, body: bytes) -> bytes:

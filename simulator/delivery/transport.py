@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
-
-import msgspec
+from typing import Protocol
 
 from trueup.reports.event_format import EventFormat
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.reports.transport.foreign_text import foreign_text
+from trueup.simulator.delivery.forms import events_of
 from trueup.simulator.delivery.outcomes import BatchOutcome, single_range
 from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["Transport", "TransportDriver"]
-
-_EVENT: Final = msgspec.json.Decoder(dict[str, Json])
 
 
 class Transport(Protocol):
@@ -74,7 +71,7 @@ class TransportDriver:
             return await self._hand_on(body, count)
         lines = body.splitlines(keepends=True)
         if not self._format.is_plain:
-            lines = [self._format.text(_EVENT.decode(line)) + b"\n" for line in lines]
+            lines = [self._format.text(event) + b"\n" for event in events_of(body)]
         return await self._deliver(lines)
 
     async def close(self) -> None:
