@@ -16,7 +16,8 @@ from trueup.simulator.origin.certificates import CertificateAuthority
 from trueup.simulator.origin.records import OriginConnection, OriginRequest
 from trueup.simulator.origin.resources import Ending, RequestedResponse, read_target
 from trueup.simulator.origin.tls import TlsServer
-from trueup.simulator.sockets import ConnectionServer, CountedSocket, Listener, listen
+from trueup.simulator.sockets import ConnectionServer, CountedSocket
+from trueup.simulator.sockets.listening import Handler
 
 __all__ = ["Origin"]
 
@@ -42,50 +43,34 @@ class Origin:
     """Made when TLS is opened, unless given."""
     on_end: Callable[[OriginConnection], None] = lambda record: None
     """Called with the record of each connection that has ended."""
-    connections_max: int = 0
     server: ConnectionServer = field(default_factory=ConnectionServer)
     received: int = 0
     """Bytes of TCP, of all connections that have ended."""
     sent: int = 0
     connections: int = 0
     requests: int = 0
-    _listeners: list[Listener] = field(default_factory=list)
 
     def open(self) -> None:
         """Listen on both ports; `port` and `tls_port` are then the real ones.
 
         Raises ListenError where an address cannot be listened on.
         """
-        self.server.connections_max = self.connections_max
-        try:
-            plain = Listener(sock=listen(self.host, self.port), handler=self._plain)
-            self._listeners.append(plain)
-            self.port = plain.address[1]
-            if self.tls_port is not None:
-                self.authority = self.authority or CertificateAuthority()
-                context = self.authority.server_context()
-
-                async def secured(sock: CountedSocket) -> None:
-                    await self._serve(sock, context)
-
-                tls = Listener(sock=listen(self.host, self.tls_port), handler=secured)
-                self._listeners.append(tls)
-                self.tls_port = tls.address[1]
-        except BaseException:
-            self.close()
-            raise
+        self.port = self.server.listen(self.host, self.port, self._handler(None))
+        if self.tls_port is not None:
+            self.authority = self.authority or CertificateAuthority()
+            context = self.authority.server_context()
+            self.tls_port = self.server.listen(self.host, self.tls_port, self._handler(context))
 
     def close(self) -> None:
         """Close the listening sockets of an origin that is not running."""
-        for listener in self._listeners:
-            listener.sock.close()
+        self.server.close()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then end the connections that are open."""
-        await self.server.run(self._listeners, stop)
+        await self.server.run(stop)
 
-    async def _plain(self, sock: CountedSocket) -> None:
-        await self._serve(sock, None)
+    def _handler(self, context: ssl.SSLContext | None) -> Handler:
+        return lambda sock: self._serve(sock, context)
 
     async def _serve(self, sock: CountedSocket, context: ssl.SSLContext | None) -> None:
         self.connections += 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -29,12 +28,11 @@ from trueup.simulator.proxies.users import (
     Identified,
     UserDirectory,
 )
-from trueup.simulator.sockets import CountedSocket
+from trueup.simulator.sockets import OUT_OF_DESCRIPTORS, CountedSocket
 
 __all__ = ["ProxyEndpoint", "ProxyEngine", "ProxyLimits", "UsageSink"]
 
 _SWEEP_S: Final = 1.0
-_OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _BY_THE_CLIENT: Final = frozenset(
     ("http_request_error", "http_request_denied", "connection_limit_reached")
 )
@@ -298,7 +296,7 @@ def _explain(error: OSError) -> RequestFailed:
             return RequestFailed("connection_refused", "the origin refused the connection")
         case socket.gaierror():
             return RequestFailed("dns_error", "the hostname has no address")
-        case _ if error.errno in _OUT_OF_DESCRIPTORS:
+        case _ if error.errno in OUT_OF_DESCRIPTORS:
             return RequestFailed("proxy_internal_error", "the proxy has no descriptor left")
         case _:
             return RequestFailed("destination_unavailable", error.strerror or str(error))

@@ -14,7 +14,7 @@ from trueup.simulator.proxies.http_connection import HttpConnection
 from trueup.simulator.proxies.reporter import UsageReporter
 from trueup.simulator.proxies.socks5 import VERSION
 from trueup.simulator.proxies.socks_connection import SocksConnection
-from trueup.simulator.sockets import ConnectionServer, CountedSocket, Listener, listen
+from trueup.simulator.sockets import ConnectionServer, CountedSocket
 from trueup.simulator.sockets.listening import Handler
 
 __all__ = ["ListeningProxy", "ProxyServer"]
@@ -41,10 +41,8 @@ class ProxyServer:
 
     engine: ProxyEngine
     reporter: UsageReporter | None = None
-    connections_max: int = 0
     proxies: list[ListeningProxy] = field(default_factory=list)
     server: ConnectionServer = field(default_factory=ConnectionServer)
-    _listeners: list[Listener] = field(default_factory=list)
 
     def open(
         self, endpoints: Iterable[FleetEndpoint], *, ports: tuple[int, ...] = PROTOCOL_PORTS
@@ -54,31 +52,21 @@ class ProxyServer:
         HTTP and SOCKS5 are distinguished by the first byte, so every port takes both. Raises
         ListenError where an address cannot be listened on.
         """
-        self.server.connections_max = self.connections_max
-        try:
-            for known in endpoints:
-                bound = []
-                for port in ports:
-                    sock = listen(known.host, port)
-                    listener = Listener(sock=sock, handler=self._handler(known.endpoint))
-                    self._listeners.append(listener)
-                    bound.append(listener.address[1])
-                self.proxies.append(
-                    ListeningProxy(
-                        host=known.host,
-                        http_port=bound[0],
-                        socks_port=bound[-1],
-                        endpoint=known.endpoint,
-                    )
+        for known in endpoints:
+            handler = self._handler(known.endpoint)
+            bound = [self.server.listen(known.host, port, handler) for port in ports]
+            self.proxies.append(
+                ListeningProxy(
+                    host=known.host,
+                    http_port=bound[0],
+                    socks_port=bound[-1],
+                    endpoint=known.endpoint,
                 )
-        except BaseException:
-            self.close()
-            raise
+            )
 
     def close(self) -> None:
         """Close the listening sockets of a server that is not running."""
-        for listener in self._listeners:
-            listener.sock.close()
+        self.server.close()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, end what is open, and deliver its usage for a moment."""
@@ -87,7 +75,7 @@ class ProxyServer:
             if self.reporter is not None:
                 background.append(group.create_task(self.reporter.run()))
             try:
-                await self.server.run(self._listeners, stop)
+                await self.server.run(stop)
             finally:
                 for task in background:
                     task.cancel()
@@ -97,10 +85,7 @@ class ProxyServer:
                     await self.reporter.flush()
 
     def _handler(self, endpoint: ProxyEndpoint) -> Handler:
-        async def serve(client: CountedSocket) -> None:
-            await self._serve(endpoint, client)
-
-        return serve
+        return lambda client: self._serve(endpoint, client)
 
     async def _serve(self, endpoint: ProxyEndpoint, client: CountedSocket) -> None:
         engine = self.engine

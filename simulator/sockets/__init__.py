@@ -5,16 +5,16 @@ The origin and the listening proxies share them. Nothing here knows HTTP, SOCKS 
 
 from trueup.simulator.sockets.counted import CountedSocket
 from trueup.simulator.sockets.listening import (
+    OUT_OF_DESCRIPTORS,
     ConnectionServer,
-    Listener,
     listen,
     raise_descriptor_limit,
 )
 
 __all__ = [
+    "OUT_OF_DESCRIPTORS",
     "ConnectionServer",
     "CountedSocket",
-    "Listener",
     "listen",
     "raise_descriptor_limit",
 ]

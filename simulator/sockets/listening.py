@@ -11,7 +11,7 @@ import contextlib
 import errno
 import resource
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -19,14 +19,22 @@ from trueup.reports.transport.urls import host_port
 from trueup.simulator.errors import ListenError
 from trueup.simulator.sockets.counted import CountedSocket
 
-__all__ = ["ConnectionServer", "Handler", "Listener", "listen", "raise_descriptor_limit"]
+__all__ = [
+    "OUT_OF_DESCRIPTORS",
+    "ConnectionServer",
+    "Handler",
+    "Listener",
+    "listen",
+    "raise_descriptor_limit",
+]
 
 _BACKLOG: Final = 1024
 _ACCEPTS: Final = 64
 """Connections accepted before other work gets its turn."""
 _PAUSE_S: Final = 0.05
 """How long accepting stops at the limit, or where no descriptor is left."""
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a process, or a machine, that cannot open another socket for now."""
 _RESERVE: Final = 64
 """Descriptors that are left to files, to deliveries and to the interpreter."""
 
@@ -41,10 +49,10 @@ class Listener:
     handler: Handler
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Return the address and the port."""
-        host, port, *_ = self.sock.getsockname()
-        return host, port
+    def port(self) -> int:
+        """Return the port, which the kernel has chosen where none was asked for."""
+        port: int = self.sock.getsockname()[1]
+        return port
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -89,7 +97,10 @@ def raise_descriptor_limit() -> int:
 
 @dataclass(slots=True, kw_only=True)
 class ConnectionServer:
-    """Accepts connections of several listeners, and runs the handler of each."""
+    """Accepts connections at several addresses, and runs the handler of each.
+
+    Let it listen, then run it in a task until `stop` is set; or close it.
+    """
 
     connections_max: int = 0
     """Connections served at once; 0: as many as half of the descriptors that the process has."""
@@ -99,9 +110,28 @@ class ConnectionServer:
     """How often accepting stopped, at the limit or because no descriptor was left."""
     errors: list[Exception] = field(default_factory=list)
     """The first errors of handlers that they should not have raised; at most ten."""
+    _listeners: list[Listener] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def run(self, listeners: Iterable[Listener], stop: asyncio.Event) -> None:
+    def listen(self, host: str, port: int, handler: Handler) -> int:
+        """Listen on an IP address; port 0 is a free one. Returns the port.
+
+        Raises ListenError where the address cannot be listened on, after closing all listeners.
+        """
+        try:
+            listener = Listener(sock=listen(host, port), handler=handler)
+        except ListenError:
+            self.close()
+            raise
+        self._listeners.append(listener)
+        return listener.port
+
+    def close(self) -> None:
+        """Close the listening sockets. Running ends by `stop` instead."""
+        for listener in self._listeners:
+            listener.sock.close()
+
+    async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then close the listeners and cancel what is served.
 
         Returns once every handler has ended. Raises the first error that a handler should not have
@@ -110,22 +140,18 @@ class ConnectionServer:
         if self.connections_max <= 0:
             self.connections_max = max(1, (raise_descriptor_limit() - _RESERVE) // 2)
         loop = asyncio.get_running_loop()
-        known = list(listeners)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for listener in known:
+        async with asyncio.TaskGroup() as group:
+            try:
+                for listener in self._listeners:
                     self._watch(loop, group, listener)
                 await stop.wait()
-                for listener in known:
-                    loop.remove_reader(listener.sock)
-                    listener.sock.close()
+            finally:
+                for listener in self._listeners:
+                    if listener.sock.fileno() >= 0:
+                        loop.remove_reader(listener.sock)
+                self.close()
                 for task in tuple(self._tasks):
                     task.cancel()
-        finally:
-            for listener in known:
-                if listener.sock.fileno() >= 0:
-                    loop.remove_reader(listener.sock)
-                    listener.sock.close()
         if self.errors:
             raise self.errors[0]
 
@@ -146,7 +172,7 @@ class ConnectionServer:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return None
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
+                if error.errno not in OUT_OF_DESCRIPTORS:
                     raise
                 return self._pause(loop, group, listener)
             self.accepted += 1

@@ -30,6 +30,7 @@ from trueup.simulator.proxies import (
     fleet_endpoints,
     fleet_users,
 )
+from trueup.simulator.sockets import ConnectionServer
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ async def running_fleet(
         report_every_s=report_every_s,
         on_end=usage.add,
     )
-    server = ProxyServer(engine=engine, connections_max=connections_max)
+    server = ProxyServer(engine=engine, server=ConnectionServer(connections_max=connections_max))
     server.open(fleet_endpoints(common(), static_proxies=1), ports=(0,))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
