@@ -14,10 +14,10 @@ import click
 
 from trueup.conformance.target.load import load_target
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Outcome
+from trueup.scenarios.cli.fleet_options import read_customers, usage_errors
 from trueup.scenarios.cli.fleet_output import FORMATS, write_events
 from trueup.scenarios.cli.fleet_send import recent_naming, send_events
 from trueup.scenarios.cli.log_options import log_options, read_options
-from trueup.simulator.errors import DataError, SimulatorError
 from trueup.simulator.fingerprint import fingerprint
 from trueup.simulator.fleet import EVENTS_MAX, Fleet
 from trueup.simulator.model.profile import load_profile
@@ -33,17 +33,6 @@ _MANY: Final = ",".join(map(str, range(1955, 1995)))
 """Tenants whose traffic is measured: popularity is a law of many users."""
 
 
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    """Raise errors of the simulator as usage errors, but for a changed data file: that is ours."""
-    try:
-        yield
-    except DataError:
-        raise
-    except SimulatorError as error:
-        raise click.UsageError(str(error)) from error
-
-
 def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetime:
     text = value.strip().removesuffix("Z").replace("T", " ")
     for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"):
@@ -52,14 +41,6 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetim
         except ValueError:
             continue
     raise click.BadParameter(f'{value!r} is no moment; write "2025-04-01 13:00:00" (UTC)')
-
-
-def _tenants(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, ...]:
-    try:
-        found = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r}; write whole numbers such as 1955,1956") from None
-    return found
 
 
 def _sets(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> dict[str, Json]:
@@ -106,7 +87,7 @@ def _fleet_options(function: Any) -> Any:
                 help="First moment, UTC.",
             ),
             click.option(
-                "--customers", default="1955,1956", show_default=True, callback=_tenants,
+                "--customers", default="1955,1956", show_default=True, callback=read_customers,
                 metavar="ID,ID…", help="Tenants that the traffic belongs to.",
             ),
             click.option(
@@ -199,7 +180,7 @@ def command(
         return
     if only_hash and first:
         raise click.UsageError("--fingerprint is of the first events: leave --first out")
-    with _usage_errors():
+    with usage_errors():
         fleet = _build(**naming)
         fleet.check(first, events)
         with _progress(events) as done:
@@ -221,7 +202,7 @@ def _to_target(
     file: Path, first: int, events: int, naming: dict[str, Any], given: set[str]
 ) -> None:
     target = load_target(file)
-    with _usage_errors():
+    with usage_errors():
         fleet = _build(**recent_naming(target, events, naming, given))
         fleet.check(first, events)
     with _progress(events) as done:
@@ -253,7 +234,7 @@ def explain(log_id: str, **naming: Any) -> None:
     An id that the fleet made leads back to its event. Give the same seed,
     profile, start, customers and rate as when the events were drawn.
     """
-    with _usage_errors():
+    with usage_errors():
         fleet = _build(**naming)
         position = fleet.position(log_id)
         if position is None:
@@ -282,7 +263,7 @@ def fit(
     the default profile; how far events drawn from the profile differ from the log is measured and
     said.
     """
-    with _usage_errors():
+    with usage_errors():
         fitted = fit_log(file, read_options(log_format, zone, log_fields), network=log_network)
     for note in (*fitted.report.text(file), *fitted.notes):
         click.echo(note, err=True)
@@ -314,7 +295,7 @@ def realism(events: int, days: float, as_json: bool, out: Path | None, **naming:
     """
     if naming["rate"] is None:
         naming["rate"] = events / (days * 86400)
-    with _usage_errors():
+    with usage_errors():
         fleet = _build(**naming)
         # The first day borrows from the cycle (docs/fleet.md); the second is as all others.
         second_day = fleet.start + timedelta(days=1)

@@ -13,8 +13,10 @@ import msgspec
 from trueup.reports.transport.urls import host_port
 from trueup.scenarios.cli.servers import (
     allow_host_option,
+    ca_option,
     confirm_address,
     run_until_signal,
+    write_authority,
 )
 from trueup.simulator.origin import Origin, OriginConnection
 
@@ -32,10 +34,7 @@ __all__ = ["command"]
     help="Port for HTTPS; 0 is a free one (default).",
 )  # fmt: skip
 @click.option("--no-tls", is_flag=True, help="Serve HTTP only.")
-@click.option(
-    "--ca", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write the certificate authority there, for clients to trust.",
-)  # fmt: skip
+@ca_option
 @click.option(
     "--records", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Append a line of JSON for each connection that has ended.",
@@ -84,11 +83,7 @@ def command(
             origin.on_end = keep
         origin.open()
         stack.callback(origin.close)
-        if ca is not None and origin.authority is not None:
-            try:
-                origin.authority.write(ca)
-            except OSError as error:
-                raise click.UsageError(f"--ca {ca}: {error.strerror}") from error
+        write_authority(origin, ca)
 
         async def serve(stop: asyncio.Event) -> None:
             # Shown only now, when a signal ends the origin in order.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from trueup.scenarios.cli.fleet_options import read_customers, usage_errors
 from trueup.scenarios.cli.proxies_output import (
     announcement,
     show_end,
@@ -23,10 +22,15 @@ from trueup.scenarios.cli.proxies_output import (
     show_tie_out,
 )
 from trueup.scenarios.cli.proxies_session import ProxySession
-from trueup.scenarios.cli.servers import allow_host_option, confirm_address, run_until_signal
+from trueup.scenarios.cli.servers import (
+    allow_host_option,
+    ca_option,
+    confirm_address,
+    run_until_signal,
+    write_authority,
+)
 from trueup.scenarios.errors import OwnError
 from trueup.simulator.delivery import Driver
-from trueup.simulator.errors import DataError, SimulatorError
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.model.sizes import NETWORKS
@@ -51,15 +55,6 @@ from trueup.simulator.proxies import (
 __all__ = ["command"]
 
 _SYNTAX: Final = UserNameSyntax()
-
-
-def _customers(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r}; write whole numbers such as 1955,1956") from None
 
 
 def _syntax(_ctx: click.Context, _param: click.Parameter, value: str) -> UserNameSyntax:
@@ -94,7 +89,7 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     help="A committed profile of a fleet or a TOML file.",
 )  # fmt: skip
 @click.option(
-    "--customers", callback=_customers, metavar="ID,ID…",
+    "--customers", callback=read_customers, metavar="ID,ID…",
     help="Tenants whose proxies these are; by default the target's, else 1955,1956.",
 )  # fmt: skip
 @click.option(
@@ -125,10 +120,7 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     "--tls-origin", callback=_address, metavar="HOST:PORT",
     help="Where requests to ports 443 and 8443 lead.",
 )  # fmt: skip
-@click.option(
-    "--ca", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write the certificate authority of the origin there.",
-)  # fmt: skip
+@ca_option
 @click.option(
     "--reach", callback=_addresses, multiple=True, metavar="HOST:PORT",
     help="Reach this itself instead of the origin; may be repeated.",
@@ -242,7 +234,7 @@ def command(
         raise click.UsageError("--spool keeps usage for a target: add --target FILE")
     with ExitStack() as stack:
         driver, known = _target(target, allow_hosts)
-        with _usage_errors():
+        with usage_errors():
             fleet = Fleet(
                 load_profile(profile),
                 seed=seed,
@@ -250,14 +242,13 @@ def command(
                 customers=customers or known or (1955, 1956),
                 events_per_s=1.0,
             )
-        own = None if origin is not None else Origin()
-        if own is not None:
+        own = None
+        if origin is None:
+            own = Origin()
             own.open()
             stack.callback(own.close)
             origin, tls_origin = (own.host, own.port), (own.host, own.tls_port or 0)
-            if ca is not None and own.authority is not None:
-                _write_authority(own, ca)
-        assert origin is not None
+            write_authority(own, ca)
         users = fleet_users(fleet)
         engine = ProxyEngine(
             directory=UserDirectory(users, syntax),
@@ -322,17 +313,6 @@ def command(
             raise OwnError("clients, proxies and origin counted the same requests differently")
 
 
-@contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    """Raise errors of the fleet as usage errors, but for a changed data file: that is ours."""
-    try:
-        yield
-    except DataError:
-        raise
-    except SimulatorError as error:
-        raise click.UsageError(str(error)) from error
-
-
 def _target(
     file: Path | None, allow_hosts: tuple[str, ...]
 ) -> tuple[Driver | None, tuple[int, ...]]:
@@ -348,11 +328,3 @@ def _target(
     confirm_host(target, allow_hosts)
     known = [tenant.customer_id for tenant in target.tenants.values()]
     return driver_of(target), tuple(number for number in known if number is not None)
-
-
-def _write_authority(origin: Origin, path: Path) -> None:
-    assert origin.authority is not None
-    try:
-        origin.authority.write(path)
-    except OSError as error:
-        raise click.UsageError(f"--ca {path}: {error.strerror}") from error

@@ -1,4 +1,6 @@
-"""What the commands that listen share: confirmation of addresses, and ending on a signal."""
+"""What the commands that listen share: confirmation of addresses, the origin's certificate
+authority, and ending on a signal.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,19 @@ import asyncio
 import ipaddress
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 import click
 
-__all__ = ["allow_host_option", "confirm_address", "run_until_signal"]
+from trueup.simulator.origin import Origin
+
+__all__ = [
+    "allow_host_option",
+    "ca_option",
+    "confirm_address",
+    "run_until_signal",
+    "write_authority",
+]
 
 allow_host_option = click.option(
     "--allow-host",
@@ -17,6 +28,12 @@ allow_host_option = click.option(
     multiple=True,
     metavar="HOST",
     help="Confirm an address that is not this machine's loopback.",
+)
+ca_option = click.option(
+    "--ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the certificate authority of the origin there, for clients to trust.",
 )
 
 
@@ -36,6 +53,19 @@ def confirm_address(option: str, host: str, allowed: tuple[str, ...]) -> None:
             f"{option} {host}: other machines could connect there. "
             f"Confirm it with --allow-host {host}."
         )
+
+
+def write_authority(origin: Origin, path: Path | None) -> None:
+    """Write the certificate of an origin's authority to the file of `--ca`, if both exist.
+
+    Raises click.UsageError where it cannot be written.
+    """
+    if path is None or origin.authority is None:
+        return
+    try:
+        origin.authority.write(path)
+    except OSError as error:
+        raise click.UsageError(f"--ca {path}: {error.strerror}") from error
 
 
 def run_until_signal(main: Callable[[asyncio.Event], Coroutine[object, object, None]]) -> None:
