@@ -51,8 +51,6 @@ _NOT_STORED: Final = frozenset(
     }
 )
 """Errors after which the broker certainly does not have the message."""
-OWN_OPTIONS: Final = frozenset({"bootstrap.servers", "metadata.broker.list"})
-"""Options of the library that the form states itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,12 @@ class _Connection:
         """Say what is wrong with a request that is not HTTP."""
         if self.http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             text = f"{error}"[:_TEXT_MAX].encode() + b"\n"
-            await self._send_head(error.error_status_hint, len(text), close=True)
+            headers = [
+                ("Content-Length", str(len(text))),
+                ("Content-Type", "text/plain"),
+                ("Connection", "close"),
+            ]
+            await self._send(h11.Response(status_code=error.error_status_hint, headers=headers))
             await self._send(h11.Data(data=text))
             await self._send(h11.EndOfMessage())
             await self._end()
@@ -170,14 +175,6 @@ class _Connection:
     async def _send(self, event: h11.Event) -> None:
         if data := self.http.send(event):
             await self.stream.send(data)
-
-    async def _send_head(
-        self, status: int, size: int, *, close: bool = False, more: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        headers = [("Content-Length", str(size)), ("Content-Type", "text/plain"), *more]
-        if close:
-            headers.append(("Connection", "close"))
-        await self._send(h11.Response(status_code=status, headers=headers))
 
     async def _respond(self, request: h11.Request) -> str:
         """Respond to a request; returns who ended the connection, "" where it goes on."""

@@ -105,8 +105,6 @@ class ProxyEngine:
     open: dict[ProxiedRequest, Tunnel | None] = field(default_factory=dict)
     states: Counter[RequestState] = field(default_factory=Counter)
     """Requests that have ended, by how."""
-    networks: Counter[str] = field(default_factory=Counter)
-    """The same, by network."""
     up: int = 0
     """Bytes relayed, of all requests that have ended; on the client's side."""
     down: int = 0
@@ -229,7 +227,6 @@ class ProxyEngine:
                 del self._by_user[name]
         counts = request.counts()
         self.states[request.state] += 1
-        self.networks[request.network] += 1
         self.up += counts.up
         self.down += counts.down
         if not request.is_attributed:

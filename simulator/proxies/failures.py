@@ -20,9 +20,7 @@ class FailureReply(NamedTuple):
     """RFC 1928, section 6."""
 
 
-_GENERAL, _NOT_ALLOWED, _HOST_UNREACHABLE, _REFUSED, _EXPIRED, _NO_COMMAND, _NO_ADDRESS = (
-    1, 2, 4, 5, 6, 7, 8,
-)  # fmt: skip
+_GENERAL, _NOT_ALLOWED, _HOST_UNREACHABLE, _REFUSED, _EXPIRED = 1, 2, 4, 5, 6
 
 FAILURES: Final[dict[str, FailureReply]] = {
     "http_request_error": FailureReply(400, _GENERAL),

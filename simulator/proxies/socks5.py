@@ -16,11 +16,9 @@ from trueup.simulator.proxies.failures import RequestFailed
 
 __all__ = [
     "VERSION",
-    "Command",
     "Method",
     "SocksCredentials",
     "SocksError",
-    "SocksRequest",
     "choice",
     "credentials_reply",
     "read_credentials",
@@ -32,6 +30,7 @@ __all__ = [
 VERSION: Final = 5
 _CREDENTIALS_VERSION: Final = 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4
+_CONNECT: Final = 1
 _NO_COMMAND, _NO_ADDRESS_TYPE = 7, 8
 
 
@@ -43,14 +42,6 @@ class Method(IntEnum):
     NOT_ACCEPTABLE = 255
 
 
-class Command(IntEnum):
-    """What a client asks for; only CONNECT is served."""
-
-    CONNECT = 1
-    BIND = 2
-    UDP_ASSOCIATE = 3
-
-
 class SocksError(Exception):
     """What arrived is not SOCKS5: there is nothing that could be replied."""
 
@@ -60,13 +51,6 @@ class SocksCredentials(NamedTuple):
 
     user: str
     password: str
-
-
-class SocksRequest(NamedTuple):
-    """A request that can be served."""
-
-    destination: Destination
-    address_type: int
 
 
 def read_greeting(data: bytes) -> tuple[frozenset[int], int] | None:
@@ -102,8 +86,8 @@ def credentials_reply(*, accepted: bool) -> bytes:
     return bytes((_CREDENTIALS_VERSION, 0 if accepted else 1))
 
 
-def read_request(data: bytes) -> tuple[SocksRequest | RequestFailed, int] | None:
-    """Return a request, or why it cannot be served: the client gets a reply."""
+def read_request(data: bytes) -> tuple[Destination | RequestFailed, int] | None:
+    """Return the destination of a request, or why it cannot be served: the client gets a reply."""
     if data and data[0] != VERSION:
         raise SocksError(f"version {data[0]} of a request, expected 5")
     if len(data) < 5:
@@ -116,7 +100,7 @@ def read_request(data: bytes) -> tuple[SocksRequest | RequestFailed, int] | None
     end = 4 + sizes[kind] + 2
     if len(data) < end:
         return None
-    if command != Command.CONNECT:
+    if command != _CONNECT:
         text = f"command {command}: only CONNECT (1) is served"
         return RequestFailed("http_request_error", text, socks_reply=_NO_COMMAND), end
     port = int.from_bytes(data[end - 2 : end])
@@ -126,7 +110,7 @@ def read_request(data: bytes) -> tuple[SocksRequest | RequestFailed, int] | None
             raise RequestFailed("http_request_error", "port 0")
     except RequestFailed as failed:
         return failed, end
-    return SocksRequest(Destination(host=host, port=port), kind), end
+    return Destination(host=host, port=port), end
 
 
 def _host(kind: int, raw: bytes) -> str:

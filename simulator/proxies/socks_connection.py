@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from trueup.simulator.proxies.destinations import Destination
 from trueup.simulator.proxies.engine import ProxyEndpoint, ProxyEngine
 from trueup.simulator.proxies.failures import RequestFailed
 from trueup.simulator.proxies.socks5 import (
     Method,
     SocksCredentials,
     SocksError,
-    SocksRequest,
     choice,
     credentials_reply,
     read_credentials,
@@ -102,7 +102,7 @@ class SocksConnection:
         return True
 
     async def _request(
-        self, asked: SocksRequest | RequestFailed, credentials: SocksCredentials | None
+        self, asked: Destination | RequestFailed, credentials: SocksCredentials | None
     ) -> None:
         client = self._client
         request = ProxiedRequest(
@@ -120,7 +120,7 @@ class SocksConnection:
         try:
             if isinstance(asked, RequestFailed):
                 raise asked
-            request.destination = asked.destination
+            request.destination = asked
             user, password = credentials or (None, None)
             engine.identify(request, self._endpoint, user, password)
             plan = engine.plan(request)

@@ -28,7 +28,7 @@ class SizeCounts:
 
     def __init__(self) -> None:
         self._bins: dict[int, list[int]] = {}
-        self.count = self.total = self.largest = 0
+        self.count = self.total = 0
 
     def add(self, size: int) -> None:
         """Count one request."""
@@ -42,7 +42,6 @@ class SizeCounts:
             found[1] += size
         self.count += 1
         self.total += size
-        self.largest = max(self.largest, size)
 
     def table(self) -> list[tuple[int, int]]:
         """Return (bytes, requests) in order of size; a bin counts as its mean."""
@@ -79,7 +78,7 @@ class LogSummary:
         """By hour since 1970."""
         self.hosts = Counter[str]()
         self.hosts_left_out = 0
-        self.protocols_known = self.errors_known = False
+        self.protocols_known = False
 
     def add_all(self, records: Iterable[AccessRecord]) -> None:
         """Count every record."""
