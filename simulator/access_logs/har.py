@@ -8,14 +8,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Final
 
 from trueup.simulator.access_logs.build import as_status, host_of, milliseconds
 from trueup.simulator.access_logs.options import ReadOptions
 from trueup.simulator.access_logs.record import AccessRecord, BadLine, Parsed, RefusedLine
-from trueup.simulator.access_logs.source import Source
+from trueup.simulator.access_logs.source import UNREADABLE, Source, unreadable
 from trueup.simulator.access_logs.times import TimeReader
 
 __all__ = ["read_har"]
@@ -41,18 +40,22 @@ def read_har(source: Source, options: ReadOptions, template: str) -> Iterator[Pa
                     yield RefusedLine(line=number, reason=str(error))
     except BadLine as error:
         yield RefusedLine(line=number + 1, reason=str(error))
-    except (OSError, EOFError, zlib.error) as error:
-        yield RefusedLine(line=number + 1, reason=f"the file cannot be read further: {error}")
 
 
 def _entries(file: IO[bytes]) -> Iterator[object]:
-    """Yield the members of `log.entries`. Raises BadLine where the text is not JSON."""
+    """Yield the members of `log.entries`.
+
+    Raises BadLine where the text is not JSON, or the file is damaged or cut.
+    """
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     buffer, at, ended = "", -1, False
     wanted = _CHUNK
     while True:
         while len(buffer) < wanted and not ended:
-            chunk = file.read(wanted)
+            try:
+                chunk = file.read(wanted)
+            except UNREADABLE as error:
+                raise unreadable(error) from error
             ended = not chunk
             buffer += decode(chunk, ended)
         if at < 0:

@@ -17,7 +17,15 @@ from typing import IO, Any, Final, cast
 from trueup.simulator.access_logs.record import BadLine, Parsed, RefusedLine
 from trueup.simulator.errors import AccessLogError
 
-__all__ = ["LINE_MAX", "Line", "ParseLine", "Source", "parse_lines"]
+__all__ = [
+    "LINE_MAX",
+    "UNREADABLE",
+    "Line",
+    "ParseLine",
+    "Source",
+    "parse_lines",
+    "unreadable",
+]
 
 
 def _zstd() -> Any:
@@ -30,7 +38,7 @@ def _zstd() -> Any:
 
 
 _ZSTD: Final = _zstd()
-_UNREADABLE: Final[tuple[type[Exception], ...]] = (
+UNREADABLE: Final[tuple[type[Exception], ...]] = (
     OSError,
     EOFError,
     ValueError,
@@ -98,7 +106,7 @@ class Source:
             with self.open() as file:
                 while len(content) < _SAMPLE and (more := file.read(_PIECE)):
                     content += more
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if not content:
                 raise AccessLogError(f"{self.path}: cannot be read: {error}") from error
         if len(content) >= _SAMPLE and b"\n" in content:
@@ -127,8 +135,13 @@ class Source:
                         text = text.removeprefix("\ufeff")
                     if text and not text.isspace():
                         yield number, text
-        except _UNREADABLE as error:
-            yield RefusedLine(line=number + 1, reason=f"the file cannot be read further: {error}")
+        except UNREADABLE as error:
+            yield RefusedLine(line=number + 1, reason=str(unreadable(error)))
+
+
+def unreadable(error: Exception) -> BadLine:
+    """Return what is refused where a file is damaged or cut: `error` is one of `UNREADABLE`."""
+    return BadLine(f"the file cannot be read further: {error}")
 
 
 def parse_lines(source: Source, parse: ParseLine) -> Iterator[Parsed]:

@@ -411,6 +411,20 @@ def test_the_hour_that_a_clock_change_repeats_is_read_twice(tmp_path: Path) -> N
     assert {step // 60_000_000 for step in steps} == {20}
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd_compress])
+def test_a_compressed_har_file_that_is_damaged_is_read_to_the_damage(
+    pack: Any, tmp_path: Path
+) -> None:
+    """What is missing is reported as a refused entry, whatever packed the file."""
+    path = tmp_path / "a.har"
+    packed = pack(json.dumps(HAR).encode())
+    half = len(packed) // 2
+    path.write_bytes(packed[:half] + b"\xff" * half)
+    _, report = read(path, "har")
+    assert (report.read, report.refused) == (0, 1)
+    assert "cannot be read further" in report.first_refused[0].reason
+
+
 def test_a_har_file_that_is_cut_off_gives_the_entries_before_the_cut(tmp_path: Path) -> None:
     """The entry that is not whole is refused with its number."""
     path = tmp_path / "a.har"
