@@ -258,10 +258,10 @@ def fit(
 ) -> None:
     """Fit a profile from an access log of your own.
 
-    Squid, HAProxy, nginx, Apache, Envoy, Zeek, HAR, CSV, NDJSON, Parquet; gzip, bzip2 and xz are
-    unpacked. No name or address of the log is in the profile. What the log cannot tell is left to
-    the default profile; how far events drawn from the profile differ from the log is measured and
-    said.
+    Squid, HAProxy, nginx, Apache, Envoy, Zeek, HAR, CSV, NDJSON, Parquet; gzip, bzip2, xz and
+    zstd are unpacked. No name or address of the log is in the profile. What the log cannot tell is
+    left to the default profile; how far events drawn from the profile differ from the log is
+    measured and said.
     """
     with usage_errors():
         fitted = fit_log(file, read_options(log_format, zone, log_fields), network=log_network)

@@ -168,12 +168,7 @@ def _guess(source: Source, options: ReadOptions) -> LogFormat:
         raise AccessLogError(f"{source.path}: 0 events: the file is empty")
     if sample.content.startswith(b"PAR1"):
         return _named("parquet", "")
-    suffix = (
-        source.path.with_suffix("")
-        if source.path.suffix in (".gz", ".bz2", ".xz")
-        else (source.path)
-    )
-    candidates = _candidates(suffix.suffix.lower(), sample.content)
+    candidates = _candidates(source.suffix, sample.content)
     if len(candidates) == 1 and candidates[0].name == "har":
         return candidates[0]
     tried = [(_score(each, sample, options), each) for each in candidates]
@@ -204,10 +199,9 @@ def _candidates(suffix: str, content: bytes) -> list[LogFormat]:
             if start in (b"{", b"[")
             else tuple(each.name for each in FORMATS if each.name not in (*_JSON[1:], "parquet"))
         )
-    if names == _JSON and not (b'"log"' in content and b'"entries"' in content):
-        names = _JSON[:3]
-    elif names == _JSON:
-        names = ("har",)
+    if names == _JSON:
+        is_archive = b'"log"' in content and b'"entries"' in content
+        names = ("har",) if is_archive else _JSON[:3]
     return [each for each in FORMATS if each.name in names and each.guessed]
 
 

@@ -65,13 +65,14 @@ def _zstd_open(path: Path) -> object:
     return _ZSTD.open(path)
 
 
-_PACKED: Final[tuple[tuple[bytes, Callable[[Path], object]], ...]] = (
-    (b"\x1f\x8b", gzip.open),
-    (b"BZh", bz2.open),
-    (b"\xfd7zXZ\x00", lzma.open),
-    (b"\x28\xb5\x2f\xfd", _zstd_open),
+_PACKED: Final[tuple[tuple[str, bytes, Callable[[Path], object]], ...]] = (
+    (".gz", b"\x1f\x8b", gzip.open),
+    (".bz2", b"BZh", bz2.open),
+    (".xz", b"\xfd7zXZ\x00", lzma.open),
+    (".zst", b"\x28\xb5\x2f\xfd", _zstd_open),
 )
-"""(first bytes, how to unpack)."""
+"""(suffix of the name, first bytes, how to unpack)."""
+_PACKED_SUFFIXES: Final = tuple(suffix for suffix, _, _ in _PACKED)
 
 Line = tuple[int, str]
 """(number from 1, text without its end)."""
@@ -87,6 +88,12 @@ class Source:
     content: bytes | None = None
     """The first lines of the file, where this is a sample."""
 
+    @property
+    def suffix(self) -> str:
+        """Return the suffix of the log's name in lower case, without that of a compression."""
+        name = self.path.with_suffix("") if self.path.suffix in _PACKED_SUFFIXES else self.path
+        return name.suffix.lower()
+
     def open(self) -> IO[bytes]:
         """Open the log for reading, unpacked. Raises AccessLogError."""
         if self.content is not None:
@@ -94,7 +101,7 @@ class Source:
         try:
             with self.path.open("rb") as file:
                 start = file.read(6)
-            unpack = next((each for magic, each in _PACKED if start.startswith(magic)), None)
+            unpack = next((each for _, magic, each in _PACKED if start.startswith(magic)), None)
             return self.path.open("rb") if unpack is None else cast(IO[bytes], unpack(self.path))
         except OSError as error:
             raise AccessLogError(f"{self.path}: cannot be read: {error.strerror}") from error

@@ -411,6 +411,25 @@ def test_the_hour_that_a_clock_change_repeats_is_read_twice(tmp_path: Path) -> N
     assert {step // 60_000_000 for step in steps} == {20}
 
 
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        (".zst", zstd_compress),
+    ],
+)
+def test_the_format_of_a_compressed_log_is_guessed_by_the_name_before_the_compression(
+    suffix: str, pack: Any, tmp_path: Path
+) -> None:
+    """The first character of this table alone would mean JSON."""
+    table = tmp_path / f"log.csv{suffix}"
+    table.write_bytes(pack(b'{"time",bytes\n2025-03-09 01:00:00,7\n'))
+    with pytest.raises(AccessLogError, match=r"tried: csv\."):
+        read(table)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd_compress])
 def test_a_compressed_har_file_that_is_damaged_is_read_to_the_damage(
     pack: Any, tmp_path: Path
