@@ -12,6 +12,7 @@ __all__ = [
     "ABSENT",
     "as_size",
     "as_status",
+    "bare_host",
     "build_record",
     "host_of",
     "host_of_request",
@@ -88,13 +89,18 @@ def without_port(text: str) -> str:
     return head if colon and tail.isdigit() and ":" not in head else text
 
 
+def bare_host(text: str) -> str:
+    """Return a host as records have it: lower case, without its port and brackets."""
+    return without_port(text).lower()[:_HOST_MAX]
+
+
 def host_of(url: str) -> str:
     """Return the host of a URL or of a CONNECT's `host:port`; empty for a path and for none."""
     if url in ABSENT or url.startswith(("/", "*", "error:")):
         return ""
     rest = url.partition("://")[2] or url
     authority = rest.partition("/")[0].partition("?")[0].rpartition("@")[2]
-    return without_port(authority).lower()[:_HOST_MAX]
+    return bare_host(authority)
 
 
 def host_of_request(request: str) -> tuple[str, str]:
@@ -138,7 +144,7 @@ def build_record(
         if time_form
         else times.read(f"{time}.{subsecond}" if subsecond and time.isdigit() else time),
         size=as_size(value for name, value in texts.items() if name.startswith("bytes")),
-        host=without_port(plain(host)).lower()[:_HOST_MAX],
+        host=bare_host(plain(host)),
         user=plain(get("user")),
         client=without_port(client) if client else "",
         method=plain(method),

@@ -7,16 +7,16 @@ names that are common, in order. Dots lead into nested objects.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from trueup.simulator.access_logs.build import (
-    ABSENT,
     as_size,
     as_status,
+    bare_host,
     host_of,
     milliseconds,
+    plain,
     without_port,
 )
 from trueup.simulator.access_logs.options import ReadOptions
@@ -84,13 +84,6 @@ COMMON_NAMES: Final[Names] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where the values of one set of names are; an empty tuple where they are not."""
-
-    places: Mapping[str, tuple[str, ...]]
-
-
 class ObjectReader:
     """Builds records from mappings of names to values."""
 
@@ -100,21 +93,22 @@ class ObjectReader:
             for name in COMMON_NAMES
         }
         self._times = TimeReader(options.zone)
-        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._plans: dict[tuple[str, ...], Mapping[str, tuple[str, ...]]] = {}
         self._given = options.fields
 
     def plan(self, row: Mapping[str, object]) -> Mapping[str, tuple[str, ...]]:
-        """Return by field the names that are read in objects such as this one."""
+        """Return by field the names that are read in objects such as this one; none where it has
+        none.
+        """
         keys = tuple(row)
         found = self._plans.get(keys)
         if found is None:
             if len(self._plans) > 1000:
                 self._plans.clear()
-            found = self._plans[keys] = _Plan({
-                field: _choice(row, choices)
-                for field, choices in self._names.items()
-            })  # fmt: skip
-        return found.places
+            found = self._plans[keys] = {
+                field: _choice(row, choices) for field, choices in self._names.items()
+            }
+        return found
 
     def read(self, row: Mapping[str, object]) -> AccessRecord:
         """Return the record of an object. Raises BadLine."""
@@ -135,8 +129,7 @@ class ObjectReader:
         except BadLine as error:
             raise BadLine(f"{name}: {error}") from None
         sizes = places["bytes"]
-        host = self._text(get("host"), "host")
-        network = self._text(get("network"), "network")
+        host, network = _text(get("host")), _text(get("network"))
         if network and network not in NETWORKS:
             raise BadLine(
                 f"{places['network'][0]}: expected one of {', '.join(NETWORKS)}, "
@@ -148,19 +141,19 @@ class ObjectReader:
         return AccessRecord(
             time_us=time_us,
             size=as_size((_get(row, name) for name in sizes), "+".join(sizes)) if sizes else None,
-            host=host_of(host) if "/" in host else without_port(host).lower()[:253],
-            user=self._text(get("user"), "user"),
-            client=without_port(self._text(get("client"), "client")),
-            method=self._text(get("method"), "method"),
+            host=host_of(host) if "/" in host else bare_host(host),
+            user=_text(get("user")),
+            client=without_port(_text(get("client"))),
+            method=_text(get("method")),
             status=as_status(get("status")),
             duration_ms=milliseconds(get("duration"), factor),
             network=network,
-            protocol=self._text(get("protocol"), "protocol"),
-            error=self._text(get("error"), "error"),
+            protocol=_text(get("protocol")),
+            error=_text(get("error")),
             authentication=int(str(authentication))
             if authentication is not None and str(authentication).isdecimal()
             else None,
-            customer=self._text(get("customer"), "customer"),
+            customer=_text(get("customer")),
         )
 
     def _missing(self, field: str, row: Mapping[str, object]) -> str:
@@ -174,12 +167,10 @@ class ObjectReader:
             f"Name it with --field {field}=NAME"
         )
 
-    @staticmethod
-    def _text(value: object, field: str) -> str:
-        if value is None or isinstance(value, dict | list):
-            return ""
-        text = str(value)
-        return "" if text in ABSENT else text[:255]
+
+def _text(value: object) -> str:
+    """Return a value as a text; empty for none, and for what is no single value."""
+    return "" if value is None or isinstance(value, dict | list) else plain(str(value))
 
 
 def _choice(row: Mapping[str, object], choices: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -124,10 +124,9 @@ def _written_time(argument: str, known: str) -> tuple[Value, str]:
     for short, long in _SHORT_FORMS.items():
         form = form.replace(short, long)
     # A date alone is no time of a request, nor is an hour alone.
-    has = {part for part in re.split(r"(%[A-Za-z%])", form) if part.startswith("%")}
-    if not (has & {"%Y", "%y"} and has & {"%H", "%I"}):
-        return Value(""), known
     parts = re.split(r"(%[A-Za-z%])", form)
+    if {"%Y", "%y"}.isdisjoint(parts) or {"%H", "%I"}.isdisjoint(parts):
+        return Value(""), known
     pattern = "".join(_FORM_PATTERNS.get(part, re.escape(part)) for part in parts)
     return Value("time", pattern), known or form
 
