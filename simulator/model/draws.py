@@ -13,6 +13,7 @@ import numpy as np
 
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.model.on_off_sources import ARCHETYPES
+from trueup.simulator.model.outcomes import TIMEOUTS_MS
 from trueup.simulator.model.population import CLIENTS, HOST_SLOTS, PLACE_SLOTS, WIDE
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words, hash64, mix64, words
@@ -25,7 +26,7 @@ _PROBE: Final = ARCHETYPES.index("probe")
 _MISCONFIGURED: Final = ARCHETYPES.index("misconfigured")
 _TAIL: Final = np.array([0, 1, 2, 0, 1], dtype=np.int64)
 """Tail factor of each archetype's sizes: light, plain or heavy."""
-_TIMEOUT_MS: Final = np.array([30_000, 60_000, 60_000, 90_000], dtype=np.int64)
+_TIMEOUT_MS: Final = np.array(TIMEOUTS_MS, dtype=np.int64)
 _MS_MAX: Final = 10_000_000
 """Longest handshake, and an eighth of the longest tunnel: rows have eight digits for times."""
 _WINDOWS: Final = 10 * 1460 * 2 ** np.arange(12, dtype=np.int64)

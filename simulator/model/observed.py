@@ -16,11 +16,11 @@ from trueup.simulator.errors import ProfileError
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.random.random_words import Ints, Words
 
-__all__ = ["CYCLE", "ObservedSizes", "observed_cycle", "size_table"]
+__all__ = ["BYTES_MAX", "CYCLE", "ObservedSizes", "observed_cycle", "size_table"]
 
 CYCLE: Final = "cycle.observed"
-_BYTES_MAX: Final = 2**39
-"""No drawn request is larger: rows have twelve digits for bytes."""
+BYTES_MAX: Final = 2**39
+"""No drawn request is larger, whatever the profile: rows have twelve digits for bytes."""
 _DAY_HOURS: Final = 24
 _WEEK_HOURS: Final = 168
 _U = np.uint64
@@ -48,7 +48,7 @@ class ObservedSizes:
         name = size_table(network)
         if name not in profile.parameters:
             return None
-        rows = sorted((_number(profile, name, key, _BYTES_MAX), weight)
+        rows = sorted((_number(profile, name, key, BYTES_MAX), weight)
                       for key, weight in profile.weights(name) if weight)  # fmt: skip
         total, so_far, ends = sum(weight for _, weight in rows), 0, []
         for _, weight in rows:

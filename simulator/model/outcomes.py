@@ -23,6 +23,8 @@ __all__ = ["KINDS", "OUTCOMES", "Outcomes", "RequestOutcome"]
 
 KINDS: Final = ("connect", "plain", "socks")
 SLOTS: Final = 4096
+TIMEOUTS_MS: Final = (30_000, 60_000, 60_000, 90_000)
+"""How long an outcome that is a timeout takes, each as often as the others."""
 _EASY, _MEDIUM, _HARD, _EXTREME = range(4)
 
 
@@ -39,7 +41,7 @@ class RequestOutcome:
     """Minimum bytes of an outcome with a size of its own; -1: the size is drawn."""
     bytes_span: int = 0
     timeout: bool = False
-    """Took 30, 60 or 90 s."""
+    """Took one of `TIMEOUTS_MS`."""
 
     @property
     def failed(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from trueup.simulator.model.observed import ObservedSizes
+from trueup.simulator.model.observed import BYTES_MAX, ObservedSizes
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.random.quantiles import BODY_CELLS, body_tail, lognormal
 from trueup.simulator.random.random_words import Ints, Words
@@ -23,8 +23,6 @@ __all__ = ["NETWORKS", "Sizes", "lognormal_laws", "size_laws"]
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 TAIL_FACTORS: Final = (0, 1, 3)
 """Factors of the network's tail weight: light (monitor, probe), plain (crawl), heavy (browse)."""
-_BYTES_MAX: Final = 2**39
-"""No drawn request is larger, whatever the cap: rows have twelve digits for bytes."""
 TIME_CELLS: Final = 1024
 _U = np.uint64
 
@@ -38,7 +36,7 @@ def size_laws(profile: Profile) -> Iterator[tuple[Decimal, Decimal, Decimal, Dec
                 profile.decimal(f"size.{network}.sigma"),
                 min(Decimal("0.5"), profile.decimal(f"size.{network}.tail") * factor),
                 profile.decimal(f"size.{network}.alpha"),
-                min(_BYTES_MAX, profile.integer(f"size.{network}.cap")),
+                min(BYTES_MAX, profile.integer(f"size.{network}.cap")),
             )
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
+import numpy as np
+
 from trueup.simulator.model.fleet_model import FleetModel
-from trueup.simulator.model.outcomes import KINDS, OUTCOMES, SLOTS
+from trueup.simulator.model.outcomes import KINDS, OUTCOMES, SLOTS, TIMEOUTS_MS
 from trueup.simulator.model.sizes import NETWORKS, TIME_CELLS
 from trueup.simulator.proxies.exits import random_numbers
 
 __all__ = ["NO_FAULTS", "FleetPlanner", "NoFaults", "RequestPlan", "RequestPlanner"]
 
 _OF_THE_CLIENT: Final = frozenset(("http_request_error", "http_request_denied"))
-_TIMEOUTS_S: Final = (30, 60, 60, 90)
 _CUT: Final = "connection_terminated"
 
 
@@ -60,6 +61,10 @@ class FleetPlanner:
     def __init__(self, model: FleetModel, seed: int, *, delay_factor: float = 1.0) -> None:
         """`delay_factor` shortens (or lengthens) delays; line rates stay."""
         self._slots = model.outcomes.slots
+        networks, kinds = np.arange(len(NETWORKS))[:, None], np.arange(len(KINDS))
+        no = np.zeros(1, dtype=np.int64)
+        # Configured well, outside an incident, to a host that does not block.
+        self._conditions = model.outcomes.condition(no, no, networks, kinds, no).tolist()
         self._handshake = model.sizes.handshake
         self._rates = [2**30 * 1000 // max(1, int(ms)) for ms in model.sizes.ms_per_gib]
         self._factor = delay_factor
@@ -70,15 +75,14 @@ class FleetPlanner:
     def plan(self, network: str, kind: str) -> RequestPlan:
         """Return the plan of the network's next request."""
         number, word = NETWORKS.index(network), next(self._numbers[network])
-        # Configured well, outside an incident, to a host that does not block: see `Outcomes`.
-        condition = (number * len(KINDS) + KINDS.index(kind)) * 4
+        condition = self._conditions[number][KINDS.index(kind)]
         outcome = OUTCOMES[int(self._slots[condition * SLOTS + word % SLOTS])]
         delay_ms = int(self._handshake[number * TIME_CELLS + (word >> 12) % TIME_CELLS])
         delay_s, rate = delay_ms * self._factor / 1000, self._rates[number]
         if outcome.error is None or outcome.error in _OF_THE_CLIENT:
             return RequestPlan(delay_s, rate)
         if outcome.timeout:
-            delay_s = _TIMEOUTS_S[(word >> 22) & 3] * self._factor
+            delay_s = TIMEOUTS_MS[(word >> 22) & 3] * self._factor / 1000
         if outcome.error == _CUT:
             cut = outcome.bytes_low + (((word >> 24) & 0xFFFF) * outcome.bytes_span >> 16)
             return RequestPlan(delay_s, rate, "", cut)

@@ -19,12 +19,12 @@ import numpy as np
 from trueup.simulator.access_logs import LogReader, ReadOptions, ReadReport
 from trueup.simulator.errors import FitError
 from trueup.simulator.fleet import Fleet
-from trueup.simulator.model.observed import CYCLE, size_table
+from trueup.simulator.model.observed import BYTES_MAX, CYCLE, size_table
 from trueup.simulator.model.profile import parse_profile
 from trueup.simulator.model.seasonality import FRAME_S
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints
-from trueup.simulator.realism.log_summary import BYTES_MAX, LogSummary
+from trueup.simulator.realism.log_summary import LogSummary
 from trueup.simulator.realism.series import slope
 
 __all__ = ["FitCheck", "FittedProfile", "check_fit", "fit_log", "fit_summary"]

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from trueup.simulator.access_logs import AccessRecord
+from trueup.simulator.model.observed import BYTES_MAX
 from trueup.simulator.model.sizes import NETWORKS
 
-__all__ = ["BYTES_MAX", "LogSummary", "SizeCounts"]
+__all__ = ["LogSummary", "SizeCounts"]
 
-BYTES_MAX: Final = 2**39
-"""Sizes above are counted as this: no row of the fleet can have more."""
 _HOSTS_MAX: Final = 200_000
 _EXACT_BITS: Final = 7
 """Sizes below 2^7 have bins of their own; above, each octave has 2^6."""
@@ -66,7 +65,7 @@ class LogSummary:
         self.sized = 0
         """Requests with a size."""
         self.clipped = 0
-        """Requests larger than `BYTES_MAX`."""
+        """Requests larger than `BYTES_MAX`: counted as that, since no event can have more."""
         self.first_us = self.last_us = 0
         self.sizes: Mapping[str, SizeCounts] = {name: SizeCounts() for name in NETWORKS}
         self.networks = Counter[str]()
