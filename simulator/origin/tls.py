@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import Final
 
-from trueup.simulator.sockets import CountedSocket
+from trueup.simulator.sockets import CHUNK, CountedSocket
 
 __all__ = ["TlsServer"]
-
-_CHUNK: Final = 65_536
 
 
 class TlsServer:
@@ -40,7 +37,7 @@ class TlsServer:
         Raises ssl.SSLError or OSError where the connection is broken.
         """
         try:
-            return await self._repeat(lambda: self._tls.read(_CHUNK))
+            return await self._repeat(lambda: self._tls.read(CHUNK))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
 
@@ -48,7 +45,7 @@ class TlsServer:
         """Encrypt and send all of `data`. Raises OSError where the connection is broken."""
         view = memoryview(data)
         while view:
-            view = view[self._tls.write(view[:_CHUNK]) :]
+            view = view[self._tls.write(view[:CHUNK]) :]
             await self._flush()
 
     async def end(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ from trueup.simulator.model.population import PLACE_SLOTS, Proxy
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.proxies.failures import RequestFailed
 from trueup.simulator.proxies.users import Identified
-from trueup.simulator.random.random_words import stream_key, words
+from trueup.simulator.random.random_words import stream_words
 
 __all__ = ["ExitChooser", "ProxyExit", "fixed_exit"]
 
@@ -21,7 +21,6 @@ SESSIONS_MAX: Final = 100_000
 """Sessions that are remembered; of more, those that were not used for longest are forgotten."""
 _TTL_S: Final = 600
 """Lifetime of a session where neither the user name nor the fleet's sender states one."""
-_WORDS: Final = 4096
 
 
 class ProxyExit(NamedTuple):
@@ -51,14 +50,6 @@ def fixed_exit(model: FleetModel, proxy: Proxy) -> ProxyExit:
     return ProxyExit(row.country, row.city, row.asn, address, proxy.proxy_id)
 
 
-def random_numbers(seed: int, name: str) -> Iterator[int]:
-    """Yield the 64-bit words of a stream, one after the other."""
-    key, first = stream_key(seed, name), 0
-    while True:
-        yield from words(key, first, _WORDS).tolist()
-        first += _WORDS
-
-
 class ExitChooser:
     """Chooses the exits of one gateway: as its users ask, and the same for the same session."""
 
@@ -70,7 +61,7 @@ class ExitChooser:
         self._network = NETWORKS.index(network)
         self._name = network
         self._clock = clock
-        self._numbers = random_numbers(seed, f"exit/{network}")
+        self._numbers = stream_words(seed, f"exit/{network}")
         self._sessions: OrderedDict[tuple[str, str], _Session] = OrderedDict()
         self._pools: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 

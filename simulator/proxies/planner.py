@@ -14,7 +14,7 @@ import numpy as np
 from trueup.simulator.model.fleet_model import FleetModel
 from trueup.simulator.model.outcomes import KINDS, OUTCOMES, SLOTS, TIMEOUTS_MS
 from trueup.simulator.model.sizes import NETWORKS, TIME_CELLS
-from trueup.simulator.proxies.exits import random_numbers
+from trueup.simulator.random.random_words import stream_words
 
 __all__ = ["NO_FAULTS", "FleetPlanner", "NoFaults", "RequestPlan", "RequestPlanner"]
 
@@ -69,7 +69,7 @@ class FleetPlanner:
         self._rates = [2**30 * 1000 // max(1, int(ms)) for ms in model.sizes.ms_per_gib]
         self._factor = delay_factor
         self._numbers: dict[str, Iterator[int]] = {
-            network: random_numbers(seed, f"behaviour/{network}") for network in NETWORKS
+            network: stream_words(seed, f"behaviour/{network}") for network in NETWORKS
         }
 
     def plan(self, network: str, kind: str) -> RequestPlan:

@@ -20,6 +20,8 @@ _BUFFER: Final = memoryview(bytearray(_CHUNK))
 _STEP_S: Final = 0.05
 """At a line rate: bytes of so long are relayed at once."""
 _LEAST: Final = 1460
+_TLS_START: Final = b"\x16\x03"
+"""First bytes of a TLS handshake: the type of its record, and the version's first."""
 
 
 class TunnelEnd(StrEnum):
@@ -92,7 +94,7 @@ class _Direction:
         self.source.received += count
         tunnel.active_at = tunnel.loop.time()
         if self.from_client and tunnel.tls is None:
-            tunnel.tls = count > 1 and bytes(_BUFFER[:2]) == b"\x16\x03"
+            tunnel.tls = count > 1 and bytes(_BUFFER[:2]) == _TLS_START
         try:
             taken = self.push(_BUFFER[:count])
         except OSError:
@@ -171,7 +173,7 @@ class Tunnel:
             for way in self._ways:
                 way.resume()
             if early:
-                self.tls = early.startswith(b"\x16\x03")
+                self.tls = early.startswith(_TLS_START)
                 try:
                     upward.push(early)
                 except OSError:

@@ -12,12 +12,22 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MODEL_VERSION", "Ints", "Words", "hash64", "mix64", "stream_key", "words"]
+__all__ = [
+    "MODEL_VERSION",
+    "Ints",
+    "Words",
+    "hash64",
+    "mix64",
+    "stream_key",
+    "stream_words",
+    "words",
+]
 
 Words: TypeAlias = npt.NDArray[np.uint64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -29,6 +39,7 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _M1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _M2: Final = np.uint64(0x94D049BB133111EB)
 _KEYS_KEPT: Final = 64
+_WORDS_AT_ONCE: Final = 4096
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
@@ -72,6 +83,14 @@ def words(key: int, first: int, count: int) -> Words:
     block, skip = divmod(first, 4)
     raw: Words = _GENERATORS.at(key, block).random_raw(count + skip)
     return raw[skip:] if skip else raw
+
+
+def stream_words(seed: int, name: str) -> Iterator[int]:
+    """Yield the 64-bit words of the stream `name`, one after the other."""
+    key, first = stream_key(seed, name), 0
+    while True:
+        yield from words(key, first, _WORDS_AT_ONCE).tolist()
+        first += _WORDS_AT_ONCE
 
 
 def mix64(values: Words) -> Words:

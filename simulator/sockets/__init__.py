@@ -3,7 +3,7 @@
 The origin and the listening proxies share them. Nothing here knows HTTP, SOCKS or TLS.
 """
 
-from trueup.simulator.sockets.counted import CountedSocket
+from trueup.simulator.sockets.counted import CHUNK, CountedSocket
 from trueup.simulator.sockets.listening import (
     OUT_OF_DESCRIPTORS,
     ConnectionServer,
@@ -12,6 +12,7 @@ from trueup.simulator.sockets.listening import (
 )
 
 __all__ = [
+    "CHUNK",
     "OUT_OF_DESCRIPTORS",
     "ConnectionServer",
     "CountedSocket",
