@@ -21,7 +21,7 @@ from trueup.simulator.proxies.failures import RequestFailed
 from trueup.simulator.proxies.life import RequestEvent, RequestState
 from trueup.simulator.proxies.planner import NoFaults, RequestPlan, RequestPlanner
 from trueup.simulator.proxies.relay import Tunnel, TunnelEnd
-from trueup.simulator.proxies.usage import ByteCounting, ProxiedRequest, counted_bytes
+from trueup.simulator.proxies.usage import ByteCounting, ProxiedRequest
 from trueup.simulator.proxies.users import (
     NO_MEMBERSHIP,
     NO_TARGETING,
@@ -49,7 +49,7 @@ class UsageSink(Protocol):
         """Take the bytes of an open request."""
         ...
 
-    def part(self, log_id: str, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
         """Take an event of a request that goes on, and what it would leave besides."""
         ...
 
@@ -111,7 +111,8 @@ class ProxyEngine:
     unattributed: int = 0
     """Requests of unknown users, or without a destination: they leave no usage event."""
     malformed: int = 0
-    """Connections that spoke neither HTTP nor SOCKS5, or did so too slowly."""
+    """Connections that spoke neither HTTP nor SOCKS5, or too slowly, or without the credentials
+    that SOCKS5 asks for before a request."""
     _by_user: Counter[str] = field(default_factory=Counter)
 
     def identify(
@@ -256,19 +257,16 @@ class ProxyEngine:
 
     def _write_checkpoints(self, sink: UsageSink) -> None:
         for request in self.open:
-            reported = counted_bytes(request.reported, self.counting)
-            total = counted_bytes(request.counts(), self.counting)
-            sink.progress(request.id, total - reported)
+            sink.progress(request.id, request.unreported(self.counting))
 
     def _report_parts(self, sink: UsageSink) -> None:
         for request in self.open:
             if request.has_ended:
                 continue
-            log_id = request.id
             event = request.take_part(self.counting)
             left = request.event(self.counting)
             if event is not None and left is not None:
-                sink.part(log_id, event, left)
+                sink.part(event, left)
 
 
 async def _look_up(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:

@@ -41,6 +41,8 @@ _HOP_BY_HOP: Final = frozenset(
     )
 )
 """Fields of one connection (RFC 9110, section 7.6.1). Framing is h11's."""
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host"))
+"""Fields that a Connection field cannot take away."""
 _UNSAFE: Final = re.compile(r'[^ -~]|["\\]')
 
 
@@ -82,7 +84,6 @@ class HttpConnection:
         self._http.receive_data(first)
         self._origin: _OriginConnection | None = None
         self._client_gone = False
-        self._client_sent_before = 0
 
     async def serve(self) -> None:
         """Serve requests until the connection ends. Raises OSError where the client went away."""
@@ -119,7 +120,7 @@ class HttpConnection:
 
     async def _serve_one(self, wait_s: float) -> bool:
         """Serve a request; returns whether there may be another one."""
-        received, self._client_sent_before = self._consumed(), self._client.sent
+        received, sent = self._consumed(), self._client.sent
         try:
             head = await self._next(wait_s)
         except TimeoutError:
@@ -138,7 +139,7 @@ class HttpConnection:
             local=self._client.sock.getsockname()[:2],
             network=self._endpoint.network,
             client_received_before=received,
-            client_sent_before=self._client_sent_before,
+            client_sent_before=sent,
             method=head.method.decode("ascii"),
             version=head.http_version.decode("ascii"),
             tls=False if head.method != b"CONNECT" else None,
@@ -450,10 +451,6 @@ def _end_to_end(headers: Headers, *, without: bytes = b"") -> Iterator[tuple[byt
     for name, value in pairs:
         if name not in _HOP_BY_HOP and name != without and name not in named - _FRAMING:
             yield name, value
-
-
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host"))
-"""Fields that a Connection field cannot take away."""
 
 
 def _host_field(destination: Destination) -> bytes:

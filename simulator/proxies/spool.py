@@ -130,9 +130,8 @@ class Spool:
             self._open[log_id] = {**event, "log_total_bytes": total_bytes}
             self._write({"progress": log_id, "bytes": total_bytes})
 
-    def part(self, log_id: str, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
         """Keep a usage event of a request that goes on; `left` is what it would leave besides."""
-        self._open.pop(log_id, None)
         self.end(event)
         self.begin(left)
 

@@ -18,7 +18,7 @@ from trueup.simulator.proxies.life import ENDED, TRANSITIONS, RequestEvent, Requ
 from trueup.simulator.proxies.users import Identified
 from trueup.simulator.sockets import CountedSocket
 
-__all__ = ["ByteCounting", "ByteCounts", "Protocol", "ProxiedRequest", "counted_bytes"]
+__all__ = ["ByteCounting", "ByteCounts", "Protocol", "ProxiedRequest"]
 
 
 class ByteCounting(StrEnum):
@@ -157,14 +157,16 @@ class ProxiedRequest:
 
     def relay(self, *, early: int = 0) -> None:
         """Note that relaying begins; `early` bytes to relay came with the handshake."""
-        self._relaying = time.monotonic()
-        self._relay = (self.client.received - early, self.client.sent)
-        self.happen(RequestEvent.RELAY)
+        self._begin_relaying(self.client.received - early, self.client.sent)
 
     def relay_all(self) -> None:
         """Note that relaying begins, and that no byte of the request is handshake."""
+        self._begin_relaying(self.client_received_before, self.client_sent_before)
+
+    def _begin_relaying(self, received: int, sent: int) -> None:
+        """`received` and `sent`: bytes of the client's connection that come before."""
         self._relaying = time.monotonic()
-        self._relay = (self.client_received_before, self.client_sent_before)
+        self._relay = (received, sent)
         self.happen(RequestEvent.RELAY)
 
     def respond_itself(self) -> None:
@@ -188,6 +190,10 @@ class ProxiedRequest:
             origin_down=origin.received - self.origin_received_before if origin else 0,
         )
 
+    def unreported(self, counting: ByteCounting) -> int:
+        """Return the bytes of a usage event of what was not reported before."""
+        return counted_bytes(self.counts(), counting) - counted_bytes(self.reported, counting)
+
     @property
     def is_attributed(self) -> bool:
         """Return whether user and destination are known: else it belongs to no customer."""
@@ -200,7 +206,6 @@ class ProxiedRequest:
         """
         if self.who is None or self.destination is None:
             return None
-        total = counted_bytes(self.counts(), counting) - counted_bytes(self.reported, counting)
         now = time.monotonic()
         handshake = (self._relaying or now) - self._started
         tunnel = now - self._relaying if self._relaying is not None else 0.0
@@ -233,7 +238,7 @@ class ProxiedRequest:
             "asn_id": exit_.asn if exit_ else 0,
             "log_egress_ip_address": exit_.address if exit_ else None,
             "log_session_id": exit_.session if exit_ else None,
-            "log_total_bytes": total,
+            "log_total_bytes": self.unreported(counting),
             "log_total_elapsed_ms": round(1000 * (now - self._started)),
             "log_handshake_elapsed_ms": round(1000 * handshake),
             "log_tunnel_elapsed_ms": round(1000 * tunnel),
@@ -245,10 +250,9 @@ class ProxiedRequest:
 
         None where no byte was counted since.
         """
-        counts = self.counts()
-        if counted_bytes(counts, counting) == counted_bytes(self.reported, counting):
+        if not self.unreported(counting):
             return None
         event = self.event(counting)
-        self.reported = counts
+        self.reported = self.counts()
         self.id, self.at = new_id(), _now()
         return event

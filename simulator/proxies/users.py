@@ -193,7 +193,7 @@ class UserDirectory:
         """Return the user whom a request names, or whose address it comes from, and what follows
         the user's own name; None where there is none.
         """
-        if name is None or not name:
+        if not name:
             return self._by_address.get(address), ""
         if len(name) > _CREDENTIALS_MAX:
             return None, ""

@@ -49,7 +49,7 @@ class Usage:
     def progress(self, log_id: str, total_bytes: int) -> None:
         """Ignore checkpoints."""
 
-    def part(self, log_id: str, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
         self.parts.append(event)
         self._more.set()
 

@@ -173,7 +173,7 @@ def test_every_request_leaves_one_event_whatever_is_killed_when(
                 expected[log_id] = number
             case "part" if open_ids:
                 log_id = open_ids.pop(0)
-                spool.part(log_id, usage(log_id, number), usage(f"{number}"))
+                spool.part(usage(log_id, number), usage(f"{number}"))
                 expected |= {log_id: number, f"{number}": 0}
                 open_ids.append(f"{number}")
             case "kill":
