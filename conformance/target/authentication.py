@@ -10,6 +10,7 @@ from typing import Any
 from trueup.conformance.target.fields import Fields, Table
 from trueup.reports.configuration import nearest
 from trueup.reports.transport.credentials import (
+    NO_FILES,
     SIGNED_PARTS,
     Credentials,
     Signature,
@@ -30,7 +31,7 @@ def tls_files(fields: Fields, table: Table) -> TlsFiles:
         found[name] = str(path)
         if not path.is_file():
             fields.note(f"tls.{name}", "a file, relative to the target file", f'"{value}"')
-            return TlsFiles()
+            return NO_FILES
     files = TlsFiles(**found)
     try:
         client_context(files)

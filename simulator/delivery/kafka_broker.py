@@ -18,7 +18,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from trueup.reports.results import Outcome
-from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.credentials import NO_FILES, TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.simulator.delivery.broker import Acknowledgement, Message
 from trueup.simulator.errors import TransportUnreachable
@@ -73,9 +73,9 @@ class KafkaForm:
 class KafkaBroker:
     """Implement `Broker` for Kafka."""
 
-    def __init__(self, form: KafkaForm, *, tls: TlsFiles | None = None) -> None:
+    def __init__(self, form: KafkaForm, *, tls: TlsFiles = NO_FILES) -> None:
         """`tls`: certificates, where the options have none."""
-        self.form, self._tls = form, tls or TlsFiles()
+        self.form, self._tls = form, tls
         self._producer: Producer | None = None
         self._trouble = ""
         """What the library last reported."""

@@ -21,7 +21,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from trueup.reports.results import Outcome
-from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.credentials import NO_FILES, TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.tls import client_context
 from trueup.simulator.delivery.broker import Acknowledgement, Message
@@ -68,9 +68,9 @@ _REPLY: Final = msgspec.json.Decoder(_Reply)
 class NatsBroker:
     """Implement `Broker` for NATS JetStream."""
 
-    def __init__(self, form: NatsForm, *, tls: TlsFiles | None = None) -> None:
+    def __init__(self, form: NatsForm, *, tls: TlsFiles = NO_FILES) -> None:
         """`tls`: certificates; given, or with a server `tls://…`, the connection uses TLS."""
-        self.form, self._tls = form, tls or TlsFiles()
+        self.form, self._tls = form, tls
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._inbox = ""
@@ -219,7 +219,7 @@ class NatsBroker:
     def _context(self) -> ssl.SSLContext | None:
         """Return the TLS context; None: no TLS, unless a server insists. Raises OSError."""
         secure = any(url.startswith("tls://") for url in self.form.servers)
-        given = self._tls != TlsFiles()
+        given = self._tls != NO_FILES
         return client_context(self._tls, protocol="") if secure or given else None
 
     async def _on_error(self, error: Exception) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from trueup.reports.event_format import EventFormat, Framing
 from trueup.reports.results import Json
-from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.credentials import NO_FILES, TlsFiles
 from trueup.simulator.delivery.broker import BrokerTransport
 from trueup.simulator.delivery.transport import Transport, TransportDriver
 from trueup.simulator.errors import TransportMissing
@@ -36,7 +36,7 @@ class TransportForm:
     format: EventFormat = field(default_factory=EventFormat)
     max_events: int = 500
     """Most events in one batch."""
-    tls: TlsFiles = field(default_factory=TlsFiles)
+    tls: TlsFiles = NO_FILES
     """Certificates for brokers; other transports have their own keys for them."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Keys to strike from reasons."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import Outcome
-from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.credentials import NO_FILES, TlsFiles
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import REDIRECTS_MOST
 from trueup.reports.transport.redirects import redirect_of
@@ -70,7 +70,7 @@ class RequestStream:
         timeout_s: float = 10.0,
         duplicate_every: int = 0,
         dresser: HeadDresser | None = None,
-        tls: TlsFiles | None = None,
+        tls: TlsFiles = NO_FILES,
     ) -> None:
         """`schedule` None: as fast as possible. `rule` None: reads, for which any 2xx is a success.
 
@@ -78,7 +78,7 @@ class RequestStream:
         reconciliation detects a target that counts it twice.
         """
         self.name, self.address = name, address
-        self.dresser, self.tls = dresser, tls or TlsFiles()
+        self.dresser, self.tls = dresser, tls
         self.source, self.schedule, self.rule = source, schedule, rule
         self.retry, self.timeout_ns = retry, int(timeout_s * 1e9)
         self.read_size = _READ_SIZE if rule is None else _INGEST_READ_SIZE
