@@ -221,7 +221,7 @@ class RequestStream:
             )
             if result.reason:
                 self.recorder.error(result.reason)
-            self.settle(batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now)
+            self._settle_by_response(batch, ranges, now)
         else:
             self.on_failure(
                 batch,
@@ -256,9 +256,14 @@ class RequestStream:
         why = redirect.refusal or f"redirected more than {REDIRECTS_MOST} times"
         reason = f"HTTP {response.status}: {why}"
         self.recorder.error(reason)
-        refused = single_range(batch.count, Outcome.REFUSED, reason)
-        self.settle(batch, after_lost_response(refused) if batch.maybe_stored else refused, now)
+        self._settle_by_response(batch, single_range(batch.count, Outcome.REFUSED, reason), now)
         return True
+
+    def _settle_by_response(
+        self, batch: PreparedRequest, ranges: tuple[OutcomeRange, ...], now: int
+    ) -> None:
+        """Settle a batch by a definite response, which an attempt without one may precede."""
+        self.settle(batch, after_lost_response(ranges) if batch.maybe_stored else ranges, now)
 
     def _accepted(self, batch: PreparedRequest, now: int) -> None:
         """Record a batch that was accepted, as the engine does for the usual response."""
