@@ -36,6 +36,7 @@ _NANOSECONDS: Final = frozenset(("Duration",))
 """Traefik's."""
 _FACTORS: Final = ((1000.0, _SECONDS), (1e-3, _MICROSECONDS), (1e-6, _NANOSECONDS))
 """Milliseconds of a unit, and the names of durations in it."""
+_CODE_DIGITS_MAX: Final = 9
 
 COMMON_NAMES: Final[Names] = {
     "time": [
@@ -137,7 +138,6 @@ class ObjectReader:
             )
         duration = places["duration"][0] if places["duration"] else ""
         factor = next((each for each, names in _FACTORS if duration in names), 1.0)
-        authentication = get("authentication")
         return AccessRecord(
             time_us=time_us,
             size=as_size((_get(row, name) for name in sizes), "+".join(sizes)) if sizes else None,
@@ -150,9 +150,7 @@ class ObjectReader:
             network=network,
             protocol=_text(get("protocol")),
             error=_text(get("error")),
-            authentication=int(str(authentication))
-            if authentication is not None and str(authentication).isdecimal()
-            else None,
+            authentication=_code(get("authentication")),
             customer=_text(get("customer")),
         )
 
@@ -171,6 +169,12 @@ class ObjectReader:
 def _text(value: object) -> str:
     """Return a value as a text; empty for none, and for what is no single value."""
     return "" if value is None or isinstance(value, dict | list) else plain(str(value))
+
+
+def _code(value: object) -> int | None:
+    """Return a value as a code of a few digits; None for what is none."""
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) <= _CODE_DIGITS_MAX else None
 
 
 def _choice(row: Mapping[str, object], choices: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

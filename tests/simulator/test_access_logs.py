@@ -402,6 +402,15 @@ def test_a_log_whose_times_have_no_zone_says_in_which_they_are_read() -> None:
         assert read(LOGS / name)[1].zone == ""
 
 
+def test_a_kind_of_authentication_that_is_no_code_of_few_digits_is_left_out(tmp_path: Path) -> None:
+    """Python converts no number of 5,000 digits."""
+    kinds = [2, "3", None, "password", "1" * 5000]
+    rows = [{"time": "2025-11-02", "log_authentication_type": kind} for kind in kinds]
+    records, report = read(write(tmp_path / "l.ndjson", rows))
+    assert [record.authentication for record in records] == [2, 3, None, None, None]
+    assert report.refused == 0
+
+
 def test_the_hour_that_a_clock_change_repeats_is_read_twice(tmp_path: Path) -> None:
     """Local times without a zone: 01:50 is followed by another 01:10."""
     times = ["01:10", "01:30", "01:50", "01:10", "01:30", "01:50", "02:10"]
