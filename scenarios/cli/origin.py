@@ -41,10 +41,10 @@ __all__ = ["command"]
 )  # fmt: skip
 @click.option(
     "--idle-s", type=click.FloatRange(0.1, 86400), default=300.0, show_default=True,
-    help="Close a connection on which nothing happens for so long.",
+    metavar="S", help="Seconds without a byte after which a connection is closed.",
 )  # fmt: skip
 @allow_host_option
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON: where it listens.")
+@click.option("--json", "as_json", is_flag=True, help="Print its URLs as one line of JSON.")
 def command(
     host: str,
     port: int,
@@ -56,7 +56,7 @@ def command(
     allow_hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Serve exact numbers of bytes, and every way of going wrong, until Ctrl-C.
+    """Serve exact numbers of bytes, or fail as the URL asks, until Ctrl-C.
 
     \b
       curl http://127.0.0.1:PORT/bytes/1000000
@@ -66,7 +66,9 @@ def command(
 
     docs/proxies.md lists the resources and their options.
     """
-    confirm_address("--host", host, allow_hosts)
+    confirm_address(
+        "--host", host, allow_hosts, consequence="other machines could connect to the origin"
+    )
     if no_tls and (ca or tls_port):
         raise click.UsageError("--no-tls: leave --ca and --tls-port out")
     with ExitStack() as stack:
@@ -103,8 +105,8 @@ def _show(origin: Origin, ca: Path | None, as_json: bool) -> None:
     if origin.tls_port is not None:
         urls["tls_url"] = f"https://{host_port(origin.host, origin.tls_port)}"
     if as_json:
-        told = {**urls, "ca": str(ca.resolve()) if ca else None}
-        click.echo(msgspec.json.encode(told).decode())
+        announced = {**urls, "ca": str(ca.resolve()) if ca else None}
+        click.echo(msgspec.json.encode(announced))
         return
     click.echo("\n".join(f"Origin at {url}" for url in urls.values()))
     if ca is not None:

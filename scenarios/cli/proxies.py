@@ -83,7 +83,7 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 
 
 @click.command("proxies")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the fleet.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the fleet.")
 @click.option(
     "--profile", default="default", show_default=True, metavar="NAME|FILE",
     help="A committed profile of a fleet or a TOML file.",
@@ -114,21 +114,21 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 )  # fmt: skip
 @click.option(
     "--origin", callback=_address, metavar="HOST:PORT",
-    help="Where requests lead; by default to an origin of their own.",
+    help="Where requests are sent; by default to an origin that this command starts.",
 )  # fmt: skip
 @click.option(
     "--tls-origin", callback=_address, metavar="HOST:PORT",
-    help="Where requests to ports 443 and 8443 lead.",
+    help="Where requests to ports 443 and 8443 are sent.",
 )  # fmt: skip
 @ca_option
 @click.option(
     "--reach", callback=_addresses, multiple=True, metavar="HOST:PORT",
-    help="Reach this itself instead of the origin; may be repeated.",
+    help="Send requests for this address and port to it, not to the origin; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--counting", type=click.Choice([each.value for each in ByteCounting]),
     default=ByteCounting.BOTH.value, show_default=True,
-    help="Which bytes of a request its usage has.",
+    help="Which bytes of a request count as its usage.",
 )  # fmt: skip
 @click.option(
     "--user-names", "syntax", callback=_syntax, default=_SYNTAX.template, show_default=True,
@@ -149,15 +149,15 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 )  # fmt: skip
 @click.option(
     "--checkpoint-s", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True,
-    help="A kill loses at most the bytes of so long, of the requests then open.",
+    help="Seconds between writes of the bytes of open requests: a kill loses no more.",
 )  # fmt: skip
 @click.option(
     "--report-every-s", type=click.FloatRange(0, 86400), default=0.0, metavar="S",
-    help="Report requests that last longer in parts; by default at their end.",
+    help="Seconds after which an open request is reported in part; 0 (default): at its end.",
 )  # fmt: skip
 @click.option(
     "--idle-s", type=click.FloatRange(0.1, 86400), default=300.0, show_default=True,
-    help="End a tunnel on which nothing happens for so long.",
+    help="Seconds without a byte after which a tunnel is ended.",
 )  # fmt: skip
 @click.option(
     "--requests-per-user", type=click.IntRange(0), default=0, metavar="N",
@@ -169,14 +169,14 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
 )  # fmt: skip
 @click.option(
     "--connections", type=click.IntRange(1, 10_000), default=8, show_default=True,
-    help="Requests of --requests at once.",
+    help="How many of --requests are sent at once.",
 )  # fmt: skip
 @click.option(
     "--bytes-max", type=click.IntRange(0, 1 << 40), default=1 << 20, show_default=True,
-    help="Cut the sizes of --requests.",
+    help="Most bytes of a body of --requests; larger ones are cut.",
 )  # fmt: skip
 @allow_host_option
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON: endpoints, users.")
+@click.option("--json", "as_json", is_flag=True, help="Print endpoints and users as JSON.")
 def command(
     seed: int,
     profile: str,
@@ -216,11 +216,16 @@ def command(
       trueup proxies --target my-target.toml --spool spool
       curl -x http://USER:PASSWORD@127.66.0.1:8080 http://shop.example/bytes/1000
     """
-    for option, given in (("--origin", origin), ("--tls-origin", tls_origin)):
-        if given is not None:
-            confirm_address(option, given[0], allow_hosts)
-    for host, _port in reach:
-        confirm_address("--reach", host, allow_hosts)
+    destinations: list[tuple[str, tuple[str, int] | None]] = [
+        ("--origin", origin),
+        ("--tls-origin", tls_origin),
+        *(("--reach", address) for address in reach),
+    ]
+    for option, address in destinations:
+        if address is not None:
+            confirm_address(
+                option, address[0], allow_hosts, consequence="requests would leave this machine"
+            )
     if requests and (origin is not None or networks):
         raise click.UsageError(
             "--requests compares with an origin of their own, on all networks: leave --origin and "

@@ -177,7 +177,7 @@ def show_end(server: ProxyServer, *, as_json: bool) -> None:
     if spool.waiting:
         click.echo(
             f"{spool.waiting:,} usage events are not delivered: "
-            f"{reporter.trouble or 'no response yet'}. They are in {spool.folder}; "
+            f"{reporter.retry_reason or 'no response yet'}. They are in {spool.folder}; "
             f"the same command with --spool {spool.folder} delivers them.",
             err=True,
         )

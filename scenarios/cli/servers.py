@@ -37,10 +37,11 @@ ca_option = click.option(
 )
 
 
-def confirm_address(option: str, host: str, allowed: tuple[str, ...]) -> None:
-    """Refuse to listen off the loopback on an address that the user did not confirm.
+def confirm_address(option: str, host: str, allowed: tuple[str, ...], *, consequence: str) -> None:
+    """Refuse an address off the loopback that the user did not confirm by `--allow-host`.
 
-    Raises click.UsageError, also for what is no IP address.
+    `option` names it on the command line; `consequence` says what using it would mean. Raises
+    click.UsageError, also for what is no IP address.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -50,8 +51,7 @@ def confirm_address(option: str, host: str, allowed: tuple[str, ...]) -> None:
         ) from None
     if not address.is_loopback and host not in allowed:
         raise click.UsageError(
-            f"{option} {host}: other machines could connect there. "
-            f"Confirm it with --allow-host {host}."
+            f"{option} {host}: {consequence}. Confirm it with --allow-host {host}."
         )
 
 

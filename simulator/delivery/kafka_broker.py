@@ -77,15 +77,15 @@ class KafkaBroker:
         """`tls`: certificates, where the options have none."""
         self.form, self._tls = form, tls
         self._producer: Producer | None = None
-        self._trouble = ""
-        """What the library last reported."""
+        self._last_error = ""
+        """The error that the library last reported."""
         self._down = False
         """Whether it reported that no broker can be connected to."""
 
     async def open(self) -> None:
         """Connect and find the topic. Raises TransportUnreachable."""
         if self._producer is None:
-            self._producer = await asyncio.to_thread(self._opened)
+            self._producer = await asyncio.to_thread(self._connected_producer)
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledgement]:
         """Publish messages and wait for the broker's acknowledgements."""
@@ -132,7 +132,7 @@ class KafkaBroker:
             producer.purge()
             await asyncio.to_thread(producer.flush, 1.0)
 
-    def _opened(self) -> Producer:
+    def _connected_producer(self) -> Producer:
         """Return a connected producer; blocks for up to five seconds."""
         form = self.form
         servers = ",".join(form.servers)
@@ -156,10 +156,10 @@ class KafkaBroker:
                 f"ingest.options: Kafka's library rejects them: {error.args[0].str()}\n"
                 "  remedy: see the configuration page of librdkafka for names and values"
             ) from error
-        trouble, hosts = self._look(producer, servers)
-        if trouble:
+        error_text, hosts = self._find_topic(producer, servers)
+        if error_text:
             raise TransportUnreachable(
-                f"ingest.topic: no messages can be sent to {form.topic}: {trouble}\n"
+                f"ingest.topic: no messages can be sent to {form.topic}: {error_text}\n"
                 "  remedy: create the topic, or correct its name or the permissions of the user"
             )
         if others := hosts - {_host(server.rpartition(":")[0]) for server in form.servers}:
@@ -171,7 +171,7 @@ class KafkaBroker:
             )
         return producer
 
-    def _look(self, producer: Producer, servers: str) -> tuple[str, set[str]]:
+    def _find_topic(self, producer: Producer, servers: str) -> tuple[str, set[str]]:
         """Return what is wrong with the topic, empty if nothing, and the hosts of the cluster.
 
         Raises TransportUnreachable where no broker responds.
@@ -187,10 +187,10 @@ class KafkaBroker:
                 producer.poll(0)
                 if not self._down and time.monotonic() < until:
                     continue
-                said = self._trouble or failure.args[0].str()
+                text = self._last_error or failure.args[0].str()
                 raise TransportUnreachable(
                     f"{servers}: cannot connect to Kafka\n"
-                    f"  found:  {said}\n"
+                    f"  found:  {text}\n"
                     "  remedy: start the broker, or correct ingest.servers and ingest.options"
                 ) from failure
 
@@ -198,7 +198,7 @@ class KafkaBroker:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._down = True
         else:
-            self._trouble = foreign_text(error.str())
+            self._last_error = foreign_text(error.str())
 
 
 def _certificates(files: TlsFiles) -> dict[str, str]:

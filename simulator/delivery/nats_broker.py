@@ -78,8 +78,8 @@ class NatsBroker:
         self._waiting: dict[str, asyncio.Future[Acknowledgement]] = {}
         """Messages without an acknowledgement, by the last token of their reply subject."""
         self._headers = {"Nats-Expected-Stream": form.stream} if form.stream else None
-        self._trouble = ""
-        """What the client last reported."""
+        self._last_error = ""
+        """The error that the client last reported."""
 
     async def open(self) -> None:
         """Connect and find the stream. Raises TransportUnreachable."""
@@ -117,8 +117,8 @@ class NatsBroker:
             for token in tokens:
                 self._waiting.pop(token, None)
         why = f"no acknowledgement within {self.form.timeout_s:g} s"
-        if self._trouble:
-            why += f" ({self._trouble})"
+        if self._last_error:
+            why += f" ({self._last_error})"
         lost = Acknowledgement(Outcome.UNKNOWN, why, again=True)
         return [future.result() if future.done() else lost for future in futures]
 
@@ -141,9 +141,11 @@ class NatsBroker:
             why = f"the message has {len(message.payload)} bytes, the server takes {most}"
             return Acknowledgement(Outcome.REFUSED, why)
         except (OutboundBufferLimitError, ConnectionClosedError) as error:
-            return Acknowledgement(Outcome.REFUSED, f"not delivered: {_said(error)}", again=True)
+            return Acknowledgement(Outcome.REFUSED, f"not delivered: {_text_of(error)}", again=True)
         except (NatsError, OSError) as error:
-            return Acknowledgement(Outcome.UNKNOWN, f"connection lost: {_said(error)}", again=True)
+            return Acknowledgement(
+                Outcome.UNKNOWN, f"connection lost: {_text_of(error)}", again=True
+            )
         return None
 
     async def _on_reply(self, reply: Msg) -> None:
@@ -162,9 +164,9 @@ class NatsBroker:
         if found.error is None:
             return _ACKNOWLEDGED
         code = found.error.get("code")
-        said = foreign_text(str(found.error.get("description", "error")))
+        text = foreign_text(str(found.error.get("description", "error")))
         temporary = isinstance(code, int) and code >= _TEMPORARY
-        return Acknowledgement(Outcome.REFUSED, f"the stream refused: {said}", again=temporary)
+        return Acknowledgement(Outcome.REFUSED, f"the stream refused: {text}", again=temporary)
 
     # Opening
 
@@ -201,19 +203,19 @@ class NatsBroker:
             ) from error
         except (NatsError, OSError, TimeoutError, ValueError) as error:
             await client.close()
-            raise self._unreachable(self._trouble or _said(error)) from error
+            raise self._unreachable(self._last_error or _text_of(error)) from error
         if not client.is_connected:
             # The client takes a connection that ends during its handshake for one that works.
             await client.close()
-            raise self._unreachable(self._trouble or "the server closed the connection")
+            raise self._unreachable(self._last_error or "the server closed the connection")
         client.options["max_reconnect_attempts"] = -1
-        self._trouble = ""
+        self._last_error = ""
         return client
 
-    def _unreachable(self, said: str) -> TransportUnreachable:
+    def _unreachable(self, text: str) -> TransportUnreachable:
         servers = ", ".join(self.form.servers)
         return TransportUnreachable(
-            f"{servers}: cannot connect to NATS\n  found:  {said}\n  remedy: {_remedy(said)}"
+            f"{servers}: cannot connect to NATS\n  found:  {text}\n  remedy: {_remedy(text)}"
         )
 
     def _context(self) -> ssl.SSLContext | None:
@@ -223,8 +225,8 @@ class NatsBroker:
         return client_context(self._tls, protocol="") if secure or given else None
 
     async def _on_error(self, error: Exception) -> None:
-        if not _is_refusal(self._trouble):
-            self._trouble = _said(error)
+        if not _is_refusal(self._last_error):
+            self._last_error = _text_of(error)
 
     async def _find_stream(self, client: Client) -> None:
         """Raise TransportUnreachable unless a stream takes the subject.
@@ -243,7 +245,7 @@ class NatsBroker:
             ) from error
         except ServiceUnavailableError as error:
             raise TransportUnreachable(
-                f"{', '.join(self.form.servers)}: the server has no JetStream: {_said(error)}\n"
+                f"{', '.join(self.form.servers)}: the server has no JetStream: {_text_of(error)}\n"
                 "  remedy: enable it (`nats-server -js`): without it no message is acknowledged"
             ) from error
         except (APIError, NatsError, TimeoutError):
@@ -255,24 +257,24 @@ class NatsBroker:
             )
 
 
-def _said(error: BaseException) -> str:
-    """Return an error in words, without the client's own prefix."""
+def _text_of(error: BaseException) -> str:
+    """Return the message of an error, without the client's own prefix."""
     if isinstance(error, TimeoutError):
         return f"no response within {_CONNECT_S:g} s"
-    said = foreign_text(str(error)).removeprefix("nats: ").strip("'\" ")
-    return said or type(error).__name__
+    text = foreign_text(str(error)).removeprefix("nats: ").strip("'\" ")
+    return text or type(error).__name__
 
 
-def _is_refusal(said: str) -> bool:
+def _is_refusal(text: str) -> bool:
     """Return whether an error is about who connects."""
-    return "uthorization" in said or "uthentication" in said
+    return "uthorization" in text or "uthentication" in text
 
 
-def _remedy(said: str) -> str:
+def _remedy(text: str) -> str:
     credentials = "correct user, password, token or credentials of [ingest]"
-    if _is_refusal(said):
+    if _is_refusal(text):
         return credentials
-    if "reset" in said or "closed" in said:
+    if "reset" in text or "closed" in text:
         # A server that refuses credentials can close the connection before its words are read.
         return f"see the server's log, or {credentials}"
     return "start the server, or correct ingest.servers"

@@ -135,7 +135,14 @@ class Tunnel:
     """A tunnel. `run` returns why it ended; the counts are those of the two sockets."""
 
     __slots__ = (
-        "_done", "_ways", "active_at", "bytes_per_s", "cut_after", "loop", "step", "tls",
+        "_directions",
+        "_done",
+        "active_at",
+        "bytes_per_s",
+        "cut_after",
+        "loop",
+        "step",
+        "tls",
     )  # fmt: skip
 
     def __init__(
@@ -158,7 +165,7 @@ class Tunnel:
         self.tls: bool | None = None
         """Whether the client began with a TLS handshake; None where it sent nothing."""
         self._done: asyncio.Future[TunnelEnd] = self.loop.create_future()
-        self._ways = (
+        self._directions = (
             _Direction(self, client, origin, from_client=True),
             _Direction(self, origin, client, from_client=False),
         )
@@ -168,10 +175,10 @@ class Tunnel:
 
         Cancelling stops it where it is. The sockets stay open: the caller closes or resets them.
         """
-        upward = self._ways[0]
+        upward = self._directions[0]
         try:
-            for way in self._ways:
-                way.resume()
+            for direction in self._directions:
+                direction.resume()
             if early:
                 self.tls = early.startswith(_TLS_START)
                 try:
@@ -180,15 +187,15 @@ class Tunnel:
                     self.broken(client=False)
             return await self._done
         finally:
-            for way in self._ways:
-                way.pause()
+            for direction in self._directions:
+                direction.pause()
 
     def end(self, why: TunnelEnd) -> None:
         """End the tunnel."""
         if not self._done.done():
             self._done.set_result(why)
-            for way in self._ways:
-                way.pause()
+            for direction in self._directions:
+                direction.pause()
 
     def broken(self, *, client: bool) -> None:
         """End the tunnel because one side broke."""
@@ -196,7 +203,7 @@ class Tunnel:
 
     def end_if_both_ended(self) -> bool:
         """End the tunnel if both sides have ended; returns whether they have."""
-        if all(way.ended for way in self._ways):
+        if all(direction.ended for direction in self._directions):
             self.end(TunnelEnd.CLOSED)
             return True
         return False

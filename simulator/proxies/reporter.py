@@ -48,7 +48,7 @@ class UsageReporter:
     reasons: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     """Batches that were sent again because the target did not respond about them."""
-    trouble: str = ""
+    retry_reason: str = ""
     """Why the present batch is sent again."""
 
     async def run(self) -> None:
@@ -73,10 +73,10 @@ class UsageReporter:
         outcomes = await self.driver.send(batch.events)
         while _send_again(outcomes, at_least_once=at_least_once):
             self.repeated += 1
-            self.trouble = outcomes[0].reason
+            self.retry_reason = outcomes[0].reason
             await asyncio.sleep(_PAUSE_S)
             outcomes = await self.driver.send(batch.events)
-        self.trouble = ""
+        self.retry_reason = ""
         if at_least_once:
             self.spool.delivered(batch)
         self._count(outcomes)
