@@ -41,8 +41,8 @@ from trueup.scenarios.load.messages import (
 from trueup.scenarios.load.token_feed import TokensFile
 from trueup.scenarios.locustfiles.bounded_http import BoundedSession, bounded_session
 from trueup.simulator.delivery import InterpretedResponse, ResponseKind, interpret_response
-from trueup.simulator.delivery.outcomes import after_lost_response, offset_ranges, single_range
-from trueup.simulator.delivery.responses import retry_after_s
+from trueup.simulator.delivery.outcomes import offset_ranges, single_range
+from trueup.simulator.delivery.responses import final_ranges, retry_after_s
 from trueup.simulator.reactor import PreparedRequest, RequestRecorder
 
 __all__ = ["DeliveryTracker"]
@@ -148,15 +148,15 @@ class DeliveryTracker:
     def _attempts(
         self, client: FastHttpSession, batch: PreparedRequest
     ) -> tuple[OutcomeRange, ...]:
-        lost, reason = False, ""
+        maybe_stored = False
         for attempt in range(1, _ATTEMPTS + 1):
-            answer = self._post(client, batch)
-            if answer.kind is ResponseKind.DEFINITE:
-                return after_lost_response(answer.ranges) if lost else answer.ranges
-            lost, reason = lost or answer.kind is ResponseKind.INDEFINITE, answer.reason
-            pause_s = self.form.retry.pause_s(attempt, retry_after_s=answer.retry_after_s)
+            result = self._post(client, batch)
+            if result.kind is ResponseKind.DEFINITE:
+                break
+            maybe_stored = maybe_stored or result.kind is ResponseKind.INDEFINITE
+            pause_s = self.form.retry.pause_s(attempt, retry_after_s=result.retry_after_s)
             gevent.sleep(pause_s)
-        return single_range(batch.count, Outcome.UNKNOWN if lost else Outcome.REFUSED, reason)
+        return final_ranges(result, batch.count, maybe_stored=maybe_stored)
 
     def _post(self, client: FastHttpSession, batch: PreparedRequest) -> InterpretedResponse:
         """Send a batch once, again where it is redirected to the same origin."""

@@ -19,11 +19,12 @@ from typing import Final
 
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.simulator.delivery.forms import EventFormat, events_of
-from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
+from trueup.simulator.delivery.outcomes import BatchOutcome, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
     ResponseKind,
     ResponseRule,
+    final_ranges,
     interpret_response,
 )
 from trueup.simulator.delivery.retry import RetryPolicy
@@ -87,14 +88,11 @@ class CommandDriver:
             ):
                 break
             await asyncio.sleep(pause_s)
-        if result.kind is ResponseKind.DEFINITE:
-            ranges = after_lost_response(result.ranges) if maybe_stored else result.ranges
-        else:
-            ranges = single_range(
-                count, Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED, result.reason
-            )
         return BatchOutcome(
-            count=count, ranges=ranges, attempts=attempt, elapsed_ms=elapsed_s * 1e3
+            count=count,
+            ranges=final_ranges(result, count, maybe_stored=maybe_stored),
+            attempts=attempt,
+            elapsed_ms=elapsed_s * 1e3,
         )
 
     async def _attempt(self, body: bytes, count: int) -> InterpretedResponse:

@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import aiohttp
 from yarl import URL
 
-from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.reports.transport.limits import (
     BODY_MOST,
@@ -32,10 +31,11 @@ from trueup.simulator.delivery.forms import (
     encode_ndjson,
     event_of,
 )
-from trueup.simulator.delivery.outcomes import BatchOutcome, after_lost_response, single_range
+from trueup.simulator.delivery.outcomes import BatchOutcome, single_range
 from trueup.simulator.delivery.responses import (
     InterpretedResponse,
     ResponseKind,
+    final_ranges,
     interpret_response,
     retry_after_s,
 )
@@ -119,7 +119,7 @@ class HttpDriver:
             await asyncio.sleep(pause_s)
         return BatchOutcome(
             count=count,
-            ranges=_final(result, count, maybe_stored),
+            ranges=final_ranges(result, count, maybe_stored=maybe_stored),
             attempts=attempt,
             elapsed_ms=elapsed_s * 1e3,
         )
@@ -252,15 +252,3 @@ async def _read(content: aiohttp.StreamReader) -> tuple[bytes, str]:
         parts.append(part)
         length += len(part)
     return (b"", body_limit_error()) if length > BODY_MOST else (b"".join(parts), "")
-
-
-def _final(result: InterpretedResponse, count: int, maybe_stored: bool) -> tuple[OutcomeRange, ...]:
-    """Return the final outcomes: a refusal after a lost response leaves the earlier attempt
-    open.
-    """
-    if result.kind is not ResponseKind.DEFINITE:
-        outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
-        return single_range(count, outcome, result.reason)
-    if not maybe_stored:
-        return result.ranges
-    return after_lost_response(result.ranges)

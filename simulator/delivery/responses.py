@@ -25,13 +25,14 @@ from trueup.reports.results import Outcome
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import VALUES_MOST, too_many_values
 from trueup.reports.transport.redirects import REDIRECT_STATUSES
-from trueup.simulator.delivery.outcomes import merge_ranges, single_range
+from trueup.simulator.delivery.outcomes import after_lost_response, merge_ranges, single_range
 
 __all__ = [
     "InterpretedResponse",
     "ResponseBody",
     "ResponseKind",
     "ResponseRule",
+    "final_ranges",
     "has_response",
     "interpret_response",
     "retry_after_s",
@@ -147,6 +148,20 @@ def interpret_response(
         single_range(count, Outcome.REFUSED, f"{reason}{_error_message(rule, body)}"),
         reason,
     )
+
+
+def final_ranges(
+    result: InterpretedResponse, count: int, *, maybe_stored: bool
+) -> tuple[OutcomeRange, ...]:
+    """Return the outcomes of a delivery of `count` events by its last response.
+
+    `maybe_stored`: an earlier attempt without a response may have stored them, so a refusal leaves
+    them unknown.
+    """
+    if result.kind is not ResponseKind.DEFINITE:
+        outcome = Outcome.UNKNOWN if maybe_stored else Outcome.REFUSED
+        return single_range(count, outcome, result.reason)
+    return after_lost_response(result.ranges) if maybe_stored else result.ranges
 
 
 def retry_after_s(text: str | None, date: str | None = None) -> float | None:
