@@ -120,7 +120,7 @@ class ObjectReader:
             return _get(row, at[0]) if at else None
 
         if not places["time"]:
-            raise BadLine(self._missing("time", row))
+            raise BadLine(self.missing("time", row))
         at = get("time")
         name = places["time"][0]
         if at is None:
@@ -154,7 +154,7 @@ class ObjectReader:
             customer=_text(get("customer")),
         )
 
-    def _missing(self, field: str, row: Mapping[str, object]) -> str:
+    def missing(self, field: str, row: Mapping[str, object]) -> str:
         """Return what to do about a field that no name of the object holds."""
         if field in self._given:
             return f"{self._given[field][0]} is missing"

@@ -35,13 +35,12 @@ def read_csv(source: Source, options: ReadOptions, template: str) -> Iterator[Pa
         lines.put_back(first)
         rows = csv.reader(lines, strict=True, delimiter=separator)
         header = [name.strip() for name in next(rows, [])]
-        if not reader.plan(dict.fromkeys(header))["time"]:
-            try:
-                reader.read(dict.fromkeys(header))
-            except BadLine as error:
-                raise AccessLogError(
-                    f"{source.path}:1: expected a header that names the columns: {error}"
-                ) from None
+        columns = dict.fromkeys(header)
+        if not reader.plan(columns)["time"]:
+            raise AccessLogError(
+                f"{source.path}:1: expected a header that names the columns: "
+                f"{reader.missing('time', columns)}"
+            )
         begun = lines.begin_row()
         for row in rows:
             if len(row) != len(header):

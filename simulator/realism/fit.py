@@ -193,8 +193,8 @@ def _fit_mixes(summary: LogSummary) -> dict[str, tuple[str, str]]:
     if summary.failed:
         shares = {n: summary.failed[n] * 100_000 // max(1, networks[n]) for n in NETWORKS}
         found["failure"] = (_weights(shares), "per 100,000 requests")
-    for status, name in _STATUSES.items():
-        if summary.statuses:
+    if summary.statuses:
+        for status, name in _STATUSES.items():
             share = summary.statuses[status] * 100_000 // summary.count
             found[name] = (str(share), "per 100,000 requests")
     if summary.authentication:
