@@ -34,7 +34,7 @@ from trueup.reports.event_format import (
 from trueup.reports.results import Json
 from trueup.simulator.model.draws import BillingColumns, DetailColumns
 from trueup.simulator.model.fleet_model import FleetModel
-from trueup.simulator.model.outcomes import OUTCOMES, RequestOutcome
+from trueup.simulator.model.outcomes import HTTP_PORT, OUTCOMES, SOCKS_PORT, RequestOutcome
 from trueup.simulator.model.population import CLIENTS
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.random.random_words import Ints, Words
@@ -724,7 +724,7 @@ def _outcome(outcome: RequestOutcome) -> dict[str, Json]:
         "log_is_tls_enabled": outcome.kind != "plain",
         "log_status_code": outcome.status,
         "log_error_code": outcome.error,
-        "log_local_port": 1080 if socks else 8080,
+        "log_local_port": SOCKS_PORT if socks else HTTP_PORT,
     }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from trueup.reports.results import Json
 from trueup.simulator.model.geography import places
+from trueup.simulator.model.outcomes import HTTP_PORT, SOCKS_PORT
 from trueup.simulator.model.profile import Profile
 from trueup.simulator.model.sizes import NETWORKS
 
@@ -139,7 +140,7 @@ class Coverage:
             "log_is_tls_enabled": kind != "plain",
             "log_status_code": status,
             "log_error_code": error,
-            "log_local_port": 1080 if kind == "socks" else 8080,
+            "log_local_port": SOCKS_PORT if kind == "socks" else HTTP_PORT,
             "log_hostname": _HOSTS[number % len(_HOSTS)],
             "proxy_id": f"00000000-0000-4000-8000-{number:012x}" if static else None,
             "log_local_ip_address": address,

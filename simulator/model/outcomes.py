@@ -23,6 +23,9 @@ __all__ = ["KINDS", "OUTCOMES", "Outcomes", "RequestOutcome"]
 
 KINDS: Final = ("connect", "plain", "socks")
 SLOTS: Final = 4096
+HTTP_PORT: Final = 8080
+SOCKS_PORT: Final = 1080
+"""Ports of a proxy, as events have them."""
 TIMEOUTS_MS: Final = (30_000, 60_000, 60_000, 90_000)
 """How long an outcome that is a timeout takes, each as often as the others."""
 _EASY, _MEDIUM, _HARD, _EXTREME = range(4)

@@ -14,6 +14,7 @@ from typing import Final
 
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.fleet_model import FleetModel
+from trueup.simulator.model.outcomes import HTTP_PORT, SOCKS_PORT
 from trueup.simulator.model.sizes import NETWORKS
 from trueup.simulator.proxies.engine import ProxyEndpoint
 from trueup.simulator.proxies.exits import ExitChooser, fixed_exit
@@ -22,8 +23,8 @@ from trueup.simulator.random.random_words import stream_key
 
 __all__ = ["PROTOCOL_PORTS", "FleetEndpoint", "fleet_endpoints", "fleet_users"]
 
-PROTOCOL_PORTS: Final = (8080, 1080)
-"""For HTTP and SOCKS5, as the fleet's events have them; each takes both."""
+PROTOCOL_PORTS: Final = (HTTP_PORT, SOCKS_PORT)
+"""Where a proxy listens unless asked otherwise; each port takes both protocols."""
 _STATIC: Final = ("datacenter", "isp")
 _OCTETS: Final = {"datacenter": 64, "isp": 65, "residential": 66, "mobile": 67}
 _CLIENT_OCTET: Final = 96
