@@ -8,7 +8,8 @@
     │   ├── TargetLost          it responded, and then no longer did
     │   ├── WrongKeys           the target rejects the keys of the target file
     │   ├── NotAnApi            the responses are not those of this API
-    │   └── TargetClockUnknown  the clock hook does not move the clock
+    │   ├── TargetClockUnknown  the clock hook does not move the clock
+    │   └── TargetClockMoved    another client moved the clock during the run
     ├── BudgetExhausted     the target file allows no further requests         exit status 2
     │   └── DeadlineReached     nor any more time
     └── JudgeBroken         internal: a check reported nothing, or wrongly     exit status 3
@@ -32,6 +33,7 @@ __all__ = [
     "DeadlineReached",
     "JudgeBroken",
     "NotAnApi",
+    "TargetClockMoved",
     "TargetClockUnknown",
     "TargetFileError",
     "TargetLost",
@@ -85,6 +87,10 @@ class NotAnApi(TargetTrouble):
 
 class TargetClockUnknown(TargetTrouble):
     """The clock hook failed or did not move the target's clock."""
+
+
+class TargetClockMoved(TargetTrouble):
+    """The target reports another time than the one that this run has brought its clock to."""
 
 
 class BudgetExhausted(ConformanceError):

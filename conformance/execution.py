@@ -40,6 +40,7 @@ from trueup.conformance.model import CheckContext
 from trueup.conformance.ports import Ingest
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import Row, as_str, get_path, rows_of
+from trueup.conformance.target.placeholders import money_values
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
 
@@ -160,14 +161,8 @@ class Executor:
             self._written_at = self.clock.monotonic()
 
     async def _pay(self, payment: Pay, context: CheckContext) -> None:
-        values: dict[str, Json] = {
-            "customer_id": context.customers.get(payment.tenant, 0),
-            "network": payment.network,
-            "kind": payment.kind,
-            "bytes": payment.bytes,
-            "idempotency_key": payment.key,
-            "service_id": "",
-        }
+        number = context.customers.get(payment.tenant, 0)
+        values = money_values(number, payment.network, payment.kind, payment.bytes, payment.key)
         await self.control.call("money", values, stage=self._stage)
 
     async def wait_until_visible(self, context: CheckContext) -> None:

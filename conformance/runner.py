@@ -39,9 +39,9 @@ from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import format_time
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target
+from trueup.conformance.target.placeholders import clock_values, money_values
 from trueup.reports.journal.records import CoverageSeen, Phase, ReadingSeen, Result
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, Json, Reading
@@ -78,22 +78,16 @@ class RunOutcome:
 
 
 def _small_change(name: str, context: CheckContext, now: datetime) -> dict[str, Json] | None:
-    """Placeholders of a hook for the least change that can be seen; None where there is none."""
+    """The values for a hook's least change that can be seen; None where there is none."""
     match name:
         case "clock":
-            return {"now": format_time(now + timedelta(seconds=2)), "advance_s": 2}
+            return clock_values(now + timedelta(seconds=2), 2)
         case "money":
             pool = next((pool for pool in POOLS if pool in context.claims), None)
             if pool is None or "a" not in context.customers:
                 return None
-            return {
-                "customer_id": context.customers["a"],
-                "network": pool,
-                "kind": "top_up",
-                "bytes": 1,
-                "idempotency_key": f"{context.prefix}-locked",
-                "service_id": "",
-            }
+            customer = context.customers["a"]
+            return money_values(customer, pool, "top_up", 1, f"{context.prefix}-locked")
         case _:
             return {}
 
@@ -124,13 +118,14 @@ async def run_checks(
     level = level if ingest is not None else 0
     checks = checks_for(target, level=level, only=only)
     recorder = Recorder(writer, secrets=target.secrets)
+    clock = clock or WallClock()
     with unwrap_group():
-        async with ReadClient(target, recorder, clock or WallClock()) as client:
+        async with ReadClient(target, recorder, clock) as client:
             session = await open_session(
                 target,
                 recorder,
                 client,
-                clock or WallClock(),
+                clock,
                 prefix=prefix or fresh_prefix(),
                 level=min(level, max((c.level for c in checks), default=0)),
             )
@@ -258,6 +253,8 @@ class _Run:
         )
         try:
             await self._executor.execute(stage, context)
+            if self._wrong():
+                await self._time.check_unmoved(stage.name)
         except BaseException:
             self._phase(stage.name, "interrupted")
             raise

@@ -55,12 +55,13 @@ async def ask_time(
         return told
     if level < 2:
         return clock.now() + _offset(recorder)
-    newest = latest_time(_body(await client.ask(_NEWEST, stage=stage)))
+    (summaries,) = await client.ask(_NEWEST, stage=stage)
+    newest = latest_time(summaries.body)
     dated = clock.now() + _offset(recorder)
     if newest is None or newest < dated + ROWS_AHEAD:
         return dated
     if target.clock is not None:
-        told = await control.read_clock_by_moving(format_time(clock.now()), stage=stage)
+        told = await control.read_clock_by_moving(clock.now(), stage=stage)
     if told is not None and told >= newest:
         return told
     raise TargetClockUnknown(
@@ -77,18 +78,11 @@ def _offset(recorder: Recorder) -> timedelta:
     """
     offsets = [
         told - at
-        for exchange in _exchanges(recorder)
-        if (told := http_date(exchange.headers.get("date", ""))) is not None
-        and (at := parse_time(exchange.at)) is not None
+        for record in recorder.records
+        if isinstance(record, Exchange)
+        and (told := http_date(record.headers.get("date", ""))) is not None
+        and (at := parse_time(record.at)) is not None
     ]
     if len(offsets) < 2 or max(offsets) - min(offsets) > DATES_AGREE:
         return timedelta(0)
     return offsets[-1] if abs(offsets[-1]) >= LEAST_OFFSET else timedelta(0)
-
-
-def _exchanges(recorder: Recorder) -> list[Exchange]:
-    return [record for record in recorder.records if isinstance(record, Exchange)]
-
-
-def _body(exchanges: tuple[Exchange, ...]) -> object:
-    return exchanges[-1].body if exchanges else None

@@ -26,14 +26,14 @@ from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.observed.responses import latest_time
 from trueup.conformance.rows import get_path
 from trueup.conformance.target.model import CommandHook, HookForm, HttpHook, Target
-from trueup.conformance.target.placeholders import fill, fill_text
+from trueup.conformance.target.placeholders import clock_values, fill, fill_text
 from trueup.reports.event_format import read_time
 from trueup.reports.journal.records import Hook
 from trueup.reports.results import Json
 from trueup.reports.transport.foreign_text import foreign_text
 from trueup.reports.transport.limits import REDIRECTS_MOST, too_many_values
 from trueup.reports.transport.redirects import redirect_of
-from trueup.reports.transport.sessions import http_session
+from trueup.reports.transport.sessions import http_session, start_of_body
 from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["TargetControl"]
@@ -83,15 +83,15 @@ class TargetControl:
         told = get_path(hook.response, read.at) if read.at else hook.response
         return read_time(told, read.time) if hook.ok else None
 
-    async def read_clock_by_moving(self, past: str, *, stage: str) -> datetime | None:
+    async def read_clock_by_moving(self, past: datetime, *, stage: str) -> datetime | None:
         """Return the time in the response to a move of the clock into its past, which it refuses.
 
-        `past` is a time before the target's, as records contain it.
+        `past` is a time before the target's.
         """
         form = self._target.clock
         assert form is not None, "the caller checks that the target has the hook"
-        values: dict[str, Json] = {"now": past, "advance_s": 0}
-        return latest_time((await self._call(form, "clock.read", values, stage=stage)).response)
+        hook = await self._call(form, "clock.read", clock_values(past, 0), stage=stage)
+        return latest_time(hook.response)
 
     async def _call(
         self,
@@ -192,7 +192,7 @@ class TargetControl:
                 async with session.request(
                     form.method, url, headers=signed, data=body or None, allow_redirects=False
                 ) as response:
-                    raw = await _start_of_body(response.content)
+                    raw = await start_of_body(response.content, _MOST_READ)
                     status = response.status
                     wait = AskedWait.of(status, response.headers, stamp(self._clock.now()))
                     redirect = redirect_of(
@@ -207,15 +207,6 @@ class TargetControl:
                     return None, redirect.refusal, None
                 url = redirect.url
         return None, f"redirected more than {REDIRECTS_MOST} times", None
-
-
-async def _start_of_body(content: aiohttp.StreamReader) -> bytes:
-    """Return the first `_MOST_READ` bytes of a body; the rest is not waited for."""
-    parts, length = [], 0
-    while length < _MOST_READ and (part := await content.read(_MOST_READ - length)):
-        parts.append(part)
-        length += len(part)
-    return b"".join(parts)
 
 
 def _decoded(raw: bytes) -> Json:

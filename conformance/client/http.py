@@ -21,10 +21,10 @@ import msgspec
 from yarl import URL
 
 from trueup.conformance.client.clock import Clock
-from trueup.conformance.client.entry import RowEntry
 from trueup.conformance.client.polling import poll_until
 from trueup.conformance.client.rate_limiter import Pacer
 from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.client.row_translation import RowTranslator
 from trueup.conformance.client.waits import AskedWait, Waits
 from trueup.conformance.errors import TargetLost
 from trueup.conformance.ports import SentTraffic
@@ -39,10 +39,11 @@ from trueup.reports.transport.limits import (
     LOST_MOST,
     REDIRECTS_MOST,
     VALUES_MOST,
+    body_limit_error,
     too_many_values,
 )
 from trueup.reports.transport.redirects import redirect_of
-from trueup.reports.transport.sessions import http_session
+from trueup.reports.transport.sessions import http_session, start_of_body
 from trueup.reports.transport.tokens import Authenticator, TokenError
 
 __all__ = ["ReadClient"]
@@ -95,7 +96,7 @@ class ReadClient:
 
         `sent` is traffic whose events are not in the records.
         """
-        self._entry = RowEntry(target.rows, target.graph, recorder.records, sent)
+        self._translator = RowTranslator(target.rows, target.graph, recorder.records, sent)
         self._look_ups = 0
         self._ends_when_lost = ends_when_lost
         self._lost = 0  # requests in a row without a usable response
@@ -168,9 +169,8 @@ class ReadClient:
         exchange = await self._tried(ask, query, stage, attempt)
         if self.stuck:  # it asks to wait, so it does respond
             return exchange
-        usable = not exchange.error and exchange.status not in GATEWAY
-        self._lost = 0 if usable else self._lost + 1
-        if self._lost >= LOST_MOST and self._ends_when_lost and stage != LIVENESS_STAGE:
+        self._lost = 0 if _is_usable(exchange) else self._lost + 1
+        if self._lost >= LOST_MOST and self._ends_when_lost:
             async with self._finding_out:
                 if self._lost >= LOST_MOST:
                     await self._find_out(exchange)
@@ -184,8 +184,7 @@ class ReadClient:
         plain = ApiRequest(path="log_summary/search", query=(("per_page", "1"),))
 
         async def responds() -> bool:
-            exchange = await self._tried(plain, plain.query, LIVENESS_STAGE, 1)
-            return not exchange.error and exchange.status not in GATEWAY
+            return _is_usable(await self._tried(plain, plain.query, LIVENESS_STAGE, 1))
 
         if await poll_until(
             responds,
@@ -236,7 +235,7 @@ class ReadClient:
 
     async def _look_up(self, ask: ApiRequest) -> None:
         """Find the target's id of a log that is retrieved, where it is not known."""
-        event = self._entry.unknown_event(ask.path)
+        event = self._translator.unknown_event(ask.path)
         owners = [
             letter
             for letter, tenant in self._target.tenants.items()
@@ -255,18 +254,9 @@ class ReadClient:
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
         """Record a request that was not sent, because the target asked to wait for too long."""
-        exchange = Exchange(
-            n=self._recorder.next_exchange(),
-            method=ask.method,
-            path=f"{self._target.prefix}/{ask.path}",
-            at=stamp(self._clock.now()),
-            query=tuple(query),
-            tenant=ask.tenant if ask.keys == "own" else ask.keys,
-            stage=stage,
-            request_body=self._recorder.strike(ask.body),
+        exchange = msgspec.structs.replace(
+            self._numbered(ask, query, stage, attempt, at=stamp(self._clock.now())),
             error="not sent: the target asked to wait for longer than a run waits",
-            ask=ask.name,
-            attempt=attempt,
         )
         self._recorder.write(exchange)
         return exchange
@@ -282,7 +272,8 @@ class ReadClient:
     async def _once(
         self, ask: ApiRequest, query: tuple[tuple[str, str], ...], stage: str, attempt: int
     ) -> Exchange:
-        sent_path, sent_query = self._entry.path(ask.path), self._entry.query(ask.path, query)
+        sent_path = self._translator.path(ask.path)
+        sent_query = self._translator.query(ask.path, query)
         other = (sent_path, sent_query) != (ask.path, query)
         url = f"{self._target.base_url}{self._target.prefix}/{sent_path}"
         if sent_query:
@@ -290,27 +281,40 @@ class ReadClient:
         started = self._clock.monotonic()
         at = stamp(self._clock.now())
         response = await self._follow(url, ask)
-        error = response.error
-        body, body_text, error = self._body(response.raw, error)
-        body = self._entry.body(ask.path, body, self._customer(ask))
+        body, body_text = self._body(response.raw)
+        body = self._translator.body(ask.path, body, self._customer(ask))
+        return msgspec.structs.replace(
+            self._numbered(ask, query, stage, attempt, at=at),
+            sent_path=f"{self._target.prefix}/{sent_path}" if other else "",
+            sent_query=sent_query if other else (),
+            status=response.status,
+            error=self._recorder.strike_text(response.error),
+            content_type=response.content_type,
+            headers=dict(response.headers),
+            body=body,
+            body_text=body_text,
+            elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
+        )
+
+    def _numbered(
+        self,
+        ask: ApiRequest,
+        query: tuple[tuple[str, str], ...],
+        stage: str,
+        attempt: int,
+        *,
+        at: str,
+    ) -> Exchange:
+        """Return the record of a request under its number in the journal, without a response."""
         return Exchange(
             n=self._recorder.next_exchange(),
             method=ask.method,
             path=f"{self._target.prefix}/{ask.path}",
             at=at,
             query=tuple(query),
-            sent_path=f"{self._target.prefix}/{sent_path}" if other else "",
-            sent_query=sent_query if other else (),
             tenant=ask.tenant if ask.keys == "own" else ask.keys,
             stage=stage,
             request_body=self._recorder.strike(ask.body),
-            status=response.status,
-            error=self._recorder.strike_text(error),
-            content_type=response.content_type,
-            headers=dict(response.headers),
-            body=body,
-            body_text=body_text,
-            elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             ask=ask.name,
             attempt=attempt,
         )
@@ -407,32 +411,26 @@ class ReadClient:
     async def _read(self, content: aiohttp.StreamReader) -> tuple[bytes, str]:
         """Return a response's bytes up to a limit, and an error if there are more."""
         most = BODY_MOST if self._large_left > 0 else LARGE
-        parts, length = [], 0
-        while length <= most and (part := await content.read(most + 1 - length)):
-            parts.append(part)
-            length += len(part)
-        if length > LARGE:
-            self._large_left -= length
-        if length > most:
-            return b"", f"the response was cut: it is longer than {most:,} bytes"
-        raw = b"".join(parts)
+        raw = await start_of_body(content, most + 1)
+        if len(raw) > LARGE:
+            self._large_left -= len(raw)
+        if len(raw) > most:
+            return b"", body_limit_error(most)
         most = VALUES_MOST if self._values_left > 0 else MANY_VALUES
         self._values_left -= raw.count(b",")
         error = too_many_values(raw, most)
         return (b"", error) if error else (raw, "")
 
-    def _body(self, raw: bytes, error: str) -> tuple[Json, str, str]:
-        """The body as JSON, or else the start of it as text, and the error; keys are redacted."""
-        if error:
-            return None, "", error
+    def _body(self, raw: bytes) -> tuple[Json, str]:
+        """Return a body as JSON, or else the start of it as text; keys are redacted."""
         try:
             value: Json = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             struck = self._recorder.strike_text(raw.decode("utf-8", "replace"))
-            return None, struck[:TEXT_KEPT], ""
+            return None, struck[:TEXT_KEPT]
         if self._recorder.may_hold_keys(raw):
             value = self._recorder.strike(value)
-        return value, "", ""
+        return value, ""
 
 
 class _Response(NamedTuple):
@@ -445,6 +443,11 @@ class _Response(NamedTuple):
     error: str = ""
     location: str | None = None
     """Where it redirects to, as the target sent it: not to be shown or recorded."""
+
+
+def _is_usable(exchange: Exchange) -> bool:
+    """Return whether there is a response, whole, and not one of a gateway."""
+    return not exchange.error and exchange.status not in GATEWAY
 
 
 def _why(cause: BaseException, timeout_s: float) -> str:

@@ -59,7 +59,7 @@ async def preflight(target: Target, recorder: Recorder, clock: Clock | None = No
         try:
             async with asyncio.timeout(_RESPONSES_S):
                 for tenant in target.tenants:
-                    await first_request(target, recorder, client, tenant, stage=STAGE)
+                    await first_request(target, client, tenant, stage=STAGE)
                 return await ask_time(
                     target, recorder, client, control, clock, stage=STAGE, level=2
                 )

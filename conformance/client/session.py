@@ -17,7 +17,6 @@ from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.target_time import TargetTime
-from trueup.conformance.contract.history import part_of
 from trueup.conformance.errors import NotAnApi, TargetClockUnknown, TargetUnreachable, WrongKeys
 from trueup.conformance.model import CheckContext
 from trueup.conformance.observed.observations import Observations
@@ -25,8 +24,9 @@ from trueup.conformance.observed.responses import data_of, latest_time
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import as_int, format_time
 from trueup.conformance.target.model import Target
+from trueup.conformance.target.placeholders import clock_values
 from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
-from trueup.reports.results import Json, Reading
+from trueup.reports.results import Reading
 from trueup.reports.transport.foreign_text import foreign_text
 
 __all__ = ["Session", "declare_readings", "first_request", "judge_plan", "open_session"]
@@ -71,7 +71,7 @@ async def open_session(
     declare_readings(target, recorder)
     customers: dict[str, int] = {}
     for letter, tenant in target.tenants.items():
-        exchange = await _authenticate(target, recorder, client, letter)
+        exchange = await _authenticate(target, client, letter)
         told = as_int(data_of(exchange), "customer_id")
         number = tenant.customer_id if tenant.customer_id is not None else told
         if number is not None:
@@ -136,15 +136,13 @@ def judge_plan(
     )
 
 
-async def _authenticate(
-    target: Target, recorder: Recorder, client: ReadClient, tenant: str
-) -> Exchange:
-    """Send the first requests for a tenant. Raises TargetTrouble if its keys cannot be used."""
-    await first_request(target, recorder, client, tenant, stage="session")
-    ask = requests.customer(tenant=tenant)
-    await client.ask(ask, stage="session")
-    met = Observations(recorder.records).response("session", ask)
-    assert met is not None, "the exchange was just recorded"
+async def _authenticate(target: Target, client: ReadClient, tenant: str) -> Exchange:
+    """Send the first requests for a tenant, and return the response that shows its customer.
+
+    Raises TargetTrouble if its keys cannot be used.
+    """
+    await first_request(target, client, tenant, stage="session")
+    (met,) = await client.ask(requests.customer(tenant=tenant), stage="session")
     return met
 
 
@@ -159,10 +157,7 @@ async def _moved_clock(
     goal = ours
     for _ in range(3):
         goal = max(goal, ours, clock.now().replace(microsecond=0)) + CLOCK_LEAD
-        values: dict[str, Json] = {
-            "now": format_time(goal),
-            "advance_s": int(CLOCK_LEAD.total_seconds()),
-        }
+        values = clock_values(goal, int(CLOCK_LEAD.total_seconds()))
         hook = await control.call("clock", values, stage="session")
         shown = latest_time(hook.response)
         if hook.ok:
@@ -177,18 +172,14 @@ async def _moved_clock(
     )
 
 
-async def first_request(
-    target: Target, recorder: Recorder, client: ReadClient, tenant: str, *, stage: str
-) -> None:
-    """Request one summary row and return the exchange.
+async def first_request(target: Target, client: ReadClient, tenant: str, *, stage: str) -> None:
+    """Request one summary row with the keys of a tenant.
 
     Raises:
         TargetTrouble: no response, rejected keys, or another API.
     """
     ask = ApiRequest(path="log_summary/search", query=(("per_page", "1"),), tenant=tenant)
-    await client.ask(ask, stage=stage)
-    first = Observations(recorder.records, part=part_of(stage)).response(stage, ask)
-    assert first is not None, "the exchange was just recorded"
+    (first,) = await client.ask(ask, stage=stage)
     where = f"{target.base_url}{target.prefix}/{ask.path}"
     if first.status is None:
         raise TargetUnreachable(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from trueup.conformance.client.clock import Clock
 from trueup.conformance.client.control import TargetControl
+from trueup.conformance.errors import TargetClockMoved
 from trueup.conformance.rows import format_time
-from trueup.reports.results import Json
+from trueup.conformance.target.placeholders import clock_values
 
 __all__ = ["TargetTime"]
+
+LEAST_MOVE: Final = timedelta(minutes=1)
+"""Smallest difference between the reported time and the expected one that counts as a move."""
 
 
 class TargetTime:
@@ -34,11 +39,24 @@ class TargetTime:
         present = self.present()
         if to <= present:
             return True
-        values: dict[str, Json] = {
-            "now": format_time(to),
-            "advance_s": int((to - present).total_seconds()),
-        }
+        values = clock_values(to, int((to - present).total_seconds()))
         hook = await self._control.call("clock", values, stage=stage)
         if hook.ok:
             self.is_at(to)
         return hook.ok
+
+    async def check_unmoved(self, stage: str) -> None:
+        """Ask the target for its time, where it can be asked.
+
+        Raises:
+            TargetClockMoved: it is not the time that this run knows, as another client moved it.
+        """
+        told = await self._control.read_clock(stage=stage)
+        present = self.present()
+        if told is not None and abs(told - present) >= LEAST_MOVE:
+            raise TargetClockMoved(
+                f"the target's clock is at {format_time(told)}, and this run has it at "
+                f"{format_time(present)}: it was moved by another client, so failures say nothing\n"
+                "  expected: from level 3 on, one run at a time on a target, and a [clock.read] "
+                "that tells the clock which [clock] moves"
+            )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from trueup.conformance.contract.findings import JudgedRequest
 from trueup.conformance.contract.history import PaymentRecord
@@ -23,6 +24,9 @@ from trueup.reports.results import Outcome
 __all__ = [
     "AccountState",
     "AccountStates",
+    "OthersUsage",
+    "Span",
+    "StageReadings",
     "day_of_entry",
     "expected_payments",
     "is_usage",
@@ -31,6 +35,54 @@ __all__ = [
     "read_accounts",
     "usage_by_day",
 ]
+
+
+class Span(NamedTuple):
+    """The least and the most of several readings."""
+
+    least: int
+    most: int
+
+    @classmethod
+    def around(cls, value: int, span: Span | None) -> Span:
+        """Return the span that holds a value beside those of another span, if there is one."""
+        return cls(value, value) if span is None else cls(min(span[0], value), max(span[1], value))
+
+    @property
+    def width(self) -> int:
+        """How far its ends are apart."""
+        return self.most - self.least
+
+    def holds(self, *values: int) -> bool:
+        """Return whether all values lie within it."""
+        return self.least <= min(values) and max(values) <= self.most
+
+
+class OthersUsage(NamedTuple):
+    """What other users' summaries of a pool add up to, by day, in one reading."""
+
+    bytes: Mapping[str, int]
+    requests: Mapping[str, int]
+    op: int
+    """Its place in the journal."""
+
+
+@dataclass(slots=True)
+class StageReadings:
+    """What the readings of one stage show of a pool that others may use as well."""
+
+    others: OthersUsage | None = None
+    """None where the summaries of the whole network were not read."""
+    usage: dict[str, Span] = field(default_factory=dict)
+    """Day → usage of others that the readings of the ledger show."""
+    usage_ops: Span | None = None
+    """Places in the journal of the readings that `usage` is from."""
+    paid: Span | None = None
+    """What its entries that are no usage add up to, since the baseline."""
+    remains: Span | None = None
+    """Bytes left, our own part taken off."""
+    remains_ops: Span | None = None
+    """Places in the journal of the readings that `remains` is from."""
 
 
 @dataclass(slots=True)
@@ -44,30 +96,20 @@ class AccountState:
     requests: int | None = None
     op: int = 0
     """Place in the journal of the baseline."""
-    others: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    """Stage → day → bytes of other users' summaries on this network, where that was read."""
-    others_requests: dict[str, Mapping[str, int]] = field(default_factory=dict)
     stage: str = ""
     """Stage of the baseline."""
-    usage: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    """Stage → day → least and most usage of others that its readings of the ledger show."""
-    paid: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Stage → least and most of what its entries that are no usage add up to, since the baseline.
-    """
-    remains: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Stage → least and most bytes left, our own part taken off, that its readings show."""
-    others_op: dict[str, int] = field(default_factory=dict)
-    """Stage → place in the journal of the reading that `others` is from."""
-    usage_ops: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Stage → places in the journal of the first and last reading that `usage` is from."""
-    remains_ops: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Stage → places in the journal of the first and last reading that `remains` is from."""
+    stages: dict[str, StageReadings] = field(default_factory=dict)
+    """Stage → what its readings show, in the order in which they were made."""
+
+    def readings(self, stage: str) -> StageReadings:
+        """Return the readings of a stage; empty ones if it made none."""
+        return self.stages.get(stage) or StageReadings()
 
     @property
     def shared(self) -> bool:
         """Whether others used the account while the run lasted."""
-        first = next(iter(self.others.values()), {})
-        return any(other != first for other in self.others.values())
+        read = [each.others.bytes for each in self.stages.values() if each.others is not None]
+        return any(other != read[0] for other in read)
 
     def slack(self, stage: str, day: str = "") -> int:
         """Return the bytes by which figures of a stage may be off because of the usage of others.
@@ -76,14 +118,11 @@ class AccountState:
         """
         if not self.shared:
             return 0
-        found = 0
-        for name in (self.stage, stage):
-            days = self.usage.get(name, {})
-            spans = [span for each, span in days.items() if day in ("", each)]
-            found += sum(most - least for least, most in spans)
-            for span in (self.remains.get(name), self.paid.get(name)) if not day else ():
-                found += span[1] - span[0] if span is not None else 0
-        return found
+        spans: list[Span | None] = []
+        for readings in (self.readings(self.stage), self.readings(stage)):
+            spans += [span for each, span in readings.usage.items() if day in ("", each)]
+            spans += [readings.remains, readings.paid] if not day else []
+        return sum(span.width for span in spans if span is not None)
 
     def is_known(self, unit: JudgedRequest, *, day: bool = False) -> bool:
         """Return whether `slack` covers what others used between a reading and that of `others`.
@@ -93,30 +132,19 @@ class AccountState:
         """
         if not self.shared:
             return True
-        beside = self.others_op.get(unit.stage)
-        if beside is None:
+        readings = self.readings(unit.stage)
+        others = readings.others
+        if others is None:
             return False
-        spans = [self.usage_ops.get(unit.stage)]
-        if not day:
-            spans.append(self.remains_ops.get(unit.stage))
-        return any(
-            span[0] <= min(unit.op, beside) and max(unit.op, beside) <= span[1]
-            for span in spans
-            if span is not None
-        )
+        spans = (readings.usage_ops, None if day else readings.remains_ops)
+        return any(span.holds(unit.op, others.op) for span in spans if span is not None)
 
     def basis(self, stage: str) -> tuple[object, ...]:
         """Return everything of it with which figures of a stage are compared."""
         return (
             *(self.rows, self.left, self.used, self.requests, self.op, self.stage),
-            *(self.shared, self.others_op.get(stage)),
+            *(self.shared, self.readings(self.stage), self.readings(stage)),
             *(moved_by_others(self, stage), moved_by_others(self, stage, requests=True)),
-            *(
-                readings.get(name)
-                for readings in (self.usage, self.paid, self.remains)
-                for name in (self.stage, stage)
-            ),
-            *(readings.get(stage) for readings in (self.usage_ops, self.remains_ops)),
         )
 
 
@@ -160,8 +188,7 @@ def _first_write(model: ContractModel, letter: str, pool: str) -> int:
 
 
 def _baseline_rows(unit: JudgedRequest, pool: str, state: AccountState, *, early: bool) -> None:
-    plain = {name for name, _ in unit.first.query} <= {"page", "per_page"}
-    rows = whole_listing(unit) if early and plain else None
+    rows = whole_listing(unit) if early and not unit.filters else None
     if rows is not None:
         state.rows = {as_str(row, f"{pool}_ledger_id") or "": row for row in rows}
         state.op = unit.op
@@ -177,7 +204,7 @@ def _each_once(rows: Sequence[Row] | None, key: str) -> list[Row] | None:
 
 def _note_usage(model: ContractModel, unit: JudgedRequest, pool: str, state: AccountState) -> None:
     """Keep the range of what others used, as the readings of a stage show it."""
-    if not {name for name, _ in unit.first.query} <= {"page", "per_page"}:
+    if unit.filters:
         return
     rows = _each_once(whole_listing(unit), f"{pool}_ledger_id")
     if rows is None:
@@ -185,23 +212,17 @@ def _note_usage(model: ContractModel, unit: JudgedRequest, pool: str, state: Acc
     used = usage_by_day(rows, pool)
     for day, total in own_usage(model, unit.customer, pool, unit.op).items():
         used[day] -= total.bytes
+    readings = state.stages.setdefault(unit.stage, StageReadings())
     if state.rows is not None:
         paid = sum(
             as_int(row, f"{pool}_ledger_bytes") or 0
             for row in rows
             if not is_usage(row, pool) and as_str(row, f"{pool}_ledger_id") not in state.rows
         )
-        _widen(state.paid, unit.stage, paid)
-    _widen(state.usage_ops, unit.stage, unit.op)
-    days = state.usage.setdefault(unit.stage, {})
+        readings.paid = Span.around(paid, readings.paid)
+    readings.usage_ops = Span.around(unit.op, readings.usage_ops)
     for day, size in used.items():
-        _widen(days, day, size)
-
-
-def _widen(spans: dict[str, tuple[int, int]], name: str, value: int) -> None:
-    """Widen the span (least, most) of a name so that it holds a value."""
-    least, most = spans.get(name, (value, value))
-    spans[name] = (min(least, value), max(most, value))
+        readings.usage[day] = Span.around(size, readings.usage.get(day))
 
 
 def _note_remains(
@@ -213,8 +234,9 @@ def _note_remains(
         return
     own = sum(t.bytes for t in own_usage(model, unit.customer, pool, unit.op).values())
     paid = sum(p.bytes for p in expected_payments(model, unit.customer, pool, unit.op)[0])
-    _widen(state.remains, unit.stage, left + own - paid)
-    _widen(state.remains_ops, unit.stage, unit.op)
+    readings = state.stages.setdefault(unit.stage, StageReadings())
+    readings.remains = Span.around(left + own - paid, readings.remains)
+    readings.remains_ops = Span.around(unit.op, readings.remains_ops)
 
 
 def _baseline_account(unit: JudgedRequest, pool: str, state: AccountState) -> None:
@@ -229,12 +251,11 @@ def _read_others(
     model: ContractModel, unit: JudgedRequest, states: Mapping[tuple[str, str], AccountState]
 ) -> None:
     """Other users' summaries of a pool, where the whole network was listed."""
-    names = {name for name, _ in unit.first.query} - {"page", "per_page"}
-    query = dict(unit.first.query)
+    query = unit.filters
     pool = query.get("log_summary_network", "")
     period = {"min_log_summary_period", "max_log_summary_period"}
     state = states.get((unit.customer, pool))
-    if state is None or not names <= {"log_summary_network", *period}:
+    if state is None or not query.keys() <= {"log_summary_network", *period}:
         return
     rows = _each_once(whole_listing(unit), "log_summary_id")
     if rows is None:
@@ -246,19 +267,17 @@ def _read_others(
             day = day_of(row.get("log_summary_period")) or ""
             sizes[day] += as_int(row, "log_summary_bytes") or 0
             requests[day] += as_int(row, "log_summary_requests") or 0
-    state.others[unit.stage] = dict(sizes)
-    state.others_op[unit.stage] = unit.op
-    state.others_requests[unit.stage] = dict(requests)
+    readings = state.stages.setdefault(unit.stage, StageReadings())
+    readings.others = OthersUsage(dict(sizes), dict(requests), unit.op)
 
 
 def moved_by_others(state: AccountState, stage: str, requests: bool = False) -> Mapping[str, int]:
     """Return day → what other users added since the baseline, as their summaries show it."""
-    readings = state.others_requests if requests else state.others
-    stages = list(readings)
-    if not stages:
+    read = [each.others for each in state.stages.values() if each.others is not None]
+    if not read:
         return {}
-    known = [name for name in stages if name == stage] or stages[-1:]
-    first, last = readings[stages[0]], readings[known[0]]
+    chosen = state.readings(stage).others or read[-1]
+    first, last = (one.requests if requests else one.bytes for one in (read[0], chosen))
     days = {*first, *last}
     return {d: last.get(d, 0) - first.get(d, 0) for d in days if last.get(d, 0) != first.get(d, 0)}
 

@@ -45,7 +45,8 @@ def _moves(model: ContractModel, state: AccountState, unit: JudgedRequest, pool:
     must, may = expected_payments(model, unit.customer, pool, unit.op)
     paid = sum(payment.bytes for payment in must)
     if state.shared:  # others may have paid as well: what the ledger shows is taken as given
-        paid = state.paid.get(unit.stage, (paid, paid))[1]
+        shown = state.readings(unit.stage).paid
+        paid = paid if shown is None else shown.most
     requests_by_others = moved_by_others(state, unit.stage, requests=True).values()
     return _Moves(
         used=sum(total.bytes for total in own) + sum(moved_by_others(state, unit.stage).values()),
@@ -150,26 +151,17 @@ def judge_customer(
         return
     finding.compare_owner("customer/retrieve", data, model.customer_number(unit.customer))
     if model.read_only:
-        for pool in POOLS:
-            left = as_int(data, f"{pool}_bytes_left")
-            if left is not None:
-                finding.figures["customer", unit.customer, pool] = (left, 0)
-        return
+        return  # a live account moves between two readings
     for pool in POOLS:
-        left = as_int(data, f"{pool}_bytes_left")
-        if pool in model.reading.claims:
-            shown = f"customer.{pool}_bytes_left"
-            finding.note_optional(shown, "customer/retrieve", left, "a number")
-        state = accounts.get((unit.customer, pool), AccountState())
-        if left is None or state.left is None or pool not in model.reading.claims:
+        if pool not in model.reading.claims:
             continue
-        if not state.is_known(unit) or unit.op < state.op:
+        name, topic = f"{pool}_bytes_left", ("customer", unit.customer, pool)
+        left = as_int(data, name)
+        finding.note_optional(f"customer.{name}", "customer/retrieve", left, "a number")
+        state = accounts.get((unit.customer, pool), AccountState())
+        if left is None or state.left is None or not state.is_known(unit) or unit.op < state.op:
             continue
         moves = _moves(model, state, unit, pool)
         if moves.certain:
-            where, topic = (
-                f"customer/retrieve · {pool}_bytes_left",
-                ("customer", unit.customer, pool),
-            )
             right, slack = moves.left(state.left), state.slack(unit.stage)
-            _one_of(finding, CUSTOMER, where, right, left, topic, slack)
+            _one_of(finding, CUSTOMER, f"customer/retrieve · {name}", right, left, topic, slack)

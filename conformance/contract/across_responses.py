@@ -12,10 +12,12 @@ from typing import Final
 from trueup.conformance.contract.check_names import (
     BALANCE,
     CONTENT,
+    ERROR_COUNTS,
     FILTERS,
     FIXED,
     PAGES,
     RETRIEVE,
+    SUMMARY_TIMES,
 )
 from trueup.conformance.contract.fields import LOG_FIELDS
 from trueup.conformance.contract.findings import (
@@ -37,8 +39,6 @@ __all__ = [
     "compare_retrieves",
     "compare_with_whole",
 ]
-
-ERRORS_ARE: Final = "errors-are-the-failed-requests"
 
 
 def compare_retrieves(
@@ -134,7 +134,7 @@ def compare_constants(findings: Sequence[RequestFinding], made: Counter[str]) ->
     for finding in findings:
         for key, row in finding.seen_rows.items():
             resource, _, name = key
-            check = FIXED if resource.endswith("_ledger") else "summary-times-are-plausible"
+            check = FIXED if resource.endswith("_ledger") else SUMMARY_TIMES
             names = _constant_fields(resource, row)
             before = first.setdefault(key, row)
             if not names or before is row or len(row) == 0:
@@ -199,11 +199,11 @@ def compare_with_whole(
             None,
         )
         if whole is not None and not model.shared:
-            found += _beside(finding, resource, search, listed, whole, made)
+            found += _compare_with_list(finding, resource, search, listed, whole, made)
     return found
 
 
-def _beside(
+def _compare_with_list(
     finding: RequestFinding,
     resource: str,
     search: SearchRequest,
@@ -285,7 +285,7 @@ def compare_error_counts(
     if not wrong and not agreed:
         return []
     best = max({*wrong, *agreed}, key=lambda reading: agreed[reading])
-    made[ERRORS_ARE] += agreed[best] + len(wrong[best])
+    made[ERROR_COUNTS] += agreed[best] + len(wrong[best])
     return wrong[best]
 
 

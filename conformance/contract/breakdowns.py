@@ -13,12 +13,12 @@ from trueup.conformance.contract.graph_windows import (
     GRAPH_FILTERS,
     GraphWindow,
     is_own_graph,
-    selected_cells,
+    selected_records,
 )
 from trueup.conformance.contract.history import SentEvent
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import NOTHING, CellSum, add, show, sum_by_key
-from trueup.conformance.rows import Row, as_int, as_row, canonical_hostname, parse_time
+from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.results import Counts, Json
 
 __all__ = ["judge_breakdown"]
@@ -74,26 +74,25 @@ def _judge_part(
     named: bool,
 ) -> None:
     expected: dict[str, CellSum] = defaultdict(CellSum)
-    for record in selected_cells(model, unit, window.filters):
+    for record in selected_records(model, unit, window.filters):
         for event, certain in model.contributions(record, unit.op):
             if window.has(event.at):
                 part = expected[_part(event, title)]
                 (part.certain if certain else part.possible).append(event)
     fold = canonical_hostname if title == "hostnames" else str
+    parts = [row for row in rows if isinstance(row, dict)]
     seen = sum_by_key(
         (
             fold(str(row.get(key) or "")),
             Counts(as_int(row, "requests") or 0, as_int(row, "bytes") or 0, 0, 0),
         )
-        for row in rows
-        if isinstance(row, dict)
+        for row in parts
     )
     where = f"breakdown · {title}{window.text}"
-    for row in filter(lambda each: isinstance(each, dict), rows):
-        _judge_split(finding, as_row(row), f"{where} · {as_row(row).get(key)}")
-    whole = CellSum()
-    for part in expected.values():
-        whole.add(part)
+    for row in parts:
+        requests, good, bad = (as_int(row, name) for name in ("requests", "successful", "error"))
+        finding.compare_split(SPLITS, f"{where} · {row.get(key)}", requests or 0, good, bad)
+    whole = CellSum.of(expected.values())
     all_seen = reduce(add, seen.values(), NOTHING)
     finding.observed(PARTS)
     if own and not whole.allows(all_seen.requests, all_seen.bytes):
@@ -129,14 +128,6 @@ def _judge_part(
                         name,
                     ),
                 )
-
-
-def _judge_split(finding: RequestFinding, row: Row, where: str) -> None:
-    """Successes and errors of a part add up to its requests."""
-    good, bad = as_int(row, "successful"), as_int(row, "error")
-    if good is not None and bad is not None:
-        requests = as_int(row, "requests") or 0
-        finding.equal(SPLITS, f"{where} · successful + error", requests, good + bad, definite=True)
 
 
 def _part(event: SentEvent, title: str) -> str:

@@ -21,7 +21,7 @@ from trueup.conformance.contract.across_responses import (
     compare_retrieves,
     compare_with_whole,
 )
-from trueup.conformance.contract.check_names import PAGES
+from trueup.conformance.contract.check_names import CONTENT, HOSTS_KEPT, IMPOSSIBLE, PAGES, REMOVED
 from trueup.conformance.contract.findings import Cell, Deviation, RequestFinding
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.presence import find_left_out, find_vanished
@@ -36,7 +36,7 @@ from trueup.reports.results import Counts
 
 __all__ = ["AttributedDeviation", "attribute"]
 
-AGEING: Final = frozenset({"hostnames-are-removed", "summaries-keep-hostnames"})
+AGEING: Final = frozenset({REMOVED, HOSTS_KEPT})
 """Rows that stand apart too long, or are merged too early: the sums of both forms follow."""
 LOG_CHECKS: Final = frozenset(
     {
@@ -46,8 +46,8 @@ LOG_CHECKS: Final = frozenset(
         "events-survive-a-restart",
         "redelivered-events-count-once",
         "refused-events-leave-nothing",
-        "impossible-events-are-refused",
-        "logs-say-what-was-sent",
+        IMPOSSIBLE,
+        CONTENT,
         "logs-keep-large-sizes",
     }
 )
@@ -128,10 +128,9 @@ class _Causes:
 
     def _note(self, deviation: Deviation) -> None:
         stage = deviation.unit.stage
-        numbers = deviation.unit.numbers
-        if deviation.check != PAGES and deviation.topic and (deviation.topic[0] in ("log", "cell")):
-            self._listing.setdefault(numbers, deviation.check)
         if deviation.topic and deviation.topic[0] in _VIEWS:
+            if deviation.check != PAGES:
+                self._listing.setdefault(deviation.unit.numbers, deviation.check)
             view = _VIEWS[deviation.topic[0]]
             self._rows.setdefault((stage, deviation.topic[1], view), deviation.check)
         match deviation.topic:

@@ -9,16 +9,15 @@ reads it alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from trueup.conformance.contract.check_names import READINGS_TRUE
-from trueup.conformance.contract.fields import ApiField
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.graph_windows import parse_window, read_points
 from trueup.conformance.contract.interpretation import LOG_LIFE
-from trueup.conformance.contract.matching import parse_search
-from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.matching import SearchRequest
+from trueup.conformance.contract.model import MISSING_STATUSES, ContractModel
 from trueup.conformance.rows import Row, as_int, as_row, get_path, rows_of
 from trueup.reports.journal.records import Exchange
 
@@ -31,7 +30,6 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d(?:\.\d+)?(Z?)")
 _FORMS: Final = {(" ", ""): "space", ("T", ""): "iso", ("T", "Z"): "iso-z"}
 _REFUSED: Final = frozenset({400, 422})
-_MISSING: Final = frozenset({400, 404, 410, 422})
 
 
 def judge_declared(
@@ -39,11 +37,11 @@ def judge_declared(
     unit: JudgedRequest,
     finding: RequestFinding,
     path: str,
-    fields: Mapping[str, ApiField] | None,
+    search: SearchRequest | None,
 ) -> None:
     """Compare what a request's responses show of the declared readings with what is declared.
 
-    `path` is below the prefix; `fields` are those of a search, None for another request.
+    `path` is below the prefix; `search` is None where the request is no search.
     """
     declared = model.reading.declared
     if not declared:
@@ -52,8 +50,8 @@ def judge_declared(
     shown: list[Shown] = [*_forms(unit, resource)]
     if action.startswith("retrieve/") and resource == "log":
         shown += _of_retrieve(model, unit, action.removeprefix("retrieve/"))
-    elif fields is not None:
-        shown += _of_search(unit, fields, path)
+    elif search is not None:
+        shown += _of_search(unit, search, path)
     elif path == "analytics/graph":
         shown += _of_old_graph(model, unit)
     for reading, where, seen, exchange in shown:
@@ -108,47 +106,35 @@ def _rows(exchange: Exchange) -> Sequence[Row]:
 def _of_retrieve(model: ContractModel, unit: JudgedRequest, log_id: str) -> Iterator[Shown]:
     """The status for a log that is gone, for an id that nothing has, and for what is no id."""
     exchange = unit.first
-    if exchange.status not in _MISSING:
+    if exchange.status not in MISSING_STATUSES:
         return
     where, status = f"log/retrieve/{log_id}", str(exchange.status)
     record = model.history.records.get((unit.customer, log_id.lower()))
     if record is not None:
         if exchange.status != 400 and not model.reading.log_may_show(record.event.at, unit.now):
             yield "expired-log-status", where, status, exchange
-    elif not _is_known(model, log_id):
+    elif not model.ids.get(("log", log_id)) and not model.history.records_with_id(log_id):
         if _UUID.fullmatch(log_id):
             yield "unknown-id-status", where, status, exchange
         elif not any(letter.isdigit() for letter in log_id):
             yield "malformed-id-status", where, status, exchange
 
 
-def _is_known(model: ContractModel, log_id: str) -> bool:
-    return bool(model.ids.get(("log", log_id))) or any(
-        (letter, log_id.lower()) in model.history.records for letter in model.history.customers
-    )
-
-
-def _of_search(unit: JudgedRequest, fields: Mapping[str, ApiField], path: str) -> Iterator[Shown]:
+def _of_search(unit: JudgedRequest, search: SearchRequest, path: str) -> Iterator[Shown]:
     """How wide pages, unknown parameters, malformed values and totals are treated."""
     exchange = unit.first
     refused = exchange.status in _REFUSED
     if exchange.status != 200 and not refused:
         return
-    search = parse_search(exchange.query, fields)
     where = f"{path} · {search.text}"
+    if len(search.unusual) > 1:
+        return
+    if search.unknown:
+        yield "unknown-filter", where, "refused" if refused else "ignored", exchange
+    elif not all(each.is_defined or each.operator for each in search.conditions):
+        seen = str(exchange.status) if refused else "ignored"
+        yield "bad-value-status", where, seen, exchange
     if search.unusual:
-        odd, *others = search.unusual
-        if others:
-            return
-        if any(f"{c.field.name}={c.value}" == odd for c in search.conditions):
-            yield (
-                "bad-value-status",
-                where,
-                str(exchange.status) if refused else "ignored",
-                exchange,
-            )
-        elif odd in dict(exchange.query) and not any(odd.endswith(name) for name in fields):
-            yield "unknown-filter", where, "refused" if refused else "ignored", exchange
         return
     body = as_row(exchange.body)
     if (search.per_page or 0) > 100:
@@ -171,7 +157,7 @@ def _of_old_graph(model: ContractModel, unit: JudgedRequest) -> Iterator[Shown]:
         yield "graph-old-detail", where, "refused", exchange
         return
     points = read_points(model, unit, window) if exchange.status == 200 else ""
-    told = model.reading.value_of("graph-old-detail")
+    told = model.reading.declared_value("graph-old-detail")
     if isinstance(points, str) or (told != "refused" and not points):
         return
     filled = any(point.requests for point in points.values())

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from trueup.conformance.contract.account_states import AccountStates, read_accounts
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
+from trueup.conformance.contract.check_names import FRESH, MONOTONE
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import build_history
 from trueup.conformance.contract.inferred import infer
@@ -105,7 +106,7 @@ def evaluate(
         r.reading.name: r.reading for r in records if isinstance(r, ReadingSeen)
     }
     reading = Interpretation.of(readings, frozenset(plan.claims))
-    bound = timedelta(seconds=freshness_s({"freshness-s": reading.value_of("freshness-s")}))
+    bound = timedelta(seconds=freshness_s({"freshness-s": reading.declared_value("freshness-s")}))
     model = ContractModel(
         history=build_history(records, part),
         reading=reading,
@@ -232,8 +233,8 @@ def _visibility(findings: Sequence[RequestFinding], evidence: dict[str, int]) ->
         if finding.deviations or finding.unusable or not finding.seen_cells:
             continue
         if any(finding.seen_cells.values()):
-            evidence["events-are-soon-visible"] = evidence.get("events-are-soon-visible", 0) + 1
+            evidence[FRESH] = evidence.get(FRESH, 0) + 1
         key = (finding.unit.stage, finding.unit.ask.partition(" #")[0])
         asked[key] = asked.get(key, 0) + 1
     repeated = sum(count - 1 for count in asked.values() if count > 1)
-    evidence["reads-never-go-backwards"] = evidence.get("reads-never-go-backwards", 0) + repeated
+    evidence[MONOTONE] = evidence.get(MONOTONE, 0) + repeated

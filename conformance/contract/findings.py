@@ -32,6 +32,10 @@ class Cell:
     hostname: str
     day: str
 
+    def topic(self, customer: str) -> tuple[str, ...]:
+        """Return what a deviation of a customer's cell is about."""
+        return ("cell", customer, self.user, self.network, self.hostname, self.day)
+
     def __str__(self) -> str:
         return f"{self.user} · {self.network} · {self.hostname or 'all hostnames'} · {self.day}"
 
@@ -72,6 +76,11 @@ class JudgedRequest:
     def first(self) -> Exchange:
         """The first response; for a paged search, its first page."""
         return self.exchanges[0]
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The parameters of its query, page and size aside."""
+        return {n: value for n, value in self.first.query if n not in ("page", "per_page")}
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -139,7 +148,7 @@ class RequestFinding:
     optional: defaultdict[str, OptionalField] = field(
         default_factory=lambda: defaultdict(OptionalField)
     )
-    """ApiField (with its view) → how it was seen."""
+    """Field (with its view) → how it was seen."""
     seen_cells: dict[tuple[str, str, str], Mapping[Cell, Counts]] = field(default_factory=dict)
     """(view, customer, user) → cells as shown by a listing of everything of that user."""
     listed: set[tuple[str, Cell]] = field(default_factory=set)
@@ -184,6 +193,14 @@ class RequestFinding:
         self.observed(check)
         if served:
             self.deviate(check, where, "not served", "served", definite=True)
+
+    def compare_split(
+        self, check: str, where: str, requests: int, successful: int | None, error: int | None
+    ) -> None:
+        """Compare successes and errors, where both are shown, with the requests that they split."""
+        if successful is not None and error is not None:
+            where = f"{where} · successful + error"
+            self.equal(check, where, requests, successful + error, definite=True)
 
     def compare_times(self, check: str, where: str, made: datetime, changed: datetime) -> None:
         """Compare creation and last change of a row: in order, and not ahead of the present."""

@@ -24,7 +24,7 @@ __all__ = [
     "is_own_graph",
     "parse_window",
     "read_points",
-    "selected_cells",
+    "selected_records",
 ]
 
 LIMITS: Final[Mapping[str, timedelta]] = {
@@ -153,7 +153,7 @@ def read_points(
     return points
 
 
-def selected_cells(
+def selected_records(
     model: ContractModel,
     unit: JudgedRequest,
     filters: Mapping[str, str],
@@ -186,7 +186,7 @@ def expected_points(
     until = end or window.end
     buckets: dict[str, CellSum] = defaultdict(CellSum)
     asked = filters.get("hostname")
-    for record in selected_cells(model, unit, filters, customer=customer):
+    for record in selected_records(model, unit, filters, customer=customer):
         for event, certain in model.contributions(record, unit.op):
             if window.start <= event.at < until:
                 bucket = buckets[window.bucket(event.at)]

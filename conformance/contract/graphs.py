@@ -260,14 +260,9 @@ def _judge_times(model: ContractModel, finding: RequestFinding, exchange: Exchan
 def _judge_splits(finding: RequestFinding, points: Mapping[str, GraphBucket], where: str) -> None:
     """Successes and errors of each point add up to its requests, whatever these are."""
     for bucket, point in points.items():
-        if point.error is not None and point.successful is not None:
-            finding.equal(
-                SPLITS,
-                f"{where} · {bucket} · successful + error",
-                point.requests,
-                point.successful + point.error,
-                definite=True,
-            )
+        finding.compare_split(
+            SPLITS, f"{where} · {bucket}", point.requests, point.successful, point.error
+        )
 
 
 def _judge_buckets(

@@ -190,6 +190,11 @@ class History:
         """Return the event records of a customer."""
         return (record for key, record in self.records.items() if key[0] == customer)
 
+    def records_with_id(self, log_id: str) -> Mapping[str, EventRecord]:
+        """Return the records of an id of any customer, by customer letter."""
+        found = {letter: self.records.get((letter, log_id.lower())) for letter in self.customers}
+        return {letter: record for letter, record in found.items() if record is not None}
+
     def letter(self, number: Json) -> str | None:
         """Return the customer letter of a customer number."""
         for letter, own in self.customers.items():

@@ -154,8 +154,8 @@ _PERIOD: Final = ("min_log_summary_period", "max_log_summary_period")
 
 
 def _infer_summaries(found: InferredSums, unit: JudgedRequest) -> None:
-    query = {n: v for n, v in unit.first.query if n not in ("page", "per_page")}
-    if not set(query) <= {"proxy_user_id", *_PERIOD}:
+    query = unit.filters
+    if not query.keys() <= {"proxy_user_id", *_PERIOD}:
         return
     rows = whole_listing(unit)
     if rows is None:

@@ -57,7 +57,7 @@ class Interpretation:
         """Return the value of a reading as a number."""
         return float(self.value(name))
 
-    def value_of(self, name: str) -> str:
+    def declared_value(self, name: str) -> str:
         """Return the value if the target file declares it, else an empty text."""
         return self.values[name] if name in self.declared else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trueup.conformance.contract.check_names import CONTENT, TENANTS
+from trueup.conformance.contract.check_names import CONTENT, SPELLING, TENANTS
 from trueup.conformance.contract.fields import agrees, is_optional
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import EventRecord, SentEvent
@@ -99,7 +99,7 @@ def _spelling(
     wanted = model.spelled(sent)
     if wanted is not None and name != wanted:
         finding.deviate(
-            "hostnames-as-read",
+            SPELLING,
             f"{where} · log_hostname",
             wanted,
             name,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.check_names import FILTERS, TENANTS
-from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.check_names import ERRORS, FILTERS, IMPOSSIBLE, TENANTS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import EventRecord
 from trueup.conformance.contract.listing import (
@@ -21,7 +20,7 @@ from trueup.conformance.contract.listing import (
     read_listing,
 )
 from trueup.conformance.contract.log_rows import compare_log
-from trueup.conformance.contract.matching import SearchRequest, parse_search
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import sums_of_logs
 from trueup.conformance.rows import Row, as_str, parse_time
@@ -34,7 +33,6 @@ SINGLE: Final = "logs-are-single"
 KEPT: Final = "logs-are-kept"
 REMOVED: Final = "logs-are-removed"
 REFUSED: Final = "refused-events-leave-nothing"
-IMPOSSIBLE: Final = "impossible-events-are-refused"
 RESTART: Final = "events-survive-a-restart"
 AGAIN: Final = "redelivered-events-count-once"
 KEPT_FROM: Final = timedelta(days=6)
@@ -51,11 +49,10 @@ class _Expected:
     """Whether rows of other users of the account may be there as well."""
 
 
-def judge_log_search(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+def judge_log_search(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, search: SearchRequest
+) -> None:
     """Judge `log/search`, in full."""
-    search = parse_search(unit.first.query, LOG_FIELDS)
-    if search.unusual:
-        return
     listing = read_listing(finding, search, COMPLETE)
     if listing is None:
         return
@@ -99,13 +96,21 @@ def _expect(model: ContractModel, unit: JudgedRequest, search: SearchRequest) ->
         sure = (
             matches is True
             and all(each is True for each in alike)
-            and outcome is Outcome.ACCEPTED
-            and model.reading.log_must_show(event.at, unit.now)
-            and not model.is_removed(unit.customer, event.user, unit.op)
+            and _must_show(model, unit, record)
         )
         (must if sure else may)[event.log_id] = record
     return _Expected(
         must=must, may=may, foreign=model.read_only or not model.is_own(search.conditions)
+    )
+
+
+def _must_show(model: ContractModel, unit: JudgedRequest, record: EventRecord) -> bool:
+    """Whether the log of an event must be there: accepted, young enough, its user not deleted."""
+    event = record.event
+    return (
+        record.outcome(unit.op) is Outcome.ACCEPTED
+        and model.reading.log_must_show(event.at, unit.now)
+        and not model.is_removed(event.customer, event.user, unit.op)
     )
 
 
@@ -231,23 +236,15 @@ def _judge_extra(
     own = model.history.records.get((unit.customer, log_id))
     topic = ("log", unit.customer, log_id, "extra")
     if own is None:
-        other = next(
-            (
-                record
-                for letter in model.history.customers
-                if letter != unit.customer
-                and (record := model.history.records.get((letter, log_id))) is not None
-            ),
-            None,
-        )
-        if other is not None:
+        others = model.history.records_with_id(log_id)
+        if others:
             finding.deviate(
                 TENANTS,
                 place,
                 "own rows only",
                 "a log of another customer",
                 topic=topic,
-                events=[other.event],
+                events=[next(iter(others.values())).event],
             )
         elif not expected.foreign or (as_str(row, "proxy_user_id") or "").startswith(
             model.history.prefix
@@ -263,10 +260,8 @@ def _judge_extra(
         why = own.impossible or "refused"
         finding.deviate(check, place, f"nothing ({why})", "a log", events=[event], topic=topic)
     elif not model.reading.log_may_show(event.at, unit.now):
-        age = (unit.now - event.at).total_seconds() / 86400
-        finding.deviate(
-            REMOVED, place, "gone", f"listed, {age:.1f} days old", events=[event], topic=topic
-        )
+        seen = f"listed, {_age(unit, event.at)}"
+        finding.deviate(REMOVED, place, "gone", seen, events=[event], topic=topic)
     else:
         finding.deviate(
             FILTERS,
@@ -293,8 +288,12 @@ def _judge_foreign(
         finding.deviate(TENANTS, place, "own rows only", f"customer {number}", definite=True)
     at = parse_time(row.get("log_request_datetime"))
     if at is not None and not model.reading.log_may_show(at, unit.now):
-        age = (unit.now - at).total_seconds() / 86400
-        finding.deviate(REMOVED, place, "gone", f"listed, {age:.1f} days old")
+        finding.deviate(REMOVED, place, "gone", f"listed, {_age(unit, at)}")
+
+
+def _age(unit: JudgedRequest, at: datetime) -> str:
+    """How old a log was when it was asked for, for a person."""
+    return f"{(unit.now - at).total_seconds() / 86400:.1f} days old"
 
 
 def judge_log_retrieve(
@@ -310,16 +309,11 @@ def judge_log_retrieve(
     if record is None and unit.customer in owners:
         return  # not sent by this run, but a search shows it
     if record is None or record.impossible or record.outcome(unit.op) is Outcome.REFUSED:
-        foreign = bool(owners) or any(
-            (letter, log_id.lower()) in model.history.records
-            for letter in model.history.customers
-            if letter != unit.customer
-        )
-        check = (
-            TENANTS
-            if foreign and record is None
-            else ("errors-are-documented" if record is None else REFUSED)
-        )
+        if record is not None:
+            check = REFUSED
+        else:
+            others = owners or model.history.records_with_id(log_id)
+            check = TENANTS if others else ERRORS
         finding.observed(check)
         if served:
             finding.deviate(check, where, "not served", "served", topic=topic)
@@ -328,17 +322,10 @@ def judge_log_retrieve(
     if not model.reading.log_may_show(event.at, unit.now):
         finding.observed(REMOVED)
         if served:
-            age = (unit.now - event.at).total_seconds() / 86400
-            finding.deviate(
-                REMOVED, where, "gone", f"served, {age:.1f} days old", events=[event], topic=topic
-            )
+            seen = f"served, {_age(unit, event.at)}"
+            finding.deviate(REMOVED, where, "gone", seen, events=[event], topic=topic)
         return
-    must = (
-        record.outcome(unit.op) is Outcome.ACCEPTED
-        and model.reading.log_must_show(event.at, unit.now)
-        and not model.is_removed(unit.customer, event.user, unit.op)
-    )
-    if must:
+    if _must_show(model, unit, record):
         check = _presence(model, record, unit)
         finding.observed(check)
         if not served:

@@ -39,6 +39,24 @@ class SearchCondition:
         return f"{self.operator}{'_' if self.operator else ''}{self.field.name}={self.value[:60]}"
 
     @property
+    def is_defined(self) -> bool:
+        """Whether the documents say what it means."""
+        kind = self.field.kind
+        if self.operator in ("min", "max") and kind not in (FieldKind.WHOLE, FieldKind.TIME):
+            return False
+        if self.operator == "like":
+            return kind not in (FieldKind.WHOLE, FieldKind.TIME, FieldKind.SWITCH)
+        match kind:
+            case FieldKind.WHOLE:
+                return _WHOLE.fullmatch(self.value) is not None
+            case FieldKind.TIME:
+                return parse_time(self.value) is not None
+            case FieldKind.SWITCH:
+                return self.value.lower() in _SWITCHES
+            case _:
+                return True
+
+    @property
     def is_user(self) -> bool:
         """Whether it asks for one proxy user by name."""
         return self.field.name == "proxy_user_id" and not self.operator
@@ -92,6 +110,8 @@ class SearchRequest:
     per_page: int | None
     unusual: tuple[str, ...] = ()
     """What no document defines: unknown names and malformed values. Any response is accepted."""
+    unknown: tuple[str, ...] = ()
+    """Those of its names that do not even end with the name of a documented field."""
 
     @property
     def text(self) -> str:
@@ -159,6 +179,7 @@ def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField
     """Return a search's query, parsed with the documented fields of its resource."""
     conditions: list[SearchCondition] = []
     unusual: list[str] = []
+    unknown: list[str] = []
     order: SortOrder | None = None
     numbers: dict[str, int | None] = {"page": None, "per_page": None}
     seen: set[str] = set()
@@ -178,9 +199,11 @@ def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField
             condition = _condition(name, value, fields)
             if condition is None:
                 unusual.append(name)
+                if not any(name.endswith(field) for field in fields):
+                    unknown.append(name)
             else:
                 conditions.append(condition)
-                if not _well_formed(condition):
+                if not condition.is_defined:
                     unusual.append(f"{name}={value}")
     return SearchRequest(
         conditions=tuple(conditions),
@@ -188,6 +211,7 @@ def parse_search(query: Sequence[tuple[str, str]], fields: Mapping[str, ApiField
         page=numbers["page"],
         per_page=numbers["per_page"],
         unusual=tuple(unusual),
+        unknown=tuple(unknown),
     )
 
 
@@ -209,24 +233,6 @@ def _condition(name: str, value: str, fields: Mapping[str, ApiField]) -> SearchC
     if field is None or not field.filterable:
         return None
     return SearchCondition(field=field, operator=operator.rstrip("_"), value=value)
-
-
-def _well_formed(condition: SearchCondition) -> bool:
-    """Whether the documents say what this filter means."""
-    kind = condition.field.kind
-    if condition.operator in ("min", "max") and kind not in (FieldKind.WHOLE, FieldKind.TIME):
-        return False
-    if condition.operator == "like":
-        return kind not in (FieldKind.WHOLE, FieldKind.TIME, FieldKind.SWITCH)
-    match kind:
-        case FieldKind.WHOLE:
-            return _WHOLE.fullmatch(condition.value) is not None
-        case FieldKind.TIME:
-            return parse_time(condition.value) is not None
-        case FieldKind.SWITCH:
-            return condition.value.lower() in _SWITCHES
-        case _:
-            return True
 
 
 def _equal(kind: FieldKind, wanted: str, value: Json) -> bool | None:

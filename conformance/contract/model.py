@@ -8,6 +8,7 @@ responses with it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,8 +28,8 @@ __all__ = ["ContractModel"]
 
 GATEWAY_STATUSES: Final = frozenset({429, 502, 503, 504})
 """Statuses of gateways, which are no evidence about the target."""
-_FAILED: Final = "failed-requests"
-_EMPTY: Final = "zero-byte-requests"
+MISSING_STATUSES: Final = frozenset({400, 404, 410, 422})
+"""Statuses of a retrieve of something that is not there."""
 
 
 @dataclass(slots=False)
@@ -47,6 +48,10 @@ class ContractModel:
     shared: bool = False
     """Whether others used an account while the run lasted; they may know our hostnames."""
     _cells: dict[tuple[str, str, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
+    _days: dict[tuple[str, str], dict[tuple[str, str], list[EventRecord]]] = field(
+        default_factory=dict
+    )
+    """(customer, user) → (network, day) → records of its events."""
     _ops: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """(customer, user) → places in the journal of the deliveries of the user's events, in order."""
 
@@ -60,11 +65,13 @@ class ContractModel:
 
     def records_of(self, customer: str, cell: Cell) -> Iterator[EventRecord]:
         """Yield the records of the events that belong to a cell."""
-        for record in self.history.by_user.get((customer, cell.user), ()):
-            event = record.event
-            if (event.network, event.day) == (cell.network, cell.day) and (
-                not cell.hostname or event.hostname == cell.hostname
-            ):
+        days = self._days.get((customer, cell.user))
+        if days is None:
+            days = self._days[customer, cell.user] = defaultdict(list)
+            for record in self.history.by_user.get((customer, cell.user), ()):
+                days[record.event.network, record.event.day].append(record)
+        for record in days.get((cell.network, cell.day), ()):
+            if not cell.hostname or record.event.hostname == cell.hostname:
                 yield record
 
     def is_own(self, conditions: Sequence[SearchCondition]) -> bool:
@@ -86,9 +93,7 @@ class ContractModel:
                 return True
             if name.endswith("_hostname") and prefix in value:
                 return True
-            if name == "log_id" and any(
-                (letter, value.lower()) in self.history.records for letter in self.history.customers
-            ):
+            if name == "log_id" and self.history.records_with_id(value):
                 return True
         return False
 
@@ -147,20 +152,15 @@ class ContractModel:
     def counts(self, event: SentEvent) -> bool:
         """Return whether an event counts in summaries, ledgers and graph by the readings."""
         failed = event.coded or (event.status or 0) >= 400
-        if failed and self.reading.value(_FAILED) != "counted":
+        if failed and self.reading.value("failed-requests") != "counted":
             return False
-        return event.bytes != 0 or self.reading.value(_EMPTY) == "counted"
+        return event.bytes != 0 or self.reading.value("zero-byte-requests") == "counted"
 
     def leaves_out(self, customer: str, cell: Cell, op: int) -> bool:
         """Return whether a cell was sent events before `op` that do not count by the readings."""
-        if self.reading.value(_FAILED) == self.reading.value(_EMPTY) == "counted":
-            return False
         return any(
-            (r.event.network, r.event.hostname, r.event.day)
-            == (cell.network, cell.hostname, cell.day)
-            and r.times(op) > 0
-            and not self.counts(r.event)
-            for r in self.history.by_user.get((customer, cell.user), ())
+            record.times(op) > 0 and not self.counts(record.event)
+            for record in self.records_of(customer, cell)
         )
 
     def created(self, cell: Cell, customer: str, op: int) -> datetime:

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from trueup.conformance.contract.check_names import BODIES
+from trueup.conformance.contract.check_names import BODIES, LEDGER_KEPT
 from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, get_path, parse_time
 from trueup.reports.results import Json
 
 __all__ = ["find_left_out", "find_vanished", "note_presence"]
 
-KEPT: Final = "ledger-is-kept"
 _SPLIT: Final = ("requests", "bytes", "successful", "error")
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -47,7 +47,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
                 *(f"{pool}_{name}" for name in ("bytes", "bytes_used", "bytes_left", "requests")),
                 "proxy_user_ids",
             )
-            for pool in ("residential", "mobile")
+            for pool in POOLS
         },
         **{
             f"{pool}_ledger": (
@@ -55,7 +55,7 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
                 f"{pool}_ledger_creation_datetime",
                 f"{pool}_ledger_last_update_datetime",
             )
-            for pool in ("residential", "mobile")
+            for pool in POOLS
         },
     }
 )
@@ -128,9 +128,10 @@ def find_left_out(findings: Sequence[RequestFinding], made: Counter[str]) -> lis
     found: list[Deviation] = []
     for finding in findings:
         for key, (there, absent) in finding.presence.items():
-            if shown[key]:
-                made[BODIES] += there
-            if absent and shown[key]:
+            if not shown[key]:
+                continue
+            made[BODIES] += there
+            if absent:
                 kind, _, name = key
                 found.append(
                     Deviation(
@@ -159,10 +160,10 @@ def find_vanished(findings: Sequence[RequestFinding], made: Counter[str]) -> lis
         key = (resource, finding.unit.customer)
         ids = frozenset(str(row.get(f"{resource}_id")) for row in listed.rows)
         earlier = before.get(key, frozenset())
-        made[KEPT] += len(earlier)
+        made[LEDGER_KEPT] += len(earlier)
         found += [
             Deviation(
-                check=KEPT,
+                check=LEDGER_KEPT,
                 where=f"{resource}/search · {name}",
                 expected="listed under its id, as before",
                 seen="gone",

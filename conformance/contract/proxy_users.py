@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from trueup.conformance.contract.check_names import TENANTS
+from trueup.conformance.contract.check_names import BODIES, TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.listing import (
@@ -15,14 +15,14 @@ from trueup.conformance.contract.listing import (
     expect_pages,
     read_listing,
 )
-from trueup.conformance.contract.matching import parse_search
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import CellSum
 from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_row, as_str
 from trueup.reports.results import Json, Outcome
 
-__all__ = ["judge_user_change", "judge_user_retrieve", "judge_user_search"]
+__all__ = ["USER_FIELDS", "judge_user_change", "judge_user_retrieve", "judge_user_search"]
 
 USED: Final = "used-bytes-are-the-traffic"
 EDITED: Final = "edits-change-what-they-name"
@@ -58,11 +58,10 @@ SETTINGS: Final = (
 )
 
 
-def judge_user_search(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
+def judge_user_search(
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, search: SearchRequest
+) -> None:
     """Judge `proxy_user/search`: rows of this customer, each as its events and edits say."""
-    search = parse_search(unit.first.query, USER_FIELDS)
-    if search.unusual:
-        return
     listing = read_listing(finding, search, USED)
     if listing is None:
         return
@@ -156,13 +155,10 @@ def judge_user_row(
             finding.note_optional(key, place, seen, "a number")
         if seen is None or "delete" in changed:
             continue  # what a user's figures are after its deletion is open (S16)
-        total = CellSum()
-        for cell, one in cells.items():
-            if cell.network == pool:
-                total.add(one)
+        total = CellSum.of(one for cell, one in cells.items() if cell.network == pool)
         check = "edits-keep-used-bytes" if "edit" in changed else USED
         finding.observed(check)
-        if not any(total.allows(total.requests + n, seen) for n in range(len(total.possible) + 1)):
+        if not total.allows_bytes(seen):
             finding.deviate(
                 check,
                 f"{place} · proxy_user_{pool}_bytes_used",
@@ -221,14 +217,12 @@ def judge_user_change(unit: JudgedRequest, finding: RequestFinding) -> None:
     key = {"create": "created", "edit": "edited", "delete": "deleted"}.get(action)
     listed = as_row(exchange.body).get(key) if key else None
     if listed is not None and not isinstance(listed, list):
-        finding.deviate(
-            "bodies-are-documented", f"proxy_user/{action} · {key}", "a list", listed, definite=True
-        )
+        finding.deviate(BODIES, f"proxy_user/{action} · {key}", "a list", listed, definite=True)
     if isinstance(listed, list) and parts[-1] != action:
-        finding.observed("bodies-are-documented")
+        finding.observed(BODIES)
         if parts[-1] not in [str(each) for each in listed]:
             finding.deviate(
-                "bodies-are-documented",
+                BODIES,
                 f"proxy_user/{action} · {key}",
                 f"[{parts[-1]}]",
                 listed,

@@ -7,17 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from trueup.conformance.contract.check_names import FILTERS, PAGES, RETRIEVE
+from trueup.conformance.contract.check_names import DAY, FILTERS, FRESH, MONOTONE, PAGES, RETRIEVE
 from trueup.conformance.contract.fields import LOG_FIELDS, agrees
 from trueup.conformance.contract.findings import Cell, Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.sums import NOTHING
 
 __all__ = ["find_healed", "reassign_days", "reassign_field", "reassign_presence"]
-
-DAY: Final = "day-of-the-request"
-FRESH: Final = "events-are-soon-visible"
-BACKWARDS: Final = "reads-never-go-backwards"
 
 
 def reassign_field(
@@ -86,8 +82,7 @@ def reassign_presence(
             if resource == "log":
                 shown[stage, "log", customer, name].add(ask)
         for customer, cell in finding.listed:
-            place = (customer, cell.user, cell.network, cell.hostname, cell.day)
-            shown[(stage, "cell", *place)].add(ask)
+            shown[(stage, *cell.topic(customer))].add(ask)
     found = []
     for deviation in deviations:
         key = _lacking(deviation)
@@ -131,7 +126,7 @@ def find_healed(
             op = deviation.unit.op
             still = [u.op for u in right[question] if not model.history.written_between(u.op, op)]
             if still:
-                healed[id(deviation)] = BACKWARDS if min(still) < op else FRESH
+                healed[id(deviation)] = MONOTONE if min(still) < op else FRESH
             elif _mended_later(deviation, by_ask):
                 healed[id(deviation)] = FRESH
     return healed

@@ -15,7 +15,7 @@ from typing import Final
 from trueup.conformance.contract.account_states import AccountStates
 from trueup.conformance.contract.accounts import judge_account, judge_customer
 from trueup.conformance.contract.breakdowns import judge_breakdown
-from trueup.conformance.contract.check_names import BODIES, FILTERS
+from trueup.conformance.contract.check_names import BODIES, ERRORS, FILTERS
 from trueup.conformance.contract.declared import judge_declared
 from trueup.conformance.contract.fields import HINTED, LOG_FIELDS, ApiField
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
@@ -27,8 +27,8 @@ from trueup.conformance.contract.ledgers import (
     ledger_fields,
 )
 from trueup.conformance.contract.logs import judge_log_retrieve, judge_log_search
-from trueup.conformance.contract.matching import parse_search
-from trueup.conformance.contract.model import GATEWAY_STATUSES, ContractModel
+from trueup.conformance.contract.matching import SearchRequest, parse_search
+from trueup.conformance.contract.model import GATEWAY_STATUSES, MISSING_STATUSES, ContractModel
 from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.presence import note_presence
 from trueup.conformance.contract.proxy_users import (
@@ -51,10 +51,8 @@ from trueup.reports.journal.records import Exchange, Record
 __all__ = ["collect_ids", "collect_units", "judge_unit"]
 
 AUTH: Final = "keys-are-required"
-ERRORS: Final = "errors-are-documented"
 OWN_KEYS: Final = ("a", "b")
 REFUSING: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 422})
-MISSING: Final = frozenset({400, 404, 410, 422})
 RATE_STAGES: Final = ("rate", "after-rate")
 _FIELDS: Final[Mapping[str, Mapping[str, ApiField]]] = {
     "log": LOG_FIELDS,
@@ -107,13 +105,14 @@ def _without_waits(found: list[tuple[int, Exchange]]) -> list[tuple[int, Exchang
     for op, exchange in found:
         if len(kept) > 0 and exchange.query == kept[0][1].query:
             kept = []
-        if kept and kept[-1][1].query == exchange.query and _passing(kept[-1][1]):
+        if kept and kept[-1][1].query == exchange.query and _is_lost(kept[-1][1]):
             kept.pop()
         kept.append((op, exchange))
     return kept
 
 
-def _passing(exchange: Exchange) -> bool:
+def _is_lost(exchange: Exchange) -> bool:
+    """Whether there is no response, or one of a gateway: asked again, the target may respond."""
     return exchange.status is None or exchange.status in GATEWAY_STATUSES
 
 
@@ -150,19 +149,22 @@ def judge_unit(
         return finding
     note_presence(model, unit, finding, path)
     resource, _, action = path.partition("/")
-    searched = _FIELDS.get(resource) if action == "search" else None
-    judge_declared(model, unit, finding, path, searched)
-    if searched is not None and unit.first.status != 200:
-        _judge_refused_search(unit, finding, path, searched)
-    else:
+    fields = _FIELDS.get(resource) if action == "search" else None
+    search = None if fields is None else parse_search(unit.first.query, fields)
+    judge_declared(model, unit, finding, path, search)
+    if search is None:
         _judge_view(model, accounts, unit, finding, path)
+    elif unit.first.status != 200:
+        _judge_refused_search(unit, finding, path, search)
+    elif not search.unusual:
+        _judge_search(model, accounts, unit, finding, resource, search)
     return finding
 
 
 def _judge_keys(model: ContractModel, unit: JudgedRequest, finding: RequestFinding) -> None:
     """Without a valid pair of keys every endpoint responds with 401 and no data."""
     for exchange in unit.exchanges:
-        if _passing(exchange) or (exchange.status or 0) >= 500:
+        if _is_lost(exchange) or (exchange.status or 0) >= 500:
             finding.cannot_use_response(exchange, AUTH)
             continue
         where = (
@@ -313,6 +315,26 @@ def _needed_by(path: str) -> tuple[str, ...]:
             return (ERRORS, action and BODIES)
 
 
+def _judge_search(
+    model: ContractModel,
+    accounts: AccountStates,
+    unit: JudgedRequest,
+    finding: RequestFinding,
+    resource: str,
+    search: SearchRequest,
+) -> None:
+    match resource:
+        case "log":
+            judge_log_search(model, unit, finding, search)
+        case "log_summary":
+            judge_summary_search(model, unit, finding, search)
+        case "proxy_user":
+            judge_user_search(model, unit, finding, search)
+        case _:
+            pool = resource.removesuffix("_ledger")
+            judge_ledger_search(model, accounts, unit, finding, pool, search)
+
+
 def _judge_view(
     model: ContractModel,
     accounts: AccountStates,
@@ -332,21 +354,15 @@ def _judge_view(
             "status 200 without data",
             definite=True,
         )
-    elif action == "retrieve" and name and status not in (200, 403, *MISSING):
+    elif action == "retrieve" and name and status not in (200, 403, *MISSING_STATUSES):
         finding.deviate(
             ERRORS, f"{resource}/retrieve · status", "200, or 404", status, definite=True
         )
     match resource, action:
-        case "log", "search":
-            judge_log_search(model, unit, finding)
         case "log", "retrieve":
             judge_log_retrieve(model, unit, finding, name)
-        case "log_summary", "search":
-            judge_summary_search(model, unit, finding)
         case "log_summary", "retrieve":
             judge_summary_retrieve(model, unit, finding, name)
-        case (("residential_ledger" | "mobile_ledger"), "search"):
-            judge_ledger_search(model, accounts, unit, finding, pool)
         case (("residential_ledger" | "mobile_ledger"), "retrieve"):
             judge_ledger_retrieve(model, unit, finding, pool, name)
         case (("residential" | "mobile"), "summary"):
@@ -357,8 +373,6 @@ def _judge_view(
             judge_breakdown(model, unit, finding)
         case "customer", "retrieve":
             judge_customer(model, accounts, unit, finding)
-        case "proxy_user", "search":
-            judge_user_search(model, unit, finding)
         case "proxy_user", "retrieve":
             judge_user_retrieve(model, unit, finding, name)
         case _:
@@ -366,10 +380,9 @@ def _judge_view(
 
 
 def _judge_refused_search(
-    unit: JudgedRequest, finding: RequestFinding, path: str, fields: Mapping[str, ApiField]
+    unit: JudgedRequest, finding: RequestFinding, path: str, search: SearchRequest
 ) -> None:
     """A search with documented parameters must succeed; others may be refused."""
-    search = parse_search(unit.first.query, fields)
     small = (search.per_page or 100) <= 100
     finding.observed(FILTERS)
     named_fields = {condition.field.name for condition in search.conditions}

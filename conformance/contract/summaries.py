@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from trueup.conformance.contract.check_names import EQUAL, FILTERS, HOSTS_KEPT, REMOVED, TENANTS
+from trueup.conformance.contract.check_names import (
+    EQUAL,
+    ERRORS,
+    FILTERS,
+    HOSTS_KEPT,
+    IMPOSSIBLE,
+    OF_HOSTNAMES,
+    REMOVED,
+    TENANTS,
+)
 from trueup.conformance.contract.fields import ApiField, FieldKind
 from trueup.conformance.contract.findings import Cell, JudgedRequest, RequestFinding
 from trueup.conformance.contract.listing import (
@@ -18,7 +27,7 @@ from trueup.conformance.contract.listing import (
     expect_slice,
     read_listing,
 )
-from trueup.conformance.contract.matching import SearchRequest, parse_search
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import ContractModel, day_start
 from trueup.conformance.contract.summary_candidates import (
     SummaryCandidate,
@@ -30,7 +39,7 @@ from trueup.conformance.contract.summary_rows import judge_group, sum_check
 from trueup.conformance.contract.sums import NOTHING, CellSum, show, summary_cell, sums_of_summaries
 from trueup.conformance.rows import Row, as_int, as_str, parse_time, same_hostname
 
-__all__ = ["judge_summary_retrieve", "judge_summary_search"]
+__all__ = ["SUMMARY_FIELDS", "judge_summary_retrieve", "judge_summary_search"]
 
 
 def _field(kind: FieldKind, *names: str, filterable: bool = True) -> list[ApiField]:
@@ -54,12 +63,9 @@ SUMMARY_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
 
 
 def judge_summary_search(
-    model: ContractModel, unit: JudgedRequest, finding: RequestFinding
+    model: ContractModel, unit: JudgedRequest, finding: RequestFinding, search: SearchRequest
 ) -> None:
     """Judge `log_summary/search`, in full."""
-    search = parse_search(unit.first.query, SUMMARY_FIELDS)
-    if search.unusual:
-        return
     listing = read_listing(finding, search, EQUAL)
     if listing is None:
         return
@@ -76,9 +82,8 @@ def judge_summary_search(
         expect_slice(finding, listing.listed(), search, sort_values_of(search, candidates))
     _judge_rows(model, unit, finding, search, listing, candidates, foreign=foreign)
     if listing.complete and search.of_users:
-        others = (c for c in model.history.customers if c != unit.customer)
-        alike = [user for c in others for user in model.history.users_of(c)]
-        finding.observed(TENANTS, 1 if any(map(search.is_of_user, alike)) else 0)
+        others = (user for letter, user in model.history.by_user if letter != unit.customer)
+        finding.observed(TENANTS, 1 if any(map(search.is_of_user, others)) else 0)
         users = filter(search.is_of_user, model.history.users_of(unit.customer))
         finding.note_cells("log_summary", users, sums_of_summaries(listing.rows))
 
@@ -125,7 +130,7 @@ def _judge_rows(
             candidate.total.text(),
             "no row",
             events=candidate.total.certain,
-            topic=("cell", unit.customer, cell.user, cell.network, cell.hostname, cell.day),
+            topic=cell.topic(unit.customer),
             counts=(candidate.total.counts(), NOTHING),
             filtered=not plain,
         )
@@ -147,7 +152,7 @@ def _judge_extra(
 ) -> None:
     """Rows of a cell that nothing accounts for, or that the filters should keep out."""
     place = f"{where} · {cell}"
-    topic = ("cell", unit.customer, cell.user, cell.network, cell.hostname, cell.day)
+    topic = cell.topic(unit.customer)
     seen = sums_of_summaries(rows).get(cell, NOTHING)
     cells = model.cells(unit.customer, cell.user, unit.op)
     if not model.knows(unit.customer, cell.user, cell.day):
@@ -175,7 +180,7 @@ def _judge_extra(
     ]
     if impossible:
         finding.deviate(
-            "impossible-events-are-refused",
+            IMPOSSIBLE,
             place,
             f"nothing ({impossible[0].impossible})",
             show(seen),
@@ -190,7 +195,7 @@ def _judge_extra(
         return
     check = EQUAL
     if cell.hostname and any(same_hostname_loose(cell.hostname, c.hostname) for c in same_day):
-        check = "summaries-of-hostnames"
+        check = OF_HOSTNAMES
     finding.deviate(check, place, "no row", show(seen), topic=topic, counts=(NOTHING, seen))
 
 
@@ -228,7 +233,7 @@ def judge_summary_retrieve(
     where = f"log_summary/retrieve/{summary_id}"
     owners = model.ids.get(("log_summary", summary_id), frozenset())
     if unit.customer not in owners:
-        check = TENANTS if owners else "errors-are-documented"
+        check = TENANTS if owners else ERRORS
         finding.compare_refusal(check, where, served=served)
         return
     row = model.data(exchange)
@@ -241,10 +246,11 @@ def judge_summary_retrieve(
     sums = model.cells(unit.customer, cell.user, unit.op)
     total = sums.get(cell)
     if not cell.hostname:
-        total = CellSum()
-        for other, one in sums.items():
-            if (other.network, other.day) == (cell.network, cell.day):
-                total.add(one)
+        total = CellSum.of(
+            one
+            for other, one in sums.items()
+            if (other.network, other.day) == (cell.network, cell.day)
+        )
     if total is None:
         finding.deviate(EQUAL, f"{where} · {cell}", "no row", "a row")
         return

@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from trueup.conformance.contract.check_names import EQUAL, HOSTS_KEPT, READINGS_TRUE, REMOVED
+from trueup.conformance.contract.check_names import (
+    DAY,
+    EQUAL,
+    ERROR_COUNTS,
+    HOSTS_KEPT,
+    OF_HOSTNAMES,
+    READINGS_TRUE,
+    REMOVED,
+    SPELLING,
+    SUMMARY_TIMES,
+)
 from trueup.conformance.contract.findings import (
     Cell,
     JudgedRequest,
@@ -30,7 +40,6 @@ SINGLE: Final = "consolidated-rows-are-single"
 PURGE: Final = "summaries-survive-the-purge"
 SPLIT: Final = "successes-and-errors-add-up"
 CHARGED: Final = "charged-is-metered"
-TIMES: Final = "summary-times-are-plausible"
 
 
 def judge_group(
@@ -45,7 +54,7 @@ def judge_group(
 ) -> None:
     """The rows of one cell: usually one; several only where several spellings were sent."""
     cell, total = candidate.cell, candidate.total
-    topic = ("cell", unit.customer, cell.user, cell.network, cell.hostname, cell.day)
+    topic = cell.topic(unit.customer)
     names = [as_str(row, "log_summary_hostname") or "" for row in rows]
     single = SINGLE if not cell.hostname else KEY
     finding.observed(single)
@@ -56,7 +65,7 @@ def judge_group(
     sizes = [as_int(row, "log_summary_bytes") for row in rows]
     known = [n for n in requests if n is not None], [n for n in sizes if n is not None]
     finding.observed(check)
-    finding.observed("day-of-the-request")
+    finding.observed(DAY)
     finding.observed(HOSTS_KEPT if cell.hostname else REMOVED)
     if whole and not total.allows(sum(known[0]), sum(known[1])):
         seen = Counts(sum(known[0]), sum(known[1]), 0, 0)
@@ -86,8 +95,7 @@ def _judge_split(
     known = [error for error in errors if error is not None]
     if len(known) < len(rows):
         return
-    check = "errors-are-the-failed-requests"
-    compare_errors(finding, check, f"{where} · log_summary_error", total, sum(known))
+    compare_errors(finding, ERROR_COUNTS, f"{where} · log_summary_error", total, sum(known))
 
 
 def judge_summary_row(
@@ -104,7 +112,7 @@ def judge_summary_row(
     good, bad = as_int(row, "log_summary_successful"), as_int(row, "log_summary_error")
     if good is not None and bad is not None and requests is not None:
         check = SPLIT if cell.hostname else TOTALS
-        finding.equal(check, f"{where} · successful + error", requests, good + bad, definite=True)
+        finding.compare_split(check, where, requests, good, bad)
         finding.equal(check, f"{where} · negative counts", 0, min(good, bad, 0), definite=True)
     elif "success-counts" in model.reading.claims and requests:
         finding.deviate(SPLIT, f"{where} · successful and error", "both", "not both", definite=True)
@@ -118,7 +126,7 @@ def judge_summary_row(
         if charged is not None or requests:
             finding.note_optional(f"log_summary.{name}", where, charged, right)
     period = row.get("log_summary_period")
-    form = model.reading.value_of("summary-period-form")
+    form = model.reading.declared_value("summary-period-form")
     if form and isinstance(period, str):
         finding.equal(
             READINGS_TRUE,
@@ -130,7 +138,7 @@ def judge_summary_row(
     at = parse_time(period)
     if at is not None and (at.hour, at.minute, at.second, at.microsecond) != (0, 0, 0, 0):
         finding.deviate(
-            "day-of-the-request",
+            DAY,
             f"{where} · log_summary_period",
             "a midnight",
             period,
@@ -153,19 +161,19 @@ def _times(
     changed = parse_time(row.get("log_summary_last_update_datetime"))
     if made is None or changed is None:
         return
-    finding.compare_times(TIMES, where, made, changed)
+    finding.compare_times(SUMMARY_TIMES, where, made, changed)
     arrivals = _arrivals(model, unit, cell)
     if arrivals is None:
         return
     begun, first, last_begun, last = arrivals
     if cell.hostname and not begun - CLOCK_SLACK <= made <= unit.ended:
-        finding.deviate(TIMES, f"{where} · creation", f"{begun} or soon after", made)
+        finding.deviate(SUMMARY_TIMES, f"{where} · creation", f"{begun} or soon after", made)
     if changed < last_begun - CLOCK_SLACK:
-        finding.deviate(TIMES, f"{where} · last_update", f"{last_begun} or later", changed)
+        finding.deviate(SUMMARY_TIMES, f"{where} · last_update", f"{last_begun} or later", changed)
     elif cell.hostname and changed > last + _lag(model) and unit.now > last + 2 * _lag(model):
-        finding.deviate(TIMES, f"{where} · last_update", f"soon after {last}", changed)
+        finding.deviate(SUMMARY_TIMES, f"{where} · last_update", f"soon after {last}", changed)
     if cell.hostname and made > first + _lag(model):
-        finding.deviate(TIMES, f"{where} · creation", f"soon after {first}", made)
+        finding.deviate(SUMMARY_TIMES, f"{where} · creation", f"soon after {first}", made)
 
 
 def _lag(model: ContractModel) -> timedelta:
@@ -202,7 +210,7 @@ def _hostname(
     """Compare what replaces a removed hostname, and how a kept one is spelled."""
     shown = row.get("log_summary_hostname")
     if not cell.hostname:
-        told = model.reading.value_of("consolidated-hostname")
+        told = model.reading.declared_value("consolidated-hostname")
         if told:
             seen = (
                 "absent"
@@ -217,14 +225,12 @@ def _hostname(
     if sums is None:
         return
     wanted = {model.spelled(name) for name in sums.spellings}
-    finding.observed("hostnames-as-read", 0 if None in wanted else 1)
+    finding.observed(SPELLING, 0 if None in wanted else 1)
     if None in wanted or (shown in sums.spellings and len(sums.spellings) == 1 and shown in wanted):
         return
     if shown not in wanted:
         meant = next(iter(sorted(name for name in wanted if name)), "")
-        finding.deviate(
-            "hostnames-as-read", f"{where} · log_summary_hostname", meant, shown, definite=True
-        )
+        finding.deviate(SPELLING, f"{where} · log_summary_hostname", meant, shown, definite=True)
 
 
 def sum_check(model: ContractModel, unit: JudgedRequest, cell: Cell, total: CellSum) -> str:
@@ -243,7 +249,7 @@ def sum_check(model: ContractModel, unit: JudgedRequest, cell: Cell, total: Cell
     if total.bytes >= 2**31 - 1:
         return "large-amounts-are-summed-exactly"
     if len(total.spellings) > 1 or any(_odd(event) for event in events):
-        return "summaries-of-hostnames"
+        return OF_HOSTNAMES
     if any(event.bytes == 0 or event.coded or (event.status or 0) >= 400 for event in events):
         return "summaries-of-statuses"
     return "summaries-of-statuses" if model.leaves_out(unit.customer, cell, unit.op) else EQUAL

@@ -62,6 +62,14 @@ class CellSum:
     spellings: set[str] = field(default_factory=set)
     """Hostnames as they were sent."""
 
+    @classmethod
+    def of(cls, cells: Iterable[CellSum]) -> CellSum:
+        """Return the sum of several cells."""
+        total = cls()
+        for cell in cells:
+            total.add(cell)
+        return total
+
     @property
     def requests(self) -> int:
         """Number of certain events."""
@@ -94,6 +102,11 @@ class CellSum:
                 for chosen in product((0, 1), repeat=len(self.possible))
             )
         return more_bytes <= sum(event.bytes for event in self.possible)
+
+    def allows_bytes(self, total: int) -> bool:
+        """Return whether these bytes can be right, whatever the number of requests."""
+        most = self.requests + len(self.possible)
+        return any(self.allows(requests, total) for requests in range(self.requests, most + 1))
 
     def text(self) -> str:
         """Return the sum for a person."""

@@ -37,6 +37,7 @@ MALFORMED_ID: Final = "no-such-id"
 LATE: Final = "late"
 EDGE: Final = "edge"
 EDGES: Final = 2
+GRAPH_HOURS: Final = 3
 _LATE_HOURS: Final = (1, 23, 47, 71, 95, 119, 143, 167)
 """Ages of the probe for late events: an hour before each whole day up to 7."""
 
@@ -86,7 +87,6 @@ def edge_request(context: CheckContext) -> ApiRequest:
 
 def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
     """Return every endpoint of the guide without keys, and one with each kind of wrong keys."""
-    end = hour_start(context.now)
     pools = [pool for pool in POOLS if pool in context.claims]
     first = ApiRequest(path="log/search")
     endpoints = [
@@ -94,7 +94,7 @@ def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
         requests.log(UNKNOWN_ID),
         ApiRequest(path="log_summary/search"),
         requests.summary(UNKNOWN_ID),
-        requests.graph(end - timedelta(hours=3), end, "hour"),
+        _recent_graph(context),
         *(ApiRequest(path=f"{pool}_ledger/search") for pool in pools),
         *(requests.account(pool) for pool in pools),
     ]
@@ -109,7 +109,6 @@ def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
 
 def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
     """Return requests that only read; also the first ones to every part of the API."""
-    end = hour_start(context.now)
     return (
         UNKNOWN_FILTER,
         WIDE_PAGE,
@@ -120,9 +119,21 @@ def interpretation_requests(context: CheckContext) -> Sequence[ApiRequest]:
         *(ApiRequest(path=f"{pool}_ledger/search") for pool in POOLS if pool in context.claims),
         requests.log(UNKNOWN_ID),
         requests.log(MALFORMED_ID),
-        requests.graph(end - timedelta(hours=3), end, "hour"),
-        requests.graph(end - timedelta(days=60), end - timedelta(days=60, hours=-3), "hour"),
+        _recent_graph(context),
+        _old_graph(context),
     )
+
+
+def _recent_graph(context: CheckContext) -> ApiRequest:
+    """A graph of the last whole hours."""
+    end = hour_start(context.now)
+    return requests.graph(end - timedelta(hours=GRAPH_HOURS), end, "hour")
+
+
+def _old_graph(context: CheckContext) -> ApiRequest:
+    """A graph of as many hours whose logs are long gone."""
+    start = hour_start(context.now) - timedelta(days=60)
+    return requests.graph(start, start + timedelta(hours=GRAPH_HOURS), "hour")
 
 
 def _seen(observations: Observations, view: str) -> Iterable[Row]:
@@ -212,15 +223,13 @@ def _total_count(observations: Observations) -> str | None:
 
 
 def _empty_buckets(observations: Observations) -> str | None:
-    end = hour_start(observations.context.now)
-    hours = 3
-    request = requests.graph(end - timedelta(hours=hours), end, "hour")
+    request = _recent_graph(observations.context)
     points, exchange, unusable = observations.points("baseline", request)
     if exchange is None or unusable:
         return None
     if any(point.requests == 0 for point in points):
         return "zero"
-    return "omitted" if len(points) < hours else None
+    return "omitted" if len(points) < GRAPH_HOURS else None
 
 
 def _graph_end(observations: Observations) -> str | None:
@@ -233,9 +242,8 @@ def _graph_end(observations: Observations) -> str | None:
 
 
 def _old_detail(observations: Observations) -> str | None:
-    end = hour_start(observations.context.now) - timedelta(days=60)
-    ask = requests.graph(end, end + timedelta(hours=3), "hour")
-    points, exchange, trouble = observations.points("baseline", ask)
+    request = _old_graph(observations.context)
+    points, exchange, trouble = observations.points("baseline", request)
     if exchange is None or exchange.status is None:
         return None
     if exchange.status in (400, 404, 422):

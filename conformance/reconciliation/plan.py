@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -162,17 +162,10 @@ def _searches_by_day(
 def _day_request(
     observations: Observations, letter: str, day: str, network: str, pages: int
 ) -> ApiRequest:
-    dates = observations.reading("summary-period-form") == "date"
-    period = day if dates else f"{day} 00:00:00"
-    query: tuple[tuple[str, str], ...] = (
-        ("min_log_summary_period", period),
-        ("max_log_summary_period", period),
-    )
-    if network:
-        query = (("log_summary_network", network), *query)
-    return ApiRequest(
-        path="log_summary/search", query=query, tenant=letter, paged=True, pages=pages
-    )
+    period = day if observations.context.date_periods else f"{day} 00:00:00"
+    query = {"log_summary_network": network} if network else {}
+    query |= {"min_log_summary_period": period, "max_log_summary_period": period}
+    return replace(requests.search("log_summary", letter, **query), pages=pages)
 
 
 def _adjacent_days(observations: Observations, days: Sequence[str]) -> list[str]:

@@ -104,16 +104,16 @@ def _signature(fields: Fields, key: str, table: Table) -> Signature:
     if "headers" in given:
         given["headers"] = tuple(given["headers"].items())
     made = Signature(key=fields.secret(f"{key}.key", table["key"], example="the key"), **given)
-    _check(fields, f"{key}.template", made.template, set(SIGNED_PARTS))
-    _check(fields, f"{key}.value", made.value, {*SIGNED_PARTS, "signature"})
+    _check_placeholders(fields, f"{key}.template", made.template, set(SIGNED_PARTS))
+    _check_placeholders(fields, f"{key}.value", made.value, {*SIGNED_PARTS, "signature"})
     if "{signature}" not in made.value:
         fields.note(f"{key}.value", "a value with {signature}", f'"{made.value}"')
     for name, value in made.headers:
-        _check(fields, f"{key}.headers.{name}", value, set(SIGNED_PARTS))
+        _check_placeholders(fields, f"{key}.headers.{name}", value, set(SIGNED_PARTS))
     return made
 
 
-def _check(fields: Fields, key: str, template: str, allowed: set[str]) -> None:
+def _check_placeholders(fields: Fields, key: str, template: str, allowed: set[str]) -> None:
     """Report placeholders that a template may not have."""
     try:
         names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]

@@ -111,7 +111,7 @@ def outside_hosts(target: Target) -> tuple[str, ...]:
     if isinstance(target.ingest, TransportIngest):
         urls += [url if "://" in url else f"//{url}" for url in target.ingest.servers]
         urls += _urls_in(dict(target.ingest.options))
-    hosts = {urlsplit(url).hostname or "" for url in (target.base_url, *urls)}
+    hosts = {urlsplit(url).hostname or "" for url in urls}
     return tuple(sorted(host for host in hosts if not _is_loopback_host(host)))
 
 

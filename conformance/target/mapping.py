@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from trueup.conformance.model import NETWORKS
 from trueup.conformance.target.fields import Fields, Table
 from trueup.reports.configuration import describe_value, nearest
 from trueup.reports.event_format import (
@@ -28,7 +29,7 @@ __all__ = ["VALUES", "check_time_form", "check_values", "event_format"]
 
 _FLAG: Final = ("true", "false")
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "log_network": ("datacenter", "isp", "residential", "mobile"),
+    "log_network": NETWORKS,
     "log_protocol": ("http", "socks"),
     "log_protocol_version": ("1.1", "2", "5"),
     "log_transport": ("tcp", "udp", "quic"),

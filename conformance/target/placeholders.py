@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from trueup.conformance.model import POOLS
+from trueup.conformance.rows import format_time
 from trueup.reports.results import Json
 
 __all__ = [
@@ -19,8 +22,10 @@ __all__ = [
     "HOOK_VALUES",
     "PLACEHOLDERS",
     "REQUIRED",
+    "clock_values",
     "fill",
     "fill_text",
+    "money_values",
     "names_in",
 ]
 
@@ -50,7 +55,7 @@ HOOK_PLACEHOLDERS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 HOOK_VALUES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "network": ("residential", "mobile"),
+        "network": POOLS,
         "kind": ("purchase", "top_up", "refund", "adjustment"),
     }
 )
@@ -63,6 +68,24 @@ REQUIRED: Final[Mapping[str, tuple[frozenset[str], ...]]] = MappingProxyType(
     }
 )
 """Hook → groups of placeholders; a hook needs one of each group."""
+
+
+def clock_values(to: datetime, advance_s: int) -> dict[str, Json]:
+    """Return the values of a call of the clock hook: the time to move to, and how far that is."""
+    return {"now": format_time(to), "advance_s": advance_s}
+
+
+def money_values(customer: int, network: str, kind: str, amount: int, key: str) -> dict[str, Json]:
+    """Return the values of a call of the money hook: one payment of `amount` bytes."""
+    return {
+        "customer_id": customer,
+        "network": network,
+        "kind": kind,
+        "bytes": amount,
+        "idempotency_key": key,
+        "service_id": "",
+    }
+
 
 _BRACES: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 

@@ -45,9 +45,9 @@ REFUSED_DELIVERIES_MOST: Final = 8
 """Deliveries in a row that are refused with 401, 403 or a redirect, after which a run ends."""
 
 
-def body_limit_error() -> str:
-    """Return the error of a response whose body is longer than `BODY_MOST`."""
-    return f"the response was cut: it is longer than {BODY_MOST:,} bytes"
+def body_limit_error(most: int = BODY_MOST) -> str:
+    """Return the error of a response whose body is longer than `most` bytes."""
+    return f"the response was cut: it is longer than {most:,} bytes"
 
 
 def too_many_values(raw: bytes, most: int = VALUES_MOST) -> str:

@@ -1,4 +1,4 @@
-"""HTTP sessions as every client opens them: no cookies, bounded heads, a target's certificates."""
+"""HTTP as every client speaks it: sessions without cookies, and heads and bodies up to a limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trueup.reports.transport.credentials import TlsFiles
 from trueup.reports.transport.limits import HEAD_MOST
 from trueup.reports.transport.tls import client_context
 
-__all__ = ["http_session"]
+__all__ = ["http_session", "start_of_body"]
 
 
 def http_session(
@@ -36,3 +36,12 @@ def http_session(
         max_line_size=HEAD_MOST,
         max_field_size=HEAD_MOST,
     )
+
+
+async def start_of_body(content: aiohttp.StreamReader, most: int) -> bytes:
+    """Return the first `most` bytes of a body, or all of a shorter one; the rest is not read."""
+    parts, length = [], 0
+    while length < most and (part := await content.read(most - length)):
+        parts.append(part)
+        length += len(part)
+    return b"".join(parts)

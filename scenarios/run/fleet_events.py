@@ -36,9 +36,7 @@ class FleetEvents:
         """Return the sums of events first … first+count-1 of each (first, count)."""
         return totals(self._fleet, ranges)
 
-    def select(
-        self, spans: Sequence[Span], slices: Sequence[Slice]
-    ) -> list[Mapping[str, Outcome]]:
+    def select(self, spans: Sequence[Span], slices: Sequence[Slice]) -> list[Mapping[str, Outcome]]:
         """Return, for each slice, the ids of its events in the spans; drawn once for all slices."""
         selectors = [_Selector(self._fleet, each) for each in slices]
         for first, stop, outcome in spans:

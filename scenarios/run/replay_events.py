@@ -35,9 +35,7 @@ class ReplayEvents:
         """Return the sums of events first … first+count-1 of each (first, count)."""
         return _Sums(*self._traffic.totals(ranges))
 
-    def select(
-        self, spans: Sequence[Span], slices: Sequence[Slice]
-    ) -> list[Mapping[str, Outcome]]:
+    def select(self, spans: Sequence[Span], slices: Sequence[Slice]) -> list[Mapping[str, Outcome]]:
         """Return, for each slice, the ids of its events in the spans, with their outcomes."""
         return [self._ids_in(spans, each) for each in slices]
 

@@ -22,7 +22,7 @@ from trueup.reports.transport.limits import (
     body_limit_error,
 )
 from trueup.reports.transport.redirects import REDIRECT_STATUSES, redirect_of
-from trueup.reports.transport.sessions import http_session
+from trueup.reports.transport.sessions import http_session, start_of_body
 from trueup.reports.transport.tokens import Authenticator, TokenError
 from trueup.simulator.delivery.forms import (
     Framing,
@@ -247,8 +247,5 @@ class _DeliveryResponse(NamedTuple):
 
 async def _read(content: aiohttp.StreamReader) -> tuple[bytes, str]:
     """Return a response's body, and an error if it is longer than the limit."""
-    parts, length = [], 0
-    while length <= BODY_MOST and (part := await content.read(BODY_MOST + 1 - length)):
-        parts.append(part)
-        length += len(part)
-    return (b"", body_limit_error()) if length > BODY_MOST else (b"".join(parts), "")
+    raw = await start_of_body(content, BODY_MOST + 1)
+    return (b"", body_limit_error()) if len(raw) > BODY_MOST else (raw, "")

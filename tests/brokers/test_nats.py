@@ -15,7 +15,7 @@ import trustme
 from tests.brokers.started import NATS_SERVER, add_stream, consumer, nats_server, trueup
 from trueup.reports.event_format import BodyForm, EventFormat
 from trueup.reports.results import Json, Outcome
-from trueup.reports.transport.credentials import TlsFiles
+from trueup.reports.transport.credentials import NO_FILES, TlsFiles
 from trueup.scenarios.embedded.process import embedded_reference
 from trueup.simulator.delivery import RetryPolicy, TransportDriver, nats_broker
 from trueup.simulator.delivery.broker import BrokerTransport
@@ -29,7 +29,7 @@ _EVENTS: list[dict[str, Json]] = [{"n": number} for number in range(20)]
 _TLS_FLAGS = (("cert", "cert"), ("key", "key"), ("cacert", "ca"))
 
 
-def _driver(url: str, tls: TlsFiles | None = None, **options: Any) -> TransportDriver:
+def _driver(url: str, tls: TlsFiles = NO_FILES, **options: Any) -> TransportDriver:
     form = NatsForm(servers=(url,), subject="events.proxy", **options)
     retry = RetryPolicy(attempts=3, initial_pause_s=0.05)
     shape = EventFormat(form=BodyForm.JSON_OBJECT)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.conformance.plan_context import NOW
-from trueup.conformance.contract.account_states import AccountState
+from trueup.conformance.contract.account_states import (
+    AccountState,
+    OthersUsage,
+    Span,
+    StageReadings,
+)
 from trueup.conformance.contract.findings import JudgedRequest
 
 
@@ -26,10 +31,14 @@ def reading(op: int, stage: str = "inject") -> JudgedRequest:
 def account(*, others_at: int = 20) -> AccountState:
     """Others used 5 bytes; the ledger was read from 10 to 30, the account from 8 to 40."""
     return AccountState(
-        others={"baseline": {}, "inject": {"2026-11-30": 5}},
-        others_op={"baseline": 3, "inject": others_at},
-        usage_ops={"inject": (10, 30)},
-        remains_ops={"inject": (8, 40)},
+        stages={
+            "baseline": StageReadings(others=OthersUsage({}, {}, 3)),
+            "inject": StageReadings(
+                others=OthersUsage({"2026-11-30": 5}, {}, others_at),
+                usage_ops=Span(10, 30),
+                remains_ops=Span(8, 40),
+            ),
+        }
     )
 
 
@@ -54,6 +63,7 @@ def test_no_figure_is_compared_if_the_use_of_others_was_read_outside_the_reading
 
 
 def test_every_figure_of_an_account_that_no_one_else_uses_is_compared() -> None:
-    alone = AccountState(others={"baseline": {}, "inject": {}})
+    quiet = StageReadings(others=OthersUsage({}, {}, 0))
+    alone = AccountState(stages={"baseline": quiet, "inject": quiet})
     assert alone.is_known(reading(99), day=True)
     assert alone.is_known(reading(99, stage="money"))

@@ -12,13 +12,15 @@ from aiohttp import web
 
 from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
+from trueup.conformance.client.control import TargetControl
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.client.session import open_session
-from trueup.conformance.errors import TargetClockUnknown
+from trueup.conformance.client.target_time import TargetTime
+from trueup.conformance.errors import TargetClockMoved, TargetClockUnknown
 from trueup.conformance.rows import parse_time
-from trueup.conformance.target.model import HttpHook
+from trueup.conformance.target.model import ClockRead, HttpHook
 from trueup.reports.journal.records import JudgePlan
 from trueup.reports.journal.storage import JournalWriter
 
@@ -101,3 +103,25 @@ async def test_a_clock_that_an_earlier_run_moved_is_asked_through_its_hook(tmp_p
 async def test_a_moved_clock_that_tells_nothing_ends_the_run(tmp_path: Path, hook: bool) -> None:
     with pytest.raises(TargetClockUnknown, match=r"2031-05-01 .*its clock was moved"):
         await time_before_traffic(tmp_path, "only forward", hook=hook)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "moved"), [(timedelta(seconds=20), False), (timedelta(days=9), True)]
+)
+async def test_a_clock_that_another_client_moved_ends_the_run(
+    tmp_path: Path, ahead: timedelta, moved: bool
+) -> None:
+    async def respond(_request: web.Request) -> web.Response:
+        return web.json_response({"now": f"{datetime.now(UTC) + ahead:%Y-%m-%d %H:%M:%S}"})
+
+    async with served_by(respond) as url:
+        read = ClockRead(form=HttpHook(url=f"{url}/clock", method="GET"), at="now")
+        target = replace(bare_target(url), clock_read=read)
+        with JournalWriter(tmp_path / "journal.ndjson") as writer:
+            clock = WallClock()
+            time = TargetTime(TargetControl(target, Recorder(writer), clock), clock)
+            if not moved:
+                await time.check_unmoved("stage")
+                return
+            with pytest.raises(TargetClockMoved, match="moved by another client"):
+                await time.check_unmoved("stage")

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
-from trueup.conformance.client.entry import RowEntry
 from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder
+from trueup.conformance.client.row_translation import RowTranslator
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.requests import log as log_request
@@ -58,61 +58,68 @@ def delivered(*events: Mapping[str, Json]) -> Delivered:
     return Delivered(source="probe", outcomes=(), at="", events=tuple(map(dict, events)))
 
 
-def entry_of(rows: RowFormat, *events: Mapping[str, Json]) -> RowEntry:
-    return RowEntry(rows, GraphShape(), [delivered(*events)])
+def translator_of(rows: RowFormat, *events: Mapping[str, Json]) -> RowTranslator:
+    return RowTranslator(rows, GraphShape(), [delivered(*events)])
 
 
 def test_a_log_comes_in_under_the_id_that_was_sent() -> None:
     """With the target's id beside; a row without that field stays as it is."""
-    entry = entry_of(RowFormat(log_id="reference"))
+    translator = translator_of(RowFormat(log_id="reference"))
     body: Json = {"data": [row(1, reference="SENT-1"), row(2), row(3, reference=None)]}
-    found: Any = entry.body(SEARCH, body, 1)
+    found: Any = translator.body(SEARCH, body, 1)
     assert ids(found) == ["SENT-1", "own-2", "own-3"]
     assert found["data"][0]["target_log_id"] == "own-1"
-    nested = entry_of(RowFormat(log_id="meta.ref"))
+    nested = translator_of(RowFormat(log_id="meta.ref"))
     assert ids(nested.body(SEARCH, {"data": [row(1, meta={"ref": "sent-1"})]}, 1)) == ["sent-1"]
-    one = entry.body("log/retrieve/sent-1", {"data": row(1, reference="sent-1")}, 1)
+    one = translator.body("log/retrieve/sent-1", {"data": row(1, reference="sent-1")}, 1)
     assert one == {
         "data": {**row(1), "log_id": "sent-1", "reference": "sent-1", "target_log_id": "own-1"}
     }
 
 
 def test_requests_go_out_under_the_target_s_id() -> None:
-    entry = entry_of(RowFormat(log_id="reference"))
-    entry.body(SEARCH, {"data": [row(1, reference="sent-1")]}, 1)
-    assert entry.path("log/retrieve/sent-1") == "log/retrieve/own-1"
-    assert entry.path("log/retrieve/sent-2") == "log/retrieve/sent-2"
+    translator = translator_of(RowFormat(log_id="reference"))
+    translator.body(SEARCH, {"data": [row(1, reference="sent-1")]}, 1)
+    assert translator.path("log/retrieve/sent-1") == "log/retrieve/own-1"
+    assert translator.path("log/retrieve/sent-2") == "log/retrieve/sent-2"
     query = (("log_id", "sent-1"), ("not_log_id", "sent-1"), ("proxy_user_id", "sent-1"))
-    assert entry.query(SEARCH, query) == (
+    assert translator.query(SEARCH, query) == (
         ("log_id", "own-1"),
         ("not_log_id", "own-1"),
         ("proxy_user_id", "sent-1"),
     )
-    assert entry.query("log_summary/search", query) == query
+    assert translator.query("log_summary/search", query) == query
 
 
 def test_without_any_id_a_log_is_matched_by_what_it_says() -> None:
     """Of events that look alike, the one that agrees in more; each event has one log."""
     sent = [event(5, log_id=f"sent-{name}", log_session_id=name) for name in "abc"]
-    entry = entry_of(RowFormat(log_id=""), *sent, event(6), event(7, customer_id=2))
+    translator = translator_of(RowFormat(log_id=""), *sent, event(6), event(7, customer_id=2))
     rows = [row(5, log_id=f"own-{name}", log_session_id=name) for name in "cab"]
     twice = row(5, log_id="own-again", log_session_id="a")
     body: Json = {"data": [*rows, twice, row(6), row(7), row(6, log_id="own-8", asn_id=1)]}
-    found = ids(entry.body(SEARCH, body, 1))
+    found = ids(translator.body(SEARCH, body, 1))
     assert found[:3] == ["sent-c", "sent-a", "sent-b"]
     # A second log of an event, one of another customer's, and one more: foreign.
     assert found[3:] == ["own-again", "sent-6", "own-7", "own-8"]
-    assert ids(entry.body(SEARCH, body, 1)) == found
-    assert entry.path("log/retrieve/sent-b") == "log/retrieve/own-b"
+    assert ids(translator.body(SEARCH, body, 1)) == found
+    assert translator.path("log/retrieve/sent-b") == "log/retrieve/own-b"
+
+
+def test_a_hostname_beyond_ascii_is_matched_however_it_is_spelled() -> None:
+    sent = [event(1, log_hostname="B\u00fccher.example"), event(1, log_id="sent-2")]
+    translator = translator_of(RowFormat(log_id=""), *sent)
+    rows: Json = {"data": [row(1, log_hostname="xn--bcher-kva.example")]}
+    assert ids(translator.body(SEARCH, rows, 1)) == ["sent-1"]
 
 
 def test_what_another_client_recorded_is_known() -> None:
     for rows in (RowFormat(log_id="reference"), RowFormat(log_id="")):
-        first = entry_of(rows, event(1))
+        first = translator_of(rows, event(1))
         body = first.body(SEARCH, {"data": [row(1, reference="sent-1")]}, 1)
         seen = Exchange(n=1, method="GET", path="/x/log/search", at="", body=body)
         records: list[Record] = [seen]
-        second = RowEntry(rows, GraphShape(), records)
+        second = RowTranslator(rows, GraphShape(), records)
         second.body(SEARCH, {"data": []}, 1)
         assert second.path("log/retrieve/sent-1") == "log/retrieve/own-1"
 
@@ -144,13 +151,14 @@ class Traffic:
 def test_logs_of_traffic_that_is_drawn_again_are_matched_too() -> None:
     """Drawn once, whatever comes in."""
     sent = Traffic(event(1), event(2))
-    entry = RowEntry(RowFormat(log_id=""), GraphShape(), [], cast("SentTraffic", sent))
-    assert ids(entry.body(SEARCH, {"data": [row(2), row(3)]}, 1)) == ["sent-2", "own-3"]
-    assert ids(entry.body(SEARCH, {"data": [row(1), row(2)]}, 1)) == ["sent-1", "sent-2"]
-    assert ids(entry.body(SEARCH, {"data": [row(1, log_id="own-4")]}, 2)) == ["own-4"]
+    translator = RowTranslator(RowFormat(log_id=""), GraphShape(), [], cast("SentTraffic", sent))
+    assert ids(translator.body(SEARCH, {"data": [row(2), row(3)]}, 1)) == ["sent-2", "own-3"]
+    assert ids(translator.body(SEARCH, {"data": [row(1), row(2)]}, 1)) == ["sent-1", "sent-2"]
+    assert ids(translator.body(SEARCH, {"data": [row(1, log_id="own-4")]}, 2)) == ["own-4"]
     assert sent.drawn == 1
-    assert entry.unknown_event("log/retrieve/sent-1") is None
-    named = RowEntry(RowFormat(log_id="reference"), GraphShape(), [], cast("SentTraffic", sent))
+    assert translator.unknown_event("log/retrieve/sent-1") is None
+    own_ids = RowFormat(log_id="reference")
+    named = RowTranslator(own_ids, GraphShape(), [], cast("SentTraffic", sent))
     assert named.unknown_event("log/retrieve/sent-1") == event(1)
 
 
@@ -161,17 +169,17 @@ def test_times_come_in_as_the_contract_has_them() -> None:
         "residential_ledger_period_date": "epoch-s",
         "from": "iso",
     }
-    entry = RowEntry(RowFormat(times=times), GraphShape(points="data.g", time="from"), [])
+    translator = RowTranslator(RowFormat(times=times), GraphShape(points="data.g", time="from"), [])
     shown: Json = {"data": [{"log_request_datetime": 1743512400999}, {"log_request_datetime": "?"}]}
-    assert entry.body(SEARCH, shown, 1) == {
+    assert translator.body(SEARCH, shown, 1) == {
         "data": [{"log_request_datetime": "2025-04-01 13:00:00"}, {"log_request_datetime": "?"}]
     }
     one: Json = {"data": {"residential_ledger_period_date": 1743465600}}
-    assert entry.body("residential_ledger/retrieve/1", one, 1) == {
+    assert translator.body("residential_ledger/retrieve/1", one, 1) == {
         "data": {"residential_ledger_period_date": "2025-04-01"}
     }
     graph: Json = {"data": {"g": [{"from": "2025-04-01T15:00:00+02:00", "n": 1}]}}
-    assert entry.body("analytics/graph", graph, 1) == {
+    assert translator.body("analytics/graph", graph, 1) == {
         "data": {"g": [{"from": "2025-04-01 13:00:00", "n": 1}]}
     }
 

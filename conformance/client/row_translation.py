@@ -13,13 +13,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from trueup.conformance.ports import SentTraffic, Slice
-from trueup.conformance.rows import as_row, as_str, format_time, get_path, parse_time, rows_of
+from trueup.conformance.rows import (
+    as_row,
+    as_str,
+    canonical_hostname,
+    format_time,
+    get_path,
+    parse_time,
+    rows_of,
+)
 from trueup.conformance.target.model import GraphShape, RowFormat
 from trueup.reports.event_format import read_time
 from trueup.reports.journal.records import Delivered, Exchange, Record
 from trueup.reports.results import Json
 
-__all__ = ["RowEntry"]
+__all__ = ["RowTranslator"]
 
 Row = dict[str, Json]
 _ID: Final = "log_id"
@@ -31,8 +39,8 @@ _SAME: Final = ("proxy_user_id", "log_network", "log_client_ip_address", "log_to
 _NO_LOG: Final = ("log_id", "customer_id", "log_request_datetime", "log_hostname")
 
 
-class RowEntry:
-    """Knows which id of the target belongs to which id that was sent.
+class RowTranslator:
+    """Translates rows, and ids of logs: each id of the target belongs to one that was sent.
 
     It learns from the rows that come in. Where the target shows no id that was sent, a log belongs
     to an event of the customer with the same user, network, client, hostname, bytes and second; of
@@ -216,7 +224,7 @@ class RowEntry:
 
 def _alike(row: Mapping[str, Json]) -> tuple[object, ...]:
     """Return what a log and its event agree in, whatever a target's readings are."""
-    host = (as_str(row, "log_hostname") or "").lower().removesuffix(".")
+    host = canonical_hostname(as_str(row, "log_hostname") or "")
     at = parse_time(as_str(row, "log_request_datetime") or "")
     second = at.replace(microsecond=0) if at is not None else None
     return (host, second, *(row.get(name) for name in _SAME))
