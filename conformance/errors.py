@@ -3,6 +3,7 @@
     ConformanceError
     ├── TargetFileError     usage: the target file is invalid                  exit status 4
     ├── BadSelection        usage: no such check, or none that can be run      exit status 4
+    ├── LawUnusable         usage: a law of an installed package is invalid    exit status 4
     ├── TargetTrouble       target: it cannot be tested                        exit status 2
     │   ├── TargetUnreachable   no connection, or no response in time
     │   ├── TargetLost          it responded, and then no longer did
@@ -32,6 +33,7 @@ __all__ = [
     "ConformanceError",
     "DeadlineReached",
     "JudgeBroken",
+    "LawUnusable",
     "NotAnApi",
     "TargetClockMoved",
     "TargetClockUnknown",
@@ -59,6 +61,12 @@ class TargetFileError(ConformanceError, ConfigurationError):
 
 class BadSelection(ConformanceError):
     """The selected checks do not exist, or none of them can be run on this target."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class LawUnusable(ConformanceError):
+    """A law that an installed package adds cannot be loaded, or is not a valid law."""
 
     exit_status = ExitStatus.USAGE
 

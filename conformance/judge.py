@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueup.conformance.checks.check import Check
+from trueup.conformance.checks.compare import judge_added
 from trueup.conformance.checks.evaluate import judge_evaluation
+from trueup.conformance.checks.installed import GROUP, installed_checks
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
 from trueup.conformance.errors import JudgeBroken
@@ -32,8 +34,15 @@ _STAGE = "judge "
 
 
 def judge_records(records: Iterable[Record], checks: Sequence[Check]) -> list[CheckResult]:
-    """Return the verdicts of the checks over records. Raises JudgeBroken without a plan."""
-    return judge_evaluation(evaluate(records), checks)
+    """Return the verdicts of the checks over records, in their order.
+
+    Raises JudgeBroken without a plan.
+    """
+    records = tuple(records)
+    own = [check for check in checks if check.added is None]
+    results = {result.check: result for result in judge_evaluation(evaluate(records), own)}
+    results |= {result.check: result for result in judge_added(records, checks)}
+    return [results[check.name] for check in checks]
 
 
 def required_checks(journal: Journal) -> tuple[str, ...]:
@@ -42,7 +51,8 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
     They follow from what was done, not from the list in the header, so that a check cannot be
     removed from a journal: all checks of the levels that the run's level, the target's hooks and
     the hooks that were called amount to, within the header's `only`; the checks of the traffic
-    that was delivered; and that of stateful tests if they were run.
+    that was delivered; and that of stateful tests if they were run. Checks of installed packages
+    are not among them: another machine may have others.
     """
     records, header = journal.records, journal.header
     names: dict[str, None] = {}
@@ -85,19 +95,19 @@ def judge_journal(
 
     Those are the checks that its header declares and those of `required_checks`. `sent` holds the
     traffic of the parts (`fleet`, `load`), drawn again from the journal; the checks of a part that
-    is missing there are left out. Raises JudgeBroken for a declared name that this version does
-    not know.
+    is missing there are left out. Raises JudgeBroken for a declared name that neither this version
+    nor an installed package knows, and LawUnusable.
     """
     names = tuple(dict.fromkeys((*journal.header.checks, *required_checks(journal))))
     of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {STATEFUL}
-    unknown = [n for n in names if n not in BY_NAME and n not in of_traffic]
+    known = dict(BY_NAME)
+    if any(name not in known and name not in of_traffic for name in names):
+        known |= {check.name: check for check in installed_checks()}
+    unknown = [n for n in names if n not in known and n not in of_traffic]
     if unknown:
-        raise JudgeBroken(
-            f"{journal.path}: declares checks that this version of trueup does not know: "
-            f"{', '.join(unknown)}; judge it with trueup {journal.header.trueup}"
-        )
+        raise JudgeBroken(_unknown(journal, unknown))
     results: list[CheckResult] = []
-    checks = [BY_NAME[name] for name in names if name in BY_NAME]
+    checks = [known[name] for name in names if name in known]
     if checks and any(isinstance(r, JudgePlan) and not r.part for r in journal.records):
         results = judge_records(journal.records, checks)
     if STATEFUL in names:
@@ -106,6 +116,22 @@ def judge_journal(
         found, _ = judge_traffic(journal.records, traffic, part)
         results += [result for result in found if result.check in names]
     return results
+
+
+def _unknown(journal: Journal, names: Sequence[str]) -> str:
+    packages = {
+        record.result.package
+        for record in journal.records
+        if isinstance(record, Result) and record.result.check in names and record.result.package
+    }
+    remedies = [f"judge it with trueup {journal.header.trueup}"]
+    if packages:
+        remedies = [f"install {package}, which adds them" for package in sorted(packages)]
+    return (
+        f"{journal.path}: declares checks that neither this version of trueup nor an installed "
+        f"package (entry points of {GROUP}) knows: {', '.join(names)}\n"
+        f"  remedy: {'; '.join(remedies)}"
+    )
 
 
 def disagreements(journal: Journal, again: Sequence[CheckResult]) -> list[str]:

@@ -25,8 +25,8 @@ from trueup.reports.verdict_styles import STATUSES, VERDICTS
 
 __all__ = [
     "SMALLEST_CHANGE",
-    "Comparison",
     "LoadChange",
+    "RunComparison",
     "Trend",
     "VerdictChange",
     "bootstrap_difference",
@@ -90,7 +90,7 @@ class LoadChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class RunComparison:
     """What changed from the first run to the second."""
 
     before: RunReport
@@ -113,7 +113,7 @@ _FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
 """Key of a second, name, unit, and whether a higher value is better."""
 
 
-def compare(before: RunReport, after: RunReport) -> Comparison:
+def compare(before: RunReport, after: RunReport) -> RunComparison:
     """Return what changed from one run to another.
 
     Load figures for which `why_not_comparable` gives a reason in either run have the trend
@@ -142,7 +142,7 @@ def compare(before: RunReport, after: RunReport) -> Comparison:
             f"{before.header.run} and {after.header.run} cannot be compared: they differ in "
             f"{', '.join(differ)}. Run the second again with the settings of the first."
         )
-    return Comparison(
+    return RunComparison(
         before=before,
         after=after,
         changes=tuple(_changes(before, after)),
@@ -235,7 +235,7 @@ def _resampled_means(values: Sequence[float], random: np.random.Generator) -> np
     return means
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: RunComparison) -> str:
     """Return the comparison as text for a terminal of 80 columns, with a final line feed."""
     before, after = comparison.before, comparison.after
     lines = [
@@ -252,7 +252,7 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comparison_document(comparison: Comparison) -> dict[str, Json]:
+def comparison_document(comparison: RunComparison) -> dict[str, Json]:
     """Return the comparison as plain JSON values; `worse` decides the exit status."""
     return {
         "before": comparison.before.header.run,

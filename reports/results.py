@@ -175,6 +175,10 @@ class CheckResult(_Value, frozen=True, kw_only=True, omit_defaults=True):
     counterexample: Counterexample | None = None
     blocked_by: str = ""
     """Name of the check that blocks this one, where the verdict is `blocked-by`."""
+    package: str = ""
+    """Package that adds the check, with its version; empty for a check of trueup."""
+    clause_texts: dict[str, str] = {}
+    """Id → text of the clauses of such a package. Those of trueup are in docs/checks.md."""
 
 
 class Reading(_Value, frozen=True, kw_only=True, omit_defaults=True):

@@ -35,14 +35,14 @@ def _mark(kind: str, name: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("trueup_target")
-    from trueup.conformance.checks.registry import CHECKS
     from trueup.conformance.errors import ConformanceError
-    from trueup.conformance.selection import checks_for
+    from trueup.conformance.selection import all_checks, checks_for
     from trueup.conformance.target.load import load_target
     from trueup.scenarios.run.effects import default_level
 
     try:
         target = load_target(Path(given))
+        offered = all_checks()
     except ConformanceError as error:
         raise pytest.UsageError(str(error)) from error
     level: int | None = config.getoption("trueup_level")
@@ -51,8 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEVEL] = level
     reached = checks_for(target, level=level)
     config.stash[_REACHED] = frozenset(check.name for check in reached)
-    config.pluginmanager.register(_Checks(CHECKS), "trueup-checks")
-    for check in CHECKS:
+    config.pluginmanager.register(_Checks(offered), "trueup-checks")
+    for check in offered:
         for mark in _marks(check):
             config.addinivalue_line("markers", f"{mark}: of trueup's check {check.name}")
 

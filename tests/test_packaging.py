@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -128,15 +129,35 @@ def test_a_load_runs_in_a_project_with_packages_of_our_names(site: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_types_and_schemas_are_installed_where_programs_look_for_them(
-    site: Path, tmp_path: Path
+def test_a_type_checker_sees_the_types_of_the_wheel_in_a_clean_environment(
+    wheel: Path, tmp_path: Path
 ) -> None:
-    """A type checker takes its types from py.typed; both kinds of schema are package data."""
+    """The environment has only the wheel; the law of docs/laws.md is checked strictly."""
+    clean = tmp_path / "venv"
+    run("-m", "venv", "--without-pip", str(clean), cwd=tmp_path)
+    python = str(clean / "bin" / "python")
+    pip = ("-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip, str(wheel), cwd=tmp_path)
+    page = (ROOT / "docs" / "laws.md").read_text("utf-8")
+    (law,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "use.py").write_text(
-        "from trueup.conformance.target.load import load_target\nreveal_type(load_target)\n"
+        f"{law}\n\nfrom trueup.conformance.target.load import load_target\n"
+        "from trueup.transports import BatchOutcome\n"
+        "reveal_type(load_target)\nreveal_type(REQUEST_IDS.needed)\nreveal_type(BatchOutcome.of)\n"
     )
-    found = run("-m", "mypy", "--no-incremental", "use.py", cwd=tmp_path, site=site)
+    mypy = ("-m", "mypy", "--no-incremental", "--strict", "--python-executable", python)
+    found = run(*mypy, "use.py", cwd=tmp_path)
     assert "conformance.target.model.Target" in found
+    assert 'Revealed type is "int"' in found.replace("builtins.", "")
+    assert "BatchOutcome" in found
+    assert run(
+        *mypy, "-c", "import trueup.laws as laws; laws.Law(needed='3')", cwd=tmp_path, statuses=(1,)
+    )
+
+
+@pytest.mark.slow
+def test_schemas_are_installed_where_programs_look_for_them(site: Path) -> None:
+    """Both kinds of schema are package data."""
     for name in (
         "trueup/conformance/target/target_schema.json",
         "trueup/reports/schemas/result.schema.json",

@@ -1,16 +1,30 @@
 """What a check is: a law, the clauses that it tests, and the evidence below which it says nothing.
 
-A check holds no code. The contract (`trueup.conformance.contract`) compares every response with
-what it predicts and attributes each comparison to a check by name.
+A check of trueup holds no code. The contract (`trueup.conformance.contract`) compares every
+response with what it predicts and attributes each comparison to a check by name. A check that
+another package adds makes its comparisons itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from trueup.conformance.checks.law import RecordedRun
 from trueup.reports.results import Impact
 
-__all__ = ["Check"]
+__all__ = ["AddedLaw", "Check"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AddedLaw:
+    """What a check of another package has besides: where it comes from, and its function."""
+
+    package: str
+    """Name and version."""
+    clause_texts: Mapping[str, str]
+    compare: Callable[[RecordedRun], Iterable[object]]
+    """Its values have to be `Comparison`; those of a faulty package may not be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +57,5 @@ class Check:
     """Whether its clauses are weak: a breach is a warning, never a failure."""
     audit: bool = False
     """Whether it can also be tested at level 0, on what an account already holds."""
+    added: AddedLaw | None = None
+    """The law of another package; None for a check of trueup."""

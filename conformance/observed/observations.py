@@ -228,6 +228,12 @@ class Observations:
         data = get_path(exchange.body, "data")
         return data if isinstance(data, dict) else None
 
+    @cached_property
+    def last_responses(self) -> tuple[Exchange, ...]:
+        """The last attempt of every request, with all its pages, in the order of the journal."""
+        last = (exchange for asked in self._asked.values() for exchange in asked)
+        return tuple(sorted(last, key=lambda exchange: exchange.n))
+
     def asked_in(self, stage: str) -> Sequence[Exchange]:
         """Return the exchanges of a stage, in order."""
         return [exchange for exchange in self.exchanges if exchange.stage == stage]

@@ -79,6 +79,9 @@ def _details(result: CheckResult) -> Iterable[str]:
     yield result.reason
     if result.clauses:
         yield f"clauses: {', '.join(result.clauses)}"
+    yield from (f"{clause}: {text}" for clause, text in result.clause_texts.items())
+    if result.package:
+        yield f"added by the package {result.package}"
     yield f"impact: {result.impact}"
     if result.expected or result.seen:
         yield f"expected: {result.expected}"

@@ -76,6 +76,11 @@ def _findings(report: RunReport) -> Iterator[str]:
         yield f"### {VERDICTS[result.verdict].mark} {markdown_text(result.law)}: {result.verdict}"
         yield ""
         yield f"{markdown_text(result.title)} {markdown_text(result.reason, 600)}"
+        if result.package:
+            yield ""
+            yield f"Added by the package {markdown_text(result.package)}."
+            for clause, text in result.clause_texts.items():
+                yield f"{markdown_text(clause)}: {markdown_text(text)}"
         if result.verdict is Verdict.FAIL:
             yield ""
             yield f"- impact: {IMPACTS[result.impact][1]}"

@@ -150,6 +150,8 @@ def _check(result: CheckResult) -> dict[str, Json]:
         "verdict": str(result.verdict),
         "reason": result.reason,
         "clauses": list(result.clauses),
+        "clause_texts": dict(result.clause_texts),
+        "package": result.package or None,
         "level": result.level,
         "impact": str(result.impact),
         "grade": result.grade,

@@ -23,7 +23,7 @@ from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.reconciliation.evaluate import traffic_checks
-from trueup.conformance.selection import checks_for
+from trueup.conformance.selection import check_names, checks_for
 from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
 from trueup.conformance.target.load import levels, load_target, outside_hosts
 from trueup.conformance.target.model import HttpIngest, Target
@@ -137,6 +137,8 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             f"{order.scenario.name}: runs no checks, so there is no sensitivity to measure. "
             "Leave --sensitivity out, or name a scenario with a [checks] part."
         )
+    if order.scenario.checks is not None:
+        check_names(order.scenario.checks.only)
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
@@ -248,6 +250,7 @@ def _check_usable(target: Target, order: RunRequest) -> None:
         check_target(order.scenario.load, target)
     if order.scenario.fleet is not None and target.ingest is not None:
         customers_of(target)
+    tuple(_declared(order.scenario, target))  # what `only` names must be within reach
 
 
 def _start_reference(
