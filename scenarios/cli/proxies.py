@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -44,12 +45,16 @@ from trueup.simulator.proxies import (
     ProxyEngine,
     ProxyLimits,
     ProxyServer,
+    RecordFile,
+    RecoveredRecord,
     Spool,
+    UsageRecord,
     UsageReporter,
     UserDirectory,
     UserNameSyntax,
     fleet_endpoints,
     fleet_users,
+    utc_now,
 )
 
 __all__ = ["command"]
@@ -156,6 +161,22 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     help="Seconds after which an open request is reported in part; 0 (default): at its end.",
 )  # fmt: skip
 @click.option(
+    "--flush-s", type=click.FloatRange(0, 3600), default=1.5, show_default=True,
+    help="Seconds that the last delivery may take at the end; the rest stays in the spool.",
+)  # fmt: skip
+@click.option(
+    "--records", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Append a line of JSON for each request that has ended, and each usage event delivered.",
+)  # fmt: skip
+@click.option(
+    "--namespace", default="", metavar="NAME",
+    help="A name of which users, passwords and proxies are made, so that they are others.",
+)  # fmt: skip
+@click.option(
+    "--clock-ahead-s", type=float, default=0.0, metavar="S",
+    help="Seconds that the time of usage events is ahead of this machine's clock.",
+)  # fmt: skip
+@click.option(
     "--idle-s", type=click.FloatRange(0.1, 86400), default=300.0, show_default=True,
     help="Seconds without a byte after which a tunnel is ended.",
 )  # fmt: skip
@@ -197,6 +218,10 @@ def command(
     spool: Path | None,
     checkpoint_s: float,
     report_every_s: float,
+    flush_s: float,
+    records: Path | None,
+    namespace: str,
+    clock_ahead_s: float,
     idle_s: float,
     requests_per_user: int,
     requests: int,
@@ -246,6 +271,7 @@ def command(
                 start=datetime.now(UTC),
                 customers=customers or known or (1955, 1956),
                 events_per_s=1.0,
+                namespace=namespace,
             )
         own = None
         if origin is None:
@@ -267,6 +293,7 @@ def command(
             limits=ProxyLimits(idle_s=idle_s, requests_per_user=requests_per_user),
             checkpoint_s=checkpoint_s,
             report_every_s=report_every_s,
+            clock=_clock(clock_ahead_s),
         )
         reporter = None
         if driver is not None:
@@ -278,7 +305,9 @@ def command(
             reporter = UsageReporter(
                 spool=kept, driver=driver, guarantee=DeliveryGuarantee(delivery)
             )
-        server = ProxyServer(engine=engine, reporter=reporter)
+        if records is not None:
+            _keep_records(stack, records, engine, reporter)
+        server = ProxyServer(engine=engine, reporter=reporter, flush_s=flush_s)
         endpoints = fleet_endpoints(
             fleet, static_proxies=static_proxies, networks=networks or NETWORKS
         )
@@ -316,6 +345,39 @@ def command(
         show_end(server, as_json=as_json)
         if session.complete and not all(row.ties_out for row in session.tie_out.rows()):
             raise OwnError("clients, proxies and origin counted the same requests differently")
+
+
+def _clock(ahead_s: float) -> Callable[[], datetime]:
+    """Return a clock that is so many seconds ahead of this machine's."""
+    if not ahead_s:
+        return utc_now
+    ahead = timedelta(seconds=ahead_s)
+    return lambda: utc_now() + ahead
+
+
+def _keep_records(
+    stack: ExitStack, path: Path, engine: ProxyEngine, reporter: UsageReporter | None
+) -> None:
+    """Append what the proxies count and deliver to a file, and what a kill had left open.
+
+    Raises click.UsageError where it cannot be written.
+    """
+    try:
+        file = stack.enter_context(RecordFile(path))
+    except OSError as error:
+        raise click.UsageError(f"--records {path}: {error.strerror}") from error
+    engine.on_end = lambda request: file.write(request.record())
+    if reporter is None:
+        return
+    reporter.on_delivered = lambda event, outcome: file.write(
+        UsageRecord(event=event, outcome=outcome.outcome, reason=outcome.reason)
+    )
+    for log_id, request in reporter.spool.recovered.items():
+        file.write(
+            RecoveredRecord(
+                request=msgspec.structs.replace(request, log_ids=(*request.log_ids, log_id))
+            )
+        )
 
 
 def _target(

@@ -115,7 +115,7 @@ def show_recovered(spool: Spool) -> None:
         "Their usage has the bytes of their last checkpoint:",
         err=True,
     )
-    for log_id in spool.recovered[:20]:
+    for log_id in list(spool.recovered)[:20]:
         click.echo(f"  {log_id}", err=True)
 
 

@@ -11,11 +11,12 @@ from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.origin import Origin
 from trueup.simulator.proxies import (
-    ClientCounts,
     FleetUser,
+    ProxiedRequest,
     ProxiedTieOut,
     ProxyClient,
     ProxyServer,
+    RequestShape,
     fleet_requests,
 )
 
@@ -42,16 +43,15 @@ class ProxySession:
     bytes_max: int = 1 << 20
     complete: bool = False
     """Whether all requests were sent and all connections have ended: the counts can be compared."""
-    tie_out: ProxiedTieOut = field(default_factory=lambda: ProxiedTieOut(client=ClientCounts()))
+    tie_out: ProxiedTieOut = field(default_factory=ProxiedTieOut)
 
     async def run(self, stop: asyncio.Event, *, quiet: bool) -> None:
         """Serve until `stop` is set, or until the requests have been sent.
 
-        Raises an ExceptionGroup of OSError or TimeoutError where they cannot be sent.
+        Raises an ExceptionGroup of OSError where they cannot be sent.
         """
         if self.requests and self.own is not None:
-            self.server.engine.on_end = self.tie_out.add_request
-            self.own.on_end = self.tie_out.add_connection
+            self._keep_records(self.own)
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._send(stop)) if self.requests else None
@@ -66,16 +66,30 @@ class ProxySession:
             if self.driver is not None:
                 await self.driver.close()
 
+    def _keep_records(self, own: Origin) -> None:
+        """Have proxies and origin keep what they counted, beside what else is done with it."""
+        engine, tie_out = self.server.engine, self.tie_out
+        before = engine.on_end
+
+        def keep(request: ProxiedRequest) -> None:
+            before(request)
+            tie_out.proxies.append(request.record())
+
+        engine.on_end = keep
+        own.on_end = tie_out.connections.append
+        tie_out.counting = engine.counting
+
     async def _send(self, stop: asyncio.Event) -> None:
         """Send the requests, wait until all connections have ended, and stop."""
         engine = self.server.engine
         client = ProxyClient(
-            proxies=tuple(self.server.proxies),
+            proxies=tuple(proxy.address for proxy in self.server.proxies),
             syntax=engine.directory.syntax,
-            counts=self.tie_out.client,
+            on_end=self.tie_out.clients.append,
         )
         by_name = {user.name: user for user in self.users}
-        planned = fleet_requests(self.fleet, by_name, 0, self.requests, bytes_max=self.bytes_max)
+        shape = RequestShape(bytes_max=self.bytes_max)
+        planned = fleet_requests(self.fleet, by_name, 0, self.requests, shape=shape)
         try:
             await client.send_all(planned, self.connections)
         except* OSError:

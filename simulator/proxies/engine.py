@@ -12,6 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from trueup.reports.results import Json
@@ -20,8 +21,9 @@ from trueup.simulator.proxies.exits import ExitChooser, ProxyExit
 from trueup.simulator.proxies.failures import RequestFailed
 from trueup.simulator.proxies.life import RequestEvent, RequestState
 from trueup.simulator.proxies.planner import NoFaults, RequestPlan, RequestPlanner
+from trueup.simulator.proxies.records import OpenRequest
 from trueup.simulator.proxies.relay import Tunnel, TunnelEnd
-from trueup.simulator.proxies.usage import ByteCounting, ProxiedRequest
+from trueup.simulator.proxies.usage import ByteCounting, ProxiedRequest, utc_now
 from trueup.simulator.proxies.users import (
     NO_MEMBERSHIP,
     NO_TARGETING,
@@ -41,7 +43,7 @@ _BY_THE_CLIENT: Final = frozenset(
 class UsageSink(Protocol):
     """Takes the usage of requests; `Spool` is one."""
 
-    def begin(self, event: dict[str, Json]) -> None:
+    def begin(self, event: dict[str, Json], request: OpenRequest) -> None:
         """Take the event that a request leaves if it is cut off now."""
         ...
 
@@ -49,7 +51,7 @@ class UsageSink(Protocol):
         """Take the bytes of an open request."""
         ...
 
-    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json], request: OpenRequest) -> None:
         """Take an event of a request that goes on, and what it would leave besides."""
         ...
 
@@ -101,7 +103,9 @@ class ProxyEngine:
     report_every_s: float = 0.0
     """A request that lasts longer is reported in parts, one at a time this long; 0: at its end."""
     on_end: Callable[[ProxiedRequest], None] = lambda request: None
-    """Called with each request that has ended."""
+    """Called with each request that has ended, before its usage is handed on."""
+    clock: Callable[[], datetime] = utc_now
+    """The time of usage events, UTC."""
     open: dict[ProxiedRequest, Tunnel | None] = field(default_factory=dict)
     states: Counter[RequestState] = field(default_factory=Counter)
     """Requests that have ended, by how."""
@@ -151,7 +155,7 @@ class ProxyEngine:
             endpoint.chooser.choose(request.who) if endpoint.chooser else None
         )
         if self.sink is not None and (event := request.event(self.counting)) is not None:
-            self.sink.begin(event)
+            self.sink.begin(event, request.describe())
 
     def plan(self, request: ProxiedRequest) -> RequestPlan:
         """Return what happens to a request besides what it asks for."""
@@ -230,11 +234,11 @@ class ProxyEngine:
         self.states[request.state] += 1
         self.up += counts.up
         self.down += counts.down
+        self.on_end(request)
         if not request.is_attributed:
             self.unattributed += 1
         elif self.sink is not None and (event := request.event(self.counting)) is not None:
             self.sink.end(event)
-        self.on_end(request)
 
     async def sweep(self) -> None:
         """End idle tunnels, and write checkpoints and parts of open requests, until cancelled."""
@@ -266,7 +270,7 @@ class ProxyEngine:
             event = request.take_part(self.counting)
             left = request.event(self.counting)
             if event is not None and left is not None:
-                sink.part(event, left)
+                sink.part(event, left, request.describe())
 
 
 async def _look_up(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:

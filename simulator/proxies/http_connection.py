@@ -135,7 +135,7 @@ class HttpConnection:
         request = ProxiedRequest(
             protocol=Protocol.CONNECT if head.method == b"CONNECT" else Protocol.PLAIN,
             client=self._client,
-            client_address=self._client.sock.getpeername()[0],
+            peer=self._client.sock.getpeername()[:2],
             local=self._client.sock.getsockname()[:2],
             network=self._endpoint.network,
             client_received_before=received,
@@ -143,6 +143,7 @@ class HttpConnection:
             method=head.method.decode("ascii"),
             version=head.http_version.decode("ascii"),
             tls=False if head.method != b"CONNECT" else None,
+            clock=self._engine.clock,
         )
         request.read_ahead(self._unread)
         try:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from trueup.reports.results import EventOutcome, Outcome
+from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.reports.transport.lost import got_nowhere
 from trueup.simulator.delivery import Driver
 from trueup.simulator.proxies.spool import Spool
@@ -50,6 +50,9 @@ class UsageReporter:
     """Batches that were sent again because the target did not respond about them."""
     retry_reason: str = ""
     """Why the present batch is sent again."""
+    on_delivered: Callable[[dict[str, Json], EventOutcome], None] = lambda event, outcome: None
+    """Called with each usage event that needs no delivery any more, before the spool forgets it:
+    after a kill, with some of them again."""
 
     async def run(self) -> None:
         """Deliver what there is, again and again, until cancelled."""
@@ -77,6 +80,8 @@ class UsageReporter:
             await asyncio.sleep(_PAUSE_S)
             outcomes = await self.driver.send(batch.events)
         self.retry_reason = ""
+        for event, outcome in zip(batch.events, outcomes, strict=True):
+            self.on_delivered(event, outcome)
         if at_least_once:
             self.spool.delivered(batch)
         self._count(outcomes)

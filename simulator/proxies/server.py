@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from trueup.simulator.proxies.client import ProxyAddress
 from trueup.simulator.proxies.engine import ProxyEndpoint, ProxyEngine
 from trueup.simulator.proxies.fleet_proxies import PROTOCOL_PORTS, FleetEndpoint
 from trueup.simulator.proxies.http_connection import HttpConnection
@@ -19,8 +20,6 @@ from trueup.simulator.sockets.listening import Handler
 
 __all__ = ["ListeningProxy", "ProxyServer"]
 
-_FLUSH_S: Final = 1.5
-"""How long the last delivery may take; what is not delivered stays in the spool."""
 _SOCKS4: Final = 4
 _SOCKS4_REFUSED: Final = b"\x00\x5b" + bytes(6)
 
@@ -34,6 +33,17 @@ class ListeningProxy:
     socks_port: int
     endpoint: ProxyEndpoint
 
+    @property
+    def address(self) -> ProxyAddress:
+        """Return what a client needs to use it."""
+        return ProxyAddress(
+            network=self.endpoint.network,
+            customer_id=self.endpoint.customer_id,
+            host=self.host,
+            http_port=self.http_port,
+            socks_port=self.socks_port,
+        )
+
 
 @dataclass(slots=True, kw_only=True)
 class ProxyServer:
@@ -41,6 +51,8 @@ class ProxyServer:
 
     engine: ProxyEngine
     reporter: UsageReporter | None = None
+    flush_s: float = 1.5
+    """How long the last delivery may take; what is not delivered stays in the spool."""
     proxies: list[ListeningProxy] = field(default_factory=list)
     server: ConnectionServer = field(default_factory=ConnectionServer)
 
@@ -81,7 +93,7 @@ class ProxyServer:
                     task.cancel()
         if self.reporter is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_S):
+                async with asyncio.timeout(self.flush_s):
                     await self.reporter.flush()
 
     def _handler(self, endpoint: ProxyEndpoint) -> Handler:

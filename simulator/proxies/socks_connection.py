@@ -104,18 +104,18 @@ class SocksConnection:
     async def _request(
         self, asked: Destination | RequestFailed, credentials: SocksCredentials | None
     ) -> None:
-        client = self._client
+        client, engine = self._client, self._engine
         request = ProxiedRequest(
             protocol=Protocol.SOCKS,
             client=client,
-            client_address=client.sock.getpeername()[0],
+            peer=client.sock.getpeername()[:2],
             local=client.sock.getsockname()[:2],
             network=self._endpoint.network,
             client_received_before=0,
             client_sent_before=0,
             version="5",
+            clock=engine.clock,
         )
-        engine = self._engine
         origin: CountedSocket | None = None
         try:
             if isinstance(asked, RequestFailed):

@@ -1,6 +1,7 @@
 """Usage on disk until it is delivered: what a killed proxy has written is not lost.
 
-A folder of segments, files of JSON lines. A request writes a line when it begins (`open`), one
+A folder of segments, files of JSON lines. A request writes a line when it begins (`open`, with
+which request it is), one
 when its bytes have changed (`progress`, at the pace of the checkpoints), and one with its usage
 event when it ends (`event`). Lines are written to the kernel at once, without fsync: they survive
 the death of the process, not that of the machine.
@@ -25,6 +26,7 @@ import msgspec
 
 from trueup.reports.results import Json
 from trueup.simulator.errors import SpoolError
+from trueup.simulator.proxies.records import OpenRequest
 
 __all__ = ["Spool", "SpoolPosition", "SpooledBatch"]
 
@@ -50,20 +52,30 @@ class SpooledBatch:
     after: SpoolPosition
 
 
+class _Open(msgspec.Struct, frozen=True, kw_only=True):
+    """The usage event that an open request would leave, and which request it is."""
+
+    event: dict[str, Json]
+    request: OpenRequest
+
+    def with_bytes(self, total_bytes: int) -> _Open:
+        return msgspec.structs.replace(self, event={**self.event, "log_total_bytes": total_bytes})
+
+
 @dataclass(slots=True, kw_only=True)
 class Spool:
     """The usage of one process in one folder. Open it before use, close it after."""
 
     folder: Path
     segment_bytes: int = SEGMENT_BYTES
-    recovered: tuple[str, ...] = ()
-    """Ids of requests that were open when the process before was killed."""
+    recovered: dict[str, OpenRequest] = field(default_factory=dict)
+    """Requests that were open when the process before was killed, by the id of their event."""
     waiting: int = 0
     """Usage events that are not delivered yet."""
     write_errors: int = 0
     """Usage events that could not be written: the disk is full or broken."""
     position: SpoolPosition = field(default_factory=SpoolPosition)
-    _open: dict[str, dict[str, Json]] = field(default_factory=dict)
+    _open: dict[str, _Open] = field(default_factory=dict)
     _segment: int = 1
     _size: int = 0
     _restated: int = 0
@@ -97,8 +109,8 @@ class Spool:
             self._read_again(number)
         self._start_segment(max([*numbers, self.position.segment - 1]) + 1)
         left, self._open = self._open, {}
-        self.recovered = tuple(left)
-        for event in left.values():
+        self.recovered = {log_id: each.request for log_id, each in left.items()}
+        for event in (each.event for each in left.values()):
             self.end({**event, "log_error_code": event.get("log_error_code") or _BROKEN})
 
     def close(self) -> None:
@@ -118,22 +130,24 @@ class Spool:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
-    def begin(self, event: dict[str, Json]) -> None:
+    def begin(self, event: dict[str, Json], request: OpenRequest) -> None:
         """Keep the event that a request would leave if it were cut off now."""
-        self._open[str(event["log_id"])] = event
-        self._write({"open": event})
+        made = _Open(event=event, request=request)
+        self._open[str(event["log_id"])] = made
+        self._write({"open": made})
 
     def progress(self, log_id: str, total_bytes: int) -> None:
         """Keep the bytes of an open request."""
-        event = self._open.get(log_id)
-        if event is not None and event["log_total_bytes"] != total_bytes:
-            self._open[log_id] = {**event, "log_total_bytes": total_bytes}
+        made = self._open.get(log_id)
+        if made is not None and made.event["log_total_bytes"] != total_bytes:
+            self._open[log_id] = made.with_bytes(total_bytes)
             self._write({"progress": log_id, "bytes": total_bytes})
 
-    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json], request: OpenRequest) -> None:
         """Keep a usage event of a request that goes on; `left` is what it would leave besides."""
+        # In this order: a kill between the two leaves both open, and loses neither.
+        self.begin(left, request)
         self.end(event)
-        self.begin(left)
 
     def end(self, event: dict[str, Json]) -> None:
         """Keep a usage event, to be delivered."""
@@ -192,12 +206,12 @@ class Spool:
         begin = self.position.offset if number == self.position.segment else 0
         for record, end in self._lines(SpoolPosition(segment=number)):
             if "open" in record:
-                event = record["open"]
-                self._open[event["log_id"]] = event
+                made = msgspec.convert(record["open"], _Open)
+                self._open[str(made.event["log_id"])] = made
             elif "progress" in record:
-                event = self._open.get(record["progress"])
-                if event is not None:
-                    event["log_total_bytes"] = record["bytes"]
+                known = self._open.get(record["progress"])
+                if known is not None:
+                    self._open[record["progress"]] = known.with_bytes(record["bytes"])
             elif "event" in record:
                 self._open.pop(record["event"]["log_id"], None)
                 self.waiting += end > begin
@@ -232,11 +246,11 @@ class Spool:
         except OSError:
             self.write_errors += 1
             return
-        for event in self._open.values():
-            self._write({"open": event})
+        for each in self._open.values():
+            self._write({"open": each})
         self._restated = self._size
 
-    def _write(self, record: dict[str, Json]) -> bool:
+    def _write(self, record: dict[str, Any]) -> bool:
         line = _ENCODE(record) + b"\n"
         try:
             count = os.write(self._file, line)

@@ -10,15 +10,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+import msgspec
+
 from trueup.reports.results import Json
 from trueup.reports.transport.urls import host_port
 from trueup.simulator.proxies.destinations import Destination
 from trueup.simulator.proxies.exits import ProxyExit
 from trueup.simulator.proxies.life import ENDED, TRANSITIONS, RequestEvent, RequestState
+from trueup.simulator.proxies.records import OpenRequest, ProxyRecord
 from trueup.simulator.proxies.users import Identified
 from trueup.simulator.sockets import CountedSocket
 
-__all__ = ["ByteCounting", "ByteCounts", "Protocol", "ProxiedRequest"]
+__all__ = [
+    "ByteCounting",
+    "ByteCounts",
+    "Protocol",
+    "ProxiedRequest",
+    "counted_bytes",
+    "utc_now",
+]
 
 
 class ByteCounting(StrEnum):
@@ -73,7 +83,8 @@ def new_id() -> str:
     return str(uuid.UUID(bytes=os.urandom(16), version=4))
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time of this machine's clock, UTC."""
     return datetime.now(UTC)
 
 
@@ -83,7 +94,8 @@ class ProxiedRequest:
 
     protocol: Protocol
     client: CountedSocket
-    client_address: str
+    peer: tuple[str, int]
+    """Address and port of the client."""
     local: tuple[str, int]
     """Address and port of the proxy that the client connected to."""
     network: str
@@ -94,7 +106,10 @@ class ProxiedRequest:
     version: str = "1.1"
     id: str = field(default_factory=new_id)
     """Of the next usage event; a request has more than one where it is reported in parts."""
-    at: datetime = field(default_factory=_now)
+    clock: Callable[[], datetime] = utc_now
+    """The proxy's time, UTC."""
+    at: datetime = field(init=False)
+    """When the next usage event begins, by the proxy's clock."""
     state: RequestState = RequestState.RECEIVED
     who: Identified | None = None
     exit: ProxyExit | None = None
@@ -111,6 +126,8 @@ class ProxiedRequest:
     concurrency: int = 1
     reported: ByteCounts = field(default_factory=ByteCounts)
     """What earlier usage events of this request have."""
+    reported_ids: tuple[str, ...] = ()
+    """Of earlier usage events of this request."""
     _relay: tuple[int, int] | None = None
     """Received and sent on the client's side when relaying began."""
     _own_response: int | None = None
@@ -120,6 +137,9 @@ class ProxiedRequest:
     _connected: float | None = None
     _relaying: float | None = None
     _ended: ByteCounts | None = None
+
+    def __post_init__(self) -> None:
+        self.at = self.clock()
 
     def happen(self, event: RequestEvent) -> None:
         """Move to the next state. Raises KeyError for what cannot happen in this one."""
@@ -137,6 +157,11 @@ class ProxiedRequest:
         if not self.has_ended:
             self.error = self.error or "connection_terminated"
             self.happen(RequestEvent.STOP)
+
+    @property
+    def client_address(self) -> str:
+        """Return the client's IP address."""
+        return self.peer[0]
 
     @property
     def has_ended(self) -> bool:
@@ -188,6 +213,23 @@ class ProxiedRequest:
             down=self.client.sent - relay_sent - own,
             origin_up=origin.sent - self.origin_sent_before if origin else 0,
             origin_down=origin.received - self.origin_received_before if origin else 0,
+        )
+
+    def record(self) -> ProxyRecord:
+        """Return what a request that has ended is compared by."""
+        known, counts = self.describe(), self.counts()
+        last = (self.id,) if self.is_attributed else ()
+        return ProxyRecord(
+            request=msgspec.structs.replace(known, log_ids=known.log_ids + last),
+            state=self.state,
+            error=self.error,
+            handshake_up=counts.handshake_up,
+            handshake_down=counts.handshake_down,
+            up=counts.up,
+            down=counts.down,
+            origin_up=counts.origin_up,
+            origin_down=counts.origin_down,
+            origin_address=self.origin_address,
         )
 
     def unreported(self, counting: ByteCounting) -> int:
@@ -254,5 +296,17 @@ class ProxiedRequest:
             return None
         event = self.event(counting)
         self.reported = self.counts()
-        self.id, self.at = new_id(), _now()
+        self.reported_ids += (self.id,)
+        self.id, self.at = new_id(), self.clock()
         return event
+
+    def describe(self) -> OpenRequest:
+        """Return which request this is, with the usage events that it has left before."""
+        return OpenRequest(
+            network=self.network,
+            customer_id=self.who.user.customer_id if self.who is not None else None,
+            client=host_port(*self.peer),
+            proxy=host_port(*self.local),
+            began_s=self._started,
+            log_ids=self.reported_ids,
+        )

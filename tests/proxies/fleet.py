@@ -20,6 +20,7 @@ from trueup.simulator.proxies import (
     FleetUser,
     ListeningProxy,
     NoFaults,
+    OpenRequest,
     ProxiedRequest,
     ProxyEngine,
     ProxyLimits,
@@ -43,13 +44,13 @@ class Usage:
     requests: list[ProxiedRequest] = field(default_factory=list)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def begin(self, event: dict[str, Json]) -> None:
+    def begin(self, event: dict[str, Json], request: OpenRequest) -> None:
         self.begun.append(event)
 
     def progress(self, log_id: str, total_bytes: int) -> None:
         """Ignore checkpoints."""
 
-    def part(self, event: dict[str, Json], left: dict[str, Json]) -> None:
+    def part(self, event: dict[str, Json], left: dict[str, Json], request: OpenRequest) -> None:
         self.parts.append(event)
         self._more.set()
 

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from trueup.reports.results import Json
 from trueup.simulator.errors import SpoolError
-from trueup.simulator.proxies import Spool
+from trueup.simulator.proxies import OpenRequest, Spool
+
+REQUEST = OpenRequest(
+    network="mobile", customer_id=7, client="127.0.0.1:9", proxy="127.67.0.1:8080", began_s=1.5
+)
 
 
 def usage(log_id: str, size: int = 0) -> dict[str, Json]:
@@ -37,7 +41,7 @@ def drain(spool: Spool, most: int = 2) -> list[dict[str, Json]]:
 def test_events_are_delivered_once_in_order_also_by_the_next_process(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     for number in range(5):
-        spool.begin(usage(f"{number}"))
+        spool.begin(usage(f"{number}"), REQUEST)
         spool.end(usage(f"{number}", number))
     assert spool.waiting == 5
     batch = spool.next_batch(2)
@@ -47,33 +51,33 @@ def test_events_are_delivered_once_in_order_also_by_the_next_process(tmp_path: P
     again = opened(tmp_path)
     assert again.waiting == 3
     assert [event["log_id"] for event in drain(again)] == ["2", "3", "4"]
-    assert (again.waiting, again.recovered) == (0, ())
+    assert (again.waiting, again.recovered) == (0, {})
     again.close()
 
 
 def test_a_request_open_at_a_kill_is_completed_from_its_last_checkpoint(tmp_path: Path) -> None:
     spool = opened(tmp_path)
-    spool.begin(usage("one"))
-    spool.begin(usage("two"))
+    spool.begin(usage("one"), REQUEST)
+    spool.begin(usage("two"), REQUEST)
     spool.progress("one", 700)
     spool.progress("one", 900)
     spool.progress("unknown", 5)
     spool.close()
     again = opened(tmp_path)
-    assert again.recovered == ("one", "two")
+    assert again.recovered == {"one": REQUEST, "two": REQUEST}
     assert [(event["log_id"], event["log_total_bytes"], event["log_error_code"])
             for event in drain(again)] == [
         ("one", 900, "connection_terminated"), ("two", 0, "connection_terminated"),
     ]  # fmt: skip
     again.close()
     last = opened(tmp_path)
-    assert (last.recovered, drain(last)) == ((), [])
+    assert (last.recovered, drain(last)) == ({}, [])
     last.close()
 
 
 def test_a_line_that_was_cut_by_a_kill_is_skipped(tmp_path: Path) -> None:
     spool = opened(tmp_path)
-    spool.begin(usage("one"))
+    spool.begin(usage("one"), REQUEST)
     spool.end(usage("one", 7))
     spool.close()
     (segment,) = tmp_path.glob("*.ndjson")
@@ -85,7 +89,7 @@ def test_a_line_that_was_cut_by_a_kill_is_skipped(tmp_path: Path) -> None:
 
 def test_segments_that_are_delivered_are_removed(tmp_path: Path) -> None:
     spool = opened(tmp_path, segment_bytes=300)
-    spool.begin(usage("open"))
+    spool.begin(usage("open"), REQUEST)
     for number in range(50):
         spool.end(usage(f"{number}", number))
     assert len(list(tmp_path.glob("*.ndjson"))) > 5
@@ -93,7 +97,7 @@ def test_segments_that_are_delivered_are_removed(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.ndjson"))) <= 2
     spool.close()
     again = opened(tmp_path)
-    assert again.recovered == ("open",)
+    assert again.recovered == {"open": REQUEST}
     drain(again)
     again.remove_if_delivered()
     again.close()
@@ -161,7 +165,7 @@ def test_every_request_leaves_one_event_whatever_is_killed_when(
     for number, action in enumerate(actions, 1):
         match action:
             case "begin":
-                spool.begin(usage(f"{number}"))
+                spool.begin(usage(f"{number}"), REQUEST)
                 open_ids.append(f"{number}")
                 expected[f"{number}"] = 0
             case "progress" if open_ids:
@@ -173,7 +177,7 @@ def test_every_request_leaves_one_event_whatever_is_killed_when(
                 expected[log_id] = number
             case "part" if open_ids:
                 log_id = open_ids.pop(0)
-                spool.part(usage(log_id, number), usage(f"{number}"))
+                spool.part(usage(log_id, number), usage(f"{number}"), REQUEST)
                 expected |= {log_id: number, f"{number}": 0}
                 open_ids.append(f"{number}")
             case "kill":
@@ -194,7 +198,7 @@ def test_every_request_leaves_one_event_whatever_is_killed_when(
 
 def test_what_is_on_disk_is_a_line_of_json_a_record(tmp_path: Path) -> None:
     spool = opened(tmp_path)
-    spool.begin(usage("one"))
+    spool.begin(usage("one"), REQUEST)
     spool.progress("one", 3)
     spool.progress("one", 3)
     spool.end(usage("one", 4))
