@@ -39,7 +39,7 @@ from trueup.conformance.datasets.operations import (
 from trueup.conformance.model import CheckContext
 from trueup.conformance.ports import Ingest
 from trueup.conformance.requests import ApiRequest
-from trueup.conformance.rows import Row, as_str, get_path, rows_of
+from trueup.conformance.rows import Row, as_text, get_path, rows_of
 from trueup.conformance.target.placeholders import money_values
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -219,7 +219,7 @@ class Executor:
         found: list[ApiRequest] = []
         for each in stage.follow_ups:
             asked = self._asked.get(each.source.name)
-            values = [as_str(row, each.field) or "" for row in (asked.rows if asked else ())]
+            values = [as_text(row.get(each.field)) for row in (asked.rows if asked else ())]
             known = list(dict.fromkeys(value for value in values if value))
             places = [n for n in each.places if -len(known) <= n < len(known)]
             found += [each.fill(known[n]) for n in places]

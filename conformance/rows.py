@@ -20,6 +20,7 @@ __all__ = [
     "as_int",
     "as_row",
     "as_str",
+    "as_text",
     "canonical_hostname",
     "day_of",
     "format_time",
@@ -37,6 +38,11 @@ def as_str(row: Row, key: str) -> str | None:
     """Return the value if it is a text."""
     value = row.get(key)
     return value if isinstance(value, str) else None
+
+
+def as_text(value: Json) -> str:
+    """Return a text or an integer as a request has it; empty for anything else."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def as_int(row: Row, key: str) -> int | None:

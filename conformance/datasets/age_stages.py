@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from trueup.conformance.datasets.array_requests import of_age
+from trueup.conformance.datasets.array_requests import (
+    AGES,
+    ASKED_AGAIN,
+    ArrayPart,
+    of_age,
+)
 from trueup.conformance.datasets.calendar import (
     ChosenDay,
     calendar_stages,
@@ -15,6 +20,7 @@ from trueup.conformance.datasets.calendar import (
 )
 from trueup.conformance.datasets.event_batches import repeat
 from trueup.conformance.datasets.event_times import DISTANCE
+from trueup.conformance.datasets.later_changes import later_changes
 from trueup.conformance.datasets.materials import Materials
 from trueup.conformance.datasets.operations import ClassName, Maintain, Operation, Stage
 from trueup.conformance.datasets.special_events import later_events
@@ -50,8 +56,6 @@ class _Age:
     what: str
     after: timedelta
     maintenance: int = 1
-    arrays: str = ""
-    """Age of the arrays that are asked; empty for none."""
     reached: tuple[str, ...] = ()
     """Classes of operations."""
     minor: bool = False
@@ -69,15 +73,18 @@ _AGES: Final = (
         name="past-7",
         what="reading when the logs are clearly older than 7 days",
         after=LONG_PAST_A_WEEK,
-        arrays="past-7",
         reached=("clock-7-days",),
     ),
-    _Age(name="near-90", what="reading before any summary is 90 days old", after=BEFORE_90_DAYS),
+    _Age(
+        name="near-90",
+        what="reading before any summary is 90 days old",
+        after=BEFORE_90_DAYS,
+        minor=True,
+    ),
     _Age(
         name="past-90",
         what="reading when the summaries are clearly older than 90 days",
         after=PAST_90_DAYS,
-        arrays="past-90",
         reached=("clock-90-days",),
     ),
     _Age(
@@ -103,6 +110,37 @@ def age_stages(made: Materials) -> tuple[Stage, ...]:
 def _stage(made: Materials, turn: int, age: _Age) -> Stage:
     context = made.context
     at = context.now + age.after
+    whole = age.name in ("past-7", "past-90")
+    requests = read_fully(made, at, turn=turn) if whole else read_again(made, at, turn=turn)
+    account = account_figures(made, at) if whole else AccountFigures()
+    asked = of_age(made, at, age.name) if age.name in AGES else ArrayPart()
+    changed = later_changes(made, age.name, turn)
+    if age.name in ("week", "past-7"):
+        by_id, _ = retrieves(context, made.events, each=max(1, made.settings.retrieves // 2))
+        requests += by_id
+    if age.name == ("week" if made.settings.thorough else "past-7"):
+        requests += long_reads(context, made.long_user)
+    if whole and made.settings.thorough:
+        requests += user_reads(
+            context, made.array_users, turn=turn, share=made.settings.graph_share
+        )
+    return Stage(
+        name=age.name,
+        what=age.what,
+        at=at,
+        operations=(*_operations(made, age, at), *changed.operations),
+        requests=tuple(
+            dict.fromkeys((*requests, *asked.requests, *account.requests, *changed.requests))
+        ),
+        follow_ups=asked.follow_ups,
+        snapshots=account.snapshots,
+        classes=_classes(made, age) | asked.classes,
+    )
+
+
+def _operations(made: Materials, age: _Age, at: datetime) -> list[Operation]:
+    """Maintenance first, and then new traffic and what is delivered again."""
+    context = made.context
     operations: list[Operation] = []
     if "maintenance" in context.hooks:
         operations += [Maintain()] * age.maintenance
@@ -110,35 +148,22 @@ def _stage(made: Materials, turn: int, age: _Age) -> Stage:
         for events in made.later("after-log-gone").values():
             operations += repeat(events)
     if age.name != "repeat-maintenance":
-        operations += [later_events(context, t, age.name, at - DISTANCE) for t in made.tenants]
+        count = ASKED_AGAIN if age.name == "past-7" else 1
+        operations += [
+            later_events(context, t, age.name, at - DISTANCE, count=count) for t in made.tenants
+        ]
+    return operations
+
+
+def _classes(made: Materials, age: _Age) -> frozenset[ClassName]:
     classes: frozenset[ClassName] = frozenset(
         ("operation", "between", name)
         for name in age.reached
-        if "maintenance" in context.hooks or not name.startswith("maintenance")
+        if "maintenance" in made.context.hooks or not name.startswith("maintenance")
     )
     if age.name == "past-7" and any(made.later("after-log-gone").values()):
         classes |= {("event", "delivery", "after-log-gone")}
-    requests = read_fully(made, at) if age.arrays else read_again(made, at, turn=turn)
-    account = account_figures(made, at) if age.arrays else AccountFigures()
-    if age.name in ("week", "past-7"):
-        by_id, _ = retrieves(context, made.events, each=made.settings.retrieves)
-        requests += by_id
-    if age.name == ("week" if made.settings.thorough else "past-7"):
-        requests += long_reads(context, made.long_user)
-    if age.arrays:
-        asked, reached = of_age(made, at, age.arrays)
-        users = user_reads(context, made.array_users, turn=turn, share=made.settings.graph_share)
-        requests += asked + (users if made.settings.thorough else ()) + account.requests
-        classes |= reached
-    return Stage(
-        name=age.name,
-        what=age.what,
-        at=at,
-        operations=tuple(operations),
-        requests=tuple(dict.fromkeys(requests)),
-        snapshots=account.snapshots,
-        classes=classes,
-    )
+    return classes
 
 
 def calendar_part(made: Materials) -> tuple[Stage, ...]:
@@ -163,12 +188,18 @@ def _later(made: Materials, days: tuple[ChosenDay, ...]) -> tuple[Stage, ...]:
             at=last + timedelta(days=after),
             operations=(Maintain(),) if "maintenance" in context.hooks else (),
             requests=(
-                *read_days_again(context, days, last + timedelta(days=after)),
-                *(account_reads(context) if made.settings.thorough and after > 100 else ()),
+                *read_days_again(
+                    context,
+                    days,
+                    last + timedelta(days=after),
+                    turn=turn,
+                    share=made.settings.graph_share,
+                ),
+                *(account_reads(context) if name == "a-year-on" else ()),
             ),
             classes=frozenset({("operation", "between", "clock-year")})
             if name == "a-year-on"
             else frozenset(),
         )
-        for name, after in ages
+        for turn, (name, after) in enumerate(ages)
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from trueup.conformance.datasets.filter_requests import Filter, filter_requests
+from trueup.conformance.datasets.event_times import DISTANCE
+from trueup.conformance.datasets.filter_requests import FilteredSearch, filter_requests
 from trueup.conformance.datasets.graph_requests import breakdown_requests, graph_requests
 from trueup.conformance.datasets.list_requests import (
     key_requests,
@@ -16,23 +17,31 @@ from trueup.conformance.datasets.list_requests import (
     searches,
 )
 from trueup.conformance.datasets.materials import Materials, classes_of
-from trueup.conformance.datasets.operations import ClassName
+from trueup.conformance.datasets.operations import ClassName, FollowUp
+from trueup.conformance.datasets.request_classes import classes_of_request
+from trueup.conformance.datasets.special_events import later_events
+from trueup.conformance.model import Event
 from trueup.conformance.requests import ApiRequest
 
-__all__ = ["AGES", "ArrayRequest", "array_requests", "of_age"]
+__all__ = ["AGES", "ASKED_AGAIN", "ArrayPart", "ArrayRequest", "array_requests", "of_age"]
 
 
-AGES: Final = ("fresh", "past-7", "past-90")
+AGES: Final = ("fresh", "week", "past-7", "past-90")
+"""When arrays are asked. Those of `fresh` are divided between that stage and `week`, which comes
+after a restart, a maintenance and a move of the clock, and still has logs."""
+ASKED_AGAIN: Final = 3
+"""Later events of each network whose logs the filters at `past-7` choose from."""
 _AGES_ASKED: Final[Mapping[str, Sequence[str]]] = {
-    "log/search": ("fresh",),
-    "log_summary/search": AGES,
+    "log/search": ("fresh", "past-7"),
+    "log_summary/search": ("fresh", "past-7", "past-90"),
     "residential_ledger/search": ("fresh", "past-7"),
     "mobile_ledger/search": ("fresh", "past-90"),
-    "proxy_user/search": ("fresh",),
+    "proxy_user/search": ("fresh", "past-90"),
 }
-"""Search → ages at which its filters are asked for; logs have but one."""
+"""Search → ages at which its filters are asked for."""
 _EVERY_AGE: Final[Mapping[str, Sequence[str]]] = {
-    each: AGES if each != "log/search" else ("fresh",) for each in _AGES_ASKED
+    each: ("fresh", "past-7") if each == "log/search" else ("fresh", "past-7", "past-90")
+    for each in _AGES_ASKED
 }
 
 
@@ -40,8 +49,17 @@ _EVERY_AGE: Final[Mapping[str, Sequence[str]]] = {
 class ArrayRequest:
     """One request of an array, with the classes that its response is evidence for."""
 
-    request: ApiRequest
+    request: ApiRequest | FollowUp
     classes: frozenset[ClassName]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayPart:
+    """What one stage asks of the arrays."""
+
+    requests: tuple[ApiRequest, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    classes: frozenset[ClassName] = frozenset()
 
 
 def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayRequest, ...]:
@@ -50,11 +68,11 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
     `now`: the target's time; `age`: `fresh`, `past-7` or `past-90`. At the later ages only the
     views that last so long are asked.
     """
-    parts = [_filtered(made, age), _graphs(made, now, age)]
+    parts = [_filtered(made, now, age), _graphs(made, now, age)]
     if age == "fresh":
         parts += [_pages(made), _paged_lists(made), _keys(made)]
     elif age == "past-7":
-        parts.append([each for each in _pages(made) if "log/" not in each.request.path])
+        parts.append(_pages(made, without="log/search"))
     mark = ("request", "age", age)
     return tuple(
         ArrayRequest(request=each.request, classes=each.classes | {mark})
@@ -62,14 +80,20 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
     )
 
 
-def of_age(
-    made: Materials, now: datetime, age: str
-) -> tuple[tuple[ApiRequest, ...], frozenset[ClassName]]:
-    """Return the requests of the arrays at one age within the budget, and their classes."""
-    most = made.array_most.get(age)
-    found = array_requests(made, now, age)[:most] if most != 0 else ()
-    requests = tuple(dict.fromkeys(each.request for each in found))
-    return requests, frozenset(one for each in found for one in each.classes)
+def of_age(made: Materials, now: datetime, age: str) -> ArrayPart:
+    """Return what is asked of the arrays at one age within the budget. `age`: one of `AGES`."""
+    first, most = 0, made.array_most.get(age)
+    if age == "week":
+        age, first = "fresh", made.array_most.get("fresh") or 0
+    if most == 0:
+        return ArrayPart()
+    found = array_requests(made, now, age)[first : None if most is None else first + most]
+    requests = dict.fromkeys(each.request for each in found)
+    return ArrayPart(
+        requests=tuple(each for each in requests if isinstance(each, ApiRequest)),
+        follow_ups=tuple(each for each in requests if isinstance(each, FollowUp)),
+        classes=frozenset(one for each in found for one in each.classes),
+    )
 
 
 def _in_turn(parts: Sequence[Sequence[ArrayRequest]]) -> list[ArrayRequest]:
@@ -98,34 +122,41 @@ def _new_classes_first(found: Sequence[ArrayRequest]) -> list[ArrayRequest]:
     return [*chosen, *rest]
 
 
-def _filtered(made: Materials, age: str) -> list[ArrayRequest]:
+def _filtered(made: Materials, now: datetime, age: str) -> list[ArrayRequest]:
     context, settings = made.context, made.settings
+    late = {
+        tenant: later_events(context, tenant, age, now - DISTANCE, count=ASKED_AGAIN).events
+        for tenant in made.tenants
+    }
     found: list[ArrayRequest] = []
     for endpoint in searches(context):
         if age not in (_EVERY_AGE if settings.all_filters else _AGES_ASKED)[endpoint]:
             continue
+        events: Mapping[str, Sequence[Event]] = made.rich
+        if endpoint == "log/search" and age != "fresh":
+            events = late
         own = filter_requests(
             context,
             endpoint,
-            made.rich,
+            events,
             seed=made.seed + AGES.index(age),
             every=settings.all_filters,
         )
-        found += [
-            ArrayRequest(request=request, classes=_filter_classes(request, chosen))
-            for request, chosen in own
-        ]
+        found += [ArrayRequest(request=each.request, classes=_filter_classes(each)) for each in own]
     return found
 
 
-def _filter_classes(request: ApiRequest, chosen: Sequence[Filter]) -> frozenset[ClassName]:
-    classes = {
-        ("request", "endpoint", request.path),
-        ("request", "customer", request.tenant),
-        ("request", "filters", "two" if len(chosen) > 1 else "one"),
-    }
-    for each in chosen:
-        classes |= {("request", "operator", each.operator), ("request", "value", each.value)}
+def _filter_classes(asked: FilteredSearch) -> frozenset[ClassName]:
+    request = asked.request.request if isinstance(asked.request, FollowUp) else asked.request
+    classes = set(classes_of_request(request))
+    for each in asked.filters:
+        classes |= {
+            ("request", "operator", each.operator),
+            ("request", "value", each.value),
+            ("request", "parameter", f"{each.field.endpoint} {each.parameter}"),
+        }
+    if asked.order:
+        classes.add(("request", "order", f"{request.path} {asked.order}"))
     return frozenset(classes)
 
 
@@ -148,12 +179,13 @@ def _graphs(made: Materials, now: datetime, age: str) -> list[ArrayRequest]:
     )
 
 
-def _pages(made: Materials) -> list[ArrayRequest]:
+def _pages(made: Materials, *, without: str = "") -> list[ArrayRequest]:
     sizes = [len(own) for own in made.events.values()]
     found = page_requests(
         made.context, max(sizes, default=1), seed=made.seed, most=made.settings.pages
     )
-    return _of_rows([(request, {**row, "filters": "none"}) for request, row in found])
+    own = [(request, row) for request, row in found if request.path != without]
+    return _of_rows([(request, {**row, "filters": "none"}) for request, row in own])
 
 
 def _paged_lists(made: Materials) -> list[ArrayRequest]:

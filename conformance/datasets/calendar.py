@@ -15,6 +15,7 @@ from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import DISTANCE, day_start
 from trueup.conformance.datasets.event_values import EventBuilder
 from trueup.conformance.datasets.operations import Deliver, Stage
+from trueup.conformance.datasets.payment_plan import later_payments
 from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.requests import ApiRequest
 
@@ -89,20 +90,25 @@ def calendar_stages(
     context: CheckContext, days: Sequence[ChosenDay], *, thorough: bool
 ) -> tuple[Stage, ...]:
     """Return one stage a day, which moves the clock there and sends events around midnight."""
-    return tuple(_stage(context, day, thorough) for day in days)
+    return tuple(_stage(context, day, thorough, turn) for turn, day in enumerate(days))
 
 
-def _stage(context: CheckContext, day: ChosenDay, thorough: bool) -> Stage:
+def _stage(context: CheckContext, day: ChosenDay, thorough: bool, turn: int) -> Stage:
     at = day.midnight + NOON
     return Stage(
         name=f"day-{day.name}",
         what=f"delivering around {day.midnight:%d %B %Y}",
         at=at,
-        operations=tuple(_wave(context, tenant, day) for tenant in context.customers),
+        operations=(
+            *(_wave(context, tenant, day) for tenant in context.customers),
+            *later_payments(context, f"day-{day.name}", turn),
+        ),
         requests=tuple(
             request
-            for tenant in context.customers
-            for request in _reads(context, tenant, day, thorough)
+            for n, tenant in enumerate(context.customers)
+            for request in _reads(
+                context, tenant, day, thorough, graphs=(turn + n) % len(context.customers) == 0
+            )
         ),
         classes=frozenset({("event", "day", day.name)}),
     )
@@ -135,7 +141,10 @@ def _wave(context: CheckContext, tenant: str, day: ChosenDay) -> Deliver:
     )
 
 
-def _reads(context: CheckContext, tenant: str, day: ChosenDay, thorough: bool) -> list[ApiRequest]:
+def _reads(
+    context: CheckContext, tenant: str, day: ChosenDay, thorough: bool, *, graphs: bool
+) -> list[ApiRequest]:
+    """Rows of a chosen day, and with `graphs` also its graphs: customers take turns at those."""
     midnight = day.midnight
     user = context.user(CALENDAR_USER)
     month = midnight.replace(day=1)
@@ -148,7 +157,7 @@ def _reads(context: CheckContext, tenant: str, day: ChosenDay, thorough: bool) -
         windows.append((midnight - timedelta(hours=3), midnight + timedelta(hours=12), "hour"))
     made += [
         requests.graph(*window, tenant=tenant, filters={"proxy_user_id": user})
-        for window in windows
+        for window in (windows if graphs else ())
     ]
     made += [
         requests.search(
@@ -174,16 +183,22 @@ def _after(month: datetime) -> datetime:
 
 
 def read_days_again(
-    context: CheckContext, days: Sequence[ChosenDay], now: datetime
+    context: CheckContext, days: Sequence[ChosenDay], now: datetime, *, turn: int, share: int
 ) -> tuple[ApiRequest, ...]:
-    """Return requests for all chosen days at a later time: summaries, graphs by day and month."""
+    """Return requests for all chosen days at a later time: summaries, graphs by day and month.
+
+    `share`: every so many days' graphs by day are read; `turn`: which of them.
+    """
     if not days:
         return ()
     user = context.user(CALENDAR_USER)
     first, last = days[0].midnight, day_start(now) + _DAY
     made: list[ApiRequest] = []
-    for tenant in context.customers:
-        windows = [(day.midnight - 2 * _DAY, day.midnight + 2 * _DAY, "day") for day in days]
+    for n, tenant in enumerate(context.customers):
+        windows = [
+            (day.midnight - 2 * _DAY, day.midnight + 2 * _DAY, "day")
+            for day in days[(turn + n) % share :: share]
+        ]
         if "month-graph" in context.claims:
             windows.append((_before(first.replace(day=1)), last, "month"))
         made += [requests.logs(user, tenant), requests.summaries(user, tenant)]

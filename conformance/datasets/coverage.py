@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from trueup.conformance.datasets.dimensions import DIMENSIONS, Dimension, ValueClass
+from trueup.conformance.datasets.filter_fields import FIELDS, USES
 from trueup.conformance.datasets.operations import ClassName, Plan
 from trueup.conformance.model import CheckContext
 from trueup.reports.results import CoverageRow
 
 __all__ = ["coverage"]
+
+_DIRECTIONS: Final = {"asc": "smallest first", "desc": "largest first"}
+_PARAMETERS: Final = (
+    Dimension(
+        table="request",
+        name="parameter",
+        classes=tuple(
+            ValueClass(
+                name=f"{field.endpoint} {'' if operator == 'exact' else operator}{field.name}",
+                sentence=f"a filter of {field.endpoint}",
+                claim=field.claim,
+            )
+            for field in FIELDS
+            for operator in USES[field.kind]
+        ),
+    ),
+    Dimension(
+        table="request",
+        name="order",
+        classes=tuple(
+            ValueClass(
+                name=f"{field.endpoint} {field.name}_{direction}",
+                sentence=f"rows of {field.endpoint}, {words}",
+                claim=field.claim,
+            )
+            for field in FIELDS
+            for direction, words in _DIRECTIONS.items()
+        ),
+    ),
+)
+"""Every documented filter with each operator, and every sort order."""
 
 
 def coverage(
@@ -26,7 +59,7 @@ def coverage(
             planned.setdefault(each, []).append(stage.name)
     return tuple(
         _row(own, each, context, plan.depth, planned, finished)
-        for own in DIMENSIONS
+        for own in (*DIMENSIONS, *_PARAMETERS)
         for each in own.classes
     )
 

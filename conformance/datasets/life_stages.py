@@ -26,7 +26,6 @@ from trueup.conformance.datasets.special_events import (
     special_operations,
 )
 from trueup.conformance.datasets.stage_figures import (
-    AccountFigures,
     account_figures,
     read_again,
     read_fully,
@@ -58,6 +57,8 @@ SPARE: Final = timedelta(minutes=30)
 """Time between two moves of the clock within a day: what a slow target may take in between."""
 _WITH_USAGE: Final = ("before-usage", "between-usage")
 """Moments of payments that belong to the stage in which the events are delivered."""
+KEYS_AGAIN: Final = 10
+"""Requests with other keys than the customer's that are made again after the restart."""
 ACKNOWLEDGED: Final = 3
 """Deliveries that are acknowledged just before the restart."""
 
@@ -89,7 +90,7 @@ def inject_stage(made: Materials) -> Stage:
         ),
         mixed_batch(context, context.now - DISTANCE),
     )
-    requests, classes = of_age(made, context.now, "fresh")
+    asked = of_age(made, context.now, "fresh")
     account = account_figures(made, context.now)
     by_id, follow_ups = retrieves(context, made.events, each=made.settings.retrieves)
     foreign, foreign_follow_ups = foreign_requests(context, made.events)
@@ -105,11 +106,15 @@ def inject_stage(made: Materials) -> Stage:
             *account.requests,
             *by_id,
             *foreign,
-            *requests,
+            *asked.requests,
         ),
-        follow_ups=(*follow_ups, *foreign_follow_ups) if made.settings.thorough else follow_ups,
+        follow_ups=(
+            *follow_ups,
+            *asked.follow_ups,
+            *(foreign_follow_ups if made.settings.thorough else ()),
+        ),
         snapshots=account.snapshots,
-        classes=classes
+        classes=asked.classes
         | frozenset(
             each
             for each in classes_of("event", made.event_rows)
@@ -132,7 +137,7 @@ def money_stage(made: Materials) -> Stage:
     operations: list[Operation] = []
     for n, moment in enumerate(("overspent", "after-refund", "two-at-once")):
         operations += moments.get(moment, ())
-        if moments.get(moment) and made.settings.thorough:
+        if moments.get(moment) and made.settings.thorough and moment != "two-at-once":
             operations.append(Read(requests=account_reads(context, again=10 + n)))
     for tenant in made.tenants:
         operations += delete_users(context, tenant, made.user_classes)
@@ -178,7 +183,7 @@ def restart_stage(made: Materials) -> Stage:
     """Return the stage that delivers events just before a restart, and again after it."""
     context = made.context
     at = context.now - DISTANCE
-    account = account_figures(made, context.now) if made.settings.thorough else AccountFigures()
+    figures = account_reads(context) if made.settings.thorough else ()
     operations: list[Operation] = []
     acknowledged: list[Deliver] = []
     for tenant in made.tenants:
@@ -205,9 +210,8 @@ def restart_stage(made: Materials) -> Stage:
         name="restart",
         what="restarting the target, and delivering again",
         operations=tuple(operations),
-        requests=(*read_again(made, context.now, turn=1), *account.requests, *requests),
+        requests=(*read_again(made, context.now, turn=1), *figures, *requests),
         follow_ups=follow_ups,
-        snapshots=account.snapshots,
         classes=_operations("restart")
         | _reached(
             ("event", "delivery", "after-restart"), any(made.later("after-restart").values())
@@ -222,7 +226,7 @@ def _after_restart(made: Materials) -> tuple[tuple[ApiRequest, ...], tuple[Follo
     by_id, own = retrieves(context, made.events, each=1)
     foreign, others = foreign_requests(context, made.events)
     users = user_reads(context, made.array_users, turn=1, share=settings.graph_share)
-    keys = key_requests(context, made.rich, seed=made.seed + 1, most=settings.keys)
+    keys = key_requests(context, made.rich, seed=made.seed + 1, most=KEYS_AGAIN)
     return (*by_id, *foreign, *users, *(request for request, _ in keys)), (*own, *others)
 
 

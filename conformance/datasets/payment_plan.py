@@ -6,17 +6,25 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import Final
 
 from trueup.conformance.datasets.covering import Constraint, Row, cover
 from trueup.conformance.datasets.dimensions import table
 from trueup.conformance.datasets.operations import Operation, Pay, Together
-from trueup.conformance.model import CheckContext
+from trueup.conformance.model import POOLS, CheckContext
 
-__all__ = ["CONSTRAINTS", "PaymentPlan", "payment", "payment_plan", "payment_rows"]
+__all__ = [
+    "CONSTRAINTS",
+    "PaymentPlan",
+    "later_payments",
+    "payment",
+    "payment_plan",
+    "payment_rows",
+]
 
 GIB: Final = 2**30
+_LATER_KINDS: Final = ("purchase", "top_up", "refund")
 _AMOUNTS: Final[Mapping[str, int]] = {"1": 1, "2^53+1": 2**53 + 1, "zero": 0}
 
 
@@ -102,6 +110,24 @@ def payment(context: CheckContext, row: Row, n: int) -> Pay:
         kind=row["kind"],
         bytes=amount,
         key=f"{context.prefix}-pay-{n}",
+    )
+
+
+def later_payments(context: CheckContext, stage: str, turn: int) -> tuple[Pay, ...]:
+    """Return one payment for each pool and customer; the kinds take turns."""
+    if "money" not in context.hooks or "money" not in context.claims:
+        return ()
+    pools = [pool for pool in POOLS if pool in context.claims]
+    return tuple(
+        Pay(
+            tenant=tenant,
+            network=pool,
+            kind=kind,
+            bytes=(-1 if kind == "refund" else 1) * (GIB + 1000 * turn + n + 1),
+            key=f"{context.prefix}-{stage}-{tenant}-{pool}",
+        )
+        for n, (tenant, pool) in enumerate(product(context.customers, pools))
+        for kind in (_LATER_KINDS[(turn + n) % len(_LATER_KINDS)],)
     )
 
 

@@ -38,7 +38,7 @@ BASELINE: Final = 80
 """Requests that a run makes before its plan: session, interpretations, probes for late events."""
 SPARE: Final = 0.04
 """Share of the requests that is left for what has to be asked again."""
-_SHARES: Final[Mapping[str, float]] = {"fresh": 0.64, "past-7": 0.2, "past-90": 0.16}
+_SHARES: Final[Mapping[str, float]] = {"fresh": 0.42, "week": 0.34, "past-7": 0.14, "past-90": 0.1}
 
 
 def plan(context: CheckContext, depth: Depth, seed: int, *, requests: int | None = None) -> Plan:

@@ -27,10 +27,10 @@ def account_figures(made: Materials, now: datetime) -> AccountFigures:
     return AccountFigures(requests=account_reads(made.context))
 
 
-def read_fully(made: Materials, now: datetime) -> tuple[ApiRequest, ...]:
-    """Return the requests for everything, with day graphs of every user if the depth allows it."""
-    share = 1 if made.settings.thorough else made.settings.graph_share
-    return read_all(made.context, made.users, now, share=share)
+def read_fully(made: Materials, now: datetime, *, turn: int = 0) -> tuple[ApiRequest, ...]:
+    """Return the requests for everything, with twice as many day graphs as `read_again`."""
+    share = max(1, made.settings.graph_share // 2)
+    return read_all(made.context, made.users, now, turn=turn, share=share)
 
 
 def read_again(made: Materials, now: datetime, *, turn: int) -> tuple[ApiRequest, ...]:

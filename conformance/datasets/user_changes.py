@@ -9,7 +9,7 @@ from typing import Final
 from trueup.conformance.datasets.event_values import user_name
 from trueup.conformance.datasets.operations import ChangeUser
 from trueup.conformance.model import CheckContext
-from trueup.conformance.requests import ApiRequest
+from trueup.conformance.requests import ApiRequest, proxy_user
 from trueup.reports.results import Json
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "delete_users",
     "edit_again",
     "edit_users",
+    "later_user_changes",
     "re_create_users",
 ]
 
@@ -122,6 +123,35 @@ def edit_again(
             "created": {"proxy_user_metadata": {"note": "later"}},
         },
     )
+
+
+def later_user_changes(
+    context: CheckContext, names: tuple[str, ...], turn: int
+) -> tuple[tuple[ChangeUser, ...], tuple[ApiRequest, ...]]:
+    """Return changes of a later stage, and requests for the users that they leave.
+
+    Every setting of the edited user changes, a user is created, and the one that an earlier
+    stage has created is deleted.
+    """
+    if CLAIM not in context.claims:
+        return (), ()
+    edited: dict[str, Json] = {
+        "proxy_user_residential_bytes_limit": ROOMY + 2 * turn,
+        "proxy_user_mobile_bytes_limit": ROOMY + 3 * turn,
+        "proxy_user_is_strict_security": turn % 2 == 0,
+        "proxy_user_metadata": {"note": "edited", "turn": turn},
+    }
+    changes: list[ChangeUser] = []
+    reads: list[ApiRequest] = []
+    for tenant in context.customers:
+        new, former = (context.user(f"u-made-{number}") for number in (turn, turn - 1))
+        body: dict[str, Json] = {"proxy_user_id": new, "proxy_user_password": f"pw-{new}"}
+        changes += _edits(context, tenant, names, {"edited": edited})
+        changes.append(_change("proxy_user/create", "POST", tenant, body))
+        if turn:
+            changes.append(_change(f"proxy_user/delete/{former}", "DELETE", tenant, None))
+        reads += [proxy_user(user, tenant) for user in (user_name(context, "edited"), new)]
+    return tuple(changes), tuple(reads)
 
 
 def _edits(
