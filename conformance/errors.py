@@ -4,6 +4,7 @@
     ├── TargetFileError     usage: the target file is invalid                  exit status 4
     ├── BadSelection        usage: no such check, or none that can be run      exit status 4
     ├── LawUnusable         usage: a law of an installed package is invalid    exit status 4
+    ├── ManifestUnusable    usage: no manifest of a capsule, or another's      exit status 4
     ├── TargetTrouble       target: it cannot be tested                        exit status 2
     │   ├── TargetUnreachable   no connection, or no response in time
     │   ├── TargetLost          it responded, and then no longer did
@@ -34,6 +35,7 @@ __all__ = [
     "DeadlineReached",
     "JudgeBroken",
     "LawUnusable",
+    "ManifestUnusable",
     "NotAnApi",
     "TargetClockMoved",
     "TargetClockUnknown",
@@ -67,6 +69,12 @@ class BadSelection(ConformanceError):
 
 class LawUnusable(ConformanceError):
     """A law that an installed package adds cannot be loaded, or is not a valid law."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ManifestUnusable(ConformanceError):
+    """The file is no manifest of a capsule, was changed, or is not of this target."""
 
     exit_status = ExitStatus.USAGE
 

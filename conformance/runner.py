@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from trueup.conformance.checks.check import Check
 from trueup.conformance.client.clock import Clock, WallClock, fresh_prefix
@@ -42,18 +42,38 @@ from trueup.conformance.requests import ApiRequest
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target
 from trueup.conformance.target.placeholders import clock_values, money_values
-from trueup.reports.journal.records import CoverageSeen, Phase, ReadingSeen, Result
+from trueup.reports.journal.records import CoverageSeen, Phase, ReadingSeen, Record, Result
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, Json, Reading
 from trueup.reports.verdicts import overall
 
-__all__ = ["ProgressEvent", "RunOutcome", "probe_readings", "run_checks"]
+__all__ = [
+    "LEVEL_OF_INJECTION",
+    "Planner",
+    "ProgressEvent",
+    "RunOutcome",
+    "probe_readings",
+    "read_on",
+    "run_checks",
+]
+
+LEVEL_OF_INJECTION: Final = 2
+"""Level of a run that injects events and does nothing else to a target."""
 
 LOCKED_HOOKS: Final = MappingProxyType({"clock": 2, "maintenance": 2, "money": 2, "restart": 4})
 """Hooks that a customer's keys must not open → level from which they are tried."""
 REPEATED_READS: Final = 4
 BURST: Final = 30
 """Requests at once: three times the documented limit of a second."""
+
+
+class Planner(Protocol):
+    """Decides what a run does and asks after its baseline."""
+
+    def __call__(
+        self, context: CheckContext, depth: Depth, seed: int, *, requests: int | None = None
+    ) -> Plan:
+        """Return the plan. `requests`: the most that the run may make; None: any number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +128,7 @@ async def run_checks(
     progress: Callable[[ProgressEvent], None] = _no_progress,
     clock: Clock | None = None,
     prefix: str | None = None,
+    planner: Planner = plan,
 ) -> RunOutcome:
     """Run every check of a level, or those named in `only`, and return their results.
 
@@ -131,17 +152,53 @@ async def run_checks(
             )
             run = _Run(session, ingest, checks, progress)
             await run.baseline()
-            await run.execute(depth, seed)
+            await run.execute(depth, seed, planner)
             await run.burst()
-            results = judge_records(recorder.records, checks)
-            for result in results:
-                recorder.write(Result(result=result))
-            return RunOutcome(
-                results=tuple(results),
-                readings=tuple(Observations(recorder.records).readings.values()),
-                exit_status=overall(results),
-                requests=client.pacer.made,
+            return _judged(recorder, checks, client.pacer.made)
+
+
+def _judged(recorder: Recorder, checks: Sequence[Check], requests: int) -> RunOutcome:
+    """Evaluate what was recorded, record the results and return them."""
+    results = judge_records(recorder.records, checks)
+    for result in results:
+        recorder.write(Result(result=result))
+    return RunOutcome(
+        results=tuple(results),
+        readings=tuple(Observations(recorder.records).readings.values()),
+        exit_status=overall(results),
+        requests=requests,
+    )
+
+
+async def read_on(
+    target: Target,
+    *,
+    writer: JournalWriter,
+    before: Sequence[Record],
+    prefix: str,
+    checks: Sequence[Check],
+    stage_of: Callable[[CheckContext], Stage],
+    progress: Callable[[ProgressEvent], None] = _no_progress,
+    clock: Clock | None = None,
+) -> RunOutcome:
+    """Make one stage of requests about what an earlier run has sent, and return the results.
+
+    `before`: the records of that run, with which this one's evaluation begins; `prefix` begins the
+    names that it sent. `stage_of` returns the stage, which only reads. The caller has written the
+    header and writes the footer. Raises TargetTrouble, BudgetExhausted, and what `stage_of` raises.
+    """
+    recorder = Recorder(writer, secrets=target.secrets)
+    clock = clock or WallClock()
+    with unwrap_group():
+        async with ReadClient(target, recorder, clock) as client:
+            for record in before:
+                recorder.write(record)
+            session = await open_session(
+                target, recorder, client, clock, prefix=prefix, level=LEVEL_OF_INJECTION
             )
+            run = _Run(session, None, checks, progress)
+            await run.read(stage_of(session.context))
+            return _judged(recorder, checks, client.pacer.made)
 
 
 async def probe_readings(target: Target, *, writer: JournalWriter) -> tuple[Reading, ...]:
@@ -208,18 +265,23 @@ class _Run:
         """Whether the run may inject events: at level 2, where a customer's number is known."""
         return context.level >= 2 and "a" in context.customers
 
-    async def execute(self, depth: Depth, seed: int) -> None:
+    async def read(self, stage: Stage) -> None:
+        """Make the requests of a stage that only reads."""
+        await self._stage(stage, self._session.context, 1, 1)
+
+    async def execute(self, depth: Depth, seed: int, planner: Planner) -> None:
         """Execute the plan of the run, and record which classes of the contract it reached.
 
         Where the clock cannot be moved, the stages from there on are not reached.
         """
         context = replace(self._session.context, now=self._time.present().replace(microsecond=0))
-        made = plan(context, depth, seed, requests=self._client.pacer.left)
+        made = planner(context, depth, seed, requests=self._client.pacer.left)
         finished: list[str] = []
         try:
             await self._stages(made, context, finished)
         finally:
-            self._recorder.write(CoverageSeen(rows=coverage(made, context, finished)))
+            if any(stage.classes for stage in made.stages):
+                self._recorder.write(CoverageSeen(rows=coverage(made, context, finished)))
 
     async def _stages(self, made: Plan, context: CheckContext, finished: list[str]) -> None:
         """Execute the stages in order; names of those that are done are added to `finished`."""

@@ -16,6 +16,7 @@ from typing import Final
 
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import (
+    CapsulePlanted,
     CoverageSeen,
     Delivered,
     Exchange,
@@ -139,6 +140,8 @@ class RunReport:
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
+    planted: CapsulePlanted | None = None
+    """The capsule that the run harvested; None: it harvested none."""
     sensitivity: Sensitivity | None = None
     """How many changed responses the run would have noticed, where that was measured."""
 
@@ -170,6 +173,8 @@ def build_report(
     load = [r for r in journal.records if isinstance(r, LoadResult)]
     exchanges = [r for r in journal.records if isinstance(r, Exchange)]
     delivered = [r for r in journal.records if isinstance(r, Delivered)]
+    planted = next((r for r in journal.records if isinstance(r, CapsulePlanted)), None)
+    begun = planted.opened_at if planted is not None else ""
     reported = {result.check for result in results}
     undeclared = tuple(name for name in required if name not in header.checks)
     missing = tuple(name for name in (*header.checks, *undeclared) if name not in reported)
@@ -198,14 +203,15 @@ def build_report(
         load=tuple(load),
         figures=_figures(journal, load),
         fleets=tuple(r for r in journal.records if isinstance(r, FleetDeclared)),
-        sent=_sent(delivered),
+        sent=_sent([each for each in delivered if each.at >= begun]),
         stages=_stages([r for r in journal.records if isinstance(r, Phase)]),
-        requests=len(exchanges),
+        requests=sum(each.at >= begun for each in exchanges),
         interrupted=interrupted,
         ended_early=ended_early,
         stopped_by=footer.stopped_by if footer else "",
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
+        planted=planted,
         sensitivity=sensitivity,
     )
 

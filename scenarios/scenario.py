@@ -13,6 +13,7 @@ from trueup.conformance.datasets.depth import Depth
 from trueup.reports.configuration import Mistake, TomlFile, load_toml, struct_mistakes
 
 __all__ = [
+    "CapsulePart",
     "ChecksPart",
     "FleetPart",
     "LoadPart",
@@ -109,6 +110,17 @@ class StatefulPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A file with one sequence, to run only that."""
 
 
+class CapsulePart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A time capsule to plant or to harvest."""
+
+    manifest: str
+    """File with its manifest: written by a planting, read by a harvest."""
+    harvest: bool = False
+    """Judge what an earlier run has planted, instead of planting."""
+    moved: bool = False
+    """At a harvest: the target has another address than at the planting."""
+
+
 class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,40}$")]
     what: str
@@ -117,6 +129,7 @@ class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     checks: ChecksPart | None = None
     stateful: StatefulPart | None = None
     load: LoadPart | None = None
+    capsule: CapsulePart | None = None
 
 
 def scenario_names() -> list[str]:

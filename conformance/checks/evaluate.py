@@ -10,15 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from trueup.conformance.checks.check import Check
+from trueup.conformance.contract.capsule_dates import (
+    PhaseDates,
+    PlantedTime,
+    phase_dates,
+    why_not_now,
+)
 from trueup.conformance.contract.causes import AttributedDeviation
 from trueup.conformance.contract.evaluation import Evaluation
 from trueup.conformance.contract.history import SentEvent
-from trueup.reports.results import CheckResult, Counterexample, Difference, Verdict
+from trueup.conformance.rows import parse_time
+from trueup.reports.journal.records import CapsulePlanted
+from trueup.reports.results import CheckResult, Counterexample, Difference, Outcome, Verdict
 
-__all__ = ["judge_evaluation"]
+__all__ = ["capsule_dates", "judge_evaluation"]
 
 MOST_DIFFERENCES: Final = 1_000
 """Differences that a result holds; more are counted in its reason."""
@@ -39,14 +48,41 @@ def judge_evaluation(evaluation: Evaluation, checks: Sequence[Check]) -> list[Ch
     by_check: dict[str, list[AttributedDeviation]] = {}
     for attributed in evaluation.attributed:
         by_check.setdefault(attributed.check, []).append(attributed)
+    planted = _is_capsule(evaluation)
+    dates = capsule_dates(evaluation) if planted else ()
     return [
-        _result(evaluation, check, _find(evaluation, check, by_check.get(check.name, [])))
+        _result(
+            evaluation,
+            check,
+            _find(evaluation, check, by_check.get(check.name, []), dates),
+            planted=planted,
+        )
         for check in checks
     ]
 
 
+def _is_capsule(evaluation: Evaluation) -> bool:
+    return any(isinstance(record, CapsulePlanted) for record in evaluation.records)
+
+
+def capsule_dates(evaluation: Evaluation) -> tuple[PhaseDates, ...]:
+    """Return when the parts of a capsule can be judged that consists of what a run has sent."""
+    history, end = evaluation.model.history, len(evaluation.records)
+    return phase_dates(
+        evaluation.model.reading,
+        (
+            PlantedTime(at=record.event.at, created=history.clock.at(record.deliveries[0].at))
+            for record in history.records.values()
+            if record.outcome(end) is Outcome.ACCEPTED and not record.impossible
+        ),
+    )
+
+
 def _find(
-    evaluation: Evaluation, check: Check, attributed: Sequence[AttributedDeviation]
+    evaluation: Evaluation,
+    check: Check,
+    attributed: Sequence[AttributedDeviation],
+    dates: Sequence[PhaseDates],
 ) -> _Finding:
     plan = evaluation.plan
     if check.claim and check.claim not in plan.claims:
@@ -88,6 +124,9 @@ def _find(
             evidence=evidence,
             exchanges=(number,) if number else (),
         )
+    untimely = why_not_now(dates, check.name, _now(evaluation)) if dates else ""
+    if untimely and evidence < max(check.needed, 1):
+        return _Finding(verdict=Verdict.NOT_APPLICABLE, reason=untimely, evidence=evidence)
     if not evidence and not check.needed:
         return _Finding(
             verdict=Verdict.NOT_APPLICABLE,
@@ -98,6 +137,13 @@ def _find(
     return _Finding(
         verdict=Verdict.PASS, reason=f"{evidence:,} comparisons agree with it", evidence=evidence
     )
+
+
+def _now(evaluation: Evaluation) -> datetime:
+    """The target's time when the run began."""
+    now = parse_time(evaluation.plan.now)
+    assert now is not None, "a plan contains a time"
+    return now
 
 
 def _missing_hook(evaluation: Evaluation, check: Check) -> _Finding | None:
@@ -167,10 +213,11 @@ def _too_little(evaluation: Evaluation, check: Check, evidence: int) -> _Finding
     return _Finding(verdict=Verdict.INCONCLUSIVE, reason=reason, evidence=evidence)
 
 
-def _result(evaluation: Evaluation, check: Check, found: _Finding) -> CheckResult:
+def _result(evaluation: Evaluation, check: Check, found: _Finding, *, planted: bool) -> CheckResult:
     first = found.attributed[0].deviation if found.attributed else None
     moved = any(hook.hook == "clock" and hook.ok for hook in evaluation.hooks)
     grade = "E" if check.audit else ("A" if moved and check.level >= 3 else "B")
+    grade = "D" if planted else grade
     differences = tuple(
         Difference(where=d.where, expected=d.expected, seen=d.seen)
         for d in (each.deviation for each in found.attributed[:MOST_DIFFERENCES])

@@ -63,25 +63,44 @@ class Interpretation:
 
     # --- ages
 
+    def log_kept_until(self, at: datetime) -> datetime:
+        """Return the time until which a log of a request at `at` must be there."""
+        return at + LOG_LIFE - MARGIN
+
     def log_must_show(self, at: datetime, now: datetime) -> bool:
         """Return whether a log of a request at `at` must still be there."""
-        return now - at < LOG_LIFE - MARGIN
+        return now < self.log_kept_until(at)
 
-    def log_may_show(self, at: datetime, now: datetime) -> bool:
-        """Return whether a log of a request at `at` may still be there: within the declared lag."""
+    def log_gone_after(self, at: datetime) -> datetime:
+        """Return the time after which a log of a request at `at` must be gone: with the lag."""
         end = at + LOG_LIFE
         if self.value("retention") == "calendar":
             end = _next_midnight(at) + LOG_LIFE
-        return now <= end + timedelta(hours=self.number("retention-lag-h")) + MARGIN
+        return end + timedelta(hours=self.number("retention-lag-h")) + MARGIN
+
+    def log_may_show(self, at: datetime, now: datetime) -> bool:
+        """Return whether a log of a request at `at` may still be there: within the declared lag."""
+        return now <= self.log_gone_after(at)
+
+    def hostname_kept_until(self, day: datetime) -> datetime:
+        """Return the time until which summaries of the day beginning at `day` show hostnames."""
+        return day + HOSTNAME_LIFE - MARGIN
 
     def hostname_must_show(self, day: datetime, now: datetime) -> bool:
         """Return whether a summary of the day beginning at `day` must still show its hostname."""
-        return now < day + HOSTNAME_LIFE - MARGIN
+        return now < self.hostname_kept_until(day)
+
+    def hostname_gone_after(self, day: datetime, created: datetime) -> datetime:
+        """Return the time after which a summary must not show its hostname.
+
+        Its age is that of the day or of the row's creation, plus the lag.
+        """
+        begins = max(_next_midnight(day), created)
+        return begins + HOSTNAME_LIFE + timedelta(hours=self.number("consolidation-lag-h"))
 
     def hostname_may_show(self, day: datetime, created: datetime, now: datetime) -> bool:
-        """Return whether it may: age is that of the day or of the row's creation, plus the lag."""
-        begins = max(_next_midnight(day), created)
-        return now <= begins + HOSTNAME_LIFE + timedelta(hours=self.number("consolidation-lag-h"))
+        """Return whether a summary of the day beginning at `day` may still show its hostname."""
+        return now <= self.hostname_gone_after(day, created)
 
 
 def _next_midnight(at: datetime) -> datetime:

@@ -26,7 +26,7 @@ from trueup.conformance.contract.sums import sums_of_logs
 from trueup.conformance.rows import Row, as_str, parse_time
 from trueup.reports.results import Outcome
 
-__all__ = ["judge_log_retrieve", "judge_log_search"]
+__all__ = ["KEPT_FROM", "judge_log_retrieve", "judge_log_search"]
 
 COMPLETE: Final = "logs-are-complete"
 SINGLE: Final = "logs-are-single"

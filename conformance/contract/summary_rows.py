@@ -32,7 +32,7 @@ from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_str, parse_time
 from trueup.reports.results import Counts
 
-__all__ = ["judge_group", "sum_check"]
+__all__ = ["PURGE_FROM", "judge_group", "sum_check"]
 
 KEY: Final = "one-summary-per-key"
 TOTALS: Final = "consolidation-keeps-totals"
@@ -40,6 +40,8 @@ SINGLE: Final = "consolidated-rows-are-single"
 PURGE: Final = "summaries-survive-the-purge"
 SPLIT: Final = "successes-and-errors-add-up"
 CHARGED: Final = "charged-is-metered"
+PURGE_FROM: Final = timedelta(days=9)
+"""Age of a day from which its summaries say that they outlive the logs."""
 
 
 def judge_group(
@@ -238,7 +240,7 @@ def sum_check(model: ContractModel, unit: JudgedRequest, cell: Cell, total: Cell
     age = unit.now - day_start(cell.day)
     if not cell.hostname:
         return TOTALS
-    if age > timedelta(days=9):
+    if age > PURGE_FROM:
         return PURGE
     events = total.certain
     records = [model.history.records[event.customer, event.log_id] for event in events]

@@ -1,7 +1,8 @@
 """The target's clock, as far as a journal shows it.
 
-A journal has our time on every record, and the target's time where the run learned it: in the plan
-and in each successful clock move. Between two such points both clocks run equally fast.
+A journal has our time on every record, and the target's time where the run learned it: in the plan,
+in each successful clock move, and at the planting of a capsule that is harvested. Between two such
+points both clocks run equally fast.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from trueup.conformance.rows import parse_time
 from trueup.reports.journal.records import (
+    CapsulePlanted,
     Delivered,
     Exchange,
     Hook,
@@ -41,15 +43,22 @@ class TargetClock:
         points: list[tuple[datetime, datetime]] = []
         last: datetime | None = None
         planned: datetime | None = None
+        opened: datetime | None = None
         for record in records:
             at = time_of(record)
             last = at or last
+            if isinstance(record, CapsulePlanted):
+                ours, theirs = parse_time(record.at), parse_time(record.now)
+                if ours is not None and theirs is not None:
+                    points.append((ours, theirs))
+                opened = parse_time(record.opened_at)
             if isinstance(record, JudgePlan) and record.part == part:
                 planned = parse_time(record.now)
             if last is None:
                 continue
             if planned is not None:
-                points.append((last, planned))
+                begun = opened or last
+                points.append((begun, planned - (last - begun)))
                 planned = None
             if isinstance(record, Hook) and record.hook == "clock" and record.ok:
                 moved = parse_time(record.request.get("now"))

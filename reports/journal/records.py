@@ -24,6 +24,7 @@ from trueup.reports.results import (
 
 __all__ = [
     "SCHEMA",
+    "CapsulePlanted",
     "CoverageSeen",
     "Delivered",
     "EventCounts",
@@ -258,6 +259,26 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     unknown."""
 
 
+class CapsulePlanted(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="capsule"):
+    """What follows was sent and read by an earlier run, as its manifest says; then the capsule is
+    harvested."""
+
+    at: str
+    """Our time when the capsule was planted, UTC, ISO 8601 with a `Z`."""
+    now: str
+    """The target's time then, UTC, `YYYY-MM-DD HH:MM:SS`."""
+    run: str
+    """Name of the run that planted it."""
+    trueup: str
+    """Version of trueup that planted it."""
+    sha256: str
+    """Digest of the manifest."""
+    signature: str
+    """`verified`, `not verified` (no key at hand) or `none`."""
+    opened_at: str
+    """Our time when the harvest began; records of an earlier time are those of the planting."""
+
+
 class ReadingSeen(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
     """An interpretation that was declared or probed."""
 
@@ -455,6 +476,7 @@ Record: TypeAlias = (
     | Exchange
     | Hook
     | JudgePlan
+    | CapsulePlanted
     | ReadingSeen
     | TieOutSeen
     | CoverageSeen

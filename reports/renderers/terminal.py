@@ -193,8 +193,9 @@ def _laws(report: RunReport, *, width: int) -> RenderableType:
         text.append(f"   {heading}\n", "dim")
         text.append(_columns(holding, law_width, width))
     if unclaimed:
-        names = one_line(", ".join(unclaimed), width - 17)
-        text.append(f"·  not claimed: {names}\n", style="dim")
+        label = "not claimed" if report.planted is None else "not now, or not claimed"
+        names = one_line(", ".join(unclaimed), width - len(label) - 6)
+        text.append(f"·  {label}: {names}\n", style="dim")
     text.rstrip()
     return text
 

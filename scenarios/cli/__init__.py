@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Run the conformance checks against a target.",
     "explore": "Run stateful property-based tests and shrink failures.",
     "load": "Load-test the ingestion endpoint; reconcile every accepted event.",
+    "capsule": "Judge retention and totals months later, without any hook.",
     "fleet": "Draw events of the simulated fleet.",
     "origin": "Serve exact numbers of bytes: the far end of proxied requests.",
     "proxies": "Serve the fleet as HTTP and SOCKS5 proxies; report their usage.",

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from trueup.conformance.capsule.run import HARVEST_CHECKS, PLANT_CHECKS
 from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.preflight import preflight
@@ -48,6 +49,7 @@ from trueup.scenarios.embedded.target import (
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
+from trueup.scenarios.run.capsule import check_capsule, run_capsule_part
 from trueup.scenarios.run.clock import our_stamp
 from trueup.scenarios.run.effects import default_level, describe_effects, within_level
 from trueup.scenarios.run.ingestion_access import try_ingestion
@@ -239,7 +241,8 @@ def _strike_files(folder: Path, target: Target) -> None:
 def _check_usable(target: Target, order: RunRequest) -> None:
     """Raise UsageProblem where a target cannot be used for a run."""
     confirm_host(target, order.allow_hosts)
-    if target.ingest is None and order.scenario.checks is None:
+    harvests = order.scenario.capsule is not None and order.scenario.capsule.harvest
+    if target.ingest is None and order.scenario.checks is None and not harvests:
         raise UsageProblem(
             f"{target.path}: {order.scenario.name} sends events, but the target has no ingestion "
             "endpoint. Add an [ingest] part: see docs/targets.md."
@@ -251,6 +254,8 @@ def _check_usable(target: Target, order: RunRequest) -> None:
     if order.scenario.fleet is not None and target.ingest is not None:
         customers_of(target)
     tuple(_declared(order.scenario, target))  # what `only` names must be within reach
+    if order.scenario.capsule is not None:
+        check_capsule(order.scenario.capsule, target)
 
 
 def _start_reference(
@@ -302,21 +307,33 @@ def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> H
         level=level_of(order.scenario, target),
         checks=tuple(_declared(order.scenario, target)),
         command=order.command,
-        only=order.scenario.checks.only if order.scenario.checks is not None else (),
+        only=_only(order.scenario),
     )
+
+
+def _only(scenario: Scenario) -> tuple[str, ...]:
+    """Return the checks that a run is limited to; empty: all of its level."""
+    if scenario.capsule is not None:
+        return HARVEST_CHECKS if scenario.capsule.harvest else PLANT_CHECKS
+    return scenario.checks.only if scenario.checks is not None else ()
 
 
 def level_of(scenario: Scenario, target: Target) -> int:
     """Return the level that a run of a scenario reaches with a target."""
-    wanted = scenario.checks.level if scenario.checks is not None else LOAD_LEVEL
+    wanted = LOAD_LEVEL
+    if scenario.checks is not None:
+        wanted = scenario.checks.level
+    elif scenario.capsule is not None and scenario.capsule.harvest:
+        wanted = 0
     return max(level for level in levels(target) if level <= wanted)
 
 
 def _sends(scenario: Scenario) -> bool:
     """Return whether a scenario sends events to a target that takes them."""
     reads_only = scenario.checks is None or scenario.checks.level == 0
+    plants = scenario.capsule is not None and not scenario.capsule.harvest
     parts = (scenario.fleet, scenario.load, scenario.stateful)
-    return not reads_only or any(part is not None for part in parts)
+    return not reads_only or plants or any(part is not None for part in parts)
 
 
 def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
@@ -327,6 +344,8 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
             yield check.name
+    if scenario.capsule is not None:
+        yield from _only(scenario)
     if scenario.stateful is not None and target.ingest is not None:
         yield STATEFUL
     if scenario.load is not None and target.ingest is not None:
@@ -353,6 +372,8 @@ def _work(
             asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))
         if scenario.checks is not None:
             asyncio.run(deadline.within(run_checks_part(context, scenario.checks)))
+        if scenario.capsule is not None:
+            asyncio.run(deadline.within(run_capsule_part(context, scenario.capsule)))
         if scenario.stateful is not None and context.target.ingest is not None:
             run_stateful_part(context, scenario.stateful, deadline)
         if scenario.load is not None and context.target.ingest is not None:
