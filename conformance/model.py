@@ -39,6 +39,8 @@ class CheckContext:
     """Tenant letter → customer number."""
     claims: frozenset[str] = frozenset()
     hooks: frozenset[str] = frozenset()
+    unsent: frozenset[str] = frozenset()
+    """Fields of events whose values do not arrive at the target."""
     late_days: float = 7.0
     """Events older than this are refused by the target."""
     date_periods: bool = False

@@ -8,7 +8,7 @@ stands. Writing one event (`text`) and many at once (`trueup.simulator.encode`) 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -90,6 +90,13 @@ TIME_FORMS: Final[Mapping[str, tuple[TimeForm, str]]] = {
 """Name → form, and what it looks like. `iso+02:00` and the like are forms too: see `time_form`."""
 _WITH_OFFSET: Final = re.compile(r"iso([+-])([01]\d|2[0-3]):([0-5]\d)")
 _OURS: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
+NEEDED_KEYS: Final = frozenset(
+    (
+        *("log_id", "customer_id", "proxy_user_id", "log_network", "log_hostname"),
+        *("log_request_datetime", "log_total_bytes"),
+    )
+)
+"""Fields that arrive at a target in some form, whatever its mapping says."""
 FIELD_IN_BRACES: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -371,6 +378,15 @@ class EventFormat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
                 low += share
         for name, fields in self.sums.items():
             yield f"sums.{name}", name, Leaf(fields=fields)
+
+    def unsent(self, headers: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the fields whose own values do not arrive: left out, or only part of a sum.
+
+        `headers`: templates of headers that carry fields besides.
+        """
+        sent = {leaf.fields[0] for _, _, leaf in self.leaves() if len(leaf.fields) == 1}
+        sent |= {name for text in headers for name in FIELD_IN_BRACES.findall(text)}
+        return tuple(name for name in EVENT_KEYS if name not in sent | NEEDED_KEYS)
 
     @cached_property
     def trees(self) -> tuple[Tree, ...]:

@@ -40,12 +40,14 @@ async def ask_time(
     *,
     stage: str,
     level: int,
+    moves: bool = False,
 ) -> datetime:
     """Return the target's time, UTC: as [clock.read] tells it, or by the `Date` of its responses.
 
     A target whose clock was moved may still send the `Date` of its machine; its newest summary is
-    of the future then. From level 2 on that is looked at, and a clock hook is asked to move to our
-    present, which is in the target's past: it refuses, and tells its own time.
+    of the future then. That is looked at, unless the run `moves` the clock, and so tells where it
+    stands. From level 2 on a clock hook is asked to move to our present, which is in the target's
+    past: it refuses, and tells its own time.
 
     Raises:
         TargetClockUnknown: the clock was moved, and the hook does not tell where to.
@@ -53,14 +55,14 @@ async def ask_time(
     told = await control.read_clock(stage=stage)
     if told is not None:
         return told
-    if level < 2:
+    if moves:
         return clock.now() + _offset(recorder)
     (summaries,) = await client.ask(_NEWEST, stage=stage)
     newest = latest_time(summaries.body)
     dated = clock.now() + _offset(recorder)
     if newest is None or newest < dated + ROWS_AHEAD:
         return dated
-    if target.clock is not None:
+    if target.clock is not None and level >= 2:
         told = await control.read_clock_by_moving(clock.now(), stage=stage)
     if told is not None and told >= newest:
         return told

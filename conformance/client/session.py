@@ -78,7 +78,7 @@ async def open_session(
             customers[letter] = number
     moves = level >= 3 and target.clock is not None
     now = await ask_time(
-        target, recorder, client, control, clock, stage="session", level=0 if moves else level
+        target, recorder, client, control, clock, stage="session", level=level, moves=moves
     )
     now = await _moved_clock(target, control, clock, now) if moves else now.replace(microsecond=0)
     recorder.write(
@@ -132,6 +132,7 @@ def judge_plan(
             "bytes": shape.bytes,
         },
         part=part,
+        unsent=target.unsent,
         requests=requests,
     )
 

@@ -168,7 +168,7 @@ def selected_records(
             continue
         if host is not None and event.hostname != host:
             continue
-        if "service_id" in filters and event.raw.get("service_id") != filters["service_id"]:
+        if "service_id" in filters and event.value("service_id") != filters["service_id"]:
             continue
         yield record
 

@@ -63,14 +63,16 @@ class SentEvent:
     shown: tuple[tuple[ApiField, Json], ...]
     """Documented fields that were sent with a value."""
     empty: tuple[ApiField, ...]
-    """Documented fields that were sent as null or not at all."""
+    """Documented fields that were sent as null or not at all, where the target can know that."""
     status: int | None
     coded: bool
     """Whether it carries an error code."""
+    unsent: frozenset[str]
+    """Fields whose values do not arrive at the target: what it shows there is open."""
 
     def value(self, name: str) -> Json:
         """Return the value of a field as the log must show it, for filters and order."""
-        return self.raw.get(name)
+        return None if name in self.unsent else self.raw.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class History:
     clock: TargetClock
     prefix: str
     customers: Mapping[str, int]
+    unsent: frozenset[str] = frozenset()
+    """Fields of events whose values do not arrive at the target."""
     records: dict[tuple[str, str], EventRecord] = field(default_factory=dict)
     """(customer, log id) → record, in the order of the first delivery."""
     by_user: dict[tuple[str, str], list[EventRecord]] = field(
@@ -291,6 +295,7 @@ def build_history(records: Sequence[Record], part: str = "") -> History:
         clock=clock,
         prefix=plan.prefix if plan is not None else "",
         customers=dict(plan.customers) if plan is not None else {},
+        unsent=frozenset(plan.unsent) if plan is not None else frozenset(),
     )
     for op, record in enumerate(records):
         match record:
@@ -382,6 +387,8 @@ def read_event(raw: Mapping[str, Json], history: History) -> SentEvent | None:
     shown: list[tuple[ApiField, Json]] = []
     empty: list[ApiField] = []
     for name, one in LOG_FIELDS.items():
+        if name in history.unsent:
+            continue
         value = raw.get(name)
         if value is None:
             empty.append(one)
@@ -401,8 +408,9 @@ def read_event(raw: Mapping[str, Json], history: History) -> SentEvent | None:
         raw=raw,
         shown=tuple(shown),
         empty=tuple(empty),
-        status=as_int(raw, "log_status_code"),
-        coded=raw.get("log_error_code") is not None,
+        status=None if "log_status_code" in history.unsent else as_int(raw, "log_status_code"),
+        coded="log_error_code" not in history.unsent and raw.get("log_error_code") is not None,
+        unsent=history.unsent,
     )
 
 

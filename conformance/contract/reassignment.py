@@ -29,7 +29,7 @@ def reassign_field(
         row = finding.seen_rows.get(("log", customer, log_id))
         record = model.history.records.get((customer, log_id))
         if row is not None and record is not None:
-            sent = record.event.raw.get(name)
+            sent = record.event.value(name)
             if name in LOG_FIELDS and agrees(LOG_FIELDS[name].kind, sent, row.get(name)):
                 return replace(deviation, check=RETRIEVE)
     return deviation

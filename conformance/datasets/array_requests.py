@@ -20,7 +20,7 @@ from trueup.conformance.datasets.materials import Materials, classes_of
 from trueup.conformance.datasets.operations import ClassName, FollowUp
 from trueup.conformance.datasets.request_classes import classes_of_request
 from trueup.conformance.datasets.special_events import later_events
-from trueup.conformance.model import Event
+from trueup.conformance.model import CheckContext, Event
 from trueup.conformance.requests import ApiRequest
 
 __all__ = ["AGES", "ASKED_AGAIN", "ArrayPart", "ArrayRequest", "array_requests", "of_age"]
@@ -43,6 +43,10 @@ _EVERY_AGE: Final[Mapping[str, Sequence[str]]] = {
     each: ("fresh", "past-7") if each == "log/search" else ("fresh", "past-7", "past-90")
     for each in _AGES_ASKED
 }
+
+
+_OF_EVENTS: Final = ("log/search", "analytics/graph", "analytics/breakdown")
+"""Requests that name fields of events."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +77,7 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
         parts += [_pages(made), _paged_lists(made), _keys(made)]
     elif age == "past-7":
         parts.append(_pages(made, without="log/search"))
+    parts = [[each for each in part if _is_known(each.request, made.context)] for part in parts]
     mark = ("request", "age", age)
     return tuple(
         ArrayRequest(request=each.request, classes=each.classes | {mark})
@@ -94,6 +99,15 @@ def of_age(made: Materials, now: datetime, age: str) -> ArrayPart:
         follow_ups=tuple(each for each in requests if isinstance(each, FollowUp)),
         classes=frozenset(one for each in found for one in each.classes),
     )
+
+
+def _is_known(asked_for: ApiRequest | FollowUp, context: CheckContext) -> bool:
+    """Whether the target got the values by which a request filters and sorts events."""
+    request = asked_for.request if isinstance(asked_for, FollowUp) else asked_for
+    if request.path not in _OF_EVENTS or not context.unsent:
+        return True
+    asked = [value if name == "sort_by" else name for name, value in request.query]
+    return not any(field in one for field in context.unsent for one in asked)
 
 
 def _in_turn(parts: Sequence[Sequence[ArrayRequest]]) -> list[ArrayRequest]:

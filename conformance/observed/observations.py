@@ -81,6 +81,7 @@ def context_of(plan: JudgePlan, readings: Mapping[str, str]) -> CheckContext:
         customers=plan.customers,
         claims=frozenset(plan.claims),
         hooks=frozenset(plan.hooks),
+        unsent=frozenset(plan.unsent),
         late_days=float(readings.get("late-events-days", "7")),
         date_periods=readings.get("summary-period-form") == "date",
     )

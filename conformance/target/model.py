@@ -245,6 +245,14 @@ class Target:
     path: Path
     """The file it was read from."""
 
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """Fields of events whose values do not arrive at it, by the mapping."""
+        if self.ingest is None:
+            return ()
+        headers = self.ingest.event_headers if isinstance(self.ingest, HttpIngest) else {}
+        return self.ingest.format.unsent(headers.values())
+
     def socket_of(self, url: str) -> str:
         """Return the UNIX socket through which a URL is reached; empty for TCP."""
         same = self.unix_socket and origin_of(url) == origin_of(self.base_url)

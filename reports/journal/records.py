@@ -254,6 +254,8 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     """Where a response has its graph points: `points`, `time`, `requests`, `bytes`."""
     part: str = ""
     """The traffic that is reconciled, `fleet` or `load`; empty for the checks' own events."""
+    unsent: tuple[str, ...] = ()
+    """Fields of events whose values do not arrive at the target, by its mapping."""
     requests: int = 0
     """Requests that the target allows in total, which bounds the sample of a reconciliation; 0:
     unknown."""

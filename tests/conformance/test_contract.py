@@ -11,7 +11,7 @@ from tests.conformance.literal import USER, LiteralJournal, event, page_of, summ
 from trueup.conformance.checks.evaluate import judge_evaluation
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
-from trueup.reports.journal.records import Exchange, ReadingSeen
+from trueup.reports.journal.records import Exchange, JudgePlan, ReadingSeen
 from trueup.reports.results import Outcome, Reading, Verdict
 
 THREE = [event(n) for n in range(3)]
@@ -92,6 +92,20 @@ def test_a_field_that_no_log_shows_is_left_out_by_the_target() -> None:
     with_session = [event(n, log_session_id=f"s{n}") for n in range(3)]
     story = _read(LiteralJournal().deliver(*with_session), THREE, summary(with_session))
     assert story.failed() == set()
+
+
+@pytest.mark.parametrize("shown", [[None] * 3, ["paris"] * 3, ["paris", "rome", None]])
+def test_what_a_target_shows_in_a_field_that_never_arrives_is_open(shown: list[str | None]) -> None:
+    """The mapping of the target leaves `city_alias` out, and the target may fill it as it likes."""
+    story = LiteralJournal()
+    story.records = [
+        replace(record, unsent=("city_alias",)) if isinstance(record, JudgePlan) else record
+        for record in story.records
+    ]
+    logs = [each | {"city_alias": city} for each, city in zip(THREE, shown, strict=True)]
+    assert _read(story.deliver(*THREE), logs, summary(THREE)).failed() == set()
+    sent = _read(LiteralJournal().deliver(*THREE), logs, summary(THREE))
+    assert sent.failed() == {"logs-say-what-was-sent"}
 
 
 def test_what_is_read_too_soon_may_still_be_on_its_way() -> None:

@@ -317,3 +317,20 @@ def test_summaries_of_a_pool_are_asked_for_by_periods_in_the_form_of_the_target(
         if request.path == "log_summary/search"
     }
     assert asked == {first}
+
+
+def test_no_search_asks_for_a_field_that_never_arrives() -> None:
+    unsent = frozenset({"log_transport", "asn_id", "service_id"})
+    made = plan(replace(context_at(), unsent=unsent), Depth.EXHAUSTIVE, 7)
+    asked = [
+        (request.path, name, value)
+        for stage in made.stages
+        for request in stage.requests
+        for name, value in request.query
+    ]
+    of_logs = [(name, value) for path, name, value in asked if path == "log/search"]
+    assert [name for name, _ in of_logs if name.endswith("city_alias")]
+    for field in unsent:
+        assert not [name for name, value in of_logs if field in name or field in value]
+    graphs = [name for path, name, _ in asked if path.startswith("analytics/")]
+    assert graphs and "service_id" not in graphs

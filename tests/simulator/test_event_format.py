@@ -200,3 +200,25 @@ def test_a_format_is_kept_by_a_journal() -> None:
         key="events",
     )
     assert msgspec.json.decode(msgspec.json.encode(events), type=EventFormat) == events
+
+
+def test_a_field_arrives_if_its_own_value_is_sent() -> None:
+    fields = {
+        "log_transport": FieldFormat(name=""),
+        "log_method": FieldFormat(name=""),
+        "log_id": FieldFormat(name=""),
+        "log_total_elapsed_ms": FieldFormat(split={"a": 1, "b": 1}),
+        "log_handshake_elapsed_ms": FieldFormat(name=""),
+        "log_tunnel_elapsed_ms": FieldFormat(name=""),
+        "log_concurrency": FieldFormat(name=""),
+    }
+    events = EventFormat(
+        fields=fields,
+        sums={
+            "setup": ("log_handshake_elapsed_ms", "log_tunnel_elapsed_ms"),
+            "parallel": ("log_concurrency",),
+        },
+    )
+    unsent = events.unsent(["{log_method}", "fixed"])
+    assert {*unsent} == {"log_transport", "log_handshake_elapsed_ms", "log_tunnel_elapsed_ms"}
+    assert EventFormat().unsent() == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,14 +136,14 @@ def test_each_endpoint_of_the_page_conforms_on_the_reference(
     file = tmp_path / "mine.toml"
     file.write_text(text + '\n[budget]\nrequests_per_s = "unlimited"\n')
     runs = ("--quiet", "--json", "--runs", str(tmp_path / "runs"))
-    status, out = _run(capsys, "check", "--target", str(file), *runs)
+    status, out = _run(capsys, "check", "--target", str(file), "--depth", "quick", *runs)
     assert status == 0, out
     assert json.loads(out)["level"] == 2
 
 
 @pytest.mark.slow
 def test_the_example_for_the_reference_conforms_again_on_the_target_it_has_moved(
-    own_serving: Serving, tmp_path: Path
+    own_serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each command goes by the time that the one before has left behind."""
     file = tmp_path / "reference.toml"
@@ -157,3 +158,33 @@ def test_the_example_for_the_reference_conforms_again_on_the_target_it_has_moved
     scenario = tmp_path / "mine.toml"
     scenario.write_text('name = "mine"\nwhat = "fleet"\n[fleet]\nevents = 300\n')
     assert exit_status("run", str(scenario), "--target", str(file), *runs) == 0
+    audit(file, own_serving, tmp_path, monkeypatch)
+
+
+def audit(
+    used: Path, own_serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read a target that was used before, by the example for an account that is only read.
+
+    Its clock was moved, which must not be taken for a fault.
+    """
+    runs = ("--quiet", "--runs", str(tmp_path / "runs"))
+    read_only = tmp_path / "read-only.toml"
+    new = ("target", "new", "--from", "read-only", "--url", own_serving.url)
+    assert exit_status(*new, str(read_only)) == 0
+    for part in ("PUBLIC", "PRIVATE"):
+        monkeypatch.setenv(f"TRUEUP_{part}_KEY", os.environ[f"TRUEUP_A_{part}_KEY"])
+    text = read_only.read_text() + '\n[budget]\nrequests_per_s = "unlimited"\n'
+    read_only.write_text(text)
+    command = ("check", "--level", "0", "--target", str(read_only), *runs)
+    assert exit_status(*command) == 2
+    result = tmp_path / "runs" / "latest" / "result.json"
+    assert "its clock was moved" in json.loads(result.read_text("utf-8"))["stopped_by"]
+
+    _, clock, rest = used.read_text().partition("[clock]")
+    read_only.write_text(text + clock + rest.partition("[maintenance]")[0])
+    assert exit_status(*command) == 2
+    checks = json.loads(result.read_text("utf-8"))["checks"]
+    assert not [check for check in checks if check["verdict"] == "fail"]
+    undecided = [check["check"] for check in checks if check["verdict"] == "inconclusive"]
+    assert "tenants-are-apart" in undecided
