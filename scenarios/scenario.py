@@ -156,8 +156,22 @@ def _build(document: dict[str, Any]) -> tuple[Scenario | None, list[Mistake]]:
     found = [
         *struct_mistakes(document, Scenario, renamed=RENAMED),
         *_conflicts(document.get("load")),
+        *_beside_capsule(document),
     ]
     return (None, found) if found else (msgspec.convert(document, Scenario), [])
+
+
+def _beside_capsule(document: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield a mistake for each part beside [capsule]: a capsule's run is judged by itself."""
+    if "capsule" in document:
+        for part in ("fleet", "checks", "stateful", "load"):
+            if part in document:
+                yield Mistake(
+                    key=part,
+                    expected="no other part beside [capsule]",
+                    found="both",
+                    remedy="write a scenario of its own for the capsule",
+                )
 
 
 def _conflicts(load: object) -> Iterator[Mistake]:

@@ -53,43 +53,43 @@ class CapsulePhase(StrEnum):
     ALWAYS = "totals: ledgers, accounts, graphs"
 
 
-PHASES: Final[Mapping[str, CapsulePhase]] = MappingProxyType(
+PHASES: Final[Mapping[str, tuple[CapsulePhase, ...]]] = MappingProxyType(
     {
-        "logs-are-complete": CapsulePhase.LOGS,
-        "logs-are-single": CapsulePhase.LOGS,
-        "logs-say-what-was-sent": CapsulePhase.LOGS,
-        "logs-keep-large-sizes": CapsulePhase.LOGS,
-        "logs-are-kept": CapsulePhase.OLD_LOGS,
-        "logs-are-removed": CapsulePhase.NO_LOGS,
-        "summaries-equal-logs": CapsulePhase.SUMMARIES,
-        "large-amounts-are-summed-exactly": CapsulePhase.SUMMARIES,
-        "summaries-of-hostnames": CapsulePhase.SUMMARIES,
-        "summaries-of-statuses": CapsulePhase.SUMMARIES,
-        "summaries-keep-hostnames": CapsulePhase.HOSTNAMES,
-        "one-summary-per-key": CapsulePhase.HOSTNAMES,
-        "successes-and-errors-add-up": CapsulePhase.HOSTNAMES,
-        "summaries-survive-the-purge": CapsulePhase.PURGED,
-        "hostnames-are-removed": CapsulePhase.CONSOLIDATED,
-        "consolidated-rows-are-single": CapsulePhase.CONSOLIDATED,
-        "consolidation-keeps-totals": CapsulePhase.CONSOLIDATED,
-        "day-of-the-request": CapsulePhase.ALWAYS,
-        "errors-are-the-failed-requests": CapsulePhase.ALWAYS,
-        "charged-is-metered": CapsulePhase.ALWAYS,
-        "tenants-are-apart": CapsulePhase.ALWAYS,
-        "ledger-usage-is-the-traffic": CapsulePhase.ALWAYS,
-        "one-usage-entry-a-day": CapsulePhase.ALWAYS,
-        "usage-takes-away": CapsulePhase.ALWAYS,
-        "ledger-is-kept": CapsulePhase.ALWAYS,
-        "past-entries-are-fixed": CapsulePhase.ALWAYS,
-        "account-equals-ledger": CapsulePhase.ALWAYS,
-        "customer-equals-account": CapsulePhase.ALWAYS,
-        "used-bytes-are-the-traffic": CapsulePhase.ALWAYS,
-        "graph-equals-sent": CapsulePhase.GRAPH_TODAY,
-        "graph-equals-summaries": CapsulePhase.ALWAYS,
-        "parts-make-the-whole": CapsulePhase.ALWAYS,
+        "logs-are-complete": (CapsulePhase.LOGS,),
+        "logs-are-single": (CapsulePhase.LOGS,),
+        "logs-say-what-was-sent": (CapsulePhase.LOGS,),
+        "logs-keep-large-sizes": (CapsulePhase.LOGS,),
+        "logs-are-kept": (CapsulePhase.OLD_LOGS,),
+        "logs-are-removed": (CapsulePhase.NO_LOGS,),
+        "summaries-equal-logs": (CapsulePhase.SUMMARIES,),
+        "large-amounts-are-summed-exactly": (CapsulePhase.SUMMARIES,),
+        "summaries-of-hostnames": (CapsulePhase.SUMMARIES,),
+        "summaries-of-statuses": (CapsulePhase.SUMMARIES,),
+        "summaries-keep-hostnames": (CapsulePhase.HOSTNAMES,),
+        "one-summary-per-key": (CapsulePhase.HOSTNAMES,),
+        "successes-and-errors-add-up": (CapsulePhase.HOSTNAMES,),
+        "summaries-survive-the-purge": (CapsulePhase.PURGED,),
+        "hostnames-are-removed": (CapsulePhase.CONSOLIDATED,),
+        "consolidated-rows-are-single": (CapsulePhase.CONSOLIDATED,),
+        "consolidation-keeps-totals": (CapsulePhase.CONSOLIDATED,),
+        "day-of-the-request": (CapsulePhase.ALWAYS,),
+        "errors-are-the-failed-requests": (CapsulePhase.HOSTNAMES, CapsulePhase.CONSOLIDATED),
+        "charged-is-metered": (CapsulePhase.ALWAYS,),
+        "tenants-are-apart": (CapsulePhase.ALWAYS,),
+        "ledger-usage-is-the-traffic": (CapsulePhase.ALWAYS,),
+        "one-usage-entry-a-day": (CapsulePhase.ALWAYS,),
+        "usage-takes-away": (CapsulePhase.ALWAYS,),
+        "ledger-is-kept": (CapsulePhase.ALWAYS,),
+        "past-entries-are-fixed": (CapsulePhase.ALWAYS,),
+        "account-equals-ledger": (CapsulePhase.ALWAYS,),
+        "customer-equals-account": (CapsulePhase.ALWAYS,),
+        "used-bytes-are-the-traffic": (CapsulePhase.ALWAYS,),
+        "graph-equals-sent": (CapsulePhase.GRAPH_TODAY,),
+        "graph-equals-summaries": (CapsulePhase.ALWAYS,),
+        "parts-make-the-whole": (CapsulePhase.ALWAYS,),
     }
 )
-"""Check of a capsule → the phase in which it can be judged."""
+"""Check of a capsule → the phases in which it can be judged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +116,8 @@ class PhaseDates:
     """From here on of its first event."""
     whole: datetime | None
     """From here on of all of its events."""
+    wanes: datetime | None
+    """Until here of all of its events."""
     ends: datetime | None
     """Until here of its last event."""
 
@@ -125,16 +127,19 @@ class PhaseDates:
             return Timing.TOO_LATE
         if self.begins is not None and now <= self.begins:
             return Timing.TOO_EARLY
-        return Timing.IN_PART if self.whole is not None and now <= self.whole else Timing.NOW
+        early = self.whole is not None and now <= self.whole
+        late = self.wanes is not None and now >= self.wanes
+        return Timing.IN_PART if early or late else Timing.NOW
 
     def words(self) -> str:
         """Return the dates in words: `from …`, `until …`."""
         found = []
         if self.begins is not None and self.whole is not None:
-            early = f"from {_minute(self.begins)}, in full " if self.begins < self.whole else ""
+            early = f"in part from {_minute(self.begins)}, " if self.begins < self.whole else ""
             found.append(f"{early}from {_minute(self.whole)}")
-        if self.ends is not None:
-            found.append(f"until {_minute(self.ends)}")
+        if self.ends is not None and self.wanes is not None:
+            late = f", in part until {_minute(self.ends)}" if self.wanes < self.ends else ""
+            found.append(f"until {_minute(self.wanes)}{late}")
         return " ".join(found) or "at any time"
 
 
@@ -158,6 +163,7 @@ def phase_dates(reading: Interpretation, planted: Iterable[PlantedTime]) -> tupl
                 phase=phase,
                 begins=min(starts, default=None),
                 whole=max(starts, default=None),
+                wanes=min(ends, default=None),
                 ends=max(ends, default=None),
             )
         )
@@ -193,13 +199,14 @@ def _span(
 
 def why_not_now(dates: Iterable[PhaseDates], check: str, now: datetime) -> str:
     """Return why a check of a capsule cannot be judged in full at a time; "" where it can."""
-    phase = PHASES.get(check)
-    found = next((each for each in dates if each.phase is phase), None)
-    timing = Timing.NOW if found is None else found.timing(now)
-    if found is None or timing is Timing.NOW:
+    found = [each for each in dates if each.phase in PHASES.get(check, ())]
+    if not found or any(each.timing(now) is Timing.NOW for each in found):
         return ""
-    can = "could" if timing is Timing.TOO_LATE else "can"
-    return f"{timing}: {found.phase} {can} be judged {found.words()}"
+    return "; ".join(
+        f"{each.timing(now)}: {each.phase}, {each.words()}"
+        for each in found
+        if len(found) == 1 or each.timing(now) is not Timing.TOO_LATE
+    )
 
 
 def _minute(at: datetime) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from tests.command_line import exit_status
+from trueup.reports.errors import ConfigurationError
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.scenarios.embedded.target import key_environment, target_file
+from trueup.scenarios.scenario import CapsulePart, load_scenario
 
 KEY = "a key of the vendor's own"
 
@@ -251,3 +253,22 @@ def test_a_manifest_is_never_replaced(
     assert exit_status(*words, str(tmp_path / "none" / "capsule.json"), *runs) == 4
     assert "no folder" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_scenario_with_a_capsule_has_no_other_part(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = 'name = "mine"\nwhat = "a capsule"\n[capsule]\nmanifest = "capsule.json"\n'
+    file.write_text(text)
+    assert load_scenario(str(file)).capsule == CapsulePart(manifest="capsule.json")
+    file.write_text(text + "[checks]\nlevel = 2\n")
+    with pytest.raises(ConfigurationError, match=r"no other part beside \[capsule\]"):
+        load_scenario(str(file))
+
+
+def test_a_capsule_is_not_planted_at_the_embedded_reference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\nwhat = "a capsule"\n[capsule]\nmanifest = "capsule.json"\n')
+    assert exit_status("run", str(file), "--runs", str(tmp_path / "runs")) == 4
+    assert "Name its file with --target" in capsys.readouterr().err
