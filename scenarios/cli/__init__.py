@@ -21,6 +21,7 @@ __all__ = ["main"]
 COMMANDS: Final[dict[str, str]] = {
     "run": "Run a scenario: fleet, checks, load, report.",
     "check": "Run the conformance checks against a target.",
+    "diff": "Run the checks against two targets; show what differs.",
     "explore": "Run stateful property-based tests and shrink failures.",
     "load": "Load-test the ingestion endpoint; reconcile every accepted event.",
     "capsule": "Judge retention and totals months later, without any hook.",

@@ -96,6 +96,8 @@ class RunRequest:
     """Mutants of its responses to judge once it is over; 0: none."""
     level_asked: bool = True
     """False: the level is a default, which `default_level` of the target limits."""
+    prefix: str = ""
+    """Begins the names of the events that checks inject; empty: drawn for this run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +143,11 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
         )
     if order.scenario.checks is not None:
         check_names(order.scenario.checks.only)
+    if order.scenario.capsule is not None and order.target is None:
+        raise UsageProblem(
+            f"{order.scenario.name}: a capsule needs a target that is still there when it is "
+            "harvested. Name its file with --target."
+        )
     if order.scenario.load is not None:
         check_local(order.scenario.load)
     with contextlib.ExitStack() as stack:
@@ -178,6 +185,7 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             folder=folder,
             seed=order.seed,
             reporter=reporter or SilentReporter(),
+            prefix=order.prefix,
         )
         if order.target is not None:
             effects = describe_effects(order.scenario, target, level_lowered=level_lowered)

@@ -71,6 +71,8 @@ class RunContext:
     reporter: ProgressReporter
     ahead: timedelta = timedelta(0)
     """How far the target's clock was ahead of ours when the run began."""
+    prefix: str = ""
+    """Begins the names of the events that checks inject; empty: drawn for this run."""
 
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=our_stamp()))
@@ -309,6 +311,7 @@ async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
             depth=part.depth,
             only=part.only,
             progress=progress,
+            prefix=context.prefix or None,
         )
     finally:
         if driver is not None:
