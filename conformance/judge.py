@@ -16,7 +16,12 @@ from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
 from trueup.conformance.errors import JudgeBroken
 from trueup.conformance.ports import SentTraffic
-from trueup.conformance.reconciliation.evaluate import PARTS, judge_traffic, traffic_checks
+from trueup.conformance.reconciliation.evaluate import (
+    PARTS,
+    PARTS_BEFORE_CHECKS,
+    judge_traffic,
+    traffic_checks,
+)
 from trueup.conformance.selection import checks_at
 from trueup.conformance.stateful.evaluate import BEGUN, judge_sequences
 from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
@@ -58,8 +63,9 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
     names: dict[str, None] = {}
     parts = {record.part for record in records if isinstance(record, JudgePlan)}
     parts |= {record.source for record in records if isinstance(record, Delivered)}
-    if "fleet" in parts:
-        names |= dict.fromkeys(traffic_checks("fleet"))
+    for part in PARTS_BEFORE_CHECKS:
+        if part in parts:
+            names |= dict.fromkeys(traffic_checks(part))
     stages = {
         record.name.removeprefix(_STAGE)
         for record in records
@@ -94,9 +100,9 @@ def judge_journal(
     """Return every verdict that a journal has to hold, recomputed from its records.
 
     Those are the checks that its header declares and those of `required_checks`. `sent` holds the
-    traffic of the parts (`fleet`, `load`), drawn again from the journal; the checks of a part that
-    is missing there are left out. Raises JudgeBroken for a declared name that neither this version
-    nor an installed package knows, and LawUnusable.
+    traffic of the parts (`fleet`, `proxied`, `load`), drawn or read again; the checks of a part
+    that is missing there are left out. Raises JudgeBroken for a declared name that neither this
+    version nor an installed package knows, and LawUnusable.
     """
     names = tuple(dict.fromkeys((*journal.header.checks, *required_checks(journal))))
     of_traffic = {name for part in PARTS for name in traffic_checks(part)} | {STATEFUL}

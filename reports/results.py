@@ -195,7 +195,8 @@ class TieOut(_Value, frozen=True, kw_only=True, omit_defaults=True):
     """One row of the tie-out table: expected and returned figures of one view and scope."""
 
     view: str
-    """`logs`, `summaries`, `residential_ledger`, `mobile_ledger`, `graph`, `account`."""
+    """`logs`, `summaries`, `residential_ledger`, `mobile_ledger`, `graph`, `account`; of traffic
+    through proxies also `client`, `proxy` and `origin`."""
     scope: str
     """What is added up: a network, a day, a tenant."""
     expected_requests: int | None = None

@@ -11,6 +11,7 @@ import msgspec
 
 from trueup.conformance.datasets.depth import Depth
 from trueup.reports.configuration import Mistake, TomlFile, load_toml, struct_mistakes
+from trueup.scenarios.proxied.plan import ProxiedPlan
 
 __all__ = [
     "CapsulePart",
@@ -18,6 +19,7 @@ __all__ = [
     "FleetPart",
     "LoadPart",
     "NetworkName",
+    "ProxiedPart",
     "ReplayPart",
     "Scenario",
     "StatefulPart",
@@ -49,6 +51,15 @@ class FleetPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     days: Annotated[float, msgspec.Meta(gt=0, le=6.5)] = 6.0
     """How far back the events reach. Below 7, because older ones may rightly be refused."""
     batch: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+
+
+class ProxiedPart(ProxiedPlan, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Requests through the fleet's proxies, sent before the checks."""
+
+    profile: str = "default"
+    requests: Count = 600
+    connections: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 16
+    """How many requests are sent at once."""
 
 
 class ChecksPart(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +137,7 @@ class Scenario(_Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     what: str
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 7
     fleet: FleetPart | None = None
+    proxied: ProxiedPart | None = None
     checks: ChecksPart | None = None
     stateful: StatefulPart | None = None
     load: LoadPart | None = None

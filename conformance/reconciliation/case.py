@@ -12,8 +12,10 @@ from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.reconciliation.expected import Bounds, Expected, NetworkDay, within
 from trueup.conformance.reconciliation.plan import (
+    PROXIED,
     LogCount,
     SummarySearch,
+    baseline_stage_of,
     log_counts,
     log_searches,
     retrieve_requests,
@@ -79,6 +81,24 @@ class Case:
     def stage(self) -> str:
         """Name of the stage in which the reconciliation reads."""
         return stage_of(self.part)
+
+    @property
+    def baseline_stage(self) -> str:
+        """Name of the stage in which accounts were read before the traffic was sent."""
+        return baseline_stage_of(self.part)
+
+    def scope_of(self, customer: int, network: str) -> str:
+        """Return the scope of a tie-out row of one network of a tenant.
+
+        Traffic through proxies is compared by network first: proxies belong to networks.
+        """
+        if self.part == PROXIED:
+            return f"{network} · tenant {customer}"
+        return f"tenant {customer} · {network}"
+
+    def ledger_scope_of(self, customer: int, pool: str) -> str:
+        """Return the scope of a tie-out row of one ledger of a tenant."""
+        return self.scope_of(customer, pool) if self.part == PROXIED else f"tenant {customer}"
 
     @cached_property
     def letters(self) -> Mapping[int, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from trueup.conformance import requests
 from trueup.conformance.contract.account_states import usage_by_day
@@ -37,11 +37,13 @@ from trueup.conformance.reconciliation.logs import (
 )
 from trueup.conformance.reconciliation.plan import graph_requests
 from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int
 from trueup.reports.journal.records import Record
 from trueup.reports.results import CellKey, CheckResult, Counts, Impact, TieOut
 
 __all__ = [
     "PARTS",
+    "PARTS_BEFORE_CHECKS",
     "inspections",
     "judge_case",
     "judge_traffic",
@@ -49,8 +51,10 @@ __all__ = [
     "traffic_checks",
 ]
 
-PARTS: Final = ("fleet", "load")
-"""Traffic that can be reconciled, as `Delivered.source` names it."""
+PARTS_BEFORE_CHECKS: Final = ("fleet", "proxied")
+"""Traffic that is sent before the checks run, as `Delivered.source` names it."""
+PARTS: Final = (*PARTS_BEFORE_CHECKS, "load")
+"""All traffic that can be reconciled."""
 _VIEWS: Final = (
     ("logs", "LOG=SENT", "The logs are the events that were sent, each once."),
     ("summaries", "SUM=LOG", "The summaries add up to what was sent, cell by cell."),
@@ -114,8 +118,8 @@ def _summaries(case: Case, rows: list[TieOut]) -> Finding:
             continue
         certain, possible = case.span(key)
         have = seen.own.get(key, NOTHING)
-        scope = key.customer_id, key.network
-        sums[scope] = list(map(add, sums[scope], (certain, possible, have)))
+        place = key.customer_id, key.network
+        sums[place] = list(map(add, sums[place], (certain, possible, have)))
         builder.observed()
         if (have.successful or have.error) and not possible.requests and case.expect_equal(key):
             _compare_statuses(builder, key, certain, have, seen.where.get(key, 0))
@@ -129,7 +133,8 @@ def _summaries(case: Case, rows: list[TieOut]) -> Finding:
             "budget; raise `budget.requests` if the target allows it"
         )
     for (customer, network), (certain, possible, have) in sorted(sums.items()):
-        rows.append(_tie("summaries", f"tenant {customer} · {network}", certain, possible, have))
+        scope = case.scope_of(customer, network)
+        rows.append(_tie("summaries", scope, certain, possible, have))
     return builder.finding(
         "every cell of every proxy user equals what was sent"
         + (
@@ -298,14 +303,72 @@ def _ledgers(case: Case, rows: list[TieOut]) -> Finding:
             rows.append(
                 TieOut(
                     view=f"{pool}_ledger",
-                    scope=f"tenant {customer}",
+                    scope=case.ledger_scope_of(customer, pool),
                     expected_bytes=sums[0],
                     seen_bytes=sums[2],
                     slack_bytes=sums[1],
                     ok=within(sums[2], sums[0], sums[1]),
                 )
             )
+            _account(case, builder, (customer, pool, letter), tuple(sums), rows)
     return builder.finding("the ledgers equal the metered bytes that were sent")
+
+
+def _account(
+    case: Case,
+    builder: FindingBuilder,
+    place: tuple[int, str, str],
+    usage: tuple[int, ...],
+    rows: list[TieOut],
+) -> None:
+    """Compare by how much an account's used bytes rose, where they were read before the traffic.
+
+    `place` is tenant, pool and letter. `usage` is what the ledger's usage must rise by, by how much
+    more it may, and by how much it did. What others used is in the account as it is in the ledger.
+    """
+    customer, pool, letter = place
+    certain, slack, in_ledger = usage
+    before = _used(case, case.baseline_stage, pool, 0, letter)
+    first, last = (_used(case, case.stage, pool, again, letter) for again in (1, 2))
+    if before is None or last is None:
+        return
+    seen = (last.account - before.account) - (last.ledger - before.ledger - in_ledger)
+    ok = within(seen, certain, slack)
+    rows.append(
+        TieOut(
+            view="account",
+            scope=case.ledger_scope_of(customer, pool),
+            expected_bytes=certain,
+            seen_bytes=seen,
+            slack_bytes=slack,
+            ok=ok,
+        )
+    )
+    builder.observed()
+    if ok or not within(in_ledger, certain, slack):
+        return
+    where = f"tenant {customer} · {pool} account · bytes used, more than before the traffic"
+    if first == last:
+        builder.mismatch(where, f"{certain} to {certain + slack}" if slack else certain, seen)
+    else:
+        builder.unusable(f"{where}: others were using the tenant")
+
+
+class _Used(NamedTuple):
+    """Bytes of a pool that an account and its ledger show as used, read together."""
+
+    account: int
+    ledger: int
+
+
+def _used(case: Case, stage: str, pool: str, again: int, letter: str) -> _Used | None:
+    """Return what an account and its ledger show; None where one of them could not be read."""
+    account = case.observations.row(stage, requests.account(pool, again, letter))
+    used = as_int(account, f"{pool}_bytes_used") if account is not None else None
+    search = case.observations.paged_result(stage, requests.ledger(pool, again, letter))
+    if used is None or search is None or search.unusable:
+        return None
+    return _Used(used, sum(usage_by_day(search.rows, pool).values()))
 
 
 def _graph(case: Case, rows: list[TieOut]) -> Finding:
@@ -347,7 +410,7 @@ def _graph(case: Case, rows: list[TieOut]) -> Finding:
                 most = certain.bytes + slack.bytes
                 excess(builder, f"{where}, in bytes", most, have.bytes, stable=stable)
     for (customer, network), (certain, possible, have) in sorted(sums.items()):
-        rows.append(_tie("graph", f"tenant {customer} · {network}", certain, possible, have))
+        rows.append(_tie("graph", case.scope_of(customer, network), certain, possible, have))
     return builder.finding("the graph shows what was sent, day by day and network by network")
 
 

@@ -25,15 +25,17 @@ from trueup.conformance.reconciliation.drilldown import (
     inspect_events,
     second_of,
 )
-from trueup.conformance.reconciliation.expected import minus, total_of, within
+from trueup.conformance.reconciliation.expected import bounds_by_key, minus, total_of, within
 from trueup.conformance.reconciliation.finding import Finding, FindingBuilder
 from trueup.conformance.reconciliation.plan import (
+    PROXIED,
     LogCount,
     all_logs_are_listed,
     counted,
     log_count_request,
 )
 from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import as_int, as_str
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import TieOut
 
@@ -53,6 +55,8 @@ def judge_logs(case: Case, rows: list[TieOut]) -> Finding:
         _compare_retrieved(case, builder, request)
     for customer, letter in sorted(case.letters.items()):
         _compare_total(case, builder, customer, letter, rows)
+        if case.part == PROXIED:
+            rows += _rows_by_network(case, customer, letter)
     return builder.finding(_summary_of(case))
 
 
@@ -317,16 +321,17 @@ def _compare_total(
     for each in (*foreign, *known):
         others = add(others, each)
     seen = minus(NOTHING._replace(requests=last), others).requests
-    rows.append(
-        TieOut(
-            view="logs",
-            scope=f"tenant {customer}",
-            expected_requests=certain.requests,
-            seen_requests=seen,
-            slack_requests=possible.requests,
-            ok=within(seen, certain.requests, possible.requests),
+    if case.part != PROXIED:
+        rows.append(
+            TieOut(
+                view="logs",
+                scope=f"tenant {customer}",
+                expected_requests=certain.requests,
+                seen_requests=seen,
+                slack_requests=possible.requests,
+                ok=within(seen, certain.requests, possible.requests),
+            )
         )
-    )
     builder.observed()
     where = f"tenant {customer} · number of logs in the traffic's days"
     most = certain.requests + possible.requests
@@ -338,6 +343,71 @@ def _compare_total(
         as_counted = case.sums.failed_count and case.sums.empty_count
         stable = first == last and _all_seen(case, customer) and (as_counted or not others.requests)
         excess(builder, where, most, seen, stable=stable)
+
+
+def _rows_by_network(case: Case, customer: int, letter: str) -> Iterator[TieOut]:
+    """Yield a tie-out row for each network of a tenant: of its logs as listed, with their bytes, or
+    as counted.
+    """
+    listed = all_logs_are_listed(case.observations, case.events, case.stage, letter)
+    seen = _listed_by_network(case, customer) if listed else _counted_by_network(case, customer)
+    spans = bounds_by_key(
+        (network_day.network, span)
+        for network_day, span in case.events.days.items()
+        if network_day.customer_id == customer
+    )
+    if seen is None:
+        return
+    for network, (certain, possible) in spans.items():
+        requests, size = seen.get(network, (0, 0 if listed else None))
+        yield TieOut(
+            view="logs",
+            scope=case.scope_of(customer, network),
+            expected_requests=certain.requests,
+            seen_requests=requests,
+            slack_requests=possible.requests,
+            expected_bytes=certain.bytes if listed else None,
+            seen_bytes=size,
+            slack_bytes=possible.bytes if listed else 0,
+            ok=within(requests, certain.requests, possible.requests)
+            and (size is None or within(size, certain.bytes, possible.bytes)),
+        )
+
+
+def _listed_by_network(case: Case, customer: int) -> dict[str, tuple[int, int | None]] | None:
+    """Return requests and bytes of the listed logs of this traffic's users; None: not readable."""
+    sums: dict[str, tuple[int, int | None]] = {}
+    for slice_, request in case.log_searches:
+        if slice_.customer_id != customer:
+            continue
+        search = case.observations.paged_result(case.stage, request)
+        if search is None or search.unusable:
+            return None
+        for row in search.rows:
+            network, size = as_str(row, "log_network") or "", as_int(row, "log_total_bytes") or 0
+            if (customer, as_str(row, "proxy_user_id")) in case.events.users:
+                before, total = sums.get(network, (0, 0))
+                sums[network] = (before + 1, (total or 0) + size)
+    return sums
+
+
+def _counted_by_network(case: Case, customer: int) -> dict[str, tuple[int, int | None]] | None:
+    """Return how many logs were counted, without those of others; None: not all were."""
+    sums: dict[str, tuple[int, int | None]] = {}
+    for count in case.log_counts:
+        if count.slice.customer_id != customer or not count.slice.network:
+            continue
+        total = counted(case.observations.response(case.stage, count.request))
+        if total is None:
+            return None
+        besides = total_of(other.inside(count.slice) for other in case.events.beside)
+        before, _ = sums.get(count.slice.network, (0, None))
+        sums[count.slice.network] = (before + total - besides.certain.requests, None)
+    for network_day, counts in case.seen.foreign.items():
+        if network_day.customer_id == customer and network_day.network in sums:
+            before, _ = sums[network_day.network]
+            sums[network_day.network] = (before - counts.requests, None)
+    return sums or None
 
 
 def _all_seen(case: Case, customer: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,9 +24,12 @@ from trueup.reports.journal.records import Exchange
 from trueup.reports.results import CellKey, HourKey
 
 __all__ = [
+    "PROXIED",
     "LogCount",
     "SummarySearch",
     "all_logs_are_listed",
+    "baseline_requests",
+    "baseline_stage_of",
     "counted",
     "day_slice",
     "graph_requests",
@@ -41,6 +44,8 @@ __all__ = [
     "tenants",
 ]
 
+PROXIED: Final = "proxied"
+"""The part of traffic that went through proxies."""
 PER_PAGE: Final = 100
 SPARE_PAGES: Final = 400
 """Pages that a search may have beyond its own rows: others' rows, and targets with small pages."""
@@ -72,6 +77,11 @@ RETRIEVE_SHARE: Final = 1 / 12
 def stage_of(part: str) -> str:
     """Return the stage of a reconciliation: `traffic fleet`, `traffic load`."""
     return f"traffic {part}"
+
+
+def baseline_stage_of(part: str) -> str:
+    """Return the stage in which accounts are read before a part's traffic is sent."""
+    return f"{stage_of(part)} before"
 
 
 def tenants(observations: Observations) -> dict[str, int]:
@@ -413,7 +423,30 @@ def snapshot_requests(
             for pool in POOLS
             if pool in observations.context.claims
         ]
+        found += [
+            requests.account(pool, again, letter)
+            for pool in POOLS
+            if _has_baseline(observations, pool, letter)
+        ]
     return found
+
+
+def baseline_requests(claims: Collection[str], letters: Iterable[str]) -> list[ApiRequest]:
+    """Return accounts and ledgers, to be read before traffic is sent."""
+    return [
+        request
+        for letter in letters
+        for pool in POOLS
+        if pool in claims
+        for request in (requests.ledger(pool, 0, letter), requests.account(pool, 0, letter))
+    ]
+
+
+def _has_baseline(observations: Observations, pool: str, letter: str) -> bool:
+    """Return whether an account was read before the traffic was sent."""
+    assert observations.plan is not None
+    stage = baseline_stage_of(observations.plan.part)
+    return observations.row(stage, requests.account(pool, 0, letter)) is not None
 
 
 def graph_requests(

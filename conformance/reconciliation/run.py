@@ -25,18 +25,20 @@ from trueup.conformance.ports import SentTraffic
 from trueup.conformance.reconciliation.case import Case
 from trueup.conformance.reconciliation.evaluate import inspections, judge_case, requests_to_repeat
 from trueup.conformance.reconciliation.plan import (
+    baseline_requests,
+    baseline_stage_of,
     graph_requests,
     snapshot_requests,
     stage_of,
 )
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Result, TieOutSeen
+from trueup.reports.journal.records import Record, Result, TieOutSeen
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, TieOut, Verdict
 from trueup.reports.verdicts import overall
 
-__all__ = ["TrafficOutcome", "reconcile_traffic"]
+__all__ = ["TrafficOutcome", "read_baseline", "reconcile_traffic"]
 
 POLL_S: Final = 0.1
 POLL_MOST_S: Final = 2.0
@@ -67,11 +69,12 @@ async def reconcile_traffic(
     sent: SentTraffic,
     part: str,
     clock: Clock | None = None,
+    baseline: Sequence[Record] = (),
 ) -> TrafficOutcome:
     """Reconcile traffic that was sent with the target; record exchanges, verdicts and tie-out rows.
 
-    `part` is `fleet` or `load`; `trueup.conformance.reconciliation.evaluate.traffic_checks` returns
-    the names of its checks.
+    `part` is one of `PARTS`; `trueup.conformance.reconciliation.evaluate.traffic_checks` returns
+    the names of its checks. `baseline` is what `read_baseline` returned before the traffic.
 
     Raises:
         BudgetExhausted: the requests that the target file allows do not suffice.
@@ -94,15 +97,39 @@ async def reconcile_traffic(
         )
     )
     with unwrap_group():
-        return await _reconciled(target, recorder, clock, sent, part)
+        return await _reconciled(target, recorder, clock, sent, part, baseline)
+
+
+async def read_baseline(
+    target: Target, *, writer: JournalWriter, part: str, clock: Clock | None = None
+) -> Sequence[Record]:
+    """Read accounts and ledgers before a part's traffic is sent, so that the accounts tie out too.
+
+    Returns what was recorded. Raises BudgetExhausted as `reconcile_traffic` does.
+    """
+    recorder = Recorder(writer, secrets=target.secrets)
+    questions = baseline_requests(target.claims, target.tenants)
+    with unwrap_group():
+        async with (
+            ReadClient(target, recorder, clock or WallClock()) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for request in questions:
+                group.create_task(client.ask(request, stage=baseline_stage_of(part)))
+    return tuple(recorder.records)
 
 
 async def _reconciled(
-    target: Target, recorder: Recorder, clock: Clock, sent: SentTraffic, part: str
+    target: Target,
+    recorder: Recorder,
+    clock: Clock,
+    sent: SentTraffic,
+    part: str,
+    baseline: Sequence[Record],
 ) -> TrafficOutcome:
     limit_s = freshness_s(target.readings)
     async with ReadClient(target, recorder, clock, sent=sent) as client:
-        shell = _Shell(client, recorder, clock, sent, part, limit_s)
+        shell = _Shell(client, recorder, clock, sent, part, limit_s, baseline)
         await shell.settle()
         results, rows = await shell.read()
         while shell.may_be_late(results):
@@ -130,8 +157,10 @@ class _Shell:
         sent: SentTraffic,
         part: str,
         limit_s: float,
+        baseline: Sequence[Record],
     ) -> None:
         """`limit_s` is how late a view may be after the traffic was sent, which is now."""
+        self._baseline = baseline
         self._client = client
         self._recorder = recorder
         self._clock = clock
@@ -145,7 +174,7 @@ class _Shell:
 
     @property
     def _observations(self) -> Observations:
-        return Observations(self._recorder.records, part=self._part)
+        return Observations((*self._baseline, *self._recorder.records), part=self._part)
 
     @property
     def _case(self) -> Case:

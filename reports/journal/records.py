@@ -44,6 +44,7 @@ __all__ = [
     "OutcomeRange",
     "Phase",
     "PlannedLoad",
+    "ProxiedDeclared",
     "ReadingSeen",
     "Record",
     "ReplayDeclared",
@@ -162,6 +163,25 @@ class ReplayDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag
         return ", ".join(facts)
 
 
+class ProxiedDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="proxied"):
+    """Usage events of requests that were sent through proxies; a file in the run's folder has
+    them.
+    """
+
+    fleet: str
+    """Name that `Delivered.fleet` refers to; the outcomes number the lines of the file from 0."""
+    events: int
+    sha256: str
+    """Of the file."""
+    customers: tuple[int, ...]
+    requests: int
+    """Requests that the clients sent."""
+    counting: str
+    """Which bytes of a request count as its usage."""
+    kills: int = 0
+    """How often the proxies were killed and started again."""
+
+
 class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One outcome of the events `first … first+count-1` of a delivery or of a fleet."""
 
@@ -175,7 +195,7 @@ class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="del
     """Events delivered to the target: injected by a check (in full) or of a fleet (by number)."""
 
     source: str
-    """`probe`, `fleet` or `load`."""
+    """`probe`, `fleet`, `proxied` or `load`."""
     outcomes: tuple[OutcomeRange, ...]
     at: str
     check: str = ""
@@ -183,7 +203,7 @@ class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="del
     events: tuple[dict[str, Json], ...] = ()
     """For probes: the events in full; the outcomes number them from 0."""
     fleet: str = ""
-    """For fleet and load: the fleet whose event numbers the outcomes use."""
+    """For fleet, proxied and load: the fleet whose event numbers the outcomes use."""
     attempts: int = 1
     elapsed_ms: float = 0.0
 
@@ -253,7 +273,7 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     graph: dict[str, str] = {}
     """Where a response has its graph points: `points`, `time`, `requests`, `bytes`."""
     part: str = ""
-    """The traffic that is reconciled, `fleet` or `load`; empty for the checks' own events."""
+    """The traffic that is reconciled, one of `Delivered.source`; empty for events of the checks."""
     unsent: tuple[str, ...] = ()
     """Fields of events whose values do not arrive at the target, by its mapping."""
     requests: int = 0
@@ -474,6 +494,7 @@ Record: TypeAlias = (
     | IngestDeclared
     | FleetDeclared
     | ReplayDeclared
+    | ProxiedDeclared
     | Delivered
     | Exchange
     | Hook

@@ -16,14 +16,27 @@ from trueup.reports.formatting import amount, between, signed
 from trueup.reports.journal.records import TieOutSeen
 from trueup.reports.results import TieOut
 
-__all__ = ["COLUMNS", "TableCell", "TieOutRow", "pivot", "rows_for_small_screen"]
+__all__ = [
+    "COLUMNS",
+    "PlaceRow",
+    "TableCell",
+    "TieOutRow",
+    "pivot",
+    "places",
+    "rows_for_small_screen",
+]
 
-COLUMNS: Final[tuple[str, ...]] = ("logs", "summaries", "ledgers", "graph", "account")
+COLUMNS: Final[tuple[str, ...]] = (
+    *("client", "proxy", "origin"),
+    *("logs", "summaries", "ledgers", "graph", "account"),
+)
 _COLUMN_OF: Final[Mapping[str, str]] = {
     "residential_ledger": "ledgers",
     "mobile_ledger": "ledgers",
 }
 _PART_OF: Final = " · "
+_CLIENT: Final = "client"
+"""Only traffic through proxies has clients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +55,7 @@ class TieOutRow:
     """One scope over all views."""
 
     part: str
-    """Which traffic: `fleet`, `load`."""
+    """Which traffic: `fleet`, `proxied`, `load`."""
     scope: str
     whole: bool
     """False for a scope that is a part of the nearest whole above it."""
@@ -59,6 +72,16 @@ class TieOutRow:
     def name(self) -> str:
         """Traffic and scope, as a person reads them."""
         return self.scope if self.part in ("", self.scope) else f"{self.part} {self.scope}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRow:
+    """One place that counted the requests through proxies."""
+
+    place: str
+    """One of `COLUMNS`."""
+    cells: tuple[TableCell | None, ...]
+    """By network, with bytes; None where the place does not count that network."""
 
 
 _Columns = dict[str, list[TieOut]]
@@ -84,9 +107,32 @@ def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
     return tuple(rows)
 
 
+def places(rows: Sequence[TieOutRow]) -> tuple[tuple[str, ...], tuple[PlaceRow, ...]]:
+    """Return the traffic through proxies as place × network: its networks, and a row a place.
+
+    Both are empty where no traffic went through proxies.
+    """
+    proxied = [row for row in rows if row.whole and _CLIENT in row.cells]
+    columns = [column for column in COLUMNS if any(column in row.cells for row in proxied)]
+    return tuple(row.scope for row in proxied), tuple(
+        PlaceRow(place=column, cells=tuple(_place(row.cells.get(column)) for row in proxied))
+        for column in columns
+    )
+
+
+def _place(cell: TableCell | None) -> TableCell | None:
+    """Return a cell with its bytes; its requests where it has no bytes."""
+    size = None if cell is None else _sum(cell.rows, "seen_bytes")
+    if cell is None or size is None or not cell.ok:
+        return cell
+    return TableCell(ok=True, seen=f"{amount(size)} B", rows=cell.rows)
+
+
 def rows_for_small_screen(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
-    """Return the rows that are off, then the wholes that tie out."""
-    return sorted((row for row in rows if row.whole or not row.ok), key=lambda row: row.ok)
+    """Return the rows that are off, then the wholes that tie out; without those of `places`."""
+    proxied = {row.part for row in rows if _CLIENT in row.cells}
+    shown = (row for row in rows if row.part not in proxied and (row.whole or not row.ok))
+    return sorted(shown, key=lambda row: row.ok)
 
 
 def _with_sums(whole: str, scopes: Mapping[str, _Columns]) -> _Columns:

@@ -22,9 +22,11 @@ from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.metrics.tieout import (
     COLUMNS,
+    PlaceRow,
     TableCell,
     TieOutRow,
     pivot,
+    places,
     rows_for_small_screen,
 )
 from trueup.reports.model import RunReport
@@ -118,9 +120,14 @@ def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableT
     if report.results:
         yield _laws(report, width=width)
     yield from _missing(report, width)
-    if report.tie_outs:
+    rows = pivot(report.tie_outs)
+    if shown := rows_for_small_screen(rows):
         yield ""
-        yield _tie_outs(report, width=width)
+        yield _tie_outs(rows, shown, width=width)
+    networks, by_place = places(rows)
+    if networks:
+        yield ""
+        yield _places(networks, by_place)
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
@@ -274,11 +281,25 @@ def _why(worst: CheckResult) -> str:
     return f"{word}: {worst.reason}"
 
 
-def _tie_outs(report: RunReport, *, width: int) -> RenderableType:
+def _places(networks: Sequence[str], rows: Sequence[PlaceRow]) -> Table:
+    """The places that counted the requests through proxies, a row each; a column a network."""
+    table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
+    table.add_column("PROXIED", no_wrap=True)
+    for network in networks:
+        table.add_column(network, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row.place, *map(_cell, row.cells))
+    return table
+
+
+def _tie_outs(
+    rows: Sequence[TieOutRow], shown: Sequence[TieOutRow], *, width: int
+) -> RenderableType:
     """The table. In a narrow terminal bytes go below it, and names are cut before numbers are."""
-    rows = pivot(report.tie_outs)
+    parts_shown = {row.part for row in shown}
+    rows = [row for row in rows if row.part in parts_shown]
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
-    shown = rows_for_small_screen(rows)[:_MAX_TIE_OUTS]
+    shown = shown[:_MAX_TIE_OUTS]
     lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
     notes: list[str] = []
     if _beside(columns, shown, lines) + _NAME_MOST > width:

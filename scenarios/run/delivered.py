@@ -9,14 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
 from trueup.scenarios.run.outcome_ranges import Span, settle, spread
 
-__all__ = ["DeliveredTraffic", "NumberedEvents", "Sums", "is_inside"]
+__all__ = ["DeliveredTraffic", "EventSums", "NumberedEvents", "Sums", "is_inside"]
 
 _BLOCK: Final = 64
 """Events made together when one is asked for: its neighbours are usually asked for next."""
@@ -33,6 +33,13 @@ class Sums(Protocol):
     @property
     def hours(self) -> Mapping[HourKey, Counts]:
         """Return counts by tenant, network and hour."""
+
+
+class EventSums(NamedTuple):
+    """`Sums` of events that were added up one by one."""
+
+    cells: Mapping[CellKey, Counts]
+    hours: Mapping[HourKey, Counts]
 
 
 class NumberedEvents(Protocol):

@@ -61,7 +61,8 @@ def _effects(scenario: Scenario, target: Target) -> Iterator[str]:
         stateful = max(level for level in levels(target) if level <= scenario.stateful.level)
     level = max(checks, stateful)
     plants = scenario.capsule is not None and not scenario.capsule.harvest
-    if target.ingest is not None and (level >= 1 or scenario.fleet or scenario.load or plants):
+    traffic = scenario.fleet or scenario.proxied or scenario.load
+    if target.ingest is not None and (level >= 1 or traffic or plants):
         yield "injects events that stay"
     if target.ingest is not None and level >= 1 and target.money is not None:
         yield "makes payments"

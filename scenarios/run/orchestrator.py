@@ -49,6 +49,7 @@ from trueup.scenarios.embedded.target import (
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.exit_status import exit_status_of
 from trueup.scenarios.progress import ProgressReporter, SilentReporter
+from trueup.scenarios.proxied.plan import PROXIED
 from trueup.scenarios.run.capsule import check_capsule, run_capsule_part
 from trueup.scenarios.run.clock import our_stamp
 from trueup.scenarios.run.effects import default_level, describe_effects, within_level
@@ -60,6 +61,7 @@ from trueup.scenarios.run.preconditions import (
     customers_of,
     minutes_of,
 )
+from trueup.scenarios.run.proxied import run_proxied_part
 from trueup.scenarios.run.run_directory import make_run_folder
 from trueup.scenarios.run.sensitivity import measure_sensitivity, write_sensitivity
 from trueup.scenarios.run.stateful import run_stateful_part
@@ -153,9 +155,9 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
     with contextlib.ExitStack() as stack:
         level_lowered = False
         if order.target is None:
-            text, environment = _start_reference(stack, order)
+            text, keys = _start_reference(stack, order)
         else:
-            text = ""
+            text, keys = "", {}
             target = load_target(order.target)
             if not order.level_asked:
                 within = within_level(order.scenario, default_level(target))
@@ -165,7 +167,7 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
         folder = make_run_folder(order.runs, scenario=order.scenario.name, seed=order.seed, now=now)
         if order.target is None:
             (folder / TARGET_NAME).write_text(text, encoding="utf-8")
-            target = load_target(folder / TARGET_NAME, environment)
+            target = load_target(folder / TARGET_NAME, {**os.environ, **keys})
             _check_usable(target, order)
         else:
             (folder / TARGET_NAME).write_bytes(order.target.read_bytes())
@@ -186,6 +188,7 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             seed=order.seed,
             reporter=reporter or SilentReporter(),
             prefix=order.prefix,
+            environment=keys,
         )
         if order.target is not None:
             effects = describe_effects(order.scenario, target, level_lowered=level_lowered)
@@ -259,7 +262,8 @@ def _check_usable(target: Target, order: RunRequest) -> None:
         driver_of(target)  # what its transport needs must be installed
     if order.scenario.load is not None and target.ingest is not None:
         check_target(order.scenario.load, target)
-    if order.scenario.fleet is not None and target.ingest is not None:
+    known = order.scenario.fleet is not None or order.scenario.proxied is not None
+    if known and target.ingest is not None:
         customers_of(target)
     tuple(_declared(order.scenario, target))  # what `only` names must be within reach
     if order.scenario.capsule is not None:
@@ -269,7 +273,9 @@ def _check_usable(target: Target, order: RunRequest) -> None:
 def _start_reference(
     stack: contextlib.ExitStack, order: RunRequest
 ) -> tuple[str, Mapping[str, str]]:
-    """Start a reference with a data folder of its own; return its target file and environment."""
+    """Start a reference with a data folder of its own; return its target file, and its keys as
+    variables of the environment.
+    """
     data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trueup-")))
     reference = stack.enter_context(
         embedded_reference(data=data, options=("--control", *order.reference_options))
@@ -281,7 +287,7 @@ def _start_reference(
         restart_path=path,
         overrides=order.overrides,
     )
-    return text, {**os.environ, **key_environment(reference.serving)}
+    return text, key_environment(reference.serving)
 
 
 def _ingest_of(ingest: HttpIngest) -> IngestDeclared:
@@ -340,7 +346,7 @@ def _sends(scenario: Scenario) -> bool:
     """Return whether a scenario sends events to a target that takes them."""
     reads_only = scenario.checks is None or scenario.checks.level == 0
     plants = scenario.capsule is not None and not scenario.capsule.harvest
-    parts = (scenario.fleet, scenario.load, scenario.stateful)
+    parts = (scenario.fleet, scenario.proxied, scenario.load, scenario.stateful)
     return not reads_only or plants or any(part is not None for part in parts)
 
 
@@ -348,6 +354,8 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     """Every check that must report, named before the run."""
     if scenario.fleet is not None and target.ingest is not None:
         yield from traffic_checks("fleet")
+    if scenario.proxied is not None and target.ingest is not None:
+        yield from traffic_checks(PROXIED)
     if scenario.checks is not None:
         part = scenario.checks
         for check in checks_for(target, level=part.level, only=part.only):
@@ -366,7 +374,8 @@ def _work(
     """Do the parts in their order; what cut them short, if anything did. A target that is not ours
     is asked once before traffic goes there: the checks meet it themselves. Its ingestion endpoint
     is tried before any event is sent."""
-    sends = scenario.fleet is not None or scenario.load is not None
+    traffic = (scenario.fleet, scenario.proxied, scenario.load)
+    sends = any(part is not None for part in traffic)
     try:
         if external and sends and context.target.ingest is not None:
             recorder = Recorder(context.writer, secrets=context.target.secrets)
@@ -378,6 +387,8 @@ def _work(
             asyncio.run(deadline.within(try_ingestion(context.target)))
         if scenario.fleet is not None and context.target.ingest is not None:
             asyncio.run(deadline.within(run_fleet_part(context, scenario.fleet)))
+        if scenario.proxied is not None and context.target.ingest is not None:
+            asyncio.run(deadline.within(run_proxied_part(context, scenario.proxied)))
         if scenario.checks is not None:
             asyncio.run(deadline.within(run_checks_part(context, scenario.checks)))
         if scenario.capsule is not None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from trueup.reports.journal.records import (
     FleetDeclared,
     OutcomeRange,
     Phase,
+    Record,
     ReplayDeclared,
 )
 from trueup.reports.journal.storage import JournalWriter, read_journal
@@ -54,7 +55,7 @@ from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.replay import ReplayTraffic
 
-__all__ = ["RunContext", "run_checks_part", "run_fleet_part", "run_load_part"]
+__all__ = ["RunContext", "reconcile", "run_checks_part", "run_fleet_part", "run_load_part"]
 
 FLEET_NAME: Final = "fleet"
 SEARCH_S: Final = 60.0
@@ -73,6 +74,8 @@ class RunContext:
     """How far the target's clock was ahead of ours when the run began."""
     prefix: str = ""
     """Begins the names of the events that checks inject; empty: drawn for this run."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The target's keys, where the variables of this process do not have them."""
 
     def phase(self, name: str, state: str) -> None:
         self.writer.write(Phase(name=name, state=state, at=our_stamp()))
@@ -111,14 +114,21 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
                 )
             context.reporter.update(first + count)
     context.reporter.finish(_outcomes(ranges))
-    await _reconcile(context, delivered(fleet, ranges), FLEET_NAME, clock)
+    await reconcile(context, delivered(fleet, ranges), FLEET_NAME, clock)
     context.phase(FLEET_NAME, "end")
 
 
-async def _reconcile(
-    context: RunContext, sent: SentTraffic, part: str, clock: Clock
+async def reconcile(
+    context: RunContext,
+    sent: SentTraffic,
+    part: str,
+    clock: Clock,
+    baseline: Sequence[Record] = (),
 ) -> TrafficOutcome:
-    """Reconcile every view of the target with what was sent; return what was found."""
+    """Reconcile every view of the target with what was sent; return what was found.
+
+    `baseline` is what was read of the accounts before.
+    """
     context.reporter.start(f"{part} reconciliation")
     outcome = await reconcile_traffic(
         context.target,
@@ -126,6 +136,7 @@ async def _reconcile(
         sent=sent,
         part=part,
         clock=clock,
+        baseline=baseline,
     )
     verdicts = Counter(str(result.verdict) for result in outcome.results)
     said = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
@@ -226,7 +237,7 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     since = time.monotonic()
     records = read_journal(context.writer.path).records
     besides = beside(records, LOAD_FLEET, folder=context.folder)
-    outcome = await _reconcile(context, delivered(traffic, ranges, besides), LOAD_FLEET, clock)
+    outcome = await reconcile(context, delivered(traffic, ranges, besides), LOAD_FLEET, clock)
     context.writer.write(
         judged(
             replace(

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from trueup.conformance.ports import Slice
-from trueup.reports.results import CellKey, Counts, HourKey, Outcome
+from trueup.reports.results import Outcome
+from trueup.scenarios.run.delivered import EventSums
 from trueup.scenarios.run.outcome_ranges import Span, unix_second
 from trueup.simulator.replay import ReplayTraffic
 
 __all__ = ["ReplayEvents"]
-
-
-class _Sums(NamedTuple):
-    cells: Mapping[CellKey, Counts]
-    hours: Mapping[HourKey, Counts]
 
 
 class ReplayEvents:
@@ -31,9 +26,9 @@ class ReplayEvents:
         """Return the id of one event."""
         return self._traffic.log_ids(position, 1)[0]
 
-    def totals(self, ranges: Sequence[tuple[int, int]]) -> _Sums:
+    def totals(self, ranges: Sequence[tuple[int, int]]) -> EventSums:
         """Return the sums of events first … first+count-1 of each (first, count)."""
-        return _Sums(*self._traffic.totals(ranges))
+        return EventSums(*self._traffic.totals(ranges))
 
     def select(self, spans: Sequence[Span], slices: Sequence[Slice]) -> list[Mapping[str, Outcome]]:
         """Return, for each slice, the ids of its events in the spans, with their outcomes."""

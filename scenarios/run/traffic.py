@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias, assert_never
 
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.reports.journal.records import (
@@ -16,6 +17,7 @@ from trueup.reports.journal.records import (
     FleetDeclared,
     JudgePlan,
     OutcomeRange,
+    ProxiedDeclared,
     Record,
     ReplayDeclared,
 )
@@ -24,9 +26,15 @@ from trueup.reports.results import CellKey, Counts, HourKey, Json, Outcome
 from trueup.scenarios.run.delivered import DeliveredTraffic, NumberedEvents, is_inside
 from trueup.scenarios.run.fleet_events import FleetEvents
 from trueup.scenarios.run.replay_events import ReplayEvents
+from trueup.scenarios.run.usage_events import UsageEvents
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.replay import ReplayRecording, ReplayTraffic
 from trueup.simulator.totals import add_row
+
+Declared: TypeAlias = FleetDeclared | ReplayDeclared | ProxiedDeclared
+"""The record of traffic whose events have numbers."""
+Traffic: TypeAlias = Fleet | ReplayTraffic | UsageEvents
+"""Such traffic itself."""
 
 __all__ = ["DeliveredEvents", "beside", "delivered", "traffic_of"]
 
@@ -95,11 +103,12 @@ class DeliveredEvents:
 
 
 def traffic_of(journal: Journal) -> dict[str, SentTraffic]:
-    """Return every fleet and replay that a journal declares, with what was delivered of it, drawn
-    or read again.
+    """Return all traffic that a journal declares, with what was delivered of it, drawn or read
+    again.
 
     Beside each stands what the run had sent by the time at which it was reconciled. Raises
-    AccessLogError for a replay whose recording is not beside the journal.
+    AccessLogError for a replay whose recording is not beside the journal, UsageProblem for usage
+    events that are not.
     """
     declared = _declared(journal.records)
     folder = journal.path.parent
@@ -121,11 +130,11 @@ def beside(
     part: str,
     *,
     folder: Path,
-    known: Mapping[str, Fleet | ReplayTraffic] | None = None,
+    known: Mapping[str, Traffic] | None = None,
 ) -> tuple[SentTraffic, ...]:
     """Return all that records say was sent but for a part's own: other fleets, and probes.
 
-    `folder` is the run's. `known` are fleets and replays that need not be built again.
+    `folder` is the run's. `known` is traffic that need not be built again.
     """
     records, known = tuple(records), known or {}
     others = [
@@ -141,31 +150,45 @@ def beside(
     return (*others, *probes)
 
 
-def _known(identity: FleetDeclared | ReplayDeclared, folder: Path) -> Fleet | ReplayTraffic:
+def _known(identity: Declared, folder: Path) -> Traffic:
     """Return the traffic that a record declares."""
-    if isinstance(identity, FleetDeclared):
-        return Fleet.from_identity(identity)
-    return ReplayTraffic(ReplayRecording.open(folder), identity)
+    match identity:
+        case FleetDeclared():
+            return Fleet.from_identity(identity)
+        case ReplayDeclared():
+            return ReplayTraffic(ReplayRecording.open(folder), identity)
+        case ProxiedDeclared():
+            return UsageEvents.open(folder, identity)
+        case _:
+            assert_never(identity)
 
 
 def delivered(
-    traffic: Fleet | ReplayTraffic,
+    traffic: Traffic,
     ranges: Iterable[OutcomeRange],
     besides: Sequence[SentTraffic] = (),
 ) -> SentTraffic:
-    """Return what was delivered of a fleet or a replay, as the checks see it."""
+    """Return what was delivered of numbered events, as the checks see it."""
     events: NumberedEvents
-    events = FleetEvents(traffic) if isinstance(traffic, Fleet) else ReplayEvents(traffic)
+    match traffic:
+        case Fleet():
+            events = FleetEvents(traffic)
+        case ReplayTraffic():
+            events = ReplayEvents(traffic)
+        case UsageEvents():
+            events = traffic
+        case _:
+            assert_never(traffic)
     return DeliveredTraffic(events, ranges, besides)
 
 
 def _declared(
     records: Iterable[Record],
-) -> dict[str, tuple[FleetDeclared | ReplayDeclared, list[OutcomeRange]]]:
-    """Fleets and replays by name, each with what became of its numbers."""
-    found: dict[str, tuple[FleetDeclared | ReplayDeclared, list[OutcomeRange]]] = {}
+) -> dict[str, tuple[Declared, list[OutcomeRange]]]:
+    """Return traffic by name, each with what became of its numbers."""
+    found: dict[str, tuple[Declared, list[OutcomeRange]]] = {}
     for record in records:
-        if isinstance(record, FleetDeclared | ReplayDeclared):
+        if isinstance(record, FleetDeclared | ReplayDeclared | ProxiedDeclared):
             found[record.fleet] = (record, [])
         elif isinstance(record, Delivered) and record.fleet:
             found[record.fleet][1].extend(record.outcomes)

@@ -32,6 +32,8 @@ what = "the main job with little load"
 [fleet]
 events = 800
 days = 3
+[proxied]
+requests = 80
 [checks]
 level = 3
 depth = "quick"
@@ -82,12 +84,21 @@ def test_the_main_job_conforms_and_leaves_its_reports(scenario: Path, tmp_path: 
     load = result["load"][0]
     assert load["events"]["accepted"] > 0
     assert load["events"]["correct"] == load["events"]["accepted"]
+    places: dict[str, set[str]] = {}
+    for row in result["tie_outs"]:
+        if row["part"] == "proxied":
+            assert row["ok"], row
+            places.setdefault(row["scope"].partition(" · ")[0], set()).add(row["view"])
+    assert places.keys() == {"datacenter", "isp", "residential", "mobile"}
+    for network, views in places.items():
+        assert {"client", "proxy", "origin", "logs", "summaries", "graph"} <= views
+        assert network in ("datacenter", "isp") or {f"{network}_ledger", "account"} <= views
     again = trueup("judge", cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "agree with the journal" in again.stdout
 
 
-@pytest.mark.parametrize("phase", ["fleet", "judge", "load"])
+@pytest.mark.parametrize("phase", ["fleet", "proxied", "judge", "load"])
 def test_ctrl_c_leaves_a_readable_journal_and_no_process(
     scenario: Path, tmp_path: Path, phase: str
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueup.reports.journal.records import TieOutSeen
-from trueup.reports.metrics.tieout import pivot, rows_for_small_screen
+from trueup.reports.metrics.tieout import pivot, places, rows_for_small_screen
 from trueup.reports.results import TieOut
 
 
@@ -77,6 +77,30 @@ def test_a_part_that_is_off_is_seen_in_the_whole_and_on_a_small_screen() -> None
         "tenant 1 · mobile",
         "tenant 2",
     ]
+
+
+def test_traffic_through_proxies_has_a_row_for_each_place_and_none_on_the_small_screen() -> None:
+    """Bytes where the place counts them; what is off says by how much; the origin may differ."""
+    rows = pivot(
+        [
+            seen("client", "isp · tenant 1", 3, 3, expected_b=300, seen_b=300),
+            seen("client", "isp · tenant 2", 4, 4, expected_b=400, seen_b=400),
+            seen("client", "mobile · tenant 1", 2, 2, expected_b=90, seen_b=90),
+            seen("origin", "mobile · tenant 1", 1, 1, expected_b=80, seen_b=81, slack_b=9),
+            seen("logs", "isp · tenant 1", 3, 3),
+            seen("logs", "isp · tenant 2", 4, 4),
+            seen("mobile_ledger", "mobile · tenant 1", None, None, expected_b=90, seen_b=80),
+        ]
+    )
+    networks, shown = places(rows)
+    assert networks == ("isp", "mobile")
+    assert [(row.place, *(cell and cell.seen for cell in row.cells)) for row in shown] == [
+        ("client", "700 B", "90 B"),
+        ("origin", None, "81 B"),
+        ("logs", "7", None),
+        ("ledgers", None, "−10 B"),
+    ]
+    assert rows_for_small_screen(rows) == []
 
 
 def test_losses_add_up_and_bytes_speak_where_requests_agree() -> None:

@@ -1,0 +1,1 @@
+"""Traffic through proxies: what is planned, and the clients that send it."""
