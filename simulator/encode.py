@@ -379,8 +379,8 @@ class Encoder:
         text = self._lay_out(events)
         self.width = len(text)
         self._numbers.sort(key=lambda place: -place[2])
-        self._constant = self._constant_words(np.frombuffer(text, dtype=np.uint64))
-        """Words of the row that no table fills: the first word, and the words."""
+        self._constant = self._constant_parts(text)
+        """Bytes of the row that no table fills: place, and one value with all of them."""
 
     def _lay_out(self, events: EventFormat) -> bytes:
         """Place every part of a row in order; returns its constant text."""
@@ -455,13 +455,14 @@ class Encoder:
     def _add_table(self, row: _RowText, index: str, table: Fragments) -> None:
         self._tables.append((row.reserve(table.itemsize), index, table))
 
-    def _constant_words(self, blank: Table) -> list[tuple[int, Table]]:
-        filled = np.zeros(len(blank), dtype=np.int8)
+    def _constant_parts(self, text: bytes) -> list[tuple[int, Fragments]]:
+        filled = np.zeros(len(text) // 8, dtype=np.int8)
         for at, _index, table in self._tables:
             filled[at // 8 : (at + table.itemsize) // 8] = 1
         edges = np.flatnonzero(np.diff(np.concatenate(([1], filled, [1])))).tolist()
         return [
-            (start, blank[start:stop]) for start, stop in zip(edges[::2], edges[1::2], strict=True)
+            (8 * start, np.frombuffer(text[8 * start : 8 * stop], dtype=f"V{8 * (stop - start)}"))
+            for start, stop in zip(edges[::2], edges[1::2], strict=True)
         ]
 
     def rows(self, count: int) -> Table:
@@ -511,8 +512,8 @@ class Encoder:
 
     def _fill(self, out: Table, rows: Rows, here: slice) -> None:
         """Write rows, few enough to stay in the processor's cache until the last copy."""
-        for word, constant in self._constant:
-            out[:, word : word + len(constant)] = constant
+        for at, constant in self._constant:
+            _byte_column(out, at, constant.itemsize)[...] = constant
         for at, table, index in rows.taken:
             _byte_column(out, at, table.itemsize)[...] = table.take(index[here])
         for at, heads, words_at, words in rows.times:
