@@ -90,7 +90,7 @@ class EventInjector:
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             )
         )
-        if why := self._lost.add(outcomes):
+        if why := self._lost.add(outcomes, self._clock.monotonic() - started):
             raise TargetLost(
                 f"the ingestion endpoint takes no events: {why}\n  expected: an endpoint that "
                 "responds; check [ingest] in the target file, and the target's own log"

@@ -13,6 +13,7 @@ __all__ = [
     "HEAD_MOST",
     "INTERIM_MOST",
     "LOST_DELIVERIES_MOST",
+    "LOST_DELIVERIES_S",
     "LOST_MOST",
     "REDIRECTS_MOST",
     "REFUSED_DELIVERIES_MOST",
@@ -41,6 +42,9 @@ LOST_MOST: Final = 24
 at all, and ends if it is not."""
 LOST_DELIVERIES_MOST: Final = 3
 """Deliveries in a row without a usable response, each tried again, after which a run ends."""
+LOST_DELIVERIES_S: Final = 29.0
+"""Seconds that a run's first deliveries may take in all without a usable response: a delivery is
+tried again for up to 30 s, and no attempt begins after that."""
 REFUSED_DELIVERIES_MOST: Final = 8
 """Deliveries in a row that are refused with 401, 403 or a redirect, after which a run ends."""
 

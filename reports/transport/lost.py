@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from trueup.reports.results import EventOutcome, Outcome
-from trueup.reports.transport.limits import LOST_DELIVERIES_MOST, REFUSED_DELIVERIES_MOST
+from trueup.reports.transport.limits import (
+    LOST_DELIVERIES_MOST,
+    LOST_DELIVERIES_S,
+    REFUSED_DELIVERIES_MOST,
+)
 
 __all__ = ["LostDeliveries", "got_nowhere"]
 
@@ -30,18 +34,31 @@ class LostDeliveries:
 
     def __init__(self) -> None:
         self._lost = self._no_access = 0
-        self._reason = ""
+        self._lost_s = 0.0
+        self._responded = False
 
-    def add(self, outcomes: Iterable[EventOutcome]) -> str:
-        """Count a delivery; return why no further one makes sense, or an empty string."""
+    def add(self, outcomes: Iterable[EventOutcome], elapsed_s: float = 0.0) -> str:
+        """Count a delivery that took so long; return why no further one makes sense, or an empty
+        string.
+
+        A target that responded to a delivery before may be restarting, or hang for one of them: it
+        is given LOST_DELIVERIES_MOST. Until then the time is bounded by LOST_DELIVERIES_S.
+        """
         outcomes = list(outcomes)
         if _all_begin(outcomes, _WAITED):
             return f"it asks to wait for longer than a delivery waits: {outcomes[0].reason}"
-        self._lost = self._lost + 1 if _all_begin(outcomes, _LOST) else 0
+        lost = _all_begin(outcomes, _LOST)
+        self._lost = self._lost + 1 if lost else 0
+        self._lost_s += elapsed_s
+        self._responded = self._responded or not lost
         self._no_access = self._no_access + 1 if _all_begin(outcomes, _NO_ACCESS) else 0
-        if self._lost < LOST_DELIVERIES_MOST and self._no_access < REFUSED_DELIVERIES_MOST:
+        too_long = not self._responded and self._lost_s >= LOST_DELIVERIES_S
+        too_many = self._lost >= LOST_DELIVERIES_MOST or self._no_access >= REFUSED_DELIVERIES_MOST
+        if not too_long and not too_many:
             return ""
         count = max(self._lost, self._no_access)
+        if too_long and count == 1:
+            return f"it did not respond for {self._lost_s:.0f} s: {outcomes[0].reason}"
         what = (
             "got no response" if self._lost else "were refused for what is not about their events"
         )

@@ -97,7 +97,7 @@ async def _send(
                 sent[part.outcome] += part.count
                 if part.outcome is not Outcome.ACCEPTED:
                     sent.reasons[part.reason] += part.count
-            if why := lost.add(outcome.events()):
+            if why := lost.add(outcome.events(), outcome.elapsed_ms / 1e3):
                 raise CouldNotTell(
                     f"{target.path}: {why}. {sent[Outcome.ACCEPTED]} events were accepted before. "
                     "Is the target up, and [ingest] right?"

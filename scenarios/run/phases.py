@@ -105,9 +105,12 @@ async def run_fleet_part(context: RunContext, part: FleetPart) -> None:
     async with open_driver(context.target) as driver:
         for first in range(0, part.events, part.batch):
             count = min(part.batch, part.events - first)
+            began_s = clock.monotonic()
             sent = await _send(context, driver, fleet, first, count)
             ranges += sent
-            if why := lost.add(EventOutcome(one.outcome, one.reason) for one in sent):
+            if why := lost.add(
+                [EventOutcome(one.outcome, one.reason) for one in sent], clock.monotonic() - began_s
+            ):
                 raise CouldNotTell(
                     f"{context.target.path}: the ingestion endpoint takes no events: {why}. "
                     "Check [ingest], and the target's own log."

@@ -92,7 +92,9 @@ def test_a_fleet_ends_with_status_2(tmp_path: Path) -> None:
         with listening(empty_api) as api, hostile(name) as server:
             target = write_target(folder, base=api.port, ingest=server.port)
             arguments = ["fleet", "--events", "3000", "--target", str(target)]
-            assert_status_2_in_bounds(run_command(arguments, folder, limit_s=LONGEST_S))
+            ended = run_command(arguments, folder, limit_s=LONGEST_S)
+            assert_status_2_in_bounds(ended)
+            assert "it did not respond for" in ended.output
 
     side_by_side(
         run, tmp_path, [("drips a head",), ("endless interim responses",), ("never ends",)]

@@ -21,6 +21,7 @@ from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import EventOutcome, Outcome
 from trueup.reports.transport.limits import (
     LOST_DELIVERIES_MOST,
+    LOST_DELIVERIES_S,
     LOST_MOST,
     REFUSED_DELIVERIES_MOST,
 )
@@ -104,6 +105,27 @@ def test_deliveries_that_get_nowhere_end_a_run(one: EventOutcome, most: int) -> 
 def test_deliveries_that_are_judged_end_no_run(one: EventOutcome) -> None:
     lost = LostDeliveries()
     assert {lost.add([one]) for _ in range(50)} == {""}
+
+
+@pytest.mark.parametrize("times", [(31.0,), (10.0, 12.0)])
+def test_a_target_that_never_responded_is_given_half_a_minute_in_all(
+    times: tuple[float, ...],
+) -> None:
+    gone = outcome("no response: x", Outcome.UNKNOWN)
+    lost = LostDeliveries()
+    said = [lost.add([gone], each) for each in (*times[:-1], LOST_DELIVERIES_S)]
+    assert said[:-1] == [""] * (len(times) - 1)
+    assert "no response: x" in said[-1]
+
+
+def test_a_target_that_responded_before_is_given_several_deliveries() -> None:
+    """One that hangs for a delivery still responds to others; one that restarts comes back."""
+    gone = outcome("no response: x", Outcome.UNKNOWN)
+    lost = LostDeliveries()
+    assert lost.add([outcome("HTTP 400: not an event")], 1.0) == ""
+    said = [lost.add([gone], 31.0) for _ in range(LOST_DELIVERIES_MOST)]
+    assert said[:-1] == [""] * (LOST_DELIVERIES_MOST - 1)
+    assert said[-1]
 
 
 def test_one_delivery_that_arrives_begins_the_count_anew() -> None:
