@@ -27,8 +27,9 @@ $(READY): requirements.lock pyproject.toml
 
 tools:
 	@PATH="$$PATH:/usr/sbin"; \
-	  for program in chromium nats-server nginx wrk; do \
+	  for program in chromium nats-server nginx squid wrk; do \
 	    command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	  command -v danted >/dev/null || missing="$$missing dante-server"; \
 	  test -n "$$missing" || exit 0; \
 	  echo "Installing$$missing"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
@@ -60,6 +61,7 @@ docs: setup
 
 prove: setup
 	@$(BIN)/trueup prove --generated all --combinations all --write docs/kill-matrix.md
+	@$(BIN)/trueup prove --proxies --write docs/kill-matrix-proxies.md
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \

@@ -32,8 +32,8 @@ from trueup.reports.results import CheckResult
 __all__ = ["BY_NAME", "disagreements", "judge_journal", "judge_records", "required_checks"]
 
 BY_NAME = {check.name: check for check in CHECKS}
-_LEVEL_OF_HOOK = {"ingest": 2, "clock": 3, "restart": 4}
-"""Control hook of a target → the level that it opens."""
+_LEVEL_OF_HOOK = {"proxies": 1, "ingest": 2, "clock": 3, "restart": 4}
+"""Part of a target file → the level that it opens."""
 _STAGE = "judge "
 """Begins the names of the phases in which checks read."""
 

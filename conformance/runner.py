@@ -19,6 +19,10 @@ from trueup.conformance.client.http import ReadClient
 from trueup.conformance.client.recorder import Recorder, stamp
 from trueup.conformance.client.session import Session, open_session
 from trueup.conformance.contract.evaluation import Evaluation, evaluate
+from trueup.conformance.contract.interpretation import Interpretation
+from trueup.conformance.contract.proxied import PART as LEVEL_1
+from trueup.conformance.contract.proxied import judge_proxied, probed_counting
+from trueup.conformance.contract.target_time import TargetClock
 from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
@@ -31,6 +35,7 @@ from trueup.conformance.datasets.interpretation_probes import (
 )
 from trueup.conformance.datasets.operations import Plan, Stage
 from trueup.conformance.datasets.plan import plan
+from trueup.conformance.datasets.proxied_traffic import ProxiedSender, send_proxied
 from trueup.conformance.datasets.stage_reads import snapshots
 from trueup.conformance.errors import unwrap_group
 from trueup.conformance.execution import executor_of
@@ -121,6 +126,7 @@ async def run_checks(
     *,
     writer: JournalWriter,
     ingest: Ingest | None,
+    proxies: ProxiedSender | None = None,
     seed: int = 0,
     level: int = 4,
     depth: Depth = Depth.STANDARD,
@@ -132,11 +138,12 @@ async def run_checks(
 ) -> RunOutcome:
     """Run every check of a level, or those named in `only`, and return their results.
 
-    The caller has written the header, with the names of `checks_for`, and writes the footer.
+    `proxies` sends requests through the target's own proxies, where it has any. The caller has
+    written the header, with the names of `checks_for`, and writes the footer.
     `prefix` begins every injected name and must be fresh; drawn by chance where left out. Raises
     TargetTrouble, BudgetExhausted (exit status 2): what was recorded so far stays.
     """
-    level = level if ingest is not None else 0
+    level = level if ingest is not None else min(level, 1 if target.proxies is not None else 0)
     checks = checks_for(target, level=level, only=only)
     recorder = Recorder(writer, secrets=target.secrets)
     clock = clock or WallClock()
@@ -151,6 +158,8 @@ async def run_checks(
                 level=min(level, max((c.level for c in checks), default=0)),
             )
             run = _Run(session, ingest, checks, progress)
+            if proxies is not None:
+                await run.proxied(proxies)
             await run.baseline()
             await run.execute(depth, seed, planner)
             await run.burst()
@@ -260,6 +269,48 @@ class _Run:
         await self._stage(stage, context, 0, 1)
         if context.level >= 2:
             await self._try_locks()
+
+    async def proxied(self, client: ProxiedSender) -> None:
+        """Send requests through the target's own proxies, if a check needs them: before anything
+        else, as their time is the present, and the target's clock is moved later.
+        """
+        proxies = self._target.proxies
+        if proxies is None or not any(check.level == 1 for check in self._checks):
+            return
+        self._phase(LEVEL_1, "begin")
+        self._progress(
+            ProgressEvent(
+                stage=LEVEL_1,
+                what="requests through its proxies",
+                done=0,
+                total=1,
+                requests=self._client.pacer.made,
+            )
+        )
+        await send_proxied(self._session, proxies, client, self._proxied_is_right)
+        value = self._proxied_counting()
+        if value is not None:
+            reading = Reading(name="proxied-bytes", value=value, how="probed")
+            self._recorder.write(ReadingSeen(reading=reading))
+        self._phase(LEVEL_1, "end")
+
+    def _proxied_is_right(self) -> bool:
+        records, reading, clock = self._recorded()
+        return not any(
+            finding.deviations or finding.unusable
+            for finding in judge_proxied(records, reading, clock)
+        )
+
+    def _proxied_counting(self) -> str | None:
+        if "proxied-bytes" in self._target.readings:
+            return None
+        return probed_counting(*self._recorded())
+
+    def _recorded(self) -> tuple[Sequence[Record], Interpretation, TargetClock]:
+        records = self._recorder.records
+        readings = Observations(records).readings
+        reading = Interpretation.of(readings, frozenset(self._session.context.claims))
+        return records, reading, TargetClock.from_records(records, "")
 
     def _injects(self, context: CheckContext) -> bool:
         """Whether the run may inject events: at level 2, where a customer's number is known."""

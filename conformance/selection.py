@@ -44,11 +44,11 @@ def checks_at(
 
     `only` holds names or laws of checks; empty stands for all. Names that are neither are ignored.
     """
-    top = max(reached)
+    audits = 2 not in reached
     return tuple(
         check
         for check in offered
-        if (check.level in reached or (check.level == 1 and top >= 2) or (top == 0 and check.audit))
+        if (check.level in reached or (audits and check.audit))
         and (not only or check.name in only or check.law in only)
     )
 

@@ -132,7 +132,7 @@ def _find(
             verdict=Verdict.NOT_APPLICABLE,
             reason="nothing was shown or reached that could have refuted it",
         )
-    if evidence < (1 if plan.level == 0 else check.needed):
+    if evidence < _needed(evaluation, check):
         return _too_little(evaluation, check, evidence)
     return _Finding(
         verdict=Verdict.PASS, reason=f"{evidence:,} comparisons agree with it", evidence=evidence
@@ -196,8 +196,13 @@ def _wrong(check: Check, wrong: Sequence[AttributedDeviation], evidence: int) ->
     )
 
 
+def _needed(evaluation: Evaluation, check: Check) -> int:
+    """Return the least evidence; an audit takes what an account already holds."""
+    return 1 if evaluation.plan.level < 2 and check.level != 1 else check.needed
+
+
 def _too_little(evaluation: Evaluation, check: Check, evidence: int) -> _Finding:
-    needed = 1 if evaluation.plan.level == 0 else check.needed
+    needed = _needed(evaluation, check)
     reason = (
         f"{evidence} of at least {needed} comparisons that could have refuted it were made; "
         "those agree with it"

@@ -33,7 +33,7 @@ __all__ = ["Session", "declare_readings", "first_request", "judge_plan", "open_s
 
 CLOCK_LEAD: Final = timedelta(seconds=3)
 """How far the first move of the clock goes beyond the time that is known."""
-HOOKS: Final = ("ingest", "clock", "maintenance", "money", "restart")
+HOOKS: Final = ("proxies", "ingest", "clock", "maintenance", "money", "restart")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

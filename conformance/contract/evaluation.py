@@ -20,6 +20,7 @@ from trueup.conformance.contract.interpretation import Interpretation, freshness
 from trueup.conformance.contract.limits import judge_locks, judge_rate
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.paths import resource_path
+from trueup.conformance.contract.proxied import judge_proxied
 from trueup.conformance.contract.responses import (
     collect_ids,
     collect_units,
@@ -111,7 +112,7 @@ def evaluate(
         history=build_history(records, part),
         reading=reading,
         graph=plan.graph,
-        read_only=plan.level == 0,
+        read_only=plan.level < 2,
     )
     if before is not None and before.model.reading != reading:
         before = None
@@ -137,6 +138,7 @@ def _evaluate(
     if units:
         whole_run = replace(units[-1], stage="", ask="")
         findings += [judge_rate(records, whole_run), judge_locks(records, whole_run)]
+    findings += judge_proxied(records, model.reading, model.history.clock)
     attributed, made = attribute(model, findings, bound, settled=settled)
     evidence = dict(made)
     unusable: dict[str, tuple[str, int]] = {}

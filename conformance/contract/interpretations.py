@@ -203,6 +203,28 @@ _ROWS: Final = (
         "Whether requests of zero bytes are in the number of requests.",
         probed=False,
     ),
+    _choice(
+        "proxied-bytes",
+        "both with-handshake origin down down-with-handshake",
+        "S6",
+        "Which bytes of a proxied request count: what the client sent and received after the "
+        "handshake; these and the handshake; what the proxy and the origin exchanged; or what the "
+        "client received, without or with the handshake. The last two are never probed.",
+    ),
+    _choice(
+        "proxied-refusals",
+        "either logged not-logged",
+        "S6",
+        "Whether requests with wrong credentials leave a log.",
+        probed=False,
+    ),
+    _number(
+        "proxied-tolerance",
+        (0, 65_536),
+        "0",
+        "S6",
+        "Bytes by which the size of a proxied request may be off.",
+    ),
     _number(
         "late-events-days",
         (0, 7),

@@ -71,7 +71,8 @@ def charges_of(register_toml: str) -> Mapping[str, tuple[str, ...]]:
     """Return fault id → laws that must detect it, from the text of
     `scenarios/mutation/register.toml`.
     """
-    faults = tomllib.loads(register_toml)["faults"]
+    register = tomllib.loads(register_toml)
+    faults = {**register["faults"], **register["proxied"]["faults"]}
     return {fault: tuple(charge["laws"]) for fault, charge in faults.items()}
 
 
@@ -129,7 +130,8 @@ Made by `make docs`; do not edit.
 Clauses are *stated* by a document, *derived* from what is stated, or *weak*. Sources: sections of
 the guide; items of [open-points.md](open-points.md) (C and S); `docs:` pages of the public
 documentation; `sdk:` its public client; `architecture:` [architecture.md](architecture.md).
-What each fault does, and which check detected it: [kill-matrix.md](kill-matrix.md).
+What each fault does, and which check detected it: [kill-matrix.md](kill-matrix.md); those of
+proxies: [kill-matrix-proxies.md](kill-matrix-proxies.md).
 """
     laws = _laws(checks, charges)
     return "\n".join([head, *_clause_tables(checks, register), _check_table(checks), laws])

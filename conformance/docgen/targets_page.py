@@ -29,6 +29,8 @@ _READS: Final = {
 _PARTS: Final = (
     ("At the top of the file", SCHEMA),
     ("`[tenants.a]`, `[tenants.b]`", SCHEMA["$defs"]["tenant"]),
+    ("`[proxies]`", SCHEMA["properties"]["proxies"]),
+    ("`[[proxies.access]]`", SCHEMA["$defs"]["proxy"]),
     ('`[ingest]` with `via = "http"`', SCHEMA["$defs"]["httpIngest"]),
     ('`[ingest]` with `via = "command"`', SCHEMA["$defs"]["commandIngest"]),
     ('`[ingest]` with `via = "nats"`', SCHEMA["$defs"]["natsIngest"]),

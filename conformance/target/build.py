@@ -47,6 +47,7 @@ from trueup.conformance.target.placeholders import (
     REQUIRED,
     names_in,
 )
+from trueup.conformance.target.proxies import proxy_traffic
 from trueup.reports.configuration import Mistake, nearest
 from trueup.reports.event_format import EVENT_KEYS, FIELD_IN_BRACES, Framing
 from trueup.reports.transport.credentials import Credentials
@@ -82,6 +83,9 @@ def build(
         tenants=tenants,
         disposable=document.get("disposable", False),
         ingest=_ingest(fields, document["ingest"], known) if "ingest" in document else None,
+        proxies=(
+            proxy_traffic(fields, document["proxies"], tenants) if "proxies" in document else None
+        ),
         **hooks,
         clock_read=_clock_read(fields, document.get("clock", {}), known),
         graph=GraphShape(**document.get("graph", {})),

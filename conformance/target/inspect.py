@@ -19,9 +19,11 @@ from trueup.conformance.target.model import (
     HookForm,
     HttpIngest,
     IngestForm,
+    ProxyTraffic,
     Target,
     TransportIngest,
 )
+from trueup.conformance.target.proxies import numbered_addresses
 from trueup.reports.results import Json, Reading
 
 __all__ = ["LEVELS", "LevelReached", "ReadingShown", "TargetCheck", "look_at"]
@@ -30,6 +32,7 @@ _NEEDS_MONEY: Final = frozenset({"money", "idempotent-money"})
 LEVELS: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
         0: ("read", ""),
+        1: ("send requests through its proxies", "proxies"),
         2: ("inject time-stamped events", "ingest"),
         3: ("move its clock", "clock"),
         4: ("restart it", "restart"),
@@ -139,7 +142,7 @@ def _notes(target: Target) -> Iterator[str]:
 def _level(target: Target, level: int) -> LevelReached:
     what, table = LEVELS[level]
     reached = level in levels(target)
-    form: IngestForm | HookForm | None = getattr(target, table) if table else None
+    form: IngestForm | HookForm | ProxyTraffic | None = getattr(target, table) if table else None
     if level == 0:
         how = "with the keys of the target file"
     elif form is None:
@@ -151,8 +154,10 @@ def _level(target: Target, level: int) -> LevelReached:
     return LevelReached(level=level, what=what, reached=reached, how=how)
 
 
-def _form(form: IngestForm | HookForm) -> str:
+def _form(form: IngestForm | HookForm | ProxyTraffic) -> str:
     match form:
+        case ProxyTraffic():
+            return _proxied(form)
         case CommandIngest() | CommandHook():
             return f"command {form.argv[0].rsplit('/', 1)[-1]}"
         case HttpIngest():
@@ -163,6 +168,15 @@ def _form(form: IngestForm | HookForm) -> str:
             return f"{form.name} {where}" if where else form.name
         case _:
             return form.method
+
+
+def _proxied(proxies: ProxyTraffic) -> str:
+    """Return which proxies are used, and where the origin is."""
+    networks = dict.fromkeys(one.network for one in proxies.access)
+    spoken = dict.fromkeys(name for one in proxies.access for name in one.protocols)
+    origin = proxies.hostname if numbered_addresses(proxies.hostname) else proxies.listen
+    port = proxies.port or "a free port"
+    return f"{', '.join(networks)} by {', '.join(spoken)}; origin: {origin}, {port}"
 
 
 def _readings(target: Target, found: Sequence[Reading]) -> tuple[ReadingShown, ...]:

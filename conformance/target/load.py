@@ -7,7 +7,6 @@ validated afterwards. No connection is made.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,14 +28,18 @@ from trueup.conformance.target.model import (
     HttpHook,
     HttpIngest,
     IngestForm,
+    ProxyAccess,
+    ProxyTraffic,
     RefusedShape,
     Target,
     Tenant,
     TransportIngest,
 )
+from trueup.conformance.target.proxies import NUMBER, is_loopback_host, numbered_addresses
 from trueup.reports.configuration import Mistake, TomlFile, load_toml
 from trueup.reports.results import Json
 from trueup.reports.transport.credentials import TokenEndpoint
+from trueup.reports.transport.urls import host_port
 
 __all__ = [
     "SCHEMA",
@@ -48,6 +51,8 @@ __all__ = [
     "HttpHook",
     "HttpIngest",
     "IngestForm",
+    "ProxyAccess",
+    "ProxyTraffic",
     "RefusedShape",
     "Target",
     "Tenant",
@@ -80,12 +85,12 @@ def load_target(path: Path, environ: Mapping[str, str] = os.environ) -> Target:
 
 
 def levels(target: Target) -> frozenset[int]:
-    """Return the levels of a target: 0 read, 2 inject events, 3 move its clock, 4 restart it.
-
-    Level 1, traffic through the target's own proxies, cannot be declared yet.
+    """Return the levels of a target: 0 read, 1 send requests through its proxies, 2 inject events,
+    3 move its clock, 4 restart it.
     """
     reached = {
         0: True,
+        1: target.proxies is not None,
         2: target.ingest is not None,
         3: target.ingest is not None and target.clock is not None,
         4: target.ingest is not None and target.restart is not None,
@@ -111,8 +116,23 @@ def outside_hosts(target: Target) -> tuple[str, ...]:
     if isinstance(target.ingest, TransportIngest):
         urls += [url if "://" in url else f"//{url}" for url in target.ingest.servers]
         urls += _urls_in(dict(target.ingest.options))
+    if target.proxies is not None:
+        urls += _proxied_urls(target.proxies)
     hosts = {urlsplit(url).hostname or "" for url in urls}
-    return tuple(sorted(host for host in hosts if not _is_loopback_host(host)))
+    return tuple(sorted(host for host in hosts if not is_loopback_host(host)))
+
+
+def _proxied_urls(proxies: ProxyTraffic) -> Iterator[str]:
+    """Yield what requests through proxies involve: proxies, origin, and what is not there.
+
+    Where names lead is the proxies' matter; what trueup sends goes to these hosts.
+    """
+    yield from (f"//{host_port(one.host, one.port)}" for one in proxies.access)
+    yield f"//{host_port(proxies.listen, 1)}"
+    if numbered_addresses(proxies.hostname):
+        yield f"//{host_port(proxies.hostname.replace(NUMBER, '1'), 1)}"
+    if proxies.unreachable:
+        yield f"//{proxies.unreachable}"
 
 
 def _urls_in(value: Json) -> Iterator[str]:
@@ -141,12 +161,3 @@ def _token_urls(target: Target, forms: Iterable[object]) -> Iterator[str]:
 def is_loopback(target: Target) -> bool:
     """Return whether every URL of the target file is on this machine."""
     return not outside_hosts(target)
-
-
-def _is_loopback_host(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

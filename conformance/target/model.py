@@ -26,6 +26,8 @@ __all__ = [
     "HttpHook",
     "HttpIngest",
     "IngestForm",
+    "ProxyAccess",
+    "ProxyTraffic",
     "RefusedShape",
     "RowFormat",
     "ShownValues",
@@ -209,6 +211,48 @@ class ClockRead:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProxyAccess:
+    """One proxy of the target, and a user who may use it."""
+
+    network: str
+    host: str
+    port: int
+    protocols: tuple[str, ...]
+    """`connect`, `forward`, `socks`."""
+    tenant: str
+    user: str
+    """Name of the user."""
+    user_name: str = "{user}"
+    """Template of the user name that a client gives: `{user}`, `{session}`."""
+    password: str = field(default="", repr=False)
+    """Empty: the proxy knows its users by their addresses."""
+    proxy_user_id: str
+    """Id of the user in the logs."""
+    client_address: str = ""
+    """Address of this machine from which the client connects; empty: any."""
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host and port of the proxy."""
+        return (self.host, self.port)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProxyTraffic:
+    """The target's own proxies, and the origin that requests through them are made to."""
+
+    access: tuple[ProxyAccess, ...]
+    hostname: str
+    """Template of the names by which the proxies reach the origin; `{n}` is a number."""
+    listen: str = "127.0.0.1"
+    """Address at which the origin listens, unless hostnames are addresses of this machine."""
+    port: int = 0
+    """Port of the origin; 0: a free one."""
+    unreachable: str = ""
+    """HOST:PORT that the proxies may try to reach and where nothing listens; empty: none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """One implementation, and everything that trueup may do with it."""
 
@@ -222,6 +266,7 @@ class Target:
     """Whether runs that name no level may move its clock by months and restart it."""
     tenants: Mapping[str, Tenant]
     """`a`, and `b` if there is a second account."""
+    proxies: ProxyTraffic | None = None
     ingest: IngestForm | None = None
     clock: HookForm | None = None
     clock_read: ClockRead | None = None

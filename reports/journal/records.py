@@ -45,6 +45,7 @@ __all__ = [
     "Phase",
     "PlannedLoad",
     "ProxiedDeclared",
+    "ProxiedRequestSeen",
     "ReadingSeen",
     "Record",
     "ReplayDeclared",
@@ -208,6 +209,45 @@ class Delivered(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="del
     elapsed_ms: float = 0.0
 
 
+class ProxiedRequestSeen(
+    _Record, frozen=True, kw_only=True, omit_defaults=True, tag="proxied-request"
+):
+    """One request through a proxy of the target: what was asked, what client and origin saw."""
+
+    number: int
+    """Number of the request, from 1."""
+    case: str
+    """Name of its case: see `trueup.conformance.datasets.proxied_requests`."""
+    outcome: str
+    """How it was to end: `complete`, `cut`, `aborted`, `unreachable` or `refused`."""
+    tenant: str
+    user: str
+    """Id of the proxy user in the logs."""
+    network: str
+    protocol: str
+    """`connect`, `forward` or `socks`."""
+    hostname: str
+    session: str = ""
+    client_address: str = ""
+    """Address from which the client connected."""
+    began_at: str
+    """Our time, UTC, ISO 8601."""
+    ended_at: str
+    status: int | None = None
+    """Status that the proxy responded with: to CONNECT, or to the forwarded request."""
+    error: str = ""
+    """Why the client did not get what it was to get; empty if it did."""
+    handshake_sent: int = 0
+    """Bytes that the client sent before the tunnel was open."""
+    handshake_received: int = 0
+    sent: int = 0
+    """Bytes that the client sent after that; of a forwarded request, all."""
+    received: int = 0
+    origin_received: int | None = None
+    """Bytes of the origin's connections that had requests of it; None where there was none."""
+    origin_sent: int | None = None
+
+
 class Exchange(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="exchange"):
     """One request to the target and its response, redacted."""
 
@@ -269,7 +309,7 @@ class JudgePlan(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="jud
     """Tenant (`a`, `b`) to customer number, where known."""
     claims: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
-    """Hooks that the target offers: `ingest`, `clock`, `maintenance`, `money`, `restart`."""
+    """What the target offers: `proxies`, `ingest`, `clock`, `maintenance`, `money`, `restart`."""
     graph: dict[str, str] = {}
     """Where a response has its graph points: `points`, `time`, `requests`, `bytes`."""
     part: str = ""
@@ -496,6 +536,7 @@ Record: TypeAlias = (
     | ReplayDeclared
     | ProxiedDeclared
     | Delivered
+    | ProxiedRequestSeen
     | Exchange
     | Hook
     | JudgePlan

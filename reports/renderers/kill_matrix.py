@@ -101,6 +101,8 @@ class KillMatrix:
     laws: Mapping[str, str]
     """Check → its law; the columns of the matrix, in their order."""
     wall_s: float
+    subject: str = "the reference"
+    """What a fault is built into."""
     seed: int | None = None
     combinations: tuple[VariantRow, ...] = ()
     """Several variants at once."""
@@ -208,8 +210,8 @@ def _lines(matrix: KillMatrix) -> Iterator[str]:
     )
     yield ""
     yield (
-        "Each fault is the reference with one defect. It counts as killed only if a check of a "
-        "law that is expected to detect it fails. Made by `trueup prove`."
+        f"Each fault is {matrix.subject} with one defect. It counts as killed only if a check of "
+        "a law that is expected to detect it fails. Made by `trueup prove`."
     )
     yield ""
     for status, title in (

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "fleet": "Draw events of the simulated fleet.",
     "origin": "Serve exact numbers of bytes: the far end of proxied requests.",
     "proxies": "Serve the fleet as HTTP and SOCKS5 proxies; report their usage.",
+    "ship": "Deliver a proxy's access log to a target as it is written.",
     "serve": "Start the reference implementation alone.",
     "report": "Render the reports of a finished run again, or compare two.",
     "judge": "Recompute every verdict of a run from its journal.",

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from trueup.reports.renderers.kill_matrix import (
+    KillMatrix,
     render_matrix_file,
     render_matrix_json,
     render_matrix_markdown,
@@ -17,13 +18,16 @@ from trueup.reports.renderers.kill_matrix import (
 from trueup.reports.renderers.writer import write_text
 from trueup.scenarios.cli.console import OutputConsole
 from trueup.scenarios.errors import UsageProblem
-from trueup.scenarios.mutation.prove import exit_status_of_proof, prove
+from trueup.scenarios.mutation.accountings import ACCOUNTINGS
+from trueup.scenarios.mutation.prove import exit_status_of_proof, prove, prove_accountings
 from trueup.scenarios.mutation.register import (
     MutantCatalogue,
+    MutantEntry,
     exclusive_variants,
     load_expected_kills,
     load_explained,
     load_mutants,
+    load_proxied,
     load_variant_setups,
     quick_ids,
 )
@@ -78,6 +82,12 @@ class _Count(click.ParamType["int | None"]):
 @click.option(
     "--without-named", is_flag=True, help="Leave out the named faults and the single variants."
 )
+@click.option(
+    "--proxies",
+    "proxied",
+    is_flag=True,
+    help="Try faulty and correct accountings of proxies instead, at level 1.",
+)
 @click.option("--list", "listing", is_flag=True, help="List what can be tried, and end.")
 @click.option("--seed", type=click.IntRange(0, 2**62), default=7, show_default=True)
 @click.option(
@@ -100,6 +110,7 @@ def command(
     generated: int | None,
     combinations: int | None,
     without_named: bool,
+    proxied: bool,
     listing: bool,
     seed: int,
     workers: int | None,
@@ -115,6 +126,18 @@ def command(
     Exit status: 0 every named fault is detected and nothing else fails, 1 otherwise, 2 a fault that
     cannot be tested.
     """
+    workers = workers or len(os.sched_getaffinity(0))
+    if proxied:
+        if quick or generated != 0 or combinations != 0 or without_named:
+            raise UsageProblem("--proxies goes with --only, --seed, --workers, --list and --write")
+        if listing:
+            _list(_accountings())
+            return 0
+        return _show(
+            _prove_accountings(only, seed, workers, quiet=quiet or as_json),
+            write=write,
+            as_json=as_json,
+        )
     by_id = any(_MARK in name for name in only)
     mutants = load_mutants(generated=generated != 0 or by_id)
     if listing:
@@ -133,7 +156,7 @@ def command(
                 load_variant_setups(),
                 only=chosen,
                 seed=seed,
-                workers=workers or len(os.sched_getaffinity(0)),
+                workers=workers,
                 generated=tried,
                 combinations=sample(rows, combinations, seed=seed),
                 explained=load_explained(),
@@ -141,11 +164,50 @@ def command(
             )
         )
         reporter.finish()
+    return _show(matrix, write=write, as_json=as_json)
+
+
+def _show(matrix: KillMatrix, *, write: Path | None, as_json: bool) -> int:
+    """Print a kill matrix, and write it if asked to. Returns the exit status."""
     if write is not None:
         write_text(write, render_matrix_markdown(matrix))
         write_text(write.with_suffix(".json"), render_matrix_file(matrix))
     click.echo(render_matrix_json(matrix) if as_json else render_matrix_markdown(matrix), nl=False)
     return exit_status_of_proof(matrix)
+
+
+def _accountings() -> MutantCatalogue:
+    """Return the accountings of proxies, and the faults of the reference that level 1 shows."""
+    faults = load_proxied().faults
+    others = {name: f"The reference with {' '.join(faults[name].options)}." for name in faults}
+    what = {**others, **{one.id: one.what for one in ACCOUNTINGS.values()}}
+    return MutantCatalogue(
+        faults=tuple(MutantEntry(id=name, what=what[name]) for name in faults),
+        variants=tuple(
+            MutantEntry(id=name, what=one) for name, one in what.items() if name not in faults
+        ),
+    )
+
+
+def _prove_accountings(
+    only: tuple[str, ...], seed: int, workers: int, *, quiet: bool
+) -> KillMatrix:
+    known = _accountings()
+    chosen = _chosen(known, only, quick=False)
+    with reporter_for(OutputConsole(stderr=True), quiet=quiet) as reporter:
+        reporter.start("prove")
+        matrix = asyncio.run(
+            prove_accountings(
+                load_proxied(),
+                known,
+                only=chosen,
+                seed=seed,
+                workers=workers,
+                progress=lambda done, total, name: reporter.update(done, f"{done}/{total} {name}"),
+            )
+        )
+        reporter.finish()
+    return matrix
 
 
 def _chosen(

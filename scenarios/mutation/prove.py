@@ -28,16 +28,19 @@ from trueup.reports.renderers.kill_matrix import (
     wrongly_explained,
 )
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Verdict
+from trueup.scenarios.mutation.accounting_plan import AccountingPlan
 from trueup.scenarios.mutation.register import (
     ExpectedKill,
     MutantCatalogue,
     MutantEntry,
+    ProxiedRegister,
+    ProxiedSetup,
     VariantSetup,
 )
 from trueup.scenarios.mutation.sampling import combined_setup, explanation
 from trueup.scenarios.mutation.trial import Trial, TrialPlan
 
-__all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "status_of"]
+__all__ = ["CLEAN", "alarms", "exit_status_of_proof", "prove", "prove_accountings", "status_of"]
 
 CLEAN: Final = "reference"
 LIMITED: Final = "reference-limited"
@@ -186,12 +189,53 @@ def _generated_row(entry: MutantEntry, trial: Trial, explained: Mapping[str, str
     )
 
 
-async def _run_trial(plan: TrialPlan, laws: tuple[str, ...] | None) -> Trial:
+async def prove_accountings(
+    register: ProxiedRegister,
+    mutants: MutantCatalogue,
+    *,
+    only: frozenset[str] | None,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int, str], None],
+) -> KillMatrix:
+    """Try every faulty and every correct accounting of proxies at level 1, or those in `only`.
+
+    The fleet as it is is always tried. `progress` is called as by `prove`. Returns the kill matrix.
+    """
+    since = time.monotonic()
+    faults = [entry for entry in mutants.faults if only is None or entry.id in only]
+    variants = [
+        MutantEntry(id=CLEAN, what="the fleet's proxies as they are"),
+        *(entry for entry in mutants.variants if only is None or entry.id in only),
+    ]
+    plans = [(_proxied_plan(register, entry.id, seed), None) for entry in (*variants, *faults)]
+    trials = await _run_trials(plans, workers, progress)
+    return KillMatrix(
+        faults=tuple(_fault_row(f, register.faults[f.id].laws, trials[f.id]) for f in faults),
+        variants=tuple(
+            VariantRow(id=v.id, what=v.what, alarms=tuple(alarms(trials[v.id]))) for v in variants
+        ),
+        laws={result.check: result.law for result in trials[CLEAN].results},
+        wall_s=time.monotonic() - since,
+        subject="the fleet's proxies",
+        seed=seed,
+    )
+
+
+def _proxied_plan(register: ProxiedRegister, name: str, seed: int) -> AccountingPlan:
+    setup = register.faults.get(name) or register.variants.get(name) or ProxiedSetup()
+    plan = AccountingPlan(id=name, options=setup.options, overrides=setup.overrides, seed=seed)
+    if not isinstance(setup, ProxiedSetup):
+        return plan
+    return msgspec.structs.replace(plan, protocols=setup.protocols, delay_s=setup.delay_s)
+
+
+async def _run_trial(plan: TrialPlan | AccountingPlan, laws: tuple[str, ...] | None) -> Trial:
     """Run a trial: of a fault at depth `quick` first, and whole where that does not detect it.
 
     `laws`: those that must fail, empty for any; None for what is correct.
     """
-    if laws is not None:
+    if laws is not None and isinstance(plan, TrialPlan):
         trial = await _run_process(msgspec.structs.replace(plan, depth=Depth.QUICK))
         failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
         if failed & set(laws or failed):
@@ -200,14 +244,14 @@ async def _run_trial(plan: TrialPlan, laws: tuple[str, ...] | None) -> Trial:
 
 
 async def _run_trials(
-    plans: Sequence[tuple[TrialPlan, tuple[str, ...] | None]],
+    plans: Sequence[tuple[TrialPlan | AccountingPlan, tuple[str, ...] | None]],
     workers: int,
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Trial]:
     places = asyncio.Semaphore(workers)
     trials: dict[str, Trial] = {}
 
-    async def one(plan: TrialPlan, laws: tuple[str, ...] | None) -> None:
+    async def one(plan: TrialPlan | AccountingPlan, laws: tuple[str, ...] | None) -> None:
         async with places:
             trials[plan.id] = await _run_trial(plan, laws)
             progress(len(trials), len(plans), plan.id)
@@ -218,11 +262,12 @@ async def _run_trials(
     return trials
 
 
-async def _run_process(plan: TrialPlan) -> Trial:
+async def _run_process(plan: TrialPlan | AccountingPlan) -> Trial:
+    name = "trial" if isinstance(plan, TrialPlan) else "proxied_trial"
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "trueup.scenarios.mutation.trial",
+        f"trueup.scenarios.mutation.{name}",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

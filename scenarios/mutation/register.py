@@ -23,11 +23,14 @@ __all__ = [
     "ExpectedKill",
     "MutantCatalogue",
     "MutantEntry",
+    "ProxiedRegister",
+    "ProxiedSetup",
     "VariantSetup",
     "exclusive_variants",
     "load_expected_kills",
     "load_explained",
     "load_mutants",
+    "load_proxied",
     "load_variant_setups",
     "quick_ids",
 ]
@@ -49,6 +52,21 @@ class ExpectedKill(VariantSetup, frozen=True, kw_only=True, forbid_unknown_field
 
     laws: tuple[str, ...]
     level: int
+
+
+class ProxiedSetup(VariantSetup, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a variant of the accounting of proxies is tried."""
+
+    protocols: tuple[str, ...] = ("connect", "forward", "socks")
+    delay_s: float = 0.0
+    """Seconds between a request and its report."""
+
+
+class ProxiedRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The accountings of proxies: faults with their laws, and variants that need a setup."""
+
+    faults: dict[str, ExpectedKill]
+    variants: dict[str, ProxiedSetup]
 
 
 class MutantEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +91,7 @@ class _Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     exclusive: tuple[frozenset[str], ...] = ()
     faults: dict[str, ExpectedKill]
     variants: dict[str, VariantSetup]
+    proxied: ProxiedRegister
 
 
 @cache
@@ -93,6 +112,11 @@ def load_expected_kills() -> Mapping[str, ExpectedKill]:
 def load_variant_setups() -> Mapping[str, VariantSetup]:
     """Return variant id → how it is started and described, if not as usual."""
     return _register().variants
+
+
+def load_proxied() -> ProxiedRegister:
+    """Return the faults and variants of the accounting of proxies."""
+    return _register().proxied
 
 
 def quick_ids() -> frozenset[str]:

@@ -62,9 +62,11 @@ def _effects(scenario: Scenario, target: Target) -> Iterator[str]:
     level = max(checks, stateful)
     plants = scenario.capsule is not None and not scenario.capsule.harvest
     traffic = scenario.fleet or scenario.proxied or scenario.load
-    if target.ingest is not None and (level >= 1 or traffic or plants):
+    if target.proxies is not None and level >= 1:
+        yield "sends requests through its proxies"
+    if target.ingest is not None and (level >= 2 or traffic or plants):
         yield "injects events that stay"
-    if target.ingest is not None and level >= 1 and target.money is not None:
+    if target.ingest is not None and level >= 2 and target.money is not None:
         yield "makes payments"
     if level >= 3 and target.clock is not None:
         yield "moves its clock forward by more than 90 days, for good"

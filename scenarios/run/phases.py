@@ -6,6 +6,7 @@ as plain values, by way of the journal's records.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, load_hooks, plan_of
+from trueup.scenarios.run.proxied_client import exact_client
 from trueup.scenarios.run.traffic import beside, delivered
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
 from trueup.simulator.delivery import Driver
@@ -315,18 +317,22 @@ async def run_checks_part(context: RunContext, part: ChecksPart) -> None:
         note = f"{event.what} ({event.requests:,} requests so far)"
         context.reporter.update(event.done, note, total=event.total)
 
+    proxies = context.target.proxies
+    client = exact_client(proxies) if proxies is not None else contextlib.nullcontext()
     try:
-        outcome = await run_checks(
-            context.target,
-            writer=context.writer,
-            ingest=driver,
-            seed=context.seed,
-            level=part.level,
-            depth=part.depth,
-            only=part.only,
-            progress=progress,
-            prefix=context.prefix or None,
-        )
+        async with client as through_proxies:
+            outcome = await run_checks(
+                context.target,
+                writer=context.writer,
+                ingest=driver,
+                proxies=through_proxies,
+                seed=context.seed,
+                level=part.level,
+                depth=part.depth,
+                only=part.only,
+                progress=progress,
+                prefix=context.prefix or None,
+            )
     finally:
         if driver is not None:
             await driver.close()

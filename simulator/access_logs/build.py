@@ -151,5 +151,5 @@ def build_record(
         status=as_status(get("status")),
         duration_ms=duration,
         error=plain(get("error")),
-        protocol="http",
+        protocol=get("protocol") or "http",
     )

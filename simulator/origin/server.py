@@ -34,6 +34,8 @@ class Origin:
     """A server on two ports, plain and TLS. Open it, and run it in a task until `stop` is set."""
 
     host: str = "127.0.0.1"
+    also: tuple[str, ...] = ()
+    """Further addresses, at the same plain port."""
     port: int = 0
     tls_port: int | None = 0
     """None: no TLS."""
@@ -56,6 +58,8 @@ class Origin:
         Raises ListenError where an address cannot be listened on.
         """
         self.port = self.server.listen(self.host, self.port, self._handler(None))
+        for host in self.also:
+            self.server.listen(host, self.port, self._handler(None))
         if self.tls_port is not None:
             self.authority = self.authority or CertificateAuthority()
             context = self.authority.server_context()

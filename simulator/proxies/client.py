@@ -6,8 +6,6 @@ It reads responses to the end of the connection, and knows nothing of how the pr
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from trueup.reports.transport.urls import host_port
+from trueup.simulator.proxies.client_handshake import (
+    authorization_field,
+    open_by_connect,
+    open_by_socks,
+)
 from trueup.simulator.proxies.records import ClientEnd, ClientRecord
 from trueup.simulator.proxies.traffic import PlannedRequest
 from trueup.simulator.proxies.usage import Protocol
@@ -25,7 +28,8 @@ __all__ = ["ProxyAddress", "ProxyClient"]
 
 _BLOCK: Final = bytes(65_536)
 _HEAD_MAX: Final = 65_536
-_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n", re.IGNORECASE)
+_OPENED: Final = 200
+_PORT: Final = 80
 _RETRY_S: Final = 0.05
 """Pause before a proxy that does not listen is connected to again."""
 
@@ -208,7 +212,7 @@ class ProxyClient:
         if request.upload_bytes:
             head += f"Content-Length: {request.upload_bytes}\r\n"
         if forwarded:
-            head += self._authorization(request)
+            head += authorization_field(*self._pair(request))
         await client.send(f"{head}\r\n".encode())
         left = request.upload_bytes
         while left:
@@ -242,48 +246,12 @@ class ProxyClient:
 
     async def _connect(self, client: CountedSocket, request: PlannedRequest) -> bool:
         """Open a tunnel by CONNECT; returns whether it is open."""
-        host = f"{request.hostname}:80"
-        head = f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{self._authorization(request)}\r\n"
-        await client.send(head.encode())
-        response = b""
-        while b"\r\n\r\n" not in response and len(response) < _HEAD_MAX:
-            # Byte for byte at the end, so that nothing after the head is read here.
-            data = await client.receive(1 if response else 12)
-            if not data:
-                raise ConnectionResetError("the proxy ended the connection")
-            response += data
-        if response[9:12] == b"200":
-            return True
-        # The proxy may keep the connection: read to the end of its response, and not on.
-        length = _CONTENT_LENGTH.search(response)
-        await self._exactly(client, int(length[1]) if length else 0)
-        return False
+        pair = self._pair(request)
+        return await open_by_connect(client, request.hostname, _PORT, pair) == _OPENED
 
     async def _socks(self, client: CountedSocket, request: PlannedRequest) -> bool:
         """Open a tunnel by SOCKS5; returns whether it is open."""
-        await client.send(b"\x05\x01\x02")
-        if await self._exactly(client, 2) != b"\x05\x02":
-            return False
-        name, password = (text.encode() for text in self._pair(request))
-        login = bytes((1, len(name))) + name + bytes((len(password),)) + password
-        await client.send(login)
-        if await self._exactly(client, 2) != b"\x01\x00":
-            return False
-        host = request.hostname.encode()
-        await client.send(b"\x05\x01\x00\x03" + bytes((len(host),)) + host + b"\x00\x50")
-        reply = await self._exactly(client, 10)
-        return reply[:2] == b"\x05\x00"
-
-    @staticmethod
-    async def _exactly(client: CountedSocket, count: int) -> bytes:
-        """Return so many bytes. Raises ConnectionResetError where there are fewer."""
-        data = b""
-        while len(data) < count:
-            more = await client.receive(count - len(data))
-            if not more:
-                raise ConnectionResetError("the proxy ended the connection")
-            data += more
-        return data
+        return await open_by_socks(client, request.hostname, _PORT, self._pair(request)) == 0
 
     def _pair(self, request: PlannedRequest) -> tuple[str, str]:
         """Return user name, with its session, and password."""
@@ -293,10 +261,6 @@ class ProxyClient:
             mark = self.syntax.separator
             name += f"{mark}{word}{mark}{request.session}"
         return name, request.user.password
-
-    def _authorization(self, request: PlannedRequest) -> str:
-        pair = ":".join(self._pair(request))
-        return f"Proxy-Authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"
 
 
 def _is_past(request: PlannedRequest, body_bytes: int) -> bool:

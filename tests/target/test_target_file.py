@@ -159,6 +159,84 @@ def test_hosts_of_other_machines_are_listed(tmp_path: Path) -> None:
     assert not is_loopback(target)
 
 
+_PROXIES = """
+[proxies]
+hostname = "127.80.0.{n}"
+port = 18080
+unreachable = "127.0.0.1:9"
+
+[[proxies.access]]
+network = "mobile"
+address = "127.67.0.1:8080"
+user = { env = "WHO" }
+password = { env = "WORD" }
+
+[[proxies.access]]
+network = "isp"
+address = "[::1]:1080"
+protocols = ["socks"]
+user = "ann"
+user_name = "{user}-session-{session}"
+password = { env = "WORD" }
+proxy_user_id = "u-ann"
+client_address = "127.96.0.1"
+"""
+_MORE: Mapping[str, str] = MappingProxyType({**_ENVIRON, "WHO": "kim", "WORD": "hush-hush"})
+
+
+def test_a_target_with_proxies_reaches_level_1(tmp_path: Path) -> None:
+    target = _load(tmp_path, _LEAST + _PROXIES, _MORE)
+    assert levels(target) == {0, 1}
+    assert target.proxies is not None
+    first, second = target.proxies.access
+    assert (first.server, first.protocols) == (("127.67.0.1", 8080), ("connect", "forward"))
+    assert (first.user, first.user_name, first.proxy_user_id) == ("kim", "{user}", "kim")
+    assert (second.server, second.tenant, second.proxy_user_id) == (("::1", 1080), "a", "u-ann")
+    assert is_loopback(target)
+    # Passwords are redacted wherever they occur; logs show user names.
+    assert "hush-hush" in target.secrets
+    assert "kim" not in target.secrets
+    assert "hush-hush" not in repr(target)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("127.67.0.1:8080", "proxy.example:8080"),
+        ("127.80.0.{n}", "192.0.2.{n}"),
+        ("port = 18080", 'listen = "192.0.2.1"'),
+        ("127.0.0.1:9", "nowhere.example:9"),
+    ],
+)
+def test_each_host_that_proxied_requests_involve_is_listed(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    target = _load(tmp_path, _LEAST + _PROXIES.replace(before, after), _MORE)
+    assert len(outside_hosts(target)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("{n}", "1", "proxies.hostname"),
+        ("{session}", "{sesion}", "proxies.access[1].user_name"),
+        ("127.67.0.1:8080", "127.67.0.1", "proxies.access[0].address"),
+        ('"mobile"', '"satellite"', "proxies.access[0].network"),
+        ('"socks"', '"socks4"', "proxies.access[1].protocols[0]"),
+        ("127.96.0.1", "here", "proxies.access[1].client_address"),
+        ('user = "ann"', 'user = "ann"\ntenant = "b"', "proxies.access[1].tenant"),
+        ("127.0.0.1:9", "nowhere", "proxies.unreachable"),
+        ("port = 18080", 'listen = "here"', "proxies.listen"),
+    ],
+)
+def test_each_mistake_in_the_proxies_is_reported_with_its_key(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    with pytest.raises(TargetFileError) as caught:
+        _load(tmp_path, _LEAST + _PROXIES.replace(before, after), _MORE)
+    assert said in str(caught.value)
+
+
 def test_the_word_guide_stands_for_the_guides_own_features(tmp_path: Path) -> None:
     target = _load(tmp_path, 'claims = ["guide", "money"]\n' + _LEAST)
     assert target.claims == GUIDE_CLAIMS | {"money"}
