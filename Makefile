@@ -1,11 +1,12 @@
 # make run    set up once, then run the main scenario on the embedded reference
-# make test   set up once, then lint, type checks and all tests
+# make test   set up once, then lint, type checks and all tests, WORKERS=2 at a time
 # make setup  create a virtual environment in .venv with pinned versions
 # make tools  on Debian, as root: install the programs that some tests and benchmarks use
 # make docs   regenerate the pages that are made from the code
 # make prove  run the checks against every mutant and write docs/kill-matrix.md
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -45,10 +46,10 @@ lint: setup
 	@$(BIN)/python -m tools.prose_check
 
 fast: setup
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 slow: setup
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow -n $(WORKERS) --dist loadfile
 
 screen: setup
 	@$(BIN)/trueup run --quiet
