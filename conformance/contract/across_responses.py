@@ -61,7 +61,7 @@ def compare_retrieves(
                 continue
             moving = model.history.written_between(pair[1].op, finding.unit.op)
             made[RETRIEVE] += _compare_rows(
-                found, finding, resource, name, pair, row, moving=moving
+                found, finding, resource, name, pair, row, moving=moving, shared=model.shared
             )
     return found
 
@@ -86,12 +86,13 @@ def _compare_rows(
     row: Row,
     *,
     moving: bool,
+    shared: bool,
 ) -> int:
     compared = 0
     before, unit = pair
-    usage = str(before.get(f"{resource}_reason")) == "usage"
+    others = shared and str(before.get(f"{resource}_reason")) == "usage"
     for key in before:
-        if not _documented(resource, key) or ((moving or usage) and key.endswith(_MOVING)):
+        if not _documented(resource, key) or ((moving or others) and key.endswith(_MOVING)):
             continue
         one, two = before.get(key), row.get(key)
         compared += 1

@@ -11,6 +11,7 @@ from trueup.conformance.contract.check_names import LEDGER_TIMES, TENANTS
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import PaymentRecord
 from trueup.conformance.contract.listing import Listing
+from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.target_time import CLOCK_SLACK
 from trueup.conformance.rows import Row, as_int, as_str, day_of
@@ -29,11 +30,12 @@ def judge_payments(
     finding: RequestFinding,
     pool: str,
     listing: Listing,
+    search: SearchRequest,
 ) -> None:
-    """Every payment has its entry, once; nothing else has one."""
+    """Every payment has its entry, once; nothing else has one. `search` restricts days alone."""
     if state.rows is None or "money" not in model.reading.claims:
         return
-    must, may = expected_payments(model, unit.customer, pool, unit.op)
+    must, may = _within(search, pool, *expected_payments(model, unit.customer, pool, unit.op))
     key = f"{pool}_ledger_id"
     fresh = [
         row
@@ -117,6 +119,29 @@ def judge_payments(
             )
 
 
+def _within(
+    search: SearchRequest,
+    pool: str,
+    must: Sequence[PaymentRecord],
+    may: Sequence[PaymentRecord],
+) -> tuple[list[PaymentRecord], list[PaymentRecord]]:
+    """Payments whose entries a search must list, and those that it may: all without conditions."""
+    certain: list[PaymentRecord] = []
+    possible = list(may)
+    for payment in must:
+        held = {search.matches_row({f"{pool}_ledger_period_date": d}) for d in _days(payment)}
+        if held == {True}:
+            certain.append(payment)
+        elif held != {False}:
+            possible.append(payment)
+    return certain, possible
+
+
+def _days(payment: PaymentRecord) -> set[str]:
+    """The days that the entry of a payment may have: two, if it was made around midnight."""
+    return {(payment.at + shift).strftime("%Y-%m-%d") for shift in (-CLOCK_SLACK, CLOCK_SLACK)}
+
+
 def _judge_paid_row(
     finding: RequestFinding,
     pool: str,
@@ -131,7 +156,7 @@ def _judge_paid_row(
     row = same[0]
     shown = row.get(f"{pool}_ledger_period_date")
     day = day_of(shown)
-    near = {(payment.at + shift).strftime("%Y-%m-%d") for shift in (-CLOCK_SLACK, CLOCK_SLACK)}
+    near = _days(payment)
     finding.observed(LEDGER_TIMES)
     if (day is not None or shown not in (None, "")) and day not in near:
         finding.deviate(

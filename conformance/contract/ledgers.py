@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -32,6 +33,7 @@ from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.ledger_payments import judge_payments
 from trueup.conformance.contract.listing import (
     Listing,
+    expect_distinct,
     expect_match,
     expect_order,
     expect_pages,
@@ -82,6 +84,7 @@ def judge_ledger_search(
     if listing is None:
         return
     key = f"{pool}_ledger_id"
+    expect_distinct(finding, listing, lambda r: as_str(r, key) or "")
     listing.leave_out_repeats(lambda r: as_str(r, key) or "")
     expect_pages(finding, listing, search, model.reading, lambda r: as_str(r, key) or "", None)
     expect_order(finding, listing, search)
@@ -97,11 +100,12 @@ def judge_ledger_search(
         return
     if not search.conditions:
         _note_total(state, unit, finding, pool, listing)
-        _judge_usage(model, state, unit, finding, pool, listing)
-        judge_payments(model, state, unit, finding, pool, listing)
         _judge_kept(state, finding, pool, listing)
     else:
         _judge_filtered(model, state, unit, finding, pool, listing, search)
+    if all(each.field.name == f"{pool}_ledger_period_date" for each in search.conditions):
+        _judge_usage(model, state, unit, finding, pool, listing, search)
+        judge_payments(model, state, unit, finding, pool, listing, search)
 
 
 def total_of(rows: Iterable[Row], pool: str) -> int:
@@ -147,7 +151,7 @@ def _judge_filtered(
     reasons = [c for c in search.conditions if c.field.name == f"{pool}_ledger_reason"]
     only_reason = len(search.conditions) == 1 and reasons and not reasons[0].operator
     if only_reason and reasons[0].value == "usage":
-        _judge_usage(model, state, unit, finding, pool, listing)
+        _judge_usage(model, state, unit, finding, pool, listing, replace(search, conditions=()))
 
 
 def _judge_entry(
@@ -188,7 +192,9 @@ def _judge_usage(
     finding: RequestFinding,
     pool: str,
     listing: Listing,
+    search: SearchRequest,
 ) -> None:
+    """Hold the usage of each day that a search asks for to the traffic; it restricts days alone."""
     if state.rows is None:
         finding.cannot_use(f"{pool} ledger: no reading from before the run", unit.first.n, USAGE)
         return
@@ -204,6 +210,8 @@ def _judge_usage(
         total = own.get(day, CellSum())
         moved = seen[day] - before[day] - others.get(day, 0)
         where = f"{pool} ledger · usage of {day}"
+        if search.matches_row({f"{pool}_ledger_period_date": day}) is not True:
+            continue
         if not total.certain and not total.possible and seen[day] == before[day]:
             continue
         if model.read_only and day >= (unit.now - timedelta(days=1)).strftime("%Y-%m-%d"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from trueup.reports.results import Json
 
 __all__ = [
     "Listing",
+    "expect_distinct",
     "expect_match",
     "expect_order",
     "expect_pages",
@@ -163,6 +165,18 @@ def expect_pages(
             if identity and before is not None and before != number:
                 finding.deviate(PAGES, f"{place} · {identity}", "a row of one page", "seen before")
             seen.setdefault(identity, number)
+
+
+def expect_distinct(finding: RequestFinding, listing: Listing, key: Callable[[Row], str]) -> None:
+    """Hold the rows of each page to ids of their own."""
+    where = resource_path(finding.unit.first.path)
+    for exchange, rows in listing.pages:
+        counts = Counter(filter(None, map(key, rows)))
+        finding.observed(PAGES)
+        for identity, number in counts.items():
+            if number > 1:
+                place = f"{where} · {identity}"
+                finding.deviate(PAGES, place, "1 row", f"{number} rows", exchanges=(exchange.n,))
 
 
 def _expect_total(
