@@ -30,6 +30,7 @@ from trueup.scenarios.cli.servers import (
     run_until_signal,
     write_authority,
 )
+from trueup.scenarios.embedded.proxies_part import proxies_part
 from trueup.scenarios.errors import OwnError
 from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
@@ -41,6 +42,7 @@ from trueup.simulator.proxies import (
     DeliveryGuarantee,
     Destinations,
     FleetPlanner,
+    FleetUser,
     NoFaults,
     ProxyEngine,
     ProxyLimits,
@@ -196,6 +198,10 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     "--bytes-max", type=click.IntRange(0, 1 << 40), default=1 << 20, show_default=True,
     help="Most bytes of a body of --requests; larger ones are cut.",
 )  # fmt: skip
+@click.option(
+    "--access", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write a [proxies] part for a target file, so that trueup check can use these proxies.",
+)  # fmt: skip
 @allow_host_option
 @click.option("--json", "as_json", is_flag=True, help="Print endpoints and users as JSON.")
 def command(
@@ -227,6 +233,7 @@ def command(
     requests: int,
     connections: int,
     bytes_max: int,
+    access: Path | None,
     allow_hosts: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -260,6 +267,8 @@ def command(
         raise click.UsageError("--tls-origin needs --origin")
     if origin is not None and ca is not None:
         raise click.UsageError("--ca is for an origin of their own: give it to trueup origin")
+    if access is not None and origin is None:
+        raise click.UsageError("--access needs --origin: trueup check starts the origin there")
     if spool is not None and target is None:
         raise click.UsageError("--spool keeps usage for a target: add --target FILE")
     with ExitStack() as stack:
@@ -326,6 +335,11 @@ def command(
             connections=connections,
             bytes_max=bytes_max,
         )
+        if access is not None:
+            exports = _write_access(
+                access, server, users, fleet.customers, origin, next(iter(reach), None)
+            )
+            click.echo("\n".join(exports), err=as_json)
         announced = announcement(server, users, origin, tls_origin, ca)
         leads_to = origin
 
@@ -345,6 +359,33 @@ def command(
         show_end(server, as_json=as_json)
         if session.complete and not all(row.ties_out for row in session.tie_out.rows()):
             raise OwnError("clients, proxies and origin counted the same requests differently")
+
+
+def _write_access(
+    path: Path,
+    server: ProxyServer,
+    users: tuple[FleetUser, ...],
+    customers: tuple[int, ...],
+    origin: tuple[str, int],
+    unreachable: tuple[str, int] | None,
+) -> list[str]:
+    """Write the `[proxies]` of a target file; return the lines that set its passwords.
+
+    Raises click.UsageError where it cannot be written.
+    """
+    part = proxies_part(
+        server.proxies,
+        users,
+        server.engine.directory.syntax,
+        customers=dict(zip("ab", customers, strict=False)),
+        port=origin[1],
+        unreachable=unreachable,
+    )
+    try:
+        path.write_text(part.text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"--access {path}: {error.strerror}") from error
+    return [f"export {name}={value}" for name, value in part.environment.items()]
 
 
 def _clock(ahead_s: float) -> Callable[[], datetime]:

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,6 +35,7 @@ from trueup.scenarios.embedded.process import (
     embedded_reference,
     end_as_interrupted,
 )
+from trueup.scenarios.embedded.proxies_part import proxies_part
 from trueup.scenarios.embedded.target import key_environment, target_file
 from trueup.scenarios.errors import ScenarioError
 from trueup.scenarios.mutation.accounting_plan import AccountingPlan
@@ -45,10 +46,8 @@ from trueup.simulator.delivery import Driver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.proxies import (
-    Authentication,
     Destinations,
     FleetUser,
-    ListeningProxy,
     ProxiedRequest,
     ProxyEngine,
     ProxyServer,
@@ -63,12 +62,8 @@ __all__ = ["LAWS", "run_proxied_trial", "try_accounting"]
 LAWS: Final = ("LOG=PROXIED", "BYTES=PROXIED", "SUM=PROXIED", "LEDGER=PROXIED")
 """Laws of level 1."""
 _REQUESTS: Final = 5000
-_USERS: Final = {"residential": 2}
-"""Users of a network, who share its proxies; one of the others."""
 _NOWHERE: Final = ("127.0.0.1", 9)
 """The discard port, at which nothing listens."""
-_VARIABLE: Final = "TRUEUP_PROXY_{}"
-"""Environment variable of a password, by number."""
 _PAUSE_S: Final = 0.02
 
 
@@ -134,7 +129,7 @@ async def _try(serving: Serving, plan: AccountingPlan, folder: Path) -> Trial:
     )
     server = ProxyServer(engine=engine)
     server.open(fleet_endpoints(fleet, static_proxies=1), ports=(0,))
-    target = _target(serving, plan, folder, server.proxies, users)
+    target = _target(serving, plan, folder, server, users)
     known = ACCOUNTINGS.get(plan.id)
     assert target.proxies is not None
     async with open_driver(target) as driver, exact_client(target.proxies) as client:
@@ -187,58 +182,22 @@ def _target(
     serving: Serving,
     plan: AccountingPlan,
     folder: Path,
-    proxies: Sequence[ListeningProxy],
+    server: ProxyServer,
     users: Sequence[FleetUser],
 ) -> Target:
     """Return the target of a trial, from a file like that of any other."""
+    part = proxies_part(
+        server.proxies,
+        users,
+        server.engine.directory.syntax,
+        customers={"a": serving.tenants[0].customer_id},
+        unreachable=_NOWHERE,
+        protocols=plan.protocols,
+    )
     text = target_file(serving, requests=_REQUESTS, overrides=plan.overrides)
-    chosen = list(_access(proxies, users, serving.tenants[0].customer_id))
-    environ = {**os.environ, **key_environment(serving)}
-    parts = [
-        text,
-        "[proxies]",
-        'hostname = "r{n}.level1.example"',
-        f'unreachable = "{_NOWHERE[0]}:{_NOWHERE[1]}"',
-    ]
-    for number, (proxy, user) in enumerate(chosen):
-        variable = _VARIABLE.format(number)
-        environ[variable] = user.password
-        network = proxy.endpoint.network
-        gateway = proxy.endpoint.exit is None
-        parts += [
-            "[[proxies.access]]",
-            f'network = "{network}"',
-            f'address = "{proxy.host}:{proxy.http_port}"',
-            f"protocols = {list(plan.protocols)}",
-            f'user = "{user.name}"',
-            f'password = {{ env = "{variable}" }}',
-            *(['user_name = "{user}-session-{session}"'] if gateway else []),
-        ]
     path = folder / f"{plan.id}.toml"
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
-    return load_target(path, environ)
-
-
-def _access(
-    proxies: Sequence[ListeningProxy], users: Sequence[FleetUser], customer_id: int
-) -> Iterator[tuple[ListeningProxy, FleetUser]]:
-    """Yield proxies of all networks with users of a customer who give a password there."""
-    for network in ("datacenter", "isp", "residential", "mobile"):
-        proxy = next(
-            proxy
-            for proxy in proxies
-            if proxy.endpoint.network == network
-            and proxy.endpoint.customer_id in (None, customer_id)
-        )
-        able = [
-            user
-            for user in users
-            if user.customer_id == customer_id
-            and network in user.memberships
-            and user.memberships[network].authentication is Authentication.PASSWORD
-        ]
-        for user in able[: _USERS.get(network, 1)]:
-            yield proxy, user
+    path.write_text(f"{text}\n{part.text}", encoding="utf-8")
+    return load_target(path, {**os.environ, **key_environment(serving), **part.environment})
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -44,6 +44,8 @@ TIMEOUT_S: Final = 30.0
 AT_ONCE: Final = 8
 _SETTLE_S: Final = 10.0
 """How long the origin's connections may take to end once the last request has."""
+_KEPT_S: Final = 0.2
+"""How long others may take, which a proxy may keep for later requests."""
 _BLOCK: Final = bytes(65_536)
 _OPENED: Final = 200
 _ID: Final = "id="
@@ -86,13 +88,23 @@ class ExactClient:
                         workers.create_task(work())
                 for connection in last:
                     made.extend(await self._connection(connection))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_SETTLE_S):
-                        while self.origin.server.open:  # noqa: ASYNC110  # of a server
-                            await asyncio.sleep(0.01)
+                await self._settle(made)
             finally:
                 stop.set()
         return [self._record(one) for one in sorted(made, key=lambda one: one.request.number)]
+
+    async def _settle(self, made: Sequence[_Made]) -> None:
+        """Wait until the origin's connections have ended, but not for those that proxies keep."""
+        ending = {one.request.number for one in made if not one.error and _ends(one.request)}
+        await self._until(lambda: not ending - self._seen.keys(), _SETTLE_S)
+        await self._until(lambda: False, _KEPT_S)
+
+    async def _until(self, enough: Callable[[], bool], limit_s: float) -> None:
+        """Wait until no connection of the origin is open, or something else is enough."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self.origin.server.open and not enough():  # noqa: ASYNC110  # of a server
+                    await asyncio.sleep(0.01)
 
     async def _connection(self, connection: ExactConnection) -> list[_Made]:
         """Make the requests of one connection; one that breaks ends it."""
@@ -225,6 +237,12 @@ class ExactClient:
             origin_received=sum(one.received_bytes for one in seen) if seen else None,
             origin_sent=sum(one.sent_bytes for one in seen) if seen else None,
         )
+
+
+def _ends(request: ExactRequest) -> bool:
+    """Whether the origin ends its connection after a request, or the client left."""
+    ends = any("end=close" in asked.path for asked in request.origin)
+    return ends and request.outcome not in _NOT_OPENED
 
 
 def _is_refused(connection: ExactConnection) -> bool:

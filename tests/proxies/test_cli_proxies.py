@@ -68,6 +68,8 @@ def test_the_figures_at_the_end_are_those_of_the_requests() -> None:
         (("--reach", "10.0.0.1:22"), "Confirm it with --allow-host 10.0.0.1"),
         (("--tls-origin", "127.0.0.1:1"), "--tls-origin needs --origin"),
         (("--origin", "127.0.0.1:1", "--ca", "x"), "--ca is for an origin of their own"),
+        (("--access", "x"), "--access needs --origin"),
+        (("--access", "/nowhere/x", "--origin", "127.0.0.1:1"), "No such file or directory"),
         (("--spool", "x"), "add --target FILE"),
         (("--user-names", "{user}-country"), "write {user}, then"),
         (("--customers", "one"), "whole numbers"),

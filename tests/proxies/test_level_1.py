@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from trueup.reports.results import Verdict
+from trueup.scenarios.cli import trueup
 from trueup.scenarios.embedded.process import Serving, embedded_reference
+from trueup.scenarios.embedded.target import key_environment, target_file
 from trueup.scenarios.mutation.accounting_plan import AccountingPlan
 from trueup.scenarios.mutation.accountings import ACCOUNTINGS
 from trueup.scenarios.mutation.prove import status_of
@@ -48,3 +57,52 @@ def test_a_faulty_accounting_is_detected_by_its_law(
     trial = try_accounting(serving, AccountingPlan(id=name), tmp_path)
     laws = load_proxied().faults[name].laws
     assert status_of(trial, laws) == "killed", (trial.results, trial.error)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_judge_the_fleets_own_proxies(
+    serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`trueup proxies --access` writes the part with which `trueup check` uses them."""
+    file, access = tmp_path / "target.toml", tmp_path / "access.toml"
+    file.write_text(target_file(serving, requests=5000))
+    for name, value in key_environment(serving).items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "trueup", "proxies", "--port", "0", "--json"]
+    command += ["--origin", f"127.0.0.1:{_free_port()}", "--reach", "127.0.0.1:9"]
+    command += ["--target", str(file), "--access", str(access)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            assert json.loads(child.stdout.readline())["counting"] == "both"
+            part = access.read_text()
+            for _ in range(part.count("password")):
+                name, _, value = child.stderr.readline().strip().partition("=")
+                monkeypatch.setenv(name.removeprefix("export "), value)
+            file.write_text(f"{file.read_text()}\n{part}")
+            only = [word for law in LAWS for word in ("--only", law)]
+            arguments = ["check", "--level", "1", "--target", str(file), "--json", *only]
+            result = CliRunner().invoke(
+                trueup, [*arguments, "--runs", str(tmp_path / "runs")], standalone_mode=False
+            )
+        finally:
+            child.terminate()
+    assert result.exception is None
+    assert result.return_value == 0, result.output
+    assert {row["tenant"] for row in _accesses(part)} == {"a", "b"}
+
+
+def _accesses(part: str) -> list[dict[str, str]]:
+    """The tables of a `[proxies]` part."""
+    found: list[dict[str, str]] = tomllib.loads(part)["proxies"]["access"]
+    return found
