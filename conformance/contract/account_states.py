@@ -98,6 +98,9 @@ class AccountState:
     """Place in the journal of the baseline."""
     stage: str = ""
     """Stage of the baseline."""
+    unwatched: bool = False
+    """Whether days passed between two readings, as with a capsule: others may have used or paid
+    for the account, and nothing but the readings shows it."""
     stages: dict[str, StageReadings] = field(default_factory=dict)
     """Stage → what its readings show, in the order in which they were made."""
 
@@ -107,7 +110,9 @@ class AccountState:
 
     @property
     def shared(self) -> bool:
-        """Whether others used the account while the run lasted."""
+        """Whether others used the account while the run lasted, or may have."""
+        if self.unwatched:
+            return True
         read = [each.others.bytes for each in self.stages.values() if each.others is not None]
         return any(other != read[0] for other in read)
 
@@ -154,7 +159,9 @@ AccountStates = Mapping[tuple[str, str], AccountState]
 def read_accounts(model: ContractModel, units: Sequence[JudgedRequest]) -> AccountStates:
     """Return the baselines of all accounts, and the usage of others, from all units in order."""
     states: dict[tuple[str, str], AccountState] = {
-        (letter, pool): AccountState() for letter in model.history.customers for pool in POOLS
+        (letter, pool): AccountState(unwatched=model.history.is_capsule)
+        for letter in model.history.customers
+        for pool in POOLS
     }
     first_write = {(letter, pool): _first_write(model, letter, pool) for letter, pool in states}
     for unit in units:

@@ -132,15 +132,20 @@ class PhaseDates:
         return Timing.IN_PART if early or late else Timing.NOW
 
     def words(self) -> str:
-        """Return the dates in words: `from …`, `until …`."""
-        found = []
-        if self.begins is not None and self.whole is not None:
-            early = f"in part from {_minute(self.begins)}, " if self.begins < self.whole else ""
-            found.append(f"{early}from {_minute(self.whole)}")
-        if self.ends is not None and self.wanes is not None:
-            late = f", in part until {_minute(self.ends)}" if self.wanes < self.ends else ""
-            found.append(f"until {_minute(self.wanes)}{late}")
-        return " ".join(found) or "at any time"
+        """Return the dates in words: `from … until …, in part from … until …`."""
+        never = self.whole is not None and self.wanes is not None and self.wanes <= self.whole
+        whole = "" if never else _span_in_words(self.whole, self.wanes)
+        some = _span_in_words(self.begins, self.ends)
+        if not some:
+            return "at any time"
+        return whole if some == whole else f"{whole}, in part {some}".removeprefix(", ")
+
+
+def _span_in_words(begin: datetime | None, end: datetime | None) -> str:
+    words = [
+        f"{word} {_minute(at)}" for word, at in (("from", begin), ("until", end)) if at is not None
+    ]
+    return " ".join(words)
 
 
 def midnight_of(at: datetime) -> datetime:

@@ -19,6 +19,7 @@ from trueup.conformance.contract.target_time import TargetClock, time_of
 from trueup.conformance.model import NETWORKS, UNREPORTED
 from trueup.conformance.rows import as_int, canonical_hostname, parse_time
 from trueup.reports.journal.records import (
+    CapsulePlanted,
     Delivered,
     Exchange,
     Hook,
@@ -186,6 +187,8 @@ class History:
     """(op, our time) of every restart that succeeded."""
     writes: list[tuple[int, datetime]] = field(default_factory=list)
     """(op, our time) of every change, in order, for freshness."""
+    is_capsule: bool = False
+    """Whether it was done by an earlier run, whose capsule is harvested."""
     accepted: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
     """Reason → events refused for it."""
@@ -301,6 +304,8 @@ def build_history(records: Sequence[Record], part: str = "") -> History:
         match record:
             case Delivered() | Hook() | Exchange() if part_of(record.stage) != part:
                 continue
+            case CapsulePlanted():
+                history.is_capsule = True
             case Delivered(source="probe"):
                 _deliver(history, op, record)
             case Hook() if record.check and not record.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +14,8 @@ from trueup.conformance.model import UNREPORTED, Event
 from trueup.conformance.observed.responses import ranges
 from trueup.conformance.ports import Ingest
 from trueup.conformance.target.model import Target
-from trueup.reports.journal.records import Delivered
+from trueup.reports.errors import JournalWriteError
+from trueup.reports.journal.records import Delivered, OutcomeRange
 from trueup.reports.results import EventOutcome, Outcome
 from trueup.reports.transport.lost import LostDeliveries
 
@@ -22,6 +24,7 @@ __all__ = ["EventInjector", "injector_of"]
 SPLITS_MOST: Final = 200
 """Deliveries of one run that are made only because a whole delivery was refused."""
 _UNREPORTED: Final = EventOutcome(Outcome.UNKNOWN, UNREPORTED)
+_INTERRUPTED: Final = EventOutcome(Outcome.UNKNOWN, "interrupted before the response")
 
 
 class EventInjector:
@@ -70,12 +73,31 @@ class EventInjector:
         Raises TargetLost once several deliveries in a row got nowhere.
         """
         started = self._clock.monotonic()
-        outcomes = await self._ingest.send(delivery.events)
+        try:
+            outcomes = await self._ingest.send(delivery.events)
+        except BaseException:
+            with contextlib.suppress(JournalWriteError):
+                self._record(delivery, [_INTERRUPTED] * len(delivery.events), stage, started)
+            raise
         if not self._reports_refusals:
             outcomes = [
                 _UNREPORTED if n in delivery.refusable and one.outcome is Outcome.ACCEPTED else one
                 for n, one in enumerate(outcomes)
             ]
+        found = self._record(delivery, outcomes, stage, started)
+        if why := self._lost.add(outcomes, self._clock.monotonic() - started):
+            raise TargetLost(
+                f"the ingestion endpoint takes no events: {why}\n  expected: an endpoint that "
+                "responds; check [ingest] in the target file, and the target's own log"
+            )
+        self.accepted += sum(each.count for each in found if each.outcome is Outcome.ACCEPTED)
+        shared = {each.outcome for each in found}
+        return found[0].outcome if len(shared) == 1 else None
+
+    def _record(
+        self, delivery: Deliver, outcomes: Sequence[EventOutcome], stage: str, started: float
+    ) -> tuple[OutcomeRange, ...]:
+        """Record a delivery, and return its outcomes as ranges."""
         events = self._recorder.strike([dict(event) for event in delivery.events])
         assert isinstance(events, list)
         found = ranges(outcomes, len(delivery.events))
@@ -90,14 +112,7 @@ class EventInjector:
                 elapsed_ms=round((self._clock.monotonic() - started) * 1000, 3),
             )
         )
-        if why := self._lost.add(outcomes, self._clock.monotonic() - started):
-            raise TargetLost(
-                f"the ingestion endpoint takes no events: {why}\n  expected: an endpoint that "
-                "responds; check [ingest] in the target file, and the target's own log"
-            )
-        self.accepted += sum(each.count for each in found if each.outcome is Outcome.ACCEPTED)
-        shared = {each.outcome for each in found}
-        return found[0].outcome if len(shared) == 1 else None
+        return found
 
 
 def injector_of(target: Target, ingest: Ingest, recorder: Recorder, clock: Clock) -> EventInjector:

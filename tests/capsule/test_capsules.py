@@ -54,7 +54,13 @@ class Site:
             self._control("clock", {"now": at.strftime("%Y-%m-%d %H:%M:%S")})
             self._control("maintenance", {})
 
-    def _control(self, hook: str, body: dict[str, str]) -> None:
+    def pay(self, size: int) -> None:
+        """Top up the first customer's residential data."""
+        customer = self.serving.tenants[0].customer_id
+        body = {"customer_id": customer, "network": "residential", "kind": "top_up"}
+        self._control("money", body | {"bytes": size, "idempotency_key": "later"})
+
+    def _control(self, hook: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(
             f"{self.serving.control_url}/{hook}",
             data=json.dumps(body).encode(),
@@ -123,6 +129,7 @@ def test_a_correct_target_conforms_at_every_age(
     assert _parts(now)["logs removed after 7 days"] == "too early"
     assert now["capsule"]["sha256"] == planted["capsule"]["sha256"]
 
+    site.pay(5_555)  # the customer buys data meanwhile
     site.pass_days(1)
     status, next_day = site.harvest(capsys)
     assert status == 0

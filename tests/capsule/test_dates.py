@@ -70,10 +70,13 @@ def test_a_check_is_timely_or_its_dates_are_given(days: float, check: str, timin
 def test_the_dates_are_given_to_the_minute() -> None:
     dates = _dates()
     assert dates[CapsulePhase.NO_LOGS].words() == (
-        "in part from 2026-12-05 13:10, from 2026-12-07 13:10"
+        "from 2026-12-07 13:10, in part from 2026-12-05 13:10"
     )
     assert dates[CapsulePhase.LOGS].words() == (
         "until 2026-12-05 11:50, in part until 2026-12-07 11:50"
+    )
+    assert dates[CapsulePhase.OLD_LOGS].words() == (
+        "in part from 2026-12-04 12:00 until 2026-12-07 11:50"
     )
     assert dates[CapsulePhase.ALWAYS].words() == "at any time"
 

@@ -140,3 +140,17 @@ async def test_what_may_be_refused_is_accepted_where_the_target_says_so(
     delivery = Deliver(dataset="d", events=events(1, 2), refusable=frozenset({0, 1}))
     injector = await injected(endpoint, recorder, delivery)
     assert injector.accepted == 2
+
+
+async def test_a_delivery_that_is_interrupted_is_recorded_as_unknown(recorder: Recorder) -> None:
+    """What became of its events is not known: a capsule's manifest must not leave them out."""
+
+    def interrupt(_sizes: list[int]) -> list[EventOutcome]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await injected(
+            IngestionStub(interrupt), recorder, Deliver(dataset="d", events=events(1, 2))
+        )
+    (delivered,) = [each for each in recorder.records if isinstance(each, Delivered)]
+    assert [(each.count, each.outcome) for each in delivered.outcomes] == [(2, Outcome.UNKNOWN)]
