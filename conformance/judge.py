@@ -62,7 +62,8 @@ def required_checks(journal: Journal) -> tuple[str, ...]:
     records, header = journal.records, journal.header
     names: dict[str, None] = {}
     parts = {record.part for record in records if isinstance(record, JudgePlan)}
-    parts |= {record.source for record in records if isinstance(record, Delivered)}
+    # Those without a fleet are probes beside a part.
+    parts |= {record.source for record in records if isinstance(record, Delivered) and record.fleet}
     for part in PARTS_BEFORE_CHECKS:
         if part in parts:
             names |= dict.fromkeys(traffic_checks(part))

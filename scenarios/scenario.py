@@ -176,7 +176,7 @@ def _build(document: dict[str, Any]) -> tuple[Scenario | None, list[Mistake]]:
 def _beside_capsule(document: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield a mistake for each part beside [capsule]: a capsule's run is judged by itself."""
     if "capsule" in document:
-        for part in ("fleet", "checks", "stateful", "load"):
+        for part in ("fleet", "proxied", "checks", "stateful", "load"):
             if part in document:
                 yield Mistake(
                     key=part,

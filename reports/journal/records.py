@@ -175,12 +175,10 @@ class ProxiedDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, ta
     sha256: str
     """Of the file."""
     customers: tuple[int, ...]
-    requests: int
-    """Requests that the clients sent."""
     counting: str
     """Which bytes of a request count as its usage."""
-    kills: int = 0
-    """How often the proxies were killed and started again."""
+    kills: tuple[tuple[float, float], ...] = ()
+    """When the proxies were killed: seconds of this machine's monotonic clock before and after."""
 
 
 class OutcomeRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

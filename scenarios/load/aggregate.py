@@ -31,6 +31,7 @@ from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Line, Report, Reserved
+from trueup.scenarios.load.plan import plan_values
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery import merge_ranges
 from trueup.simulator.delivery.responses import has_response
@@ -180,10 +181,12 @@ def with_reads(
 
 def comparable_digest(generator_plan: GeneratorPlan) -> str:
     """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
-    plan = msgspec.to_builtins(generator_plan.plan)
+    plan = plan_values(generator_plan.plan)
     plan.pop("seed")
     if (transport := generator_plan.transport) is not None:
         form: object = (transport.name, transport.format, transport.max_events)
+    elif (proxied := generator_plan.proxied) is not None:
+        form = (proxied.name, proxied.shape)
     else:
         sent = generator_plan.over_http
         form = (sent.method, sent.compression, sent.format, dict(sent.event_headers))

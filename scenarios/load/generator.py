@@ -20,7 +20,9 @@ from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.replay import RecordedSchedule
 from trueup.scenarios.load.token_feed import Tokens
 from trueup.scenarios.load.traffic import arrivals_per_second
+from trueup.scenarios.proxied.clients import ProxiedClients
 from trueup.simulator.delivery import HttpForm, ResponseRule, RetryPolicy, transport_driver
+from trueup.simulator.delivery.transport import TransportDriver
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.reactor import (
     BodySource,
@@ -102,7 +104,7 @@ class LoadGenerator:
     def _engine(
         self, streams: Sequence[RequestStream], system: System | None
     ) -> Engine | DriverEngine:
-        plan, transport = self.generator_plan.plan, self.generator_plan.transport
+        plan = self.generator_plan.plan
         limits = Limits(
             duration_s=plan.shape.duration_s,
             drain_s=plan.requests.drain_s,
@@ -112,14 +114,20 @@ class LoadGenerator:
         def on_second(second: int) -> None:
             self._each_second()
 
-        if transport is None:
+        if self.generator_plan.not_over_http is None:
             return Engine(streams, limits=limits, system=system, on_second=on_second)
         return DriverEngine(
-            streams[0],
-            make_driver=lambda: transport_driver(transport),
-            limits=limits,
-            on_second=on_second,
+            streams[0], make_driver=self._driver, limits=limits, on_second=on_second
         )
+
+    def _driver(self) -> TransportDriver:
+        """Return the driver of a load that does not go in over HTTP."""
+        transport, proxied = self.generator_plan.transport, self.generator_plan.proxied
+        if transport is not None:
+            return transport_driver(transport)
+        assert proxied is not None and self.generator_plan.fleet is not None
+        clients = ProxiedClients(proxied, self.generator_plan.fleet, worker=self.worker)
+        return TransportDriver(clients, max_events=1)
 
     def _share(self, whole: int) -> int:
         """This worker's part of a number of connections; never none."""
@@ -291,14 +299,14 @@ def _dresser(credentials: Credentials | None, url: str) -> HeadDresser | None:
 
 def _form(generator_plan: GeneratorPlan) -> HttpForm:
     """Return the form of the bodies. A transport gets lines of ours, which it maps itself."""
-    transport = generator_plan.transport
-    if transport is None:
+    other = generator_plan.not_over_http
+    if other is None:
         return generator_plan.over_http
-    lines = BodyForm.JSON_OBJECT if transport.one_by_one else BodyForm.NDJSON
+    lines = BodyForm.JSON_OBJECT if other.one_by_one else BodyForm.NDJSON
     return HttpForm(
         url=_NO_URL,
         format=EventFormat(form=lines),
-        response_rule=ResponseRule(secrets=transport.secrets),
+        response_rule=ResponseRule(secrets=other.secrets),
     )
 
 

@@ -19,6 +19,7 @@ from trueup.scenarios.load.capacity_search import RESOLUTION
 from trueup.scenarios.load.freshness import FreshnessProbe
 from trueup.scenarios.load.messages import GeneratorPlan, ReadsFrom
 from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.proxied.clients import ProxiedForm
 from trueup.simulator.delivery import HttpForm, TransportForm
 
 __all__ = ["WORKERS_S", "LoadJob", "Locust", "Progress", "Ranges"]
@@ -100,7 +101,8 @@ class LoadJob:
     """
 
     plan: LoadPlan
-    ingest: HttpForm | TransportForm
+    ingest: HttpForm | TransportForm | ProxiedForm
+    """How the load goes in; through proxies, their usage does."""
     fleet: FleetDeclared | None
     """None: ready bodies that are not reconciled, to measure the generator alone."""
     replay: ReplayDeclared | None = None
@@ -111,7 +113,9 @@ class LoadJob:
     """Number of the fleet's first event in this run."""
     reads: ReadsFrom | None = None
     hooks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
-    """`restart` and `maintenance`: called where the plan says so; they may return an awaitable."""
+    """`restart`, `maintenance` and `restart-proxies`: called where the plan says so; they may
+    return an awaitable.
+    """
     probe: FreshnessProbe | None = None
     locust: Locust = field(default_factory=Locust)
     null_sink_rps: float | None = None
@@ -134,6 +138,7 @@ class LoadJob:
             plan=self.plan,
             form=_without_token_source(self.ingest) if isinstance(self.ingest, HttpForm) else None,
             transport=self.ingest if isinstance(self.ingest, TransportForm) else None,
+            proxied=self.ingest if isinstance(self.ingest, ProxiedForm) else None,
             fleet=self.fleet,
             replay=self.replay,
             replay_folder=str(self.out_dir.resolve()) if self.replay else "",

@@ -17,6 +17,7 @@ from trueup.reports.journal.records import FleetDeclared, OutcomeRange, ReplayDe
 from trueup.reports.journal.redaction import Redactor
 from trueup.reports.transport.credentials import Credentials
 from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.proxied.clients import ProxiedForm
 from trueup.simulator.delivery import HttpForm, TransportForm
 from trueup.simulator.reactor import Second
 
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-def batch_of(plan: LoadPlan, form: HttpForm | TransportForm) -> int:
+def batch_of(plan: LoadPlan, form: HttpForm | TransportForm | ProxiedForm) -> int:
     """Return the events of one request, or message, of a plan in a form."""
     return 1 if form.one_by_one else plan.requests.batch
 
@@ -56,8 +57,10 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: LoadPlan
     form: HttpForm | None = None
-    """How the load goes in over HTTP; None: through `transport`."""
+    """How the load goes in over HTTP; None: through `transport` or `proxied`."""
     transport: TransportForm | None = None
+    proxied: ProxiedForm | None = None
+    """Clients that send requests through proxies, which report them."""
     fleet: FleetDeclared | None
     """None: ready bodies, for calibration; the target does not count them."""
     replay: ReplayDeclared | None = None
@@ -74,26 +77,31 @@ class GeneratorPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def over_http(self) -> HttpForm:
         """Return how the load goes in over HTTP; there must be such a form."""
-        assert self.form is not None, "this load goes through a transport"
+        assert self.form is not None, "this load goes through a transport or proxies"
         return self.form
+
+    @property
+    def not_over_http(self) -> TransportForm | ProxiedForm | None:
+        """Return how the load goes in where it does not go in over HTTP."""
+        return self.transport or self.proxied
 
     @property
     def batch(self) -> int:
         """Return the events of one request, or message."""
-        return batch_of(self.plan, self.transport or self.over_http)
+        return batch_of(self.plan, self.not_over_http or self.over_http)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the keys to strike from whatever is written."""
-        if self.transport is not None:
-            return self.transport.secrets
+        if (other := self.not_over_http) is not None:
+            return other.secrets
         return self.over_http.response_rule.secrets
 
     @property
     def host(self) -> str:
         """Return the address that is loaded, for Locust to show."""
-        if self.transport is not None:
-            return self.transport.name
+        if (other := self.not_over_http) is not None:
+            return other.name
         return "/".join(self.over_http.url.split("/")[:3])
 
 

@@ -21,11 +21,20 @@ from trueup.reports.configuration import (
 from trueup.reports.errors import ConfigurationError
 from trueup.reports.results import Json
 from trueup.scenarios.load.thresholds import THRESHOLDS
+from trueup.scenarios.proxied.plan import RESTART_PROXIES, ProxiedPlan
 from trueup.simulator.errors import ProfileError
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.reactor import AS_FAST_AS_POSSIBLE, SHAPES, Shape, ShapeError
 
-__all__ = ["FaultsPart", "LoadPlan", "ReadsPart", "load_names", "load_plan", "with_changes"]
+__all__ = [
+    "FaultsPart",
+    "LoadPlan",
+    "ReadsPart",
+    "load_names",
+    "load_plan",
+    "plan_values",
+    "with_changes",
+]
 
 _CATALOGUE: Final = resources.files("trueup.scenarios").joinpath("catalogue")
 _PREFIX: Final = "load-"
@@ -123,6 +132,8 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fleet: LoadFleet = LoadFleet()
     reads: ReadsPart = ReadsPart()
     faults: FaultsPart = FaultsPart()
+    proxied: ProxiedPlan | None = None
+    """Send requests through the fleet's proxies, which report them, instead of events."""
     thresholds: dict[str, float] = {}
 
     def curve(self) -> Shape:
@@ -145,6 +156,11 @@ class LoadPlan(_PlanPart, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "restart": self.faults.restart_at_share,
             "maintenance": self.faults.maintenance_at_share,
         }
+
+    @property
+    def proxy_shares(self) -> Mapping[str, Sequence[float]]:
+        """Return the same of what is done to the proxies."""
+        return {RESTART_PROXIES: self.proxied.restart_at_share} if self.proxied else {}
 
 
 def load_names() -> list[str]:
@@ -175,6 +191,7 @@ def _build(value: object) -> tuple[LoadPlan | None, list[Mistake]]:
         *struct_mistakes(value, LoadPlan, renamed=RENAMED),
         *_unknown_names(value),
         *_conflicts(value),
+        *_beside_proxied(value),
     ]
     if found:
         return None, found
@@ -212,6 +229,28 @@ def _conflicts(value: object) -> Iterator[Mistake]:
             expected="a share above 0 and at least one path, or neither",
             found=f"share {share}, {describe_value(paths)}",
         )
+
+
+def _beside_proxied(value: object) -> Iterator[Mistake]:
+    """Yield what does not go with [proxied]: there, a request is one event, and events are not
+    sent.
+    """
+    if not isinstance(value, Mapping) or value.get("proxied") is None:
+        return
+    requests, reads, fleet = _tables(value, "requests", "reads", "fleet")
+    allowed: tuple[tuple[str, object, object], ...] = (
+        ("requests.batch", requests.get("batch", 100), 1),
+        ("requests.duplicate_every", requests.get("duplicate_every", 0), 0),
+        ("requests.malformed_every", requests.get("malformed_every", 0), 0),
+        ("reads.share", reads.get("share", 0), 0),
+        ("fleet.overrides", fleet.get("overrides", {}), {}),
+    )
+    for key, found, wanted in allowed:
+        if found != wanted:
+            shown = describe_value(wanted) if wanted else "left out"
+            yield Mistake(
+                key=key, expected=f"{shown} beside [proxied]", found=describe_value(found)
+            )
 
 
 def _unknown_names(value: object) -> Iterator[Mistake]:
@@ -258,6 +297,14 @@ def _unknown_names(value: object) -> Iterator[Mistake]:
             )
 
 
+def plan_values(plan: LoadPlan) -> dict[str, Any]:
+    """Return a plan as its file could have it; without [proxied] where it sends events."""
+    value: dict[str, Any] = msgspec.to_builtins(plan)
+    if plan.proxied is None:
+        del value["proxied"]
+    return value
+
+
 def with_changes(
     plan: LoadPlan,
     *,
@@ -270,7 +317,7 @@ def with_changes(
 
     A shorter run gets a shorter warm-up. Raises ConfigurationError as `load_plan` does.
     """
-    value: dict[str, Any] = msgspec.to_builtins(plan)
+    value = plan_values(plan)
     if rate is not None:
         value["shape"]["rate"] = rate
     if duration_s is not None:

@@ -35,6 +35,7 @@ from trueup.scenarios.load.noise import lost_share
 from trueup.scenarios.load.plan import LoadPlan
 from trueup.scenarios.load.token_feed import TokenFeed
 from trueup.scenarios.load.verdict import judged
+from trueup.scenarios.proxied.clients import ProxiedForm
 from trueup.simulator.delivery import HttpForm, TransportForm
 from trueup.simulator.delivery.forms import Framing
 
@@ -190,7 +191,7 @@ def _moments(plan: LoadPlan) -> list[tuple[float, str]]:
     """Return (second of the run, hook) in order."""
     return sorted(
         (share * plan.shape.duration_s, name)
-        for name, shares in plan.fault_shares.items()
+        for name, shares in {**plan.fault_shares, **plan.proxy_shares}.items()
         for share in shares
     )
 
@@ -231,7 +232,7 @@ class _Freshness:
         self.histogram, self.missing = await watch_freshness(probe, stop=over)
 
 
-def _engine(locust: Locust, ingest: HttpForm | TransportForm) -> str:
+def _engine(locust: Locust, ingest: HttpForm | TransportForm | ProxiedForm) -> str:
     from importlib.metadata import version
 
     own = "reactor" if isinstance(ingest, HttpForm) else ingest.name

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trueup.reports.event_format import BodyForm, EventFormat
 from trueup.reports.journal.records import FleetDeclared
 from trueup.reports.results import Outcome
 from trueup.simulator.delivery import BatchOutcome
@@ -43,6 +44,26 @@ class ProxiedForm:
     timeout_s: float = 60.0
     connect_s: float = 30.0
     """How long proxies that refuse connections are tried again: they may be restarted."""
+
+    @property
+    def name(self) -> str:
+        """Return what a load through it is called."""
+        return "proxies"
+
+    @property
+    def one_by_one(self) -> bool:
+        """Return that a request is one event."""
+        return True
+
+    @property
+    def format(self) -> EventFormat:
+        """Return the form of the events from which requests are planned."""
+        return EventFormat(form=BodyForm.JSON_OBJECT)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return no keys: the users of the fleet are made for the run."""
+        return ()
 
     def records(self, worker: int) -> Path:
         """Return the file of one process."""

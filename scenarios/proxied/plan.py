@@ -8,10 +8,12 @@ import msgspec
 
 from trueup.simulator.proxies import Protocol, RequestShape
 
-__all__ = ["PROXIED", "ProxiedPlan"]
+__all__ = ["PROXIED", "RESTART_PROXIES", "ProxiedPlan"]
 
 PROXIED: Final = "proxied"
 """Name of this traffic in the journal."""
+RESTART_PROXIES: Final = "restart-proxies"
+"""What a load does to the proxies where its plan says so: kill them and start them again."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

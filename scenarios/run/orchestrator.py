@@ -60,8 +60,9 @@ from trueup.scenarios.run.preconditions import (
     check_target,
     customers_of,
     minutes_of,
+    plan_of,
 )
-from trueup.scenarios.run.proxied import run_proxied_part
+from trueup.scenarios.run.proxied import run_proxied_load_part, run_proxied_part
 from trueup.scenarios.run.run_directory import make_run_folder
 from trueup.scenarios.run.sensitivity import measure_sensitivity, write_sensitivity
 from trueup.scenarios.run.stateful import run_stateful_part
@@ -262,6 +263,11 @@ def _check_usable(target: Target, order: RunRequest) -> None:
         driver_of(target)  # what its transport needs must be installed
     if order.scenario.load is not None and target.ingest is not None:
         check_target(order.scenario.load, target)
+    if order.scenario.proxied is not None and _loads_proxies(order.scenario):
+        raise UsageProblem(
+            f"{order.scenario.name}: [proxied] and a load through proxies would be reconciled "
+            "under one name. Leave [proxied] out, or name another load scenario."
+        )
     known = order.scenario.fleet is not None or order.scenario.proxied is not None
     if known and target.ingest is not None:
         customers_of(target)
@@ -350,6 +356,11 @@ def _sends(scenario: Scenario) -> bool:
     return not reads_only or plants or any(part is not None for part in parts)
 
 
+def _loads_proxies(scenario: Scenario) -> bool:
+    """Return whether the load of a scenario goes through proxies."""
+    return scenario.load is not None and plan_of(scenario.load, seed=None).proxied is not None
+
+
 def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     """Every check that must report, named before the run."""
     if scenario.fleet is not None and target.ingest is not None:
@@ -365,7 +376,7 @@ def _declared(scenario: Scenario, target: Target) -> Iterator[str]:
     if scenario.stateful is not None and target.ingest is not None:
         yield STATEFUL
     if scenario.load is not None and target.ingest is not None:
-        yield from traffic_checks("load")
+        yield from traffic_checks(PROXIED if _loads_proxies(scenario) else "load")
 
 
 def _work(
@@ -396,7 +407,8 @@ def _work(
         if scenario.stateful is not None and context.target.ingest is not None:
             run_stateful_part(context, scenario.stateful, deadline)
         if scenario.load is not None and context.target.ingest is not None:
-            asyncio.run(deadline.within(run_load_part(context, scenario.load)))
+            load = run_proxied_load_part if _loads_proxies(scenario) else run_load_part
+            asyncio.run(deadline.within(load(context, scenario.load)))
     except (KeyboardInterrupt, Exception) as error:
         return error
     return None

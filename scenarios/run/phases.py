@@ -28,6 +28,7 @@ from trueup.reports.journal.records import (
     Delivered,
     EventCounts,
     FleetDeclared,
+    LoadResult,
     OutcomeRange,
     Phase,
     Record,
@@ -46,18 +47,29 @@ from trueup.scenarios.load.replay import prepare_replay
 from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.load.verdict import judged
 from trueup.scenarios.progress import ProgressReporter
+from trueup.scenarios.proxied.clients import ProxiedForm
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
 from trueup.scenarios.run.freshness_probe import SummaryProbe
 from trueup.scenarios.run.preconditions import customers_of, load_hooks, plan_of
 from trueup.scenarios.run.proxied_client import exact_client
 from trueup.scenarios.run.traffic import beside, delivered
 from trueup.scenarios.scenario import ChecksPart, FleetPart, LoadPart
-from trueup.simulator.delivery import Driver
+from trueup.simulator.delivery import Driver, HttpForm, TransportForm
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.replay import ReplayTraffic
 
-__all__ = ["RunContext", "reconcile", "run_checks_part", "run_fleet_part", "run_load_part"]
+__all__ = [
+    "LoadedTraffic",
+    "MeasuredLoad",
+    "RunContext",
+    "conclude_load",
+    "measure_load",
+    "reconcile",
+    "run_checks_part",
+    "run_fleet_part",
+    "run_load_part",
+]
 
 FLEET_NAME: Final = "fleet"
 SEARCH_S: Final = 60.0
@@ -181,8 +193,58 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     plan, traffic, declared = _load_traffic(context, part, clock.now())
     context.writer.write(declared)
     context.phase(LOAD_FLEET, "begin")
-    context.reporter.start("load", round(plan.shape.duration_s))
 
+    def sent(ranges: tuple[OutcomeRange, ...]) -> None:
+        context.writer.write(
+            Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
+        )
+
+    loaded = LoadedTraffic(
+        plan=plan,
+        ingest=load_ingest(context.target),
+        fleet=declared if isinstance(declared, FleetDeclared) else None,
+        replay=declared if isinstance(declared, ReplayDeclared) else None,
+        sent=sent,
+    )
+    measured = await measure_load(context, part, loaded, clock)
+    since = time.monotonic()
+    records = read_journal(context.writer.path).records
+    besides = beside(records, LOAD_FLEET, folder=context.folder)
+    reconciled = delivered(traffic, measured.ranges, besides)
+    outcome = await reconcile(context, reconciled, LOAD_FLEET, clock)
+    conclude_load(context, measured, outcome, reconcile_s=time.monotonic() - since)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedTraffic:
+    """What a load sends, and where."""
+
+    plan: LoadPlan
+    ingest: HttpForm | TransportForm | ProxiedForm
+    fleet: FleetDeclared | None = None
+    replay: ReplayDeclared | None = None
+    first_event: int = 0
+    hooks: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """What can be done while it is loaded, besides the target's own control hooks."""
+    sent: Callable[[tuple[OutcomeRange, ...]], None] = lambda ranges: None
+    """Called with the outcomes of the events at the end of each run of Locust."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasuredLoad:
+    """A load that is over and not reconciled yet."""
+
+    plan: LoadPlan
+    result: LoadResult
+    ranges: tuple[OutcomeRange, ...]
+    began: datetime | None
+
+
+async def measure_load(
+    context: RunContext, part: LoadPart, loaded: LoadedTraffic, clock: Clock
+) -> MeasuredLoad:
+    """Load a target through Locust; `clock` is the target's."""
+    context.reporter.start("load", round(loaded.plan.shape.duration_s))
     began: list[datetime] = []
 
     def progress(now: Progress) -> None:
@@ -190,11 +252,6 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         begin = datetime.now(UTC) - timedelta(seconds=now.t_s)
         began[:] = [min([begin, *began])]
         context.reporter.update(round(now.t_s), f"{now.events} events, {now.errors} errors")
-
-    def sent(ranges: tuple[OutcomeRange, ...]) -> None:
-        context.writer.write(
-            Delivered(source="load", fleet=LOAD_FLEET, outcomes=ranges, at=our_stamp())
-        )
 
     tenant = context.target.tenants["a"]
     reads = ReadsFrom(
@@ -207,16 +264,17 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
     recorder = Recorder(context.writer, secrets=context.target.secrets)
     probe = SummaryProbe(context.target, driver, recorder, run=context.folder.name, now=clock.now)
     job = LoadJob(
-        plan=plan,
-        ingest=load_ingest(context.target),
-        fleet=declared if isinstance(declared, FleetDeclared) else None,
-        replay=declared if isinstance(declared, ReplayDeclared) else None,
+        plan=loaded.plan,
+        ingest=loaded.ingest,
+        fleet=loaded.fleet,
+        replay=loaded.replay,
+        first_event=loaded.first_event,
         out_dir=context.folder,
         progress=progress,
         reads=reads,
-        hooks=_hooks(context, recorder),
+        hooks={**_hooks(context, recorder), **loaded.hooks},
         probe=probe,
-        sent=sent,
+        sent=loaded.sent,
         say=context.reporter.info,
         tell=context.reporter.notice,
         locust=Locust(
@@ -239,19 +297,25 @@ async def run_load_part(context: RunContext, part: LoadPart) -> None:
         await driver.close()
         context.writer.write(probe.delivered(at=our_stamp()))
     context.reporter.finish(_outcomes(ranges))
-    since = time.monotonic()
-    records = read_journal(context.writer.path).records
-    besides = beside(records, LOAD_FLEET, folder=context.folder)
-    outcome = await reconcile(context, delivered(traffic, ranges, besides), LOAD_FLEET, clock)
+    return MeasuredLoad(
+        plan=loaded.plan, result=result, ranges=ranges, began=began[0] if began else None
+    )
+
+
+def conclude_load(
+    context: RunContext, measured: MeasuredLoad, outcome: TrafficOutcome, *, reconcile_s: float
+) -> None:
+    """Write down the result of a load that was reconciled, with its thresholds judged."""
+    result, began = measured.result, measured.began
     context.writer.write(
         judged(
             replace(
                 result,
                 events=replace(result.events, correct=_correct(result.events, outcome)),
-                reconcile_s=round(time.monotonic() - since, 3),
-                timeline=replace(result.timeline, began_at=stamp(began[0]) if began else ""),
+                reconcile_s=round(reconcile_s, 3),
+                timeline=replace(result.timeline, began_at=stamp(began) if began else ""),
             ),
-            plan.thresholds,
+            measured.plan.thresholds,
         )
     )
     context.phase(LOAD_FLEET, "end")

@@ -131,7 +131,9 @@ def check_target(part: LoadPart, target: Target) -> None:
             f"{target.path}: budget.minutes = {allowed:g}, but load scenario {part.scenario} alone "
             f"takes {needed:g} minutes. Raise budget.minutes, or give a shorter --duration."
         )
-    if isinstance(form := load_ingest(target), TransportForm):
+    if plan.proxied is not None:
+        _check_proxied(part, plan)
+    elif isinstance(form := load_ingest(target), TransportForm):
         _check_transport(part, plan, form.name)
     customers_of(target)
     there = load_hooks(target)
@@ -167,6 +169,24 @@ def _check_transport(part: LoadPart, plan: LoadPlan, name: str) -> None:
                 f"load scenario {plan.name} {what}. That works over HTTP only, and this load goes "
                 f"in through {name}. {remedy}."
             )
+
+
+def _check_proxied(part: LoadPart, plan: LoadPlan) -> None:
+    """Raise UsageProblem where the run asks for what requests through proxies do not have."""
+    asked = {
+        "--find-limit": part.find_limit,
+        "--calibrate": part.calibrate,
+        "--locustfile": bool(part.locustfile),
+        "--master: the proxies listen on this machine only; use --processes": bool(
+            part.master_bind is not None
+        ),
+        "--replay": part.replay is not None,
+    }
+    if odd := next((what for what, there in asked.items() if there), ""):
+        raise UsageProblem(
+            f"load scenario {plan.name} sends requests through proxies; that cannot be combined "
+            f"with {odd}"
+        )
 
 
 def customers_of(target: Target) -> tuple[int, ...]:

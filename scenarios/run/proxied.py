@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from trueup.conformance.client.clock import Clock
@@ -21,19 +23,29 @@ from trueup.reports.journal.storage import read_journal
 from trueup.reports.results import TieOut
 from trueup.reports.transport.urls import host_port
 from trueup.scenarios.errors import OwnError
+from trueup.scenarios.load.plan import LoadPlan
+from trueup.scenarios.load.traffic import LOAD_FLEET, load_fleet
 from trueup.scenarios.proxied.clients import ProxiedForm, all_client_records
-from trueup.scenarios.proxied.plan import PROXIED, ProxiedPlan
+from trueup.scenarios.proxied.plan import PROXIED, RESTART_PROXIES, ProxiedPlan
 from trueup.scenarios.run.clock import ShiftedClock, our_stamp, target_now
-from trueup.scenarios.run.phases import RunContext, reconcile
-from trueup.scenarios.run.preconditions import customers_of
-from trueup.scenarios.run.proxies_process import ProxiesProcess
+from trueup.scenarios.run.phases import (
+    LoadedTraffic,
+    RunContext,
+    conclude_load,
+    measure_load,
+    reconcile,
+)
+from trueup.scenarios.run.preconditions import customers_of, plan_of
+from trueup.scenarios.run.proxies_process import ProxiesProcess, all_proxy_records
 from trueup.scenarios.run.traffic import beside, delivered
-from trueup.scenarios.run.usage_events import write_usage
-from trueup.scenarios.scenario import ProxiedPart
+from trueup.scenarios.run.usage_events import UsageEvents, write_usage
+from trueup.scenarios.scenario import LoadPart, ProxiedPart
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.origin import Origin, OriginConnection
 from trueup.simulator.proxies import (
+    ByteCounting,
+    KilledAt,
     PlannedRequest,
     ProxiedTieOut,
     ProxiedTieOutRow,
@@ -43,14 +55,16 @@ from trueup.simulator.proxies import (
     UsageRecord,
     fleet_requests,
     fleet_users,
+    read_connections,
 )
 
-__all__ = ["ProxiedSession", "compare_places", "proxied_session", "run_proxied_part"]
+__all__ = ["read_places", "run_proxied_load_part", "run_proxied_part"]
 
-_FOLDER: Final = "proxied"
 _ORIGIN_FILE: Final = "origin.ndjson"
 _SETTLE_S: Final = 15.0
 """How long connections may take to end once the last request has."""
+_LEAD_S: Final = 4.0
+"""How long proxies and Locust take to start, about."""
 _LOOK_S: Final = 0.02
 _CLOCK_NOISE: Final = timedelta(seconds=2)
 """A target's clock that is no further off counts as ours."""
@@ -81,7 +95,7 @@ async def proxied_session(
     `clock_ahead` is how far the proxies' clock is ahead of this machine's; None: as the target's.
     Raises OwnError where the proxies fail, CouldNotTell where the target takes no usage.
     """
-    folder = context.folder / _FOLDER
+    folder = context.folder / PROXIED
     folder.mkdir()
     if clock_ahead is None:
         clock_ahead = target_now(context.writer, context.ahead) - datetime.now(UTC)
@@ -140,31 +154,22 @@ async def compare_places(
     `baseline` is what was read of the accounts before. Raises OwnError where clients, proxies and
     origin, which are ours, counted differently.
     """
-    records = list(session.proxies.records())
-    usage = [each for each in records if isinstance(each, UsageRecord)]
+    records = all_proxy_records(context.folder / PROXIED)
+    usage = (each for each in records if isinstance(each, UsageRecord))
     events, sha256, outcomes = write_usage(usage, context.folder)
-    tie_out = ProxiedTieOut(
-        clients=list(all_client_records(context.folder / _FOLDER)),
-        proxies=[each for each in records if isinstance(each, ProxyRecord)],
-        recovered=[each for each in records if isinstance(each, RecoveredRecord)],
-        connections=session.connections,
-        kills=session.proxies.kills,
-        usage={str(row["log_id"]): int(str(row["log_total_bytes"])) for row in events},
+    declared = ProxiedDeclared(
+        fleet=PROXIED,
+        events=len(events),
+        sha256=sha256,
+        customers=events.customers,
+        counting=ByteCounting.BOTH,
+        kills=tuple((kill.before_s, kill.after_s) for kill in session.proxies.kills),
     )
-    context.writer.write(
-        ProxiedDeclared(
-            fleet=PROXIED,
-            events=len(events),
-            sha256=sha256,
-            customers=events.customers,
-            requests=len(tie_out.clients),
-            counting=tie_out.counting,
-            kills=len(tie_out.kills),
-        )
-    )
+    context.writer.write(declared)
     context.writer.write(
         Delivered(source=PROXIED, fleet=PROXIED, outcomes=outcomes, at=our_stamp())
     )
+    tie_out = read_places(context.folder, declared)
     rows = tie_out.rows_by_customer()
     for row in rows:
         for place in _places(row):
@@ -179,9 +184,30 @@ async def compare_places(
         raise OwnError(
             f"clients, proxies and origin counted {different} of "
             f"{len(tie_out.clients)} requests differently, on {', '.join(r.network for r in odd)}: "
-            f"the records are in {context.folder / _FOLDER}"
+            f"the records are in {context.folder / PROXIED}"
         )
     return outcome
+
+
+def read_places(folder: Path, declared: ProxiedDeclared) -> ProxiedTieOut:
+    """Return what clients, proxies and origin wrote down in a run's folder.
+
+    Raises OSError, msgspec.MsgspecError, UsageProblem.
+    """
+    inner = folder / PROXIED
+    records = list(all_proxy_records(inner))
+    return ProxiedTieOut(
+        counting=ByteCounting(declared.counting),
+        clients=list(all_client_records(inner)),
+        proxies=[each for each in records if isinstance(each, ProxyRecord)],
+        recovered=[each for each in records if isinstance(each, RecoveredRecord)],
+        connections=list(read_connections(inner / _ORIGIN_FILE)),
+        kills=[KilledAt(before_s=before, after_s=after) for before, after in declared.kills],
+        usage={
+            str(row["log_id"]): int(row["log_total_bytes"])
+            for row in UsageEvents.open(folder, declared)
+        },
+    )
 
 
 def _in_words(rows: Iterable[ProxiedTieOutRow]) -> str:
@@ -197,9 +223,12 @@ def _in_words(rows: Iterable[ProxiedTieOutRow]) -> str:
     ]
     if unread := total.unread_by_proxy + total.unread_by_client + total.cut_bytes:
         facts.append(f"{unread:,} unread on broken connections")
-    if total.killed or total.unserved:
-        lost = total.killed + total.unserved
-        facts.append(f"{lost:,} requests open at a kill, with {total.killed_bytes:,} bytes lost")
+    if total.killed:
+        facts.append(
+            f"{total.killed:,} requests open at a kill, with {total.killed_bytes:,} bytes lost"
+        )
+    if total.unserved:
+        facts.append(f"{total.unserved:,} requests that no proxy had read at a kill or an abort")
     facts.append(f"{total.different:,} unexplained")
     return ", ".join(facts)
 
@@ -262,6 +291,53 @@ async def run_proxied_part(context: RunContext, part: ProxiedPart) -> None:
     context.reporter.finish(f"{part.requests} requests")
     await compare_places(context, session, clock, baseline)
     context.phase(PROXIED, "end")
+
+
+async def run_proxied_load_part(context: RunContext, part: LoadPart) -> None:
+    """Load the proxies through Locust, and compare what the seven places counted.
+
+    Raises OwnError, CouldNotTell.
+    """
+    clock = ShiftedClock(target_now(context.writer, context.ahead))
+    plan = plan_of(part, seed=context.seed)
+    assert plan.proxied is not None, "a plan of requests through proxies"
+    fleet = load_fleet(
+        plan,
+        customers=customers_of(context.target),
+        now=clock.now(),
+        namespace=f"{context.folder.name}/{PROXIED}",
+    )
+    context.phase(LOAD_FLEET, "begin")
+    baseline = await read_baseline(context.target, writer=context.writer, part=PROXIED, clock=clock)
+    async with proxied_session(
+        context,
+        plan.proxied,
+        fleet,
+        profile=plan.fleet.profile,
+        timeout_s=plan.requests.timeout_s,
+        clock_ahead=_before_midnight(plan, clock)
+        if plan.fleet.start == "before-midnight"
+        else None,
+    ) as session:
+        loaded = LoadedTraffic(
+            plan=plan,
+            ingest=session.form,
+            fleet=fleet.identity(PROXIED),
+            first_event=fleet.model.coverage.count,
+            hooks={RESTART_PROXIES: session.proxies.restart},
+        )
+        measured = await measure_load(context, part, loaded, clock)
+    since = time.monotonic()
+    outcome = await compare_places(context, session, clock, baseline)
+    conclude_load(context, measured, outcome, reconcile_s=time.monotonic() - since)
+
+
+def _before_midnight(plan: LoadPlan, clock: Clock) -> timedelta:
+    """Return how far the proxies' clock is ahead, so that it passes the target's last midnight in
+    the middle of the load.
+    """
+    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight - timedelta(seconds=_LEAD_S + plan.shape.duration_s / 2) - datetime.now(UTC)
 
 
 async def _send_all(

@@ -34,7 +34,7 @@ from trueup.simulator.proxies import (
     read_proxy_records,
 )
 
-__all__ = ["ProxiesProcess"]
+__all__ = ["ProxiesProcess", "all_proxy_records"]
 
 _START_S: Final = 60.0
 _FLUSH_S: Final = 30.0
@@ -157,13 +157,6 @@ class ProxiesProcess:
                 self._child.kill()
             await self._child.wait()
 
-    def records(self) -> Iterator[ProxyRecord | RecoveredRecord | UsageRecord]:
-        """Yield what all processes wrote down, in order."""
-        for number in range(1, self._starts + 1):
-            path = self.folder / _RECORDS.format(number)
-            if path.exists():
-                yield from read_proxy_records(path)
-
     def _command(self) -> Sequence[str]:
         fleet, plan = self.fleet, self.plan
         options: dict[str, Any] = {
@@ -191,6 +184,14 @@ class ProxiesProcess:
     def _last_message(self) -> str:
         text = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace").strip()
         return text.splitlines()[-1] if text else "no message"
+
+
+def all_proxy_records(
+    folder: Path,
+) -> Iterator[ProxyRecord | RecoveredRecord | UsageRecord]:
+    """Yield what all processes wrote down. Raises OSError, msgspec.MsgspecError."""
+    for path in sorted(folder.glob(_RECORDS.format("*"))):
+        yield from read_proxy_records(path)
 
 
 def _free_port() -> int:

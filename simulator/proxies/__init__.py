@@ -18,6 +18,7 @@ from trueup.simulator.proxies.records import (
     RecoveredRecord,
     UsageRecord,
     read_client_records,
+    read_connections,
     read_proxy_records,
 )
 from trueup.simulator.proxies.reporter import DeliveryGuarantee, UsageReporter
@@ -85,6 +86,7 @@ __all__ = [
     "fleet_users",
     "planned_request",
     "read_client_records",
+    "read_connections",
     "read_proxy_records",
     "utc_now",
 ]

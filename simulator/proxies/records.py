@@ -14,6 +14,7 @@ from typing import Final, Self
 import msgspec
 
 from trueup.reports.results import Json, Outcome
+from trueup.simulator.origin import OriginConnection
 
 __all__ = [
     "ClientEnd",
@@ -24,6 +25,7 @@ __all__ = [
     "RecoveredRecord",
     "UsageRecord",
     "read_client_records",
+    "read_connections",
     "read_proxy_records",
 ]
 
@@ -113,6 +115,7 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE_CONNECTION: Final = msgspec.json.Decoder(OriginConnection).decode
 _DECODE_CLIENT: Final = msgspec.json.Decoder(ClientRecord).decode
 _DECODE_PROXY: Final = msgspec.json.Decoder(ProxyRecord | RecoveredRecord | UsageRecord).decode
 
@@ -149,6 +152,11 @@ def read_client_records(path: Path) -> Iterator[ClientRecord]:
 def read_proxy_records(path: Path) -> Iterator[ProxyRecord | RecoveredRecord | UsageRecord]:
     """Yield the records of proxies in a file. Raises OSError, msgspec.MsgspecError."""
     return map(_DECODE_PROXY, _lines(path))
+
+
+def read_connections(path: Path) -> Iterator[OriginConnection]:
+    """Yield what an origin wrote into a file. Raises OSError, msgspec.MsgspecError."""
+    return map(_DECODE_CONNECTION, _lines(path))
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -76,7 +76,8 @@ class ProxiedTieOutRow:
     killed_origin_bytes: int = 0
     """Bytes of `origin_bytes` that belong to those."""
     unserved: int = 0
-    """Requests that a killed proxy had not read yet: they leave no usage."""
+    """Requests that no proxy had read yet when it was killed, or when the client reset the
+    connection: they leave no usage."""
     different: int = 0
     """Requests that two places counted differently, without such a reason."""
 
@@ -218,16 +219,22 @@ class _Comparison:
     def _compare_unserved(
         self, client: ClientRecord, row: ProxiedTieOutRow, counts: ByteCounts
     ) -> None:
-        """Explain a request that no proxy knows of: it was killed before it had read it."""
+        """Explain a request that no proxy knows of: it was killed before it had read it, or the
+        client reset the connection, which discards what was not read.
+        """
         killed = any(
             client.began_s <= kill.after_s and client.ended_s >= kill.before_s
             for kill in self._records.kills
         )
-        if killed and not counts.down:
-            row.unserved += 1
-            row.killed_bytes += counted_bytes(counts, self._records.counting)
-        else:
+        size = counted_bytes(counts, self._records.counting)
+        if counts.down or not (killed or client.end is ClientEnd.ABORTED):
             row.different += 1
+            return
+        row.unserved += 1
+        if killed:
+            row.killed_bytes += size
+        else:
+            row.unread_by_proxy += size
 
     def _count_proxy(self, proxy: ProxyRecord | _Killed) -> None:
         """Add what a proxy counted, and compare it with the usage that it reported."""

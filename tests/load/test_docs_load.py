@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -44,9 +45,11 @@ def keys_of(part: type[msgspec.Struct], before: str = "") -> set[str]:
     """Every key of a scenario file, those of its parts with the part's name."""
     found: set[str] = set()
     for field in msgspec.structs.fields(part):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            found |= keys_of(field.type, f"{field.encode_name}.")
-        else:
+        kinds = [field.type, *get_args(field.type)]
+        tables = [one for one in kinds if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+        for one in tables:
+            found |= keys_of(one, f"{field.encode_name}.")
+        if not tables:
             found.add(before + field.encode_name)
     return found
 

@@ -204,6 +204,14 @@ def test_a_request_that_a_killed_proxy_had_not_read_is_explained_and_no_other() 
     assert not one_row(clients=[later], kills=[KILL], **nothing).ties_out
 
 
+def test_a_request_that_its_client_aborted_before_a_proxy_read_it_is_explained() -> None:
+    nothing: dict[str, Any] = {"proxies": [], "connections": [], "usage": {}}
+    aborted = replace(CLIENT, down=0, end=ClientEnd.ABORTED)
+    row = one_row(clients=[aborted], **nothing)
+    assert (row.ties_out, row.unserved, row.unread_by_proxy) == (True, 1, 50)
+    assert not one_row(clients=[replace(aborted, down=1)], **nothing).ties_out
+
+
 def test_a_port_that_is_used_again_is_joined_by_time() -> None:
     again = replace(CLIENT, id="two", began_s=20.0, ended_s=21.0, up=500)
     later = replace(PROXY, request=replace(OF, began_s=20.1, log_ids=("b",)), up=500,

@@ -55,8 +55,7 @@ def declared(folder: Path, sha256: str) -> None:
     with journal_in(folder) as writer:
         writer.write(
             ProxiedDeclared(
-                fleet="proxied", events=3, sha256=sha256, customers=(7,), requests=3,
-                counting="both",
+                fleet="proxied", events=3, sha256=sha256, customers=(7,), counting="both",
             )
         )  # fmt: skip
         ranges = (
