@@ -45,8 +45,14 @@ _FORMS: Final = (
 )
 _OF_AN_ID: Final = ("retrieve", "edit", "delete")
 """Words of a path before the id of an object."""
-_ORDER: Final = (ExitStatus.VIOLATES, ExitStatus.COULD_NOT_TELL, ExitStatus.CONFORMS)
-"""Statuses of runs that were completed; the first that either has is that of both."""
+_ORDER: Final = (
+    ExitStatus.VIOLATES,
+    ExitStatus.OUR_ERROR,
+    ExitStatus.USAGE,
+    ExitStatus.COULD_NOT_TELL,
+    ExitStatus.CONFORMS,
+)
+"""The first of these statuses that either run has is that of both."""
 _DEPTH_MOST: Final = 8
 """Levels of nesting of a response that are looked at."""
 
@@ -135,7 +141,7 @@ class TargetDifferences:
     def status(self) -> ExitStatus:
         """The worse status of both runs."""
         found = {self.one.status, self.two.status}
-        return next((status for status in _ORDER if status in found), ExitStatus.OUR_ERROR)
+        return next(status for status in _ORDER if status in found)
 
     @property
     def differing_readings(self) -> tuple[ReadingPair, ...]:

@@ -139,6 +139,13 @@ def test_verdicts_that_differ_are_named_with_their_reasons_and_the_others_counte
     assert found.status is ExitStatus.VIOLATES
 
 
+def test_the_worse_status_of_both_is_that_of_the_comparison() -> None:
+    """A check that reported nothing is an error of trueup, and no conformance of the other."""
+    missing = _side([], verdicts={}, readings={})
+    assert compare_targets(ONE, missing).status is ExitStatus.OUR_ERROR
+    assert compare_targets(missing, TWO).status is ExitStatus.VIOLATES
+
+
 def test_readings_and_claims_stand_side_by_side() -> None:
     found = _compared()
     assert [each.name for each in found.differing_readings] == ["hostname-case"]
