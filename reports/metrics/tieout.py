@@ -121,11 +121,13 @@ def places(rows: Sequence[TieOutRow]) -> tuple[tuple[str, ...], tuple[PlaceRow, 
 
 
 def _place(cell: TableCell | None) -> TableCell | None:
-    """Return a cell with its bytes; its requests where it has no bytes."""
-    size = None if cell is None else _sum(cell.rows, "seen_bytes")
-    if cell is None or size is None or not cell.ok:
+    """Return a cell with its bytes; its requests where not all of its rows have bytes."""
+    if cell is None or not cell.ok:
         return cell
-    return TableCell(ok=True, seen=f"{amount(size)} B", rows=cell.rows)
+    sizes = [row.seen_bytes for row in cell.rows]
+    known = [size for size in sizes if size is not None]
+    seen = f"{amount(sum(known))} B" if len(known) == len(sizes) else f"{cell.seen} requests"
+    return TableCell(ok=True, seen=seen, rows=cell.rows)
 
 
 def rows_for_small_screen(rows: Sequence[TieOutRow]) -> list[TieOutRow]:

@@ -287,8 +287,10 @@ class _Comparison:
                 self._compare_connection(found.pop(0), connection)
             elif self._records.kills and not connection.sent_bytes:
                 # A killed proxy had connected, and sent no complete request.
-                self._row("unknown", None).killed_origin_bytes += connection.received_bytes
-                self._row("unknown", None).origin_bytes += connection.received_bytes
+                if connection.received_bytes:
+                    row = self._row("unknown", None)
+                    row.killed_origin_bytes += connection.received_bytes
+                    row.origin_bytes += connection.received_bytes
             else:
                 row = self._row("unknown", None)
                 row.origin_requests += 1

@@ -88,7 +88,7 @@ def test_traffic_through_proxies_has_a_row_for_each_place_and_none_on_the_small_
             seen("client", "mobile · tenant 1", 2, 2, expected_b=90, seen_b=90),
             seen("origin", "mobile · tenant 1", 1, 1, expected_b=80, seen_b=81, slack_b=9),
             seen("logs", "isp · tenant 1", 3, 3),
-            seen("logs", "isp · tenant 2", 4, 4),
+            seen("logs", "isp · tenant 2", 4, 4, expected_b=400, seen_b=400),
             seen("mobile_ledger", "mobile · tenant 1", None, None, expected_b=90, seen_b=80),
         ]
     )
@@ -97,7 +97,7 @@ def test_traffic_through_proxies_has_a_row_for_each_place_and_none_on_the_small_
     assert [(row.place, *(cell and cell.seen for cell in row.cells)) for row in shown] == [
         ("client", "700 B", "90 B"),
         ("origin", None, "81 B"),
-        ("logs", "7", None),
+        ("logs", "7 requests", None),
         ("ledgers", None, "−10 B"),
     ]
     assert rows_for_small_screen(rows) == []
