@@ -121,13 +121,17 @@ def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=256
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute(f"PRAGMA cache_size = {-131072 if writer else -32768}")
-    connection.execute("PRAGMA wal_autocheckpoint = 8000")
-    if not writer:
-        connection.execute("PRAGMA query_only = ON")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA cache_size = {-131072 if writer else -32768}")
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        if not writer:
+            connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -47,7 +47,7 @@ LINE_ENDS = "\u2028\u2029"
 SURROGATES = "\ud800\udfff"
 BAD = f"<b>{CONTROL}{BIDIRECTIONAL}{LINE_ENDS}{SURROGATES}\ufffe"
 DEEP: Json = "end"
-for _ in range(5_000):
+for _ in range(100_000):
     DEEP = [DEEP]
 VALUES: tuple[Json, ...] = (
     2**63,
