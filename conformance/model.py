@@ -12,6 +12,7 @@ from trueup.reports.results import Json
 __all__ = [
     "NETWORKS",
     "POOLS",
+    "TARGET_LOG_ID",
     "UNREPORTED",
     "CheckContext",
     "Event",
@@ -24,6 +25,10 @@ UNREPORTED: Final = "delivered; whether the target refused it is not reported by
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 POOLS: Final = ("residential", "mobile")
 """Networks that are paid by the byte; each has a ledger and an account summary (guide)."""
+
+
+TARGET_LOG_ID: Final = "target_log_id"
+"""Key of a recorded row for the target's own id of a log, where logs have ids of their own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

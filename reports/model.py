@@ -51,6 +51,11 @@ __all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
 _LOAD: Final = "load"
 """Stage of the control hooks that are called during a load run."""
 _FRESHNESS: Final = "freshness"
+MANY_REFUSED: Final = 0.1
+"""Share of refused events from which their reasons are shown at the top; the impossible events of
+the checks are a twentieth."""
+MOST_REASONS: Final = 10
+"""Reasons of refusals that a report lists."""
 """Stage of the freshness probes of a load run, and the name of their source in the counts."""
 _GIVEN_UP: Final = (EXIT_STATUS[ExitStatus.COULD_NOT_TELL], EXIT_STATUS[ExitStatus.USAGE])
 """Exit statuses in footers of runs that stopped because of the target or of their options."""
@@ -99,6 +104,14 @@ class SentEvents:
     accepted: int
     refused: int
     unknown: int
+    reasons: tuple[tuple[str, int], ...] = ()
+    """Reasons of refusals and how many events each concerns, the most frequent first."""
+
+    @property
+    def many_refused(self) -> bool:
+        """Return whether more events were refused than a run's impossible ones explain."""
+        count = self.accepted + self.refused + self.unknown
+        return self.refused > MANY_REFUSED * count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,17 +378,21 @@ def _id_of(event: Mapping[str, Json]) -> str:
 
 def _sent(deliveries: Sequence[Delivered]) -> tuple[SentEvents, ...]:
     counts: defaultdict[str, Counter[Outcome]] = defaultdict(Counter)
+    reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for delivery in deliveries:
         for outcome in delivery.outcomes:
             marks = delivery.source == _LOAD and delivery.stage == _FRESHNESS
             source = _FRESHNESS if marks else delivery.source
             counts[source][outcome.outcome] += outcome.count
+            if outcome.outcome is Outcome.REFUSED:
+                reasons[source][outcome.reason] += outcome.count
     return tuple(
         SentEvents(
             source=source,
             accepted=count[Outcome.ACCEPTED],
             refused=count[Outcome.REFUSED],
             unknown=count[Outcome.UNKNOWN],
+            reasons=tuple(reasons[source].most_common(MOST_REASONS)),
         )
         for source, count in counts.items()
     )

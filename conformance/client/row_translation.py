@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from trueup.conformance.model import TARGET_LOG_ID
 from trueup.conformance.ports import SentTraffic, Slice
 from trueup.conformance.rows import (
     as_row,
@@ -31,8 +32,6 @@ __all__ = ["RowTranslator"]
 
 Row = dict[str, Json]
 _ID: Final = "log_id"
-_THEIRS: Final = "target_log_id"
-"""Key of a recorded row for the target's own id of a log."""
 _RETRIEVE: Final = "log/retrieve/"
 _SAME: Final = ("proxy_user_id", "log_network", "log_client_ip_address", "log_total_bytes")
 """Fields that a log has as they were sent, beside hostname and time."""
@@ -137,7 +136,7 @@ class RowTranslator:
         if ours is None:
             return row
         self._learn(ours, theirs)
-        return {**row, _ID: ours, _THEIRS: theirs}
+        return {**row, _ID: ours, TARGET_LOG_ID: theirs}
 
     def _learn(self, ours: str, theirs: str) -> None:
         self._theirs.setdefault(ours.lower(), theirs)
@@ -160,7 +159,7 @@ class RowTranslator:
                 case Exchange() if "/log/" in record.path:
                     # Another client may have recorded it.
                     for row in rows_of(record.body) or [as_row(get_path(record.body, "data"))]:
-                        ours, theirs = as_str(row, _ID), as_str(row, _THEIRS)
+                        ours, theirs = as_str(row, _ID), as_str(row, TARGET_LOG_ID)
                         if ours is not None and theirs is not None:
                             self._learn(ours, theirs)
 

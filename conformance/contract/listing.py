@@ -12,6 +12,7 @@ from trueup.conformance.contract.findings import JudgedRequest, ListedRows, Requ
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.matching import SearchRequest, compare
 from trueup.conformance.contract.paths import resource_path
+from trueup.conformance.model import TARGET_LOG_ID
 from trueup.conformance.rows import Row, as_int, as_row, parse_time, rows_of
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json
@@ -214,7 +215,7 @@ def expect_order(finding: RequestFinding, listing: Listing, search: SearchReques
     last: Json = None
     differing = 0
     for row in listing.rows:
-        value = _sort_value(field, row.get(field.name))
+        value = _sort_value(field, _shown_value(field, row))
         if value is None:
             continue
         order = compare(field.kind, last, value) if last is not None else None
@@ -234,6 +235,13 @@ def expect_order(finding: RequestFinding, listing: Listing, search: SearchReques
         if order is not None or last is None:
             last = value
     finding.observed(SORT, differing)
+
+
+def _shown_value(field: ApiField, row: Row) -> Json:
+    """Return the value that the target showed: of a log with an id of its own, that id."""
+    if field.name == "log_id" and TARGET_LOG_ID in row:
+        return row[TARGET_LOG_ID]
+    return row.get(field.name)
 
 
 def expect_slice(

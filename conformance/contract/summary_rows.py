@@ -117,7 +117,9 @@ def judge_summary_row(
         finding.compare_split(check, where, requests, good, bad)
         finding.equal(check, f"{where} · negative counts", 0, min(good, bad, 0), definite=True)
     elif "success-counts" in model.reading.claims and requests:
-        finding.deviate(SPLIT, f"{where} · successful and error", "both", "not both", definite=True)
+        counts = "log_summary_successful and log_summary_error, as it claims `success-counts`"
+        seen = "neither" if good is None and bad is None else "not both"
+        finding.deviate(SPLIT, where, counts, seen, definite=True)
     metered = cell.network in POOLS
     for counter in ("requests", "bytes"):
         name = f"log_summary_charged_{counter}"

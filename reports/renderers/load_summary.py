@@ -24,6 +24,7 @@ __all__ = [
     "knee_text",
     "load_statements",
     "met_text",
+    "refusal_text",
     "sent_text",
     "threshold_text",
 ]
@@ -66,6 +67,14 @@ def sent_text(sent: SentEvents) -> str:
         case _:
             told = f"{sent.source} {told}"
     return f"{told} ({but})" if but else told
+
+
+def refusal_text(sent: SentEvents) -> str:
+    """Return why most of many refused events were refused; empty where few were."""
+    if not sent.many_refused or not sent.reasons:
+        return ""
+    reason, count = sent.reasons[0]
+    return f"{amount(count)} of the {amount(sent.refused)} refused: {reason or 'no reason given'}"
 
 
 def errors_of(requests: RequestCounts) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from trueup.reports.model import RunReport
 from trueup.reports.renderers.load_summary import (
     load_statements,
     met_text,
+    refusal_text,
     sent_text,
     threshold_text,
 )
@@ -56,6 +57,7 @@ def _lines(report: RunReport) -> Iterator[str]:
         f"seed {header.seed}",
         f"judge {plural(report.requests, 'request')}",
         *(markdown_text(sent_text(sent)) for sent in report.sent),
+        *(markdown_text(text) for sent in report.sent if (text := refusal_text(sent))),
         duration(report.duration_s) if report.duration_s is not None else "cut short",
         f"trueup {markdown_text(header.trueup)}",
     ]

@@ -88,6 +88,7 @@ def result_document(report: RunReport) -> dict[str, Json]:
                 "accepted": sent.accepted,
                 "refused": sent.refused,
                 "unknown": sent.unknown,
+                "reasons": [{"reason": why, "events": count} for why, count in sent.reasons],
             }
             for sent in report.sent
         ],

@@ -33,6 +33,7 @@ from trueup.reports.model import RunReport
 from trueup.reports.renderers.load_summary import (
     load_statements,
     met_text,
+    refusal_text,
     sent_text,
     threshold_text,
 )
@@ -169,6 +170,9 @@ def _title(report: RunReport, width: int) -> Text:
     title = one_line(f"{header.scenario} on {header.target} ({header.base_url})", width - 8)
     text = Text.assemble(("trueup", "bold"), f" {title}")
     _lay(text, "", facts, width, "dim", indent="")
+    for sent in report.sent:
+        if reason := refusal_text(sent):
+            text.append(f"\n!  {one_line(reason, width - 3)}", style="yellow")
     return text
 
 

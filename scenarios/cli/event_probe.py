@@ -12,7 +12,8 @@ from trueup.scenarios.run.event_probe import EventProbe, ProbeView
 
 __all__ = ["is_right", "probe_json", "probe_lines"]
 
-_MOST: Final = 600
+_GRAPH: Final = "analytics/graph"
+_MOST: Final = 1_500
 """Characters of a body that are shown."""
 
 
@@ -34,6 +35,7 @@ def probe_lines(probe: EventProbe) -> Iterator[str]:
     if probe.response:
         yield "Response:"
         yield f"  {_cut(probe.response)}"
+    taken = probe.outcome.outcome is not Outcome.REFUSED
     reason = f" ({probe.outcome.reason})" if probe.outcome.reason else ""
     yield f"Outcome: {probe.outcome.outcome}{reason}"
     for view in probe.views:
@@ -41,13 +43,29 @@ def probe_lines(probe: EventProbe) -> Iterator[str]:
         if view.shown is None:
             said = view.error or f"status {view.status}"
             yield f"{view.name}: the event does not appear ({said})"
+            if view.body:
+                yield f"  {_cut(view.body)}"
+            if taken and view.name == _GRAPH and view.status == 200:
+                yield "  remedy: say in [graph] where a response has its points"
             continue
         yield f"{view.name}: the event appears"
         for name, value in view.shown.items():
             yield f"  {name:<34}{_text(value):<38}{_mark(view, name, value)}".rstrip()
         for name, value in view.expected.items():
-            if name not in view.shown and _value(view, name) is None:
+            missing = name not in view.shown and _value(view, name) is None
+            if missing and value is not None:
                 yield f"  {name:<34}{'(not shown)':<38}expected {_text(value)}"
+        if field := _field_of_id(view):
+            yield f'  remedy: `{field}` has the id that was sent: log_id = "{field}" in [rows]'
+
+
+def _field_of_id(view: ProbeView) -> str:
+    """Return the field of a log that has the id which was sent, where `log_id` has another."""
+    sent = view.expected.get("log_id")
+    shown = view.shown or {}
+    if sent is None or shown.get("log_id") in (None, sent):
+        return ""
+    return next((name for name, value in shown.items() if value == sent), "")
 
 
 def probe_json(probe: EventProbe) -> dict[str, Json]:

@@ -18,6 +18,7 @@ from trueup.conformance.contract.interpretation import freshness_s
 from trueup.conformance.requests import ApiRequest
 from trueup.conformance.rows import get_path, rows_of
 from trueup.conformance.target.model import Target
+from trueup.reports.formatting import json_text
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import EventOutcome, Json, Outcome
 from trueup.scenarios.drivers import open_driver
@@ -30,6 +31,27 @@ __all__ = ["EventProbe", "ProbeView", "send_probe"]
 
 STAGE: Final = "event probe"
 _AGE: Final = timedelta(minutes=1)
+_OTHER_FIELDS: Final[Mapping[str, Json]] = {
+    "log_status_code": 200,
+    "log_error_code": None,
+    "service_id": "API-0000-0001",
+    "proxy_id": "PROXY-0000-0001",
+    "log_session_id": "probe0000001",
+    "log_method": "GET",
+    "log_protocol_version": "1.1",
+    "log_transport": "tcp",
+    "log_local_ip_address": "192.0.2.8",
+    "log_local_port": 8080,
+    "log_egress_ip_address": "192.0.2.9",
+    "log_total_elapsed_ms": 120,
+    "log_handshake_elapsed_ms": 40,
+    "log_tunnel_elapsed_ms": 30,
+    "log_concurrency": 1,
+    "log_is_tls_enabled": False,
+    "log_smartpath_enabled": False,
+    "log_smartpath_routed": False,
+}
+"""What the checks send besides: one event shows whether the mapping has all of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +65,8 @@ class ProbeView:
     expected: Mapping[str, Json]
     """Fields that it must have there, by their names in this view."""
     error: str = ""
+    body: str = ""
+    """The response in which the event does not appear, its keys redacted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +121,7 @@ def _event(customer: int, at: datetime) -> dict[str, Json]:
         hostname="probe.example",
         at=at,
     )
-    return event | {"log_status_code": 200}
+    return {**event, **_OTHER_FIELDS}
 
 
 async def _views(
@@ -137,12 +161,15 @@ async def _view(
     target: Target, client: ReadClient, name: str, ask: ApiRequest, event: Mapping[str, Json]
 ) -> ProbeView:
     exchange = (await client.ask(ask, stage=STAGE))[-1]
+    shown = _shown(target, name, exchange)
+    body = exchange.body_text if exchange.body is None else json_text(exchange.body)
     return ProbeView(
         name=name,
         status=exchange.status,
         expected=_expected(target, name, event),
-        shown=_shown(target, name, exchange),
+        shown=shown,
         error=exchange.error,
+        body=body if shown is None else "",
     )
 
 

@@ -477,3 +477,12 @@ def test_a_user_that_was_created_must_be_listed(listed: bool, failed: bool) -> N
     story.records[-1] = replace(made, method="POST", request_body={"proxy_user_id": USER})
     story.later().search("proxy_user", [{"proxy_user_id": USER}][:listed], proxy_user_id=USER)
     assert ("edits-change-what-they-name" in story.failed()) is failed
+
+
+def test_logs_with_ids_of_the_target_s_own_are_sorted_by_these() -> None:
+    """A target can only sort by the id that it shows; the other order breaks the law."""
+    own = [each | {"target_log_id": f"own-{9 - n}"} for n, each in enumerate(THREE)]
+    for logs, failed in ((own[::-1], set()), (own, {"rows-are-sorted"})):
+        story = LiteralJournal().deliver(*THREE).later()
+        story.search("log", logs, proxy_user_id=USER, sort_by="log_id")
+        assert story.failed() == failed

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.reports import factory
+from trueup.reports.journal.records import Delivered, OutcomeRange
 from trueup.reports.model import RunReport, RunStage, build_report
-from trueup.reports.results import ExitStatus, Verdict
+from trueup.reports.renderers.load_summary import refusal_text
+from trueup.reports.renderers.markdown import render_markdown
+from trueup.reports.renderers.result import result_document
+from trueup.reports.results import ExitStatus, Outcome, Verdict
 
 
 def test_failures_come_first_and_dependants_fold_under_their_root(failing: RunReport) -> None:
@@ -76,3 +81,31 @@ def test_a_run_that_ended_in_an_error_says_so(
     assert build_report(passed).status is expected
     failed = factory.journal(tmp_path / "f", exit_status=exit_status)
     assert build_report(failed).status is ExitStatus.VIOLATES
+
+
+def test_why_events_were_refused_is_counted_and_shown_where_it_is_many(tmp_path: Path) -> None:
+    def report(refused: int) -> RunReport:
+        outcomes = (
+            OutcomeRange(first=0, count=100 - refused, outcome=Outcome.ACCEPTED),
+            OutcomeRange(first=0, count=1, outcome=Outcome.REFUSED, reason="too old"),
+            OutcomeRange(first=0, count=refused - 1, outcome=Outcome.REFUSED, reason="unknown: x"),
+        )
+        more = Delivered(source="load", at="2025-04-01T12:00:04Z", outcomes=outcomes)
+        folder = tmp_path / str(refused)
+        journal = factory.journal(folder, factory.PASSES)
+        return build_report(replace(journal, records=(*journal.records[:-1], more)))
+
+    few, many = report(9), report(40)
+    for one, shown in ((few, ""), (many, "39 of the 40 refused: unknown: x")):
+        (sent,) = (each for each in one.sent if each.source == "load")
+        assert dict(sent.reasons) == {"unknown: x": sent.refused - 1, "too old": 1}
+        assert refusal_text(sent) == shown
+        assert ("unknown: x" in render_markdown(one)) is bool(shown)
+    events = result_document(many)["events"]
+    assert isinstance(events, list)
+    assert {"reason": "too old", "events": 1} in [
+        reason
+        for sent in events
+        if isinstance(sent, dict)
+        for reason in sent["reasons"]  # type: ignore[union-attr]
+    ]

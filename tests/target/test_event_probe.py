@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import exit_status
+from trueup.reports.event_format import EVENT_KEYS
+from trueup.reports.results import EventOutcome, Outcome
+from trueup.scenarios.cli.event_probe import is_right, probe_lines
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.scenarios.embedded.target import key_environment
+from trueup.scenarios.run.event_probe import EventProbe, ProbeView
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "targets.md").read_text("utf-8")
 _BLOCKS: list[tuple[str, str]] = re.findall(
@@ -108,6 +112,41 @@ def test_a_file_whose_event_is_refused_is_not_called_right(
     status, out = _run(capsys, "target", "check", str(file))
     assert status == 0
     assert "right" not in out
+
+
+def test_a_view_that_shows_it_otherwise_says_what_to_write() -> None:
+    """An id of the target's own, and a graph whose points are elsewhere."""
+    probe = EventProbe(
+        sent="{}",
+        response="200",
+        outcome=EventOutcome(Outcome.ACCEPTED),
+        views=(
+            ProbeView(
+                name="log/search",
+                status=200,
+                shown={"log_id": "own-1", "reference": "sent-1"},
+                expected={"log_id": "sent-1", "log_error_code": None},
+            ),
+            ProbeView(
+                name="analytics/graph", status=200, shown=None, expected={}, body='{"chart": []}'
+            ),
+        ),
+    )
+    assert not is_right(probe)
+    text = "\n".join(probe_lines(probe))
+    assert 'remedy: `reference` has the id that was sent: log_id = "reference" in [rows]' in text
+    assert '{"chart": []}\n  remedy: say in [graph] where a response has its points' in text
+    assert "log_error_code" not in text
+
+
+def test_the_probe_sends_every_field(
+    serving: Serving, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A field that the mapping lacks is refused here, not in the midst of a run."""
+    file = tmp_path / "mine.toml"
+    file.write_text(_http(serving))
+    _, out = _run(capsys, "target", "check", "--probe", "--yes", "--json", str(file))
+    assert {*json.loads(json.loads(out)["probe"]["sent"])} == {*EVENT_KEYS}
 
 
 def test_nothing_is_sent_without_agreement(
