@@ -34,7 +34,7 @@ from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.histogram import PERCENTILE_RULE
 from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.measurement_window import every_second
-from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot
+from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot, places
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.renderers.curl import curl_script, request_line
 from trueup.reports.renderers.load_summary import errors_of, knee_text, threshold_text
@@ -80,6 +80,7 @@ def render_html(report: RunReport) -> str:
     """Return the whole page as text."""
     template = _environment().get_template("report.html.j2")
     rows = pivot(report.tie_outs)
+    networks, by_place = places(rows)
     coverage = coverage_summary(report.coverage)
     findings = [row for row in report.rows if _tone(row) in ("bad", "doubt")]
     return template.render(
@@ -92,6 +93,8 @@ def render_html(report: RunReport) -> str:
         limits=LIMITS,
         findings=findings,
         tie_outs=rows,
+        networks=networks,
+        by_place=by_place,
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
         unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
         mixes=_mixes(rows),

@@ -13,6 +13,7 @@ from tests.reports.factory import PASSES, RESULTS, changed_load, journal, load_r
 from tests.reports.golden_files import check_golden
 from trueup.reports.journal.records import Delivered, Hook, KneeInterval, OutcomeRange, TieOutSeen
 from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.terminal import law_lines, render_terminal
 from trueup.reports.results import LoadThreshold, Outcome, TieOut
@@ -209,3 +210,33 @@ def test_a_law_shows_its_worst_check(failing: RunReport) -> None:
     """Evidence adds up over its checks."""
     line = law_lines(failing.results)[0]
     assert (line.law, line.worst.check, line.evidence) == ("SUM=LOG", "summaries-equal-logs", 1204)
+
+
+def test_requests_through_proxies_have_a_table_of_places_on_the_screen_and_the_page(
+    tmp_path: Path,
+) -> None:
+    """A column a network, a row a place; what is off is marked, also in plain text."""
+    views = ("client", "proxy", "origin", "logs", "summaries", "graph", "account")
+    seen = tuple(
+        TieOutSeen(
+            part="proxied",
+            row=TieOut(
+                view=view,
+                scope=f"{network} · tenant 1",
+                expected_bytes=1_234_567,
+                seen_bytes=1_234_567 - (view == "account" and network == "mobile"),
+                ok=(view, network) != ("account", "mobile"),
+            ),
+        )
+        for network in ("residential", "mobile")
+        for view in views
+    )
+    report = build_report(journal(tmp_path / "r", PASSES, extra=seen))
+    shown = screen(report)
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["PROXIED", "residential", "mobile"] in lines
+    assert ["client", "1,234,567", "B", "1,234,567", "B"] in lines
+    assert ["account", "1,234,567", "B", "✗", "−1", "B"] in lines
+    assert "fleet datacenter" in shown
+    section = render_html(report).partition("Requests through proxies")[2].partition("</table>")[0]
+    assert section.count("1,234,567 B") == 13
