@@ -14,6 +14,7 @@ from trueup.conformance.contract.claims import CLAIMS
 from trueup.conformance.contract.interpretations import READINGS, ReadingName
 from trueup.conformance.docgen.pages import put_between, table
 from trueup.conformance.target.load import SCHEMA
+from trueup.conformance.target.mapping import VALUES
 from trueup.conformance.target.placeholders import HOOK_PLACEHOLDERS, PLACEHOLDERS
 from trueup.reports.event_format import BODY_FORMS, TIME_FORMS
 
@@ -73,6 +74,9 @@ def targets_reference() -> str:
             ),
         )
     )
+    parts.append("## Fields with fixed values\n")
+    fixed = ((f"`{field}`", ", ".join(f"`{v}`" for v in own)) for field, own in VALUES.items())
+    parts.append(table(("field of an event", "values that trueup sends"), fixed))
     parts.append("## Time forms\n")
     offset = ("`iso+02:00`", "`2025-04-01T15:00:00+02:00`; any offset")
     forms = [(f"`{name}`", example) for name, (_form, example) in TIME_FORMS.items()]

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,14 @@ from trueup.simulator.errors import TransportUnreachable
 
 __all__ = ["command"]
 
-EXAMPLES: Final = ("reference", "http", "program", "broker", "read-only")
+_KINDS: Final[Mapping[str, str]] = {
+    "reference": "what `trueup serve` starts",
+    "http": "takes events over HTTP",
+    "program": "takes events through a program of yours",
+    "broker": "takes events through a message broker",
+    "read-only": "an account that is only read",
+}
+EXAMPLES: Final = tuple(_KINDS)
 _EXAMPLE_URL: Final = "http://127.0.0.1:8080/1.0"
 _API_URL: Final = re.compile(r"https?://[^\s\"'\\\\/?#]+(/[^\s\"'\\\\?#]*)?")
 _BASE_URL: Final = re.compile(r'^base_url = "(.*)"$', re.MULTILINE)
@@ -112,18 +119,18 @@ def _probed(target: Target, yes: bool) -> EventProbe:
     "--from",
     "kind",
     type=click.Choice(EXAMPLES),
-    prompt="What is the target like",
     help="The example to start from; asked for if it is left out.",
 )
 @click.option("--url", metavar="URL", help="URL of the API, with its version, to write into it.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-def new(kind: str, url: str | None, file: Path) -> None:
+def new(kind: str | None, url: str | None, file: Path) -> None:
     """Write FILE, a commented target file to start from; - prints it.
 
     reference is what `trueup serve` starts, http takes events over HTTP, program through a program
     of yours, broker through a message broker, and read-only is never written to. A file that is
     there already is not replaced.
     """
+    kind = kind or _ask_kind()
     text = _example(kind, url)
     if str(file) == "-":
         click.echo(text, nl=False)
@@ -137,7 +144,17 @@ def new(kind: str, url: str | None, file: Path) -> None:
         raise UsageProblem(f"{file}: cannot be written: {error.strerror}") from error
     variables = dict.fromkeys(_VARIABLE.findall(text))
     click.echo(f"Wrote {file}. It names these environment variables: {', '.join(variables)}.")
-    click.echo(f"Next: change what is different, then trueup target check {file}")
+    probe = "" if kind == "read-only" else "--probe "
+    click.echo(f"Next: change what is different, then trueup target check {probe}{file}")
+
+
+def _ask_kind() -> str:
+    """Ask which example to start from."""
+    width = max(map(len, _KINDS))
+    for name, what in _KINDS.items():
+        click.echo(f"  {name:<{width}}  {what}", err=True)
+    kind: str = click.prompt("What is the target like", type=click.Choice(EXAMPLES), err=True)
+    return kind
 
 
 def _example(kind: str, url: str | None) -> str:

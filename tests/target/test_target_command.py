@@ -235,3 +235,15 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 def test_every_example_file_can_be_written() -> None:
     folder = Path(__file__).parents[2] / "scenarios" / "targets"
     assert {file.stem for file in folder.iterdir()} == set(EXAMPLES)
+
+
+def test_the_kind_is_asked_for_with_what_each_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "http")
+    assert _new("-") == 0
+    shown = capsys.readouterr()
+    assert 'via = "http"' in shown.out
+    for kind in EXAMPLES:
+        assert f"  {kind} " in shown.err
+    assert "takes events through a message broker" in shown.err
