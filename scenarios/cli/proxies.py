@@ -59,7 +59,7 @@ from trueup.simulator.proxies import (
     utc_now,
 )
 
-__all__ = ["command"]
+__all__ = ["command", "usage_clock"]
 
 _SYNTAX: Final = UserNameSyntax()
 
@@ -179,6 +179,10 @@ def _addresses(ctx: click.Context, param: click.Parameter, value: tuple[str, ...
     help="Seconds that the time of usage events is ahead of this machine's clock.",
 )  # fmt: skip
 @click.option(
+    "--clock-starts", type=click.DateTime(["%Y-%m-%d %H:%M:%S"]), metavar="TIME",
+    help="Time of the first request's usage event, UTC, such as '2026-03-01 23:59:50'.",
+)  # fmt: skip
+@click.option(
     "--idle-s", type=click.FloatRange(0.1, 86400), default=300.0, show_default=True,
     help="Seconds without a byte after which a tunnel is ended.",
 )  # fmt: skip
@@ -228,6 +232,7 @@ def command(
     records: Path | None,
     namespace: str,
     clock_ahead_s: float,
+    clock_starts: datetime | None,
     idle_s: float,
     requests_per_user: int,
     requests: int,
@@ -302,7 +307,7 @@ def command(
             limits=ProxyLimits(idle_s=idle_s, requests_per_user=requests_per_user),
             checkpoint_s=checkpoint_s,
             report_every_s=report_every_s,
-            clock=_clock(clock_ahead_s),
+            clock=usage_clock(clock_ahead_s, clock_starts),
         )
         reporter = None
         if driver is not None:
@@ -388,12 +393,23 @@ def _write_access(
     return [f"export {name}={value}" for name, value in part.environment.items()]
 
 
-def _clock(ahead_s: float) -> Callable[[], datetime]:
-    """Return a clock that is so many seconds ahead of this machine's."""
-    if not ahead_s:
+def usage_clock(ahead_s: float, starts: datetime | None) -> Callable[[], datetime]:
+    """Return a clock that is so many seconds ahead of this machine's, or that has a time when it
+    is read first.
+    """
+    if not ahead_s and starts is None:
         return utc_now
-    ahead = timedelta(seconds=ahead_s)
-    return lambda: utc_now() + ahead
+    ahead = timedelta(seconds=ahead_s) if starts is None else None
+
+    def clock() -> datetime:
+        nonlocal ahead
+        now = utc_now()
+        if ahead is None:
+            assert starts is not None
+            ahead = starts.replace(tzinfo=UTC) - now
+        return now + ahead
+
+    return clock
 
 
 def _keep_records(

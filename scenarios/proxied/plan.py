@@ -39,6 +39,8 @@ class ProxiedPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Share of requests that the client aborts in the middle."""
     response_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.0
     """How long a response takes, seconds; 0: as fast as it goes."""
+    counting: Literal["both", "down", "with-handshake"] = "both"
+    """Which bytes of a request count as its usage, as `trueup proxies --counting`."""
     report_every_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     """Seconds after which an open request is reported in part; 0: at its end."""
     checkpoint_s: Annotated[float, msgspec.Meta(ge=0.05, le=3600)] = 0.2

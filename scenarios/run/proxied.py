@@ -63,8 +63,6 @@ __all__ = ["read_places", "run_proxied_load_part", "run_proxied_part"]
 _ORIGIN_FILE: Final = "origin.ndjson"
 _SETTLE_S: Final = 15.0
 """How long connections may take to end once the last request has."""
-_LEAD_S: Final = 4.0
-"""How long proxies and Locust take to start, about."""
 _LOOK_S: Final = 0.02
 _CLOCK_NOISE: Final = timedelta(seconds=2)
 """A target's clock that is no further off counts as ours."""
@@ -88,19 +86,18 @@ async def proxied_session(
     *,
     profile: str,
     timeout_s: float = 60.0,
-    clock_ahead: timedelta | None = None,
+    clock_starts: datetime | None = None,
 ) -> AsyncIterator[ProxiedSession]:
     """Start an origin and the fleet's proxies; at the end, wait until all usage is delivered.
 
-    `clock_ahead` is how far the proxies' clock is ahead of this machine's; None: as the target's.
+    `clock_starts` is the time of the first request by the proxies' clock, UTC; None: the target's.
     Raises OwnError where the proxies fail, CouldNotTell where the target takes no usage.
     """
     folder = context.folder / PROXIED
     folder.mkdir()
-    if clock_ahead is None:
-        clock_ahead = target_now(context.writer, context.ahead) - datetime.now(UTC)
-        if abs(clock_ahead) < _CLOCK_NOISE:
-            clock_ahead = timedelta(0)
+    clock_ahead = target_now(context.writer, context.ahead) - datetime.now(UTC)
+    if abs(clock_ahead) < _CLOCK_NOISE:
+        clock_ahead = timedelta(0)
     connections: list[OriginConnection] = []
     origin = Origin(tls_port=None, on_end=connections.append)
     origin.open()
@@ -113,6 +110,7 @@ async def proxied_session(
         folder=folder,
         origin=host_port(origin.host, origin.port),
         clock_ahead_s=clock_ahead.total_seconds(),
+        clock_starts=clock_starts,
     )
     stop = asyncio.Event()
     with unwrap_group():
@@ -162,7 +160,7 @@ async def compare_places(
         events=len(events),
         sha256=sha256,
         customers=events.customers,
-        counting=ByteCounting.BOTH,
+        counting=session.proxies.plan.counting,
         kills=tuple((kill.before_s, kill.after_s) for kill in session.proxies.kills),
     )
     context.writer.write(declared)
@@ -307,6 +305,7 @@ async def run_proxied_load_part(context: RunContext, part: LoadPart) -> None:
         now=clock.now(),
         namespace=f"{context.folder.name}/{PROXIED}",
     )
+    midnight = plan.fleet.start == "before-midnight"
     context.phase(LOAD_FLEET, "begin")
     baseline = await read_baseline(context.target, writer=context.writer, part=PROXIED, clock=clock)
     async with proxied_session(
@@ -315,9 +314,7 @@ async def run_proxied_load_part(context: RunContext, part: LoadPart) -> None:
         fleet,
         profile=plan.fleet.profile,
         timeout_s=plan.requests.timeout_s,
-        clock_ahead=_before_midnight(plan, clock)
-        if plan.fleet.start == "before-midnight"
-        else None,
+        clock_starts=_before_midnight(plan, clock) if midnight else None,
     ) as session:
         loaded = LoadedTraffic(
             plan=plan,
@@ -332,12 +329,14 @@ async def run_proxied_load_part(context: RunContext, part: LoadPart) -> None:
     conclude_load(context, measured, outcome, reconcile_s=time.monotonic() - since)
 
 
-def _before_midnight(plan: LoadPlan, clock: Clock) -> timedelta:
-    """Return how far the proxies' clock is ahead, so that it passes the target's last midnight in
-    the middle of the load.
+def _before_midnight(plan: LoadPlan, clock: Clock) -> datetime:
+    """Return when the load begins by a clock that passes the target's last midnight in its middle.
+
+    Events of its second half must not lie in the target's future.
     """
-    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight - timedelta(seconds=_LEAD_S + plan.shape.duration_s / 2) - datetime.now(UTC)
+    half = timedelta(seconds=plan.shape.duration_s / 2)
+    latest = clock.now() - half
+    return latest.replace(hour=0, minute=0, second=0, microsecond=0) - half
 
 
 async def _send_all(

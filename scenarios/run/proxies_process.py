@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,6 +88,8 @@ class ProxiesProcess:
     origin: str
     """Host and port to which all requests lead."""
     clock_ahead_s: float = 0.0
+    clock_starts: datetime | None = None
+    """Time of the first request by the proxies' clock, UTC; None: `clock_ahead_s` sets it."""
     addresses: tuple[ProxyAddress, ...] = ()
     kills: list[KilledAt] = field(default_factory=list)
     _port: int = 0
@@ -168,6 +171,7 @@ class ProxiesProcess:
             "port": self._port,
             "behaviour": plan.behaviour,
             "delay-factor": plan.delay_factor,
+            "counting": plan.counting,
             "origin": self.origin,
             "target": self.target.path,
             "spool": self.folder / _SPOOL,
@@ -175,11 +179,22 @@ class ProxiesProcess:
             "checkpoint-s": plan.checkpoint_s,
             "report-every-s": plan.report_every_s,
             "flush-s": _FLUSH_S,
-            "clock-ahead-s": self.clock_ahead_s,
+            **self._clock(),
         }
         flags = [f"--{name}={value}" for name, value in options.items()]
         flags += [f"--allow-host={host}" for host in outside_hosts(self.target)]
         return [sys.executable, "-P", "-m", "trueup", "proxies", "--json", *flags]
+
+    def _clock(self) -> dict[str, str | float]:
+        """Return the options of the proxies' clock, which goes on over a restart."""
+        if self.clock_starts is None:
+            return {"clock-ahead-s": self.clock_ahead_s}
+        known = (r for r in all_proxy_records(self.folder) if isinstance(r, ProxyRecord))
+        first_s = min((record.request.began_s for record in known), default=None)
+        if first_s is None:
+            return {"clock-starts": f"{self.clock_starts:%Y-%m-%d %H:%M:%S}"}
+        first = datetime.now(UTC) - timedelta(seconds=time.monotonic() - first_s)
+        return {"clock-ahead-s": (self.clock_starts - first).total_seconds()}
 
     def _last_message(self) -> str:
         text = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace").strip()

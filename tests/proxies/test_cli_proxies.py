@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from trueup.scenarios.cli import trueup
+from trueup.scenarios.cli.proxies import usage_clock
+from trueup.simulator.proxies import utc_now
 from trueup.simulator.sockets import listen
 
 COMMAND = (sys.executable, "-m", "trueup", "proxies", "--port", "0", "--proxies", "1")
@@ -91,3 +94,14 @@ def test_an_address_in_use_is_named() -> None:
         arguments = ["proxies", "--network", "mobile", "--port", str(port)]
         found = CliRunner().invoke(trueup, arguments)
     assert f"127.67.0.1:{port}: cannot listen" in str(found.exception)
+
+
+def test_the_clock_has_its_time_at_the_first_request_and_goes_on() -> None:
+    """Without either option it is the machine's."""
+    first = datetime(2026, 3, 1, 23, 59, 50, tzinfo=UTC)
+    clock = usage_clock(0.0, first.replace(tzinfo=None))
+    assert clock() == first
+    assert timedelta(0) <= clock() - first < timedelta(minutes=10)
+    ahead = usage_clock(-86_400.0, None)() - datetime.now(UTC)
+    assert abs(ahead + timedelta(days=1)) < timedelta(minutes=10)
+    assert usage_clock(0.0, None) is utc_now

@@ -16,7 +16,7 @@ from trueup.conformance.target.load import load_target
 from trueup.reports.errors import ConfigurationError
 from trueup.reports.journal.records import ProxiedDeclared
 from trueup.reports.journal.storage import read_journal
-from trueup.reports.results import Outcome
+from trueup.reports.results import Outcome, Verdict
 from trueup.scenarios.errors import UsageProblem
 from trueup.scenarios.load.plan import load_plan
 from trueup.scenarios.proxied.clients import ProxiedClients, ProxiedForm, all_client_records
@@ -154,7 +154,7 @@ def test_a_run_has_requests_through_proxies_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_long_tunnels_tie_out_across_midnight_and_a_kill_of_the_proxies(tmp_path: Path) -> None:
     """What the kill lost is known by request, and nothing else differs, also read again."""
-    options = ("--rate", "6", "--duration", "10", "--json", "--quiet")
+    options = ("--rate", "6", "--duration", "10", "--json", "--quiet")  # midnight after 5 s
     done = trueup("load", "proxied-long", *options, cwd=tmp_path, timeout_s=240)
     assert done.returncode in (0, 1), done.stderr[-2000:]
     result = json.loads(done.stdout)
@@ -174,3 +174,20 @@ def test_long_tunnels_tie_out_across_midnight_and_a_kill_of_the_proxies(tmp_path
     assert len(events) > sum(row.client_requests for row in places)
     again = trueup("judge", cwd=tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.mark.slow
+def test_a_target_that_loses_usage_of_requests_through_proxies_is_found(tmp_path: Path) -> None:
+    """The last event of each batch is lost: places of ours agree, the target's logs do not."""
+    part = ProxiedPart(requests=60, counting="with-handshake")
+    scenario = Scenario(name="lossy", what="usage that is lost", proxied=part)
+    order = RunRequest(
+        scenario=scenario, seed=3, runs=tmp_path, reference_options=("--fault", "A3")
+    )
+    ended = run_scenario(order)
+    assert ended.error is None
+    failed = {r.check for r in ended.report.results if r.verdict is Verdict.FAIL}
+    assert "proxied-logs-equal-sent" in failed
+    off = {row.row.view for row in ended.report.tie_outs if not row.row.ok}
+    assert "logs" in off
+    assert off.isdisjoint({"client", "proxy", "origin"})
