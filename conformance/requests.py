@@ -40,7 +40,7 @@ class ApiRequest:
     query: tuple[tuple[str, str], ...] = ()
     tenant: str = "a"
     keys: str = "own"
-    """`own`, `none`, `wrong` (both false) or `crossed` (the other tenant's private key)."""
+    """`own`, or another class of the dimension `keys`."""
     paged: bool = False
     per_page: int = 100
     """Rows of a page, in a paged search."""

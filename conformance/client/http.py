@@ -470,6 +470,10 @@ def _keys(target: Target, ask: ApiRequest) -> Mapping[str, str]:
             return {"X-API-Public-Key": own.public_key}
         case "false-private" if own is not None:
             return _pair(own.public_key, _false(own))
+        case "cut-private" if own is not None:
+            return _pair(own.public_key, own.private_key[:-1])
+        case "other-case" if own is not None and own.private_key.swapcase() != own.private_key:
+            return _pair(own.public_key, own.private_key.swapcase())
         case _:
             return _pair("no-such-public-key", "no-such-private-key")
 

@@ -22,7 +22,7 @@ from trueup.conformance.datasets.event_batches import repeat
 from trueup.conformance.datasets.event_times import DISTANCE
 from trueup.conformance.datasets.later_changes import later_changes
 from trueup.conformance.datasets.materials import Materials
-from trueup.conformance.datasets.operations import ClassName, Maintain, Operation, Stage
+from trueup.conformance.datasets.operations import ClassName, Maintain, Operation, Restart, Stage
 from trueup.conformance.datasets.special_events import later_events
 from trueup.conformance.datasets.stage_figures import (
     AccountFigures,
@@ -34,6 +34,7 @@ from trueup.conformance.datasets.stage_reads import (
     account_reads,
     long_reads,
     retrieves,
+    row_retrieves,
     user_reads,
 )
 
@@ -132,7 +133,10 @@ def _stage(made: Materials, turn: int, age: _Age) -> Stage:
         requests=tuple(
             dict.fromkeys((*requests, *asked.requests, *account.requests, *changed.requests))
         ),
-        follow_ups=asked.follow_ups,
+        follow_ups=(
+            *asked.follow_ups,
+            *(row_retrieves(context) if age.name == "past-90" else ()),
+        ),
         snapshots=account.snapshots,
         classes=_classes(made, age) | asked.classes,
     )
@@ -147,6 +151,8 @@ def _operations(made: Materials, age: _Age, at: datetime) -> list[Operation]:
     if age.name == "past-7":
         for events in made.later("after-log-gone").values():
             operations += repeat(events)
+    if age.name == "repeat-maintenance" and context.level >= 4 and "restart" in context.hooks:
+        operations.append(Restart())
     if age.name != "repeat-maintenance":
         count = ASKED_AGAIN if age.name == "past-7" else 1
         operations += [

@@ -81,7 +81,7 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
     mark = ("request", "age", age)
     return tuple(
         ArrayRequest(request=each.request, classes=each.classes | {mark})
-        for each in _new_classes_first(_in_turn(parts))
+        for each in _new_classes_first(_in_turn(parts), fresh=age == "fresh")
     )
 
 
@@ -121,11 +121,17 @@ def _in_turn(parts: Sequence[Sequence[ArrayRequest]]) -> list[ArrayRequest]:
     return [each for _, _, each in placed]
 
 
-def _new_classes_first(found: Sequence[ArrayRequest]) -> list[ArrayRequest]:
-    """The requests that each reach most new classes, then all others in their order."""
+def _new_classes_first(found: Sequence[ArrayRequest], *, fresh: bool) -> list[ArrayRequest]:
+    """The requests that each reach most new classes, then all others in their order.
+
+    Parameters and orders count as new at the first age only, which asks for all of them.
+    """
     rest = list(found)
     chosen: list[ArrayRequest] = []
     seen: set[ClassName] = set()
+    if not fresh:
+        each_age = {name for each in rest for name in each.classes}
+        seen = {name for name in each_age if name[1] in ("parameter", "order")}
     while rest:
         best = max(rest, key=lambda each: len(each.classes - seen))
         if not best.classes - seen:

@@ -38,6 +38,7 @@ _PARAMETERS: Final = (
                 claim=field.claim,
             )
             for field in FIELDS
+            if field.kind != "id"
             for direction, words in _DIRECTIONS.items()
         ),
     ),

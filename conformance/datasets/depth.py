@@ -104,7 +104,7 @@ SETTINGS: Final[Mapping[Depth, Settings]] = {
         breakdowns=6,
         keys=30,
         paged_lists=2,
-        retrieves=6,
+        retrieves=4,
         days=_DAYS,
     ),
     Depth.EXHAUSTIVE: Settings(

@@ -26,17 +26,20 @@ _SIZES: Final[Mapping[str, int]] = {
     "2^31+1": 2**31 + 1,
     "2^32": 2**32,
     "2^53-1": 2**53 - 1,
+    "2^53": 2**53,
     "2^53+1": 2**53 + 1,
 }
 _DISTINCT_MOST: Final = 24
 """Events of a cell after which the sizes 4^k begin anew."""
 
 _OUTCOMES: Final[Mapping[str, tuple[tuple[int | None, str | None], ...]]] = {
-    "success": ((200, None),),
+    "success": ((200, None), (206, None), (200, None), (201, None)),
     "no-content": ((204, None),),
-    "redirect": tuple((status, None) for status in (301, 302, 304)),
-    "client-error": tuple((status, None) for status in (404, 403, 429, 407, 400, 410)),
-    "server-error": tuple((status, None) for status in (502, 500, 503, 504)),
+    "redirect": tuple((status, None) for status in (301, 302, 304, 307, 308)),
+    "client-error": tuple(
+        (status, None) for status in (404, 403, 429, 407, 400, 410, 499, 405, 418, 451)
+    ),
+    "server-error": tuple((status, None) for status in (502, 500, 503, 504, 520, 599)),
     "error-code": tuple(
         (None, name)
         for name in ("connection_timeout", "connection_refused", "dns_error", "dns_timeout")
@@ -72,6 +75,18 @@ _PLACES: Final = (
     ("de", "berlin", 3320),
     ("gb", "london", 2856),
     ("br", "sao_paulo", 28573),
+    ("us", "paris", 65_551),
+    ("jp", "osaka", 4_200_000_001),
+)
+"""Country, city and network of a client: a city in two countries, an ASN of more than 31 bits."""
+_METHODS: Final = ("GET", "POST", "CONNECT", "PUT", "HEAD", "PATCH", "PROPFIND")
+_PORTS: Final = (1, 32_768, 65_535)
+_DURATIONS: Final = (32_768, 65_536, 86_400_001)
+"""Milliseconds beyond 15 and 16 bits, and a little more than a day."""
+_SESSION_TEXTS: Final = (
+    "a session of more than 40 characters, in words",
+    """it's "quoted" \\ 50%_off""",
+    "s\u00e9ance-\U0001f6f0",
 )
 _SESSIONS: Final = 5
 _SERVICES: Final = 3
@@ -126,6 +141,10 @@ def host_name(context: CheckContext, hostname: str) -> str:
             return f"under_score.{base}"
         case "underscore-like":
             return f"underXscore.{base}"
+        case "dot-like":
+            return base.replace(".", "x", 1)
+        case "single-label":
+            return f"intranet-{context.prefix}"
         case _:
             return base
 
@@ -262,18 +281,19 @@ def _optional(kind: str, n: int, prefix: str) -> Mapping[str, Json]:
 
 
 def _set(n: int, prefix: str) -> dict[str, Json]:
-    """Optional fields with values that differ from event to event, and repeat."""
+    """Optional fields with values that differ from event to event, and repeat; some at an edge."""
+    edge = n % 7 if n % 7 < len(_PORTS) else None
     return {
         "service_id": f"{prefix}-service-{n % _SERVICES}",
         "proxy_id": f"proxy-{n % 11}",
-        "log_session_id": f"Session_{n % _SESSIONS}",
-        "log_method": ("GET", "POST", "CONNECT")[n % 3],
+        "log_session_id": f"Session_{n % _SESSIONS}" if edge is None else _SESSION_TEXTS[edge],
+        "log_method": _METHODS[n % len(_METHODS)],
         "log_protocol_version": ("1.1", "2", "5")[n % 3],
         "log_transport": ("tcp", "udp", "quic")[n % 3],
         "log_local_ip_address": f"203.0.113.{n % 250 + 1}",
-        "log_local_port": 20_000 + n % 9_973,
+        "log_local_port": 20_000 + n % 9_973 if edge is None else _PORTS[edge],
         "log_egress_ip_address": f"192.0.2.{n % 250 + 1}",
-        "log_total_elapsed_ms": 900 + 37 * n % 1_009,
+        "log_total_elapsed_ms": 900 + 37 * n % 1_009 if edge is None else _DURATIONS[edge],
         "log_handshake_elapsed_ms": 11 + n % 83,
         "log_tunnel_elapsed_ms": 800 + n % 97,
         "log_concurrency": 1 + n % 17,

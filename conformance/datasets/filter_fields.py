@@ -26,7 +26,10 @@ class FilterField:
 USES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "text": {
         "exact": ("present", "absent", "other-case", "other-customer", "empty"),
-        "like_": ("substring", "other-case", "percent", "underscore", "absent"),
+        "like_": (
+            *("substring", "percent-first", "percent", "underscore", "percent-inside"),
+            *("other-case", "absent"),
+        ),
         "not_": ("present", "absent"),
     },
     "enum": {"exact": ("present",), "not_": ("present",)},

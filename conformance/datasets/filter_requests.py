@@ -25,7 +25,10 @@ from trueup.reports.results import Json
 
 __all__ = ["Filter", "FilteredSearch", "filter_requests", "filters_of", "orders_of"]
 
-_KEEPING: Final = ("present", "boundary", "substring", "percent", "true")
+_KEEPING: Final = (
+    *("present", "boundary", "true"),
+    *("substring", "percent", "percent-first", "percent-inside"),
+)
 _TOGETHER: Final = 3
 """Filters that share a request at most."""
 _ANCHORS: Final = 6
@@ -97,10 +100,11 @@ def filters_of(
 
 
 def orders_of(endpoint: str, claims: frozenset[str]) -> tuple[str, ...]:
-    """Return the values of `sort_by` of a search: every documented field in both directions."""
+    """Return the values of `sort_by` of a search: every field but ids, in both directions."""
     return tuple(
         f"{field.name}_{direction}"
         for field in _fields(endpoint, claims)
+        if field.kind != "id"
         for direction in ("asc", "desc")
     )
 
@@ -184,7 +188,7 @@ class _KnownRows:
         for other in reversed(pending[:]):
             if len(chosen.filters) == _TOGETHER:
                 break
-            if not other.stands_alone and other.keeps:
+            if not other.stands_alone and (other.keeps or other.operator == "not_"):
                 chosen = self._with(chosen, other, pending)
         return chosen
 
@@ -240,7 +244,7 @@ class _KnownRows:
         """The filters with one more where each stays decisive; it is removed from the list then."""
         if other.field in [each.field for each in chosen.filters]:
             return chosen
-        text = self._value(other, chosen.anchor)
+        text = self._value(other, self._unlike(chosen.anchor, other))
         filters, values = (*chosen.filters, other), (*chosen.values, text)
         masks = [self._mask(*pair) for pair in zip(filters, values, strict=True)]
         together = reduce(int.__and__, masks)
@@ -250,6 +254,16 @@ class _KnownRows:
                 return chosen
         pending.remove(other)
         return replace(chosen, filters=filters, values=values, matched=together)
+
+    def _unlike(self, anchor: Event, other: Filter) -> Event:
+        """The event that gives a filter its value: for `not_`, one of another value if there is."""
+        name = other.field.sent
+        if other.operator != "not_" or other.value != "present":
+            return anchor
+        found = (
+            each for each in self._events if each.get(name) not in (None, "", anchor.get(name))
+        )
+        return next(found, anchor)
 
     def _anchors(self, one: Filter, turn: int) -> list[Event]:
         """Events that have a value in the filtered field, else any; others with each turn."""

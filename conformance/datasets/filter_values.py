@@ -62,6 +62,10 @@ def value_of(
             return text[1:-1] or text
         case "percent":
             return f"{text[: max(1, len(text) - 2)]}%"
+        case "percent-first":
+            return f"%{text[min(2, len(text) - 1) :]}"
+        case "percent-inside":
+            return f"{text[:2]}%{text[-2:]}"
         case "underscore":
             return f"{text[:1]}_{text[2:]}" if len(text) > 1 else "_"
         case _ if field.kind in ("time", "day"):

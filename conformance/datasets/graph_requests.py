@@ -17,7 +17,7 @@ from trueup.conformance.requests import ApiRequest
 
 __all__ = ["breakdown_requests", "graph_requests", "window_of"]
 
-_FINE: Final = ("inside-bucket", "whole-buckets", "across-midnight", "empty")
+_FINE: Final = ("inside-bucket", "whole-buckets", "across-midnight", "to-now", "empty")
 """Windows short enough for minutes and hours, and young enough for logs."""
 _MINUTES_MOST: Final = timedelta(hours=2)
 _EDGE_DAYS: Final = {"7-day-edge": 7, "90-day-edge": 90}
@@ -46,6 +46,7 @@ def graph_requests(
         factors["window"] = tuple(n for n in factors["window"] if n in _FINE)
     rules = (Constraint(fields=("interval", "window"), allows=_fits),)
     rows = cover(factors, seed=seed, constraints=rules)
+    rows = tuple(sorted(rows, key=lambda row: row["window"] not in _EDGE_DAYS))
     made = []
     for row in rows[:most]:
         request = requests.graph(
@@ -80,6 +81,9 @@ def window_of(
             return today - timedelta(hours=6), today + timedelta(hours=6)
         case "across-midnight":
             return today - timedelta(hours=36), today + timedelta(days=1)
+        case "to-now":
+            start = hour - timedelta(hours=1) if interval in ("minute", "hour") else today
+            return start, now.replace(second=0, microsecond=0)
         case "days":
             return first - timedelta(days=8), first + timedelta(days=1)
         case "month":

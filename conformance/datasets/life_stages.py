@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +22,8 @@ from trueup.conformance.datasets.operations import (
     Stage,
 )
 from trueup.conformance.datasets.special_events import (
+    CROWD,
+    crowd,
     later_events,
     mixed_batch,
     special_operations,
@@ -43,9 +46,11 @@ from trueup.conformance.datasets.user_changes import (
     delete_users,
     edit_again,
     edit_users,
+    foreign_changes,
     re_create_users,
 )
-from trueup.conformance.requests import ApiRequest
+from trueup.conformance.model import CheckContext
+from trueup.conformance.requests import ApiRequest, logs, search, summaries
 
 __all__ = ["evening", "hour_later_stage", "inject_stage", "midnight_stages", "money_stage"]
 __all__ += ["restart_stage"]
@@ -89,6 +94,7 @@ def inject_stage(made: Materials) -> Stage:
             for each in special_operations(context, tenant, long_rows=made.settings.long_rows)
         ),
         mixed_batch(context, context.now - DISTANCE),
+        *(crowd(context, tenant) for tenant in made.tenants if made.settings.thorough),
     )
     asked = of_age(made, context.now, "fresh")
     account = account_figures(made, context.now)
@@ -106,6 +112,7 @@ def inject_stage(made: Materials) -> Stage:
             *account.requests,
             *by_id,
             *foreign,
+            *(_lists_of_all(context) if made.settings.thorough else ()),
             *asked.requests,
         ),
         follow_ups=(
@@ -125,6 +132,26 @@ def inject_stage(made: Materials) -> Stage:
     )
 
 
+def _lists_of_all(context: CheckContext) -> tuple[ApiRequest, ...]:
+    """Lists of more than a page of users, and lists that name no user: of an hour, and of a day."""
+    crowded = f"{context.prefix}-{CROWD}-%"
+    at = context.now - timedelta(days=2)
+    hour = {
+        "min_log_request_datetime": f"{at:%Y-%m-%d %H:00:00}",
+        "max_log_request_datetime": f"{at:%Y-%m-%d %H:59:59}",
+    }
+    day = f"{at:%Y-%m-%d}" if context.date_periods else f"{at:%Y-%m-%d 00:00:00}"
+    return tuple(
+        each
+        for tenant in context.customers
+        for each in (
+            search("log_summary", tenant, like_proxy_user_id=crowded),
+            search("log", tenant, **hour),
+            search("log_summary", tenant, log_summary_period=day),
+        )
+    )
+
+
 def _user_operations(made: Materials, *names: str) -> list[str]:
     return [f"user-{name}" for name in names if "proxy-user-edit" in made.context.claims]
 
@@ -137,8 +164,10 @@ def money_stage(made: Materials) -> Stage:
     operations: list[Operation] = []
     for n, moment in enumerate(("overspent", "after-refund", "two-at-once")):
         operations += moments.get(moment, ())
-        if moments.get(moment) and made.settings.thorough and moment != "two-at-once":
+        if moments.get(moment) and made.settings.thorough and moment == "overspent":
             operations.append(Read(requests=account_reads(context, again=10 + n)))
+    foreign, own_users = foreign_changes(context) if made.settings.thorough else ((), ())
+    operations += foreign
     for tenant in made.tenants:
         operations += delete_users(context, tenant, made.user_classes)
         operations += re_create_users(context, tenant, made.user_classes)
@@ -151,6 +180,7 @@ def money_stage(made: Materials) -> Stage:
         requests=(
             *read_again(made, context.now, turn=0),
             *user_reads(context, made.array_users, turn=0, share=made.settings.graph_share),
+            *own_users,
             *account.requests,
         ),
         snapshots=account.snapshots,
@@ -196,6 +226,7 @@ def restart_stage(made: Materials) -> Stage:
         if "deduplication" in context.claims:
             acknowledged.append(whole)
     operations.append(Restart())
+    operations.append(Read(requests=_later_user(context)))  # before anything is delivered again
     operations += acknowledged
     for events in made.later("after-restart").values():
         operations += repeat(events)
@@ -217,6 +248,16 @@ def restart_stage(made: Materials) -> Stage:
             ("event", "delivery", "after-restart"), any(made.later("after-restart").values())
         )
         | _reached(("payment", "key", "after-restart"), bool(made.payments.restarted)),
+    )
+
+
+def _later_user(context: CheckContext) -> tuple[ApiRequest, ...]:
+    """Rows of the user whose events are delivered at later stages, at a first reading."""
+    user = context.user("u-later")
+    return tuple(
+        replace(view(user, tenant), again=1)
+        for tenant in context.customers
+        for view in (logs, summaries)
     )
 
 
@@ -280,11 +321,26 @@ def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
             name="after-midnight",
             what="delivering ten minutes after midnight",
             at=after,
-            operations=tuple(
-                later_events(context, tenant, "after-midnight", after - DISTANCE)
-                for tenant in made.tenants
+            operations=(
+                *(
+                    later_events(context, tenant, "after-midnight", after - DISTANCE)
+                    for tenant in made.tenants
+                ),
+                *_again_the_next_day(made, eve),
             ),
             requests=read_again(made, after, turn=1),
             classes=_operations("clock-midnight"),
         ),
     )
+
+
+def _again_the_next_day(made: Materials, eve: datetime) -> list[Operation]:
+    """Events of the evening and payments of the day before, under the ids that they had."""
+    context = made.context
+    again: list[Operation] = []
+    if "deduplication" in context.claims:
+        for tenant in made.tenants:
+            again += repeat(later_events(context, tenant, "before-midnight", eve).events)
+    if "idempotent-money" in context.claims:
+        again += made.payments.restarted[:2]
+    return again

@@ -11,12 +11,27 @@ from trueup.conformance.datasets.event_values import EventBuilder, host_name
 from trueup.conformance.datasets.operations import Deliver, Operation, Together
 from trueup.conformance.model import NETWORKS, CheckContext, Event
 
-__all__ = ["LONG", "SPECIAL_USERS", "later_events", "mixed_batch", "special_operations"]
+__all__ = [
+    "CROWD",
+    "LONG",
+    "SPECIAL_USERS",
+    "crowd",
+    "later_events",
+    "mixed_batch",
+    "special_operations",
+]
 
 CONCURRENT_WRITERS: Final = 20
 """Events written to one key at once: 190 pairs; a loss of 5 % of all pairs shows at 99.99 %."""
 LONG: Final = "long"
-SPECIAL_USERS: Final = ("race", "sums", "turn-1", "turn-2", "turn-3")
+LONG_STEP: Final = timedelta(seconds=15)
+"""Between the logs of the user with many rows: together they fill more than an hour's minutes."""
+CROWD: Final = "c"
+CROWD_USERS: Final = 105
+"""Proxy users with one log each: more than a page of users, and of summaries of one day."""
+SPECIAL_USERS: Final = ("race", "sums", "turn-1", "turn-2", "turn-3", "alike")
+LATE: Final = (timedelta(days=1, hours=2), timedelta(days=3, hours=1))
+"""How much older than the others of its delivery a late event of a later stage is."""
 SUMS: Final = (
     (2**31 - 2, 1, 1, 1),
     (2**32 - 2, 1, 1, 1),
@@ -36,6 +51,7 @@ def special_operations(
     return (
         _race(context, tenant, at),
         *_sums(context, tenant, at),
+        *_look_alikes(context, tenant, at),
         _interleaved(context, tenant, at),
         *_long(context, tenant, at, long_rows),
     )
@@ -92,6 +108,36 @@ def _interleaved(context: CheckContext, tenant: str, at: datetime) -> Deliver:
     )
 
 
+def _look_alikes(context: CheckContext, tenant: str, at: datetime) -> tuple[Deliver, ...]:
+    """Events that differ in nothing but their id: two in one batch, and one in the next."""
+    builder = EventBuilder(context, "alike", tenant)
+    alike: list[Event] = []
+    for _ in range(3):
+        event = builder.event(
+            user=context.user("u-alike"), at=at, log_network="mobile", log_total_bytes=4099
+        )
+        alike.append({**alike[0], "log_id": event["log_id"]} if alike else event)
+    return (
+        Deliver(dataset="alike", events=tuple(alike[:2])),
+        Deliver(dataset="alike", events=tuple(alike[2:])),
+    )
+
+
+def crowd(context: CheckContext, tenant: str) -> Deliver:
+    """Return one delivery with an event for each of many proxy users."""
+    builder = EventBuilder(context, "crowd", tenant)
+    at = (context.now - DISTANCE).replace(microsecond=0)
+    return Deliver(
+        dataset="crowd",
+        events=tuple(
+            builder.event(
+                user=context.user(f"{CROWD}-{n:03}"), at=at, log_network=NETWORKS[n % len(NETWORKS)]
+            )
+            for n in range(CROWD_USERS)
+        ),
+    )
+
+
 def mixed_batch(context: CheckContext, at: datetime) -> Deliver:
     """Return one batch with events of all customers in turn, under one user and one hostname."""
     builders = {tenant: EventBuilder(context, "mixed", tenant) for tenant in context.customers}
@@ -108,7 +154,7 @@ def _long(context: CheckContext, tenant: str, at: datetime, rows: int) -> Sequen
     events = tuple(
         builder.event(
             user=context.user(LONG),
-            at=at - timedelta(seconds=n),
+            at=at - n * LONG_STEP,
             log_total_bytes=n * 7 % 1009,
             log_network="datacenter",
         )
@@ -120,18 +166,25 @@ def _long(context: CheckContext, tenant: str, at: datetime, rows: int) -> Sequen
 def later_events(
     context: CheckContext, tenant: str, stage: str, at: datetime, count: int = 1
 ) -> Deliver:
-    """Return a small delivery of a later stage: `count` events on each network at one time."""
+    """Return a small delivery of a later stage: `count` events on each network at one time.
+
+    Two more are late, of days that were read before, where the target takes events so late.
+    """
     builder = EventBuilder(context, f"later {stage}", tenant)
-    return Deliver(
-        dataset=f"later {stage}",
-        events=tuple(
-            builder.varied(
-                user=context.user("u-later"),
-                at=at - timedelta(seconds=n),
-                log_network=network,
-                log_hostname=host_name(context, ("plain", "subdomain")[n % 2]),
-            )
-            for n in range(count)
-            for network in NETWORKS
-        ),
-    )
+    user = context.user("u-later")
+    events = [
+        builder.varied(
+            user=user,
+            at=at - timedelta(seconds=n),
+            log_network=network,
+            log_hostname=host_name(context, ("plain", "subdomain")[n % 2]),
+        )
+        for n in range(count)
+        for network in NETWORKS
+    ]
+    late = [by for by in LATE if by < timedelta(days=context.late_days)]
+    events += [
+        builder.varied(user=user, at=at - by, log_network=network)
+        for by, network in zip(late, ("residential", "mobile"), strict=False)
+    ]
+    return Deliver(dataset=f"later {stage}", events=tuple(events))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "read_all",
     "read_users",
     "retrieves",
+    "row_retrieves",
     "snapshots",
     "user_reads",
 ]
@@ -192,10 +194,26 @@ def retrieves(
     logs = tuple(
         requests.log(str(event["log_id"]), tenant)
         for tenant, own in events.items()
-        for event in own[:: max(1, len(own) // each)][:each]
+        for event in _some(own, each)
     )
     return logs, tuple(
         follow for tenant in events for follow in _row_retrieves(context, tenant, tenant)
+    )
+
+
+def _some(events: Sequence[Event], count: int) -> list[Event]:
+    """The event with the longest hostname, and others at even distances."""
+    longest = sorted(events, key=lambda event: len(str(event["log_hostname"])))[-1:]
+    rest = count - len(longest)
+    return [*longest, *events[:: max(1, len(events) // max(1, rest))][:rest]]
+
+
+def row_retrieves(context: CheckContext) -> tuple[FollowUp, ...]:
+    """Return retrieves of the first summary and ledger entry of each list."""
+    return tuple(
+        replace(follow, places=(0,))
+        for tenant in context.customers
+        for follow in _row_retrieves(context, tenant, tenant)
     )
 
 

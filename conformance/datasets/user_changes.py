@@ -21,6 +21,7 @@ __all__ = [
     "delete_users",
     "edit_again",
     "edit_users",
+    "foreign_changes",
     "later_user_changes",
     "re_create_users",
 ]
@@ -125,6 +126,31 @@ def edit_again(
     )
 
 
+def foreign_changes(
+    context: CheckContext,
+) -> tuple[tuple[ChangeUser, ...], tuple[ApiRequest, ...]]:
+    """Return changes that each customer tries on a user that only the other one has.
+
+    With them the requests that show the users as their owners made them.
+    """
+    if CLAIM not in context.claims or len(context.customers) < 2:
+        return (), ()
+    changes: list[ChangeUser] = []
+    reads: list[ApiRequest] = []
+    tenants = list(context.customers)
+    for owner, other in zip(tenants, reversed(tenants), strict=True):
+        user = context.user(f"u-own-{owner}")
+        body: dict[str, Json] = {"proxy_user_id": user, "proxy_user_metadata": {"of": owner}}
+        foreign: dict[str, Json] = {"proxy_user_metadata": {"of": other}}
+        changes += [
+            _change("proxy_user/create", "POST", owner, body),
+            _change(f"proxy_user/edit/{user}", "PATCH", other, foreign),
+            _change(f"proxy_user/delete/{user}", "DELETE", other, None),
+        ]
+        reads.append(proxy_user(user, owner))
+    return tuple(changes), tuple(reads)
+
+
 def later_user_changes(
     context: CheckContext, names: tuple[str, ...], turn: int
 ) -> tuple[tuple[ChangeUser, ...], tuple[ApiRequest, ...]]:
@@ -140,6 +166,8 @@ def later_user_changes(
         "proxy_user_mobile_bytes_limit": ROOMY + 3 * turn,
         "proxy_user_is_strict_security": turn % 2 == 0,
         "proxy_user_metadata": {"note": "edited", "turn": turn},
+        "proxy_user_enforce_https": turn % 2 == 1,
+        "proxy_user_password": f"pw-{context.prefix}-{turn}",
     }
     changes: list[ChangeUser] = []
     reads: list[ApiRequest] = []
