@@ -555,6 +555,15 @@ CHECKS: Final = (
     ),
     _row(
         "LOG=PROXIED",
+        "proxied-logs-name-the-exit",
+        "The log of a proxied request has country, city and ASN of its proxy, where declared.",
+        "LOG-15",
+        level=1,
+        needed=0,
+        needs_hook="proxies",
+    ),
+    _row(
+        "LOG=PROXIED",
         "proxied-logs-tell-the-outcome",
         "The log of a proxied request has the status that the client got, or an error.",
         "LOG-5",

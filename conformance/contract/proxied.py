@@ -25,7 +25,15 @@ from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, parse_time
 from trueup.reports.journal.records import ProxiedRequestSeen, Record
 
-__all__ = ["AFTER", "BEFORE", "PART", "PROXIED_CHECKS", "judge_proxied", "probed_counting"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "MAY_LAG",
+    "PART",
+    "PROXIED_CHECKS",
+    "judge_proxied",
+    "probed_counting",
+]
 
 PART: Final = "level-1"
 """Part of a run whose requests concern proxied traffic."""
@@ -34,17 +42,22 @@ AFTER: Final = f"traffic {PART} after"
 
 LOGGED: Final = "proxied-requests-are-logged"
 NAMED: Final = "proxied-logs-name-the-request"
+EXITED: Final = "proxied-logs-name-the-exit"
 OUTCOME: Final = "proxied-logs-tell-the-outcome"
 BYTES: Final = "proxied-bytes-are-the-traffic"
 SUMMED: Final = "proxied-summaries-are-the-logs"
 CHARGED: Final = "proxied-usage-is-in-the-ledger"
-PROXIED_CHECKS: Final = (LOGGED, NAMED, OUTCOME, BYTES, SUMMED, CHARGED)
+PROXIED_CHECKS: Final = (LOGGED, NAMED, EXITED, OUTCOME, BYTES, SUMMED, CHARGED)
+MAY_LAG: Final = frozenset({LOGGED, SUMMED, CHARGED})
+"""Checks that may hold later, once more has arrived; what a log says does not change."""
 
 _SLACK: Final = timedelta(seconds=5)
 """How far the clocks of trueup and of a proxy may be apart."""
 _FAR: Final = timedelta(hours=1)
 """A target whose clock is so far from ours cannot date what its proxies report."""
 _DONE: Final = "complete"
+_WITHOUT_EXIT: Final = ("refused", "unreachable")
+"""Outcomes of requests that may never have left the proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +227,8 @@ class _ProxiedJudge:
                 )
         self._judge_names(finding, request, row, where)
         self._judge_outcome(finding, request, row, where)
+        if request.outcome not in _WITHOUT_EXIT:
+            _judge_exit(finding, request, row, where)
 
     def _judge_missing(
         self, finding: RequestFinding, request: ProxiedRequestSeen, where: str
@@ -234,7 +249,7 @@ class _ProxiedJudge:
             if (logs.unit.customer, user) == (request.tenant, request.user):
                 continue
             for row in _new_rows(logs, "log_id"):
-                host = canonical_hostname(as_str(row, "log_hostname") or "")
+                host = _host(row, "log_hostname")
                 if host == _host_of(request) and host not in own:
                     return user
         return None
@@ -247,7 +262,7 @@ class _ProxiedJudge:
             expected[_host_of(request)] += 1
         seen: dict[str, int] = defaultdict(int)
         for row in _new_rows(logs, "log_id"):
-            seen[canonical_hostname(as_str(row, "log_hostname") or "")] += 1
+            seen[_host(row, "log_hostname")] += 1
         others = {_host_of(r) for r in self._requests} - expected.keys()
         for host, count in seen.items():
             if count > expected[host] and host not in others:
@@ -407,6 +422,18 @@ class _ProxiedJudge:
             finding.equal(CHARGED, where, logged if seen == logged else wanted, seen, definite=True)
 
 
+def _judge_exit(finding: RequestFinding, request: ProxiedRequestSeen, row: Row, where: str) -> None:
+    """Compare where a request left the network, as far as the target file declares it."""
+    declared = {
+        "country_id": request.country or None,
+        "city_alias": request.city or None,
+        "asn_id": request.asn,
+    }
+    for name, value in declared.items():
+        if value is not None:
+            finding.equal(EXITED, f"{where} · {name}", value, row.get(name), definite=True)
+
+
 def _needs(resource: str) -> tuple[str, ...]:
     """The checks that a listing is needed for."""
     if resource == "log":
@@ -435,7 +462,7 @@ def _used(rows: Iterable[Row], pool: str) -> int:
 
 
 def _host(row: Row, key: str) -> str:
-    return canonical_hostname(as_str(row, key) or "")
+    return canonical_hostname((as_str(row, key) or "").strip("[]"))
 
 
 def _host_of(request: ProxiedRequestSeen) -> str:
@@ -458,7 +485,7 @@ def _match(requests: Sequence[ProxiedRequestSeen], rows: Sequence[Row]) -> Mappi
     return found
 
 
-def _likeness(request: ProxiedRequestSeen, row: Row) -> tuple[bool, bool, bool, int]:
+def _likeness(request: ProxiedRequestSeen, row: Row) -> tuple[bool, bool, bool, bool, int]:
     """How well a log fits a request, of those with its hostname and user."""
     protocol = "socks" if request.protocol == "socks" else "http"
     size = as_int(row, "log_total_bytes") or 0
@@ -467,6 +494,7 @@ def _likeness(request: ProxiedRequestSeen, row: Row) -> tuple[bool, bool, bool, 
         request.session != "" and row.get("log_session_id") == request.session,
         row.get("log_network") == request.network,
         row.get("log_protocol") == protocol,
+        (row.get("log_method") == "CONNECT") == (request.protocol == "connect"),
         -abs(size - near),
     )
 

@@ -70,6 +70,8 @@ class ProxiedCase:
     protocols: tuple[str, ...] = _ALL
     times: int = 1
     """Connections, each with the same request to the same hostname."""
+    ipv6: bool = False
+    """Whether the origin is asked for by its IPv6 address; those requests share it."""
     on_one_connection: int = 1
     """Requests of a connection, to hostnames of their own; users take turns if there are more."""
 
@@ -112,6 +114,7 @@ CASES: Final = (
         origin=(*_get("/bytes/2203"), *_post("/bytes/911", 401), *_get("/bytes/77?end=close")),
         protocols=_TUNNELS,
     ),
+    ProxiedCase(name="ipv6", origin=_get("/bytes/1999?end=close"), ipv6=True),
     ProxiedCase(name="repeated", origin=_get("/bytes/4099?end=close"), times=2),
     ProxiedCase(name="small", origin=_get("/bytes/11?end=close")),
     ProxiedCase(name="both-ways", origin=_post("/bytes/2003?end=close", 3001)),
@@ -160,6 +163,8 @@ def proxied_connections(proxies: ProxyTraffic, *, name: str) -> tuple[ExactConne
         users = islice(cycle(_users(proxies.access, access)), case.on_one_connection)
         if case.outcome is ProxiedOutcome.UNREACHABLE:
             hosts = [proxies.unreachable]
+        elif case.ipv6:
+            hosts = [proxies.ipv6]
         else:
             hosts = list(islice(hostnames, case.on_one_connection))
         if len(hosts) < case.on_one_connection:
@@ -177,6 +182,8 @@ def _places(proxies: ProxyTraffic) -> Iterator[tuple[ProxiedCase, ProxyAccess, s
     """Yield each case with each proxy and protocol that it can be made with."""
     for case in CASES:
         if case.outcome is ProxiedOutcome.UNREACHABLE and not proxies.unreachable:
+            continue
+        if case.ipv6 and not proxies.ipv6:
             continue
         for access in proxies.access:
             if case.outcome is ProxiedOutcome.REFUSED and not access.password:

@@ -131,6 +131,8 @@ def _proxied_urls(proxies: ProxyTraffic) -> Iterator[str]:
     yield f"//{host_port(proxies.listen, 1)}"
     if numbered_addresses(proxies.hostname):
         yield f"//{host_port(proxies.hostname.replace(NUMBER, '1'), 1)}"
+    if proxies.ipv6:
+        yield f"//{host_port(proxies.ipv6, 1)}"
     if proxies.unreachable:
         yield f"//{proxies.unreachable}"
 

@@ -230,6 +230,10 @@ class ProxyAccess:
     """Id of the user in the logs."""
     client_address: str = ""
     """Address of this machine from which the client connects; empty: any."""
+    country: str = ""
+    """Where its requests leave the network, as the logs have it; empty: not declared."""
+    city: str = ""
+    asn: int | None = None
 
     @property
     def server(self) -> tuple[str, int]:
@@ -248,6 +252,8 @@ class ProxyTraffic:
     """Address at which the origin listens, unless hostnames are addresses of this machine."""
     port: int = 0
     """Port of the origin; 0: a free one."""
+    ipv6: str = ""
+    """IPv6 address at which the origin listens as well and the proxies reach it; empty: none."""
     unreachable: str = ""
     """HOST:PORT that the proxies may try to reach and where nothing listens; empty: none."""
 

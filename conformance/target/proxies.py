@@ -28,6 +28,9 @@ def proxy_traffic(fields: Fields, table: Table, tenants: Mapping[str, Tenant]) -
     listen = str(table.get("listen", "127.0.0.1"))
     if not _is_address(listen):
         fields.note("proxies.listen", "an IP address of this machine", describe_value(listen))
+    ipv6 = str(table.get("ipv6", ""))
+    if ipv6 and (not _is_address(ipv6) or ":" not in ipv6):
+        fields.note("proxies.ipv6", "an IPv6 address of this machine", describe_value(ipv6))
     unreachable = str(table.get("unreachable", ""))
     if unreachable:
         fields.server("proxies.unreachable", unreachable)
@@ -36,6 +39,7 @@ def proxy_traffic(fields: Fields, table: Table, tenants: Mapping[str, Tenant]) -
         hostname=hostname,
         listen=listen,
         port=table.get("port", 0),
+        ipv6=ipv6,
         unreachable=unreachable,
     )
 
@@ -76,6 +80,9 @@ def _access(fields: Fields, n: int, table: Table, tenants: Mapping[str, Tenant])
         ),
         proxy_user_id=table.get("proxy_user_id", user),
         client_address=address,
+        country=table.get("country", ""),
+        city=table.get("city", ""),
+        asn=table.get("asn"),
     )
 
 

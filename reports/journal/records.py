@@ -228,6 +228,10 @@ class ProxiedRequestSeen(
     session: str = ""
     client_address: str = ""
     """Address from which the client connected."""
+    country: str = ""
+    """Where the target file says that the proxy's requests leave the network; empty: not said."""
+    city: str = ""
+    asn: int | None = None
     began_at: str
     """Our time, UTC, ISO 8601."""
     ended_at: str

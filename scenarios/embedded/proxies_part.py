@@ -38,15 +38,19 @@ def proxies_part(
     *,
     customers: Mapping[str, int],
     port: int = 0,
+    ipv6: str = "",
     unreachable: tuple[str, int] | None = None,
     protocols: Sequence[str] = PROTOCOLS,
 ) -> ProxiesPart:
     """Return the part for users who give a password, of each customer and network.
 
     `customers`: tenant letter → customer. `port`: of the origin that the checks start; the fleet's
-    proxies lead every hostname to their own. `unreachable`: an address that they may try to reach.
+    proxies lead every hostname to their own. `ipv6`: an address of this machine. `unreachable`: an
+    address that they may try to reach.
     """
     lines = ["[proxies]", 'hostname = "r{n}.level1.example"', f"port = {port}"]
+    if ipv6:
+        lines.append(f'ipv6 = "{ipv6}"')
     if unreachable is not None:
         lines.append(f'unreachable = "{host_port(*unreachable)}"')
     environment: dict[str, str] = {}
@@ -64,7 +68,13 @@ def proxies_part(
             f'user = "{user.name}"',
             f'password = {{ env = "{variable}" }}',
         ]
-        if proxy.endpoint.exit is None and (session := _with_session(syntax)):
+        if (exit_ := proxy.endpoint.exit) is not None:
+            lines += [
+                f'country = "{exit_.country}"',
+                f'city = "{exit_.city}"',
+                f"asn = {exit_.asn}",
+            ]
+        elif session := _with_session(syntax):
             lines.append(f'user_name = "{session}"')
     return ProxiesPart(text="\n".join(lines) + "\n", environment=environment)
 

@@ -252,6 +252,9 @@ _ROWS: Final = (
      _once_alike),
     ("P25", "Loses one report in ten.", _one_in(10, _nothing)),
     ("P26", "Reports one request in ten again, with another id.", _one_in(10, _twice)),
+    ("P40", "Logs no request to an IPv6 address.",
+     _only_for(lambda request: ":" in str(request.destination and request.destination.host),
+               _nothing)),
     # whose they are, and what they say
     ("P27", "Attributes all requests of a connection to the user of its first one.",
      _first_of_connection("proxy_user_id")),
@@ -271,6 +274,8 @@ _ROWS: Final = (
     ("P37", "Logs failed requests with neither status nor error.",
      _values(log_status_code=None, log_error_code=None)),
     ("P38", "Logs one session for all requests of a user.", _values(log_session_id="s1")),
+    ("P39", "Logs all requests as those of a proxy in another country.",
+     _values(country_id="aq")),
     # correct
     ("Q1", "Counts the handshake too, of every request.",
      _size(lambda counts, right: right + counts.handshake_up + counts.handshake_down)),

@@ -43,6 +43,7 @@ from trueup.scenarios.mutation.accountings import ACCOUNTINGS, Earlier, Report, 
 from trueup.scenarios.mutation.trial import Trial
 from trueup.scenarios.run.proxied_client import exact_client
 from trueup.simulator.delivery import Driver
+from trueup.simulator.errors import ListenError
 from trueup.simulator.fleet import Fleet
 from trueup.simulator.model.profile import load_profile
 from trueup.simulator.proxies import (
@@ -56,8 +57,9 @@ from trueup.simulator.proxies import (
     fleet_endpoints,
     fleet_users,
 )
+from trueup.simulator.sockets import listen
 
-__all__ = ["LAWS", "run_proxied_trial", "try_accounting"]
+__all__ = ["LAWS", "has_ipv6", "run_proxied_trial", "try_accounting"]
 
 LAWS: Final = ("LOG=PROXIED", "BYTES=PROXIED", "SUM=PROXIED", "LEDGER=PROXIED")
 """Laws of level 1."""
@@ -65,6 +67,15 @@ _REQUESTS: Final = 5000
 _NOWHERE: Final = ("127.0.0.1", 9)
 """The discard port, at which nothing listens."""
 _PAUSE_S: Final = 0.02
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has an IPv6 loopback."""
+    try:
+        listen("::1", 0).close()
+    except ListenError:
+        return False
+    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,6 +202,7 @@ def _target(
         users,
         server.engine.directory.syntax,
         customers={"a": serving.tenants[0].customer_id},
+        ipv6="::1" if has_ipv6() else "",
         unreachable=_NOWHERE,
         protocols=plan.protocols,
     )

@@ -226,6 +226,9 @@ class ExactClient:
             hostname=self._destination(request)[0],
             session=request.session,
             client_address=made.client_address,
+            country=request.access.country,
+            city=request.access.city,
+            asn=request.access.asn,
             began_at=stamp(made.began_at),
             ended_at=stamp(made.ended_at),
             status=made.status,
@@ -369,7 +372,8 @@ async def exact_client(proxies: ProxyTraffic) -> AsyncIterator[ExactClient]:
 
 def _hosts(proxies: ProxyTraffic) -> tuple[str, ...]:
     """Return the addresses at which the origin listens."""
-    if not numbered_addresses(proxies.hostname):
-        return (proxies.listen,)
-    numbers = range(1, ADDRESSES_MAX + 1)
-    return tuple(proxies.hostname.replace(NUMBER, str(number)) for number in numbers)
+    hosts = [proxies.listen]
+    if numbered_addresses(proxies.hostname):
+        numbers = range(1, ADDRESSES_MAX + 1)
+        hosts = [proxies.hostname.replace(NUMBER, str(number)) for number in numbers]
+    return (*hosts, *([proxies.ipv6] if proxies.ipv6 else ()))

@@ -21,6 +21,7 @@ from trueup.reports.results import CheckResult, Reading, Verdict
 _USER = "u-proxied"
 _LOGGED = "proxied-requests-are-logged"
 _NAMED = "proxied-logs-name-the-request"
+_EXITED = "proxied-logs-name-the-exit"
 _OUTCOME = "proxied-logs-tell-the-outcome"
 _BYTES = "proxied-bytes-are-the-traffic"
 _SUMMED = "proxied-summaries-are-the-logs"
@@ -39,6 +40,8 @@ def request(number: int, **more: Any) -> ProxiedRequestSeen:
         "protocol": ("connect", "forward", "socks")[number % 3],
         "hostname": f"r{number}.example",
         "client_address": "127.0.0.1",
+        "country": "us",
+        "asn": 7018,
         "began_at": f"{START:%Y-%m-%dT%H:%M:%S}Z",
         "ended_at": f"{START + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}Z",
         "status": None if number % 3 == 2 else 200,
@@ -154,7 +157,7 @@ class Run:
 def test_what_was_sent_and_is_shown_so_passes_with_its_evidence() -> None:
     results = Run().shown().results()
     assert {name: r.verdict for name, r in results.items()} == dict.fromkeys(
-        (_LOGGED, _NAMED, _OUTCOME, _BYTES, _SUMMED, _CHARGED), Verdict.PASS
+        (_LOGGED, _NAMED, _EXITED, _OUTCOME, _BYTES, _SUMMED, _CHARGED), Verdict.PASS
     )
     assert results[_LOGGED].evidence == results[_BYTES].evidence == 12
 
@@ -201,6 +204,9 @@ def _charge(run: Run) -> None:
         (_change(log_client_ip_address="127.0.0.9"), {_NAMED}),
         (_change(log_request_datetime="2026-03-10 14:00:01"), {_NAMED}),
         (_change(log_authentication_type=None), {_NAMED}),
+        (_change(country_id="aq"), {_EXITED}),
+        (_change(asn_id=1), {_EXITED}),
+        (_change(city_alias="paris"), set()),  # not declared
         (_change(log_status_code=404), {_OUTCOME}),
         (_change(log_error_code="connection_terminated"), {_OUTCOME}),
         (_summary(log_summary_bytes=1), {_SUMMED}),

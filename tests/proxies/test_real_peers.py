@@ -33,6 +33,7 @@ unreachable = "127.0.0.1:9"
 
 [[proxies.access]]
 network = "residential"
+country = "us"
 """
 
 

@@ -206,6 +206,7 @@ def test_a_target_with_proxies_reaches_level_1(tmp_path: Path) -> None:
         ("127.80.0.{n}", "192.0.2.{n}"),
         ("port = 18080", 'listen = "192.0.2.1"'),
         ("127.0.0.1:9", "nowhere.example:9"),
+        ("port = 18080", 'ipv6 = "2001:db8::1"'),
     ],
 )
 def test_each_host_that_proxied_requests_involve_is_listed(
@@ -227,6 +228,7 @@ def test_each_host_that_proxied_requests_involve_is_listed(
         ('user = "ann"', 'user = "ann"\ntenant = "b"', "proxies.access[1].tenant"),
         ("127.0.0.1:9", "nowhere", "proxies.unreachable"),
         ("port = 18080", 'listen = "here"', "proxies.listen"),
+        ("port = 18080", 'ipv6 = "127.0.0.1"', "proxies.ipv6"),
     ],
 )
 def test_each_mistake_in_the_proxies_is_reported_with_its_key(
