@@ -56,6 +56,7 @@ _SLACK: Final = timedelta(seconds=5)
 _FAR: Final = timedelta(hours=1)
 """A target whose clock is so far from ours cannot date what its proxies report."""
 _DONE: Final = "complete"
+_OPENED: Final = 200
 _WITHOUT_EXIT: Final = ("refused", "unreachable")
 """Outcomes of requests that may never have left the proxy."""
 
@@ -210,14 +211,16 @@ class _ProxiedJudge:
         if row is None:
             self._judge_missing(finding, request, where)
             return
-        finding.observed(LOGGED)
         if request.outcome == "refused" and self._reading.value("proxied-refusals") == "not-logged":
             finding.deviate(LOGGED, where, "no log", "a log", definite=True)
+        else:
+            finding.observed(LOGGED)
         expected = counted(request, counting)
         seen = as_int(row, "log_total_bytes")
         if expected is not None:
-            finding.observed(BYTES)
-            if seen is None or not expected.holds(seen, self._tolerance):
+            if seen is not None and expected.holds(seen, self._tolerance):
+                finding.observed(BYTES)
+            else:
                 finding.deviate(
                     BYTES,
                     f"{where} · log_total_bytes",
@@ -312,9 +315,10 @@ class _ProxiedJudge:
         at = parse_time(row.get("log_request_datetime"))
         if began is None or ended is None:
             return
-        finding.observed(NAMED)
         clocks = [(began, ended), (self._clock.at(began), self._clock.at(ended))]
-        if at is None or not any(_within(at, first, last) for first, last in clocks):
+        if at is not None and any(_within(at, first, last) for first, last in clocks):
+            finding.observed(NAMED)
+        else:
             finding.deviate(
                 NAMED,
                 f"{where} · log_request_datetime",
@@ -332,28 +336,22 @@ class _ProxiedJudge:
         status, error = as_int(row, "log_status_code"), as_str(row, "log_error_code")
         failed = error is not None or (status or 0) >= 400
         if request.outcome in ("unreachable", "refused"):
-            finding.observed(OUTCOME)
-            if not failed:
-                finding.deviate(
-                    OUTCOME, where, "an error or a status from 400 on", status, definite=True
-                )
+            expected, seen = "an error or a status from 400 on", f"status {status}, no error"
+            if failed:
+                finding.observed(OUTCOME)
+            else:
+                finding.deviate(OUTCOME, where, expected, seen, definite=True)
         elif request.outcome == _DONE:
+            # A tunnel that was opened has no status of its own, or that of CONNECT.
             forwarded = request.protocol == "forward"
-            finding.observed(OUTCOME)
+            expected_status = request.status if forwarded else _OPENED
             if error is not None:
                 finding.deviate(OUTCOME, f"{where} · log_error_code", None, error, definite=True)
-            elif status is None and forwarded:
-                finding.deviate(
-                    OUTCOME, f"{where} · log_status_code", request.status, None, definite=True
-                )
-            elif status is not None and (forwarded or status != 200):
-                finding.equal(
-                    OUTCOME,
-                    f"{where} · log_status_code",
-                    request.status if forwarded else 200,
-                    status,
-                    definite=True,
-                )
+            elif status is None and not forwarded:
+                finding.observed(OUTCOME)
+            else:
+                where = f"{where} · log_status_code"
+                finding.equal(OUTCOME, where, expected_status, status, definite=True)
 
     # --- sums
 
