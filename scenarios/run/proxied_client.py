@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,8 +39,9 @@ from trueup.simulator.sockets import CountedSocket
 
 __all__ = ["ExactClient", "exact_client"]
 
-TIMEOUT_S: Final = 30.0
-"""Longest time of one connection."""
+TIMEOUT_S: Final = 20.0
+LOST_MOST: Final = 3
+"""Connections that break one after the other before a proxy is given up."""
 AT_ONCE: Final = 8
 _SETTLE_S: Final = 10.0
 """How long the origin's connections may take to end once the last request has."""
@@ -59,6 +60,10 @@ class ExactClient:
 
     proxies: ProxyTraffic
     origin: Origin
+    timeout_s: float = TIMEOUT_S
+    """Longest time of one connection."""
+    _lost: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Host and port of a proxy → how many connections to it have broken since one did not."""
     _seen: dict[int, list[OriginConnection]] = field(default_factory=lambda: defaultdict(list))
     """Number of a request → the origin's connections that had it."""
 
@@ -110,6 +115,9 @@ class ExactClient:
         """Make the requests of one connection; one that breaks ends it."""
         first = connection.requests[0]
         made = [_Made(request=request) for request in connection.requests]
+        if self._lost[first.access.server] >= LOST_MOST:
+            _fail(made, f"not tried: {LOST_MOST} connections to that proxy broke before")
+            return made
         sock = socket.socket(
             socket.AF_INET6 if ":" in first.access.host else socket.AF_INET, socket.SOCK_STREAM
         )
@@ -117,7 +125,7 @@ class ExactClient:
             sock.setblocking(False)
             if first.access.client_address:
                 sock.bind((first.access.client_address, 0))
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self.timeout_s):
                 loop = asyncio.get_running_loop()
                 address = await loop.getaddrinfo(
                     *first.access.server, family=sock.family, type=socket.SOCK_STREAM
@@ -128,9 +136,12 @@ class ExactClient:
                     one.begin(client)
                     await self._request(one, client)
                     one.end(client)
+            self._lost[first.access.server] = 0
         except TimeoutError:
-            _fail(made, f"no end within {TIMEOUT_S:g} s")
+            self._lost[first.access.server] += 1
+            _fail(made, f"no end within {self.timeout_s:g} s")
         except OSError as error:
+            self._lost[first.access.server] += 1
             _fail(made, f"{type(error).__name__}: {error.strerror or error}")
         except h11.RemoteProtocolError as error:
             _fail(made, f"the response is not HTTP: {error}")

@@ -99,6 +99,8 @@ def test_the_commands_of_the_page_judge_the_fleets_own_proxies(
             child.terminate()
     assert result.exception is None
     assert result.return_value == 0, result.output
+    again = CliRunner().invoke(trueup, ["judge", str(tmp_path / "runs" / "latest")])
+    assert "verdicts agree with the journal" in again.output
     assert {row["tenant"] for row in _accesses(part)} == {"a", "b"}
 
 
