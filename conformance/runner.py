@@ -27,7 +27,7 @@ from trueup.conformance.datasets.coverage import coverage
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.datasets.freshness_probe import probe_requests
 from trueup.conformance.datasets.interpretation_probes import (
-    edge_request,
+    edge_requests,
     interpretation_requests,
     late_deliveries,
     readings_now,
@@ -344,7 +344,7 @@ class _Run:
             if stage.name == "inject":
                 stage = replace(
                     stage,
-                    requests=(*stage.requests, edge_request(self._session.context)),
+                    requests=(*stage.requests, *edge_requests(self._session.context)),
                     snapshots=(*stage.snapshots, _repeated_reads(context)),
                 )
             await self._stage(

@@ -293,7 +293,7 @@ def own_usage(model: ContractModel, customer: str, pool: str, op: int) -> dict[s
     """Return day → sum of our events of a pool before `op`."""
     days: dict[str, CellSum] = {}
     for user in model.history.users_of(customer):
-        for cell, total in model.cells(customer, user, op).items():
+        for cell, total in model.cells(customer, user, op, charged=True).items():
             if cell.network == pool:
                 days.setdefault(cell.day, CellSum()).add(total)
     return days

@@ -12,6 +12,7 @@ from typing import Final
 from trueup.conformance.contract.check_names import (
     BALANCE,
     CONTENT,
+    EDITED,
     ERROR_COUNTS,
     FILTERS,
     FIXED,
@@ -128,16 +129,25 @@ _CONSTANT: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def compare_constants(findings: Sequence[RequestFinding], made: Counter[str]) -> list[Deviation]:
-    """Return deviations of rows that must not change: payments, and all creation times."""
-    first: dict[tuple[str, str, str], Row] = {}
+def compare_constants(
+    model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
+) -> list[Deviation]:
+    """Return deviations of rows that must not change: payments, and all creation times.
+
+    A user that is created again is a new one, and so are its summaries where it takes them along.
+    """
+    first: dict[tuple[str, str, str, int], Row] = {}
     found: list[Deviation] = []
+    removed = model.reading.value("deleted-users") == "removed"
     for finding in findings:
-        for key, row in finding.seen_rows.items():
-            resource, _, name = key
-            check = FIXED if resource.endswith("_ledger") else SUMMARY_TIMES
+        for (resource, customer, name), row in finding.seen_rows.items():
+            check = _CONSTANT_CHECKS.get(resource, FIXED)
             names = _constant_fields(resource, row)
-            before = first.setdefault(key, row)
+            life = 0
+            if resource == "proxy_user" or (resource == "log_summary" and removed):
+                user = as_str(row, "proxy_user_id") or ""
+                life = model.history.begin_of_life(customer, user, finding.unit.op)
+            before = first.setdefault((resource, customer, name, life), row)
             if not names or before is row or len(row) == 0:
                 continue
             made[check] += len(names)
@@ -155,6 +165,10 @@ def compare_constants(findings: Sequence[RequestFinding], made: Counter[str]) ->
                 if before.get(each) != row.get(each)
             ]
     return found
+
+
+_CONSTANT_CHECKS: Final[Mapping[str, str]] = {"log_summary": SUMMARY_TIMES, "proxy_user": EDITED}
+"""Resource → check of its rows that must not change. The others are ledgers."""
 
 
 def _constant_fields(resource: str, row: Row) -> tuple[str, ...]:

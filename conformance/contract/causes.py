@@ -25,6 +25,7 @@ from trueup.conformance.contract.check_names import CONTENT, HOSTS_KEPT, IMPOSSI
 from trueup.conformance.contract.findings import Cell, Deviation, RequestFinding
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.presence import find_left_out, find_vanished
+from trueup.conformance.contract.proxy_users import find_revived
 from trueup.conformance.contract.reassignment import (
     find_healed,
     reassign_days,
@@ -84,8 +85,9 @@ def attribute(
     extra = [
         *compare_retrieves(model, findings, made),
         *compare_optional_fields(model, findings),
-        *compare_constants(findings, made),
+        *compare_constants(model, findings, made),
         *compare_error_counts(model, findings, made),
+        *find_revived(model, findings, made),
         *find_left_out(findings, made),
         *find_vanished(findings, made),
         *compare_balances(model, findings, made),

@@ -9,6 +9,7 @@ __all__ = [
     "BODIES",
     "CONTENT",
     "DAY",
+    "EDITED",
     "EQUAL",
     "ERRORS",
     "ERROR_COUNTS",
@@ -38,6 +39,7 @@ BALANCE: Final = "account-equals-ledger"
 BODIES: Final = "bodies-are-documented"
 CONTENT: Final = "logs-say-what-was-sent"
 DAY: Final = "day-of-the-request"
+EDITED: Final = "edits-change-what-they-name"
 EQUAL: Final = "summaries-equal-logs"
 ERRORS: Final = "errors-are-documented"
 ERROR_COUNTS: Final = "errors-are-the-failed-requests"

@@ -18,6 +18,7 @@ from trueup.conformance.contract.graph_windows import parse_window, read_points
 from trueup.conformance.contract.interpretation import LOG_LIFE
 from trueup.conformance.contract.matching import SearchRequest
 from trueup.conformance.contract.model import MISSING_STATUSES, ContractModel
+from trueup.conformance.contract.sums import summary_cell
 from trueup.conformance.rows import Row, as_int, as_row, get_path, rows_of
 from trueup.reports.journal.records import Exchange
 
@@ -67,11 +68,25 @@ def judge_declared(
 def _expect_removed(
     model: ContractModel, unit: JudgedRequest, finding: RequestFinding, resource: str
 ) -> None:
-    """Rows of deleted proxy users, where they are declared to go with their user."""
+    """Rows of deleted proxy users, where they are declared to go with their user.
+
+    Rows of what was delivered after the deletion are open: traffic may create a user again.
+    """
+    if model.reading.declared_value("deleted-users") != "removed":
+        return
     for exchange in unit.exchanges:
         for row in _rows(exchange):
             user = str(row.get("proxy_user_id"))
-            if model.is_removed(unit.customer, user, unit.op):
+            lives = model.history.lives_of(unit.customer, user, unit.op)
+            if not lives or lives[-1].action != "delete" or not lives[-1].accepted:
+                continue
+            if resource == "log":
+                record = model.history.records.get((unit.customer, str(row.get("log_id")).lower()))
+                records = [record] if record is not None else []
+            else:
+                records = list(model.records_of(unit.customer, summary_cell(row)))
+            later = any(lives[-1].op < d.op < unit.op for r in records for d in r.deliveries)
+            if records and not later:
                 finding.deviate(
                     READINGS_TRUE,
                     f"{resource} · {user} · deleted-users",

@@ -13,11 +13,14 @@ from datetime import timedelta
 from trueup.conformance.contract.account_states import AccountStates, read_accounts
 from trueup.conformance.contract.causes import AttributedDeviation, attribute
 from trueup.conformance.contract.check_names import FRESH, MONOTONE
+from trueup.conformance.contract.fields import LOG_FIELDS
+from trueup.conformance.contract.filled_fields import FilledFields, collect_filled
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.history import build_history
 from trueup.conformance.contract.inferred import infer
 from trueup.conformance.contract.interpretation import Interpretation, freshness_s
 from trueup.conformance.contract.limits import judge_locks, judge_rate
+from trueup.conformance.contract.matching import parse_search
 from trueup.conformance.contract.model import ContractModel
 from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.proxied import judge_proxied
@@ -79,8 +82,17 @@ class Evaluation:
         records = tuple(changed.get(r.n, r) if isinstance(r, Exchange) else r for r in self.records)
         if self.model.read_only or any(each.method != "GET" for each in changed.values()):
             return evaluate(records, self.plan.part, settled=self.settled)
+        kept = None
+        if not any(resource_path(each.path).startswith("log/") for each in changed.values()):
+            kept = self.model.filled
         return _evaluate(
-            records, self.plan, self.model, self.bound, before=self, settled=self.settled
+            records,
+            self.plan,
+            self.model,
+            self.bound,
+            before=self,
+            settled=self.settled,
+            filled=kept,
         )
 
 
@@ -127,11 +139,13 @@ def _evaluate(
     *,
     before: Evaluation | None,
     settled: bool,
+    filled: FilledFields | None = None,
 ) -> Evaluation:
     units = collect_units(records, model.history.clock, plan.part)
     model = replace(model, ids=collect_ids(units))
     if model.read_only and not model.inferred.known:
         model = replace(model, inferred=infer(model.history, units))
+    model = replace(model, filled=filled or collect_filled(model.history, units))
     accounts = read_accounts(model, units)
     model = replace(model, shared=any(state.shared for state in accounts.values()))
     findings = _judge_units(model, accounts, units, bound, before)
@@ -191,6 +205,7 @@ def _judge_units(
             and before is not None
             and _same(old.unit, unit)
             and _same_ids(before.model, model, unit)
+            and _same_filled(before.model, model, unit)
             and _same_account(before.accounts, accounts, unit)
         ):
             findings.append(old)
@@ -212,6 +227,19 @@ def _same_ids(before: ContractModel, model: ContractModel, unit: JudgedRequest) 
     """Whether searches showed the object that is retrieved to the same customers."""
     resource, _, rest = resource_path(unit.first.path).partition("/retrieve/")
     return not rest or before.ids.get((resource, rest)) == model.ids.get((resource, rest))
+
+
+def _same_filled(before: ContractModel, model: ContractModel, unit: JudgedRequest) -> bool:
+    """Whether fields that were sent without a value, and that are needed here, show the same."""
+    one, two = before.filled, model.filled
+    if one is two:
+        return True
+    needed = {"log_status_code", "service_id"}
+    if resource_path(unit.first.path) == "log/search":
+        search = parse_search(unit.first.query, LOG_FIELDS)
+        needed = {condition.field.name for condition in search.conditions}
+        needed |= {search.order.field.name} if search.order is not None else set()
+    return one.of(needed) == two.of(needed)
 
 
 def _same_account(before: AccountStates, accounts: AccountStates, unit: JudgedRequest) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -34,6 +34,8 @@ LIMITS: Final[Mapping[str, timedelta]] = {
     "month": timedelta(days=366),
 }
 """Windows that every target must support; longer ones may be refused (S7: limits are open)."""
+INSTANT: Final = timedelta(seconds=1)
+"""What is added to a window that includes its very end."""
 GRAPH_FILTERS: Final[tuple[str, ...]] = ("proxy_user_id", "network", "hostname", "service_id")
 
 
@@ -47,6 +49,9 @@ class GraphWindow:
     filters: Mapping[str, str]
     inclusive: bool
     """Whether the target reads the interval at `end` as part of the window."""
+    edges: str = ""
+    """What the target shows of intervals that the window cuts (reading `graph-edges`); empty where
+    that is neither declared nor probed."""
 
     @property
     def text(self) -> str:
@@ -87,6 +92,22 @@ class GraphWindow:
         steps = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
         return start + steps.get(self.interval, timedelta(days=1))
 
+    def choices(self) -> list[GraphWindow]:
+        """Return the windows that may be summed for this one, the narrowest first.
+
+        The first and the last bucket may be cut or whole, and the end included, by the readings.
+        """
+        starts, ends = [self.start], [self.end]
+        if self.floor(self.start) != self.start:
+            whole = self.floor(self.start)
+            starts = _cut_or_whole(self.edges, "whole-first", [self.start], whole)
+        if self.floor(self.end) != self.end:
+            cut = [self.end, self.end + INSTANT] if self.inclusive else [self.end]
+            ends = _cut_or_whole(self.edges, "whole-last", cut, self.next_bucket(self.end))
+        elif self.inclusive:
+            ends = [self.end + INSTANT, self.next_bucket(self.end)]
+        return [replace(self, start=start, end=end) for start in starts for end in ends]
+
     @property
     def whole_days(self) -> bool:
         """Whether the window begins and ends at midnight."""
@@ -96,6 +117,12 @@ class GraphWindow:
     def fine(self) -> bool:
         """Whether buckets are shorter than a day."""
         return self.interval in ("minute", "hour")
+
+
+def _cut_or_whole(edges: str, name: str, cut: list[datetime], whole: datetime) -> list[datetime]:
+    if not edges:
+        return [*cut, whole]
+    return [whole] if edges in (name, "whole-buckets") else cut
 
 
 def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | None:
@@ -116,6 +143,7 @@ def parse_window(model: ContractModel, unit: JudgedRequest) -> GraphWindow | Non
         interval=interval,
         filters={name: query[name] for name in GRAPH_FILTERS if name in query},
         inclusive=model.reading.value("graph-end") == "inclusive",
+        edges=model.reading.values.get("graph-edges", ""),
     )
 
 
@@ -168,7 +196,7 @@ def selected_records(
             continue
         if host is not None and event.hostname != host:
             continue
-        if "service_id" in filters and event.value("service_id") != filters["service_id"]:
+        if "service_id" in filters and model.value(event, "service_id") != filters["service_id"]:
             continue
         yield record
 
@@ -179,16 +207,14 @@ def expected_points(
     window: GraphWindow,
     filters: Mapping[str, str],
     *,
-    end: datetime | None = None,
     customer: str | None = None,
 ) -> dict[str, CellSum]:
     """Return bucket → sum of the events of the window that pass the filters."""
-    until = end or window.end
     buckets: dict[str, CellSum] = defaultdict(CellSum)
     asked = filters.get("hostname")
     for record in selected_records(model, unit, filters, customer=customer):
         for event, certain in model.contributions(record, unit.op):
-            if window.start <= event.at < until:
+            if window.has(event.at):
                 bucket = buckets[window.bucket(event.at)]
                 spelled = asked is None or event.raw.get("log_hostname") == asked
                 (bucket.certain if certain and spelled else bucket.possible).append(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -50,16 +51,15 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
     where = f"graph{window.text} · by {window.interval}, "
     where += f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M}"
     _judge_splits(finding, points, where)
-    sums = expected_points(model, unit, window, window.filters)
-    if window.inclusive:
-        sums = _with_end(model, unit, finding, window, sums, points)
     own = is_own_graph(model, window.filters)
     if not answerable or not (recent or window.whole_days):
-        _judge_open(finding, window, sums, points, where, own=own)
+        widest = expected_points(model, unit, window.choices()[-1], window.filters)
+        _judge_open(finding, window, widest, points, where, own=own)
         return
     if model.read_only:
         _judge_closed_days(model, unit, finding, window, points, where)
         return
+    summed, sums = _summed_window(model, unit, finding, window, points, own=own)
     for bucket in sorted({*sums, *points}):
         total, point = sums.get(bucket, CellSum()), points.get(bucket, GraphBucket())
         if not total.certain and not total.possible and not point.requests and not point.bytes:
@@ -68,11 +68,8 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
         finding.observed(check)
         finding.observed(PARTS, 1 if len(window.filters) > 1 else 0)
         seen = Counts(point.requests, point.bytes, 0, 0)
-        fits = total.allows(point.requests, point.bytes) or (
-            not own and point.requests >= total.requests and point.bytes >= total.bytes
-        )
-        if not fits:
-            named = _named(model, unit, window, bucket, point, check)
+        if not _fits(total, point, own=own):
+            named = _named(model, unit, summed, bucket, point, check)
             finding.deviate(
                 named,
                 f"{where} · {bucket}",
@@ -83,7 +80,14 @@ def judge_graph(model: ContractModel, unit: JudgedRequest, finding: RequestFindi
                 topic=window.topic(unit.customer, bucket),
             )
         elif own and not total.possible and None not in (point.error, point.successful):
-            compare_errors(finding, SENT, f"{where} · {bucket} · errors", total, point.error or 0)
+            compare_errors(
+                finding,
+                SENT,
+                f"{where} · {bucket} · errors",
+                total,
+                point.error or 0,
+                model.status,
+            )
     _judge_buckets(model, finding, window, points, where)
 
 
@@ -99,20 +103,32 @@ def _judge_closed_days(
     if window.fine or not window.whole_days:
         return
     today = unit.now.strftime("%Y-%m-%d")
-    last = (window.end - timedelta(seconds=1)).strftime("%Y-%m-%d")
-    spans = [(f"{window.start:%Y-%m-%d}", last, "in all")]
+    spans = [(f"{window.start:%Y-%m-%d}", _last_day(window), "in all")]
     if window.interval == "day":
         spans += [(day, day, day) for day in points]
     for first, until, name in spans:
-        want = model.inferred.total(unit.customer, window.filters, first, until)
-        if want is None or until >= today:
+        wanted = [(first, until)]
+        if window.interval == "month":
+            choices = replace(window, inclusive=False).choices()
+            wanted = [(f"{c.start:%Y-%m-%d}", _last_day(c)) for c in choices]
+        totals = [
+            model.inferred.total(unit.customer, window.filters, begin, end)
+            for begin, end in wanted
+            if end < today
+        ]
+        want = totals[0] if len(totals) == len(wanted) else None
+        if want is None or None in totals:
             continue
         chosen = [p for b, p in points.items() if first[: len(b)] <= b <= until[: len(b)]]
         have = Counts(sum(p.requests for p in chosen), sum(p.bytes for p in chosen), 0, 0)
         finding.observed(SUMMED, 1 if want.requests or have.requests else 0)
-        if want[:2] != have[:2]:
+        if all(total is None or total[:2] != have[:2] for total in totals):
             check = PARTS if len(window.filters) > 1 else SUMMED
             finding.deviate(check, f"{where} · {name}", show(want), show(have))
+
+
+def _last_day(window: GraphWindow) -> str:
+    return (window.end - timedelta(seconds=1)).strftime("%Y-%m-%d")
 
 
 def _answerable(
@@ -170,35 +186,74 @@ def _judge_open(
         finding.deviate(SUMMED, f"{where} · requests in all", f"at most {most}", shown)
 
 
-def _with_end(
+def _fits(total: CellSum, point: GraphBucket, *, own: bool) -> bool:
+    """Whether a point can be right; beside our events it may show those of others."""
+    return total.allows(point.requests, point.bytes) or (
+        not own and point.requests >= total.requests and point.bytes >= total.bytes
+    )
+
+
+def _summed_window(
     model: ContractModel,
     unit: JudgedRequest,
     finding: RequestFinding,
     window: GraphWindow,
-    sums: dict[str, CellSum],
     points: Mapping[str, GraphBucket],
-) -> dict[str, CellSum]:
-    """Where the end belongs to the window: its interval may be there in full, or its instant."""
-    bucket_end = window.end + timedelta(seconds=1)
-    if window.floor(window.end) == window.end:
-        bucket_end = window.next_bucket(window.end)
-    wide = expected_points(model, unit, window, window.filters, end=bucket_end)
-    instant = expected_points(
-        model, unit, window, window.filters, end=window.end + timedelta(seconds=1)
+    *,
+    own: bool,
+) -> tuple[GraphWindow, Mapping[str, CellSum]]:
+    """Return what the target summed, by the readings of its ends, and the sums of the buckets.
+
+    A declared reading that the first or the last bucket shows to be another one is not true.
+    """
+    choices = window.choices()
+    for choice in choices:
+        sums = _sums_of(model, unit, window, choice)
+        if _edges_fit(window, sums, points, own=own):
+            return choice, sums
+    open_ends = [
+        ("graph-end", replace(window, inclusive=False), window.inclusive),
+        ("graph-edges", replace(window, edges=""), "graph-edges" in model.reading.declared),
+    ]
+    for reading, other, is_open in open_ends:
+        for choice in other.choices() if is_open else ():
+            sums = _sums_of(model, unit, window, choice)
+            if _edges_fit(window, sums, points, own=own):
+                if reading in model.reading.declared:
+                    told = model.reading.value(reading)
+                    place = f"graph by {window.interval}, {window.start} to {window.end}"
+                    finding.deviate(READINGS_TRUE, f"{place} · {reading}", told, "another reading")
+                return choice, sums
+    return choices[0], _sums_of(model, unit, window, choices[0])
+
+
+def _edges_fit(
+    window: GraphWindow,
+    sums: Mapping[str, CellSum],
+    points: Mapping[str, GraphBucket],
+    *,
+    own: bool,
+) -> bool:
+    """Whether the first and the last bucket of a window can be right."""
+    edges = {window.bucket(window.start), window.bucket(window.end)}
+    return all(
+        _fits(sums.get(edge, CellSum()), points.get(edge, GraphBucket()), own=own) for edge in edges
     )
-    last = window.bucket(window.end)
-    point = points.get(last, GraphBucket())
-    for choice in (wide, instant):
-        if choice.get(last, CellSum()).allows(point.requests, point.bytes):
-            return choice
-    if instant.get(last, CellSum()).certain and "graph-end" in model.reading.declared:
-        finding.deviate(
-            READINGS_TRUE,
-            f"graph by {window.interval}, to {window.end} · graph-end",
-            "inclusive: requests at the end are in the window",
-            "they are not",
-            counts=(instant[last].counts(), Counts(point.requests, point.bytes, 0, 0)),
-        )
+
+
+def _sums_of(
+    model: ContractModel, unit: JudgedRequest, asked: GraphWindow, summed: GraphWindow
+) -> Mapping[str, CellSum]:
+    """Sums of the buckets; what is older than the start that was asked for may be gone."""
+    sums = expected_points(model, unit, summed, asked.filters)
+    reading = model.reading
+    by_hostname = "hostname" in asked.filters
+    must_show = reading.hostname_must_show if by_hostname else reading.log_must_show
+    if must_show(asked.start, unit.now) and not must_show(summed.start, unit.now):
+        first = sums.get(asked.bucket(asked.start), CellSum())
+        older = [event for event in first.certain if event.at < asked.start]
+        first.certain = [event for event in first.certain if event.at >= asked.start]
+        first.possible += older
     return sums
 
 
@@ -223,7 +278,8 @@ def _named(
     def sum_of(
         filters: Mapping[str, str], *, end: datetime | None = None, customer: str | None = None
     ) -> CellSum:
-        found = expected_points(model, unit, window, filters, end=end, customer=customer)
+        wider = replace(window, end=end or window.end)
+        found = expected_points(model, unit, wider, filters, customer=customer)
         return found.get(bucket, CellSum())
 
     if window.bucket(window.end) == bucket or not window.has(bucket_start(bucket)):

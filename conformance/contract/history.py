@@ -150,6 +150,11 @@ class UserChange:
     outcome: Outcome
     at: datetime
 
+    @property
+    def accepted(self) -> bool:
+        """Whether it was certainly made."""
+        return self.outcome is Outcome.ACCEPTED
+
 
 @dataclass(frozen=True, slots=True)
 class PaymentRecord:
@@ -233,6 +238,46 @@ class History:
             for change in self.changes
             if change.op < op and (change.customer, change.user) == (customer, user)
         ]
+
+    def lives_of(self, customer: str, user: str, op: int) -> list[UserChange]:
+        """Return the creations and deletions of a user before `op` that may have been made."""
+        return [
+            change
+            for change in self.changes_of(customer, user, op)
+            if change.action in ("create", "delete") and change.outcome is not Outcome.REFUSED
+        ]
+
+    def deletion_of(self, customer: str, user: str, op: int) -> UserChange | None:
+        """Return the deletion after which a user may not have been created again before `op`.
+
+        Between two deletions it may have been; None if it was certainly created after the last.
+        """
+        found: UserChange | None = None
+        for change in self.lives_of(customer, user, op):
+            if change.action == "delete":
+                found = change
+            elif change.accepted:
+                found = None
+        return found
+
+    def begin_of_life(self, customer: str, user: str, op: int) -> int:
+        """Return the place in the journal of the last event that may have begun a user's life anew.
+
+        A creation or a deletion, or the first event that was delivered for a deleted user: a target
+        may create users by their traffic. 0 if there was none before `op`.
+        """
+        lives = self.lives_of(customer, user, op)
+        if not lives:
+            return 0
+        if lives[-1].action == "create":
+            return lives[-1].op
+        later = (
+            delivery.op
+            for record in self.by_user.get((customer, user), ())
+            for delivery in record.deliveries
+            if lives[-1].op < delivery.op < op and delivery.outcome is not Outcome.REFUSED
+        )
+        return min(later, default=lives[-1].op)
 
     def was_deleted(self, customer: str, user: str, op: int) -> bool:
         """Return whether the deletion of a user was requested before `op`."""

@@ -165,6 +165,13 @@ _ROWS: Final = (
         "Whether the interval that begins at `period_end` belongs to the graph.",
     ),
     _choice(
+        "graph-edges",
+        "exact whole-buckets whole-first whole-last",
+        "S7",
+        "What the first and the last interval hold where a window begins or ends inside of them: "
+        "what is in the window; or the whole intervals, both, the first, or the last.",
+    ),
+    _choice(
         "graph-old-detail",
         "refused empty days",
         "S8",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from trueup.conformance.contract.check_names import ERRORS, FILTERS, IMPOSSIBLE, TENANTS
@@ -65,7 +66,10 @@ def judge_log_search(
     if certain is not None and search.order is not None:
         name = search.order.field.name
         expect_slice(
-            finding, listing.listed(), search, [r.event.value(name) for r in expected.must.values()]
+            finding,
+            listing.listed(),
+            search,
+            [model.value(record.event, name) for record in expected.must.values()],
         )
     _judge_rows(model, unit, finding, search, listing, expected)
     if listing.complete and search.of_users:
@@ -89,8 +93,8 @@ def _expect(model: ContractModel, unit: JudgedRequest, search: SearchRequest) ->
         outcome = record.outcome(unit.op)
         if outcome is Outcome.REFUSED:
             continue
-        matches = search.matches(event.value)
-        alike = [search.matches(other.value) for other in record.others]
+        matches = search.matches(partial(model.value, event))
+        alike = [search.matches(partial(model.value, other)) for other in record.others]
         if matches is False and not any(each is not False for each in alike):
             continue
         sure = (
@@ -110,14 +114,14 @@ def _must_show(model: ContractModel, unit: JudgedRequest, record: EventRecord) -
     return (
         record.outcome(unit.op) is Outcome.ACCEPTED
         and model.reading.log_must_show(event.at, unit.now)
-        and not model.is_removed(event.customer, event.user, unit.op)
+        and not model.is_removed(record, unit.op)
     )
 
 
 def _others_match(model: ContractModel, unit: JudgedRequest, search: SearchRequest) -> bool:
     """Whether another customer certainly has a log that the search would show if it were theirs."""
     return any(
-        search.matches(record.event.value) is True
+        search.matches(partial(model.value, record.event)) is True
         and record.outcome(unit.op) is Outcome.ACCEPTED
         and model.reading.log_must_show(record.event.at, unit.now)
         for letter in model.history.customers
@@ -148,6 +152,15 @@ def _judge_rows(
             finding.observed(AGAIN)
         finding.seen_rows["log", unit.customer, log_id] = row
         compare_log(model, finding, unit, row, record, f"{where} · {log_id}")
+        if not record.others and search.is_left_out(row, record.event.value):
+            finding.deviate(
+                FILTERS,
+                f"{where} · {log_id}",
+                "only rows that match",
+                "a row that does not, by what was filled in",
+                events=[record.event],
+                definite=True,
+            )
     for log_id, times in counts.items():
         record = expected.must.get(log_id) or expected.may.get(log_id)
         if times > 1 and record is not None and not _dedup_open(model, record, unit):

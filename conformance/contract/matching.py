@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Final
 
@@ -17,11 +18,29 @@ from trueup.conformance.contract.fields import ApiField, FieldKind, same_address
 from trueup.conformance.rows import Row, canonical_hostname, parse_time
 from trueup.reports.results import Json
 
-__all__ = ["SearchCondition", "SearchRequest", "SortOrder", "all_of", "compare", "parse_search"]
+__all__ = [
+    "OPEN",
+    "Open",
+    "SearchCondition",
+    "SearchRequest",
+    "SortOrder",
+    "all_of",
+    "compare",
+    "parse_search",
+]
 
 OPERATORS: Final = ("min_", "max_", "like_", "not_")
 _SWITCHES: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
+
+
+class Open(Enum):
+    """The value of a field that is not known: whether it matches is open."""
+
+    OPEN = "open"
+
+
+OPEN: Final = Open.OPEN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +91,10 @@ class SearchCondition:
             return "%" not in head and other.value.endswith("%") and self.value.startswith(head)
         return not self.operator and other.holds(self.value) is True
 
-    def holds(self, value: Json) -> bool | None:
+    def holds(self, value: Json | Open) -> bool | None:
         """Return whether a row with this value of the field matches; None if that is open."""
+        if isinstance(value, Open):
+            return None
         if self.operator == "not":
             same = None if value is None else _equal(self.field.kind, self.value, value)
             return None if same is None else not same
@@ -160,7 +181,15 @@ class SearchRequest:
             for condition in self.conditions
         )
 
-    def matches(self, value_of: Callable[[str], Json]) -> bool | None:
+    def is_left_out(self, row: Row, sent: Callable[[str], Json]) -> bool:
+        """Return whether a row does not match in a field that was sent without a value."""
+        return any(
+            condition.holds(row[condition.field.name]) is False
+            for condition in self.conditions
+            if condition.field.name in row and sent(condition.field.name) is None
+        )
+
+    def matches(self, value_of: Callable[[str], Json | Open]) -> bool | None:
         """Return whether a row matches every condition; None if that is open."""
         return all_of(c.holds(value_of(c.field.name)) for c in self.conditions)
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trueup.conformance.contract.filled_fields import FilledFields
 from trueup.conformance.contract.findings import Cell, JudgedRequest
 from trueup.conformance.contract.history import EventRecord, History, SentEvent
 from trueup.conformance.contract.inferred import InferredSums
 from trueup.conformance.contract.interpretation import Interpretation
-from trueup.conformance.contract.matching import SearchCondition
+from trueup.conformance.contract.matching import Open, SearchCondition
 from trueup.conformance.contract.sums import CellSum
-from trueup.conformance.rows import Row, as_str, get_path
+from trueup.conformance.rows import Row, as_int, as_str, get_path
 from trueup.reports.journal.records import Exchange
 from trueup.reports.results import Json, Outcome
 
@@ -42,12 +43,14 @@ class ContractModel:
     """Where graph points sit in a response."""
     ids: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """(resource, id) → customers to whom a search showed it."""
+    filled: FilledFields = field(default_factory=FilledFields)
+    """What logs show in fields that were sent without a value."""
     inferred: InferredSums = field(default_factory=InferredSums)
     """What was read first, where nothing was sent (level 0)."""
     read_only: bool = False
     shared: bool = False
     """Whether others used an account while the run lasted; they may know our hostnames."""
-    _cells: dict[tuple[str, str, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
+    _cells: dict[tuple[str, str, int, int], Mapping[Cell, CellSum]] = field(default_factory=dict)
     _days: dict[tuple[str, str], dict[tuple[str, str], list[EventRecord]]] = field(
         default_factory=dict
     )
@@ -97,23 +100,31 @@ class ContractModel:
                 return True
         return False
 
-    def cells(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
-        """Return the sums of a user's accepted events before `op`, by cell."""
+    def cells(
+        self, customer: str, user: str, op: int, *, charged: bool = False
+    ) -> Mapping[Cell, CellSum]:
+        """Return the sums of a user's accepted events before `op`, by cell.
+
+        `charged`: as ledgers and accounts count them, which keep what deleted users used.
+        """
         records = self.history.by_user.get((customer, user), ())
         ops = self._ops.get((customer, user))
         if ops is None:
             ops = sorted({delivery.op for record in records for delivery in record.deliveries})
             self._ops[customer, user] = ops
-        key = (customer, user, bisect_left(ops, op))
+        removed = 0 if charged else self.removed_before(customer, user, op)
+        key = (customer, user, bisect_left(ops, op), bisect_left(ops, removed))
         found = self._cells.get(key)
         if found is None:
-            found = self._cells[key] = self._add_up(customer, user, op)
+            found = self._cells[key] = self._add_up(customer, user, op, charged=charged)
         return found
 
-    def _add_up(self, customer: str, user: str, op: int) -> Mapping[Cell, CellSum]:
+    def _add_up(
+        self, customer: str, user: str, op: int, *, charged: bool
+    ) -> Mapping[Cell, CellSum]:
         found: dict[Cell, CellSum] = {}
         for record in self.history.by_user.get((customer, user), ()):
-            for event, certain in self.contributions(record, op):
+            for event, certain in self.contributions(record, op, charged=charged):
                 if not self.knows(customer, user, event.day):
                     continue
                 cell = Cell(user, event.network, event.hostname, event.day)
@@ -127,8 +138,13 @@ class ContractModel:
         written = self.history.last_write(unit.op)
         return written is not None and unit.asked_at - written < bound
 
-    def contributions(self, record: EventRecord, op: int) -> list[tuple[SentEvent, bool]]:
-        """Return what a record adds to sums before `op`: events, and whether each is certain."""
+    def contributions(
+        self, record: EventRecord, op: int, *, charged: bool = False
+    ) -> list[tuple[SentEvent, bool]]:
+        """Return what a record adds to sums before `op`: events, and whether each is certain.
+
+        `charged`: as ledgers and accounts count it, which keep what deleted users used.
+        """
         if record.impossible:
             return []
         outcome = record.outcome(op)
@@ -138,16 +154,36 @@ class ContractModel:
         if not events:
             return []
         certain = outcome is Outcome.ACCEPTED and not record.others
+        certain = certain and (charged or not self.is_removed(record, op))
         found = [(event, certain) for event in events]
         if "deduplication" not in self.reading.claims:
             found += [(record.event, False)] * (record.times(op) - 1)
         return found
 
-    def is_removed(self, customer: str, user: str, op: int) -> bool:
-        """Return whether a user's logs and summaries may be gone because the user was deleted."""
+    def removed_before(self, customer: str, user: str, op: int) -> int:
+        """Return the place in the journal before which a user's deliveries may be gone by `op`.
+
+        Where deleted users are not kept, their deletion removes all that was delivered for them,
+        and what comes before they are created again need not be shown. 0 if nothing may be gone.
+        """
         if self.reading.value("deleted-users") == "kept":
-            return False
-        return self.history.was_deleted(customer, user, op)
+            return 0
+        if self.history.deletion_of(customer, user, op) is not None:
+            return op
+        lives = self.history.lives_of(customer, user, op)
+        deletions = [n for n, change in enumerate(lives) if change.action == "delete"]
+        if not deletions:
+            return 0
+        created = (c.op for c in lives[deletions[-1] + 1 :] if c.accepted)
+        return max(created, default=op)
+
+    def is_removed(self, record: EventRecord, op: int) -> bool:
+        """Return whether logs and sums may lack an event because its user was deleted."""
+        before = self.removed_before(record.event.customer, record.event.user, op)
+        return before > 0 and any(
+            delivery.op < before and delivery.outcome is not Outcome.REFUSED
+            for delivery in record.deliveries
+        )
 
     def counts(self, event: SentEvent) -> bool:
         """Return whether an event counts in summaries, ledgers and graph by the readings."""
@@ -164,10 +200,15 @@ class ContractModel:
         )
 
     def created(self, cell: Cell, customer: str, op: int) -> datetime:
-        """Return the target's time when the first event of a cell was taken in."""
+        """Return the target's time when the first event of a cell was taken in.
+
+        Of those that its user's deletion cannot have removed, if there are any.
+        """
+        records = list(self.records_of(customer, cell))
+        kept = [record for record in records if not self.is_removed(record, op)]
         times = [
             self.history.clock.at(delivery.at)
-            for record in self.records_of(customer, cell)
+            for record in kept or records
             for delivery in record.deliveries[:1]
             if delivery.op < op
         ]
@@ -176,6 +217,21 @@ class ContractModel:
     def knows(self, customer: str, user: str, day: str) -> bool:
         """Return whether all events of a user's day are known. Above level 0 they always are."""
         return not self.read_only or self.inferred.logs_cover(customer, user, day)
+
+    def value(self, event: SentEvent, name: str) -> Json | Open:
+        """Return the value of a field of an event, for filters and order.
+
+        Where nothing was sent, it is what its log shows.
+        """
+        sent = event.value(name)
+        return self.filled.value(event.customer, event.log_id, name) if sent is None else sent
+
+    def status(self, event: SentEvent) -> int | None:
+        """Return the status of an event; where none was sent, the one that its log shows."""
+        if event.status is not None:
+            return event.status
+        shown = self.value(event, "log_status_code")
+        return None if isinstance(shown, Open) else as_int({"v": shown}, "v")
 
     # --- responses
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from trueup.conformance.contract.check_names import BODIES, TENANTS
+from trueup.conformance.contract.check_names import BODIES, EDITED, TENANTS
 from trueup.conformance.contract.fields import ApiField, FieldKind
-from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
+from trueup.conformance.contract.findings import Deviation, JudgedRequest, RequestFinding
 from trueup.conformance.contract.listing import (
     expect_match,
     expect_order,
@@ -16,16 +17,21 @@ from trueup.conformance.contract.listing import (
     read_listing,
 )
 from trueup.conformance.contract.matching import SearchRequest
-from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.model import MISSING_STATUSES, ContractModel
 from trueup.conformance.contract.sums import CellSum
 from trueup.conformance.model import POOLS
 from trueup.conformance.rows import Row, as_int, as_row, as_str
 from trueup.reports.results import Json, Outcome
 
-__all__ = ["USER_FIELDS", "judge_user_change", "judge_user_retrieve", "judge_user_search"]
+__all__ = [
+    "USER_FIELDS",
+    "find_revived",
+    "judge_user_change",
+    "judge_user_retrieve",
+    "judge_user_search",
+]
 
 USED: Final = "used-bytes-are-the-traffic"
-EDITED: Final = "edits-change-what-they-name"
 
 USER_FIELDS: Final[Mapping[str, ApiField]] = MappingProxyType(
     {
@@ -147,7 +153,7 @@ def judge_user_row(
     place = where if where.endswith(name) else f"{where} · {name}"
     finding.compare_owner(place, row, model.customer_number(unit.customer))
     changed = {change.action for change in model.history.changes_of(unit.customer, name, unit.op)}
-    cells = model.cells(unit.customer, name, unit.op)
+    cells = model.cells(unit.customer, name, unit.op, charged=True)
     for pool in POOLS:
         seen = as_int(row, f"proxy_user_{pool}_bytes_used")
         key = f"proxy_user.proxy_user_{pool}_bytes_used"
@@ -205,6 +211,84 @@ def _settings(
         finding.observed(EDITED)
         if not same:
             finding.deviate(EDITED, f"{place} · {setting}", value, seen, definite=True)
+
+
+def find_revived(
+    model: ContractModel, findings: Sequence[RequestFinding], made: Counter[str]
+) -> list[Deviation]:
+    """Return deviations of deleted users that are there again although nothing created them.
+
+    Whether a deleted user is shown, and how, is open (S16). What was shown of it stays: one that
+    was shown as deleted is not shown as a user again, and one that a request did not find is not
+    found by the same request later, unless it is marked as deleted there.
+    """
+    found: list[Deviation] = []
+    before: dict[tuple[str, str, int, str], str] = {}
+    for finding in findings:
+        unit = finding.unit
+        for name, place, shown in _shown_of_deleted(model, finding):
+            life = model.history.begin_of_life(unit.customer, name, unit.op)
+            keys = [(unit.customer, name, life, question) for question in (place, "")]
+            earlier = before.get(keys[0], "")
+            if shown == _THERE:
+                earlier = earlier or before.get(keys[1], "")
+            made[EDITED] += 1 if earlier else 0
+            if shown in (_THERE, _UNMARKED) and earlier:
+                found.append(
+                    Deviation(
+                        check=EDITED,
+                        where=f"proxy user {name} · deleted, and not created again",
+                        expected=f"{earlier}, as before",
+                        seen=shown,
+                        unit=unit,
+                        exchanges=unit.numbers[-4:],
+                    )
+                )
+            elif shown in (_ABSENT, _MARKED):
+                before.setdefault(keys[0 if shown == _ABSENT else 1], shown)
+    return found
+
+
+_THERE: Final = "there, and not as deleted"
+_UNMARKED: Final = "there"
+_ABSENT: Final = "not there"
+_MARKED: Final = "shown as deleted"
+
+
+def _shown_of_deleted(
+    model: ContractModel, finding: RequestFinding
+) -> Iterator[tuple[str, str, str]]:
+    """Yield what a finding shows of users that are deleted: (user, request, what it shows)."""
+    unit = finding.unit
+    if unit.customer not in model.history.customers or finding.unusable:
+        return
+    place = unit.ask.partition(" #")[0]
+    rows = {
+        name: row
+        for (resource, _, name), row in finding.seen_rows.items()
+        if resource in ("proxy_user", "proxy_user retrieved")
+    }
+    absent: set[str] = set()
+    _, _, retrieved = unit.first.path.partition("/proxy_user/retrieve/")
+    if retrieved and unit.first.status in MISSING_STATUSES:
+        absent.add(retrieved)
+    elif finding.listing is not None and finding.listing[0] == "proxy_user":
+        _, search, listed = finding.listing
+        if listed.complete and search.of_users:
+            absent = {n for n in model.history.names_of(unit.customer) if search.is_of_user(n)}
+    for name in {*rows, *absent}:
+        if _deleted(model, unit, name):
+            row = rows.get(name)
+            if row is None:
+                yield name, place, _ABSENT
+            else:
+                yield name, place, _mark(row.get("proxy_user_is_deleted"))
+
+
+def _mark(deleted: Json) -> str:
+    if deleted is True:
+        return _MARKED
+    return _THERE if deleted is False else _UNMARKED
 
 
 def judge_user_change(unit: JudgedRequest, finding: RequestFinding) -> None:

@@ -56,7 +56,6 @@ def find_candidates(
     found: dict[Cell, SummaryCandidate] = {}
     users = model.history.users_of(unit.customer) if search.user is None else [search.user]
     for name in users:
-        removed = model.is_removed(unit.customer, name, unit.op)
         merged: dict[Cell, CellSum] = {}
         for cell, total in model.cells(unit.customer, name, unit.op).items():
             day = day_start(cell.day)
@@ -64,7 +63,7 @@ def find_candidates(
             created = unit.now if must_have else model.created(cell, unit.customer, unit.op)
             may_have = must_have or model.reading.hostname_may_show(day, created, unit.now)
             if may_have:
-                _offer(found, search, cell, total, sure=must_have and not removed)
+                _offer(found, search, cell, total, sure=must_have)
             if not must_have:
                 whole = Cell(cell.user, cell.network, "", cell.day)
                 group = merged.setdefault(whole, CellSum())
@@ -74,7 +73,7 @@ def find_candidates(
                     group.add(total)
         apart = {(c.network, c.day) for c in found if c.user == name and c.hostname}
         for cell, total in merged.items():
-            sure = not removed and (cell.network, cell.day) not in apart
+            sure = (cell.network, cell.day) not in apart
             _offer(found, search, cell, total, sure=sure)
     return found
 

@@ -83,10 +83,11 @@ def judge_group(
     for row in rows:
         judge_summary_row(model, unit, finding, row, cell, where)
     if whole and not total.possible:
-        _judge_split(finding, rows, total, where)
+        _judge_split(model, finding, rows, total, where)
 
 
 def _judge_split(
+    model: ContractModel,
     finding: RequestFinding,
     rows: Sequence[Row],
     total: CellSum,
@@ -97,7 +98,8 @@ def _judge_split(
     known = [error for error in errors if error is not None]
     if len(known) < len(rows):
         return
-    compare_errors(finding, ERROR_COUNTS, f"{where} · log_summary_error", total, sum(known))
+    place = f"{where} · log_summary_error"
+    compare_errors(finding, ERROR_COUNTS, place, total, sum(known), model.status)
 
 
 def judge_summary_row(
@@ -189,14 +191,12 @@ def _arrivals(
 ) -> tuple[datetime, datetime, datetime, datetime] | None:
     """The target's time at the first and at the last event of a cell that was taken in.
 
-    Each as (begin, end) of its delivery: a delivery that waits for the target takes long.
+    Each as (begin, end) of its delivery: a delivery that waits for the target takes long. None if
+    a deletion may have removed some of them, so that the row may be a new one.
     """
-    taken = [
-        delivery
-        for record in model.records_of(unit.customer, cell)
-        if (delivery := record.accepted(unit.op)) is not None
-    ]
-    if not taken:
+    records = list(model.records_of(unit.customer, cell))
+    taken = [each for record in records if (each := record.accepted(unit.op)) is not None]
+    if not taken or any(model.is_removed(record, unit.op) for record in records):
         return None
     at = model.history.clock.at
     began, ended = [at(each.began) for each in taken], [at(each.at) for each in taken]

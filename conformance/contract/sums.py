@@ -6,7 +6,7 @@ whose counting is open, widen the sum to the set of sums that may be right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, TypeVar
@@ -39,9 +39,8 @@ ERROR_READINGS: Final = ("status-400-or-code", "code", "status-500-or-code", "no
 """What may count as an error; the documents do not say (C1). Settled by the run."""
 
 
-def is_error(event: SentEvent, reading: str) -> bool:
-    """Return whether a request counts as an error under one of `ERROR_READINGS`."""
-    status = event.status
+def is_error(event: SentEvent, reading: str, status: int | None) -> bool:
+    """Return whether a request with a status counts as an error under an `ERROR_READINGS`."""
     match reading:
         case "code":
             return event.coded
@@ -113,9 +112,9 @@ class CellSum:
         plain = show(self.counts())
         return f"{plain} (and up to {len(self.possible)} more)" if self.possible else plain
 
-    def errors(self, reading: str) -> int:
-        """Return how many certain events are errors under a reading."""
-        return sum(1 for event in self.certain if is_error(event, reading))
+    def errors(self, reading: str, status_of: Callable[[SentEvent], int | None]) -> int:
+        """Return how many certain events, with these statuses, are errors under a reading."""
+        return sum(1 for event in self.certain if is_error(event, reading, status_of(event)))
 
     def add(self, other: CellSum) -> None:
         """Add the events and spellings of another cell."""
@@ -132,13 +131,21 @@ def show(counts: Counts) -> str:
 
 
 def compare_errors(
-    finding: RequestFinding, check: str, where: str, total: CellSum, seen: int
+    finding: RequestFinding,
+    check: str,
+    where: str,
+    total: CellSum,
+    seen: int,
+    shown: Callable[[SentEvent], int | None],
 ) -> None:
-    """Compare a count of errors with that of certain events, under every reading of an error."""
+    """Compare a count of errors with that of certain events, under every reading of an error.
+
+    `shown`: the status that the log of an event shows, which counts where none was sent (S18).
+    """
     for reading in ERROR_READINGS:
-        right = total.errors(reading)
+        right = total.errors(reading, _sent_status)
         deviation = None
-        if right != seen:
+        if right != seen and total.errors(reading, shown) != seen:
             deviation = Deviation(
                 check=check,
                 where=where,
@@ -149,6 +156,10 @@ def compare_errors(
                 events=tuple(total.certain[:8]),
             )
         finding.split.setdefault(reading, []).append(deviation)
+
+
+def _sent_status(event: SentEvent) -> int | None:
+    return event.status
 
 
 def add(one: Counts, other: Counts) -> Counts:

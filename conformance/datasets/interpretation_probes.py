@@ -26,7 +26,7 @@ from trueup.reports.results import Outcome, Reading
 
 __all__ = [
     "PROBES",
-    "edge_request",
+    "edge_requests",
     "interpretation_requests",
     "late_deliveries",
     "readings_now",
@@ -36,7 +36,7 @@ __all__ = [
 MALFORMED_ID: Final = "no-such-id"
 LATE: Final = "late"
 EDGE: Final = "edge"
-EDGES: Final = 2
+EDGES: Final = 3
 GRAPH_HOURS: Final = 3
 _LATE_HOURS: Final = (1, 23, 47, 71, 95, 119, 143, 167)
 """Ages of the probe for late events: an hour before each whole day up to 7."""
@@ -56,7 +56,8 @@ ONE_LOG: Final = ApiRequest(path="log/search", query=(("per_page", "10"),))
 def late_deliveries(context: CheckContext) -> tuple[Deliver, ...]:
     """Return deliveries of events of every age up to 7 days, each event alone.
 
-    Two more lie an hour apart, the later exactly at the end of the window of `edge_request`.
+    Three more lie around the ends of the windows of `edge_requests`: in the hour before, exactly at
+    the hour, and late in it.
     """
     builder = EventBuilder(context, LATE, "a")
     late = [
@@ -66,7 +67,7 @@ def late_deliveries(context: CheckContext) -> tuple[Deliver, ...]:
     edge = _edge(context)
     edges = [
         builder.event(user=context.user("u-edge"), at=at)
-        for at in (edge - timedelta(hours=1), edge)
+        for at in (edge - timedelta(hours=1), edge, edge + timedelta(minutes=45))
     ]
     return (
         *(Deliver(dataset=LATE, events=(event,)) for event in late),
@@ -78,11 +79,18 @@ def _edge(context: CheckContext) -> datetime:
     return hour_start(context.now) - timedelta(hours=3)
 
 
-def edge_request(context: CheckContext) -> ApiRequest:
-    """Return a request for a graph by hour that ends exactly at the time of an event."""
-    edge = _edge(context)
+def edge_requests(context: CheckContext) -> tuple[ApiRequest, ApiRequest]:
+    """Return two requests for graphs by hour.
+
+    The first ends exactly at the time of an event; the other begins and ends inside of hours that
+    have an event before its beginning and after its end.
+    """
+    edge, half = _edge(context), timedelta(minutes=30)
     filters = {"proxy_user_id": context.user("u-edge")}
-    return requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters)
+    return (
+        requests.graph(edge - timedelta(hours=2), edge, "hour", filters=filters),
+        requests.graph(edge - half, edge + half, "hour", filters=filters),
+    )
 
 
 def unauthorised_requests(context: CheckContext) -> Sequence[ApiRequest]:
@@ -234,11 +242,29 @@ def _empty_buckets(observations: Observations) -> str | None:
 
 def _graph_end(observations: Observations) -> str | None:
     """Whether a graph that ends at an hour shows the event of exactly that hour."""
-    points, exchange, unusable = observations.points("inject", edge_request(observations.context))
+    ends_at_event, _ = edge_requests(observations.context)
+    points, exchange, unusable = observations.points("inject", ends_at_event)
     if exchange is None or unusable or len(observations.events(EDGE)) < EDGES:
         return None
     seen = sum(point.requests for point in points)
-    return {EDGES - 1: "exclusive", EDGES: "inclusive"}.get(seen)
+    return {1: "exclusive", 2: "inclusive", 3: "inclusive"}.get(seen)
+
+
+def _graph_edges(observations: Observations) -> str | None:
+    """What a graph that begins and ends inside of hours shows of these hours."""
+    _, cuts_hours = edge_requests(observations.context)
+    points, exchange, unusable = observations.points("inject", cuts_hours)
+    if exchange is None or unusable or len(observations.events(EDGE)) < EDGES:
+        return None
+    edge = _edge(observations.context)
+    first = sum(point.requests for point in points if point.at is not None and point.at < edge)
+    last = sum(point.requests for point in points) - first
+    return {
+        (0, 1): "exact",
+        (1, 2): "whole-buckets",
+        (1, 1): "whole-first",
+        (0, 2): "whole-last",
+    }.get((first, last))
 
 
 def _old_detail(observations: Observations) -> str | None:
@@ -328,6 +354,7 @@ PROBES: Final[dict[str, Callable[[Observations], str | None]]] = {
     "total-count": _total_count,
     "graph-empty-buckets": _empty_buckets,
     "graph-end": _graph_end,
+    "graph-edges": _graph_edges,
     "graph-old-detail": _old_detail,
     "hostname-case": _hostname_case,
     "hostname-dot": _hostname_dot,

@@ -45,7 +45,7 @@ _CLAIMS: Final = (
 """Features that the reference says it has; a rate limit only where it was asked for."""
 
 
-_READINGS: Final = {"graph-end": "exclusive", "freshness-s": "1"}
+_READINGS: Final = {"graph-end": "exclusive", "graph-edges": "exact", "freshness-s": "1"}
 """Points that the contract leaves open and that docs/reference.md settles."""
 
 
