@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from trueup.conformance.contract.account_states import is_usage
 from trueup.conformance.contract.findings import JudgedRequest, RequestFinding
 from trueup.conformance.contract.interpretation import Interpretation
 from trueup.conformance.contract.listing import whole_listing
 from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.contract.proxied_counts import counted, describe_count, probe_counting
+from trueup.conformance.contract.proxied_listings import (
+    ProxiedListing,
+    host_of_request,
+    host_of_row,
+    match_logs,
+    new_logs,
+    summaries_moved,
+    usage_moved,
+)
 from trueup.conformance.contract.responses import collect_units
 from trueup.conformance.contract.target_time import TargetClock
 from trueup.conformance.model import POOLS
-from trueup.conformance.rows import Row, as_int, as_str, canonical_hostname, parse_time
+from trueup.conformance.rows import Row, as_int, as_str, parse_time
 from trueup.reports.journal.records import ProxiedRequestSeen, Record
 
 __all__ = [
@@ -59,15 +67,6 @@ _DONE: Final = "complete"
 _OPENED: Final = 200
 _WITHOUT_EXIT: Final = ("refused", "unreachable")
 """Outcomes of requests that may never have left the proxy."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What a user's logs or summaries, or a ledger, show after the requests that was not before."""
-
-    unit: JudgedRequest
-    rows: tuple[Row, ...]
-    before: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class _ProxiedJudge:
 
     # --- what was read
 
-    def _read(self, units: Sequence[JudgedRequest]) -> Iterator[_Listing]:
+    def _read(self, units: Sequence[JudgedRequest]) -> Iterator[ProxiedListing]:
         """Yield the listings that are whole, after the requests and before; note the others."""
         for unit in units:
             if unit.stage != AFTER:
@@ -162,9 +161,9 @@ class _ProxiedJudge:
                 finding = self._finding(unit)
                 finding.cannot_use_response(bad.exchanges[-1], *_needs(resource))
                 continue
-            yield _Listing(unit, tuple(rows), tuple(before))
+            yield ProxiedListing(unit, tuple(rows), tuple(before))
 
-    def _of(self, resource: str) -> list[_Listing]:
+    def _of(self, resource: str) -> list[ProxiedListing]:
         return [
             listing
             for listing in self._listings.values()
@@ -189,16 +188,16 @@ class _ProxiedJudge:
         user = unit.filters.get("proxy_user_id", "")
         return [r for r in self._requests if (r.tenant, r.user) == (unit.customer, user)]
 
-    def _pair(self, logs: _Listing) -> Iterator[_Pair]:
+    def _pair(self, logs: ProxiedListing) -> Iterator[_Pair]:
         """Pair each request of a user with its log, by hostname; alike ones by their bytes."""
         rows: dict[str, list[Row]] = defaultdict(list)
-        for row in _new_rows(logs, "log_id"):
-            rows[_host(row, "log_hostname")].append(row)
+        for row in new_logs(logs):
+            rows[host_of_row(row, "log_hostname")].append(row)
         requests: dict[str, list[ProxiedRequestSeen]] = defaultdict(list)
         for request in self._own(logs.unit):
-            requests[_host_of(request)].append(request)
+            requests[host_of_request(request)].append(request)
         for host, alike in requests.items():
-            found = _match(alike, rows[host])
+            found = match_logs(alike, rows[host])
             yield from (_Pair(request, found.get(request.number), logs.unit) for request in alike)
 
     def _judge(self, pair: _Pair, counting: str) -> None:
@@ -247,26 +246,26 @@ class _ProxiedJudge:
     def _of_other_user(self, request: ProxiedRequestSeen) -> str | None:
         """Return another user of ours whose new logs have the hostname of a request."""
         for logs in self._of("log"):
-            own = {_host_of(r) for r in self._own(logs.unit)}
+            own = {host_of_request(r) for r in self._own(logs.unit)}
             user = logs.unit.filters.get("proxy_user_id", "")
             if (logs.unit.customer, user) == (request.tenant, request.user):
                 continue
-            for row in _new_rows(logs, "log_id"):
-                host = _host(row, "log_hostname")
-                if host == _host_of(request) and host not in own:
+            for row in new_logs(logs):
+                host = host_of_row(row, "log_hostname")
+                if host == host_of_request(request) and host not in own:
                     return user
         return None
 
-    def _judge_extra(self, logs: _Listing) -> None:
+    def _judge_extra(self, logs: ProxiedListing) -> None:
         """Logs that are of no request: nothing else uses these users meanwhile."""
         finding = self._finding(logs.unit)
         expected: dict[str, int] = defaultdict(int)
         for request in self._own(logs.unit):
-            expected[_host_of(request)] += 1
+            expected[host_of_request(request)] += 1
         seen: dict[str, int] = defaultdict(int)
-        for row in _new_rows(logs, "log_id"):
-            seen[_host(row, "log_hostname")] += 1
-        others = {_host_of(r) for r in self._requests} - expected.keys()
+        for row in new_logs(logs):
+            seen[host_of_row(row, "log_hostname")] += 1
+        others = {host_of_request(r) for r in self._requests} - expected.keys()
         for host, count in seen.items():
             if count > expected[host] and host not in others:
                 finding.deviate(
@@ -355,7 +354,7 @@ class _ProxiedJudge:
 
     # --- sums
 
-    def _judge_summaries(self, summaries: _Listing) -> None:
+    def _judge_summaries(self, summaries: ProxiedListing) -> None:
         """A user's summaries moved, for each network and hostname, by what its logs add up to."""
         unit = summaries.unit
         finding = self._finding(unit)
@@ -372,12 +371,12 @@ class _ProxiedJudge:
         if logs is None:
             return
         wanted: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-        left_out = {_host_of(r) for r in self._own(unit) if _is_uncounted(self._reading, r)}
-        for row in _new_rows(logs, "log_id"):
-            key = (as_str(row, "log_network") or "", _host(row, "log_hostname"))
+        left_out = {host_of_request(r) for r in self._own(unit) if _is_uncounted(self._reading, r)}
+        for row in new_logs(logs):
+            key = (as_str(row, "log_network") or "", host_of_row(row, "log_hostname"))
             wanted[key][0] += 1
             wanted[key][1] += as_int(row, "log_total_bytes") or 0
-        moved = _moved(summaries)
+        moved = summaries_moved(summaries)
         for key in wanted.keys() | moved.keys():
             network, host = key
             if host in left_out:
@@ -390,7 +389,7 @@ class _ProxiedJudge:
             if same:
                 finding.equal(SUMMED, f"{where} · bytes", wanted[key][1], size, definite=True)
 
-    def _judge_ledger(self, pool: str, ledger: _Listing) -> None:
+    def _judge_ledger(self, pool: str, ledger: ProxiedListing) -> None:
         """A pool's ledger moved by what the logs, or else the summaries, of its network did."""
         network = next(
             (
@@ -403,15 +402,15 @@ class _ProxiedJudge:
         )
         if network is None:
             return
-        wanted = sum(size for _, size in _moved(network).values())
+        wanted = sum(size for _, size in summaries_moved(network).values())
         logged = sum(
             as_int(row, "log_total_bytes") or 0
             for logs in self._of("log")
             if logs.unit.customer == ledger.unit.customer
-            for row in _new_rows(logs, "log_id")
+            for row in new_logs(logs)
             if row.get("log_network") == pool
         )
-        seen = _used(ledger.rows, pool) - _used(ledger.before, pool)
+        seen = usage_moved(ledger, pool)
         own = [r for r in self._requests if (r.tenant, r.network) == (ledger.unit.customer, pool)]
         if own:
             finding = self._finding(ledger.unit)
@@ -437,64 +436,6 @@ def _needs(resource: str) -> tuple[str, ...]:
     if resource == "log":
         return PROXIED_CHECKS
     return (SUMMED, CHARGED) if resource == "log_summary" else (CHARGED,)
-
-
-def _new_rows(listing: _Listing, key: str) -> list[Row]:
-    known = {as_str(row, key) for row in listing.before}
-    return [row for row in listing.rows if as_str(row, key) not in known]
-
-
-def _moved(summaries: _Listing) -> Mapping[tuple[str, str], tuple[int, int]]:
-    """Return (network, hostname) → requests and bytes that summaries gained."""
-    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for sign, rows in ((1, summaries.rows), (-1, summaries.before)):
-        for row in rows:
-            key = (as_str(row, "log_summary_network") or "", _host(row, "log_summary_hostname"))
-            sums[key][0] += sign * (as_int(row, "log_summary_requests") or 0)
-            sums[key][1] += sign * (as_int(row, "log_summary_bytes") or 0)
-    return {key: (requests, size) for key, (requests, size) in sums.items() if requests or size}
-
-
-def _used(rows: Iterable[Row], pool: str) -> int:
-    return sum(abs(as_int(row, f"{pool}_ledger_bytes") or 0) for row in rows if is_usage(row, pool))
-
-
-def _host(row: Row, key: str) -> str:
-    return canonical_hostname((as_str(row, key) or "").strip("[]"))
-
-
-def _host_of(request: ProxiedRequestSeen) -> str:
-    return canonical_hostname(request.hostname)
-
-
-def _match(requests: Sequence[ProxiedRequestSeen], rows: Sequence[Row]) -> Mapping[int, Row]:
-    """Return number of a request → its log, of requests and logs of one user and hostname."""
-    places = sorted(
-        ((request, place) for request in requests for place in range(len(rows))),
-        key=lambda pair: _likeness(pair[0], rows[pair[1]]),
-        reverse=True,
-    )
-    found: dict[int, Row] = {}
-    taken: set[int] = set()
-    for request, place in places:
-        if request.number not in found and place not in taken:
-            found[request.number] = rows[place]
-            taken.add(place)
-    return found
-
-
-def _likeness(request: ProxiedRequestSeen, row: Row) -> tuple[bool, bool, bool, bool, int]:
-    """How well a log fits a request, of those with its hostname and user."""
-    protocol = "socks" if request.protocol == "socks" else "http"
-    size = as_int(row, "log_total_bytes") or 0
-    near = request.sent + request.received + request.handshake_sent + request.handshake_received
-    return (
-        request.session != "" and row.get("log_session_id") == request.session,
-        row.get("log_network") == request.network,
-        row.get("log_protocol") == protocol,
-        (row.get("log_method") == "CONNECT") == (request.protocol == "connect"),
-        -abs(size - near),
-    )
 
 
 def _is_uncounted(reading: Interpretation, request: ProxiedRequestSeen) -> bool:

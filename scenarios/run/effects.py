@@ -51,18 +51,19 @@ def describe_effects(scenario: Scenario, target: Target, *, level_lowered: bool)
 
 
 def _effects(scenario: Scenario, target: Target) -> Iterator[str]:
-    checks = 0
+    checks, proxied = 0, False
     if scenario.checks is not None:
         part = scenario.checks
         asked = checks_for(target, level=part.level, only=part.only)
         checks = min(part.level, max((check.level for check in asked), default=0))
+        proxied = any(check.level == 1 for check in asked)
     stateful = 0
     if scenario.stateful is not None and target.ingest is not None:
         stateful = max(level for level in levels(target) if level <= scenario.stateful.level)
     level = max(checks, stateful)
     plants = scenario.capsule is not None and not scenario.capsule.harvest
     traffic = scenario.fleet or scenario.proxied or scenario.load
-    if target.proxies is not None and level >= 1:
+    if target.proxies is not None and proxied:
         yield "sends requests through its proxies"
     if target.ingest is not None and (level >= 2 or traffic or plants):
         yield "injects events that stay"
