@@ -79,7 +79,7 @@ _PLACES: Final = (
     ("jp", "osaka", 4_200_000_001),
 )
 """Country, city and network of a client: a city in two countries, an ASN of more than 31 bits."""
-_METHODS: Final = ("GET", "POST", "CONNECT", "PUT", "HEAD", "PATCH", "PROPFIND")
+_METHODS: Final = ("GET", "POST", "CONNECT", "PUT", "HEAD", "PATCH", "OPTIONS")
 _PORTS: Final = (1, 32_768, 65_535)
 _DURATIONS: Final = (32_768, 65_536, 86_400_001)
 """Milliseconds beyond 15 and 16 bits, and a little more than a day."""
