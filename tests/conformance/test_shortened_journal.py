@@ -98,7 +98,9 @@ def test_a_limited_run_has_to_evaluate_what_it_was_limited_to(tmp_path: Path) ->
 
 def test_delivered_traffic_and_stateful_tests_have_their_checks(tmp_path: Path) -> None:
     """Whatever was sent to the target has to be reconciled, whatever the header declares."""
-    sent = tuple(Delivered(source=part, outcomes=(), at="") for part in ("load", "fleet"))
+    sent = tuple(
+        Delivered(source=part, fleet=part, outcomes=(), at="") for part in ("load", "fleet")
+    )
     journal = sealed(tmp_path / "j", (header(level=3), *sent, Hook(hook="stateful", at="")))
     assert required_checks(journal) == (
         *traffic_checks("fleet"),
