@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from trueup.conformance.contract.check_names import FILTERS, PAGES
@@ -96,6 +97,9 @@ def read_listing(finding: RequestFinding, search: SearchRequest, why_not: str) -
         if not listing.complete and not _repeats(pages):
             finding.cannot_use("the paged search was given up", exchanges[-1].n, why_not)
             return None
+        totals = [_total_of(exchange) or 0 for exchange in exchanges]
+        if any(one > two >= 0 for one, two in pairwise(totals)):
+            listing.complete = False  # rows aged out meanwhile, and others moved to pages before
     else:
         first = (search.page or 1) == 1
         listing.complete = first and (last < size or total == last)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.conformance.literal import USER, LiteralJournal, event, summary
+from tests.conformance.literal import USER, LiteralJournal, event, page_of, summary
 from trueup.conformance.checks.evaluate import judge_evaluation
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
@@ -289,3 +289,22 @@ def test_a_deleted_user_may_be_there_again_after_traffic_or_a_new_creation() -> 
         story = _users(_change(LiteralJournal(), "create"), _user_row())
         story = again(_users(_change(story, "delete"), MARKED))
         assert _not_passed(_users(story, _user_row(**LATER))) == {}
+
+
+# --- pages that are read while rows age out
+
+
+@pytest.mark.parametrize(("total", "failed"), [(2, False), (3, True)])
+def test_a_row_that_moved_to_an_earlier_page_when_another_aged_out_is_not_missing(
+    total: int, failed: bool
+) -> None:
+    """Two pages of two rows; the first row of all goes before the second page is read."""
+    logs = [event(n) for n in range(3)]
+    story = LiteralJournal().deliver(*logs).later()
+    for number, (rows, count) in enumerate([(logs[:2], 3), ([], total)], 1):
+        body = page_of(rows, total=count, page=number) | {"per_page": 2}
+        story.get("log/search", body, page=str(number), per_page="2", proxy_user_id=USER)
+        made = story.records[-1]
+        assert isinstance(made, Exchange)
+        story.records[-1] = replace(made, ask="a:own log/search in pages of 2")
+    assert ("logs-are-complete" in _not_passed(story)) is failed
