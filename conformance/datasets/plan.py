@@ -38,7 +38,7 @@ BASELINE: Final = 65
 """Requests that a run makes before its plan: session, interpretations, probes for late events."""
 SPARE: Final = 0.02
 """Share of the requests that is left for what has to be asked again."""
-_SHARES: Final[Mapping[str, float]] = {"fresh": 0.46, "week": 0.36, "past-7": 0.09, "past-90": 0.09}
+_SHARES: Final[Mapping[str, float]] = {"fresh": 0.47, "week": 0.37, "past-7": 0.08, "past-90": 0.08}
 
 
 def plan(context: CheckContext, depth: Depth, seed: int, *, requests: int | None = None) -> Plan:
