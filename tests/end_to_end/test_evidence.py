@@ -107,7 +107,6 @@ def test_a_script_shows_its_difference_on_the_faulty_target_only(
     )
     mended = shown_at(replayed(script), differences)
     assert any(shown == {difference.expected} for difference, shown in mended)
-    assert not any(difference.seen in shown for difference, shown in mended)
 
 
 def test_a_script_says_which_hooks_it_does_not_call(tmp_path: Path) -> None:
