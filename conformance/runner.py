@@ -368,7 +368,7 @@ class _Run:
         )
         try:
             await self._executor.execute(stage, context)
-            if self._wrong():
+            if self._executor.injector is not None and self._wrong():
                 await self._time.check_unmoved(stage.name)
         except BaseException:
             self._phase(stage.name, "interrupted")
