@@ -124,6 +124,10 @@ class Executor:
             await self._snapshot(snapshot)
         await self._ask_again(stage.snapshots)
 
+    def note_earlier_write(self, seconds: float) -> None:
+        """Note that something was written so many seconds ago, by an earlier run."""
+        self._written_at = self.clock.monotonic() - seconds
+
     def _begin(self, stage: str) -> None:
         self._stage = stage
         self._asked = {}

@@ -44,10 +44,18 @@ from trueup.conformance.model import POOLS, CheckContext
 from trueup.conformance.observed.observations import Observations
 from trueup.conformance.ports import Ingest
 from trueup.conformance.requests import ApiRequest
+from trueup.conformance.rows import parse_time
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.model import HttpHook, Target
 from trueup.conformance.target.placeholders import clock_values, money_values
-from trueup.reports.journal.records import CoverageSeen, Phase, ReadingSeen, Record, Result
+from trueup.reports.journal.records import (
+    CoverageSeen,
+    Delivered,
+    Phase,
+    ReadingSeen,
+    Record,
+    Result,
+)
 from trueup.reports.journal.storage import JournalWriter
 from trueup.reports.results import CheckResult, ExitStatus, Json, Reading
 from trueup.reports.verdicts import overall
@@ -319,7 +327,13 @@ class _Run:
         return context.level >= 2 and "a" in context.customers
 
     async def read(self, stage: Stage) -> None:
-        """Make the requests of a stage that only reads."""
+        """Make the requests of a stage that only reads, about what an earlier run has sent."""
+        sent = [parse_time(r.at) for r in self._recorder.records if isinstance(r, Delivered)]
+        times = [at for at in sent if at is not None]
+        if times:
+            self._executor.note_earlier_write(
+                (self._session.clock.now() - max(times)).total_seconds()
+            )
         await self._stage(stage, self._session.context, 1, 1)
 
     async def execute(self, depth: Depth, seed: int, planner: Planner) -> None:
@@ -368,7 +382,7 @@ class _Run:
         )
         try:
             await self._executor.execute(stage, context)
-            if self._executor.injector is not None and self._wrong():
+            if self._wrong():
                 await self._time.check_unmoved(stage.name)
         except BaseException:
             self._phase(stage.name, "interrupted")

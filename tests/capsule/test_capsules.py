@@ -161,37 +161,14 @@ def test_a_correct_target_conforms_at_every_age(
     assert exit_status("judge", str(site.folder / "runs" / "latest")) == 0
 
 
-_INCONCLUSIVE = pytest.mark.xfail(
-    reason="a harvest is inconclusive here since 307bb22", strict=True
-)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("site", "days", "check"),
     [
         pytest.param(("--fault", "D1"), 1, "logs-are-kept", id="logs-purged-after-6-days"),
-        pytest.param(
-            ("--fault", "D3"),
-            8,
-            "logs-are-removed",
-            id="old-logs-still-retrieved",
-            marks=_INCONCLUSIVE,
-        ),
-        pytest.param(
-            ("--fault", "D5"),
-            95,
-            "consolidation-keeps-totals",
-            id="one-hostname-kept",
-            marks=_INCONCLUSIVE,
-        ),
-        pytest.param(
-            ("--fault", "D8"),
-            95,
-            "hostnames-are-removed",
-            id="hostnames-never-removed",
-            marks=_INCONCLUSIVE,
-        ),
+        pytest.param(("--fault", "D3"), 8, "logs-are-removed", id="old-logs-still-retrieved"),
+        pytest.param(("--fault", "D5"), 95, "consolidation-keeps-totals", id="one-hostname-kept"),
+        pytest.param(("--fault", "D8"), 95, "hostnames-are-removed", id="hostnames-never-removed"),
         pytest.param(("--fault", "E8"), 95, "ledger-is-kept", id="ledger-purged"),
     ],
     indirect=["site"],
