@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -200,6 +201,8 @@ def describe_value(value: object) -> str:
 
 
 _HEADER: Final = re.compile(r"^\s*\[([^\[\]]+)\]\s*(#.*)?$")
+_ELEMENT: Final = re.compile(r"^\s*\[\[([^\[\]]+)\]\]\s*(#.*)?$")
+"""Header of one element of a list of tables."""
 _KEY: Final = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+)\s*=")
 
 
@@ -208,19 +211,24 @@ def line_of(text: str, key: str) -> int | None:
 
     A help for readers only: it knows table headers and `key = …` lines, not all of TOML.
     """
-    wanted = re.sub(r"\[\d+\]", "", key)
+    wanted = {key, re.sub(r"\[\d+\]", "", key)}
     best: tuple[int, int] | None = None
     table = ""
+    elements: Counter[str] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
-        header, assignment = _HEADER.match(line), _KEY.match(line)
-        if header is not None:
+        header, element, assignment = _HEADER.match(line), _ELEMENT.match(line), _KEY.match(line)
+        if element is not None:
+            name = element[1].strip().replace('"', "")
+            table = here = f"{name}[{elements[name]}]"
+            elements[name] += 1
+        elif header is not None:
             table = here = header[1].strip().replace('"', "")
         elif assignment is not None:
             name = assignment[1].replace('"', "").replace("'", "")
             here = f"{table}.{name}" if table else name
         else:
             continue
-        fits = wanted == here or wanted.startswith(here + ".")
+        fits = any(name == here or name.startswith(here + ".") for name in wanted)
         if fits and (best is None or len(here) > best[0]):
             best = (len(here), number)
     return best[1] if best is not None else None

@@ -6,13 +6,14 @@ which, the counts and the exit status are decided here once.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import (
@@ -27,10 +28,12 @@ from trueup.reports.journal.records import (
     LoadResult,
     Phase,
     ReadingSeen,
+    Record,
     Result,
     TieOutSeen,
 )
 from trueup.reports.journal.storage import Journal
+from trueup.reports.known_failures import KnownFailures, KnownFile, match_known
 from trueup.reports.metrics.load_metrics import LoadFigures, load_figures
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.results import (
@@ -43,7 +46,7 @@ from trueup.reports.results import (
     Reading,
     Verdict,
 )
-from trueup.reports.verdict_styles import VERDICTS
+from trueup.reports.verdict_styles import KNOWN_ONLY, STATUSES, VERDICTS, StatusStyle
 from trueup.reports.verdicts import VerdictCounts, count_verdicts, overall, severity_order
 
 __all__ = ["CheckRow", "RunReport", "RunStage", "SentEvents", "build_report"]
@@ -74,8 +77,6 @@ class CheckRow:
     """The deliveries that held events of the counter-example, in order, repetitions included."""
     hooks: tuple[Hook, ...] = ()
     """Calls of control hooks that succeeded before the last of `exchanges`, in order."""
-    elapsed_s: float = 0.0
-    """Sum of the response times of the requests that only this check made, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +158,25 @@ class RunReport:
     """The capsule that the run harvested; None: it harvested none."""
     sensitivity: Sensitivity | None = None
     """How many changed responses the run would have noticed, where that was measured."""
+    known: KnownFailures | None = None
+    """The failures that are known, where a file of them was given."""
+    durations: Mapping[str, float]
+    """Check → its part of the time of its phases, seconds: the checks of a phase share its requests
+    and are evaluated together, so that each has an even part and the sum is the time taken."""
+    news: ExitStatus
+    """`status` without what is known; the same where no file was given."""
 
     @property
     def exit_status(self) -> int:
-        """Exit status of a process that made this run."""
-        return EXIT_STATUS[self.status]
+        """Exit status of a process that made this run: that of what is not known."""
+        return EXIT_STATUS[self.news]
+
+    @property
+    def style(self) -> StatusStyle:
+        """How the end of the run is shown."""
+        if self.news is ExitStatus.CONFORMS and self.status is not ExitStatus.CONFORMS:
+            return KNOWN_ONLY
+        return STATUSES[self.news]
 
     @property
     def results(self) -> tuple[CheckResult, ...]:
@@ -171,14 +186,18 @@ class RunReport:
 
 
 def build_report(
-    journal: Journal, sensitivity: Sensitivity | None = None, *, required: Sequence[str] = ()
+    journal: Journal,
+    sensitivity: Sensitivity | None = None,
+    *,
+    required: Sequence[str] = (),
+    known: KnownFile | None = None,
 ) -> RunReport:
     """Return the report of a run, made from its journal. Pure.
 
     `required` names the checks that had to be evaluated, recomputed from the run's level and
     records (`trueup.conformance.judge.required_checks`); one that the header leaves out is
     reported as missing, and the run is not said to conform. Left out, the header is trusted.
-    `sensitivity` is what was measured on the run later.
+    `sensitivity` is what was measured on the run later, `known` a file of known failures.
     Raises JournalError, naming the file, where a load record holds what cannot have been measured.
     """
     header, footer = journal.header, journal.footer
@@ -194,18 +213,26 @@ def build_report(
     interrupted = footer is None or footer.interrupted
     ended_early = interrupted or (footer is not None and footer.exit_status in _GIVEN_UP)
     finished_at = footer.finished_at if footer else ""
+    matched = _known(known, results, load, header) if known is not None else None
+
+    def status(results: Sequence[CheckResult], load: Sequence[LoadResult]) -> ExitStatus:
+        early = {"ended_early": ended_early, "undeclared": bool(undeclared)}
+        return _status(journal, results, load, missing, **early)
+
     return RunReport(
         journal=journal.path,
         header=header,
-        status=_status(
-            journal, results, load, missing, ended_early=ended_early, undeclared=bool(undeclared)
-        ),
+        status=status(results, load),
+        known=matched,
+        durations=_durations(journal.records),
+        news=status(*_excused(results, load, matched)),
         counts=count_verdicts(results, missing=len(missing)),
         rows=_rows(
             results,
             exchanges,
             delivered,
             [r for r in journal.records if isinstance(r, Hook) and r.ok and not r.check],
+            frozenset(matched.checks if matched else ()),
         ),
         missing=missing,
         undeclared=undeclared,
@@ -264,13 +291,11 @@ def _rows(
     exchanges: Sequence[Exchange],
     delivered: Sequence[Delivered],
     hooks: Sequence[Hook],
+    known: frozenset[str],
 ) -> tuple[CheckRow, ...]:
-    """Rows, most severe first; a blocked check is folded under the finding that blocks it."""
+    """Rows, most severe first, those of known failures after the others that need attention; a
+    blocked check is folded under the finding that blocks it."""
     by_number = {exchange.n: exchange for exchange in exchanges}
-    waited: defaultdict[str, float] = defaultdict(float)
-    for exchange in exchanges:
-        if math.isfinite(exchange.elapsed_ms):
-            waited[exchange.check] += exchange.elapsed_ms / 1000
     by_name = {result.check: result for result in results}
     folded: defaultdict[str, list[CheckResult]] = defaultdict(list)
     standing: list[CheckResult] = []
@@ -281,7 +306,12 @@ def _rows(
         else:
             folded[cause.check].append(result)
     rows = []
-    for result in sorted(standing, key=severity_order):
+
+    def order(result: CheckResult) -> tuple[bool, bool, tuple[int, int, str, str]]:
+        calm = VERDICTS[result.verdict].tone not in ("bad", "doubt")
+        return (calm, result.check in known, severity_order(result))
+
+    for result in sorted(standing, key=order):
         evidence, deliveries = _evidence(result, by_number), _deliveries_of(result, delivered)
         row = CheckRow(
             result=result,
@@ -289,7 +319,6 @@ def _rows(
             exchanges=evidence,
             deliveries=_sent_batches(deliveries),
             hooks=_hooks_between(deliveries, evidence, hooks),
-            elapsed_s=waited.get(result.check, 0.0),
         )
         rows.append(row)
     return tuple(rows)
@@ -311,6 +340,43 @@ def _cause(result: CheckResult, by_name: Mapping[str, CheckResult]) -> CheckResu
     if cause is None or cause is result:
         return None
     return cause if VERDICTS[cause.verdict].tone in ("bad", "doubt") else None
+
+
+def _known(
+    file: KnownFile, results: Sequence[CheckResult], load: Sequence[LoadResult], header: Header
+) -> KnownFailures:
+    """The file compared with the run; a blocked check shares the fate of its cause."""
+    by_name = {result.check: result for result in results}
+    causes = {
+        result.check: cause.check
+        for result in results
+        if (cause := _cause(result, by_name)) is not None
+    }
+    return match_known(file, results, causes, load, header.started_at)
+
+
+def _excused(
+    results: Sequence[CheckResult], load: Sequence[LoadResult], known: KnownFailures | None
+) -> tuple[list[CheckResult], list[LoadResult]]:
+    """Results in which known failures are warnings, and loads without thresholds known to fail."""
+    if known is None:
+        return list(results), list(load)
+    left = [
+        replace(result, verdict=Verdict.WARN) if result.check in known.checks else result
+        for result in results
+    ]
+    # Accepted events are wrong only where a check of the reconciliation fails, which counts itself.
+    wrong = any(result.verdict is Verdict.FAIL for result in left) or not known.checks
+    return left, [
+        replace(
+            one,
+            thresholds=tuple(t for t in one.thresholds if t.name not in known.thresholds),
+            events=one.events
+            if wrong or one.events.correct is None
+            else replace(one.events, correct=one.events.accepted),
+        )
+        for one in load
+    ]
 
 
 def _coverage(records: Sequence[CoverageSeen]) -> tuple[CoverageRow, ...]:
@@ -409,6 +475,44 @@ def _stages(phases: Sequence[Phase]) -> tuple[RunStage, ...]:
             seconds = _seconds_between(began.get(phase.name, ""), phase.at)
             stages[phase.name] = RunStage(name=phase.name, state=phase.state, duration_s=seconds)
     return tuple(stages.values())
+
+
+def _durations(records: Sequence[Record]) -> dict[str, float]:
+    """Check → an even part of the time of the phases that its verdict rests on.
+
+    A verdict rests on the phase in which it is written down, or on those that ended since the
+    verdicts before it.
+    """
+    shares: dict[str, float] = {}
+    began: dict[str, str] = {}
+    spans: list[tuple[str, str]] = []
+    group: list[str] = []
+
+    def share() -> None:
+        spent = _seconds_between(spans[0][0], spans[-1][1]) if spans else None
+        shares.update(dict.fromkeys(group, (spent or 0.0) / max(len(group), 1)))
+        spans.clear()
+        group.clear()
+
+    for record in records:
+        match record:
+            case Phase(state="begin"):
+                if group and not began:
+                    share()
+                began[record.name] = record.at
+            case Phase():
+                start = began.pop(record.name, "")
+                if group:
+                    spans.clear()
+                spans.append((start, record.at))
+                if group and not began:
+                    share()
+            case Result():
+                group.append(record.result.check)
+            case _:
+                pass
+    share()
+    return shares
 
 
 def _seconds_between(start: str, end: str) -> float | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from trueup.reports.results import ExitStatus, Impact, Verdict
 
-__all__ = ["IMPACTS", "STATUSES", "VERDICTS", "StatusStyle", "VerdictStyle"]
+__all__ = ["IMPACTS", "KNOWN_ONLY", "STATUSES", "VERDICTS", "StatusStyle", "VerdictStyle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +127,11 @@ STATUSES: Final[dict[ExitStatus, StatusStyle]] = {
         next_step="The request could not be carried out as given; see the message and try again.",
     ),
 }
+
+
+KNOWN_ONLY: Final = StatusStyle(
+    headline="Nothing new",
+    tone="doubt",
+    next_step="Every failure is listed as known. Look at those whose last day is near.",
+)
+"""How a run is shown whose failures are all known."""

@@ -37,12 +37,13 @@ from trueup.reports.metrics.measurement_window import every_second
 from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot, places
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.renderers.curl import curl_script, request_line
+from trueup.reports.renderers.known import known_notes, reason_of
 from trueup.reports.renderers.load_summary import errors_of, knee_text, threshold_text
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.plots import axis_ms, percentile_plot, seconds_plot
 from trueup.reports.renderers.sensitivity import headline, view_totals
 from trueup.reports.results import Json, LoadThreshold
-from trueup.reports.verdict_styles import IMPACTS, STATUSES, VERDICTS
+from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
 __all__ = ["LIMITS", "PageLimits", "render_html"]
@@ -83,12 +84,15 @@ def render_html(report: RunReport) -> str:
     networks, by_place = places(rows)
     coverage = coverage_summary(report.coverage)
     findings = [row for row in report.rows if _tone(row) in ("bad", "doubt")]
+    excuses = {row.result.check: reason_of(report, row.result.check) for row in findings}
     return template.render(
         report=report,
         header=report.header,
-        status=STATUSES[report.status],
+        status=report.style,
         next_step=next_step(report),
         verdicts=VERDICTS,
+        excuses=excuses,
+        known_notes=list(known_notes(report.known)),
         impacts=IMPACTS,
         limits=LIMITS,
         findings=findings,

@@ -1,9 +1,12 @@
 """JUnit XML: one test case a check, one suite for conformance and one for each load run.
 
 A verdict becomes the element that makes a build server act correctly: what counts against the
-target is a failure, what could not be determined is an error, and only checks that are blocked or
-not claimed are skipped; the message of a skip has the verdict. The document is valid under the Ant
-and the Jenkins schema.
+target is a failure, what could not be determined is an error, and only checks that are blocked,
+not claimed or known to fail are skipped; the message of a skip says which. The document is valid
+under the Ant and the Jenkins schema.
+
+The checks of a phase share its requests, and so its time: each case has an even part, and the time
+of a suite is the time that was taken. So it is with the thresholds of a load run.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from xml.etree import ElementTree as Xml
 
 from trueup.reports.formatting import figure, one_line, plural, visible
 from trueup.reports.journal.records import LoadResult
-from trueup.reports.model import CheckRow, RunReport
+from trueup.reports.model import RunReport
+from trueup.reports.renderers.known import known_notes, known_text, reason_of
 from trueup.reports.results import CheckResult, LoadThreshold, Verdict
 from trueup.reports.verdicts import why_undetermined
 
@@ -50,18 +54,22 @@ def render_junit(report: RunReport) -> str:
 def _conformance(report: RunReport) -> Xml.Element:
     cases: list[Xml.Element] = []
     for row in report.rows:
-        cases.append(_case(row.result, row))
-        cases.extend(_case(result, None) for result in row.dependants)
+        cases += [_case(result, report) for result in (row.result, *row.dependants)]
     cases.extend(_missing(name, report) for name in report.missing)
     warned = [result for result in report.results if result.verdict is Verdict.WARN]
     warnings = [f"warn: {result.law} ({result.check}): {result.reason}" for result in warned]
-    return _suite(report, "conformance", 0, cases, output=_text(warnings))
+    notes = [f"known: {note}" for note in known_notes(report.known)]
+    return _suite(report, "conformance", 0, cases, output=_text([*warnings, *notes]))
 
 
-def _case(result: CheckResult, row: CheckRow | None) -> Xml.Element:
-    seconds = row.elapsed_s if row else 0.0
+def _case(result: CheckResult, report: RunReport) -> Xml.Element:
+    seconds = report.durations.get(result.check, 0.0)
     case = _empty_case(f"trueup.{result.law}", result.check, seconds)
     kind = _ELEMENT[result.verdict]
+    if excuse := reason_of(report, result.check):
+        message = one_line(f"{excuse} ({result.verdict}: {result.reason})", 500)
+        Xml.SubElement(case, "skipped", message=message)
+        return case
     message = one_line(f"{result.verdict}: {result.reason}", 500)
     if kind == "skipped":
         root = f" {result.blocked_by}" if result.blocked_by else ""
@@ -106,15 +114,20 @@ def _missing(name: str, report: RunReport) -> Xml.Element:
 
 
 def _load(report: RunReport, load: LoadResult, number: int) -> Xml.Element:
-    cases = [_threshold(threshold, load) for threshold in load.thresholds]
+    cases = [_threshold(threshold, load, report) for threshold in load.thresholds]
     return _suite(report, f"load {load.plan.scenario}", number, cases)
 
 
-def _threshold(threshold: LoadThreshold, load: LoadResult) -> Xml.Element:
+def _threshold(threshold: LoadThreshold, load: LoadResult, report: RunReport) -> Xml.Element:
     name = visible(f"{threshold.name} ({figure(threshold.limit)} {threshold.unit})")
-    case = _empty_case(f"trueup.load.{load.plan.scenario}", name, 0.0)
+    seconds = load.plan.duration_s / len(load.thresholds)
+    case = _empty_case(f"trueup.load.{load.plan.scenario}", name, seconds)
     seen = "nothing" if threshold.value is None else f"{figure(threshold.value)} {threshold.unit}"
-    if load.generator.limited:
+    known = report.known.thresholds.get(threshold.name) if report.known is not None else None
+    if known is not None:
+        message = one_line(f"{known_text(known)} (measured {seen})", 500)
+        Xml.SubElement(case, "skipped", message=message)
+    elif load.generator.limited:
         message = f"the generator was the limit; measured {seen}"
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:
@@ -168,6 +181,7 @@ def _suite(
         ("seed", str(report.header.seed)),
         ("level", str(report.header.level)),
         ("verdict", str(report.status)),
+        ("news", str(report.news)),
         ("counts", str(report.counts)),
     ):
         Xml.SubElement(properties, "property", name=key, value=visible(value))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from trueup.reports.compare import why_not_comparable
 from trueup.reports.model import RunReport
 from trueup.reports.results import ExitStatus
-from trueup.reports.verdict_styles import STATUSES
 
 __all__ = ["next_step"]
 
@@ -18,4 +17,8 @@ def next_step(report: RunReport) -> str:
     why = next((why for load in report.load if (why := why_not_comparable(load))), "")
     if report.status is ExitStatus.CONFORMS and why:
         return f"Nothing to fix. Not a baseline for comparisons of load: {why}."
-    return STATUSES[report.status].next_step
+    if report.news is ExitStatus.COULD_NOT_TELL and report.status is ExitStatus.VIOLATES:
+        return (
+            "All that fails is known, but not every other check has a verdict: see which and why."
+        )
+    return report.style.next_step

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from trueup.reports.formatting import json_document
+from trueup.reports.known_failures import KnownFailures
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import Latency, LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
@@ -74,7 +75,9 @@ def result_document(report: RunReport) -> dict[str, Json]:
             "missing": counts.missing,
             "verdicts": {str(verdict): count for verdict, count in counts.by_verdict},
         },
-        "checks": [_check(result) for result in report.results],
+        "news": str(report.news),
+        "known": _known(report.known),
+        "checks": [_check(result, report) for result in report.results],
         "missing": list(report.missing),
         "undeclared": list(report.undeclared),
         "readings": [msgspec.to_builtins(reading) for reading in report.readings],
@@ -142,8 +145,29 @@ def _sensitivity(found: Sensitivity | None) -> dict[str, Json] | None:
     }
 
 
-def _check(result: CheckResult) -> dict[str, Json]:
-    example = result.counterexample
+def _known(known: KnownFailures | None) -> dict[str, Json] | None:
+    if known is None:
+        return None
+    return {
+        "file": known.source,
+        "excused": known.excused,
+        "entries": [
+            {
+                "check": one.failure.check or None,
+                "clause": one.failure.clause or None,
+                "threshold": one.failure.threshold or None,
+                "reason": one.failure.reason,
+                "until": str(one.failure.until),
+                "state": str(one.state),
+            }
+            for one in known.entries
+        ],
+    }
+
+
+def _check(result: CheckResult, report: RunReport) -> dict[str, Json]:
+    example, known = result.counterexample, report.known
+    excused = known.checks.get(result.check) if known is not None else None
     return {
         "check": result.check,
         "law": result.law,
@@ -161,6 +185,8 @@ def _check(result: CheckResult) -> dict[str, Json]:
         "expected": result.expected,
         "seen": result.seen,
         "blocked_by": result.blocked_by or None,
+        "known": excused.reason if excused is not None else None,
+        "duration_s": round(report.durations.get(result.check, 0.0), 3),
         "differences": [
             {"where": d.where, "expected": d.expected, "seen": d.seen}
             for d in (example.differences if example else ())

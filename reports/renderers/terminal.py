@@ -30,6 +30,7 @@ from trueup.reports.metrics.tieout import (
     rows_for_small_screen,
 )
 from trueup.reports.model import RunReport
+from trueup.reports.renderers.known import known_notes, reason_of
 from trueup.reports.renderers.load_summary import (
     load_statements,
     met_text,
@@ -40,7 +41,7 @@ from trueup.reports.renderers.load_summary import (
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import blind_fields, headline
 from trueup.reports.results import CheckResult, ExitStatus, Verdict
-from trueup.reports.verdict_styles import STATUSES, VERDICTS
+from trueup.reports.verdict_styles import VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
@@ -237,6 +238,8 @@ def _notes(
         found = notes.setdefault(line.law, [])
         if tone in ("bad", "doubt") and worst.verdict is not Verdict.BLOCKED:
             explained = failing <= _EXPLAINED_LAWS
+            if excuse := reason_of(report, worst.check):
+                found.append((excuse, "yellow"))
             reasons = _reasons(worst, width=width - 4, explained=explained)
             found += [(reason, _STYLE[tone]) for reason in reasons]
         names = dict.fromkeys(result.law for result in blocked.get(worst.check, ()))
@@ -427,7 +430,7 @@ def _sensitivity(found: Sensitivity, *, width: int) -> Text:
 
 
 def _end(report: RunReport, *, html: str, width: int) -> Text:
-    style_of = STATUSES[report.status]
+    style_of = report.style
     mark = {"good": "✓", "bad": "✗"}.get(style_of.tone, "?")
     cut_short = " (cut short)" if report.interrupted else ""
     text = Text()
@@ -438,6 +441,9 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
             text.append(f"\n  {'' if number else 'Stopped: '}{line}")
     elif report.status is not ExitStatus.CONFORMS:
         text.append(f"\n  {one_line(next_step(report), width - 2)}")
+    for note in known_notes(report.known):
+        for number, part in enumerate(textwrap.wrap(visible(note), width - 4)):
+            text.append(f"\n  {'  ' if number else ''}{part}")
     if html:
         text.append(f"\n  Report: {html}")
     return text

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from trueup.conformance.datasets.depth import Depth
+from trueup.reports.known_failures import read_known
+from trueup.scenarios.cli.known_option import known_option
 from trueup.scenarios.cli.shared import (
     command_line,
     depth_option,
@@ -34,6 +36,7 @@ __all__ = ["command"]
 )
 @sensitivity_option
 @depth_option
+@known_option
 @run_options
 def command(
     target: Path | None,
@@ -41,6 +44,7 @@ def command(
     level: int | None,
     only: tuple[str, ...],
     depth: str | None,
+    known: Path | None,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -63,6 +67,7 @@ def command(
         target=target,
         allow_hosts=allow_hosts,
         command=command_line(),
+        known=read_known(known) if known is not None else None,
         sensitivity=sensitivity,
         level_asked=level is not None,
     )

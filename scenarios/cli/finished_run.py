@@ -7,6 +7,7 @@ from typing import Final
 
 from trueup.conformance.judge import required_checks
 from trueup.reports.journal.storage import JOURNAL_NAME, Journal, read_journal
+from trueup.reports.known_failures import KnownFile
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport, build_report
 from trueup.scenarios.errors import UsageProblem
@@ -34,10 +35,12 @@ def read_run(run: Path) -> Journal:
     return read_journal(path)
 
 
-def report_of(journal: Journal, sensitivity: Sensitivity | None = None) -> RunReport:
+def report_of(
+    journal: Journal, sensitivity: Sensitivity | None = None, *, known: KnownFile | None = None
+) -> RunReport:
     """Return the report of a run, with the checks that its records call for as required.
 
-    A check that was removed from the journal is thereby reported as missing. Raises JournalError
-    where a load record holds what cannot have been measured.
+    A check that was removed from the journal is thereby reported as missing. `known` is a file of
+    known failures. Raises JournalError where a load record holds what cannot have been measured.
     """
-    return build_report(journal, sensitivity, required=required_checks(journal))
+    return build_report(journal, sensitivity, required=required_checks(journal), known=known)

@@ -12,8 +12,10 @@ from trueup.conformance.target.load import load_target, outside_hosts
 from trueup.conformance.target.model import Target
 from trueup.reports.compare import compare, comparison_document, comparison_text, why_not_comparable
 from trueup.reports.errors import NotComparable
+from trueup.reports.known_failures import read_known
 from trueup.reports.model import RunReport, build_report
 from trueup.scenarios.cli.finished_run import read_run
+from trueup.scenarios.cli.known_option import known_option
 from trueup.scenarios.cli.log_options import log_options
 from trueup.scenarios.cli.shared import command_line, run_options, show, watched
 from trueup.scenarios.drivers import load_ingest
@@ -127,6 +129,7 @@ class _Finite(click.FloatRange):
     metavar="HOST",
     help="Confirm that you may load HOST, which is not this machine.",
 )
+@known_option
 @run_options
 def command(
     scenario: str,
@@ -149,6 +152,7 @@ def command(
     calibrate: bool,
     earlier: Path | None,
     may_load: tuple[str, ...],
+    known: Path | None,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -225,6 +229,7 @@ def command(
         target=target,
         allow_hosts=_hosts(loaded, allow_hosts, may_load),
         command=command_line(),
+        known=read_known(known) if known is not None else None,
     )
     before = _comparable(earlier, plan, order, loaded) if earlier is not None else None
     result = watched(order, quiet=quiet)

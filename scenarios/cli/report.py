@@ -12,8 +12,10 @@ import click
 from rich.console import Console
 
 from trueup.reports.compare import compare, comparison_document, comparison_text
+from trueup.reports.known_failures import read_known
 from trueup.reports.metrics.sensitivity import read_sensitivity
 from trueup.reports.model import RunReport
+from trueup.reports.renderers.annotations import render_annotations
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.exports import render_csv, render_prometheus
@@ -25,6 +27,7 @@ from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
 from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
+from trueup.scenarios.cli.known_option import known_option
 
 __all__ = ["FORMATS", "command"]
 
@@ -33,6 +36,7 @@ FORMATS: Final[Mapping[str, Callable[[RunReport], str]]] = {
     "junit": render_junit,
     "ctrf": render_ctrf,
     "markdown": render_markdown,
+    "github": render_annotations,
     "json": render_result,
     "badge": render_badge,
     "csv": render_csv,
@@ -84,9 +88,10 @@ def command() -> None:
     metavar="PATH",
     help="File (or, without --format, folder) to write to instead of the screen.",
 )
-def show(run: Path, form: str | None, out: Path | None) -> int:
+@known_option
+def show(run: Path, form: str | None, out: Path | None, known: Path | None) -> int:
     """Show a run, or write its reports."""
-    report = _read(run)
+    report = _read(run, known)
     if form is None and out is not None:
         click.echo("".join(f"{path}\n" for path in write_all(report, out).values()), nl=False)
         return 0
@@ -121,6 +126,7 @@ def _screen(report: RunReport, run: Path, out: Path | None) -> str:
     return captured.get()
 
 
-def _read(run: Path) -> RunReport:
+def _read(run: Path, known: Path | None = None) -> RunReport:
+    file = read_known(known) if known is not None else None
     journal = read_run(run)
-    return report_of(journal, read_sensitivity(journal.path.parent))
+    return report_of(journal, read_sensitivity(journal.path.parent), known=file)

@@ -8,6 +8,8 @@ import click
 from msgspec.structs import replace
 
 from trueup.conformance.datasets.depth import Depth
+from trueup.reports.known_failures import read_known
+from trueup.scenarios.cli.known_option import known_option
 from trueup.scenarios.cli.shared import (
     command_line,
     depth_option,
@@ -36,6 +38,7 @@ __all__ = ["command"]
 @level_option()
 @depth_option
 @sensitivity_option
+@known_option
 @run_options
 def command(
     scenario: str,
@@ -43,6 +46,7 @@ def command(
     level: int | None,
     depth: str | None,
     sensitivity: int,
+    known: Path | None,
     seed: int | None,
     allow_hosts: tuple[str, ...],
     runs: Path,
@@ -68,6 +72,7 @@ def command(
         target=target,
         allow_hosts=allow_hosts,
         command=command_line(),
+        known=read_known(known) if known is not None else None,
         sensitivity=sensitivity,
         level_asked=level is not None or scenario not in scenario_names(),
     )

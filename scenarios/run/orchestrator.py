@@ -32,6 +32,7 @@ from trueup.reports.errors import JournalWriteError, ReportError
 from trueup.reports.journal.records import SCHEMA, Header, IngestDeclared
 from trueup.reports.journal.redaction import Redactor
 from trueup.reports.journal.storage import JOURNAL_NAME, Journal, JournalWriter, read_journal
+from trueup.reports.known_failures import KnownFile
 from trueup.reports.metrics.sensitivity import Sensitivity
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.writer import write_all
@@ -101,6 +102,8 @@ class RunRequest:
     """False: the level is a default, which `default_level` of the target limits."""
     prefix: str = ""
     """Begins the names of the events that checks inject; empty: drawn for this run."""
+    known: KnownFile | None = None
+    """Failures that do not count for the exit status of the result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,7 +217,7 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
             error = error or unsealed
     journal = read_journal(folder)
     measured = _sensitivity(order, journal) if error is None else None
-    report = build_report(journal, measured)
+    report = build_report(journal, measured, known=order.known)
     try:
         write_all(report, folder)
         _strike_files(folder, target)

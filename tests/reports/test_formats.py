@@ -11,10 +11,18 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.reports.factory import HOSTILE, PASSES, changed_load, journal, load_result
+from tests.reports.factory import (
+    HOSTILE,
+    PASSES,
+    changed_load,
+    failing_result,
+    journal,
+    load_result,
+)
 from tests.reports.golden_files import check_golden
 from trueup.reports.journal.records import KneeInterval
 from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.annotations import render_annotations
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.exports import CSV_COLUMNS, render_csv, render_prometheus
@@ -73,6 +81,39 @@ def test_a_badge_says_the_end_and_its_denominator(failing: RunReport, passing: R
         "isError": False,
     }
     assert json.loads(render_badge(failing))["color"] == "red"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_threshold_of_a_load_is_a_test_in_ctrf_and_times_add_up(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """A missed one is failed; the checks together took as long as their phase."""
+    report: RunReport = request.getfixturevalue(kind)
+    tests = json.loads(render_ctrf(report))["results"]["tests"]
+    loads = [(test["name"], test["status"]) for test in tests if test.get("type") == "load"]
+    last = "failed" if kind == "failing" else "passed"
+    expected = [("response p99", "passed"), ("correct events per second", last)]
+    assert loads == ([] if kind == "cut_short" else expected)
+    took = sum(test["duration"] for test in tests if test.get("type") == "conformance")
+    assert took == pytest.approx(15_500, abs=20)
+
+
+def test_annotations_are_one_line_each_with_the_failures_first(failing: RunReport) -> None:
+    """Text of a target cannot end a command or begin one; properties have their own escapes."""
+    lines = render_annotations(failing).splitlines()
+    assert all(re.match(r"::(error|warning|notice) title=[^,:]*::", line) for line in lines)
+    assert lines[0].startswith("::notice title=trueup::Does not conform: 14 passed")
+    assert lines[1].startswith("::error title=summaries-equal-logs (SUM=LOG)::fail: Per proxy")
+    assert "%0Aexpected: 20 requests" in lines[1]
+    kinds = [line.split(" ")[0] for line in lines[1:]]
+    assert kinds == ["::error"] * 3 + ["::warning"] * 2
+
+
+def test_a_runner_shows_ten_of_a_kind_so_the_tenth_counts_the_others(tmp_path: Path) -> None:
+    results = tuple(failing_result(number, differences=1) for number in range(12))
+    lines = render_annotations(build_report(journal(tmp_path / "r", results))).splitlines()
+    assert [line[:7] for line in lines] == ["::notic", *["::error"] * 10]
+    assert lines[-1] == "::error title=trueup::and 3 more: see report.html"
 
 
 def test_the_badge_of_a_run_limited_to_some_checks_is_not_green(tmp_path: Path) -> None:

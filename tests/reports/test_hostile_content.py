@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -22,7 +23,9 @@ from trueup.reports.journal.records import (
     TieOutSeen,
 )
 from trueup.reports.journal.storage import JournalWriter, read_journal
+from trueup.reports.known_failures import KnownFailure, KnownFile
 from trueup.reports.model import RunReport, build_report
+from trueup.reports.renderers.annotations import render_annotations
 from trueup.reports.renderers.badge import render_badge
 from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.curl import curl_script
@@ -66,6 +69,8 @@ VALUES: tuple[Json, ...] = (
 TEXT_FORMATS = {
     "terminal": screen,
     "markdown": render_markdown,
+    "github": render_annotations,
+    "csv": render_csv,
     "junit": render_junit,
     "html": render_html,
     "json": render_result,
@@ -135,7 +140,9 @@ def hostile_report(folder: Path, value: Json = BAD) -> RunReport:
     changed = msgspec.structs.replace(
         read, header=header, records=(header, *read.records[1:-1], *records, footer), footer=footer
     )
-    return build_report(changed)
+    entry = KnownFailure(check=bad.check, reason=BAD, until=date(2030, 1, 1))
+    other = KnownFailure(clause=BAD, reason=BAD, until=date(2030, 1, 1))
+    return build_report(changed, known=KnownFile(source=BAD, entries=(entry, other)))
 
 
 @pytest.mark.parametrize("form", TEXT_FORMATS)

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.reports import factory
-from trueup.reports.journal.records import Delivered, OutcomeRange
+from trueup.reports.journal.records import Delivered, OutcomeRange, Phase, Result
+from trueup.reports.journal.storage import JournalWriter, read_journal
 from trueup.reports.model import RunReport, RunStage, build_report
 from trueup.reports.renderers.load_summary import refusal_text
 from trueup.reports.renderers.markdown import render_markdown
@@ -36,9 +37,38 @@ def test_a_blocked_check_without_its_root_stands_alone(tmp_path: Path) -> None:
 
 
 def test_evidence_is_the_exchanges_that_the_counterexample_names(failing: RunReport) -> None:
-    """In their order; the time that a check waited is its own exchanges' time."""
+    """In their order."""
     assert [exchange.n for exchange in failing.rows[0].exchanges] == [2, 3]
-    assert failing.rows[0].elapsed_s == pytest.approx(1.50325)
+
+
+def test_the_checks_of_a_phase_share_its_time(failing: RunReport) -> None:
+    """Each result of a phase has an even part; together they are as long as the phase."""
+    assert len(set(failing.durations.values())) == 1
+    assert len(failing.durations) == 20
+    assert sum(failing.durations.values()) == pytest.approx(15.5)
+
+
+def test_results_after_phases_share_the_time_since_the_results_before(tmp_path: Path) -> None:
+    """Of several phases in a row, from the first begin to the last end."""
+    folder = tmp_path / "r"
+    folder.mkdir()
+    first, second, third = (Result(result=replace(factory.PASSES[0], check=name)) for name in "abc")
+
+    def phase(name: str, state: str, at: int) -> Phase:
+        return Phase(name=name, state=state, at=f"2025-04-01T12:00:{at:02}Z")
+
+    with JournalWriter(folder / "journal.ndjson") as writer:
+        header = factory.journal(tmp_path / "other").header
+        writer.write(header)
+        for record in (
+            *(phase("fleet", "begin", 1), first, phase("fleet", "end", 5)),
+            *(phase("one", "begin", 10), phase("one", "end", 12)),
+            *(phase("two", "begin", 13), phase("two", "end", 20), second, third),
+            *(phase("load", "begin", 30), phase("load", "end", 40)),
+        ):
+            writer.write(record)
+    report = build_report(read_journal(folder / "journal.ndjson"))
+    assert report.durations == {"a": 4.0, "b": 5.0, "c": 5.0}
 
 
 def test_sent_events_are_counted_by_source_and_outcome(failing: RunReport) -> None:
