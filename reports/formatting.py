@@ -28,6 +28,7 @@ __all__ = [
     "moment",
     "one_line",
     "plural",
+    "quantity",
     "rate",
     "signed",
     "visible",
@@ -162,6 +163,17 @@ def figure(value: float) -> str:
     Examples: `21.6`, `0.0042`, `250,000`.
     """
     return amount(value) if abs(value) >= 100 or value == 0 else f"{value:.3g}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a value of a threshold with its unit: `25 ms`, `150,000/s`, `1 %`, `4 events`."""
+    match unit:
+        case "1/s":
+            return f"{figure(value)}/s"
+        case "share":
+            return f"{figure(value * 100)} %"
+        case _:
+            return f"{figure(value)} {unit}".rstrip()
 
 
 def milliseconds(ms: float | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trueup.reports.journal.records import LoadResult
+from trueup.reports.journal.records import KneeInterval, LoadResult
 from trueup.reports.results import CheckResult, ExitStatus, LoadThreshold, Verdict
 from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 
@@ -18,6 +18,7 @@ __all__ = [
     "ThresholdOutcome",
     "VerdictCounts",
     "count_verdicts",
+    "limit_found",
     "load_status",
     "nothing_sent",
     "overall",
@@ -136,6 +137,11 @@ def why_undetermined(threshold: LoadThreshold, load: LoadResult) -> str:
     return next((why for holds, why in reasons if holds), "")
 
 
+def limit_found(knee: KneeInterval) -> bool:
+    """Return whether a search found both ends of the interval in which the limit is."""
+    return knee.low_rps is not None and knee.high_rps is not None
+
+
 def threshold_outcome(threshold: LoadThreshold, load: LoadResult) -> ThresholdOutcome:
     """Return whether a load run met a threshold, missed it, or shows neither."""
     if threshold.ok:
@@ -152,7 +158,7 @@ def load_status(load: LoadResult) -> ExitStatus:
 
     Wrong data outranks everything. Where nothing was sent or accepted, or the generator was the
     limit, the figures say nothing about the target. Events that were not reconciled are not known
-    to be right.
+    to be right. A search that found no limit does not say what it was asked.
     """
     events, timeline = load.events, load.timeline
     wrong = events.correct is not None and events.correct < events.accepted
@@ -165,5 +171,6 @@ def load_status(load: LoadResult) -> ExitStatus:
         (ThresholdOutcome.UNDETERMINED in said, ExitStatus.COULD_NOT_TELL),
         (bool(timeline.stopped_by), ExitStatus.COULD_NOT_TELL),
         (events.correct is None, ExitStatus.COULD_NOT_TELL),
+        (load.knee is not None and not limit_found(load.knee), ExitStatus.COULD_NOT_TELL),
     )
     return next((status for holds, status in rules if holds), ExitStatus.CONFORMS)

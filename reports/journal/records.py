@@ -37,6 +37,7 @@ __all__ = [
     "IngestDeclared",
     "JudgePlan",
     "KneeInterval",
+    "KneeStep",
     "LatencyHistograms",
     "LoadResult",
     "LoadTimeline",
@@ -449,7 +450,13 @@ class LoadTimeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unknown."""
     seconds: tuple[dict[str, float], ...] = ()
     """One row for each second with a response or an error: t, requests, events, errors, p50_ms,
-    p99_ms. For seconds without a row see `trueup.reports.metrics.measurement_window`."""
+    p90_ms, p99_ms, p999_ms. For seconds without a row see
+    `trueup.reports.metrics.measurement_window`."""
+    planned: tuple[tuple[float, float], ...] = ()
+    """(Second, requests with events that are due per second from then on), where that changes;
+    empty where there is no plan by rate."""
+    errors: dict[str, tuple[tuple[int, int], ...]] = {}
+    """Reason → (second, failed attempts), of requests and reads; rare reasons share one row."""
     ended_s: float | None = None
     """Seconds from its start to the last request of a run that was cut short; None where it was
     not, or where this is not known."""
@@ -482,6 +489,25 @@ class MachineNoise(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     noisy: bool = False
 
 
+class KneeStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One measurement of a search for the limit."""
+
+    rate_rps: float
+    """Planned requests per second."""
+    seen: str
+    """`met`, `missed`, `generator limited` or `disturbed`."""
+    events_per_s: float | None = None
+    """Accepted."""
+    p99_ms: float | None = None
+    """Of the response times."""
+    failed: int = 0
+    """Failed attempts."""
+    unsent: int = 0
+    """Planned requests that were never sent."""
+    missed: tuple[LoadThreshold, ...] = ()
+    """Thresholds that were not met, those without a value included."""
+
+
 class KneeInterval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a search found that thresholds stop being met, requests per second."""
 
@@ -491,6 +517,8 @@ class KneeInterval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Lowest rate above it at which a threshold was missed; None where there was none."""
     why: str
     """What the interval is based on, in words."""
+    steps: tuple[KneeStep, ...] = ()
+    """Every measurement, in order."""
 
 
 class LoadResult(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="load"):

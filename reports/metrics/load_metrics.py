@@ -17,7 +17,7 @@ from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import EventCounts, Hook, LoadResult, RequestCounts
 from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.metrics.measurement_window import per_second, window
-from trueup.reports.verdicts import nothing_sent
+from trueup.reports.verdicts import limit_found, nothing_sent
 
 __all__ = ["CURVE", "QUANTILES", "Fault", "Latency", "LoadFigures", "error_share", "load_figures"]
 
@@ -107,6 +107,10 @@ class LoadFigures:
             (load.machine.noisy, "The machine was disturbed while the load ran."),
             (bool(load.timeline.stopped_by), f"The run ended early: {load.timeline.stopped_by}."),
             (load.events.correct is None, "The events were not reconciled with what it reports."),
+            (
+                load.knee is not None and not limit_found(load.knee),
+                f"The search found no limit: {load.knee.why if load.knee else ''}.",
+            ),
             (unsent > 0, f"{unsent:,} planned requests were never sent."),
             (
                 self.accepted_eps is None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from trueup.reports.formatting import figure, json_document, one_line
+from trueup.reports.formatting import json_document, one_line, quantity
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.known import known_text, reason_of
@@ -101,8 +101,8 @@ def _threshold(one: LoadThreshold, load: LoadResult, report: RunReport) -> dict[
     """A threshold of a load run as a test; the run's time is shared by its thresholds."""
     outcome = threshold_outcome(one, load)
     known = report.known.thresholds.get(one.name) if report.known is not None else None
-    measured = "not measured" if one.value is None else f"measured {figure(one.value)} {one.unit}"
-    message = f"limit {figure(one.limit)} {one.unit}, {measured}"
+    seen = "not measured" if one.value is None else f"measured {quantity(one.value, one.unit)}"
+    message = f"limit {quantity(one.limit, one.unit)}, {seen}"
     if outcome is ThresholdOutcome.UNDETERMINED:
         message = f"undetermined, {why_undetermined(one, load)}: {message}"
     if known is not None:

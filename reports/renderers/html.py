@@ -26,25 +26,22 @@ from trueup.reports.formatting import (
     moment,
     one_line,
     plural,
+    quantity,
     rate,
     visible,
 )
 from trueup.reports.journal.records import Exchange
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.histogram import PERCENTILE_RULE
-from trueup.reports.metrics.load_metrics import LoadFigures
-from trueup.reports.metrics.measurement_window import every_second
 from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot, places
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.renderers.curl import curl_script, request_line
 from trueup.reports.renderers.known import known_notes, reason_of
-from trueup.reports.renderers.load_summary import errors_of, knee_text, threshold_text
+from trueup.reports.renderers.load_section import load_section
 from trueup.reports.renderers.next_steps import next_step
-from trueup.reports.renderers.plots import axis_ms, percentile_plot, seconds_plot
 from trueup.reports.renderers.sensitivity import headline, view_totals
-from trueup.reports.results import Json, LoadThreshold
+from trueup.reports.results import Json
 from trueup.reports.verdict_styles import IMPACTS, VERDICTS
-from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome, why_undetermined
 
 __all__ = ["LIMITS", "PageLimits", "render_html"]
 
@@ -102,7 +99,7 @@ def render_html(report: RunReport) -> str:
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
         unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
         mixes=_mixes(rows),
-        loads=[_load(load) for load in report.figures],
+        loads=[load_section(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
         command=_command(report),
         coverage=coverage,
@@ -141,6 +138,7 @@ def _environment() -> Environment:
         "event_columns": _event_columns,
         "plural": plural,
         "pretty": _pretty,
+        "quantity": quantity,
     }
     return environment
 
@@ -213,62 +211,3 @@ def _mixes(rows: Sequence[TieOutRow]) -> list[tuple[str, list[tuple[str, int, fl
 def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
     total = sum(counts.values())
     return [(name, counts[name], counts[name] / total) for name in _NETWORKS if name in counts]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ThresholdRow:
-    """A threshold with its outcome."""
-
-    threshold: LoadThreshold
-    outcome: str
-    """`met`, `missed` or `undetermined`."""
-    why: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LoadSection:
-    """A load run with its plots."""
-
-    figures: LoadFigures
-    knee: str
-    errors: list[tuple[str, int]]
-    thresholds: list[_ThresholdRow]
-    marks: list[tuple[float, str]]
-    """(second, disturbance of the target)."""
-    percentiles: Markup
-    throughput: Markup
-    latency: Markup
-
-
-def _load(figures: LoadFigures) -> _LoadSection:
-    load, seconds = figures.result, every_second(figures.result)
-    marks = [(fault.t_s, fault.what) for fault in figures.faults if fault.t_s is not None]
-    return _LoadSection(
-        figures=figures,
-        knee=knee_text(load),
-        errors=errors_of(load.requests),
-        thresholds=[
-            _ThresholdRow(
-                threshold=one,
-                outcome=str(threshold_outcome(one, load)),
-                why=why_undetermined(one, load)
-                if threshold_outcome(one, load) is ThresholdOutcome.UNDETERMINED
-                else "",
-                text=threshold_text(one, load),
-            )
-            for one in load.thresholds
-        ],
-        marks=marks,
-        percentiles=percentile_plot([figures.response, figures.service, figures.lateness]),
-        throughput=seconds_plot(
-            seconds, ["events"], label="Events accepted per second", marks=marks
-        ),
-        latency=seconds_plot(
-            seconds,
-            ["p99_ms", "p50_ms"],
-            label="p99 and p50 per second",
-            show=axis_ms,
-            marks=marks,
-        ),
-    )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from trueup.reports.formatting import figure, one_line, plural, visible
+from trueup.reports.formatting import one_line, plural, quantity, visible
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import RunReport
 from trueup.reports.renderers.known import known_notes, known_text, reason_of
@@ -119,10 +119,10 @@ def _load(report: RunReport, load: LoadResult, number: int) -> Xml.Element:
 
 
 def _threshold(threshold: LoadThreshold, load: LoadResult, report: RunReport) -> Xml.Element:
-    name = visible(f"{threshold.name} ({figure(threshold.limit)} {threshold.unit})")
+    name = visible(f"{threshold.name} ({quantity(threshold.limit, threshold.unit)})")
     seconds = load.plan.duration_s / len(load.thresholds)
     case = _empty_case(f"trueup.load.{load.plan.scenario}", name, seconds)
-    seen = "nothing" if threshold.value is None else f"{figure(threshold.value)} {threshold.unit}"
+    seen = "nothing" if threshold.value is None else quantity(threshold.value, threshold.unit)
     known = report.known.thresholds.get(threshold.name) if report.known is not None else None
     if known is not None:
         message = one_line(f"{known_text(known)} (measured {seen})", 500)
@@ -131,7 +131,7 @@ def _threshold(threshold: LoadThreshold, load: LoadResult, report: RunReport) ->
         message = f"the generator was the limit; measured {seen}"
         Xml.SubElement(case, "error", message=visible(message), type="generator-limited")
     elif not threshold.ok:
-        message = f"limit {figure(threshold.limit)} {threshold.unit}, measured {seen}"
+        message = f"limit {quantity(threshold.limit, threshold.unit)}, measured {seen}"
         if why := why_undetermined(threshold, load):
             message = f"undetermined, {why}: {message}"
             Xml.SubElement(case, "error", message=visible(message), type="undetermined")

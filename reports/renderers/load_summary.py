@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trueup.reports.formatting import amount, figure, milliseconds, one_line, plural, rate
+from trueup.reports.formatting import amount, figure, milliseconds, one_line, plural, quantity, rate
 from trueup.reports.journal.records import LoadResult, RequestCounts
 from trueup.reports.metrics.load_metrics import Fault, Latency, LoadFigures
 from trueup.reports.model import SentEvents
@@ -102,18 +102,17 @@ def knee_text(load: LoadResult) -> str:
 
 def threshold_text(threshold: LoadThreshold, load: LoadResult) -> str:
     """Return a threshold that was not met: measured value, limit, and why it may not count."""
-    unit = f" {threshold.unit}" if threshold.unit else ""
-    why = why_undetermined(threshold, load)
+    why, limit = why_undetermined(threshold, load), quantity(threshold.limit, threshold.unit)
     if threshold.value is None:
-        return f"{threshold.name}: {why}, limit {figure(threshold.limit)}{unit}"
-    text = f"{threshold.name}: {figure(threshold.value)}, limit {figure(threshold.limit)}{unit}"
+        return f"{threshold.name}: {why}, limit {limit}"
+    text = f"{threshold.name}: {quantity(threshold.value, threshold.unit)}, limit {limit}"
     return f"{text} ({why})" if why else text
 
 
 def met_text(load: LoadResult) -> tuple[str, ...]:
     """Return each threshold that was met: name, measured value, limit."""
     return tuple(
-        f"{t.name} {figure(t.value or 0)}, limit {figure(t.limit)} {t.unit}".rstrip()
+        f"{t.name} {quantity(t.value or 0, t.unit)}, limit {quantity(t.limit, t.unit)}"
         for t in load.thresholds
         if threshold_outcome(t, load) is ThresholdOutcome.MET
     )

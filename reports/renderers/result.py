@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from trueup.reports.formatting import json_document
+from trueup.reports.journal.records import KneeStep
 from trueup.reports.known_failures import KnownFailures
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import Latency, LoadFigures
@@ -228,6 +229,7 @@ def _load(figures: LoadFigures) -> dict[str, Json]:
         "null_sink_rps": load.generator.null_sink_rps,
         "knee_rps": [load.knee.low_rps, load.knee.high_rps] if load.knee else None,
         "knee_why": load.knee.why if load.knee else None,
+        "knee_steps": [_step(step) for step in load.knee.steps] if load.knee else None,
         "unsent": load.requests.unsent,
         "batch": load.plan.batch,
         "replay": load.plan.replay or None,
@@ -246,6 +248,21 @@ def _load(figures: LoadFigures) -> dict[str, Json]:
                 "outcome": str(threshold_outcome(t, load)),
             }
             for t in load.thresholds
+        ],
+    }
+
+
+def _step(step: KneeStep) -> dict[str, Json]:
+    return {
+        "rate_rps": step.rate_rps,
+        "seen": step.seen,
+        "events_per_s": step.events_per_s,
+        "p99_ms": step.p99_ms,
+        "failed": step.failed,
+        "unsent": step.unsent,
+        "missed": [
+            {"name": t.name, "limit": t.limit, "value": t.value, "unit": t.unit}
+            for t in step.missed
         ],
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from trueup.reports.journal.records import (
     EventCounts,
@@ -31,16 +33,30 @@ from trueup.reports.metrics.histogram import Histogram
 from trueup.reports.results import Outcome
 from trueup.scenarios.load.generator import INGEST, READS
 from trueup.scenarios.load.messages import GeneratorPlan, GeneratorSummary, Line, Report, Reserved
-from trueup.scenarios.load.plan import plan_values
+from trueup.scenarios.load.plan import LoadPlan, plan_values
 from trueup.scenarios.load.thresholds import percentile_ms
 from trueup.simulator.delivery import merge_ranges
 from trueup.simulator.delivery.responses import has_response
-from trueup.simulator.reactor import Second
+from trueup.simulator.reactor import SHAPES, Second
 
-__all__ = ["Collected", "collect", "comparable_digest", "load_result", "read_lines", "with_reads"]
+__all__ = [
+    "Collected",
+    "collect",
+    "comparable_digest",
+    "errors_by_second",
+    "load_result",
+    "planned_rates",
+    "read_lines",
+    "with_reads",
+]
 
 _SILENT: Final = "the generator ended before it could say"
 _GAP: Final = "a report of the generator was lost"
+_BY_SECOND: Final = (("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99), ("p999_ms", 0.999))
+"""Percentiles of the response times of each second."""
+_MOST_REASONS: Final = 8
+"""Reasons of failures that have their own row by second; the rarer ones share the last."""
+_RARER: Final = "rarer reasons"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,7 +164,7 @@ def _second(t: int, seconds: list[Second]) -> dict[str, float]:
         "errors": float(sum(sum(second.errors.values()) for second in seconds)),
     }
     sparse = response.sparse()
-    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+    for name, share in _BY_SECOND:
         value = percentile_ms(sparse, share)
         if value is not None:
             row[name] = value
@@ -160,6 +176,38 @@ def _all_seconds(
 ) -> tuple[dict[str, float], ...]:
     seconds = tuple(_second(t, found) for t, found in rows)
     return seconds if reads is None else with_reads(seconds, reads)
+
+
+def errors_by_second(
+    rows: Iterable[tuple[int, Sequence[Second]]],
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return reason → (second, failed attempts), the most frequent reasons first."""
+    totals: Counter[str] = Counter()
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    kept = [(t, second.errors) for t, seconds in rows for second in seconds if second.errors]
+    for _, errors in kept:
+        totals.update(errors)
+    own = [reason for reason, _ in totals.most_common(_MOST_REASONS)]
+    if len(totals) > len(own):
+        own = [*own[:-1], _RARER]
+    for t, errors in kept:
+        for reason, count in errors.items():
+            counts[reason if reason in own else _RARER][t] += count
+    return {reason: tuple(sorted(counts[reason].items())) for reason in own}
+
+
+def planned_rates(plan: LoadPlan) -> tuple[tuple[float, float], ...]:
+    """Return (second, requests with events due per second from then on), where that changes.
+
+    The rate of a second is that of its middle. Empty where requests are not planned by a rate:
+    as fast as possible, a replay, or the fleet's own arrivals.
+    """
+    if plan.shape.kind not in SHAPES or plan.shape.arrivals == "fleet":
+        return ()
+    seconds = np.arange(math.ceil(plan.shape.duration_s), dtype=np.float64)
+    rates = plan.curve().rates(seconds + 0.5) * (1 - plan.reads.share)
+    changes = np.flatnonzero(np.diff(rates, prepend=math.nan) != 0)
+    return tuple((float(seconds[at]), round(float(rates[at]), 3)) for at in changes)
 
 
 def with_reads(
@@ -272,6 +320,8 @@ def load_result(
         ),
         timeline=LoadTimeline(
             seconds=_all_seconds(rows, reads if plan.reads.share else None),
+            planned=planned_rates(plan),
+            errors=errors_by_second((*rows, *reads)),
             ended_s=_ended_s(found, expected) if stopped else None,
             stopped_by=stopped,
             no_access=any(word.no_access for word in finals),

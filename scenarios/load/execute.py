@@ -19,7 +19,7 @@ from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.polling import poll_until
 from trueup.reports.formatting import figure, milliseconds, plural
 from trueup.reports.formatting import rate as rate_text
-from trueup.reports.journal.records import KneeInterval, LoadResult, OutcomeRange
+from trueup.reports.journal.records import KneeInterval, KneeStep, LoadResult, OutcomeRange
 from trueup.reports.metrics.measurement_window import per_second
 from trueup.reports.renderers.load_summary import threshold_text
 from trueup.scenarios.errors import CouldNotTell
@@ -206,7 +206,7 @@ async def _search(job: LoadJob, keep: Callable[[LoadResult], None]) -> tuple[Loa
         ranges += found
         measured.append(CapacityStep(step=Step(rate=rate, seen=seen(result)), result=result))
         job.say(_step_text(len(measured), measured[-1]))
-    return _with_knee(at_knee(measured), knee(steps())), merge_ranges(ranges)
+    return _with_knee(measured, knee(steps())), merge_ranges(ranges)
 
 
 def _step_text(number: int, found: CapacityStep) -> str:
@@ -276,9 +276,25 @@ def _unended(measured: Sequence[CapacityStep]) -> LoadResult:
     """What is known of a search that was cut short."""
     found = knee([one.step for one in measured])
     why = "the search was cut short; nothing more is known of either end"
-    return _with_knee(at_knee(measured), replace(found, why=why, verified=False))
+    return _with_knee(measured, replace(found, why=why, verified=False))
 
 
-def _with_knee(result: LoadResult, found: Knee) -> LoadResult:
-    interval = KneeInterval(low_rps=found.low, high_rps=found.high, why=found.why)
-    return msgspec.structs.replace(result, knee=interval)
+def _with_knee(measured: Sequence[CapacityStep], found: Knee) -> LoadResult:
+    """The result at the lower end of the knee, with the interval and every step."""
+    steps = tuple(_recorded(one) for one in measured)
+    interval = KneeInterval(low_rps=found.low, high_rps=found.high, why=found.why, steps=steps)
+    return msgspec.structs.replace(at_knee(measured), knee=interval)
+
+
+def _recorded(found: CapacityStep) -> KneeStep:
+    """A step of a search as the journal keeps it."""
+    result = found.result
+    return KneeStep(
+        rate_rps=found.step.rate,
+        seen=str(found.step.seen),
+        events_per_s=per_second(result, "events"),
+        p99_ms=percentile_ms(result.latency.response_ns, 0.99),
+        failed=result.requests.failed,
+        unsent=result.requests.unsent,
+        missed=tuple(one for one in result.thresholds if not one.ok),
+    )

@@ -15,7 +15,14 @@ from trueup.reports.event_format import FieldFormat
 from trueup.reports.journal.records import OutcomeRange
 from trueup.reports.results import ExitStatus, Outcome
 from trueup.reports.verdicts import load_status
-from trueup.scenarios.load.aggregate import collect, comparable_digest, load_result, read_lines
+from trueup.scenarios.load.aggregate import (
+    collect,
+    comparable_digest,
+    errors_by_second,
+    load_result,
+    planned_rates,
+    read_lines,
+)
 from trueup.scenarios.load.messages import (
     GeneratorPlan,
     GeneratorSummary,
@@ -200,3 +207,28 @@ def test_only_runs_of_one_plan_have_one_digest() -> None:
     assert comparable_digest(child()) != comparable_digest(renamed)
     assert comparable_digest(child()) == comparable_digest(other)
     assert comparable_digest(child()) != comparable_digest(faster)
+
+
+def test_errors_are_kept_by_second_and_reason_and_add_up() -> None:
+    """Nine reasons: the seven most frequent have a row each, the others share one."""
+    rows = [(t, [Second(t=t, errors={f"r{n}": 20 - n for n in range(9)})]) for t in range(3)]
+    found = errors_by_second([(9, [Second(t=9, requests=4)]), *rows])
+    assert list(found) == [*(f"r{n}" for n in range(7)), "rarer reasons"]
+    assert found["r0"] == ((0, 20), (1, 20), (2, 20))
+    assert found["rarer reasons"] == ((0, 25), (1, 25), (2, 25))
+    assert errors_by_second(
+        [(0, [Second(t=0, errors={"a": 1}), Second(t=0, errors={"a": 2})])]
+    ) == {"a": ((0, 3),)}
+
+
+def test_the_planned_rate_is_kept_where_it_changes() -> None:
+    """Once where it is constant, each second of a ramp, nothing where no rate is planned."""
+    steady = with_changes(load_plan("steady"), rate=100, duration_s=3600)
+    assert planned_rates(steady) == ((0.0, 100.0),)
+    ramp = with_changes(steady, duration_s=4, shape={"kind": "ramp"})
+    assert planned_rates(ramp) == ((0.0, 12.5), (1.0, 37.5), (2.0, 62.5), (3.0, 87.5))
+    reads = with_changes(steady, reads={"share": 0.2, "paths": ["log_summary/search"]})
+    assert planned_rates(reads) == ((0.0, 80.0),)
+    fast = with_changes(steady, shape={"kind": "as-fast-as-possible"})
+    assert planned_rates(fast) == ()
+    assert planned_rates(with_changes(steady, shape={"arrivals": "fleet"})) == ()

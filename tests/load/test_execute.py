@@ -121,6 +121,18 @@ async def test_the_events_of_each_step_are_reported_at_its_end_and_once(
     assert told.kept == []
 
 
+async def test_every_step_of_a_search_is_in_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rate, outcome, what was measured, and the thresholds that were missed."""
+    told = FakeRuns(monkeypatch)
+    found, _ = await told.search({"response_p99_ms": 50})
+    assert found.knee is not None
+    steps = found.knee.steps
+    assert [step.rate_rps for step in steps] == [plan.shape.rate for plan in told.plans]
+    assert [step.seen for step in steps[:2]] == ["met", "missed"]
+    assert (steps[0].events_per_s, steps[0].missed) == (1000.0, ())
+    assert [(row.name, row.limit) for row in steps[1].missed] == [("response_p99_ms", 50)]
+
+
 async def test_a_search_says_what_each_step_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rate before, what came of it after: kept, or the limit that was missed."""
     told = FakeRuns(monkeypatch)
@@ -130,7 +142,7 @@ async def test_a_search_says_what_each_step_measured(monkeypatch: pytest.MonkeyP
         "step 1: 100 requests/s met: 1,000 events/s accepted, p99 1.0 ms",
         "step 2: 200 requests/s …",
         "step 2: 200 requests/s missed: 1,000 events/s accepted, p99 99.9 ms, "
-        "response_p99_ms: 99.9, limit 50 ms",
+        "response_p99_ms: 99.9 ms, limit 50 ms",
     ]
 
 

@@ -162,7 +162,7 @@ def test_disturbances_of_the_target_are_marked_in_the_charts(
     )
     html = render_html(build_report(journal(tmp_path / "r", PASSES, load=(load,), extra=pulled)))
     page = Page(html)
-    assert html.count('<text class="mark"') == 4
+    assert html.count('<text class="mark"') == 6
     assert "restart at 4 s; maintenance at 8 s" in html
     assert "Disturbances of the target during the load" in page.text
     assert "failed: </script>" in page.text
@@ -201,5 +201,5 @@ def test_every_text_colour_reads_on_every_ground(scheme: int) -> None:
     for tone in ("good", "bad", "doubt"):
         for text in ("text", "soft", "link", tone):
             assert contrast(colours[text], colours[f"{tone}-wash"]) >= 4.5, (text, tone)
-    for line in ("s0", "s1", "s2"):
+    for line in ("s0", "s1", "s2", "s3"):
         assert contrast(colours[line], colours["page"]) >= 3, line

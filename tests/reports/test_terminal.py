@@ -113,7 +113,7 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
         "about 2,396 malformed lines (in 1 of 10 batches)",
         "limit 120 to 132 requests/s of 100 events",
         "both ends measured again",
-        "✓ met: response p99 6.1, limit 25 ms",
+        "✓ met: response p99 6.1 ms, limit 25 ms",
         "41 planned requests were never sent",
     ):
         assert said in flat, said
