@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import (
     CapsulePlanted,
+    ContractDeclared,
     CoverageSeen,
     Delivered,
     Exchange,
@@ -154,6 +155,8 @@ class RunReport:
     finished_at: str
     """Empty where the run was cut short."""
     duration_s: float | None
+    clauses: Mapping[str, str]
+    """Id → sentence of the clauses that the checks test; empty where the run recorded none."""
     planted: CapsulePlanted | None = None
     """The capsule that the run harvested; None: it harvested none."""
     sensitivity: Sensitivity | None = None
@@ -236,7 +239,10 @@ def build_report(
         ),
         missing=missing,
         undeclared=undeclared,
-        readings=tuple(r.reading for r in journal.records if isinstance(r, ReadingSeen)),
+        # Each part of a run declares its readings; the same one is shown once.
+        readings=tuple(
+            dict.fromkeys(r.reading for r in journal.records if isinstance(r, ReadingSeen))
+        ),
         tie_outs=tuple(r for r in journal.records if isinstance(r, TieOutSeen)),
         ingest=next((r for r in journal.records if isinstance(r, IngestDeclared)), None),
         coverage=_coverage([r for r in journal.records if isinstance(r, CoverageSeen)]),
@@ -251,6 +257,7 @@ def build_report(
         stopped_by=footer.stopped_by if footer else "",
         finished_at=finished_at,
         duration_s=_seconds_between(header.started_at, finished_at),
+        clauses=_clauses(journal, results),
         planted=planted,
         sensitivity=sensitivity,
     )
@@ -340,6 +347,17 @@ def _cause(result: CheckResult, by_name: Mapping[str, CheckResult]) -> CheckResu
     if cause is None or cause is result:
         return None
     return cause if VERDICTS[cause.verdict].tone in ("bad", "doubt") else None
+
+
+def _clauses(journal: Journal, results: Sequence[CheckResult]) -> dict[str, str]:
+    """Sentences of the contract, and those that packages with checks of their own add."""
+    texts: dict[str, str] = {}
+    for record in journal.records:
+        if isinstance(record, ContractDeclared):
+            texts |= record.clauses
+    for result in results:
+        texts |= result.clause_texts
+    return texts
 
 
 def _known(

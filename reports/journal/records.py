@@ -25,6 +25,7 @@ from trueup.reports.results import (
 __all__ = [
     "SCHEMA",
     "CapsulePlanted",
+    "ContractDeclared",
     "CoverageSeen",
     "Delivered",
     "EventCounts",
@@ -99,6 +100,13 @@ class IngestDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag
     event_headers: dict[str, str] = {}
     """Header → template with fields of the event in braces; a request then has one event."""
     format: EventFormat = EventFormat()
+
+
+class ContractDeclared(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="contract"):
+    """The clauses that the run's checks test, so that reports can show what they say."""
+
+    clauses: dict[str, str]
+    """Id → sentence."""
 
 
 class Phase(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="phase"):
@@ -562,6 +570,7 @@ Record: TypeAlias = (
     Header
     | Phase
     | IngestDeclared
+    | ContractDeclared
     | FleetDeclared
     | ReplayDeclared
     | ProxiedDeclared

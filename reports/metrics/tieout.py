@@ -21,9 +21,11 @@ __all__ = [
     "PlaceRow",
     "TableCell",
     "TieOutRow",
+    "column_of",
     "pivot",
     "places",
     "rows_for_small_screen",
+    "table_cell",
 ]
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -88,6 +90,16 @@ _Columns = dict[str, list[TieOut]]
 _Range = tuple[int, int]
 
 
+def column_of(view: str) -> str:
+    """Return the column of a view: ledgers of all networks share one."""
+    return _COLUMN_OF.get(view, view)
+
+
+def table_cell(rows: Sequence[TieOut]) -> TableCell:
+    """Return the rows of one view as one cell, held to their own expectation alone."""
+    return _cell(rows, None)
+
+
 def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
     """Return the journal's rows arranged as scope × view: each whole, followed by its parts."""
     wholes: dict[tuple[str, str], dict[str, _Columns]] = {}
@@ -95,7 +107,7 @@ def pivot(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutRow, ...]:
         row = seen.row
         scopes = wholes.setdefault((seen.part, row.scope.split(_PART_OF)[0]), {})
         columns = scopes.setdefault(row.scope, {})
-        columns.setdefault(_COLUMN_OF.get(row.view, row.view), []).append(row)
+        columns.setdefault(column_of(row.view), []).append(row)
     rows: list[TieOutRow] = []
     for (part, whole), scopes in wholes.items():
         rows.append(_row(part, whole, _with_sums(whole, scopes), whole=True))

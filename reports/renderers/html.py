@@ -1,15 +1,19 @@
 """One HTML file that opens from disk without a network, in light, dark and print.
 
-The page has no script and forbids any (Content-Security-Policy), so that no text of a target can
-act. Every value is made visible, cut and escaped before it is inserted.
+The page has one script, which hides what a filter excludes; its Content-Security-Policy allows that
+script alone, by its digest, so that no text of a target can act. Without scripts the page shows
+all. Every value is made visible, cut and escaped before it is inserted.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -34,13 +38,15 @@ from trueup.reports.journal.records import Exchange
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.histogram import PERCENTILE_RULE
 from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot, places
+from trueup.reports.metrics.tieout_matrix import tieout_matrices
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.renderers.curl import curl_script, request_line
 from trueup.reports.renderers.known import known_notes, reason_of
+from trueup.reports.renderers.laws import law_groups
 from trueup.reports.renderers.load_section import load_section
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import headline, view_totals
-from trueup.reports.results import Json
+from trueup.reports.results import CheckResult, Json
 from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 
 __all__ = ["LIMITS", "PageLimits", "render_html"]
@@ -57,6 +63,23 @@ _EVENT_KEYS: Final = (
     "log_id",
 )
 _NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
+_SCRIPT: Final = "templates/filter.js"
+"""The only script of the page: it hides what a filter excludes."""
+_LEVELS: Final = {
+    0: "read",
+    1: "drive traffic",
+    2: "inject",
+    3: "move the clock",
+    4: "restart",
+}
+_GRADES: Final = {
+    "A": " (the target's clock was moved)",
+    "B": " (events were sent with past times)",
+    "C": " (a compressed day)",
+    "D": " (a time capsule)",
+    "E": " (data that was there already)",
+}
+"""How time was handled, as `CheckResult.grade` names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +99,10 @@ LIMITS: Final = PageLimits()
 
 def render_html(report: RunReport) -> str:
     """Return the whole page as text."""
-    template = _environment().get_template("report.html.j2")
+    environment = _environment()
+    template = environment.get_template("report.html.j2")
+    script = Markup(files("trueup.reports").joinpath(_SCRIPT).read_text(encoding="utf-8"))  # noqa: S704
+    matrices = tieout_matrices(report.tie_outs)
     rows = pivot(report.tie_outs)
     networks, by_place = places(rows)
     coverage = coverage_summary(report.coverage)
@@ -89,6 +115,18 @@ def render_html(report: RunReport) -> str:
         next_step=next_step(report),
         verdicts=VERDICTS,
         excuses=excuses,
+        laws=law_groups(report.results),
+        check_ids={result.check: f"k{n}" for n, result in enumerate(report.results, start=1)},
+        finding_ids={row.result.check: f"f{n}" for n, row in enumerate(findings, start=1)},
+        clause_ids={clause: f"c{n}" for n, clause in enumerate(report.clauses, start=1)},
+        tested_by=_tested_by(report.results),
+        level_words=_LEVELS,
+        grade_words=_GRADES,
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        matrices=matrices,
+        comparisons=sum(matrix.comparisons for matrix in matrices),
+        comparisons_off=sum(matrix.off for matrix in matrices),
         known_notes=list(known_notes(report.known)),
         impacts=IMPACTS,
         limits=LIMITS,
@@ -107,6 +145,15 @@ def render_html(report: RunReport) -> str:
         sensitivity_headline=headline(report.sensitivity) if report.sensitivity else "",
         sensitivity_views=view_totals(report.sensitivity) if report.sensitivity else (),
     )
+
+
+def _tested_by(results: Sequence[CheckResult]) -> dict[str, list[CheckResult]]:
+    """Clause → the checks that test it."""
+    found: defaultdict[str, list[CheckResult]] = defaultdict(list)
+    for result in results:
+        for clause in result.clauses:
+            found[clause].append(result)
+    return found
 
 
 def _environment() -> Environment:

@@ -23,13 +23,14 @@ from trueup.conformance.client.clock import WallClock
 from trueup.conformance.client.deadline import Deadline
 from trueup.conformance.client.preflight import preflight
 from trueup.conformance.client.recorder import Recorder, stamp
+from trueup.conformance.contract.clauses import load_clauses
 from trueup.conformance.reconciliation.evaluate import traffic_checks
-from trueup.conformance.selection import check_names, checks_for
+from trueup.conformance.selection import all_checks, check_names, checks_for
 from trueup.conformance.stateful.evaluate import CHECK as STATEFUL
 from trueup.conformance.target.load import levels, load_target, outside_hosts
 from trueup.conformance.target.model import HttpIngest, Target
 from trueup.reports.errors import JournalWriteError, ReportError
-from trueup.reports.journal.records import SCHEMA, Header, IngestDeclared
+from trueup.reports.journal.records import SCHEMA, ContractDeclared, Header, IngestDeclared
 from trueup.reports.journal.redaction import Redactor
 from trueup.reports.journal.storage import JOURNAL_NAME, Journal, JournalWriter, read_journal
 from trueup.reports.known_failures import KnownFile
@@ -182,7 +183,10 @@ def run_scenario(order: RunRequest, reporter: ProgressReporter | None = None) ->
                 most_mb=target.budget.journal_mb,
             )
         )
-        writer.write(_header(order, target, folder, now))
+        header = _header(order, target, folder, now)
+        writer.write(header)
+        if cited := _cited(header.checks):
+            writer.write(ContractDeclared(clauses=cited))
         if isinstance(target.ingest, HttpIngest):
             writer.write(_ingest_of(target.ingest))
         context = RunContext(
@@ -332,6 +336,12 @@ def _header(order: RunRequest, target: Target, folder: Path, now: datetime) -> H
         command=order.command,
         only=_only(order.scenario),
     )
+
+
+def _cited(declared: Sequence[str]) -> dict[str, str]:
+    """Return the sentences of the clauses that the declared checks test, by id."""
+    cited = {one for check in all_checks() if check.name in declared for one in check.clauses}
+    return {one.id: one.sentence for one in load_clauses() if one.id in cited}
 
 
 def _only(scenario: Scenario) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -9,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.factory import HOSTILE, PASSES, changed_load, journal, load_result
-from trueup.reports.journal.records import Hook, KneeInterval, TieOutSeen
+from tests.reports.factory import COVERAGE, HOSTILE, PASSES, changed_load, journal, load_result
+from trueup.reports.journal.records import (
+    ContractDeclared,
+    Hook,
+    KneeInterval,
+    ReadingSeen,
+    TieOutSeen,
+)
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.html import LIMITS, render_html
-from trueup.reports.results import TieOut
+from trueup.reports.results import Reading, TieOut
 
 VOID = {"meta", "link", "br", "line", "polyline", "img", "input", "hr"}
 
@@ -52,10 +60,10 @@ class Page(HTMLParser):
 def test_the_page_is_well_formed_and_needs_nothing(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """Tags nest; no script, frame, image or form; nothing is fetched; ids are unique."""
+    """Tags nest; no frame, image or form; nothing is fetched; ids are unique."""
     html = render_html(request.getfixturevalue(kind))
     page = Page(html)
-    assert not {"script", "iframe", "img", "object", "link", "form", "base"} & set(page.tags)
+    assert not {"iframe", "img", "object", "link", "form", "base"} & set(page.tags)
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     links = [value for _, name, value in page.attributes if name in ("href", "src", "action")]
     assert all(link is not None and link.startswith("#") for link in links)
@@ -64,6 +72,68 @@ def test_the_page_is_well_formed_and_needs_nothing(
     assert {link[1:] for link in links if link} <= set(ids)
     assert "url(" not in html
     assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("kind", ["failing", "passing", "cut_short"])
+def test_the_policy_of_the_page_allows_its_own_script_alone(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """One script, the same in every page, named by its digest; none that a target could add."""
+    html = render_html(request.getfixturevalue(kind))
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.S)
+    own = files("trueup.reports").joinpath("templates/filter.js").read_text(encoding="utf-8")
+    assert script == own
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in html
+    assert "unsafe-eval" not in html
+    assert html.count("unsafe-inline") == 1
+
+
+def test_every_check_and_finding_can_be_filtered(failing: RunReport) -> None:
+    """By verdict and law, and by any word of name, law, clauses and sentence, in lower case."""
+    html = render_html(failing)
+    found = re.findall(r'data-find="([^"]*)" data-verdict="([^"]*)" data-law="([^"]*)"', html)
+    assert len(found) == 20 + 4
+    words = {verdict: text for text, verdict, law in found if law == "SUM=LOG"}
+    assert "summaries-equal-logs sum=log fail per proxy user" in words["fail"]
+    assert "summary-1 summary-2" in words["fail"]
+    assert '<option value="inconclusive">' in html
+    assert "<option>SUM=LOG</option>" in html
+    assert '<div id="filter" role="search" hidden>' in html
+
+
+def test_sections_follow_the_questions_of_a_reader(tmp_path: Path) -> None:
+    """What failed, where it does not tie out, load, what was not seen, then what passed."""
+    load = (load_result(missed=True),)
+    html = render_html(build_report(journal(tmp_path / "r", load=load, extra=(COVERAGE,))))
+    ids = ["findings", "tie-out", "load", "coverage", "checks", "readings", "run"]
+    places = [html.index(f'<h2 id="{name}"') for name in ids]
+    assert places == sorted(places)
+
+
+def test_clauses_checks_evidence_and_requests_lead_to_each_other(tmp_path: Path) -> None:
+    """A finding leads to its check and its clauses, a clause to its checks, a check to evidence."""
+    texts = {"SUMMARY-1": "One summary for each key.", "OTHER-1": "No check tests <this>."}
+    contract = (ContractDeclared(clauses=texts),)
+    report = build_report(journal(tmp_path / "r", extra=contract))
+    html = render_html(report)
+    card = html[html.index('id="f1"') : html.index('id="f2"')]
+    assert '<a class="mono" href="#k1">summaries-equal-logs</a>' in card
+    assert '<a class="mono nowrap" href="#c2">SUMMARY-1</a>' in card
+    check = html[html.index('id="k1"') : html.index('id="k2"')]
+    assert '<a href="#f1">evidence</a>' in check
+    assert "One summary for each key." in check
+    assert "1,204 observations, at least 20 needed" in check
+    clauses = html[html.index('<h2 id="clauses"') :]
+    assert re.search(r'<tr id="c2">.*href="#k1">summaries-equal-logs</a>', clauses)
+    assert "No check tests &lt;this&gt;." in clauses
+    assert Page(html).open == []
+
+
+def test_a_reading_that_every_part_declares_is_shown_once(tmp_path: Path) -> None:
+    reading = ReadingSeen(reading=Reading(name="graph-end", value="exclusive", how="declared"))
+    report = build_report(journal(tmp_path / "r", extra=(reading, reading)))
+    assert [one.name for one in report.readings].count("graph-end") == 1
 
 
 def test_hostile_text_is_shown_not_obeyed(failing: RunReport) -> None:

@@ -238,5 +238,5 @@ def test_requests_through_proxies_have_a_table_of_places_on_the_screen_and_the_p
     assert ["client", "1,234,567", "B", "1,234,567", "B"] in lines
     assert ["account", "1,234,567", "B", "✗", "−1", "B"] in lines
     assert "fleet datacenter" in shown
-    section = render_html(report).partition("Requests through proxies")[2].partition("</table>")[0]
+    section = render_html(report).partition("through proxies, in bytes")[2].partition("</table>")[0]
     assert section.count("1,234,567 B") == 13
