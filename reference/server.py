@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,14 @@ from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.store.maintenance import MaintenanceResult, maintain
 from trueup.reference.store.store import Store
 
-__all__ = ["SWEEP_S", "Options", "serve"]
+__all__ = ["END_S", "GRACE_S", "SWEEP_S", "Options", "serve"]
 
 SWEEP_S: Final = 30.0
 """Pause between two rounds of maintenance, in seconds of real time."""
-_GRACE_S: Final = 5.0
+GRACE_S: Final = 2.0
+"""How long requests may go on after a signal; twice that where they do not end when cancelled."""
+END_S: Final = 9.0
+"""Longest time from a signal to the end of the process, in seconds."""
 _LINE_LIMIT: Final = 1 << 16
 """Longest request line, in bytes; a filter on every field fits in it."""
 
@@ -58,10 +62,15 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT; `announce` is called once, when it listens.
 
-    Raises StartProblem where it cannot start: 4 for usage and ports, 3 for the store.
+    After the signal, requests have GRACE_S seconds; then reads are interrupted. END_S seconds after
+    it the process ends whatever runs; a transaction that is not committed then is not kept, and
+    was not acknowledged. Raises StartProblem where it cannot start: 4 for usage and ports, 3 for
+    the store.
     """
     ingest_key = _ingest_key(options)
     store = Store(options.data, tenants=options.tenants, behaviour=behaviour)
+    last_resort = threading.Timer(END_S, _end_now, (store,))
+    last_resort.daemon = True
     try:
         context = Context(
             store=store,
@@ -72,13 +81,24 @@ async def serve(
             ingest_key=ingest_key,
             control=options.control,
         )
-        await _listen(options, context, announce)
+        await _listen(options, context, announce, last_resort.start)
     finally:
         store.close()
+        last_resort.cancel()
+
+
+def _end_now(store: Store) -> None:
+    """End the process at once."""
+    print("trueup reference: ended before all work was done", file=sys.stderr, flush=True)  # noqa: T201
+    store.abandon()
+    os._exit(0)
 
 
 async def _listen(
-    options: Options, context: Context, announce: Callable[[dict[str, Any]], None]
+    options: Options,
+    context: Context,
+    announce: Callable[[dict[str, Any]], None],
+    stopping: Callable[[], None],
 ) -> None:
     # Malformed HTTP gets a 400 and is not logged; errors of the server are logged elsewhere.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -90,7 +110,8 @@ async def _listen(
         build_app(context),
         access_log=None,
         auto_decompress=False,
-        shutdown_timeout=_GRACE_S,
+        handler_cancellation=True,
+        shutdown_timeout=GRACE_S,
         max_line_size=_LINE_LIMIT,
     )
     await runner.setup()
@@ -107,6 +128,7 @@ async def _listen(
         async with asyncio.TaskGroup() as tasks:
             sweeping = tasks.create_task(_sweep(context))
             await stop.wait()
+            stopping()
             context.closing = True
             sweeping.cancel()
     finally:

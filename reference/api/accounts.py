@@ -74,7 +74,7 @@ async def retrieve_customer(call: Call) -> Answer:
             account[f"active_{pool}_service_id"] = services.get(pool)
         return account
 
-    account = await call.context.read(job, view="customer.retrieve")
+    account = await call.read(job, view="customer.retrieve")
     shown = call.behaviour.present("customer", "retrieve", account)
     return 200, {"data": shown, "message": "Customer successfully retrieved."}
 
@@ -91,7 +91,7 @@ async def summarise_pool(call: Call, pool: str) -> Answer:
     def job(connection: sqlite3.Connection) -> tuple[dict[str, int], list[str]]:
         return _figures(connection, call, pool), pool_users(connection, call.customer_id)
 
-    figures, users = await call.context.read(job, view=f"{pool}.summary")
+    figures, users = await call.read(job, view=f"{pool}.summary")
     data = {**call.behaviour.figures("summary", call.customer_id, figures), "proxy_user_ids": users}
     order = ("bytes", "bytes_used", "bytes_left", "requests")
     shown = {f"{pool}_{name}": data.pop(f"{pool}_{name}") for name in order} | data

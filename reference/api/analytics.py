@@ -138,7 +138,7 @@ async def graph(call: Call) -> Answer:
             old_filters=asked.old_filters,
         )
 
-    found = await call.context.read(job, view="analytics.graph")
+    found = await call.read(job, view="analytics.graph")
     kept = call.behaviour.points(
         points(asked.start_us, asked.end_us, interval, found), call.context.clock.now_us()
     )
@@ -199,7 +199,7 @@ async def breakdown(call: Call) -> Answer:
             old_filters=asked.old_filters,
         )
 
-    sums = await call.context.read(job, view="analytics.breakdown")
+    sums = await call.read(job, view="analytics.breakdown")
     networks = sums["network"].values()
     data: dict[str, Any] = {
         "period_start": format_instant(asked.start_us),

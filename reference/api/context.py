@@ -42,10 +42,11 @@ class Context:
     def clock(self) -> ServerClock:
         return self.store.clock
 
-    async def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> T:
-        return await asyncio.wrap_future(self.store.read(job, view=view))
-
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job in the next transaction and return its result, once that is committed.
+
+        A cancelled write that has not begun is not done.
+        """
         return await asyncio.wrap_future(self.store.write(job))
 
 
@@ -61,6 +62,11 @@ class Call:
     def behaviour(self) -> Behaviour:
         """The decisions of this server."""
         return self.context.behaviour
+
+    async def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> T:
+        """Run a job on a consistent state of the store; cancelling interrupts it."""
+        read = self.context.store.read(job, view=view, customer_id=self.customer_id)
+        return await asyncio.wrap_future(read)
 
     def customers(self, what: str, conditions: Sequence[Condition] = ()) -> tuple[int, ...]:
         """Return the customers whose rows this caller sees: itself only."""

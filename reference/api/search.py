@@ -56,7 +56,7 @@ async def search(call: Call, name: str) -> Answer:
             behaviour=behaviour,
         )
 
-    rows, total = await call.context.read(job, view=what)
+    rows, total = await call.read(job, view=what)
     return 200, {
         "data": [behaviour.present(name, "search", row) for row in rows],
         "item_count": len(rows),
@@ -92,7 +92,7 @@ async def _row(
 ) -> Row | None:
     what = f"{resource.name}.retrieve"
     customers = call.customers(what)
-    return await call.context.read(
+    return await call.read(
         lambda connection: reading.retrieve(
             connection,
             resource,

@@ -1,6 +1,6 @@
 """The store as other modules use it: submit a write, run a read, close.
 
-Reads run in a small pool of threads, each with its own connection, so that the event loop never
+Reads run in threads of their own (`trueup.reference.store.readers`), so that the event loop never
 waits for the disk. A view that is declared to lag (`Behaviour.lag_s`, 0 in a correct server) is
 read from a snapshot that is renewed when it is older than that.
 """
@@ -10,23 +10,25 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from trueup.reference.behaviour import Behaviour, Start
 from trueup.reference.clock import ServerClock, monotonic_s
-from trueup.reference.errors import StartProblem, StoreProblem
+from trueup.reference.errors import StartProblem
 from trueup.reference.ids import new_key
 from trueup.reference.store.folder import StoreDirectory
+from trueup.reference.store.readers import Readers
 from trueup.reference.store.schema import DATABASE, connect, prepare
 from trueup.reference.store.tenants import TenantAccount, ensure_tenants, get_meta, set_meta
 from trueup.reference.store.writer import Writer
 
-__all__ = ["READERS", "Store"]
+__all__ = ["Store"]
 
 T = TypeVar("T")
-READERS: Final = 3
 
 
 class Store:
@@ -39,7 +41,6 @@ class Store:
         self._behaviour = behaviour
         self._folder = StoreDirectory(data)
         self._path = self._folder.path / DATABASE
-        self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lagging: dict[float, _Snapshot] = {}
         self._lock = threading.Lock()
@@ -60,7 +61,7 @@ class Store:
                 status=3,
             ) from None
         self._writer = Writer(writing, hold_s=behaviour.hold_commit_s)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._readers = Readers(self._connect)
 
     def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
         """Continue with the state of the last process, or create it."""
@@ -83,12 +84,15 @@ class Store:
         """Run a job in the next transaction; return a future that is done once it is committed."""
         return self._writer.submit(job)
 
-    def read(self, job: Callable[[sqlite3.Connection], T], *, view: str) -> Future[T]:
+    def read(
+        self, job: Callable[[sqlite3.Connection], T], *, view: str, customer_id: int
+    ) -> Future[T]:
         """Run a job on a consistent state of the store; return its future.
 
+        `customer_id`: for whom; customers take turns. Cancelling the future interrupts the read.
         StoreProblem is raised in the future.
         """
-        return self._readers.submit(self._read, job, view)
+        return self._readers.submit(partial(self._read, job, view), customer_id)
 
     def catch_up(self) -> None:
         """Let every view that lags continue from the present, as after a move of the clock."""
@@ -97,33 +101,30 @@ class Store:
                 snapshot.expire()
 
     def close(self) -> None:
-        """Commit what is queued, then close every connection."""
+        """Interrupt reads, commit what is queued, then close every connection."""
+        self._readers.close()
         self._writer.close()
-        self._readers.shutdown()
         for connection in self._connections:
             connection.close()
         self._folder.release()
 
-    def _read(self, job: Callable[[sqlite3.Connection], T], view: str) -> T:
-        lag_s = self._behaviour.lag_s(view)
-        try:
-            if lag_s > 0:
-                with self._lock:
-                    return job(self._snapshot(lag_s).connection)
-            connection = self._own_connection()
-            connection.execute("BEGIN")
-            try:
-                return job(connection)
-            finally:
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreProblem(f"the store could not be read: {error}") from None
+    def abandon(self) -> None:
+        """Give the directory up at once, as the process is about to end; nothing is waited for."""
+        with suppress(OSError):
+            self._folder.release()
 
-    def _own_connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
+    def _read(
+        self, job: Callable[[sqlite3.Connection], T], view: str, connection: sqlite3.Connection
+    ) -> T:
+        lag_s = self._behaviour.lag_s(view)
+        if lag_s > 0:
+            with self._lock:
+                return job(self._snapshot(lag_s).connection)
+        connection.execute("BEGIN")
+        try:
+            return job(connection)
+        finally:
+            connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path)
