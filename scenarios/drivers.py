@@ -55,6 +55,7 @@ def _rule(ingest: HttpIngest, secrets: tuple[str, ...]) -> ResponseRule:
         line_key=refused.line,
         reason_key=refused.reason or "",
         first_line=refused.first,
+        refused_count=refused.count or "",
         secrets=secrets,
     )
 

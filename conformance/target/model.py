@@ -61,6 +61,8 @@ class RefusedShape:
     """Key of the reason; None if there is none."""
     first: int = 1
     """The number of the first event: 1 or 0."""
+    count: str | None = None
+    """Dotted path to the number of refused events; None if the list has them all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

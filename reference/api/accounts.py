@@ -103,7 +103,7 @@ async def summarise_pool(call: Call, pool: str) -> Answer:
 
 async def create_user(call: Call) -> Answer:
     """Create a proxy user; id and password are random if absent. Raises ApiProblem (400, 409)."""
-    body = await json_body(call.request)
+    body = await json_body(call)
     user_id = body.pop("proxy_user_id", None) or f"user-{new_password()}"
     if not isinstance(user_id, str) or len(user_id) > 255:
         raise ApiProblem(400, "proxy_user_id must be a string of 1 to 255 characters.")
@@ -140,7 +140,7 @@ async def create_user(call: Call) -> Answer:
 async def edit_user(call: Call) -> Answer:
     """Change the given fields and leave the others. Raises ApiProblem (400, 404, 422)."""
     user_id = call.request.match_info["id"]
-    values = _user_values(await json_body(call.request))
+    values = _user_values(await json_body(call))
     stored = {
         **call.behaviour.settings("edit", call.customer_id, values),
         "proxy_user_last_update_datetime": call.context.clock.now_us(),

@@ -34,6 +34,7 @@ _TITLES: Final = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     410: "Gone",
     413: "Content Too Large",
@@ -148,7 +149,7 @@ def _control(context: Context, request: web.Request, view: str) -> int:
 
 def build_app(context: Context) -> web.Application:
     """Return the web application that serves one context."""
-    app = web.Application(middlewares=[_outcomes(context)], client_max_size=ingestion.BODY_LIMIT)
+    app = web.Application(middlewares=[_outcomes(context)])
     for route in _routes(context.control):
         app.router.add_route(route.method, route.path, _endpoint(context, route))
     return app
@@ -210,8 +211,6 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> ApiProblem:
             return ApiProblem(
                 405, f"{request.path} takes {allowed} only.", headers={"Allow": allowed}
             )
-        case 413:
-            return ApiProblem(413, f"The body is larger than {ingestion.BODY_LIMIT} bytes.")
         case status:
             return ApiProblem(status, error.reason)
 

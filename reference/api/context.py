@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from trueup.reference.api.bodies import Bodies
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.clock import ServerClock
@@ -37,6 +38,7 @@ class Context:
     ingest_key: str | None = None
     control: bool = False
     closing: bool = False
+    bodies: Bodies = field(default_factory=Bodies)
 
     @property
     def clock(self) -> ServerClock:
@@ -87,16 +89,13 @@ def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> d
     return given
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
+async def json_body(call: Call) -> dict[str, Any]:
     """Return the JSON object of the request; empty if it has no body.
 
-    Raises ApiProblem (400, 413).
+    Raises ApiProblem (400, 408, 413, 503).
     """
-    if (request.content_length or 0) > BODY_LIMIT:
-        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes.")
-    raw = await request.read()
-    if len(raw) > BODY_LIMIT:
-        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes.")
+    async with call.context.bodies.receive(call.request, BODY_LIMIT) as body:
+        raw = body.raw
     try:
         return msgspec.json.decode(raw or b"{}", type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:

@@ -29,7 +29,7 @@ async def move_clock(call: Call) -> Answer:
 
     Raises ApiProblem (400, 422).
     """
-    body = await json_body(call.request)
+    body = await json_body(call)
     context = call.context
 
     def job(connection: sqlite3.Connection) -> None:
@@ -69,7 +69,7 @@ def _distance_us(body: dict[str, Any], now_us: int) -> int:
 
 async def run_maintenance(call: Call) -> Answer:
     """Delete and consolidate what is due; return how many rows."""
-    await json_body(call.request)
+    await json_body(call)
     context = call.context
 
     def job(connection: sqlite3.Connection) -> MaintenanceResult:
@@ -85,7 +85,7 @@ async def run_maintenance(call: Call) -> Answer:
 
 async def money(call: Call) -> Answer:
     """Add bytes to a pool or remove them. Raises ApiProblem (400, 404, 409, 422)."""
-    movement = _movement(await json_body(call.request))
+    movement = _movement(await json_body(call))
     context = call.context
     ledger_id = await context.write(
         lambda connection: move_money(

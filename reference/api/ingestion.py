@@ -2,69 +2,57 @@
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from typing import Final
 
 from trueup.reference.api.context import Answer, Call
 from trueup.reference.errors import ApiProblem
-from trueup.reference.store.record import record
+from trueup.reference.store.record import IngestResult, record
 
-__all__ = ["BODY_LIMIT", "DECODED_LIMIT", "ingest", "unpack"]
+__all__ = ["BODY_LIMIT", "DECODED_LIMIT", "LINES_LIMIT", "REFUSED_SHOWN", "ingest"]
 
 BODY_LIMIT: Final = 32 << 20
 """Most bytes of a delivery as it travels."""
 DECODED_LIMIT: Final = 64 << 20
 """Most bytes of a delivery once decompressed."""
-
-
-def unpack(raw: bytes) -> bytes:
-    """Return the decompressed gzip body, at most DECODED_LIMIT bytes.
-
-    Raises ApiProblem (400, 413).
-    """
-    parts: list[bytes] = []
-    room = DECODED_LIMIT + 1
-    rest = raw
-    try:
-        while rest:
-            decoder = zlib.decompressobj(wbits=31)
-            parts.append(decoder.decompress(rest, room))
-            room -= len(parts[-1])
-            if room <= 0 or decoder.unconsumed_tail:
-                raise ApiProblem(413, f"The body unpacks to more than {DECODED_LIMIT} bytes.")
-            if not decoder.eof:
-                raise ApiProblem(400, "The gzip body ends too early.")
-            rest = decoder.unused_data
-    except zlib.error as error:
-        raise ApiProblem(
-            400, f"The body is not gzip, as its Content-Encoding says: {error}."
-        ) from None
-    return b"".join(parts)
+LINES_LIMIT: Final = 200_000
+"""Most lines of a delivery."""
+REFUSED_SHOWN: Final = 100
+"""Most refused lines that a response lists; the others are counted."""
 
 
 async def ingest(call: Call) -> Answer:
     """Take a delivery; the response is sent once every accepted event is committed.
 
-    Raises ApiProblem (400 no text, 413 too large, 415 unknown encoding, 503 shutting down).
+    The first REFUSED_SHOWN refused lines are listed, all are counted. Raises ApiProblem (400 no
+    text, 408 too slow, 413 too large, 415 unknown encoding, 503 shutting down or no memory).
     """
     context, request = call.context, call.request
     if context.closing:
         raise ApiProblem(503, "The server is shutting down.", headers={"Retry-After": "1"})
-    if (request.content_length or 0) > BODY_LIMIT:
-        raise ApiProblem(413, f"The body is larger than {BODY_LIMIT} bytes; send smaller batches.")
-    body = await request.read()
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if encoding == "gzip":
-        body = await asyncio.to_thread(unpack, body)
-    elif encoding != "identity":
+    if encoding not in ("gzip", "identity"):
         raise ApiProblem(415, f"Content-Encoding must be gzip or absent, not {encoding[:40]!r}.")
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise ApiProblem(400, f"The body must be NDJSON in UTF-8: {error}.") from None
+    async with context.bodies.receive(request, BODY_LIMIT) as body:
+        if encoding == "gzip":
+            await body.unpack(DECODED_LIMIT)
+        await body.check_text()
+        if body.raw.count(b"\n") > LINES_LIMIT:
+            raise ApiProblem(413, f"A delivery has at most {LINES_LIMIT} lines; send smaller ones.")
+        result = await _record(call, body.raw)
+    return 200, {
+        "accepted": result.accepted,
+        "duplicates": result.duplicates,
+        "refused": [
+            {"line": line, "reason": reason} for line, reason in result.refused[:REFUSED_SHOWN]
+        ],
+        "refused_count": len(result.refused),
+    }
+
+
+async def _record(call: Call, body: bytes) -> IngestResult:
+    context = call.context
     customers = frozenset(tenant.customer_id for tenant in context.store.tenants)
-    result = await context.write(
+    return await context.write(
         lambda connection: record(
             connection,
             body,
@@ -73,8 +61,3 @@ async def ingest(call: Call) -> Answer:
             customers=customers,
         )
     )
-    return 200, {
-        "accepted": result.accepted,
-        "duplicates": result.duplicates,
-        "refused": [{"line": line, "reason": reason} for line, reason in result.refused],
-    }

@@ -92,7 +92,7 @@ def target_file(
         f'url = "{serving.ingest_url}"',
         "batch = 1000",
         'accepted = "accepted"',
-        'refused = { list = "refused", line = "line", reason = "reason" }',
+        'refused = { list = "refused", line = "line", reason = "reason", count = "refused_count" }',
     ]
     if serving.ingest_key is not None:
         parts.append(f'headers = {{ "X-Ingest-Key" = {{ env = "{_INGEST}" }} }}')

@@ -76,6 +76,8 @@ class ResponseRule:
     line_key: str = "line"
     reason_key: str = "reason"
     first_line: int = 1
+    refused_count: str = ""
+    """Dotted path to the number refused, of which the list may leave some out; empty: it has all."""
     renews: bool = False
     """Whether a 401 is tried again: a token that has run out is renewed by someone else."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -288,11 +290,26 @@ def _read_listed(
     accepted = _get_path(decoded, rule.accepted)
     if rule.accepted and not isinstance(accepted, int):
         return _unknown(count, f"the response has no number at `{rule.accepted}`")
-    if isinstance(accepted, int) and accepted + len(refused) != count:
-        found = accepted + len(refused)
+    counted = _get_path(decoded, rule.refused_count)
+    number = counted if isinstance(counted, int) else len(refused)
+    if isinstance(accepted, int) and accepted + number != count:
+        found = accepted + number
         return _unknown(count, f"the response accounts for {found} of {count} events")
+    if not len(refused) <= number <= count:
+        return _unknown(count, f"the response counts {number} refused events of {count}")
     others = {line: (Outcome.REFUSED, reason) for line, reason in refused.items()}
+    if number > len(refused):
+        others = _unlisted(number, count) | others
     return InterpretedResponse(ResponseKind.DEFINITE, _ranges_around(others, count))
+
+
+def _unlisted(refused: int, count: int) -> dict[int, tuple[Outcome, str]]:
+    """Return the outcome of events that a response does not list, while it refuses more."""
+    if refused == count:
+        rest = Outcome.REFUSED, "refused with all events of its request"
+    else:
+        rest = Outcome.UNKNOWN, f"the response refuses {refused} events and does not list them all"
+    return dict.fromkeys(range(count), rest)
 
 
 def _get_path(decoded: object, path: str) -> object:

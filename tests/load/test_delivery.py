@@ -251,6 +251,33 @@ def test_without_a_declared_count_the_status_alone_accepts() -> None:
         assert [part.outcome for part in ranges] == [Outcome.ACCEPTED]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "listed", "counted", "outcomes"),
+    [
+        (0, [1], 4, "RRRR"),
+        (0, [], 4, "RRRR"),
+        (4, [], 0, "AAAA"),
+        (3, [2], 1, "ARAA"),
+        (2, [2], 2, "?R??"),
+        (2, [2], 1, "????"),
+        (3, [1, 2], 1, "????"),
+        (3, [2], None, "ARAA"),
+        (2, [2], None, "????"),
+    ],
+)
+def test_a_count_of_refused_events_completes_a_list_that_leaves_some_out(
+    accepted: int, listed: list[int], counted: int | None, outcomes: str
+) -> None:
+    """Where some of the events are refused and not listed, it is unknown which."""
+    rule = ResponseRule(accepted="accepted", refused_count="refused_count")
+    said = {"accepted": accepted, "refused": [{"line": line, "reason": "r"} for line in listed]}
+    if counted is not None:
+        said["refused_count"] = counted
+    found = interpret_response(rule, 200, json.dumps(said).encode(), 4)
+    letters = {Outcome.ACCEPTED: "A", Outcome.REFUSED: "R", Outcome.UNKNOWN: "?"}
+    assert "".join(letters[part.outcome] * part.count for part in found.ranges) == outcomes
+
+
 def test_pauses_double_up_to_a_maximum_and_respect_retry_after() -> None:
     policy = RetryPolicy(initial_pause_s=0.1, max_pause_s=0.5, total_s=3, attempts=5)
     assert [policy.pause_s(n) for n in (1, 2, 3, 4)] == [0.1, 0.2, 0.4, 0.5]

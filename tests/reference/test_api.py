@@ -196,7 +196,8 @@ async def test_a_limit_of_requests_is_per_customer_and_passes() -> None:
 
 async def test_a_repeat_changes_nothing_and_other_content_is_refused(served: Served) -> None:
     first = event(1, log_request_datetime=at(served), log_total_bytes=10)
-    assert await served.ingest([first, first]) == {"accepted": 2, "duplicates": 1, "refused": []}
+    result = await served.ingest([first, first])
+    assert result == {"accepted": 2, "duplicates": 1, "refused": [], "refused_count": 0}
     again = await served.ingest([first, {**first, "log_total_bytes": 11}])
     assert (again["accepted"], again["duplicates"]) == (1, 1)
     assert again["refused"][0]["line"] == 2

@@ -1,0 +1,176 @@
+"""Request bodies: bounded in time and memory, whatever is sent; few refused lines are listed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.reference.served import Served, event, ndjson, serving
+from trueup.reference.api import context, ingestion
+from trueup.reference.api.bodies import Bodies
+from trueup.reference.times import format_instant
+
+WAIT_S = 30
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as running:
+        yield running
+
+
+def one_event(served: Served) -> bytes:
+    return ndjson([event(1, log_request_datetime=format_instant(served.now_us))])
+
+
+class Sender:
+    """A raw connection that sends a delivery piece by piece."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def begin(cls, served: Served, *headers: str) -> Sender:
+        url = served.client.make_url("/")
+        sender = cls(*await asyncio.open_connection(url.host, url.port))
+        lines = ("POST /ingest/events HTTP/1.1", "Host: x", *headers, "", "")
+        sender.writer.write("\r\n".join(lines).encode())
+        return sender
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def status(self) -> int:
+        line = await asyncio.wait_for(self.reader.readline(), WAIT_S)
+        return int(line.split()[1])
+
+    async def close(self) -> None:
+        self.writer.close()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+async def until_held(bodies: Bodies, least: int, most: int) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not least <= bodies.held <= most:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.001)
+
+
+async def test_bodies_that_never_end_are_bounded_and_leave_room_for_others(served: Served) -> None:
+    """40 bodies of which 10 fit: the largest give way, small ones are taken, and all is freed."""
+    served.context.bodies = bodies = Bodies(total_limit=MIB)
+    senders = []
+    for _ in range(40):
+        sender = await Sender.begin(served, f"Content-Length: {8 * MIB}")
+        await sender.send(b"x" * 100_000)
+        senders.append(sender)
+        assert bodies.held <= MIB
+    await until_held(bodies, MIB - 300_000, MIB)
+    assert (await served.ingest(one_event(served)))["accepted"] == 1
+    done, waiting = await asyncio.wait(
+        [asyncio.ensure_future(sender.reader.readline()) for sender in senders], timeout=0.05
+    )
+    assert 28 <= len(done) < 40
+    assert all(b" 503 " in task.result() for task in done)
+    for task in waiting:
+        task.cancel()
+    for sender in senders:
+        await sender.close()
+    await until_held(bodies, 0, 0)
+
+
+async def test_a_body_alone_is_refused_where_it_exceeds_the_memory(served: Served) -> None:
+    served.context.bodies = bodies = Bodies(total_limit=1000)
+    assert (await served.deliver(b" " * 2000))[0] == 503
+    packed = gzip.compress(b" " * 5000)
+    assert (await served.deliver(packed, Content_Encoding="gzip"))[0] == 503
+    assert (await served.deliver(one_event(served)))[0] == 200
+    assert bodies.held == 0
+
+
+async def test_a_body_that_does_not_arrive_in_time_gets_408(served: Served) -> None:
+    served.context.bodies = bodies = Bodies(timeout_s=0.02)
+    sender = await Sender.begin(served, "Content-Length: 100")
+    await sender.send(b"x")
+    assert await sender.status() == 408
+    await sender.close()
+    assert bodies.held == 0
+
+
+async def test_a_body_whose_client_is_gone_is_freed(served: Served) -> None:
+    bodies = served.context.bodies
+    sender = await Sender.begin(served, "Transfer-Encoding: chunked")
+    await sender.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+    await until_held(bodies, 65536, 65536)
+    await sender.close()
+    await until_held(bodies, 0, 0)
+
+
+async def test_a_body_with_a_malformed_chunk_ends_with_its_time(served: Served) -> None:
+    served.context.bodies = Bodies(timeout_s=0.2)
+    sender = await Sender.begin(served, "Transfer-Encoding: chunked")
+    await sender.send(b"5\r\nxxxxx\r\n")
+    await sender.send(b"zz\r\n")
+    assert await sender.status() in (400, 408)
+    await sender.close()
+    assert served.context.bodies.held == 0
+
+
+async def test_a_body_of_a_million_lines_is_refused_before_it_is_split(served: Served) -> None:
+    bomb = gzip.compress(b"{}\n" * 1_000_000)
+    status, body = await served.deliver(bomb, Content_Encoding="gzip")
+    assert (status, "lines" in body["message"]) == (413, True)
+    assert served.context.bodies.held == 0
+
+
+async def test_gzip_of_many_members_is_read_whole_and_in_linear_time(served: Served) -> None:
+    lines = one_event(served)
+    members = [gzip.compress(b"")] * 50_000
+    members[25_000] = gzip.compress(lines)
+    assert (await served.ingest(b"".join(members), Content_Encoding="gzip"))["accepted"] == 1
+    split = gzip.compress(lines[:50]) + gzip.compress(lines[50:])
+    assert (await served.ingest(split, Content_Encoding="gzip"))["duplicates"] == 1
+
+
+@pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 2 * MIB])
+async def test_gzip_around_the_size_of_a_step_is_read_whole(served: Served, size: int) -> None:
+    """The content ends exactly where a step of the decoder does, or just beside."""
+    lines = one_event(served)
+    body = gzip.compress(b" " * (size - len(lines) - 1) + b"\n" + lines)
+    assert (await served.ingest(body, Content_Encoding="gzip"))["accepted"] == 1
+
+
+async def test_text_is_checked_at_any_size(served: Served) -> None:
+    spaces = b" " * (2 * MIB - 1)
+    lines = one_event(served)
+    assert (await served.deliver(spaces + b"\xff" + spaces))[0] == 400
+    assert (await served.deliver(spaces + b"\xc3"))[0] == 400
+    accented = lines.replace(b'"cupertino"', '"caf\u00e9"'.encode())
+    # The character of two bytes lies across two steps.
+    before = MIB - accented.index("é".encode()) - 2
+    body = b" " * before + b"\n" + accented + b" " * MIB
+    assert body[MIB - 1 : MIB + 1] == "é".encode()
+    assert (await served.ingest(body))["accepted"] == 1
+
+
+async def test_at_most_100_refused_lines_are_listed_and_all_are_counted(served: Served) -> None:
+    shown = ingestion.REFUSED_SHOWN
+    lines = [one_event(served), *[b"no event"] * (shown + 50)]
+    result = await served.ingest(b"\n".join(lines))
+    assert (result["accepted"], result["refused_count"]) == (1, shown + 50)
+    assert [each["line"] for each in result["refused"]] == list(range(2, shown + 2))
+
+
+async def test_other_bodies_are_bounded_as_well(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.context.bodies = Bodies(total_limit=100)
+    big = {"proxy_user_metadata": {"text": "x" * 200}}
+    assert (await served.ask("proxy_user/create", method="POST", json=big))[0] == 503
+    assert (await served.ask("proxy_user/create", method="POST", json={}))[0] == 201
+    monkeypatch.setattr(context, "BODY_LIMIT", 50)
+    assert (await served.control("money", idempotency_key="x" * 50))[0] == 413
