@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from trueup.reference import log
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem
 from trueup.reference.mutants import FAULTS, VARIANTS, Mutant
@@ -134,6 +135,7 @@ def serve_command(
         else:
             _print_plainly(where)
 
+    log.configure()
     try:
         asyncio.run(serve(options, _behaviour(faults, variants), announce))
     except StartProblem as problem:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +30,11 @@ GRACE_S: Final = 2.0
 """How long requests may go on after a signal; twice that where they do not end when cancelled."""
 END_S: Final = 9.0
 """Longest time from a signal to the end of the process, in seconds."""
+_LOGGER: Final = logging.getLogger(__name__)
+_LOOK_S: Final = 1.0
+"""Pause between two looks at overdue connections, in seconds."""
+_HEADERS_LIMIT: Final = 64
+"""Most headers of a request."""
 _LINE_LIMIT: Final = 1 << 16
 """Longest request line, in bytes; a filter on every field fits in it."""
 
@@ -89,7 +93,7 @@ async def serve(
 
 def _end_now(store: Store) -> None:
     """End the process at once."""
-    print("trueup reference: ended before all work was done", file=sys.stderr, flush=True)  # noqa: T201
+    _LOGGER.warning("ended before all work was done; what was not committed is not kept")
     store.abandon()
     os._exit(0)
 
@@ -100,8 +104,6 @@ async def _listen(
     announce: Callable[[dict[str, Any]], None],
     stopping: Callable[[], None],
 ) -> None:
-    # Malformed HTTP gets a 400 and is not logged; errors of the server are logged elsewhere.
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,26 +115,40 @@ async def _listen(
         handler_cancellation=True,
         shutdown_timeout=GRACE_S,
         max_line_size=_LINE_LIMIT,
+        max_headers=_HEADERS_LIMIT,
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, options.port, backlog=1024)
+        assert runner.server is not None
+        make = context.connections.factory(runner.server)
         try:
-            await site.start()
+            listening = await loop.create_server(make, options.host, options.port, backlog=1024)
         except OSError as error:
             raise StartProblem(
                 f"Cannot listen on {options.host}:{options.port}: {error.strerror}. "
                 f"Choose another --port, or 0 for a free one."
             ) from None
-        announce(_addresses(options, context, runner.addresses[0][1]))
+        announce(_addresses(options, context, listening.sockets[0].getsockname()[1]))
         async with asyncio.TaskGroup() as tasks:
-            sweeping = tasks.create_task(_sweep(context))
+            background = [
+                tasks.create_task(_sweep(context)),
+                tasks.create_task(_close_overdue(context)),
+            ]
             await stop.wait()
             stopping()
             context.closing = True
-            sweeping.cancel()
+            listening.close()
+            for task in background:
+                task.cancel()
     finally:
         await runner.cleanup()
+
+
+async def _close_overdue(context: Context) -> None:
+    """Close the connections of clients that are too slow, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        context.connections.close_overdue()
 
 
 async def _sweep(context: Context) -> None:
@@ -147,7 +163,7 @@ async def _sweep(context: Context) -> None:
         try:
             await context.write(job)
         except StoreProblem as problem:
-            print(f"trueup reference: maintenance failed: {problem}", file=sys.stderr)  # noqa: T201
+            _LOGGER.error("maintenance failed: %s", problem)
 
 
 def _addresses(options: Options, context: Context, port: int) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from aiohttp import web
 
-from trueup.reference.api import accounts, analytics, control, ingestion, search
+from trueup.reference.api import accounts, analytics, control, ingestion, operations, search
+from trueup.reference.api.connections import guard_of
 from trueup.reference.api.context import Answer, Call, Context
 from trueup.reference.behaviour import RequestInfo
+from trueup.reference.clock import monotonic_s
 from trueup.reference.errors import ApiProblem, StoreProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.resources import RESOURCES
@@ -149,10 +151,16 @@ def _control(context: Context, request: web.Request, view: str) -> int:
 
 def build_app(context: Context) -> web.Application:
     """Return the web application that serves one context."""
-    app = web.Application(middlewares=[_outcomes(context)])
+    app = web.Application(middlewares=[_observed(context), _outcomes(context)])
     for route in _routes(context.control):
         app.router.add_route(route.method, route.path, _endpoint(context, route))
+    for path, handler in _OPERATIONS.items():
+        app.router.add_get(path, partial(handler, context))
     return app
+
+
+_OPERATIONS: Final = {"/health": operations.health, "/metrics": operations.show_metrics}
+"""Paths that need no key."""
 
 
 def _endpoint(context: Context, route: _Route) -> Endpoint:
@@ -179,6 +187,29 @@ def _json(status: int, body: object, headers: dict[str, str] | None = None) -> w
         content_type="application/json",
         headers=headers,
     )
+
+
+def _observed(context: Context) -> Any:
+    """Tell the connection's guard when a request begins and ends, and count it."""
+
+    @web.middleware
+    async def observed(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+        guard, began_s = guard_of(request), monotonic_s()
+        if guard is not None:
+            guard.request_begins()
+        try:
+            response = await handler(request)
+        finally:
+            if guard is not None:
+                guard.request_ends()
+        resource = request.match_info.route.resource
+        route = "" if resource is None else resource.canonical
+        seconds = monotonic_s() - began_s
+        method = request.method if route else ""
+        context.counts.request(method, route, response.status, seconds)
+        return response
+
+    return observed
 
 
 def _outcomes(context: Context) -> Any:

@@ -155,7 +155,8 @@ class Bodies:
 def _unpacked(raw: bytes) -> Iterator[bytes]:
     """Yield the content of a gzip body of any number of members, in parts of at most _STEP bytes.
 
-    A part is empty where much was read and nothing found. Raises zlib.error, and ApiProblem (400) where the body ends too early.
+    A part is empty where much was read and nothing found. Raises zlib.error, and ApiProblem (400)
+    where the body ends too early.
     """
     decoder = zlib.decompressobj(wbits=31)
     for start in range(0, len(raw), _SLICE):

@@ -12,6 +12,8 @@ import msgspec
 from aiohttp import web
 
 from trueup.reference.api.bodies import Bodies
+from trueup.reference.api.connections import Connections
+from trueup.reference.api.counts import Counts
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.clock import ServerClock
@@ -39,6 +41,8 @@ class Context:
     control: bool = False
     closing: bool = False
     bodies: Bodies = field(default_factory=Bodies)
+    connections: Connections = field(default_factory=Connections)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def clock(self) -> ServerClock:

@@ -39,6 +39,9 @@ async def ingest(call: Call) -> Answer:
         if body.raw.count(b"\n") > LINES_LIMIT:
             raise ApiProblem(413, f"A delivery has at most {LINES_LIMIT} lines; send smaller ones.")
         result = await _record(call, body.raw)
+    context.counts.events.update(
+        accepted=result.accepted, duplicates=result.duplicates, refused=len(result.refused)
+    )
     return 200, {
         "accepted": result.accepted,
         "duplicates": result.duplicates,

@@ -77,6 +77,11 @@ class Readers:
                 self._changed.notify()
         return read
 
+    def load(self) -> tuple[int, int]:
+        """Return how many reads run, and how many wait."""
+        with self._changed:
+            return len(self._current), sum(map(len, self._waiting.values()))
+
     def close(self) -> None:
         """Interrupt the reads that run, refuse those that wait, and end the threads."""
         with self._changed:

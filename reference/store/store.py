@@ -94,6 +94,10 @@ class Store:
         """
         return self._readers.submit(partial(self._read, job, view), customer_id)
 
+    def reads(self) -> tuple[int, int]:
+        """Return how many reads run, and how many wait."""
+        return self._readers.load()
+
     def catch_up(self) -> None:
         """Let every view that lags continue from the present, as after a move of the clock."""
         with self._lock:
