@@ -20,6 +20,9 @@ from trueup.reference.resources import Field, Resource, ResourceKind
 from trueup.reference.times import DAY_US, parse_instant
 
 __all__ = [
+    "FILTERS_LIMIT",
+    "PAGE_LIMIT",
+    "PATTERN_LIMIT",
     "PER_PAGE_LIMIT",
     "Between",
     "Condition",
@@ -35,6 +38,10 @@ __all__ = [
 
 PER_PAGE_LIMIT: Final = 100
 PAGE_LIMIT: Final = 2**40
+FILTERS_LIMIT: Final = 200
+"""Most filters of a search; SQLite takes a thousand conditions."""
+PATTERN_LIMIT: Final = 1000
+"""Most characters of a `like_` filter."""
 _PREFIXES: Final = ("min_", "max_", "like_", "not_")
 _FLAGS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 
@@ -121,6 +128,8 @@ def parse_query(
         raise ApiProblem(400, f"page must be 1 or more, not {page}.")
     size = per_page(_integer("per_page", given.pop("per_page", str(PER_PAGE_LIMIT))))
     sort = _sort(resource, given.pop("sort_by", ""))
+    if len(given) > FILTERS_LIMIT:
+        raise ApiProblem(400, f"A search takes at most {FILTERS_LIMIT} filters, not {len(given)}.")
     conditions = []
     for name, text in given.items():
         condition = _condition(resource, name, text)
@@ -182,6 +191,8 @@ def _text_condition(field: Field, prefix: str, name: str, text: str) -> Conditio
         raise ApiProblem(
             400, f"{name}: {prefix} works on numbers and dates, and {field.name} is text."
         )
+    if prefix == "like_" and len(text) > PATTERN_LIMIT:
+        raise ApiProblem(400, f"{name} takes at most {PATTERN_LIMIT} characters.")
     if prefix == "like_":
         return Like(field=field, pattern=text if "%" in text else f"%{text}%")
     if field.values and text not in field.values:

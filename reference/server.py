@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from trueup.reference.api.app import BASE, CONTROL, INGEST, build_app
+from trueup.reference.api.app import BASE, CONTROL, HTTP_OPTIONS, INGEST, build_app
 from trueup.reference.api.context import Context
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
@@ -30,13 +30,10 @@ GRACE_S: Final = 2.0
 """How long requests may go on after a signal; twice that where they do not end when cancelled."""
 END_S: Final = 9.0
 """Longest time from a signal to the end of the process, in seconds."""
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOGGER: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 1.0
 """Pause between two looks at overdue connections, in seconds."""
-_HEADERS_LIMIT: Final = 64
-"""Most headers of a request."""
-_LINE_LIMIT: Final = 1 << 16
-"""Longest request line, in bytes; a filter on every field fits in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,7 @@ def _ingest_key(options: Options) -> str | None:
 async def serve(
     options: Options, behaviour: Behaviour, announce: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` is called once, when it listens.
+    """Serve until SIGTERM, SIGINT or SIGHUP; `announce` is called once, when it listens.
 
     After the signal, requests have GRACE_S seconds; then reads are interrupted. END_S seconds after
     it the process ends whatever runs; a transaction that is not committed then is not kept, and
@@ -106,16 +103,15 @@ async def _listen(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it for SIGHUP
+            loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(
         build_app(context),
         access_log=None,
-        auto_decompress=False,
         handler_cancellation=True,
         shutdown_timeout=GRACE_S,
-        max_line_size=_LINE_LIMIT,
-        max_headers=_HEADERS_LIMIT,
+        **HTTP_OPTIONS,
     )
     await runner.setup()
     try:

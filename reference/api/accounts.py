@@ -104,8 +104,10 @@ async def summarise_pool(call: Call, pool: str) -> Answer:
 async def create_user(call: Call) -> Answer:
     """Create a proxy user; id and password are random if absent. Raises ApiProblem (400, 409)."""
     body = await json_body(call)
-    user_id = body.pop("proxy_user_id", None) or f"user-{new_password()}"
-    if not isinstance(user_id, str) or len(user_id) > 255:
+    user_id = body.pop("proxy_user_id", None)
+    if user_id is None:
+        user_id = f"user-{new_password()}"
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= 255:
         raise ApiProblem(400, "proxy_user_id must be a string of 1 to 255 characters.")
     values = {"proxy_user_password": new_password(), **_user_values(body)}
     stored = call.behaviour.settings("create", call.customer_id, values)

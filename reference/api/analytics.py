@@ -23,6 +23,8 @@ from trueup.reference.times import DAY_US, format_instant, parse_instant
 
 __all__ = ["breakdown", "graph"]
 
+_EARLIEST: Final = "1000-01-01"
+_EARLIEST_US: Final = parse_instant(_EARLIEST)[0]
 _LATEST: Final = "9000-01-01"
 _LATEST_US: Final = parse_instant(_LATEST)[0]
 _WINDOW: Final = ("preset", "period_start", "period_end")
@@ -51,9 +53,9 @@ class _GraphWindow:
 def _instant(name: str, text: str) -> int:
     try:
         at_us = parse_instant(text)[0]
-        if at_us < _LATEST_US:
+        if _EARLIEST_US <= at_us < _LATEST_US:
             return at_us
-        raise ApiProblem(400, f"{name} must lie before {_LATEST}.")
+        raise ApiProblem(400, f"{name} must lie from {_EARLIEST} to before {_LATEST}.")
     except ValueError:
         raise ApiProblem(
             400, f"{name} must be YYYY-MM-DD HH:MM:SS (UTC) or YYYY-MM-DD, not {text[:60]!r}."

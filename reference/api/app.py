@@ -13,7 +13,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from aiohttp import web
 
-from trueup.reference.api import accounts, analytics, control, ingestion, operations, search
+from trueup.reference.api import (
+    accounts,
+    analytics,
+    control,
+    ingestion,
+    openapi,
+    operations,
+    search,
+)
 from trueup.reference.api.connections import guard_of
 from trueup.reference.api.context import Answer, Call, Context
 from trueup.reference.behaviour import RequestInfo
@@ -22,7 +30,7 @@ from trueup.reference.errors import ApiProblem, StoreProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.resources import RESOURCES
 
-__all__ = ["BASE", "CONTROL", "INGEST", "build_app"]
+__all__ = ["BASE", "CONTROL", "HTTP_OPTIONS", "INGEST", "build_app"]
 
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
 Endpoint: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,6 +38,12 @@ Endpoint: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BASE: Final = "/1.0"
 INGEST: Final = "/ingest/events"
 CONTROL: Final = "/control"
+HTTP_OPTIONS: Final[dict[str, Any]] = {
+    "auto_decompress": False,
+    "max_line_size": 1 << 16,
+    "max_headers": 64,
+}
+"""How aiohttp reads requests; a filter on every field fits into the longest line, in bytes."""
 _TITLES: Final = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -154,13 +168,17 @@ def build_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[_observed(context), _outcomes(context)])
     for route in _routes(context.control):
         app.router.add_route(route.method, route.path, _endpoint(context, route))
-    for path, handler in _OPERATIONS.items():
-        app.router.add_get(path, partial(handler, context))
+    app.router.add_get("/health", partial(operations.health, context))
+    app.router.add_get("/metrics", partial(operations.show_metrics, context))
+    document = openapi.document(
+        with_control=context.control, ingest=INGEST, base=BASE, control=CONTROL
+    )
+    app.router.add_get("/openapi.json", partial(_show, document))
     return app
 
 
-_OPERATIONS: Final = {"/health": operations.health, "/metrics": operations.show_metrics}
-"""Paths that need no key."""
+async def _show(document: dict[str, Any], _request: web.Request) -> web.Response:
+    return _json(200, document)
 
 
 def _endpoint(context: Context, route: _Route) -> Endpoint:

@@ -105,7 +105,8 @@ def _movement(body: dict[str, Any]) -> Movement:
         raise ApiProblem(400, "customer_id must be an integer.")
     if body.get("network") not in POOLS:
         raise ApiProblem(400, f"network must be one of {', '.join(POOLS)}.")
-    if body.get("kind") not in KINDS:
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ApiProblem(400, f"kind must be one of {', '.join(KINDS)}.")
     if type(amount) is not int or not -LIMIT < amount * 2**8 < LIMIT:
         raise ApiProblem(400, "bytes must be an integer of sensible size.")
@@ -113,12 +114,12 @@ def _movement(body: dict[str, Any]) -> Movement:
         raise ApiProblem(400, "idempotency_key must be a string of 1 to 255 characters.")
     if service_id is not None and not isinstance(service_id, str):
         raise ApiProblem(400, "service_id must be a string or absent.")
-    if body["kind"] in ("purchase", "top_up") and amount <= 0:
-        raise ApiProblem(422, f"A {body['kind']} must add bytes; got {amount}.")
+    if kind in ("purchase", "top_up") and amount <= 0:
+        raise ApiProblem(422, f"A {kind} must add bytes; got {amount}.")
     return Movement(
         customer_id=customer_id,
         network=body["network"],
-        kind=body["kind"],
+        kind=kind,
         bytes=amount,
         idempotency_key=key,
         service_id=service_id,

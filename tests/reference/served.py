@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from trueup.reference.api.app import build_app
+from trueup.reference.api.app import HTTP_OPTIONS, build_app
 from trueup.reference.api.context import Context
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
@@ -137,7 +137,7 @@ async def serving(
         store=store, behaviour=behaviour, limiter=limiter, control=True, ingest_key=ingest_key
     )
     server = TestServer(build_app(context))
-    await server.start_server(auto_decompress=False)
+    await server.start_server(**HTTP_OPTIONS)
     client = TestClient(server)
     try:
         yield Served(client, context)

@@ -194,7 +194,10 @@ async def _others_are_served(served: Served) -> None:
     assert (await served.get("log/search", tenant=served.b))["total_count"] == 0
 
 
-async def test_a_signal_ends_the_server_while_reads_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_the_server_while_reads_run(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = slow_breakdowns(monkeypatch)
     monkeypatch.setattr(server, "GRACE_S", 0.05)
     told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -206,7 +209,7 @@ async def test_a_signal_ends_the_server_while_reads_run(monkeypatch: pytest.Monk
         url = f"{where['url']}{USER[4:]}analytics/breakdown"
         request = asyncio.ensure_future(client.get(url, headers=keys))
         await begun(slow, 1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         await asyncio.wait_for(serving_it, WAIT_S)
         with contextlib.suppress(aiohttp.ClientError):
             await request
