@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from trueup.reference import log
+from trueup.reference.api import log
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.errors import StartProblem
 from trueup.reference.mutants import FAULTS, VARIANTS, Mutant

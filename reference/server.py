@@ -33,7 +33,7 @@ END_S: Final = 9.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOGGER: Final = logging.getLogger(__name__)
 _LOOK_S: Final = 1.0
-"""Pause between two looks at overdue connections, in seconds."""
+"""How often overdue connections are closed, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

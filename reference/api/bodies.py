@@ -2,7 +2,7 @@
 
 A body counts from its first byte until its request is done, as it was sent and unpacked. Where the
 bodies together exceed TOTAL_LIMIT, the largest one that is still arriving is refused; where none
-is, the one that needs the room.
+is, the one that needs the memory.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Body:
         self.raw = b"".join(chunks)
 
     def give_way(self) -> None:
-        """Stop receiving, so that others find room."""
+        """Stop receiving, so that others find memory."""
         assert self._deadline is not None
         self._has_given_way = True
         self._deadline.reschedule(0)
@@ -140,7 +140,7 @@ class Bodies:
             self.count(-body.held, body)
 
     def count(self, size: int, body: Body) -> None:
-        """Count further bytes of a body. Raises ApiProblem (503) where there is no room."""
+        """Count further bytes of a body. Raises ApiProblem (503) where there is none left."""
         while size > 0 and self.held + size > self._total_limit:
             arriving = [each for each in self._open if each.is_arriving]
             largest = max(arriving, key=lambda each: each.held, default=body)

@@ -1,6 +1,6 @@
 """Connections: closed where the client is too slow, bounded in number and in memory of heads.
 
-A `ConnectionGuard` lies between the transport and aiohttp's protocol and passes everything on. It
+A `ConnectionGuard` is between the transport and aiohttp's protocol and passes everything on. It
 knows in which phase its connection is; `Connections` closes those that stay too long in one.
 Bodies have limits of their own (`trueup.reference.api.bodies`).
 """
@@ -25,8 +25,8 @@ __all__ = [
     "IDLE_S",
     "WRITE_S",
     "ConnectionGuard",
+    "ConnectionPhase",
     "Connections",
-    "Phase",
     "connection_limit",
     "guard_of",
     "overdue",
@@ -46,7 +46,7 @@ _RESERVED: Final = 64
 """Descriptors that are left for the store and everything else."""
 
 
-class Phase(StrEnum):
+class ConnectionPhase(StrEnum):
     """What a connection is doing."""
 
     IDLE = "idle"
@@ -57,7 +57,7 @@ class Phase(StrEnum):
     """A request is handled."""
 
 
-def overdue(phase: Phase, phase_s: float, unread_s: float) -> str | None:
+def overdue(phase: ConnectionPhase, phase_s: float, unread_s: float) -> str | None:
     """Return why a connection is to be closed, or None.
 
     `phase_s`: seconds in this phase; `unread_s`: seconds for which the client has read nothing of
@@ -65,9 +65,9 @@ def overdue(phase: Phase, phase_s: float, unread_s: float) -> str | None:
     """
     if unread_s > WRITE_S:
         return "unread"
-    if phase is Phase.HEAD and phase_s > HEAD_S:
+    if phase is ConnectionPhase.HEAD and phase_s > HEAD_S:
         return "slow head"
-    if phase is Phase.IDLE and phase_s > IDLE_S:
+    if phase is ConnectionPhase.IDLE and phase_s > IDLE_S:
         return "idle"
     return None
 
@@ -87,7 +87,7 @@ class ConnectionGuard(asyncio.Protocol):
         self._inner = inner
         self._connections = connections
         self._transport: asyncio.Transport | None = None
-        self.phase = Phase.IDLE
+        self.phase = ConnectionPhase.IDLE
         self.since_s = monotonic_s()
         self.head_bytes = 0
         self._unread_since_s: float | None = None
@@ -108,9 +108,9 @@ class ConnectionGuard(asyncio.Protocol):
             self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
-        if self.phase is Phase.HEAD:
+        if self.phase is ConnectionPhase.IDLE:
+            self._enter(ConnectionPhase.HEAD)
+        if self.phase is ConnectionPhase.HEAD:
             self.head_bytes += len(data)
             self._connections.count_head(len(data))
         self._inner.data_received(data)
@@ -128,11 +128,11 @@ class ConnectionGuard(asyncio.Protocol):
 
     def request_begins(self) -> None:
         """Note that a head is complete."""
-        self._enter(Phase.REQUEST)
+        self._enter(ConnectionPhase.REQUEST)
 
     def request_ends(self) -> None:
         """Note that the response is about to be sent."""
-        self._enter(Phase.IDLE)
+        self._enter(ConnectionPhase.IDLE)
 
     def why_overdue(self, now_s: float) -> str | None:
         unread_s = 0.0 if self._unread_since_s is None else now_s - self._unread_since_s
@@ -143,7 +143,7 @@ class ConnectionGuard(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ConnectionPhase) -> None:
         self._connections.count_head(-self.head_bytes)
         self.head_bytes = 0
         self.phase, self.since_s = phase, monotonic_s()
@@ -173,7 +173,7 @@ class Connections:
         Returns False where no connection is waiting for a request.
         """
         if len(self._open) >= self._limit:
-            waiting = [each for each in self._open if each.phase is not Phase.REQUEST]
+            waiting = [each for each in self._open if each.phase is not ConnectionPhase.REQUEST]
             if not waiting:
                 self.closed["too many"] += 1
                 return False

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from trueup.reference.api.bodies import Bodies
 from trueup.reference.api.connections import Connections
-from trueup.reference.api.counts import Counts
+from trueup.reference.api.counts import ServerCounts
 from trueup.reference.api.limits import RateLimiter
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.clock import ServerClock
@@ -42,7 +42,7 @@ class Context:
     closing: bool = False
     bodies: Bodies = field(default_factory=Bodies)
     connections: Connections = field(default_factory=Connections)
-    counts: Counts = field(default_factory=Counts)
+    counts: ServerCounts = field(default_factory=ServerCounts)
 
     @property
     def clock(self) -> ServerClock:

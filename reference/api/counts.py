@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-__all__ = ["Counts", "RouteTime"]
+__all__ = ["RouteTime", "ServerCounts"]
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class RouteTime:
 
 
 @dataclass(slots=True)
-class Counts:
+class ServerCounts:
     """Counters since the start. Used by the event loop only."""
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)

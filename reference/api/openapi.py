@@ -82,9 +82,9 @@ _KEYS: Final = {
     "ingestKey": "X-Ingest-Key",
     "controlKey": "X-Control-Key",
 }
-_CUSTOMER: Final = ({"publicKey": [], "privateKey": []},)
-_CONTROLLER: Final = ({"controlKey": []},)
-_SENDER: Final = ({}, {"ingestKey": []})
+_CUSTOMER: Final[tuple[Json, ...]] = ({"publicKey": [], "privateKey": []},)
+_CONTROLLER: Final[tuple[Json, ...]] = ({"controlKey": []},)
+_SENDER: Final[tuple[Json, ...]] = ({}, {"ingestKey": []})
 
 
 def _operations(
@@ -306,7 +306,7 @@ def _account_operations() -> Iterator[tuple[str, str, Json]]:
 def _user_operations() -> Iterator[tuple[str, str, Json]]:
     limit = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**63 - 1}
     scalar = {"type": ["string", "integer", "number", "boolean"], "maxLength": 300}
-    settings = {
+    settings: dict[str, Json] = {
         "proxy_user_password": {"type": "string", "minLength": 8, "maxLength": 32},
         "proxy_user_access_type": {"enum": ["all", "service_restricted", "proxy_restricted"]},
         "proxy_user_is_strict_security": _FLAG,

@@ -1,4 +1,4 @@
-"""The reading threads: reads are taken in turn by customer, and end when nobody waits for them.
+"""The reading threads: reads are taken in turn by customer, and end when their client is gone.
 
 At most CUSTOMER_READS reads of one customer run at a time, so that slow reads of one leave threads
 for the others. A read whose future is cancelled is not started or, where it runs, interrupted.
@@ -25,7 +25,7 @@ CUSTOMER_READS: Final = 2
 WAITING_LIMIT: Final = 1000
 """Most reads of one customer that wait; further ones are refused."""
 _CHECK_EVERY: Final = 20_000
-"""Steps of SQLite's virtual machine between two looks at whether anyone waits: about 1 ms."""
+"""Steps of SQLite's virtual machine after which a read that was cancelled ends: about 1 ms."""
 
 
 class _Read(Future[Any]):
@@ -39,6 +39,10 @@ class _Read(Future[Any]):
     def cancel(self) -> bool:
         self.is_abandoned = True
         return super().cancel()
+
+    def ends_early(self) -> bool:
+        """Return whether SQLite is to interrupt it."""
+        return self.is_abandoned
 
 
 class Readers:
@@ -103,7 +107,7 @@ class Readers:
             customer_id, read = taken
             try:
                 connection = connection or self._connect()
-                connection.set_progress_handler(lambda read=read: read.is_abandoned, _CHECK_EVERY)
+                connection.set_progress_handler(read.ends_early, _CHECK_EVERY)
                 read.set_result(read.job(connection))
             except sqlite3.Error as error:
                 read.set_exception(StoreProblem(f"the store could not be read: {error}"))

@@ -77,7 +77,7 @@ class ResponseRule:
     reason_key: str = "reason"
     first_line: int = 1
     refused_count: str = ""
-    """Dotted path to the number refused, of which the list may leave some out; empty: it has all."""
+    """Dotted path to the number refused, where the list may leave some out; empty: it has all."""
     renews: bool = False
     """Whether a 401 is tried again: a token that has run out is renewed by someone else."""
     secrets: tuple[str, ...] = field(default=(), repr=False)

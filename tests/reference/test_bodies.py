@@ -150,7 +150,7 @@ async def test_text_is_checked_at_any_size(served: Served) -> None:
     assert (await served.deliver(spaces + b"\xff" + spaces))[0] == 400
     assert (await served.deliver(spaces + b"\xc3"))[0] == 400
     accented = lines.replace(b'"cupertino"', '"caf\u00e9"'.encode())
-    # The character of two bytes lies across two steps.
+    # Two steps share the character of two bytes.
     before = MIB - accented.index("é".encode()) - 2
     body = b" " * before + b"\n" + accented + b" " * MIB
     assert body[MIB - 1 : MIB + 1] == "é".encode()

@@ -19,8 +19,8 @@ from trueup.reference.api.connections import (
     HEAD_S,
     IDLE_S,
     WRITE_S,
+    ConnectionPhase,
     Connections,
-    Phase,
     connection_limit,
     overdue,
 )
@@ -31,17 +31,17 @@ WAIT_S = 30
 @pytest.mark.parametrize(
     ("phase", "phase_s", "unread_s", "reason"),
     [
-        (Phase.IDLE, IDLE_S, 0.0, None),
-        (Phase.IDLE, IDLE_S + 1, 0.0, "idle"),
-        (Phase.HEAD, HEAD_S, 0.0, None),
-        (Phase.HEAD, HEAD_S + 1, 0.0, "slow head"),
-        (Phase.REQUEST, 10_000.0, 0.0, None),
-        (Phase.REQUEST, 0.0, WRITE_S + 1, "unread"),
-        (Phase.IDLE, 0.0, WRITE_S + 1, "unread"),
+        (ConnectionPhase.IDLE, IDLE_S, 0.0, None),
+        (ConnectionPhase.IDLE, IDLE_S + 1, 0.0, "idle"),
+        (ConnectionPhase.HEAD, HEAD_S, 0.0, None),
+        (ConnectionPhase.HEAD, HEAD_S + 1, 0.0, "slow head"),
+        (ConnectionPhase.REQUEST, 10_000.0, 0.0, None),
+        (ConnectionPhase.REQUEST, 0.0, WRITE_S + 1, "unread"),
+        (ConnectionPhase.IDLE, 0.0, WRITE_S + 1, "unread"),
     ],
 )
 def test_a_connection_is_overdue_by_its_phase(
-    phase: Phase, phase_s: float, unread_s: float, reason: str | None
+    phase: ConnectionPhase, phase_s: float, unread_s: float, reason: str | None
 ) -> None:
     assert overdue(phase, phase_s, unread_s) == reason
 
@@ -55,7 +55,7 @@ def test_the_limit_of_connections_leaves_descriptors_for_the_store(
 
 
 @dataclass
-class Clock:
+class SteppedClock:
     """The time that guards see; tests move it."""
 
     now_s: float = 1000.0
@@ -71,7 +71,7 @@ class Listening:
     port: int
     connections: Connections
     served: Served
-    clock: Clock
+    clock: SteppedClock
     clients: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self, data: bytes = b"") -> asyncio.StreamReader:
@@ -92,7 +92,7 @@ class Listening:
 
 @asynccontextmanager
 async def listening(monkeypatch: pytest.MonkeyPatch, **limits: int) -> AsyncIterator[Listening]:
-    clock = Clock()
+    clock = SteppedClock()
     monkeypatch.setattr(module, "monotonic_s", clock)
     async with serving() as served:
         connections = served.context.connections = Connections(**limits)
@@ -111,7 +111,7 @@ async def listening(monkeypatch: pytest.MonkeyPatch, **limits: int) -> AsyncIter
             await found.until(lambda: len(connections) == 0)
 
 
-async def answered(reader: asyncio.StreamReader) -> bytes:
+async def response_status(reader: asyncio.StreamReader) -> bytes:
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT_S)
     length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-le"))
     await reader.readexactly(int(length.split(b":")[1]))
@@ -133,21 +133,23 @@ async def test_idle_and_slow_connections_are_closed_and_busy_ones_stay(
         slow = [await found.connect(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") for _ in range(300)]
         idle = [await found.connect() for _ in range(100)]
         busy = await found.connect(found.get("customer/retrieve"))
-        assert await answered(busy) == b"200"
+        assert await response_status(busy) == b"200"
         await found.until(lambda: len(found.connections) == 401)
         await found.until(
-            lambda: sum(each.phase is Phase.HEAD for each in found.connections._open) == 300
+            lambda: (
+                sum(each.phase is ConnectionPhase.HEAD for each in found.connections._open) == 300
+            )
         )
         found.clock.now_s += HEAD_S + 1
         found.clients[400].write(found.get("customer/retrieve"))
-        assert await answered(busy) == b"200"
+        assert await response_status(busy) == b"200"
         found.connections.close_overdue()
         assert all([await is_closed(reader) for reader in slow])
         found.clock.now_s += IDLE_S - HEAD_S
         found.connections.close_overdue()
         assert all([await is_closed(reader) for reader in idle])
         found.clients[400].write(found.get("customer/retrieve"))
-        assert await answered(busy) == b"200"
+        assert await response_status(busy) == b"200"
         assert found.connections.closed == {"slow head": 300, "idle": 100}
 
 
@@ -178,7 +180,7 @@ async def test_beyond_the_limit_the_longest_waiting_connection_gives_way(
             await found.until(lambda n=number: len(found.connections) == min(n + 1, 3))
         assert await is_closed(readers[0])
         found.clients[3].write(found.get("customer/retrieve"))
-        assert await answered(readers[3]) == b"200"
+        assert await response_status(readers[3]) == b"200"
         assert found.connections.closed == {"too many": 1}
 
 
@@ -190,11 +192,13 @@ async def test_connections_with_a_request_do_not_give_way(monkeypatch: pytest.Mo
         post = b"POST /ingest/events HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
         readers = [await found.connect(post) for _ in range(2)]
         await found.until(
-            lambda: [each.phase for each in found.connections._open] == [Phase.REQUEST] * 2
+            lambda: (
+                [each.phase for each in found.connections._open] == [ConnectionPhase.REQUEST] * 2
+            )
         )
         assert await is_closed(await found.connect())
         gate.set()
-        assert [await answered(reader) for reader in readers] == [b"200", b"200"]
+        assert [await response_status(reader) for reader in readers] == [b"200", b"200"]
         assert await asyncio.wrap_future(blocking)
 
 
@@ -216,6 +220,7 @@ async def test_a_client_that_does_not_read_its_response_is_closed(
     async with listening(monkeypatch) as found:
         reader = await found.connect()
         transport = found.clients[0].transport
+        assert isinstance(transport, asyncio.Transport)
         transport.pause_reading()
         request = found.get("analytics/graph?interval=minute")
         guard = next(iter(found.connections._open))

@@ -75,7 +75,7 @@ def running() -> Iterator[Running]:
 async def _fill(served: Served) -> None:
     at = format_instant(served.now_us)
     await served.ingest(event(number, log_request_datetime=at) for number in range(1, 4))
-    money = {"customer_id": 1001, "network": "mobile", "kind": "top_up", "bytes": 7}
+    money: dict[str, Any] = {"customer_id": 1001, "network": "mobile", "kind": "top_up", "bytes": 7}
     assert (await served.control("money", **money, idempotency_key="k"))[0] == 200
     made = {"proxy_user_id": "bob", "proxy_user_metadata": {"a": 1}}
     assert (await served.ask("proxy_user/create", method="POST", json=made))[0] == 201
@@ -287,7 +287,7 @@ def _validator(schema: str, components: str) -> jsonschema.Draft202012Validator:
     )
 
 
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 1e300, 2**63, -(2**63) - 1, 2**64, 10**40, "", "x", "1"),
     *("x" * 300, "a\x00b", "\ud800", [], {}, [[]], [{}], {"a": {}}, {"a": None}, {"": []}, [None]),
     *(["::1", 7], {"kind": "top_up"}, ["residential"], {str(n): n for n in range(31)}),

@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import pytest
 
 from tests.reference.served import Served, event, serving
-from trueup.reference import log
-from trueup.reference.api import operations
+from trueup.reference.api import log, operations
 from trueup.reference.store.store import Store
 from trueup.reference.times import format_instant
 
@@ -152,7 +151,7 @@ def test_records_that_differ_in_numbers_are_repeated_and_all_kinds_together_are_
 
     def passed(messages: Iterable[str]) -> int:
         records = (logging.LogRecord("x", 40, "", 0, message, (), None) for message in messages)
-        return sum(map(limit.filter, records))  # type: ignore[arg-type]
+        return sum(map(limit.filter, records))
 
     assert passed(f"callback {n} at {n:#x} failed" for n in range(1000)) == log.BURST
     words = [chr(97 + n % 26) * (n + 1) for n in range(3 * log.TOTAL_BURST)]

@@ -1,4 +1,4 @@
-"""Slow reads: they end when nobody waits, and hold up neither other customers nor writers."""
+"""Slow reads: they end with their client, and hold up neither other customers nor writers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Endless:
             connection.execute(ENDLESS).fetchone()
         finally:
             self.ended.release()
+
+
+def first(value: int, _: sqlite3.Connection) -> int:
+    return value
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def test_reads_of_one_customer_leave_threads_for_the_others(readers: Readers) ->
     for _ in range(CUSTOMER_READS):
         assert slow.began.acquire(timeout=WAIT_S)
     for number in range(100):
-        assert readers.submit(lambda _, n=number: n, 2).result(timeout=WAIT_S) == number
+        assert readers.submit(partial(first, number), 2).result(timeout=WAIT_S) == number
     assert not slow.began.acquire(blocking=False)
 
 
@@ -102,19 +107,23 @@ def test_customers_take_turns(readers: Readers) -> None:
     """With one thread free, reads of three customers are run in turn, not in order of arrival."""
     gates, began = [threading.Event() for _ in range(READERS)], threading.Semaphore(0)
 
-    def wait(gate: threading.Event) -> bool:
+    def wait(gate: threading.Event, _: sqlite3.Connection) -> bool:
         began.release()
         return gate.wait(WAIT_S)
 
     blocked = [
-        readers.submit(lambda _, gate=gate: wait(gate), 8 + number // CUSTOMER_READS)
+        readers.submit(partial(wait, gate), 8 + number // CUSTOMER_READS)
         for number, gate in enumerate(gates)
     ]
     for _ in gates:
         assert began.acquire(timeout=WAIT_S)
     order: list[int] = []
+
+    def note(customer: int, _: sqlite3.Connection) -> None:
+        order.append(customer)
+
     queued = [
-        readers.submit(lambda _, c=customer: order.append(c), customer)
+        readers.submit(partial(note, customer), customer)
         for customer in (1, 1, 1, 2, 2, 2, 3, 3, 3)
     ]
     gates[0].set()
@@ -167,7 +176,7 @@ async def begun(slow: Endless, count: int) -> None:
         assert await asyncio.to_thread(slow.began.acquire, timeout=WAIT_S)
 
 
-async def test_a_client_that_hangs_up_ends_its_read_and_others_were_not_held_up(
+async def test_a_client_that_disconnects_ends_its_read_and_others_were_not_held_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """60 slow reads of A: B reads and events are taken meanwhile; the reads end with A."""
