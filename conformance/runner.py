@@ -262,6 +262,8 @@ class _Run:
         self._progress = progress
         self._executor = executor_of(session, ingest, self._wrong)
         self._evaluation: Evaluation | None = None
+        self._doubtful: Mapping[str, Collection[int]] = {}
+        """What `_wrong` returned last: after a stage, what is still wrong."""
 
     async def baseline(self) -> None:
         """Find out how the target reads what the contract leaves open; try the locks of hooks."""
@@ -382,7 +384,7 @@ class _Run:
         )
         try:
             await self._executor.execute(stage, context)
-            if self._wrong():
+            if self._doubtful:
                 await self._time.check_unmoved(stage.name)
         except BaseException:
             self._phase(stage.name, "interrupted")
@@ -408,7 +410,8 @@ class _Run:
         self._evaluation = evaluate((*records, *probed), before=self._evaluation)
         names = {check.name for check in self._checks}
         doubtful = self._evaluation.doubtful()
-        return {check: numbers for check, numbers in doubtful.items() if check in names}
+        self._doubtful = {check: numbers for check, numbers in doubtful.items() if check in names}
+        return self._doubtful
 
     async def _try_locks(self) -> None:
         """Call every hook that has keys of its own with a customer's keys instead.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from trueup.conformance.datasets.dimensions import DIMENSIONS, Dimension, ValueClass
-from trueup.conformance.datasets.filter_fields import FIELDS, USES
+from trueup.conformance.datasets.filter_fields import FIELDS, USES, FilterField
 from trueup.conformance.datasets.operations import ClassName, Plan
 from trueup.conformance.model import CheckContext
 from trueup.reports.results import CoverageRow
@@ -14,35 +14,33 @@ from trueup.reports.results import CoverageRow
 __all__ = ["coverage"]
 
 _DIRECTIONS: Final = {"asc": "smallest first", "desc": "largest first"}
-_PARAMETERS: Final = (
-    Dimension(
+
+
+def _of_fields(name: str, named: Callable[[FilterField], Iterable[tuple[str, str]]]) -> Dimension:
+    """A dimension of requests with the (name, sentence) of each field of each search."""
+    return Dimension(
         table="request",
-        name="parameter",
+        name=name,
         classes=tuple(
-            ValueClass(
-                name=f"{field.endpoint} {'' if operator == 'exact' else operator}{field.name}",
-                sentence=f"a filter of {field.endpoint}",
-                claim=field.claim,
-            )
+            ValueClass(name=f"{field.endpoint} {one}", sentence=sentence, claim=field.claim)
             for field in FIELDS
-            for operator in USES[field.kind]
+            for one, sentence in named(field)
         ),
-    ),
-    Dimension(
-        table="request",
-        name="order",
-        classes=tuple(
-            ValueClass(
-                name=f"{field.endpoint} {field.name}_{direction}",
-                sentence=f"rows of {field.endpoint}, {words}",
-                claim=field.claim,
-            )
-            for field in FIELDS
-            if field.kind != "id"
-            for direction, words in _DIRECTIONS.items()
-        ),
-    ),
-)
+    )
+
+
+def _parameters(field: FilterField) -> Iterable[tuple[str, str]]:
+    for operator in USES[field.kind]:
+        prefix = "" if operator == "exact" else operator
+        yield prefix + field.name, f"a filter of {field.endpoint}"
+
+
+def _orders(field: FilterField) -> Iterable[tuple[str, str]]:
+    for direction, words in _DIRECTIONS.items() if field.kind != "id" else ():
+        yield f"{field.name}_{direction}", f"rows of {field.endpoint}, {words}"
+
+
+_PARAMETERS: Final = (_of_fields("parameter", _parameters), _of_fields("order", _orders))
 """Every documented filter with each operator, and every sort order."""
 
 

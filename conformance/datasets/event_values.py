@@ -12,7 +12,7 @@ from trueup.conformance.datasets.covering import Row
 from trueup.conformance.model import CheckContext, Event
 from trueup.reports.results import Json
 
-__all__ = ["EventBuilder", "exact_time", "host_name", "user_name"]
+__all__ = ["LATER_USER", "EventBuilder", "exact_time", "host_name", "user_name"]
 
 _SIZES: Final[Mapping[str, int]] = {
     "0": 0,
@@ -88,6 +88,8 @@ _SESSION_TEXTS: Final = (
     """it's "quoted" \\ 50%_off""",
     "s\u00e9ance-\U0001f6f0",
 )
+LATER_USER: Final = "u-later"
+"""The proxy user of the small deliveries that later stages make."""
 _SESSIONS: Final = 5
 _SERVICES: Final = 3
 

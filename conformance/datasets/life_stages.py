@@ -9,7 +9,7 @@ from typing import Final
 from trueup.conformance.datasets.array_requests import of_age
 from trueup.conformance.datasets.event_batches import repeat
 from trueup.conformance.datasets.event_times import DISTANCE, day_start
-from trueup.conformance.datasets.event_values import EventBuilder, user_name
+from trueup.conformance.datasets.event_values import LATER_USER, EventBuilder, user_name
 from trueup.conformance.datasets.list_requests import key_requests
 from trueup.conformance.datasets.materials import Materials, classes_of
 from trueup.conformance.datasets.operations import (
@@ -253,7 +253,7 @@ def restart_stage(made: Materials) -> Stage:
 
 def _later_user(context: CheckContext) -> tuple[ApiRequest, ...]:
     """Rows of the user whose events are delivered at later stages, at a first reading."""
-    user = context.user("u-later")
+    user = context.user(LATER_USER)
     return tuple(
         replace(view(user, tenant), again=1)
         for tenant in context.customers
@@ -305,7 +305,7 @@ def midnight_stages(made: Materials) -> tuple[Stage, Stage]:
     """Return the stages before and after midnight: the last events of a day, and the next day."""
     context = made.context
     eve = evening(context.now)
-    later = dict.fromkeys(made.tenants, (context.user("u-later"),))
+    later = dict.fromkeys(made.tenants, (context.user(LATER_USER),))
     after = eve + BEFORE_MIDNIGHT + AFTER_MIDNIGHT
     return (
         Stage(

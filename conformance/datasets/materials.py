@@ -11,7 +11,7 @@ from trueup.conformance.datasets.depth import SETTINGS, Depth, Settings
 from trueup.conformance.datasets.dimensions import table
 from trueup.conformance.datasets.event_batches import LATER, EventSet, event_set
 from trueup.conformance.datasets.event_times import moments
-from trueup.conformance.datasets.event_values import users_of
+from trueup.conformance.datasets.event_values import LATER_USER, users_of
 from trueup.conformance.datasets.operations import ClassName
 from trueup.conformance.datasets.payment_plan import PaymentPlan, payment_plan, payment_rows
 from trueup.conformance.datasets.special_events import LONG, SPECIAL_USERS
@@ -65,8 +65,9 @@ class Materials:
     @property
     def users(self) -> Mapping[str, tuple[str, ...]]:
         """Users of the array and of the small datasets, by customer."""
-        special = tuple(
-            self.context.user(f"u-{name}") for name in (*SPECIAL_USERS, "later", "late", "edge")
+        special = (
+            *(self.context.user(f"u-{name}") for name in SPECIAL_USERS),
+            *(self.context.user(name) for name in (LATER_USER, "u-late", "u-edge")),
         )
         return {tenant: (*own, *special) for tenant, own in self.array_users.items()}
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trueup.conformance.datasets.event_times import DISTANCE
-from trueup.conformance.datasets.event_values import EventBuilder, host_name
+from trueup.conformance.datasets.event_values import LATER_USER, EventBuilder, host_name
 from trueup.conformance.datasets.operations import Deliver, Operation, Together
 from trueup.conformance.model import NETWORKS, CheckContext, Event
 
@@ -171,7 +171,7 @@ def later_events(
     Two more are late, of days that were read before, where the target takes events so late.
     """
     builder = EventBuilder(context, f"later {stage}", tenant)
-    user = context.user("u-later")
+    user = context.user(LATER_USER)
     events = [
         builder.varied(
             user=user,

@@ -9,7 +9,7 @@ from typing import Final
 
 from trueup.conformance import requests
 from trueup.conformance.datasets.event_times import day_start
-from trueup.conformance.datasets.event_values import user_name
+from trueup.conformance.datasets.event_values import LATER_USER, user_name
 from trueup.conformance.datasets.operations import FollowUp
 from trueup.conformance.model import POOLS, CheckContext, Event
 from trueup.conformance.requests import ApiRequest
@@ -74,7 +74,7 @@ def read_all(
 
 def _later(context: CheckContext, names: Sequence[str]) -> list[str]:
     """The user of later deliveries: its graph is read each time, as its past days still change."""
-    return [name for name in names if name == context.user("u-later")]
+    return [name for name in names if name == context.user(LATER_USER)]
 
 
 def _breakdown(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:

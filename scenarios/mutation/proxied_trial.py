@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,8 +15,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from trueup.conformance.errors import ConformanceError
 from trueup.conformance.runner import run_checks
@@ -31,16 +27,14 @@ from trueup.reports.results import Json
 from trueup.scenarios.drivers import open_driver
 from trueup.scenarios.embedded.process import (
     Serving,
-    die_with_parent,
     embedded_reference,
-    end_as_interrupted,
 )
 from trueup.scenarios.embedded.proxies_part import proxies_part
 from trueup.scenarios.embedded.target import key_environment, target_file
 from trueup.scenarios.errors import ScenarioError
 from trueup.scenarios.mutation.accounting_plan import AccountingPlan
 from trueup.scenarios.mutation.accountings import ACCOUNTINGS, Earlier, Report, as_it_is
-from trueup.scenarios.mutation.trial import Trial
+from trueup.scenarios.mutation.trial import Trial, trial_process
 from trueup.scenarios.run.proxied_client import exact_client
 from trueup.simulator.delivery import Driver
 from trueup.simulator.errors import ListenError
@@ -213,9 +207,4 @@ def _target(
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    end_as_interrupted()
-    with tempfile.TemporaryDirectory(prefix="trueup-") as temporary:
-        given = msgspec.json.decode(sys.stdin.buffer.read(), type=AccountingPlan)
-        trial = run_proxied_trial(given, Path(temporary))
-    sys.stdout.buffer.write(msgspec.json.encode(trial))
+    trial_process(AccountingPlan, run_proxied_trial)

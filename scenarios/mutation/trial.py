@@ -1,8 +1,7 @@
 """One trial: a faulty or varied reference, started and tested in a process of its own.
 
 `python -m trueup.scenarios.mutation.trial` reads a plan on its standard input and prints the
-trial; `prove` starts
-many of these.
+trial; `prove` starts many of these.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -23,7 +24,9 @@ from trueup.scenarios.errors import ScenarioError
 from trueup.scenarios.run.orchestrator import RunRequest, run_scenario
 from trueup.scenarios.scenario import ChecksPart, Scenario
 
-__all__ = ["Trial", "TrialPlan", "run_trial"]
+__all__ = ["Trial", "TrialPlan", "run_trial", "trial_process"]
+
+_Plan = TypeVar("_Plan")
 
 
 class TrialPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +73,17 @@ def run_trial(plan: TrialPlan, runs: Path) -> Trial:
     return Trial(results=result.report.results, requests=result.report.requests, wall_s=wall_s)
 
 
-if __name__ == "__main__":
+def trial_process(plan_type: type[_Plan], run: Callable[[_Plan, Path], Trial]) -> None:
+    """Run the plan on the standard input in a temporary folder, and print the trial as JSON.
+
+    Ends with the process that started it.
+    """
     die_with_parent()
     end_as_interrupted()
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        plan = msgspec.json.decode(sys.stdin.buffer.read(), type=TrialPlan)
-        trial = run_trial(plan, Path(folder))
+        trial = run(msgspec.json.decode(sys.stdin.buffer.read(), type=plan_type), Path(folder))
     sys.stdout.buffer.write(msgspec.json.encode(trial))
+
+
+if __name__ == "__main__":
+    trial_process(TrialPlan, run_trial)
