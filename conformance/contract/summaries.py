@@ -246,11 +246,12 @@ def judge_summary_retrieve(
     sums = model.cells(unit.customer, cell.user, unit.op)
     total = sums.get(cell)
     if not cell.hostname:
-        total = CellSum.of(
+        same_day = [
             one
             for other, one in sums.items()
             if (other.network, other.day) == (cell.network, cell.day)
-        )
+        ]
+        total = CellSum.of(same_day) if same_day else None
     if total is None:
         finding.deviate(EQUAL, f"{where} · {cell}", "no row", "a row")
         return

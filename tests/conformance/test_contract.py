@@ -486,3 +486,31 @@ def test_logs_with_ids_of_the_target_s_own_are_sorted_by_these() -> None:
         story = LiteralJournal().deliver(*THREE).later()
         story.search("log", logs, proxy_user_id=USER, sort_by="log_id")
         assert story.failed() == failed
+
+
+ODD = [None, True, -1, 10**30, 0.5, "", "no time", "9999-12-31 23:59:59", [], {}]
+
+
+@pytest.mark.parametrize("hostname", ["h1.tp-000001.test", ""])
+@pytest.mark.parametrize("column", sorted(summary(THREE)))
+def test_a_summary_is_judged_whatever_stands_in_it(column: str, hostname: str) -> None:
+    """Also where its day or its user cannot be read."""
+    known = summary(THREE)
+    for value in ODD:
+        row = known | {"log_summary_hostname": hostname} | {column: value}
+        story = _read(LiteralJournal().deliver(*THREE), THREE, known)
+        story.get(f"log_summary/retrieve/{known['log_summary_id']}", {"data": row, "message": "ok"})
+        story.search("log_summary", [row], proxy_user_id=USER)
+        assert len(story.results()) == len(CHECKS)
+        if column == "log_summary_period":
+            assert story.failed(), value
+
+
+@pytest.mark.parametrize("column", sorted(THREE[0]))
+def test_a_log_is_judged_whatever_stands_in_it(column: str) -> None:
+    for value in ODD:
+        row = THREE[0] | {column: value}
+        story = _read(LiteralJournal().deliver(*THREE), THREE, summary(THREE))
+        story.get(f"log/retrieve/{THREE[0]['log_id']}", {"data": row, "message": "ok"})
+        story.search("log", [row, *THREE[1:]], proxy_user_id=USER)
+        assert story.failed(), value
