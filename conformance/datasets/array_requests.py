@@ -17,6 +17,7 @@ from trueup.conformance.datasets.list_requests import (
     searches,
 )
 from trueup.conformance.datasets.materials import Materials, classes_of
+from trueup.conformance.datasets.near_misses import near_classes, near_requests
 from trueup.conformance.datasets.operations import ClassName, FollowUp
 from trueup.conformance.datasets.request_classes import classes_of_request
 from trueup.conformance.datasets.special_events import later_events
@@ -81,7 +82,7 @@ def array_requests(made: Materials, now: datetime, age: str) -> tuple[ArrayReque
     mark = ("request", "age", age)
     return tuple(
         ArrayRequest(request=each.request, classes=each.classes | {mark})
-        for each in _new_classes_first(_in_turn(parts), fresh=age == "fresh")
+        for each in _new_classes_first(_in_turn(parts), _asked_elsewhere(made, parts, age))
     )
 
 
@@ -121,17 +122,31 @@ def _in_turn(parts: Sequence[Sequence[ArrayRequest]]) -> list[ArrayRequest]:
     return [each for _, _, each in placed]
 
 
-def _new_classes_first(found: Sequence[ArrayRequest], *, fresh: bool) -> list[ArrayRequest]:
-    """The requests that each reach most new classes, then all others in their order.
+def _asked_elsewhere(
+    made: Materials, parts: Sequence[Sequence[ArrayRequest]], age: str
+) -> frozenset[ClassName]:
+    """Parameters and orders that count as asked: at later ages all, as the first asks for each.
 
-    Parameters and orders count as new at the first age only, which asks for all of them.
+    At the first age, those of the searches with all filters at once.
     """
+    if age == "fresh":
+        return near_classes(near_requests(made.context) if made.settings.thorough else ())
+    return frozenset(
+        name
+        for part in parts
+        for each in part
+        for name in each.classes
+        if name[1] in ("parameter", "order")
+    )
+
+
+def _new_classes_first(
+    found: Sequence[ArrayRequest], asked: frozenset[ClassName]
+) -> list[ArrayRequest]:
+    """The requests that each reach most new classes, then all others in their order."""
     rest = list(found)
     chosen: list[ArrayRequest] = []
-    seen: set[ClassName] = set()
-    if not fresh:
-        each_age = {name for each in rest for name in each.classes}
-        seen = {name for name in each_age if name[1] in ("parameter", "order")}
+    seen = set(asked)
     while rest:
         best = max(rest, key=lambda each: len(each.classes - seen))
         if not best.classes - seen:

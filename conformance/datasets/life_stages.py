@@ -12,6 +12,7 @@ from trueup.conformance.datasets.event_times import DISTANCE, day_start
 from trueup.conformance.datasets.event_values import LATER_USER, EventBuilder, user_name
 from trueup.conformance.datasets.list_requests import key_requests
 from trueup.conformance.datasets.materials import Materials, classes_of
+from trueup.conformance.datasets.near_misses import near_classes, near_events, near_requests
 from trueup.conformance.datasets.operations import (
     ClassName,
     Deliver,
@@ -93,9 +94,11 @@ def inject_stage(made: Materials) -> Stage:
             for tenant in made.tenants
             for each in special_operations(context, tenant, long_rows=made.settings.long_rows)
         ),
+        *(each for tenant in made.tenants for each in near_events(context, tenant)),
         mixed_batch(context, context.now - DISTANCE),
         *(crowd(context, tenant) for tenant in made.tenants if made.settings.thorough),
     )
+    near = near_requests(context) if made.settings.thorough else ()
     asked = of_age(made, context.now, "fresh")
     account = account_figures(made, context.now)
     by_id, follow_ups = retrieves(context, made.events, each=made.settings.retrieves)
@@ -109,6 +112,7 @@ def inject_stage(made: Materials) -> Stage:
             *read_fully(made, context.now),
             *read_users(context, made.users, context.now, made.settings.one_by_one),
             *long_reads(context, made.long_user),
+            *near,
             *account.requests,
             *by_id,
             *foreign,
@@ -122,6 +126,7 @@ def inject_stage(made: Materials) -> Stage:
         ),
         snapshots=account.snapshots,
         classes=asked.classes
+        | near_classes(near)
         | frozenset(
             each
             for each in classes_of("event", made.event_rows)

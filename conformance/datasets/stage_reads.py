@@ -26,6 +26,8 @@ __all__ = [
     "user_reads",
 ]
 
+_LATE_WITHIN: Final = timedelta(days=2)
+"""For how long after its begin a run delivers late events of the days before it."""
 LATE_DAYS: Final = 8
 """Days before the run's own that reads cover; events are never older than 7 days."""
 
@@ -67,6 +69,8 @@ def read_all(
         ]
         chosen = list(dict.fromkeys((*names[turn % share :: share], *_later(context, names))))
         made += [_day_graph(context, tenant, user, now) for user in chosen]
+        if now - context.now < _LATE_WITHIN:
+            made += [_closed_graph(context, tenant, user) for user in _later(context, names)]
         if "breakdown" in context.claims:
             made += [_breakdown(context, tenant, user, now) for user in chosen[:1]]
     return tuple(made)
@@ -75,6 +79,12 @@ def read_all(
 def _later(context: CheckContext, names: Sequence[str]) -> list[str]:
     """The user of later deliveries: its graph is read each time, as its past days still change."""
     return [name for name in names if name == context.user(LATER_USER)]
+
+
+def _closed_graph(context: CheckContext, tenant: str, user: str) -> ApiRequest:
+    """A user's graph of the days before the run: one window, and late events change it."""
+    first, today = _days(context, context.now)[0], day_start(context.now)
+    return requests.graph(first, today, "day", tenant=tenant, filters={"proxy_user_id": user})
 
 
 def _breakdown(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:

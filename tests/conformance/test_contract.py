@@ -488,7 +488,7 @@ def test_logs_with_ids_of_the_target_s_own_are_sorted_by_these() -> None:
         assert story.failed() == failed
 
 
-ODD = [None, True, -1, 10**30, 0.5, "", "no time", "9999-12-31 23:59:59", [], {}]
+ODD: list[Any] = [None, True, -1, 10**30, 0.5, "", "no time", "9999-12-31 23:59:59", [], {}]
 
 
 @pytest.mark.parametrize("hostname", ["h1.tp-000001.test", ""])
