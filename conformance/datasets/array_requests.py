@@ -130,7 +130,7 @@ def _asked_elsewhere(
     At the first age, those of the searches with all filters at once.
     """
     if age == "fresh":
-        return near_classes(near_requests(made.context) if made.settings.thorough else ())
+        return near_classes(near_requests(made.context))
     return frozenset(
         name
         for part in parts

@@ -68,7 +68,7 @@ _STRONG: Final = ("network", "outcome", "bytes", "hostname", "user", "delivery")
 
 SETTINGS: Final[Mapping[Depth, Settings]] = {
     Depth.QUICK: Settings(
-        requests=400,
+        requests=450,
         event_triples=(),
         event_rows=130,
         long_rows=120,

@@ -98,7 +98,7 @@ def inject_stage(made: Materials) -> Stage:
         mixed_batch(context, context.now - DISTANCE),
         *(crowd(context, tenant) for tenant in made.tenants if made.settings.thorough),
     )
-    near = near_requests(context) if made.settings.thorough else ()
+    near = near_requests(context)
     asked = of_age(made, context.now, "fresh")
     account = account_figures(made, context.now)
     by_id, follow_ups = retrieves(context, made.events, each=made.settings.retrieves)
@@ -237,7 +237,7 @@ def restart_stage(made: Materials) -> Stage:
         operations += repeat(events)
     operations += made.payments.restarted
     operations += [later_events(context, t, "after-restart", at) for t in made.tenants]
-    requests, follow_ups = _after_restart(made) if made.settings.thorough else ((), ())
+    requests, follow_ups = _after_restart(made)
     if made.settings.thorough:
         operations += [
             each for t in made.tenants for each in edit_again(context, t, made.user_classes)
@@ -267,11 +267,13 @@ def _later_user(context: CheckContext) -> tuple[ApiRequest, ...]:
 
 
 def _after_restart(made: Materials) -> tuple[tuple[ApiRequest, ...], tuple[FollowUp, ...]]:
-    """Requests by id, for what is another customer's, of proxy users, and with wrong keys."""
+    """Requests for proxy users; unless quick, by id, for another customer's, with wrong keys."""
     context, settings = made.context, made.settings
+    users = user_reads(context, made.array_users, turn=1, share=settings.graph_share)
+    if not settings.thorough:
+        return users, ()
     by_id, own = retrieves(context, made.events, each=1)
     foreign, others = foreign_requests(context, made.events)
-    users = user_reads(context, made.array_users, turn=1, share=settings.graph_share)
     keys = key_requests(context, made.rich, seed=made.seed + 1, most=KEYS_AGAIN)
     return (*by_id, *foreign, *users, *(request for request, _ in keys)), (*own, *others)
 

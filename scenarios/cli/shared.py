@@ -64,7 +64,7 @@ depth_option = click.option(
     "--depth",
     type=click.Choice([each.value for each in Depth]),
     default=None,
-    help="Requests of the checks: quick (at most 400), standard (1,200), exhaustive.",
+    help="Requests of the checks: quick (at most 450), standard (1,200), exhaustive.",
 )
 seed_option = click.option(
     "--seed",

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DEPTH",
         choices=("quick", "standard", "exhaustive"),
         default="standard",
-        help="how many requests the checks make: quick (at most 400), standard (1,200) or "
+        help="how many requests the checks make: quick (at most 450), standard (1,200) or "
         "exhaustive",
     )
     group.addoption(
