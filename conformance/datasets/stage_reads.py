@@ -69,7 +69,7 @@ def read_all(
         ]
         chosen = list(dict.fromkeys((*names[turn % share :: share], *_later(context, names))))
         made += [_day_graph(context, tenant, user, now) for user in chosen]
-        if now - context.now < _LATE_WITHIN:
+        if now - context.now < _LATE_WITHIN and tenant == "a":
             made += [_closed_graph(context, tenant, user) for user in _later(context, names)]
         if "breakdown" in context.claims:
             made += [_breakdown(context, tenant, user, now) for user in chosen[:1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -39,6 +39,10 @@ LIMIT: Final = 1_000
 """Bytes that the limited user may use of each pool; its events use more."""
 ROOMY: Final = 2**60
 """A limit that no proxy user reaches."""
+IDLE: Final = "u-settings"
+"""A proxy user without traffic, so that any limit may be set: also to zero."""
+LONGER: Final = "u-deletedx"
+"""A proxy user whose name begins with that of one that is deleted."""
 
 
 def create_users(
@@ -47,20 +51,34 @@ def create_users(
     """Return changes that create the users of the given classes with their settings."""
     if CLAIM not in context.claims:
         return ()
+    created = {
+        user_name(context, name): _settings(context, tenant, name)
+        for name in names
+        if name in CREATED
+    }
+    if set(names) - {"re-created"}:
+        created |= {context.user(IDLE): _all_set(context, tenant), context.user(LONGER): {}}
     return tuple(
         _change(
             "proxy_user/create",
             "POST",
             tenant,
-            {
-                "proxy_user_id": user_name(context, name),
-                "proxy_user_password": f"pw-{context.prefix}",
-                **_settings(context, tenant, name),
-            },
+            {"proxy_user_id": user, "proxy_user_password": f"pw-{context.prefix}", **settings},
         )
-        for name in names
-        if name in CREATED
+        for user, settings in created.items()
     )
+
+
+def _all_set(context: CheckContext, tenant: str) -> Mapping[str, Json]:
+    """Every setting with a value other than its default."""
+    return {
+        "proxy_user_residential_bytes_limit": 1,
+        "proxy_user_mobile_bytes_limit": 2**31,
+        "proxy_user_is_strict_security": True,
+        "proxy_user_enforce_https": True,
+        "proxy_user_metadata": {"share": 0.25, "words": '\u00e9 "q" ' + 290 * "w", "for": tenant},
+        "ip_address_authentications": _addresses(context, f"{tenant}/{IDLE}"),
+    }
 
 
 def _settings(context: CheckContext, tenant: str, name: str) -> Mapping[str, Json]:
@@ -99,30 +117,50 @@ def edit_users(
 ) -> tuple[ChangeUser, ...]:
     """Return changes of users: metadata for the edited, one limit less for the limited."""
     pool = "mobile" if tenant == "a" else "residential"
+    empty: dict[str, Json] = {
+        "proxy_user_residential_bytes_limit": 0,
+        "proxy_user_mobile_bytes_limit": 0,
+        "proxy_user_is_strict_security": False,
+        "proxy_user_enforce_https": False,
+        "proxy_user_metadata": {},
+        "ip_address_authentications": _addresses(context, f"{tenant}/{IDLE}")[1:2],
+    }
     return _edits(
         context,
         tenant,
         names,
-        {
-            "edited": {"proxy_user_metadata": {"note": "conformance", "edited": True}},
-            "limited": {f"proxy_user_{pool}_bytes_limit": None},
-        },
+        [
+            ("edited", {"proxy_user_metadata": {"note": "conformance", "edited": True}}),
+            ("limited", {f"proxy_user_{pool}_bytes_limit": None}),
+            (IDLE, empty),
+        ],
     )
 
 
 def edit_again(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
-    """Return changes of settings that were set before: a limit, metadata, strict security."""
+    """Return changes of settings that were set before, to other values and to none.
+
+    The type of access is changed by itself: a target may refuse it without a list of proxies.
+    """
+    full: dict[str, Json] = {
+        "proxy_user_residential_bytes_limit": None,
+        "proxy_user_mobile_bytes_limit": 2**53,
+        "proxy_user_password": f"pw-{context.prefix}-2",
+        "ip_address_authentications": [],
+    }
     return _edits(
         context,
         tenant,
         names,
-        {
-            "edited": {"proxy_user_residential_bytes_limit": 2 * ROOMY},
-            "access-list": {"proxy_user_is_strict_security": False},
-            "created": {"proxy_user_metadata": {"note": "later"}},
-        },
+        [
+            ("edited", {"proxy_user_residential_bytes_limit": 2 * ROOMY}),
+            ("access-list", {"proxy_user_is_strict_security": False}),
+            ("created", {"proxy_user_metadata": {"note": "later"}}),
+            (IDLE, full),
+            (IDLE, {"proxy_user_access_type": "proxy_restricted"}),
+        ],
     )
 
 
@@ -174,7 +212,7 @@ def later_user_changes(
     for tenant in context.customers:
         new, former = (context.user(f"u-made-{number}") for number in (turn, turn - 1))
         body: dict[str, Json] = {"proxy_user_id": new, "proxy_user_password": f"pw-{new}"}
-        changes += _edits(context, tenant, names, {"edited": edited})
+        changes += _edits(context, tenant, names, [("edited", edited)])
         changes.append(_change("proxy_user/create", "POST", tenant, body))
         if turn:
             changes.append(_change(f"proxy_user/delete/{former}", "DELETE", tenant, None))
@@ -186,14 +224,15 @@ def _edits(
     context: CheckContext,
     tenant: str,
     names: tuple[str, ...],
-    bodies: Mapping[str, dict[str, Json]],
+    bodies: Sequence[tuple[str, dict[str, Json]]],
 ) -> tuple[ChangeUser, ...]:
     if CLAIM not in context.claims:
         return ()
+    own = {name: user_name(context, name) for name in names} | {IDLE: context.user(IDLE)}
     return tuple(
-        _change(f"proxy_user/edit/{user_name(context, name)}", "PATCH", tenant, body)
-        for name, body in bodies.items()
-        if name in names
+        _change(f"proxy_user/edit/{own[name]}", "PATCH", tenant, body)
+        for name, body in bodies
+        if name in own
     )
 
 
