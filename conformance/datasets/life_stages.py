@@ -36,6 +36,7 @@ from trueup.conformance.datasets.stage_figures import (
 )
 from trueup.conformance.datasets.stage_reads import (
     account_reads,
+    deep_reads,
     foreign_requests,
     long_reads,
     read_users,
@@ -112,6 +113,7 @@ def inject_stage(made: Materials) -> Stage:
             *read_fully(made, context.now),
             *read_users(context, made.users, context.now, made.settings.one_by_one),
             *long_reads(context, made.long_user),
+            *(deep_reads(context, made.long_user) if made.settings.thorough else ()),
             *near,
             *account.requests,
             *by_id,

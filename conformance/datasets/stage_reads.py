@@ -16,6 +16,7 @@ from trueup.conformance.requests import ApiRequest
 
 __all__ = [
     "account_reads",
+    "deep_reads",
     "foreign_requests",
     "long_reads",
     "read_all",
@@ -28,6 +29,10 @@ __all__ = [
 
 _LATE_WITHIN: Final = timedelta(days=2)
 """For how long after its begin a run delivers late events of the days before it."""
+_DEEP: Final = 1_000
+"""Rows beyond which a page of a list is read."""
+_MINUTES: Final = timedelta(minutes=120)
+"""A window in each of whose minutes the user with many rows has logs."""
 LATE_DAYS: Final = 8
 """Days before the run's own that reads cover; events are never older than 7 days."""
 
@@ -109,6 +114,40 @@ def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
             for tenant in context.customers
         ]
     return tuple(made)
+
+
+def deep_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
+    """Return requests beyond usual limits, for the rows of all users of the run and of `user`.
+
+    A page beyond the thousandth row, and a graph by minute with more than a hundred points.
+    """
+    page = {
+        "like_proxy_user_id": f"{context.prefix}-%",
+        "sort_by": "log_request_datetime_asc",
+        "page": str(_DEEP // 100 + 1),
+        "per_page": "100",
+    }
+    last = context.now.replace(second=0, microsecond=0)
+    return tuple(
+        request
+        for tenant in context.customers
+        for request in (
+            ApiRequest(path="log/search", query=tuple(page.items()), tenant=tenant),
+            *(
+                [
+                    requests.graph(
+                        last - _MINUTES,
+                        last,
+                        "minute",
+                        tenant=tenant,
+                        filters={"proxy_user_id": user},
+                    )
+                ]
+                if "minute-graph" in context.claims
+                else []
+            ),
+        )
+    )
 
 
 def _day_graph(context: CheckContext, tenant: str, user: str, now: datetime) -> ApiRequest:
