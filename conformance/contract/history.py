@@ -513,10 +513,11 @@ def _hook(history: History, op: int, record: Hook) -> None:
 
 
 def _hook_outcome(record: Hook) -> Outcome:
-    """A 4xx refuses; anything else that is no success may have happened."""
+    """A 4xx refuses, 429 excepted; anything else that is no success may have happened."""
     if record.ok:
         return Outcome.ACCEPTED
-    return Outcome.REFUSED if record.error.startswith("status 4") else Outcome.UNKNOWN
+    refused = record.error.startswith("status 4") and not record.error.startswith("status 429")
+    return Outcome.REFUSED if refused else Outcome.UNKNOWN
 
 
 def _change(history: History, op: int, record: Exchange) -> None:
@@ -529,8 +530,8 @@ def _change(history: History, op: int, record: Exchange) -> None:
     at = time_of(record)
     if not isinstance(named, str) or at is None:
         return
-    if record.status is None or record.status >= 500:
-        outcome = Outcome.UNKNOWN
+    if record.status is None or record.status == 429 or record.status >= 500:
+        outcome = Outcome.UNKNOWN  # no usable response: it may have happened
     else:
         outcome = Outcome.ACCEPTED if record.status < 300 else Outcome.REFUSED
     history.writes.append((op, at))

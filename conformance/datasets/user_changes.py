@@ -41,8 +41,6 @@ ROOMY: Final = 2**60
 """A limit that no proxy user reaches."""
 IDLE: Final = "u-settings"
 """A proxy user without traffic, so that any limit may be set: also to zero."""
-LONGER: Final = "u-deletedx"
-"""A proxy user whose name begins with that of one that is deleted."""
 
 
 def create_users(
@@ -57,7 +55,7 @@ def create_users(
         if name in CREATED
     }
     if set(names) - {"re-created"}:
-        created |= {context.user(IDLE): _all_set(context, tenant), context.user(LONGER): {}}
+        created[context.user(IDLE)] = _all_set(context, tenant)
     return tuple(
         _change(
             "proxy_user/create",

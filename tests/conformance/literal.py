@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
+
 from trueup.conformance.checks.evaluate import judge_evaluation
 from trueup.conformance.checks.registry import CHECKS
 from trueup.conformance.contract.evaluation import evaluate
@@ -192,6 +194,12 @@ class LiteralJournal:
                 attempt=attempt,
             )
         )
+        return self
+
+    def change(self, path: str, body: dict[str, Any], *, status: int) -> LiteralJournal:
+        """A change of a proxy user, and the status of its response."""
+        self.get(path, {"message": "ok"}, status=status)
+        self.records[-1] = replace(self.records[-1], method="POST", request_body=body)
         return self
 
     def search(self, path: str, rows: list[dict[str, Any]], **more: Any) -> LiteralJournal:

@@ -403,6 +403,39 @@ def test_a_log_of_an_earlier_run_may_be_retrieved_by_its_customer() -> None:
     assert story.failed() == {"tenants-are-apart"}
 
 
+@pytest.mark.parametrize(
+    ("day", "failed"), [("2026-03-09", {"summaries-equal-logs"}), ("2026-03-10", set())]
+)
+def test_an_audit_judges_a_summary_by_its_id_only_on_days_whose_logs_it_has(
+    day: str, failed: set[str]
+) -> None:
+    """Today's logs still come in, so that a summary may hold more than was read before it."""
+    story = LiteralJournal()
+    story.records = [
+        replace(record, level=0) if isinstance(record, JudgePlan) else record
+        for record in story.records
+    ]
+    logs = [event(0, log_request_datetime="2026-03-09 11:00:00")]
+    story.later().search("log", logs, proxy_user_id=USER)
+    row = summary(THREE, log_summary_period=f"{day} 00:00:00", log_summary_hostname="other.test")
+    story.search("log_summary", [summary(logs), row])
+    path = f"log_summary/retrieve/{row['log_summary_id']}"
+    story.get(path, {"data": row, "message": "Retrieved."})
+    assert story.failed() & {"summaries-equal-logs"} == failed
+
+
+def test_a_change_whose_response_is_429_may_have_happened() -> None:
+    """As with a lost response: an edit that was not confirmed leaves either value."""
+    for status, failed in ((422, {"edits-change-what-they-name"}), (429, set())):
+        story = LiteralJournal()
+        body = {"proxy_user_id": USER, "proxy_user_enforce_https": False}
+        story.change("proxy_user/create", body, status=201)
+        story.change(f"proxy_user/edit/{USER}", {"proxy_user_enforce_https": True}, status=status)
+        row = {"proxy_user_id": USER, "proxy_user_enforce_https": True}
+        story.later().get(f"proxy_user/retrieve/{USER}", {"data": row, "message": "Retrieved."})
+        assert story.failed() - {"errors-are-documented"} == failed
+
+
 def test_an_entry_that_has_another_id_later_fails_the_ledger() -> None:
     entry = {
         "residential_ledger_id": "l-1",

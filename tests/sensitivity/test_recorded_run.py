@@ -39,9 +39,9 @@ def journal(run: Path) -> Journal:
 
 
 def test_processes_find_what_one_finds_and_the_judge_bears_every_mutant(journal: Journal) -> None:
-    alone = measure_sensitivity(journal, limit=150, seed=5, workers=1)
-    assert measure_sensitivity(journal, limit=150, seed=5, workers=2) == alone
-    assert alone.mutants == 150
+    alone = measure_sensitivity(journal, limit=90, seed=5, workers=1)
+    assert measure_sensitivity(journal, limit=90, seed=5, workers=2) == alone
+    assert alone.mutants == 90
     assert alone.broken == ()
     assert alone.noticed > 0
 
@@ -56,16 +56,16 @@ def test_every_listed_blind_spot_is_needed(journal: Journal) -> None:
     mutants = enumerate_mutants(recording)
     for entry in load_unjudgeable():
         covered = select([mutant for mutant in mutants if entry.covers(mutant)], 12)
-        effects = {
-            judge_mutant(rejudge, baseline, mutant.exchanges(recording))[0] for mutant in covered
-        }
-        assert effects - {Effect.NOTICED}, f"not needed: {entry}"
+        assert any(
+            judge_mutant(rejudge, baseline, mutant.exchanges(recording))[0] is not Effect.NOTICED
+            for mutant in covered
+        ), f"not needed: {entry}"
 
 
 def test_no_single_lost_response_fails_a_check_of_a_clean_run(journal: Journal) -> None:
     """`trueup sensitivity RUN --lost-responses --limit 0` tries every one."""
-    tried, failed = find_false_failures(journal, limit=120, seed=1)
-    assert tried == 120
+    tried, failed = find_false_failures(journal, limit=80, seed=1)
+    assert tried == 80
     assert failed == ()
 
 
