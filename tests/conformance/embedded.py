@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from tests.journal_header import header
+from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.runner import RunOutcome, run_checks
 from trueup.conformance.selection import checks_for
 from trueup.conformance.target.load import load_target
@@ -143,6 +144,7 @@ async def judged(
     level: int = 3,
     only: Sequence[str] = (),
     seed: int = 7,
+    depth: Depth = Depth.QUICK,
 ) -> RunOutcome:
     """One whole run with header and footer."""
     checks = checks_for(target, level=level, only=only)
@@ -160,7 +162,13 @@ async def judged(
         )
         async with PlainIngest(ingest_url) as ingest:
             outcome = await run_checks(
-                target, writer=writer, ingest=ingest, seed=seed, level=level, only=only
+                target,
+                writer=writer,
+                ingest=ingest,
+                seed=seed,
+                level=level,
+                depth=depth,
+                only=only,
             )
         writer.finish(finished_at="-", exit_status=EXIT_STATUS[outcome.exit_status])
     return outcome

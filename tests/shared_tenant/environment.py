@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.request import Request, urlopen
 
+from trueup.conformance.datasets.depth import Depth
 from trueup.reports.results import CheckResult
 from trueup.scenarios.embedded.process import Serving, embedded_reference
 from trueup.scenarios.embedded.target import key_environment, target_file
@@ -86,12 +87,15 @@ def run_in_environment(
     only: Sequence[str] = (),
     seed: int = 7,
 ) -> RunResult:
-    """Send `fleet` events of fleet traffic, then run the checks of a level; level -1: no checks."""
+    """Send `fleet` events of fleet traffic, then run the checks of a level; level -1: no checks.
+
+    The checks have depth `quick`.
+    """
     scenario = Scenario(
         name="noise",
         what="the laws among shared tenant",
         fleet=FleetPart(events=fleet) if fleet else None,
-        checks=ChecksPart(level=level, only=tuple(only)) if level >= 0 else None,
+        checks=ChecksPart(level=level, only=tuple(only), depth=Depth.QUICK) if level >= 0 else None,
     )
     with patch.dict(os.environ, at.environment):
         return run_scenario(

@@ -68,7 +68,7 @@ async def _judge(
     folder: Path,
     level: int,
     only: tuple[str, ...] = (),
-    depth: Depth = Depth.STANDARD,
+    depth: Depth = Depth.QUICK,
 ) -> RunOutcome:
     journal = folder / "journal.ndjson"
     checks = checks_for(target, level=level, only=only)
@@ -115,7 +115,7 @@ def _declaring(folder: Path, *readings: str) -> Target:
     [
         ("tiny.toml", 3, Depth.STANDARD),
         ("tiny.toml", 3, Depth.QUICK),
-        ("tiny_command.toml", 2, Depth.STANDARD),
+        ("tiny_command.toml", 2, Depth.QUICK),
     ],
 )
 async def test_an_independent_implementation_conforms_through_its_target_file_alone(
