@@ -125,9 +125,9 @@ def _in_turn(parts: Sequence[Sequence[ArrayRequest]]) -> list[ArrayRequest]:
 def _asked_elsewhere(
     made: Materials, parts: Sequence[Sequence[ArrayRequest]], age: str
 ) -> frozenset[ClassName]:
-    """Parameters and orders that count as asked: at later ages all, as the first asks for each.
+    """Parameters and orders that other requests contain.
 
-    At the first age, those of the searches with all filters at once.
+    At the first age, those of the searches with all filters at once; at later ages, all.
     """
     if age == "fresh":
         return near_classes(near_requests(made.context))

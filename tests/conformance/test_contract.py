@@ -526,7 +526,7 @@ ODD: list[Any] = [None, True, -1, 10**30, 0.5, "", "no time", "9999-12-31 23:59:
 
 @pytest.mark.parametrize("hostname", ["h1.tp-000001.test", ""])
 @pytest.mark.parametrize("column", sorted(summary(THREE)))
-def test_a_summary_is_judged_whatever_stands_in_it(column: str, hostname: str) -> None:
+def test_a_summary_is_judged_whatever_it_shows(column: str, hostname: str) -> None:
     """Also where its day or its user cannot be read."""
     known = summary(THREE)
     for value in ODD:
@@ -540,7 +540,7 @@ def test_a_summary_is_judged_whatever_stands_in_it(column: str, hostname: str) -
 
 
 @pytest.mark.parametrize("column", sorted(THREE[0]))
-def test_a_log_is_judged_whatever_stands_in_it(column: str) -> None:
+def test_a_log_is_judged_whatever_it_shows(column: str) -> None:
     for value in ODD:
         row = THREE[0] | {column: value}
         story = _read(LiteralJournal().deliver(*THREE), THREE, summary(THREE))
