@@ -63,6 +63,8 @@ class TieOutRow:
     """False for a scope that is a part of the nearest whole above it."""
     expected: str
     """Requests where requests are counted, else bytes; a range where outcomes are unknown."""
+    requests: tuple[int, int] | None
+    """Least and most requests that are expected; None where only bytes are counted."""
     cells: Mapping[str, TableCell]
 
     @property
@@ -143,10 +145,9 @@ def _place(cell: TableCell | None) -> TableCell | None:
 
 
 def rows_for_small_screen(rows: Sequence[TieOutRow]) -> list[TieOutRow]:
-    """Return the rows that are off, then the wholes that tie out; without those of `places`."""
+    """Return the rows that are off, without those of `places`."""
     proxied = {row.part for row in rows if _CLIENT in row.cells}
-    shown = (row for row in rows if row.part not in proxied and (row.whole or not row.ok))
-    return sorted(shown, key=lambda row: row.ok)
+    return [row for row in rows if row.part not in proxied and not row.ok]
 
 
 def _with_sums(whole: str, scopes: Mapping[str, _Columns]) -> _Columns:
@@ -167,6 +168,7 @@ def _row(part: str, scope: str, columns: _Columns, *, whole: bool) -> TieOutRow:
         scope=scope,
         whole=whole,
         expected=_expected(all_of_it, list(columns.values())),
+        requests=all_of_it,
         cells={column: _cell(rows, all_of_it) for column, rows in columns.items()},
     )
 

@@ -1,22 +1,22 @@
-"""One screen at the end of a run: a line for each law, tie-out, load, status and next step.
+"""One screen at the end of a run: laws, tie-out, load, status and next step.
 
-For 80 columns and about 40 lines. Colours and typographic characters are left out where the
-terminal has none; no information is in the colour alone.
+For 80 columns and 40 lines, the prompt included: reasons take what the rest leaves, so that none is
+cut. Colours and typographic characters are left out where the terminal has none; no information is
+in the colour alone.
 """
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trueup.reports.formatting import amount, duration, one_line, plural, rate, visible
+from trueup.reports.formatting import between, duration, one_line, plural, rate, visible
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import LoadFigures
 from trueup.reports.metrics.sensitivity import Sensitivity
@@ -30,7 +30,7 @@ from trueup.reports.metrics.tieout import (
     rows_for_small_screen,
 )
 from trueup.reports.model import RunReport
-from trueup.reports.renderers.known import known_notes, reason_of
+from trueup.reports.renderers.known import known_notes
 from trueup.reports.renderers.load_summary import (
     load_statements,
     met_text,
@@ -40,27 +40,18 @@ from trueup.reports.renderers.load_summary import (
 )
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import blind_fields, headline
-from trueup.reports.results import CheckResult, ExitStatus, Verdict
+from trueup.reports.renderers.terminal_laws import STYLES, laws_text, wrapped
+from trueup.reports.results import ExitStatus
 from trueup.reports.verdict_styles import VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
-__all__ = ["LawLine", "law_lines", "plain_text", "render_terminal"]
+__all__ = ["plain_text", "render_terminal"]
 
-_STYLE: Final[Mapping[str, str]] = {
-    "bad": "bold red",
-    "doubt": "yellow",
-    "good": "green",
-    "quiet": "dim",
-}
-_MAX_LAW_LINES: Final = 22
+_LINES: Final = 39
+"""Lines of a terminal of 40, without the prompt."""
+_LAW_LINES_LEAST: Final = 6
 _MAX_TIE_OUTS: Final = 6
 _INDENT: Final = " " * 6
-_MISSING: Final = 5
-_DIFFERENCES: Final = 3
-"""Differences shown of one check; `result.json` has all of them."""
-_WHERE_LEAST: Final = 24
-_EXPLAINED_LAWS: Final = 4
-"""Failing laws up to which each has its differences on the screen; above, one line each."""
 _STOPPED_LINES_MOST: Final = 8
 _NAME_MOST: Final = 36
 _BLIND_MOST: Final = 5
@@ -69,33 +60,6 @@ _PLAIN: Final = str.maketrans(
     {style_of.mark: style_of.ascii_mark for style_of in VERDICTS.values()}
     | {"…": "~", "–": "-", "−": "-", "µ": "u", "×": "x"}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LawLine:
-    """One law over all its checks: its most severe verdict, and the check that has it."""
-
-    law: str
-    worst: CheckResult
-    evidence: int
-    """Pieces of evidence over all checks of the law."""
-    checks: int
-
-
-def law_lines(results: Sequence[CheckResult]) -> tuple[LawLine, ...]:
-    """Return the results (most severe first) grouped by law, in the order of their first check."""
-    laws: dict[str, list[CheckResult]] = {}
-    for result in results:
-        laws.setdefault(result.law, []).append(result)
-    return tuple(
-        LawLine(
-            law=law,
-            worst=group[0],
-            evidence=sum(result.evidence for result in group),
-            checks=len(group),
-        )
-        for law, group in laws.items()
-    )
 
 
 def render_terminal(report: RunReport, console: Console, *, html: str = "") -> None:
@@ -117,45 +81,61 @@ def plain_text(text: str, encoding: str) -> str:
 
 
 def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
-    yield _title(report, width)
-    yield ""
+    before: list[RenderableType] = [_title(report, width), ""]
+    after = list(_after_laws(report, html=html, width=width))
+    yield from before
     if report.results:
-        yield _laws(report, width=width)
+        left = _LINES - _height(before, width) - _height(after, width)
+        yield laws_text(report, width=width, lines_left=max(left, _LAW_LINES_LEAST))
+    yield from after
+
+
+def _height(parts: Sequence[RenderableType], width: int) -> int:
+    """Lines that parts take in a terminal of this width."""
+    console = Console(file=io.StringIO(), width=width)
+    return sum(len(console.render_lines(part)) for part in parts)
+
+
+def _after_laws(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
     yield from _missing(report, width)
     rows = pivot(report.tie_outs)
-    if shown := rows_for_small_screen(rows):
+    if rows:
         yield ""
-        yield _tie_outs(rows, shown, width=width)
+        yield _overview(rows, width)
+    if off := rows_for_small_screen(rows):
+        yield ""
+        yield _tie_outs(rows, off, width=width)
     networks, by_place = places(rows)
-    if networks:
+    if not all(cell is None or cell.ok for row in by_place for cell in row.cells):
         yield ""
         yield _places(networks, by_place)
     for load in report.figures:
         yield ""
         yield _load(load, width=width)
     coverage = coverage_summary(report.coverage)
-    if coverage is not None:
+    if coverage is not None or report.sensitivity is not None:
         yield ""
+    if coverage is not None:
         yield Text.assemble(("COVERAGE  ", "dim"), one_line(coverage.headline, width - 10))
     if report.sensitivity is not None:
-        yield ""
         yield _sensitivity(report.sensitivity, width=width)
     yield ""
     yield _end(report, html=html, width=width)
 
 
 def _missing(report: RunReport, width: int) -> Iterator[Text]:
-    """Checks without a result, and why."""
-    for name in report.missing[:_MISSING]:
-        why = "declared, but has no result"
+    """Checks without a result, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name in report.missing:
+        why = "declared, but without a result"
         if name in report.undeclared:
-            why = "required at this level, but the journal does not declare it"
+            why = "required at this level, but not declared in the journal"
         elif report.ended_early:
             why = "not reached"
-        yield Text(f"?  {one_line(f'{name}: {why}', width - 3)}", style="yellow")
-    if len(report.missing) > _MISSING:
-        more = plural(len(report.missing) - _MISSING, "more check")
-        yield Text(f"?  and {more}", style="yellow")
+        by_reason.setdefault(why, []).append(name)
+    for why, names in by_reason.items():
+        said = f"{plural(len(names), 'check')} {why}: {', '.join(names)}"
+        yield Text("?  " + "\n   ".join(wrapped(said, width - 3)), style="yellow")
 
 
 def _title(report: RunReport, width: int) -> Text:
@@ -177,115 +157,47 @@ def _title(report: RunReport, width: int) -> Text:
     return text
 
 
-def _laws(report: RunReport, *, width: int) -> RenderableType:
-    """One line for each law; one that did not pass has the reason and what it blocks below.
+def _overview(rows: Sequence[TieOutRow], width: int) -> RenderableType:
+    """Each traffic over all places that count it: a tick where all of it ties out.
 
-    Laws that the target does not claim share one line. Where the laws would fill the screen,
-    those that hold are listed in columns.
+    A terminal that is too narrow for the table gets a sentence for each traffic.
     """
-    folded = {result.check for row in report.rows for result in row.dependants}
-    lines = [line for line in law_lines(report.results) if line.worst.check not in folded]
-    unclaimed = [x.law for x in lines if x.worst.verdict is Verdict.NOT_APPLICABLE]
-    shown = [x for x in lines if x.worst.verdict is not Verdict.NOT_APPLICABLE]
-    holding = [x for x in shown if x.worst.verdict is Verdict.PASS]
-    notes = _notes(report, shown, width)
-    crowded = len(shown) + sum(map(len, notes.values())) > _MAX_LAW_LINES
-    listed = [x for x in shown if x not in holding] if crowded else shown
-    law_width = min(max((len(line.law) for line in shown), default=3), 16)
-    text = Text()
-    if listed:
-        says = max(8, width - law_width - 16)
-        text.append(f"   {'LAW':<{law_width}}  {'SAYS':<{says}} {'EVIDENCE':>8}\n", "dim")
-    for line in listed:
-        _law(text, line, law_width, width)
-        for note, style in notes[line.law]:
-            text.append(f"   {one_line(note, width - 4)}\n", style=style)
-    if crowded and holding:
-        heading = one_line("LAWS THAT HOLD, AND THE EVIDENCE FOR EACH", width - 3)
-        text.append(f"   {heading}\n", "dim")
-        text.append(_columns(holding, law_width, width))
-    if unclaimed:
-        label = "not claimed" if report.planted is None else "not now, or not claimed"
-        names = one_line(", ".join(unclaimed), width - len(label) - 6)
-        text.append(f"·  {label}: {names}\n", style="dim")
+    wholes: dict[str, list[TieOutRow]] = {}
+    for row in rows:
+        if row.whole:
+            wholes.setdefault(row.part, []).append(row)
+    columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("TIE-OUT", no_wrap=True, max_width=_NAME_LEAST)
+    for head in ("requests", *columns):
+        table.add_column(head, justify="right", no_wrap=True)
+    for part, parts in wholes.items():
+        cells = [[row.cells[column] for row in parts if column in row.cells] for column in columns]
+        marks = [_mark([cell.ok for cell in found]) for found in cells]
+        table.add_row(one_line(part or "traffic", _NAME_LEAST), _requests(parts), *marks)
+    if Console(file=io.StringIO(), width=200).measure(table).maximum <= width:
+        return table
+    text = Text("TIE-OUT\n", style="dim")
+    for part, parts in wholes.items():
+        bad = sum(not row.ok for row in parts)
+        said = f"{bad} of {plural(len(parts), 'row')} off" if bad else "all of it ties out"
+        text.append(f"{one_line(f'{part} {_requests(parts)}: {said}', width)}\n")
     text.rstrip()
     return text
 
 
-def _law(text: Text, line: LawLine, law_width: int, width: int) -> None:
-    """Append a law with its worst verdict, its sentence and its evidence."""
-    style_of = VERDICTS[line.worst.verdict]
-    style = _STYLE[style_of.tone]
-    alone = line.worst.verdict is Verdict.BLOCKED
-    sentence = _why(line.worst) if alone else line.worst.title
-    room = max(8, width - law_width - 16)
-    text.append(f"{style_of.mark}  ", style=style)
-    text.append(f"{one_line(line.law, law_width):<{law_width}}  ", style=style)
-    text.append(f"{one_line(sentence, room):<{room}} ", style=style if alone else "")
-    text.append(f"{amount(line.evidence):>8}\n", style="dim")
+def _mark(found: Sequence[bool]) -> Text:
+    if not found:
+        return Text("·", style="dim")
+    return Text("✓", style="green") if all(found) else Text("✗", style="bold red")
 
 
-def _notes(
-    report: RunReport, lines: Sequence[LawLine], width: int
-) -> dict[str, list[tuple[str, str]]]:
-    """Law → (text, style) of the lines below it: why it did not pass, and which laws it blocks."""
-    failing = sum(line.worst.verdict is Verdict.FAIL for line in lines)
-    blocked = {row.result.check: row.dependants for row in report.rows}
-    notes: dict[str, list[tuple[str, str]]] = {}
-    for line in lines:
-        worst = line.worst
-        tone = VERDICTS[worst.verdict].tone
-        found = notes.setdefault(line.law, [])
-        if tone in ("bad", "doubt") and worst.verdict is not Verdict.BLOCKED:
-            explained = failing <= _EXPLAINED_LAWS
-            if excuse := reason_of(report, worst.check):
-                found.append((excuse, "yellow"))
-            reasons = _reasons(worst, width=width - 4, explained=explained)
-            found += [(reason, _STYLE[tone]) for reason in reasons]
-        names = dict.fromkeys(result.law for result in blocked.get(worst.check, ()))
-        if others := ", ".join(name for name in names if name != line.law):
-            found.append((f"blocks {others}", "dim"))
-    return notes
-
-
-def _columns(lines: Sequence[LawLine], law_width: int, width: int) -> Text:
-    """Laws that hold, several to a line: name and evidence."""
-    amounts = [amount(line.evidence) for line in lines]
-    amount_width = max(5, *map(len, amounts)) if amounts else 5
-    cell = law_width + amount_width + 5
-    per_line = max(1, (width + 2) // cell)
-    text = Text()
-    for number, (line, evidence) in enumerate(zip(lines, amounts, strict=True), start=1):
-        text.append("✓  ", style=_STYLE["good"])
-        text.append(f"{one_line(line.law, law_width):<{law_width}}")
-        text.append(f"{evidence:>{amount_width}}", style="dim")
-        text.append("\n" if number % per_line == 0 or number == len(lines) else "  ")
-    return text
-
-
-def _reasons(worst: CheckResult, *, width: int, explained: bool) -> list[str]:
-    """Why a check did not pass, one line each: with up to three differences where `explained`."""
-    differences = worst.counterexample.differences if worst.counterexample else ()
-    if worst.verdict is not Verdict.FAIL or len(differences) < 2 or not explained:
-        return [_why(worst)]
-    first = differences[0]
-    repeated = (first.expected, first.seen) == (worst.expected, worst.seen)
-    lines = [] if repeated else [_why(worst)]
-    for one in differences[:_DIFFERENCES]:
-        values = one_line(f": expected {one.expected}, saw {one.seen}", width - _WHERE_LEAST)
-        lines.append(f"{one_line(one.where, max(_WHERE_LEAST, width - len(values)))}{values}")
-    if len(differences) > _DIFFERENCES:
-        lines.append(f"and {plural(len(differences) - _DIFFERENCES, 'more difference')}")
-    return lines
-
-
-def _why(worst: CheckResult) -> str:
-    word = VERDICTS[worst.verdict].word
-    if worst.verdict is Verdict.BLOCKED:
-        return f"{word}: rests on {worst.blocked_by}"
-    if worst.verdict is Verdict.FAIL and (worst.expected or worst.seen):
-        return f"{word}: expected {worst.expected}; saw {worst.seen}"
-    return f"{word}: {worst.reason}"
+def _requests(rows: Sequence[TieOutRow]) -> str:
+    """Requests that are expected of all rows together."""
+    ranges = [row.requests for row in rows if row.requests is not None]
+    if not ranges:
+        return "·"
+    return between(sum(low for low, _ in ranges), sum(high for _, high in ranges))
 
 
 def _places(networks: Sequence[str], rows: Sequence[PlaceRow]) -> Table:
@@ -302,9 +214,10 @@ def _places(networks: Sequence[str], rows: Sequence[PlaceRow]) -> Table:
 def _tie_outs(
     rows: Sequence[TieOutRow], shown: Sequence[TieOutRow], *, width: int
 ) -> RenderableType:
-    """The table. In a narrow terminal bytes go below it, and names are cut before numbers are."""
-    parts_shown = {row.part for row in shown}
-    rows = [row for row in rows if row.part in parts_shown]
+    """The rows that are off. In a narrow terminal bytes go below them, and names are cut before
+    numbers are.
+    """
+    rows = [row for row in rows if not row.ok and row.part in {one.part for one in shown}]
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
     shown = shown[:_MAX_TIE_OUTS]
     lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
@@ -319,7 +232,7 @@ def _tie_outs(
         ]
     names = min(_NAME_MOST, max(_NAME_LEAST, width - _beside(columns, shown, lines)))
     table = Table(box=None, show_header=True, header_style="dim", pad_edge=False)
-    table.add_column("TIE-OUT", no_wrap=True, max_width=names)
+    table.add_column("OFF", no_wrap=True, max_width=names)
     for head in ("expected", *columns):
         table.add_column(head, justify="right", no_wrap=True)
     for row, line in zip(shown, lines, strict=True):
@@ -327,10 +240,7 @@ def _tie_outs(
     parts: list[RenderableType] = [table]
     parts += [Text(one_line(note, width), "bold red") for note in notes]
     if len(rows) > len(shown):
-        rest = len(rows) - len(shown)
-        bad = sum(not row.ok for row in rows) - sum(not row.ok for row in shown)
-        word = f"{bad} of them off" if bad else "all of them tie out"
-        parts.append(Text(f"… and {plural(rest, 'more row')}, {word}", "dim"))
+        parts.append(Text(f"and {plural(len(rows) - len(shown), 'more row')} off", "dim"))
     return Group(*parts)
 
 
@@ -435,7 +345,7 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
     cut_short = " (cut short)" if report.interrupted else ""
     text = Text()
     line = f"{mark} {style_of.headline}{cut_short}: {report.counts}"
-    text.append(line, style=f"bold {_STYLE[style_of.tone]}")
+    text.append(line, style=f"bold {STYLES[style_of.tone]}")
     if report.stopped_by:
         for number, line in enumerate(_stopped_lines(report.stopped_by, width)):
             text.append(f"\n  {'' if number else 'Stopped: '}{line}")

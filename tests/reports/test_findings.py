@@ -106,11 +106,14 @@ def test_a_blocked_check_whose_cause_is_no_finding_stands_alone(tmp_path: Path) 
     assert all(name in render_html(report) for name in ("OF-A-PASS", "OF-ITSELF", "ONE", "TWO"))
 
 
-def test_a_warning_is_shown_as_a_warning_in_every_format(failing: RunReport) -> None:
+def test_a_warning_is_shown_as_a_warning_in_every_format(
+    failing: RunReport, tmp_path: Path
+) -> None:
     """It passes in JUnit, whose suite output carries the sentence; elsewhere its word is `warn`."""
     warned = next(result for result in RESULTS if result.verdict is Verdict.WARN)
     output = Xml.fromstring(render_junit(failing)).findtext("testsuite/system-out") or ""
     assert output.startswith(f"warn: {warned.law} ({warned.check}): 429 carries no Retry-After")
-    assert "warn: 429 carries no Retry-After" in screen(failing)
+    alone = build_report(journal(tmp_path / "alone", (warned, *PASSES)))
+    assert "warn: 429 carries no Retry-After" in screen(alone)
     assert f"<summary>! {warned.check} ({warned.law}): warn</summary>" in render_markdown(failing)
     assert "! warn" in Page(render_html(failing)).text

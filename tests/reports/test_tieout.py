@@ -75,7 +75,6 @@ def test_a_part_that_is_off_is_seen_in_the_whole_and_on_a_small_screen() -> None
         "tenant 1",
         "tenant 1 · isp",
         "tenant 1 · mobile",
-        "tenant 2",
     ]
 
 
