@@ -67,8 +67,11 @@ def order_by(resource: Resource, sort: Sort, *, stable: bool = True) -> str:
 
 def _condition(condition: Condition, escape_like: bool) -> Clause:
     match condition:
-        case Equal(field=field, value=value, negated=negated):
-            return f"{field.column} IS {'NOT ' if negated else ''}?", (value,)
+        case Equal(field=field, value=value, negated=False):
+            # With IS, SQLite would expect more than one row from the index of a unique column.
+            return f"{field.column} = ?", (value,)
+        case Equal(field=field, value=value):
+            return f"{field.column} IS NOT ?", (value,)
         case Like(field=field, pattern=pattern):
             escaped = pattern.replace("\\", "\\\\")
             if escape_like:

@@ -19,6 +19,7 @@ from trueup.reference.behaviour import Behaviour
 from trueup.reference.clock import ServerClock
 from trueup.reference.errors import ApiProblem
 from trueup.reference.query import Condition
+from trueup.reference.store.maintenance import MaintenanceResult, MaintenanceRound
 from trueup.reference.store.store import Store
 
 __all__ = ["BODY_LIMIT", "Answer", "Call", "Context", "json_body", "parameters"]
@@ -54,6 +55,13 @@ class Context:
         A cancelled write that has not begun is not done.
         """
         return await asyncio.wrap_future(self.store.write(job))
+
+    async def maintain(self, now_us: int) -> MaintenanceResult:
+        """Run a round of maintenance, each step a transaction of its own."""
+        due = MaintenanceRound(behaviour=self.behaviour, now_us=now_us)
+        while (result := await self.write(due.step)) is None:
+            pass
+        return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from trueup.reference.amounts import LIMIT
 from trueup.reference.api.context import Answer, Call, json_body
 from trueup.reference.errors import ApiProblem
 from trueup.reference.networks import POOLS
-from trueup.reference.store.maintenance import MaintenanceResult, maintain
 from trueup.reference.store.money import KINDS, Movement, move_money
 from trueup.reference.store.tenants import set_meta
 from trueup.reference.times import SECOND_US, format_instant, parse_instant
@@ -37,9 +36,9 @@ async def move_clock(call: Call) -> Answer:
         by_us = _distance_us(body, clock.now_us())
         set_meta(connection, "clock_offset_us", str(clock.offset_us + by_us))
         clock.advance(by_us)
-        maintain(connection, behaviour=context.behaviour, now_us=clock.now_us())
 
     await context.write(job)
+    await context.maintain(context.clock.now_us())
     await asyncio.to_thread(context.store.catch_up)
     return await get_clock(call)
 
@@ -71,11 +70,7 @@ async def run_maintenance(call: Call) -> Answer:
     """Delete and consolidate what is due; return how many rows."""
     await json_body(call)
     context = call.context
-
-    def job(connection: sqlite3.Connection) -> MaintenanceResult:
-        return maintain(connection, behaviour=context.behaviour, now_us=context.clock.now_us())
-
-    done = await context.write(job)
+    done = await context.maintain(context.clock.now_us())
     await asyncio.to_thread(context.store.catch_up)
     return 200, {
         "logs_deleted": done.logs_deleted,

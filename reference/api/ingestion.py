@@ -6,7 +6,6 @@ from typing import Final
 
 from trueup.reference.api.context import Answer, Call
 from trueup.reference.errors import ApiProblem
-from trueup.reference.store.record import IngestResult, record
 
 __all__ = ["BODY_LIMIT", "DECODED_LIMIT", "LINES_LIMIT", "REFUSED_SHOWN", "ingest"]
 
@@ -38,7 +37,7 @@ async def ingest(call: Call) -> Answer:
         await body.check_text()
         if body.raw.count(b"\n") > LINES_LIMIT:
             raise ApiProblem(413, f"A delivery has at most {LINES_LIMIT} lines; send smaller ones.")
-        result = await _record(call, body.raw)
+        result = await context.store.delivered(body.raw)
     context.counts.events.update(
         accepted=result.accepted, duplicates=result.duplicates, refused=len(result.refused)
     )
@@ -50,17 +49,3 @@ async def ingest(call: Call) -> Answer:
         ],
         "refused_count": len(result.refused),
     }
-
-
-async def _record(call: Call, body: bytes) -> IngestResult:
-    context = call.context
-    customers = frozenset(tenant.customer_id for tenant in context.store.tenants)
-    return await context.write(
-        lambda connection: record(
-            connection,
-            body,
-            behaviour=context.behaviour,
-            now_us=context.clock.now_us(),
-            customers=customers,
-        )
-    )

@@ -1,7 +1,8 @@
 """The directory of a store: a given one, or a temporary one that is not kept.
 
-One process at a time uses a directory. A temporary directory has its owner's process id, so that
-the next start can tell the remains of a killed process from the store of a running one.
+One process at a time uses a directory. What it creates is for its owner alone. A temporary
+directory has its owner's process id, so that the next start can tell the remains of a killed
+process from the store of a running one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class StoreDirectory:
                 self._scratch = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
                 self.path = Path(self._scratch.name)
             else:
-                data.mkdir(parents=True, exist_ok=True)
+                _create_private(data)
                 self.path = data
             self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,6 +64,13 @@ class StoreDirectory:
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
+
+
+def _create_private(folder: Path) -> None:
+    """Create the directory for its owner alone; one that exists keeps its permissions."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _remove_stale_directories() -> None:

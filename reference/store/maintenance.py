@@ -1,16 +1,32 @@
-"""Maintenance: delete logs past their retention, remove the hostnames of old summaries."""
+"""Maintenance: delete logs past their retention, remove the hostnames of old summaries.
+
+A round is done in steps, each a transaction of its own, so that no other writer waits for a whole
+round. What a step leaves for later is not seen: reads hide logs past their retention, and every
+step of consolidation leaves all sums as they were.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from trueup.reference.amounts import join, split
 from trueup.reference.behaviour import Behaviour, Group
+from trueup.reference.clock import monotonic_s
 from trueup.reference.retention import DayRow
 
-__all__ = ["MaintenanceResult", "maintain"]
+__all__ = ["MaintenanceResult", "MaintenanceRound", "maintain"]
+
+STEP_S: Final = 0.05
+"""After this time a step ends with the chunk in hand, in seconds."""
+LOG_CHUNK: Final = 500
+"""Logs that are deleted at once."""
+GROUP_CHUNK: Final = 50
+"""Groups of summary rows that are consolidated at once."""
+CLEAR_LIMIT: Final = 50_000
+"""Most logs that are deleted at once where all of them go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,60 +37,102 @@ class MaintenanceResult:
     summaries_consolidated: int
 
 
+class MaintenanceRound:
+    """Everything that is due at `now_us`, step by step."""
+
+    def __init__(self, *, behaviour: Behaviour, now_us: int) -> None:
+        self._behaviour = behaviour
+        self._now_us = now_us
+        self._deleted = 0
+        self._consolidated = 0
+        self._chunks: Iterator[None] | None = None
+
+    def step(self, connection: sqlite3.Connection) -> MaintenanceResult | None:
+        """Do the next part, for about STEP_S; return the result if nothing is left, else None.
+
+        Call it with the same connection each time, in a transaction of its own.
+        """
+        if self._chunks is None:
+            self._chunks = self._work(connection)
+        until_s = monotonic_s() + STEP_S
+        for _ in self._chunks:
+            if monotonic_s() >= until_s:
+                return None
+        return MaintenanceResult(
+            logs_deleted=self._deleted, summaries_consolidated=self._consolidated
+        )
+
+    def _work(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Do one chunk after another; yield after each."""
+        rows = connection.execute("SELECT customer_id FROM tenant ORDER BY customer_id")
+        everyone = [row[0] for row in rows.fetchall()]
+        customers = self._behaviour.maintained(everyone)
+        before_us = self._behaviour.purge_before(self._now_us)
+        if len(customers) == len(everyone):
+            self._deleted += _clear(connection, everyone, before_us)
+        for customer_id in customers:
+            while deleted := _purge(connection, customer_id, before_us):
+                self._deleted += deleted
+                yield
+        for customer_id in customers:
+            groups = _old_groups(connection, customer_id, self._behaviour, self._now_us)
+            for first in range(0, len(groups), GROUP_CHUNK):
+                self._consolidated += sum(
+                    _merge(connection, (customer_id, *group), self._behaviour, self._now_us)
+                    for group in groups[first : first + GROUP_CHUNK]
+                )
+                yield
+        self._behaviour.after_maintenance(connection, self._now_us)
+
+
 def maintain(
     connection: sqlite3.Connection, *, behaviour: Behaviour, now_us: int
 ) -> MaintenanceResult:
-    """Do everything that is due at `now_us` and return what changed.
+    """Do everything that is due at `now_us` at once, and return what changed.
 
     A second round at the same time changes nothing.
     """
-    rows = connection.execute("SELECT customer_id FROM tenant ORDER BY customer_id")
-    everyone = [row[0] for row in rows]
-    customers = behaviour.maintained(everyone)
-    deleted = _purge(connection, everyone, customers, behaviour.purge_before(now_us))
-    consolidated = sum(
-        _consolidate(connection, customer_id, behaviour, now_us) for customer_id in customers
-    )
-    behaviour.after_maintenance(connection, now_us)
-    return MaintenanceResult(logs_deleted=deleted, summaries_consolidated=consolidated)
+    due = MaintenanceRound(behaviour=behaviour, now_us=now_us)
+    while (result := due.step(connection)) is None:
+        pass
+    return result
 
 
-def _purge(
-    connection: sqlite3.Connection,
-    everyone: Sequence[int],
-    customers: Sequence[int],
-    before_us: int,
-) -> int:
-    younger = any(
+def _clear(connection: sqlite3.Connection, everyone: list[int], before_us: int) -> int:
+    """Delete all logs where all are due and they are few; return how many."""
+    if any(
         connection.execute(
             "SELECT 1 FROM log WHERE customer_id = ? AND log_request_datetime >= ? LIMIT 1",
             (customer_id, before_us),
         ).fetchone()
         for customer_id in everyone
-    )
-    if not younger and len(customers) == len(everyone):
-        # Without a WHERE, SQLite drops the whole tree at once instead of row by row.
-        count = int(connection.execute("SELECT COUNT(*) FROM log").fetchone()[0])
-        connection.execute("DELETE FROM log")
-        return count
-    return sum(
-        connection.execute(
-            "DELETE FROM log WHERE customer_id = ? AND log_request_datetime < ?",
-            (customer_id, before_us),
-        ).rowcount
-        for customer_id in customers
-    )
+    ):
+        return 0
+    first, last = connection.execute("SELECT MIN(seq), MAX(seq) FROM log").fetchone()
+    if first is None or last - first >= CLEAR_LIMIT:
+        return 0
+    # Without a WHERE, SQLite drops the whole tree at once instead of row by row.
+    count = int(connection.execute("SELECT COUNT(*) FROM log").fetchone()[0])
+    connection.execute("DELETE FROM log")
+    return count
 
 
-def _consolidate(
+def _purge(connection: sqlite3.Connection, customer_id: int, before_us: int) -> int:
+    return connection.execute(
+        "DELETE FROM log WHERE seq IN (SELECT seq FROM log "
+        "WHERE customer_id = ? AND log_request_datetime < ? LIMIT ?)",
+        (customer_id, before_us, LOG_CHUNK),
+    ).rowcount
+
+
+def _old_groups(
     connection: sqlite3.Connection, customer_id: int, behaviour: Behaviour, now_us: int
-) -> int:
-    groups = connection.execute(
+) -> list[tuple[str, str, int]]:
+    return connection.execute(
         "SELECT DISTINCT proxy_user_id, network, day FROM summary "
         "WHERE customer_id = ? AND day < ? AND hostname <> ''",
         (customer_id, behaviour.consolidate_before(now_us)),
     ).fetchall()
-    return sum(_merge(connection, (customer_id, *group), behaviour, now_us) for group in groups)
 
 
 def _merge(

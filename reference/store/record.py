@@ -1,22 +1,30 @@
-"""Write a delivery: events become logs, summaries and ledgers in one transaction, or none."""
+"""Write deliveries: events become logs, summaries and ledgers in one transaction, or none.
+
+Deliveries that wait together are written together: their rows are inserted at once, and each row of
+a summary or a ledger is added to once.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
 from trueup.reference.amounts import split
-from trueup.reference.behaviour import Amounts, Behaviour, Delivery, PoolDay, SummaryCell
-from trueup.reference.events import Log, Refusal
+from trueup.reference.behaviour import Amounts, Behaviour, Delivery, SummaryCell
+from trueup.reference.deliveries import OTHER_CONTENT, ReadDelivery, read_delivery
+from trueup.reference.events import Log
 from trueup.reference.ids import new_password, new_uuid
+from trueup.reference.rollup import Cells, PoolDays, add_up
 from trueup.reference.store.schema import LOG_COLUMNS
 from trueup.reference.times import from_datetime
 
-__all__ = ["IngestResult", "record"]
+__all__ = ["IngestResult", "insert_logs", "record", "record_together"]
 
 _ID_CHUNK: Final = 500
 
@@ -31,10 +39,10 @@ class IngestResult:
     """(line, reason); lines count from 1."""
 
 
-_INSERT_LOG: Final = (
-    f"INSERT OR IGNORE INTO log ({', '.join(LOG_COLUMNS)}) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(LOG_COLUMNS))})"
-)
+_ROW: Final = f"({', '.join('?' * len(LOG_COLUMNS))})"
+_INSERT_LOG: Final = f"INSERT OR IGNORE INTO log ({', '.join(LOG_COLUMNS)}) VALUES "  # noqa: S608
+_ROWS_AT_ONCE: Final = 50
+"""Logs that one statement inserts: the interpreter's lock is given up once for all of them."""
 _INSERT_USER: Final = (
     "INSERT OR IGNORE INTO proxy_user (customer_id, proxy_user_id, proxy_user_password, "
     "proxy_user_creation_datetime, proxy_user_last_update_datetime) VALUES (?, ?, ?, ?, ?)"
@@ -73,107 +81,128 @@ def record(
     *,
     behaviour: Behaviour,
     now_us: int,
-    customers: Collection[int],
+    customers: AbstractSet[int],
 ) -> IngestResult:
     """Write an NDJSON body and return the result. Blank lines are skipped but counted."""
-    result = IngestResult()
-    logs = _read(body, result, behaviour, now_us, customers)
-    behaviour.on_delivery(Delivery(now_us=now_us, events=len(logs), refused=len(result.refused)))
-    events = [log for _, log in logs.values()]
-    reason = behaviour.refuse_whole(events, len(result.refused))
+    delivery = read_delivery(body, behaviour=behaviour, now_us=now_us, customers=customers)
+    return record_together(connection, [delivery], behaviour)[0]
+
+
+def record_together(
+    connection: sqlite3.Connection, deliveries: Sequence[ReadDelivery], behaviour: Behaviour
+) -> list[IngestResult]:
+    """Write deliveries in their order and return their results, the same as one by one."""
+    if len(deliveries) < 2 or not _may_be_joined(deliveries, behaviour):
+        return [_record_one(connection, delivery, behaviour) for delivery in deliveries]
+    events: dict[str, Log] = {}
+    for delivery in deliveries:
+        events.update(delivery.events)
+    fresh = list(events.values())
+    connection.execute("SAVEPOINT together")
+    whole = len(fresh) == sum(len(delivery.events) for delivery in deliveries)
+    if not whole or not insert_logs(connection, fresh):
+        # An event is repeated: what each delivery has of it is found out one by one.
+        connection.execute("ROLLBACK TO together")
+        connection.execute("RELEASE together")
+        return [_record_one(connection, delivery, behaviour) for delivery in deliveries]
+    connection.execute("RELEASE together")
+    now_us = deliveries[-1].now_us
+    _write(connection, add_up(fresh, fresh, behaviour, now_us), behaviour, now_us)
+    return [_result(delivery, 0) for delivery in deliveries]
+
+
+_CORRECT: Final = Behaviour()
+_DECISIONS: Final = (
+    "on_delivery",
+    "refuse_whole",
+    "take",
+    "stored",
+    "counted",
+    "charged",
+    "counted_again",
+    "charged_again",
+    "unique_log_ids",
+    "settle",
+    "summaries_add",
+    "ledgers_add",
+)
+
+
+def _may_be_joined(deliveries: Sequence[ReadDelivery], behaviour: Behaviour) -> bool:
+    """Whether no decision is made about a delivery as a whole."""
+    return all(getattr(behaviour, name) == getattr(_CORRECT, name) for name in _DECISIONS)
+
+
+def _record_one(
+    connection: sqlite3.Connection, delivery: ReadDelivery, behaviour: Behaviour
+) -> IngestResult:
+    refused = len(delivery.refused)
+    behaviour.on_delivery(
+        Delivery(now_us=delivery.now_us, events=len(delivery.events), refused=refused)
+    )
+    reason = behaviour.refuse_whole(list(delivery.events.values()), refused)
     if reason is not None:
-        result.refused += [(line, reason) for lines, _ in logs.values() for line in lines]
-        logs, events = {}, []
-    result.accepted = sum(len(lines) for lines, _ in logs.values())
-    result.duplicates = result.accepted - len(logs)
-    _store(connection, logs, events, result, behaviour, now_us)
-    result.refused.sort()
-    return result
+        for key in list(delivery.events):
+            delivery.refuse(key, reason)
+    fresh, repeated = _store(connection, delivery, behaviour)
+    counted = [*behaviour.counted(fresh), *behaviour.counted_again(repeated)]
+    charged = [*behaviour.charged(fresh), *behaviour.charged_again(repeated)]
+    sums = add_up(counted, charged, behaviour, delivery.now_us)
+    _write(connection, sums, behaviour, delivery.now_us)
+    return _result(delivery, len(repeated))
 
 
-def _read(
-    body: bytes,
-    result: IngestResult,
-    behaviour: Behaviour,
-    now_us: int,
-    customers: Collection[int],
-) -> dict[str, tuple[list[int], Log]]:
-    """The acceptable events by id, each with its lines; refused ones go to the result."""
-    logs: dict[str, tuple[list[int], Log]] = {}
-    read_line, fold, admit = behaviour.read_line, behaviour.fold_hostname, behaviour.admit
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if not line or line.isspace():
-            continue
-        try:
-            log = read_line(line, fold)
-        except Refusal as refusal:
-            result.refused.append((number, str(refusal)))
-            continue
-        reason = admit(log.at_us, now_us)
-        if log.customer_id not in customers:
-            reason = "no such customer - at `$.customer_id`"
-        if reason is not None:
-            result.refused.append((number, reason))
-            continue
-        key = log.log_id if behaviour.unique_log_ids else f"{number}"
-        earlier = logs.get(key)
-        if earlier is None:
-            logs[key] = ([number], log)
-        elif earlier[1] == log:
-            earlier[0].append(number)
-        else:
-            result.refused.append((number, _OTHER_CONTENT))
-    return logs
-
-
-_OTHER_CONTENT: Final = "this log_id was already taken with other content - at `$.log_id`"
-
-
-def _row(log: Log) -> tuple[Any, ...]:
-    at, *rest = msgspec.structs.astuple(log)
-    return (from_datetime(at), *rest)
+def _result(delivery: ReadDelivery, repeated: int) -> IngestResult:
+    accepted = delivery.count_lines()
+    return IngestResult(
+        accepted=accepted,
+        duplicates=accepted - len(delivery.events) + repeated,
+        refused=sorted(delivery.refused),
+    )
 
 
 def _store(
-    connection: sqlite3.Connection,
-    logs: dict[str, tuple[list[int], Log]],
-    events: list[Log],
-    result: IngestResult,
-    behaviour: Behaviour,
-    now_us: int,
-) -> None:
-    """Write what is new of `events`, the logs without their lines.
+    connection: sqlite3.Connection, delivery: ReadDelivery, behaviour: Behaviour
+) -> tuple[list[Log], list[Log]]:
+    """Insert the logs that are new; return the events kept, and those that existed already.
 
-    Assumes first that nothing is repeated, the usual case.
+    Assumes first that nothing is repeated, the usual case. Events that exist with other content
+    are refused.
     """
-    fresh = behaviour.take(events, now_us)
-    repeated: Sequence[Log] = ()
+    now_us = delivery.now_us
+    fresh = behaviour.take(list(delivery.events.values()), now_us)
+    repeated: list[Log] = []
     connection.execute("SAVEPOINT optimist")
-    if not _insert_logs(connection, behaviour.stored(fresh)):
+    if not insert_logs(connection, behaviour.stored(fresh)):
         connection.execute("ROLLBACK TO optimist")
-        repeated = _repeated(connection, logs, result)
-        known = {log.log_id for log in repeated} | _refused_ids(logs, result)
-        fresh = [log for log in events if log.log_id not in known]
+        repeated = _repeated(connection, delivery)
+        known = {log.log_id for log in repeated}
+        fresh = [log for log in delivery.events.values() if log.log_id not in known]
         fresh = behaviour.take(fresh, now_us)
-        _insert_logs(connection, behaviour.stored(fresh))
+        insert_logs(connection, behaviour.stored(fresh))
     connection.execute("RELEASE optimist")
-    counted = [*behaviour.counted(fresh), *behaviour.counted_again(repeated)]
-    charged = [*behaviour.charged(fresh), *behaviour.charged_again(repeated)]
-    _add_up(connection, counted, charged, behaviour, now_us)
+    return fresh, repeated
 
 
-def _insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
+def _row(log: Log) -> tuple[Any, ...]:
+    row = msgspec.structs.astuple(log)
+    return (row[0], from_datetime(row[1]), *row[2:])
+
+
+def insert_logs(connection: sqlite3.Connection, logs: Sequence[Log]) -> bool:
     """Insert the logs; return whether every row was new."""
-    if not logs:
-        return True
-    return connection.executemany(_INSERT_LOG, map(_row, logs)).rowcount == len(logs)
+    rows = list(map(_row, logs))
+    inserted = 0
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE]
+        statement = _INSERT_LOG + ", ".join([_ROW] * len(part))
+        inserted += connection.execute(statement, tuple(chain.from_iterable(part))).rowcount
+    return inserted == len(rows)
 
 
-def _repeated(
-    connection: sqlite3.Connection, logs: dict[str, tuple[list[int], Log]], result: IngestResult
-) -> list[Log]:
-    """Events that exist already, unaltered; altered ones are refused."""
-    ids = list(logs)
+def _repeated(connection: sqlite3.Connection, delivery: ReadDelivery) -> list[Log]:
+    """The events that exist already, unaltered; altered ones are refused."""
+    ids = list(delivery.events)
     repeated: list[Log] = []
     for start in range(0, len(ids), _ID_CHUNK):
         chunk = ids[start : start + _ID_CHUNK]
@@ -182,46 +211,22 @@ def _repeated(
             f"WHERE log_id IN ({', '.join('?' * len(chunk))})",
             chunk,
         )
-        for row in found:
-            lines, log = logs[row[1]]
+        for row in found.fetchall():
+            log = delivery.events[row[0]]
             if row == _row(log):
-                result.duplicates += 1
                 repeated.append(log)
             else:
-                result.accepted -= len(lines)
-                result.duplicates -= len(lines) - 1
-                result.refused += [(line, _OTHER_CONTENT) for line in lines]
+                delivery.refuse(row[0], OTHER_CONTENT)
     return repeated
 
 
-def _refused_ids(logs: dict[str, tuple[list[int], Log]], result: IngestResult) -> set[str]:
-    refused = {line for line, _ in result.refused}
-    return {log_id for log_id, (lines, _) in logs.items() if lines[0] in refused}
-
-
-def _add_up(
+def _write(
     connection: sqlite3.Connection,
-    counted: Iterable[Log],
-    charged: Iterable[Log],
+    sums: tuple[Cells, PoolDays],
     behaviour: Behaviour,
     now_us: int,
 ) -> None:
-    cells: dict[SummaryCell, Amounts] = {}
-    cell_of, amounts_of = behaviour.cell, behaviour.amounts
-    for log in counted:
-        cell, (requests, count, successful, error) = cell_of(log, now_us), amounts_of(log)
-        seen = cells.get(cell)
-        cells[cell] = (
-            Amounts(requests, count, successful, error)
-            if seen is None
-            else Amounts(seen[0] + requests, seen[1] + count, seen[2] + successful, seen[3] + error)
-        )
-    days: dict[PoolDay, tuple[int, int]] = {}
-    for log in charged:
-        pool_day = behaviour.pool_day(log, now_us)
-        if pool_day is not None:
-            requests, count = days.get(pool_day, (0, 0))
-            days[pool_day] = (requests + 1, count + behaviour.charged_bytes(log))
+    cells, days = sums
     _write_cells(connection, behaviour.settle(cells), behaviour, now_us)
     _write_days(connection, days, behaviour, now_us)
 
@@ -256,7 +261,7 @@ def _write_cells(
 
 def _write_days(
     connection: sqlite3.Connection,
-    days: dict[PoolDay, tuple[int, int]],
+    days: PoolDays,
     behaviour: Behaviour,
     now_us: int,
 ) -> None:

@@ -6,6 +6,7 @@ Days are numbers since the epoch, times are microseconds, amounts are two limbs
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -13,10 +14,20 @@ from typing import Final
 from trueup.reference.errors import StartProblem
 from trueup.reference.events import Log
 
-__all__ = ["DATABASE", "LOG_COLUMNS", "SCHEMA_VERSION", "connect", "prepare"]
+__all__ = [
+    "DATABASE",
+    "LOG_COLUMNS",
+    "SCHEMA_VERSION",
+    "check",
+    "connect",
+    "create_file",
+    "prepare",
+]
 
 DATABASE: Final = "reference.sqlite3"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+CHECK_LIMIT: Final = 256 << 20
+"""Bytes up to which a store is read as a whole when it is opened; a larger one takes too long."""
 LOG_COLUMNS: Final = Log.__struct_fields__
 
 _INTEGERS: Final = frozenset(
@@ -25,6 +36,16 @@ _INTEGERS: Final = frozenset(
     | {"log_handshake_elapsed_ms", "log_tunnel_elapsed_ms", "log_is_tls_enabled"}
     | {"log_smartpath_enabled", "log_smartpath_routed"}
 )
+_ADDED_UP: Final = (
+    "proxy_user_id",
+    "log_network",
+    "log_hostname",
+    "log_total_bytes",
+    "log_status_code",
+    "log_error_code",
+    "log_concurrency",
+)
+"""What graph and breakdown read of a log: in the index of times, so that no row is looked up."""
 
 
 def _log_table(unique_log_ids: bool) -> str:
@@ -34,9 +55,12 @@ def _log_table(unique_log_ids: bool) -> str:
     return f"""
     CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, {columns});
     CREATE {"UNIQUE" if unique_log_ids else ""} INDEX IF NOT EXISTS log_by_id ON log (log_id);
-    CREATE INDEX IF NOT EXISTS log_by_time ON log (customer_id, log_request_datetime);
+    CREATE INDEX IF NOT EXISTS log_by_time
+        ON log (customer_id, log_request_datetime, seq, {", ".join(_ADDED_UP)});
     CREATE INDEX IF NOT EXISTS log_by_user
         ON log (customer_id, proxy_user_id, log_request_datetime);
+    CREATE INDEX IF NOT EXISTS log_by_hostname
+        ON log (customer_id, log_hostname, log_request_datetime);
     """
 
 
@@ -112,6 +136,76 @@ CREATE TABLE IF NOT EXISTS service_adjustment (
 """
 
 
+_STATISTICS: Final = {
+    "log": {
+        "log_by_id": (1_000_000, 1),
+        "log_by_time": (1_000_000, 500_000, 50, *[1] * (1 + len(_ADDED_UP))),
+        "log_by_user": (1_000_000, 500_000, 2_000, 2),
+        "log_by_hostname": (1_000_000, 500_000, 1_000, 2),
+    },
+    "summary": {
+        "summary_by_key": (1_000_000, 500_000, 5_000, 2_000, 50, 1),
+        "summary_by_id": (1_000_000, 1),
+        "summary_by_day": (1_000_000, 500_000, 10_000),
+        "summary_with_hostname": (900_000, 450_000, 10_000),
+    },
+}
+"""Table → index → rows, and rows for each further column that is known: typical of a large store.
+
+They are given, not measured, so that a store has the same query plans at any size.
+"""
+
+
+def _give_statistics(connection: sqlite3.Connection) -> None:
+    connection.execute("ANALYZE sqlite_schema")
+    for table, indexes in _STATISTICS.items():
+        connection.execute("DELETE FROM sqlite_stat1 WHERE tbl = ?", (table,))
+        connection.executemany(
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)",
+            [
+                (table, index, " ".join(str(number) for number in numbers))
+                for index, numbers in indexes.items()
+            ],
+        )
+    connection.execute("ANALYZE sqlite_schema")
+
+
+def create_file(path: Path) -> None:
+    """Create the database's file if there is none, readable by its owner alone.
+
+    SQLite gives the files that it adds the same permissions. Raises StartProblem for a file that
+    was cut to nothing.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if path.stat().st_size == 0:
+            raise StartProblem(
+                f"{path}: the file is empty, although a store was kept here. Restore it from a "
+                f"copy; to start anew, delete it or choose another --data directory.",
+                status=3,
+            ) from None
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StartProblem where the file lacks its end or, up to CHECK_LIMIT bytes, is damaged."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    found = path.stat().st_size
+    damage = f"it has {found} bytes and should have {pages * size}" if found < pages * size else ""
+    if not damage and found <= CHECK_LIMIT:
+        report = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        damage = "" if report == "ok" else str(report).replace("\n", " ")
+    if damage:
+        raise StartProblem(
+            f"{path}: the store is damaged: {damage}. Restore it from a copy; to start anew, "
+            f"choose another --data directory.",
+            status=3,
+        )
+
+
 def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite3.Connection:
     """Open one connection, for use by one thread at a time, and return it.
 
@@ -136,13 +230,19 @@ def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite
 
 
 def prepare(connection: sqlite3.Connection, path: Path, *, unique_log_ids: bool = True) -> None:
-    """Create missing tables. Raises StartProblem where the file has another version."""
+    """Create missing tables; in a store of version 1, replace the index of times.
+
+    Raises StartProblem where the file has another version.
+    """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA_VERSION):
+    if version == 1:
+        connection.execute("DROP INDEX IF EXISTS log_by_time")
+    elif version not in (0, SCHEMA_VERSION):
         raise StartProblem(
             f"{path}: made by another version (store version {version}, this one reads "
             f"{SCHEMA_VERSION}). Choose another --data directory.",
             status=3,
         )
     connection.executescript(_log_table(unique_log_ids) + _TABLES)
+    _give_statistics(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

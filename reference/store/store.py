@@ -1,4 +1,4 @@
-"""The store as other modules use it: submit a write, run a read, close.
+"""The store as other modules use it: deliver events, submit a write, run a read, close.
 
 Reads run in threads of their own (`trueup.reference.store.readers`), so that the event loop never
 waits for the disk. A view that is declared to lag (`Behaviour.lag_s`, 0 in a correct server) is
@@ -7,6 +7,7 @@ read from a snapshot that is renewed when it is older than that.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -14,21 +15,25 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from trueup.reference.behaviour import Behaviour, Start
 from trueup.reference.clock import ServerClock, monotonic_s
+from trueup.reference.deliveries import ReadDelivery, read_delivery
 from trueup.reference.errors import StartProblem
 from trueup.reference.ids import new_key
 from trueup.reference.store.folder import StoreDirectory
 from trueup.reference.store.readers import Readers
-from trueup.reference.store.schema import DATABASE, connect, prepare
+from trueup.reference.store.record import IngestResult
+from trueup.reference.store.schema import DATABASE, check, connect, create_file, prepare
 from trueup.reference.store.tenants import TenantAccount, ensure_tenants, get_meta, set_meta
 from trueup.reference.store.writer import Writer
 
 __all__ = ["Store"]
 
 T = TypeVar("T")
+INLINE_LIMIT: Final = 1 << 20
+"""Bytes up to which a delivery is read by the event loop itself; a larger one by a thread."""
 
 
 class Store:
@@ -46,7 +51,9 @@ class Store:
         self._lock = threading.Lock()
         writing: sqlite3.Connection | None = None
         try:
+            create_file(self._path)
             writing = connect(self._path, writer=True, durable=data is not None)
+            check(writing, self._path)
             prepare(writing, self._path, unique_log_ids=behaviour.unique_log_ids)
             self._begin(writing, tenants)
         except (OSError, ValueError, sqlite3.Error, StartProblem) as error:
@@ -60,7 +67,8 @@ class Store:
                 f"that can be written and that holds no damaged {DATABASE}.",
                 status=3,
             ) from None
-        self._writer = Writer(writing, hold_s=behaviour.hold_commit_s)
+        self._writer = Writer(writing, behaviour)
+        self._customers = frozenset(tenant.customer_id for tenant in self.tenants)
         self._readers = Readers(self._connect)
 
     def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
@@ -83,6 +91,36 @@ class Store:
     def write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a job in the next transaction; return a future that is done once it is committed."""
         return self._writer.submit(job)
+
+    def deliver(self, body: bytes) -> Future[IngestResult]:
+        """Write the events of an NDJSON body in the next transaction.
+
+        Returns a future that is done once they are committed.
+        """
+        answer: Future[IngestResult] = Future()
+        self._writer.enqueue(self._read_delivery(body), answer)
+        return answer
+
+    async def delivered(self, body: bytes) -> IngestResult:
+        """Write the events of an NDJSON body; return the result once they are committed.
+
+        Raises StoreProblem where they could not be written.
+        """
+        if len(body) > INLINE_LIMIT:
+            delivery = await asyncio.to_thread(self._read_delivery, body)
+        else:
+            delivery = self._read_delivery(body)
+        answer: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
+        self._writer.enqueue(delivery, answer)
+        return await answer
+
+    def _read_delivery(self, body: bytes) -> ReadDelivery:
+        return read_delivery(
+            body,
+            behaviour=self._behaviour,
+            now_us=self.clock.now_us(),
+            customers=self._customers,
+        )
 
     def read(
         self, job: Callable[[sqlite3.Connection], T], *, view: str, customer_id: int

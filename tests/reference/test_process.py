@@ -88,8 +88,8 @@ def fails(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_the_server_announces_itself_in_one_line_and_ends_on_a_signal() -> None:
-    """The line has the contract's keys; SIGTERM and SIGINT end with 0 and nothing on stderr."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    """The line has the contract's keys; each signal ends with 0 and nothing on stderr."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with running("--control") as (process, where):
             assert where["url"].endswith("/1.0")
             assert set(where["tenants"][0]) == {
@@ -222,7 +222,7 @@ def test_the_directory_of_a_killed_server_is_removed_by_the_next_start(tmp_path:
     with running(TMPDIR=str(tmp_path)) as (process, _):
         (own,) = tmp_path.iterdir()
         assert own != left
-        process.terminate()
+        process.send_signal(signal.SIGHUP)
         process.wait(timeout=20)
         assert not list(tmp_path.iterdir())
 
