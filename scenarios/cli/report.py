@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,9 @@ from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
 from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.cli.known_option import known_option
+from trueup.scenarios.cli.output import echo_utf8
+from trueup.scenarios.cli.report_ci import CI_FOLDER, publish
+from trueup.scenarios.errors import UsageProblem
 
 __all__ = ["FORMATS", "command"]
 
@@ -88,16 +92,34 @@ def command() -> None:
     metavar="PATH",
     help="File (or, without --format, folder) to write to instead of the screen.",
 )
+@click.option(
+    "--ci",
+    is_flag=True,
+    help="Write all that a build server shows, and end with the run's exit status.",
+)
 @known_option
-def show(run: Path, form: str | None, out: Path | None, known: Path | None) -> int:
+def show(run: Path, form: str | None, out: Path | None, ci: bool, known: Path | None) -> int:
     """Show a run, or write its reports."""
+    if ci and form is not None:
+        raise UsageProblem("--ci writes every format that a build server shows: leave --format out")
     report = _read(run, known)
+    if ci:
+        return publish(report, out or CI_FOLDER, os.environ)
     if form is None and out is not None:
         click.echo("".join(f"{path}\n" for path in write_all(report, out).values()), nl=False)
         return 0
-    text = _screen(report, run, out) if form in (None, "terminal") else FORMATS[form or ""](report)
-    click.echo(text if out is None else f"{write_text(out, text)}\n", nl=False)
+    if out is not None:
+        text = _screen(report, run, out) if form in (None, "terminal") else _text(report, form)
+        click.echo(write_text(out, text))
+    elif form in (None, "terminal"):
+        click.echo(_screen(report, run, out), nl=False)
+    else:
+        echo_utf8(_text(report, form))
     return 0
+
+
+def _text(report: RunReport, form: str | None) -> str:
+    return FORMATS[form or ""](report)
 
 
 @command.command("compare", short_help="Compare two runs.")
@@ -112,8 +134,10 @@ def compare_runs(before: Path, after: Path, as_json: bool) -> int:
     got worse, else 0.
     """
     comparison = compare(_read(before), _read(after))
-    document = json.dumps(comparison_document(comparison), ensure_ascii=False) + "\n"
-    click.echo(document if as_json else comparison_text(comparison), nl=False)
+    if as_json:
+        echo_utf8(json.dumps(comparison_document(comparison), ensure_ascii=False) + "\n")
+    else:
+        click.echo(comparison_text(comparison), nl=False)
     return EXIT_STATUS[comparison.status]
 
 
