@@ -6,9 +6,9 @@ Server on core 0, sender on core 1; unique events of the fleet with all fields, 
 batch size (1, 100, 1,000): events accepted a second over HTTP, beside three limits in the same run:
 the store's own bulk insert of the same rows, the HTTP server with its bodies thrown away, and
 PostgreSQL (COPY into a staging table, then upserts of log, summary and ledger) in a cluster of its
-own that is removed afterwards. `profile` says where the time of an event goes. The parts `reads`
-and `maintenance` fill a store first and take minutes; name them with --only. Ratios are of one run:
-only those are meaningful on a shared machine.
+own that is removed afterwards. `profile` says where the time of an event goes. The parts `reads`,
+`maintenance` and `kills` take minutes; name them with --only. Ratios are of one run: only those are
+meaningful on a shared machine.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import pwd
@@ -31,8 +32,10 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -236,9 +239,12 @@ def deliver(
 
 
 def pool(batch: int, seconds: float, per_s: int) -> list[bytes]:
-    """Return enough bodies for the seconds at that rate, at most POOL_EVENTS events."""
-    most = POOL_EVENTS if batch > 1 else POOL_EVENTS // 5
-    return bodies(min(most, max(batch, int(seconds * per_s) // batch * batch)), batch)
+    """Return enough bodies for the seconds at that rate, and at most POOL_EVENTS events.
+
+    Deliveries of one event are expected at a tenth of the rate.
+    """
+    count = int(seconds * per_s / (10 if batch == 1 else 1)) // batch * batch
+    return bodies(min(POOL_EVENTS, max(batch, count)), batch)
 
 
 # --- ingestion and its limits
@@ -258,7 +264,7 @@ def http_limit(options: argparse.Namespace) -> Figures:
     """Return events a second of the same HTTP server where the bodies are thrown away."""
     found: Figures = {}
     for batch in BATCHES:
-        ready = pool(batch, options.seconds, 400_000)
+        ready = pool(batch, options.seconds, 300_000)
         with started((sys.executable, __file__, SINK_ARGUMENT)) as (process, where):
             found[f"batch_{batch}"] = deliver(process, where, ready, batch, options.seconds)
     return found
@@ -455,8 +461,10 @@ _TABLES: Final = f"""
 DROP TABLE IF EXISTS staging, log, summary, ledger;
 CREATE UNLOGGED TABLE staging ({_COLUMNS});
 CREATE TABLE log ({_COLUMNS}, PRIMARY KEY (log_id));
-CREATE INDEX ON log (customer_id, log_request_datetime);
+CREATE INDEX ON log (customer_id, log_request_datetime) INCLUDE (proxy_user_id, log_network,
+    log_hostname, log_total_bytes, log_status_code, log_error_code, log_concurrency);
 CREATE INDEX ON log (customer_id, proxy_user_id, log_request_datetime);
+CREATE INDEX ON log (customer_id, log_hostname, log_request_datetime);
 CREATE TABLE summary (customer_id bigint, proxy_user_id text, network text, hostname text, day date,
     requests bigint, successful bigint, error bigint, bytes numeric,
     PRIMARY KEY (customer_id, proxy_user_id, network, hostname, day));
@@ -514,8 +522,8 @@ def postgres_limit(options: argparse.Namespace) -> Figures:
         if psql is None:
             return {"missing": "PostgreSQL is not installed"}
         for batch in BATCHES:
-            # As many as it takes at 40,000 events or 1,500 transactions a second.
-            count = int(options.seconds * min(40_000, 1_500 * batch)) // batch * batch
+            # As many as it takes at 50,000 events or 400 transactions a second.
+            count = int(options.seconds * min(50_000, 400 * batch)) // batch * batch
             script = _script(bodies(count, batch))
             subprocess.run(
                 [*psql, "-c", _TABLES], check=True, timeout=60, stderr=subprocess.DEVNULL
@@ -643,6 +651,64 @@ def maintenance(options: argparse.Namespace) -> Figures:
     }
 
 
+# --- kills
+
+
+def kills(options: argparse.Namespace) -> Figures:
+    """Return what became of acknowledged events over kills in the middle of load."""
+    acknowledged: set[str] = set()
+    ready = bodies(50 * options.kills * 200, 50)
+    ids = [[line[11:47].decode() for line in body.splitlines()] for body in ready]
+    turns = iter(range(len(ready)))
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(options.kills):
+            with reference(Path(folder)) as (process, where):
+                ending = threading.Timer(options.seconds / 4, process.kill)
+                ending.start()
+                with ThreadPoolExecutor(8) as senders:
+                    for done in senders.map(partial(_until_killed, where, ready, turns), range(8)):
+                        acknowledged.update(log_id for turn in done for log_id in ids[turn])
+        return {"kills": options.kills, "acknowledged": len(acknowledged)} | _reconciled(
+            Path(folder), acknowledged
+        )
+
+
+def _until_killed(
+    where: Figures, ready: Sequence[bytes], turns: Iterator[int], _sender: int
+) -> list[int]:
+    """Deliver bodies until the server is gone; return the turns that were acknowledged."""
+    done = []
+    for turn in turns:
+        request = urllib.request.Request(where["ingest_url"], data=ready[turn])
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                assert json.loads(response.read())["accepted"] == 50
+        except (OSError, ValueError, http.client.HTTPException):
+            break
+        done.append(turn)
+    return done
+
+
+def _reconciled(folder: Path, acknowledged: set[str]) -> Figures:
+    """Return lost and doubled events of a store, and whether its sums agree."""
+    with contextlib.closing(sqlite3.connect(folder / DATABASE)) as connection:
+        present = [row[0] for row in connection.execute("SELECT log_id FROM log")]
+        logs, summaries, ledger = (
+            connection.execute(query).fetchone()
+            for query in (
+                "SELECT COUNT(*), SUM(log_total_bytes), SUM(CASE WHEN log_network IN "
+                "('residential', 'mobile') THEN log_total_bytes END) FROM log",
+                "SELECT SUM(requests), SUM(bytes_high << 32) + SUM(bytes_low) FROM summary",
+                "SELECT SUM(bytes_high << 32) + SUM(bytes_low) FROM ledger WHERE reason = 'usage'",
+            )
+        )
+    return {
+        "lost": len(acknowledged - set(present)),
+        "doubled": len(present) - len(set(present)),
+        "sums_agree": logs[:2] == summaries and logs[2] == -ledger[0],
+    }
+
+
 # --- all of it
 
 
@@ -654,8 +720,9 @@ PARTS: Final[dict[str, Callable[[argparse.Namespace], Figures]]] = {
     "profile": profile,
     "reads": reads,
     "maintenance": maintenance,
+    "kills": kills,
 }
-DEFAULT: Final = tuple(name for name in PARTS if name not in ("reads", "maintenance"))
+DEFAULT: Final = tuple(name for name in PARTS if name not in ("reads", "maintenance", "kills"))
 
 
 def _ratios(found: Figures) -> Figures:
@@ -684,6 +751,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object at the end")
     parser.add_argument("--only", nargs="*", choices=PARTS, default=list(DEFAULT), metavar="PART")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    parser.add_argument("--kills", type=int, default=50, help="of the part of that name")
     parser.add_argument("--logs", type=int, default=1_000_000, help="of a large store")
     parser.add_argument(SINK_ARGUMENT, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

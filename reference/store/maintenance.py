@@ -23,8 +23,8 @@ STEP_S: Final = 0.05
 """After this time a step ends with the chunk in hand, in seconds."""
 LOG_CHUNK: Final = 500
 """Logs that are deleted at once."""
-GROUP_CHUNK: Final = 50
-"""Groups of summary rows that are consolidated at once."""
+SUMMARY_CHUNK: Final = 500
+"""Old summary rows that are looked for at once."""
 CLEAR_LIMIT: Final = 50_000
 """Most logs that are deleted at once where all of them go."""
 
@@ -75,12 +75,8 @@ class MaintenanceRound:
                 self._deleted += deleted
                 yield
         for customer_id in customers:
-            groups = _old_groups(connection, customer_id, self._behaviour, self._now_us)
-            for first in range(0, len(groups), GROUP_CHUNK):
-                self._consolidated += sum(
-                    _merge(connection, (customer_id, *group), self._behaviour, self._now_us)
-                    for group in groups[first : first + GROUP_CHUNK]
-                )
+            for group in _old_groups(connection, customer_id, self._behaviour, self._now_us):
+                self._consolidated += _merge(connection, group, self._behaviour, self._now_us)
                 yield
         self._behaviour.after_maintenance(connection, self._now_us)
 
@@ -127,12 +123,22 @@ def _purge(connection: sqlite3.Connection, customer_id: int, before_us: int) -> 
 
 def _old_groups(
     connection: sqlite3.Connection, customer_id: int, behaviour: Behaviour, now_us: int
-) -> list[tuple[str, str, int]]:
-    return connection.execute(
-        "SELECT DISTINCT proxy_user_id, network, day FROM summary "
-        "WHERE customer_id = ? AND day < ? AND hostname <> ''",
-        (customer_id, behaviour.consolidate_before(now_us)),
-    ).fetchall()
+) -> Iterator[tuple[int, str, str, int]]:
+    """Yield each group that is due once, the oldest day first."""
+    before = behaviour.consolidate_before(now_us)
+    seen: set[tuple[int, str, str, int]] = set()
+    last = (-(2**63), 0)
+    while rows := connection.execute(
+        "SELECT day, seq, proxy_user_id, network FROM summary WHERE customer_id = ? "
+        "AND day < ? AND hostname <> '' AND (day, seq) > (?, ?) ORDER BY day, seq LIMIT ?",
+        (customer_id, before, *last, SUMMARY_CHUNK),
+    ).fetchall():
+        last = rows[-1][:2]
+        for day, _, user, network in rows:
+            group = (customer_id, user, network, day)
+            if group not in seen:
+                seen.add(group)
+                yield group
 
 
 def _merge(

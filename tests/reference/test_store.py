@@ -193,7 +193,7 @@ def test_a_consolidation_keeps_all_sums_after_each_of_its_steps(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "STEP_S", 0.0)
-    monkeypatch.setattr(maintenance, "GROUP_CHUNK", 1)
+    monkeypatch.setattr(maintenance, "SUMMARY_CHUNK", 3)
     for first in (1, 21):
         deliver(store, range(first, first + 20))
     store.clock.advance(92 * DAY_US)
