@@ -32,8 +32,8 @@ END_S: Final = 9.0
 """Longest time from a signal to the end of the process, in seconds."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOGGER: Final = logging.getLogger(__name__)
-_LOOK_S: Final = 1.0
-"""How often overdue connections are closed, in seconds."""
+_TIDY_S: Final = 1.0
+"""Pause between two times that overdue connections are closed, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ async def _listen(
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(_sweep(context)),
-                tasks.create_task(_close_overdue(context)),
+                tasks.create_task(_tidy(context)),
             ]
             await stop.wait()
             stopping()
@@ -140,11 +140,12 @@ async def _listen(
         await runner.cleanup()
 
 
-async def _close_overdue(context: Context) -> None:
-    """Close the connections of clients that are too slow, for as long as the server runs."""
+async def _tidy(context: Context) -> None:
+    """Close overdue connections and give memory back, for as long as the server runs."""
     while True:
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_TIDY_S)
         context.connections.close_overdue()
+        context.bodies.release_memory()
 
 
 async def _sweep(context: Context) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from trueup.reports.errors import NotComparable
-from trueup.reports.formatting import figure
+from trueup.reports.formatting import figure, one_line
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.metrics.measurement_window import series
 from trueup.reports.model import RunReport
@@ -26,6 +26,7 @@ from trueup.reports.verdict_styles import STATUSES, VERDICTS
 __all__ = [
     "SMALLEST_CHANGE",
     "LoadChange",
+    "PlanDifference",
     "RunComparison",
     "Trend",
     "VerdictChange",
@@ -33,6 +34,7 @@ __all__ = [
     "compare",
     "comparison_document",
     "comparison_text",
+    "plan_differences",
     "why_not_comparable",
 ]
 
@@ -90,6 +92,15 @@ class LoadChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDifference:
+    """A setting of a load plan with its values in two runs, as text."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunComparison:
     """What changed from the first run to the second."""
 
@@ -105,6 +116,8 @@ class RunComparison:
         return ExitStatus.VIOLATES if Trend.WORSE in trends else ExitStatus.CONFORMS
 
 
+_SAME_AS: Final = {"shape": "shape.kind", "planned rate": "shape.rate"}
+"""What is named for every record → the setting that says the same."""
 _FIGURES: Final[tuple[tuple[str, str, str, bool], ...]] = (
     ("events", "events per second", "events/s", True),
     ("p50_ms", "p50 latency", "ms", False),
@@ -127,15 +140,9 @@ def compare(before: RunReport, after: RunReport) -> RunComparison:
     ]
     pairs = _load_pairs(before, after)
     differ += [
-        f"{what} of load {old.plan.scenario} ({a} and {b})"
+        f"{difference.key} of load {old.plan.scenario} ({difference.before} and {difference.after})"
         for old, new in pairs
-        for what, a, b in (
-            ("shape", old.plan.shape, new.plan.shape),
-            ("engine", old.generator.engine, new.generator.engine),
-            ("planned rate", old.plan.rate_rps, new.plan.rate_rps),
-            ("digest of the plan", old.plan.digest, new.plan.digest),
-        )
-        if a != b
+        for difference in plan_differences(old, new)
     ]
     if differ:
         raise NotComparable(
@@ -153,6 +160,39 @@ def compare(before: RunReport, after: RunReport) -> RunComparison:
             if any(figure[0] in second for second in (*old.timeline.seconds, *new.timeline.seconds))
         ),
     )
+
+
+def plan_differences(old: LoadResult, new: LoadResult) -> tuple[PlanDifference, ...]:
+    """Return every setting in which two load runs differ, key by key.
+
+    Of records without settings only the digest of all of them is known.
+    """
+    rows: list[tuple[str, object, object]] = [
+        ("shape", old.plan.shape, new.plan.shape),
+        ("engine", old.generator.engine, new.generator.engine),
+        ("planned rate", old.plan.rate_rps, new.plan.rate_rps),
+    ]
+    if old.plan.digest != new.plan.digest:
+        named = [row for row in _settings(old, new) if row[1] != row[2]]
+        rows += named or [("digest of the plan", old.plan.digest, new.plan.digest)]
+    named_keys = {key for key, _, _ in rows[3:]}
+    return tuple(
+        PlanDifference(key=key, before=_setting(a), after=_setting(b))
+        for key, a, b in rows
+        if a != b and _SAME_AS.get(key) not in named_keys
+    )
+
+
+def _settings(old: LoadResult, new: LoadResult) -> list[tuple[str, object, object]]:
+    first, second = old.plan.settings, new.plan.settings
+    if not first or not second:
+        return []
+    keys = [*first, *(key for key in second if key not in first)]
+    return [(key, first.get(key), second.get(key)) for key in keys]
+
+
+def _setting(value: object) -> str:
+    return "not set" if value is None else one_line(str(value), 80)
 
 
 def why_not_comparable(load: LoadResult) -> str:

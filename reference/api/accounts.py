@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trueup.reference.api.context import Answer, Call, json_body, parameters
+from trueup.reference.api.context import Answer, Call, json_body, parameters, whole_number
 from trueup.reference.errors import ApiProblem
 from trueup.reference.ids import new_password
 from trueup.reference.networks import POOLS
@@ -209,8 +209,8 @@ def _checked(name: str, form: str, value: Any) -> Any:
             return value
         case "limit", None:
             return None
-        case "limit", int() if not isinstance(value, bool) and 0 <= value < 2**63:
-            return value
+        case "limit", _ if (limit := whole_number(value)) is not None and 0 <= limit < 2**63:
+            return limit
         case "metadata", dict() if _is_metadata(value):
             return msgspec.json.encode(value).decode()
         case "addresses", list() if len(value) <= 3 and all(map(_is_address, value)):

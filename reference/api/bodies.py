@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import ctypes
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ BODY_S: Final = 60.0
 """Longest time in which a body may arrive, in seconds."""
 _STEP: Final = 1 << 20
 """Most bytes that are unpacked, or checked, at once."""
+_LARGE: Final = 64 << 20
+"""Bytes from which on memory is given back once most of them are free."""
 _SLICE: Final = 1 << 16
 """Packed bytes given to the decoder at once: it copies what follows the end of a member."""
 
@@ -123,6 +126,8 @@ class Bodies:
         self._open: set[Body] = set()
         self.held = 0
         """Bytes of all bodies that are held now."""
+        self._most = 0
+        """Highest `held` since memory was last given back."""
 
     @asynccontextmanager
     async def receive(self, request: web.Request, limit: int) -> AsyncIterator[Body]:
@@ -150,6 +155,13 @@ class Bodies:
             self.count(-largest.held, largest)
         self.held += size
         body.held += size
+        self._most = max(self._most, self.held)
+
+    def release_memory(self) -> None:
+        """Give memory back to the system where most of a lot has become free."""
+        if self._most >= _LARGE and self.held * 4 < self._most:
+            self._most = self.held
+            _trim()
 
 
 def _unpacked(raw: bytes) -> Iterator[bytes]:
@@ -171,6 +183,13 @@ def _unpacked(raw: bytes) -> Iterator[bytes]:
         yield b""
     if raw and not decoder.eof:
         raise ApiProblem(400, "The gzip body ends too early.")
+
+
+def _trim() -> None:
+    """Return freed memory to the system, where the C library keeps it and has a call for that."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _decode_all(raw: bytes) -> None:

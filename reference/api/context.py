@@ -22,7 +22,7 @@ from trueup.reference.query import Condition
 from trueup.reference.store.maintenance import MaintenanceResult, MaintenanceRound
 from trueup.reference.store.store import Store
 
-__all__ = ["BODY_LIMIT", "Answer", "Call", "Context", "json_body", "parameters"]
+__all__ = ["BODY_LIMIT", "Answer", "Call", "Context", "json_body", "parameters", "whole_number"]
 
 T = TypeVar("T")
 Answer = tuple[int, dict[str, Any]]
@@ -99,6 +99,13 @@ def parameters(request: web.Request, known: Sequence[str], *, ignore: bool) -> d
             raise ApiProblem(400, f"Unknown parameter {name}; {expected}.")
         given[name] = text
     return given
+
+
+def whole_number(value: object) -> int | None:
+    """Return a JSON number without a fraction as an integer, also `3.0`; None for all else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 async def json_body(call: Call) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from trueup.reference.amounts import LIMIT
-from trueup.reference.api.context import Answer, Call, json_body
+from trueup.reference.api.context import Answer, Call, json_body, whole_number
 from trueup.reference.errors import ApiProblem
 from trueup.reference.networks import POOLS
 from trueup.reference.store.money import KINDS, Movement, move_money
@@ -51,6 +51,8 @@ def _distance_us(body: dict[str, Any], now_us: int) -> int:
                 target_us = parse_instant(text)[0]
             except ValueError:
                 raise ApiProblem(400, "now must be YYYY-MM-DD HH:MM:SS, in UTC.") from None
+        case {"advance_s": bool()}:
+            raise ApiProblem(400, "advance_s must be a number of seconds.")
         case {"advance_s": int(seconds) | float(seconds)} if len(body) == 1:
             if not 0 <= seconds < 10**11:
                 raise ApiProblem(422, "advance_s must be 0 or more: the clock moves forward only.")
@@ -94,16 +96,17 @@ def _movement(body: dict[str, Any]) -> Movement:
     known = {"customer_id", "network", "kind", "bytes", "idempotency_key", "service_id"}
     if unknown := sorted(body.keys() - known):
         raise ApiProblem(400, f"Unknown key {unknown[0]}; expected {', '.join(sorted(known))}.")
-    customer_id, amount = body.get("customer_id"), body.get("bytes")
+    customer_id = whole_number(body.get("customer_id"))
+    amount = whole_number(body.get("bytes"))
     key, service_id = body.get("idempotency_key"), body.get("service_id")
-    if type(customer_id) is not int or abs(customer_id) >= 2**63:
+    if customer_id is None or abs(customer_id) >= 2**63:
         raise ApiProblem(400, "customer_id must be an integer.")
     if body.get("network") not in POOLS:
         raise ApiProblem(400, f"network must be one of {', '.join(POOLS)}.")
     kind = body.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ApiProblem(400, f"kind must be one of {', '.join(KINDS)}.")
-    if type(amount) is not int or not -LIMIT < amount * 2**8 < LIMIT:
+    if amount is None or not -LIMIT < amount * 2**8 < LIMIT:
         raise ApiProblem(400, "bytes must be an integer of sensible size.")
     if not isinstance(key, str) or not 0 < len(key) <= 255:
         raise ApiProblem(400, "idempotency_key must be a string of 1 to 255 characters.")

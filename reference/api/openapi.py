@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from trueup.reference import graph
+from trueup.reference.amounts import LIMIT
 from trueup.reference.events import Log
 from trueup.reference.networks import NETWORKS, POOLS
 from trueup.reference.query import PAGE_LIMIT, PATTERN_LIMIT, PER_PAGE_LIMIT
@@ -21,13 +22,21 @@ Json: TypeAlias = dict[str, Any]
 _TEXT: Final[Json] = {"type": "string"}
 _PATTERN: Final[Json] = {"type": "string", "maxLength": PATTERN_LIMIT}
 _WHOLE: Final[Json] = {"type": "integer"}
+_ADDRESS: Final[Json] = {"anyOf": [{"type": "string", "format": f"ipv{n}"} for n in (4, 6)]}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _FLAG: Final[Json] = {"type": "boolean"}
 _TIME: Final[Json] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"}
 _DATE: Final[Json] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"}
+_DAY: Final = (
+    r"((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])"
+    r"|(0[469]|11)-(0[1-9]|[12]\d|30)"
+    r"|02-(0[1-9]|1\d|2[0-8]))"
+)
+"""A month and a day that every year has."""
 _ASKED_TIME: Final[Json] = {
     "type": "string",
-    "pattern": r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|\+00:00)?)?$",
+    "pattern": rf"^[1-8]\d{{3}}-{_DAY}"
+    r"([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|\+00:00)?)?$",
 }
 _SHOWN: Final[Mapping[ResourceKind, Json]] = {
     ResourceKind.TEXT: _TEXT,
@@ -141,6 +150,7 @@ def _operation(
     security: Sequence[Json] = _CUSTOMER,
     parameters: Sequence[Json] = (),
     sent: Json | None = None,
+    needs_body: bool = False,
     status: int = 200,
 ) -> Json:
     """Return an operation with a JSON body of its success, and the documented errors."""
@@ -154,7 +164,10 @@ def _operation(
         },
     }
     if sent is not None:
-        operation["requestBody"] = {"content": {"application/json": {"schema": sent}}}
+        operation["requestBody"] = {
+            "required": needs_body,
+            "content": {"application/json": {"schema": sent}},
+        }
     return operation
 
 
@@ -199,7 +212,8 @@ def _filters(resource: Resource) -> Iterator[Json]:
     yield _parameter("per_page", {"type": "integer", "minimum": 1, "maximum": PER_PAGE_LIMIT})
     sortable = [field for field in resource.fields if field.kind is not ResourceKind.DOCUMENT]
     orders = [field.name + end for field in sortable for end in ("", "_asc", "_desc")]
-    yield _parameter("sort_by", {"enum": [*orders, "random"]})
+    # Empty is the default order, the oldest first.
+    yield _parameter("sort_by", {"enum": ["", *orders, "random"]})
     for field in sortable:
         schema = _filter(field)
         prefixes = ("like_",) if field.kind is ResourceKind.TEXT else ("min_", "max_")
@@ -216,8 +230,17 @@ def _filter(field: Field) -> Json:
     match field.kind:
         case ResourceKind.INSTANT | ResourceKind.MIDNIGHT | ResourceKind.DATE:
             return _ASKED_TIME
+        case ResourceKind.INTEGER:
+            return _bounded(2**63)
+        case ResourceKind.AMOUNT:
+            return _bounded(LIMIT)
         case kind:
             return _SHOWN[kind]
+
+
+def _bounded(limit: int) -> Json:
+    """Return the schema of an integer from -limit to limit - 1."""
+    return {"type": "integer", "minimum": -limit, "maximum": limit - 1}
 
 
 def _account_operations() -> Iterator[tuple[str, str, Json]]:
@@ -311,7 +334,7 @@ def _user_operations() -> Iterator[tuple[str, str, Json]]:
         "proxy_user_access_type": {"enum": ["all", "service_restricted", "proxy_restricted"]},
         "proxy_user_is_strict_security": _FLAG,
         "proxy_user_enforce_https": _FLAG,
-        "ip_address_authentications": {"type": "array", "maxItems": 3, "items": _TEXT},
+        "ip_address_authentications": {"type": "array", "maxItems": 3, "items": _ADDRESS},
         "proxy_user_metadata": {
             "type": "object",
             "maxProperties": 30,
@@ -381,14 +404,15 @@ def _control_operations() -> Iterator[tuple[str, str, Json]]:
     moved = {
         "oneOf": [
             _object(now=_ASKED_TIME) | {"additionalProperties": False},
-            _object(advance_s={"type": "number", "minimum": 0}) | {"additionalProperties": False},
+            _object(advance_s={"type": "number", "minimum": 0, "exclusiveMaximum": 10**11})
+            | {"additionalProperties": False},
         ]
     }
     yield "clock", "get", _operation(clock, (401,), security=_CONTROLLER)
     yield (
         "clock",
         "post",
-        _operation(clock, (*errors, 422), security=_CONTROLLER, sent=moved),
+        _operation(clock, (*errors, 422), security=_CONTROLLER, sent=moved, needs_body=True),
     )
     done = _object(logs_deleted=_COUNT, summaries_consolidated=_COUNT)
     yield (
@@ -398,10 +422,10 @@ def _control_operations() -> Iterator[tuple[str, str, Json]]:
     )
     movement = _object(
         {"service_id"},
-        customer_id=_WHOLE,
+        customer_id=_bounded(2**63 - 1),
         network={"enum": list(POOLS)},
         kind={"enum": list(KINDS)},
-        bytes=_WHOLE,
+        bytes=_bounded((LIMIT >> 8) - 1),
         idempotency_key={"type": "string", "minLength": 1, "maxLength": 255},
         service_id={"type": ["string", "null"]},
     )
@@ -413,5 +437,6 @@ def _control_operations() -> Iterator[tuple[str, str, Json]]:
             (*errors, 404, 409, 422),
             security=_CONTROLLER,
             sent=movement | {"additionalProperties": False},
+            needs_body=True,
         ),
     )

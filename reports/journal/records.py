@@ -393,6 +393,8 @@ class PlannedLoad(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One batch in so many was sent twice at the same time; 0: none."""
     digest: str = ""
     """Digest of everything that has to be equal for two runs to be compared."""
+    settings: dict[str, str] = {}
+    """The same key by key, dotted, with its value as JSON text."""
 
 
 class RequestCounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

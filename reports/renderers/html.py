@@ -49,7 +49,7 @@ from trueup.reports.renderers.sensitivity import headline, view_totals
 from trueup.reports.results import CheckResult, Json
 from trueup.reports.verdict_styles import IMPACTS, VERDICTS
 
-__all__ = ["LIMITS", "PageLimits", "render_html"]
+__all__ = ["LIMITS", "PageLimits", "page_environment", "render_html"]
 
 _UNFOLDED: Final = 2
 _EVENT_KEYS: Final = (
@@ -99,7 +99,7 @@ LIMITS: Final = PageLimits()
 
 def render_html(report: RunReport) -> str:
     """Return the whole page as text."""
-    environment = _environment()
+    environment = page_environment()
     template = environment.get_template("report.html.j2")
     script = Markup(files("trueup.reports").joinpath(_SCRIPT).read_text(encoding="utf-8"))  # noqa: S704
     matrices = tieout_matrices(report.tie_outs)
@@ -156,7 +156,8 @@ def _tested_by(results: Sequence[CheckResult]) -> dict[str, list[CheckResult]]:
     return found
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the templates of the pages, with the filters that make untrusted text safe."""
     environment = Environment(
         loader=PackageLoader("trueup.reports"),
         autoescape=True,

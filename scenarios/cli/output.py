@@ -10,7 +10,9 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["discard_output", "open_output"]
+import click
+
+__all__ = ["discard_output", "echo_utf8", "open_output"]
 
 
 def open_output() -> None:
@@ -32,6 +34,11 @@ def open_output() -> None:
     _put(write, 1)
     os.close(read)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+
+
+def echo_utf8(text: str) -> None:
+    """Write text to standard output as UTF-8, whatever the locale: programs read it."""
+    click.echo(text.encode("utf-8", errors="replace"), nl=False)
 
 
 def discard_output() -> bool:

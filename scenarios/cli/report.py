@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,8 @@ from typing import Final
 import click
 from rich.console import Console
 
-from trueup.reports.compare import compare, comparison_document, comparison_text
+from trueup.reports.compare import RunComparison, compare, comparison_document, comparison_text
+from trueup.reports.errors import NotComparable
 from trueup.reports.known_failures import read_known
 from trueup.reports.metrics.sensitivity import read_sensitivity
 from trueup.reports.model import RunReport
@@ -23,11 +25,16 @@ from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.junit import render_junit
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.result import render_result
+from trueup.reports.renderers.side_by_side import render_side_by_side, side_by_side_text
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
+from trueup.reports.side_by_side import side_by_side, side_by_side_document
 from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.cli.known_option import known_option
+from trueup.scenarios.cli.output import echo_utf8
+from trueup.scenarios.cli.report_ci import CI_FOLDER, publish
+from trueup.scenarios.errors import UsageProblem
 
 __all__ = ["FORMATS", "command"]
 
@@ -57,7 +64,7 @@ class _Reports(click.Group):
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[RUN] [OPTIONS]")
-        formatter.write_usage(ctx.command_path, "compare BEFORE AFTER", prefix="       ")
+        formatter.write_usage(ctx.command_path, "compare A B [C …]", prefix="       ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.commands[_SHOW].format_options(ctx, formatter)
@@ -88,33 +95,83 @@ def command() -> None:
     metavar="PATH",
     help="File (or, without --format, folder) to write to instead of the screen.",
 )
+@click.option(
+    "--ci",
+    is_flag=True,
+    help="Write all that a build server shows, and end with the run's exit status.",
+)
 @known_option
-def show(run: Path, form: str | None, out: Path | None, known: Path | None) -> int:
+def show(run: Path, form: str | None, out: Path | None, ci: bool, known: Path | None) -> int:
     """Show a run, or write its reports."""
+    if ci and form is not None:
+        raise UsageProblem("--ci writes every format that a build server shows: leave --format out")
     report = _read(run, known)
+    if ci:
+        return publish(report, out or CI_FOLDER, os.environ)
     if form is None and out is not None:
         click.echo("".join(f"{path}\n" for path in write_all(report, out).values()), nl=False)
         return 0
-    text = _screen(report, run, out) if form in (None, "terminal") else FORMATS[form or ""](report)
-    click.echo(text if out is None else f"{write_text(out, text)}\n", nl=False)
+    if out is not None:
+        text = _screen(report, run, out) if form in (None, "terminal") else _text(report, form)
+        click.echo(write_text(out, text))
+    elif form in (None, "terminal"):
+        click.echo(_screen(report, run, out), nl=False)
+    else:
+        echo_utf8(_text(report, form))
     return 0
 
 
-@command.command("compare", short_help="Compare two runs.")
-@click.argument("before", type=click.Path(path_type=Path))
-@click.argument("after", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
-def compare_runs(before: Path, after: Path, as_json: bool) -> int:
-    """Compare the run BEFORE with the run AFTER.
+def _text(report: RunReport, form: str | None) -> str:
+    return FORMATS[form or ""](report)
 
-    Verdicts that changed, and load figures with the interval of their difference. Runs of
-    another scenario, target, level, seed or load plan are refused. Exit status 1 where anything
-    got worse, else 0.
+
+@command.command("compare", short_help="Compare runs.")
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, metavar="A B [C …]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page.")
+@click.option(
+    "--side-by-side",
+    "beside",
+    is_flag=True,
+    help="Show two runs of different plans or targets; more than two always are.",
+)
+def compare_runs(runs: tuple[Path, ...], as_json: bool, html: Path | None, beside: bool) -> int:
+    """Compare the run A with the run B, or show several side by side.
+
+    Of two runs: verdicts that changed, and load figures with the interval of their difference.
+    Two runs of another scenario, target, level, seed or load plan are refused; exit status 1
+    where anything got worse, else 0. Side by side nothing is refused, and the status is 0.
     """
-    comparison = compare(_read(before), _read(after))
-    document = json.dumps(comparison_document(comparison), ensure_ascii=False) + "\n"
-    click.echo(document if as_json else comparison_text(comparison), nl=False)
-    return EXIT_STATUS[comparison.status]
+    if len(runs) < 2:
+        raise UsageProblem(
+            "compare takes two or more runs: trueup report compare BEFORE AFTER, or A B C …"
+        )
+    reports = [_read(run) for run in runs]
+    if len(reports) > 2 or beside:
+        made = side_by_side(reports)
+        page, status = render_side_by_side(made), 0
+        document, text = side_by_side_document(made), side_by_side_text(made)
+    else:
+        comparison = _comparison(*reports)
+        page = render_side_by_side(side_by_side(reports), comparison)
+        document, text = comparison_document(comparison), comparison_text(comparison)
+        status = EXIT_STATUS[comparison.status]
+    if html is not None:
+        path = write_text(html, page)
+        if not as_json:
+            text += f"{path}\n"
+    if as_json:
+        echo_utf8(json.dumps(document, ensure_ascii=False) + "\n")
+    else:
+        click.echo(text, nl=False)
+    return status
+
+
+def _comparison(before: RunReport, after: RunReport) -> RunComparison:
+    try:
+        return compare(before, after)
+    except NotComparable as refused:
+        raise NotComparable(f"{refused} Or see both with --side-by-side.") from refused
 
 
 def _screen(report: RunReport, run: Path, out: Path | None) -> str:

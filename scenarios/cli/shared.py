@@ -16,6 +16,7 @@ from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.results import Json
 from trueup.scenarios.cli.console import OutputConsole
+from trueup.scenarios.cli.output import echo_utf8
 from trueup.scenarios.progress import reporter_for
 from trueup.scenarios.run.effects import LEVEL_MOST
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, run_scenario
@@ -124,7 +125,7 @@ def show(
     Raises what cut the run short.
     """
     if as_json:
-        click.echo(render_result(result.report, extra))
+        echo_utf8(render_result(result.report, extra))
     else:
         html = result.folder / "report.html"
         render_terminal(result.report, OutputConsole(), html=str(html) if html.is_file() else "")

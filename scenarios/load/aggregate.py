@@ -10,10 +10,10 @@ import contextlib
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -43,6 +43,7 @@ __all__ = [
     "Collected",
     "collect",
     "comparable_digest",
+    "comparable_settings",
     "errors_by_second",
     "load_result",
     "planned_rates",
@@ -227,8 +228,8 @@ def with_reads(
     return tuple(rows[t] for t in sorted(rows))
 
 
-def comparable_digest(generator_plan: GeneratorPlan) -> str:
-    """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
+def _comparable(generator_plan: GeneratorPlan) -> tuple[dict[str, Any], object, str]:
+    """What must be equal in two comparable runs: plan, form of requests, traffic; no address."""
     plan = plan_values(generator_plan.plan)
     plan.pop("seed")
     if (transport := generator_plan.transport) is not None:
@@ -241,8 +242,28 @@ def comparable_digest(generator_plan: GeneratorPlan) -> str:
     traffic = generator_plan.fleet.profile_sha256 if generator_plan.fleet else ""
     if generator_plan.replay is not None:
         traffic = generator_plan.replay.sha256
-    parts = (plan, form, traffic)
+    return plan, form, traffic
+
+
+def comparable_digest(generator_plan: GeneratorPlan) -> str:
+    """Return a digest of what must be equal in two comparable runs: plan, form; not address."""
+    parts = _comparable(generator_plan)
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+
+
+def comparable_settings(generator_plan: GeneratorPlan) -> dict[str, str]:
+    """Return the same key by key, so that a difference can be named: dotted key → JSON text."""
+    plan, form, traffic = _comparable(generator_plan)
+    values = {**plan, "form": msgspec.to_builtins(form), "traffic": traffic}
+    return {key: msgspec.json.encode(value).decode() for key, value in _flat(values)}
+
+
+def _flat(values: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}", value
 
 
 def _stopped(found: Collected, expected: int, trouble: str) -> str:
@@ -297,6 +318,7 @@ def load_result(
             malformed_every=plan.requests.malformed_every,
             duplicate_every=plan.requests.duplicate_every,
             digest=comparable_digest(generator_plan),
+            settings=comparable_settings(generator_plan),
         ),
         requests=RequestCounts(
             completed=sum(second.requests for second in every),

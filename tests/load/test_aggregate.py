@@ -18,6 +18,7 @@ from trueup.reports.verdicts import load_status
 from trueup.scenarios.load.aggregate import (
     collect,
     comparable_digest,
+    comparable_settings,
     errors_by_second,
     load_result,
     planned_rates,
@@ -188,6 +189,17 @@ def test_a_file_that_was_cut_is_read_up_to_its_last_whole_line(tmp_path: Path) -
     # A full disk cut a line, and the next one stands glued to it.
     path.write_bytes(whole + b"\n" + whole[:7] + whole + b"\n" + whole + b"\n")
     assert len(read_lines(path)) == 2
+
+
+def test_the_settings_name_what_the_digest_is_made_of() -> None:
+    """Dotted keys with JSON text; neither the seed, the address nor the values of headers."""
+    settings = comparable_settings(child())
+    assert settings["shape.kind"] == '"constant"'
+    assert settings["requests.batch"] == "100"
+    assert settings["reads.share"] == "0.0"
+    assert "seed" not in settings
+    assert "127.0.0.1" not in str(settings)
+    assert "secret" not in str(settings)
 
 
 def test_only_runs_of_one_plan_have_one_digest() -> None:

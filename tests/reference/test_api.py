@@ -303,6 +303,7 @@ async def test_money_is_booked_once_and_shown_with_its_adjustment(served: Served
     first = await served.control("money", **order, idempotency_key="k")
     assert first[0] == 200
     assert await served.control("money", **order, idempotency_key="k") == first
+    assert await served.control("money", **{**order, "bytes": 70.0}, idempotency_key="k") == first
     other = await served.control("money", **{**order, "bytes": 71}, idempotency_key="k")
     assert other[0] == 409
     refund = await served.control(
@@ -323,6 +324,8 @@ async def test_money_is_booked_once_and_shown_with_its_adjustment(served: Served
         {"service_id": "x"},
         {"extra": 1},
         {"bytes": 2**90},
+        {"bytes": 7.5},
+        {"bytes": 1e300},
     ):
         status, _ = await served.control("money", **{**order, **wrong}, idempotency_key="w")
         assert status in (400, 404, 422), wrong
@@ -337,6 +340,7 @@ async def test_the_clock_moves_forward_only(served: Served) -> None:
     assert (await served.control("clock", advance_s=-1))[0] == 422
     assert (await served.control("clock", now="soon"))[0] == 400
     assert (await served.control("clock", later=1))[0] == 400
+    assert (await served.control("clock", advance_s=False))[0] == 400
     assert (await served.control("clock"))[1]["now"] >= moved
 
 

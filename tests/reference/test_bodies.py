@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
+import threading
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.reference.served import Served, event, ndjson, serving
+from tests.reference.test_process import ask, running
+from trueup.reference.api import bodies as bodies_module
 from trueup.reference.api import context, ingestion
-from trueup.reference.api.bodies import Bodies
+from trueup.reference.api.bodies import TOTAL_LIMIT, Bodies
 from trueup.reference.times import format_instant
 
 WAIT_S = 30
@@ -81,6 +89,54 @@ async def test_bodies_that_never_end_are_bounded_and_leave_room_for_others(serve
     for sender in senders:
         await sender.close()
     await until_held(bodies, 0, 0)
+
+
+async def test_memory_is_given_back_once_after_a_lot_was_held(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trims: list[int] = []
+    monkeypatch.setattr(bodies_module, "_LARGE", MIB)
+    monkeypatch.setattr(bodies_module, "_trim", lambda: trims.append(1))
+    bodies = served.context.bodies
+    for size, expected in ((MIB // 2, 0), (2 * MIB, 1), (MIB // 2, 1)):
+        await served.deliver(b" " * size)
+        bodies.release_memory()
+        bodies.release_memory()
+        assert len(trims) == expected
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_process_is_bounded_and_given_back() -> None:
+    """24 bodies of 30 MiB that never end, which would be 720 MiB; then their clients leave."""
+    with running() as (process, where):
+        address = "127.0.0.1", int(where["ingest_url"].split(":")[2].split("/")[0])
+        begin = memory(process, "VmRSS")
+        head = f"POST /ingest/events HTTP/1.1\r\nHost: x\r\nContent-Length: {32 * MIB}\r\n\r\n"
+        senders = [socket.create_connection(address, timeout=WAIT_S) for _ in range(24)]
+
+        def send(sender: socket.socket) -> None:
+            with contextlib.suppress(OSError):
+                sender.sendall(head.encode() + b"x" * (30 * MIB))
+
+        threads = [threading.Thread(target=send, args=(sender,)) for sender in senders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ask(where["ingest_url"], data=b"{}")[0] == 200
+        assert 150 * MIB < memory(process, "VmHWM") - begin < TOTAL_LIMIT + 100 * MIB
+        for sender in senders:
+            sender.close()
+        deadline = time.monotonic() + WAIT_S
+        while memory(process, "VmRSS") - begin > 60 * MIB and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert memory(process, "VmRSS") - begin <= 60 * MIB
+
+
+def memory(process: Any, name: str) -> int:
+    """Return bytes of memory of a process, by their name in its status."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) << 10
 
 
 async def test_a_body_alone_is_refused_where_it_exceeds_the_memory(served: Served) -> None:

@@ -155,8 +155,9 @@ def fitting(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values that a schema of the document accepts, or nearly."""
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    if "oneOf" in schema:
-        return st.one_of([fitting(each) for each in schema["oneOf"]])
+    for choice in ("oneOf", "anyOf"):
+        if choice in schema:
+            return st.one_of([fitting(each) for each in schema[choice]])
     kinds = schema.get("type", "string")
     return st.one_of(
         [_of_type(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
@@ -183,6 +184,8 @@ def _of_type(kind: str, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
                 if name not in required
             }
             return st.fixed_dictionaries(required, optional=optional)
+    if "format" in schema:
+        return st.sampled_from(["10.0.0.1", "::1", "10.0.0.256"])
     if "pattern" in schema:
         return st.sampled_from(["2024-01-31", "2024-01-31 12:00:00", "2030-01-01 00:00:00"])
     return st.text("abcXYZ09é .%", min_size=schema.get("minLength", 0), max_size=40)

@@ -89,7 +89,7 @@ def test_all_files_are_made_again(
         (("nowhere",), "nowhere: no run here"),
         ((".",), "there is no journal.ndjson in this folder"),
         (("--format", "pdf"), "'pdf' is not one of"),
-        (("compare", "nowhere"), "Missing argument 'AFTER'"),
+        (("compare", "nowhere"), "compare takes two or more runs"),
     ],
 )
 def test_wrong_arguments_end_with_an_error_message_and_status_4(
@@ -134,7 +134,7 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
         assert max(map(len, out.splitlines())) <= 80
     _, out, _ = call(capsys, "--help")
     assert "--format" in out
-    assert "compare BEFORE AFTER" in out
+    assert "compare A B [C …]" in out
 
 
 def test_a_closed_pipe_ends_with_could_not_tell(failing: RunReport) -> None:
