@@ -191,8 +191,9 @@ async def breakdown(call: Call) -> Answer:
     asked = _asked(call, given, "day", "this_month")
     customers = call.customers("analytics.breakdown")
 
-    def job(connection: sqlite3.Connection) -> dict[str, dict[str | None, ChartPoint]]:
-        return reading.breakdown(
+    def job(connection: sqlite3.Connection) -> dict[str, Any]:
+        # Rows are made and sorted here, in a reading thread: there may be a million of them.
+        sums = reading.breakdown(
             connection,
             customers=customers,
             window_parts=asked.window_parts,
@@ -200,19 +201,22 @@ async def breakdown(call: Call) -> Answer:
             filters=asked.filters,
             old_filters=asked.old_filters,
         )
+        networks = sums["network"].values()
+        shown: dict[str, Any] = {
+            "totals": {name: sum(getattr(part, name) for part in networks) for name in _MEASURES}
+        }
+        for title, by in wanted:
+            rows = [{by: name, **_shown(point)} for name, point in sums[by].items()]
+            rows.sort(key=lambda row: str(row[by]))
+            rows.sort(key=lambda row: row[measure], reverse=descending)
+            shown[title] = rows[:limit]
+        return shown
 
-    sums = await call.read(job, view="analytics.breakdown")
-    networks = sums["network"].values()
-    data: dict[str, Any] = {
+    data = {
         "period_start": format_instant(asked.start_us),
         "period_end": format_instant(asked.end_us),
-        "totals": {name: sum(getattr(part, name) for part in networks) for name in _MEASURES},
+        **await call.read(job, view="analytics.breakdown"),
     }
-    for title, by in wanted:
-        rows = [{by: name, **_shown(point)} for name, point in sums[by].items()]
-        rows.sort(key=lambda row: str(row[by]))
-        rows.sort(key=lambda row: row[measure], reverse=descending)
-        data[title] = rows[:limit]
     return 200, {
         "data": call.behaviour.shape_breakdown(data),
         "message": "Analytics breakdown successfully generated.",

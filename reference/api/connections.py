@@ -1,4 +1,4 @@
-"""Connections: closed where the client is too slow, bounded in number and in memory of heads.
+"""Connections: closed where the client is too slow, bounded in number and in memory.
 
 A `ConnectionGuard` is between the transport and aiohttp's protocol and passes everything on. It
 knows in which phase its connection is; `Connections` closes those that stay too long in one.
@@ -23,6 +23,7 @@ __all__ = [
     "HEADS_LIMIT",
     "HEAD_S",
     "IDLE_S",
+    "UNREAD_LIMIT",
     "WRITE_S",
     "ConnectionGuard",
     "ConnectionPhase",
@@ -42,6 +43,8 @@ CONNECTION_LIMIT: Final = 4096
 """Most open connections, if there are descriptors for them."""
 HEADS_LIMIT: Final = 128 << 20
 """Most bytes of unfinished heads of all connections."""
+UNREAD_LIMIT: Final = 128 << 20
+"""Most bytes of responses that wait for their clients to read them, of all connections."""
 _RESERVED: Final = 64
 """Descriptors that are left for the store and everything else."""
 
@@ -121,10 +124,18 @@ class ConnectionGuard(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._unread_since_s = monotonic_s()
         self._inner.pause_writing()
+        self._connections.note_unread(self)
 
     def resume_writing(self) -> None:
         self._unread_since_s = None
         self._inner.resume_writing()
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of responses that the client has not read, where they are many; else 0."""
+        if self._transport is None or self._unread_since_s is None:
+            return 0
+        return self._transport.get_write_buffer_size()
 
     def request_begins(self) -> None:
         """Note that a head is complete."""
@@ -152,9 +163,17 @@ class ConnectionGuard(asyncio.Protocol):
 class Connections:
     """All open connections. Used by the event loop only."""
 
-    def __init__(self, *, limit: int | None = None, heads_limit: int = HEADS_LIMIT) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        heads_limit: int = HEADS_LIMIT,
+        unread_limit: int = UNREAD_LIMIT,
+    ) -> None:
         self._limit = connection_limit() if limit is None else limit
         self._heads_limit = heads_limit
+        self._unread_limit = unread_limit
+        self._unread: set[ConnectionGuard] = set()
         self._open: set[ConnectionGuard] = set()
         self._head_bytes = 0
         self.closed: Counter[str] = Counter()
@@ -192,6 +211,18 @@ class Connections:
         self._head_bytes += size
         while self._open and self._head_bytes > self._heads_limit:
             self._close(max(self._open, key=lambda each: each.head_bytes), "large head")
+
+    def note_unread(self, guard: ConnectionGuard) -> None:
+        """Close the connection with most unread bytes while all together are too many.
+
+        `guard`: the connection whose client does not keep up any more.
+        """
+        self._unread.add(guard)
+        self._unread = {each for each in self._unread & self._open if each.unread_bytes}
+        while sum(each.unread_bytes for each in self._unread) > self._unread_limit:
+            largest = max(self._unread, key=lambda each: each.unread_bytes)
+            self._unread.discard(largest)
+            self._close(largest, "unread")
 
     def close_overdue(self) -> None:
         """Close every connection whose client is too slow."""

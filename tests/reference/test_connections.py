@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,7 +76,11 @@ class Listening:
     clients: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self, data: bytes = b"") -> asyncio.StreamReader:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=client)
         self.clients.append(writer)
         writer.write(data)
         return reader
@@ -101,6 +106,9 @@ async def listening(monkeypatch: pytest.MonkeyPatch, **limits: int) -> AsyncIter
         assert http is not None
         loop = asyncio.get_running_loop()
         server = await loop.create_server(connections.factory(http), "127.0.0.1", 0)
+        # Small buffers of the kernel: what a client does not read stays in the server.
+        for listener in server.sockets:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
         found = Listening(server.sockets[0].getsockname()[1], connections, served, clock)
         try:
             yield found
@@ -211,6 +219,25 @@ async def test_heads_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         await found.until(lambda: found.connections._head_bytes <= 100_000)
         assert found.connections.closed["large head"] >= 1
         del small
+
+
+async def test_unread_responses_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten clients that leave 50 kB each unread; the largest give way, others are served."""
+    limit = 200_000
+    async with listening(monkeypatch, unread_limit=limit) as found:
+        requests = found.get("analytics/graph?interval=minute") * 5
+        for _ in range(10):
+            await found.connect()
+            transport = found.clients[-1].transport
+            assert isinstance(transport, asyncio.Transport)
+            transport.pause_reading()
+            transport.write(requests)
+        await found.until(lambda: found.connections.closed["unread"] >= 5)
+        assert 0 < sum(each.unread_bytes for each in found.connections._open) <= limit
+        reader = await found.connect(found.get("customer/retrieve"))
+        assert await response_status(reader) == b"200"
+        for client in found.clients:
+            client.transport.abort()
 
 
 async def test_a_client_that_does_not_read_its_response_is_closed(
