@@ -11,6 +11,7 @@ import asyncio
 import codecs
 import ctypes
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -19,10 +20,12 @@ from aiohttp import web
 
 from trueup.reference.errors import ApiProblem
 
-__all__ = ["BODY_S", "TOTAL_LIMIT", "Bodies", "Body"]
+__all__ = ["BODY_S", "DECODED_TOTAL", "TOTAL_LIMIT", "Bodies", "Body"]
 
 TOTAL_LIMIT: Final = 256 << 20
 """Most bytes of all bodies that are held at the same time."""
+DECODED_TOTAL: Final = 32 << 20
+"""Most bytes of bodies that are decoded at the same time; decoded, they take four times that."""
 BODY_S: Final = 60.0
 """Longest time in which a body may arrive, in seconds."""
 _STEP: Final = 1 << 20
@@ -120,8 +123,17 @@ class Body:
 class Bodies:
     """All bodies that are held at a time. Used by the event loop only."""
 
-    def __init__(self, *, total_limit: int = TOTAL_LIMIT, timeout_s: float = BODY_S) -> None:
+    def __init__(
+        self,
+        *,
+        total_limit: int = TOTAL_LIMIT,
+        decoded_limit: int = DECODED_TOTAL,
+        timeout_s: float = BODY_S,
+    ) -> None:
         self._total_limit = total_limit
+        self._decoded_limit = decoded_limit
+        self._decoded = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.timeout_s = timeout_s
         self._open: set[Body] = set()
         self.held = 0
@@ -143,6 +155,42 @@ class Bodies:
         finally:
             self._open.discard(body)
             self.count(-body.held, body)
+
+    @asynccontextmanager
+    async def decoding(self, size: int) -> AsyncIterator[None]:
+        """Wait until a body of this size may be decoded; it counts until the end of the `with`.
+
+        Bodies are taken in the order in which they came; one that exceeds the limit is alone.
+        """
+        if self._waiting or not self._fits(size):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():
+                    self._decoded -= size
+                self._take_turns()
+                raise
+        else:
+            self._decoded += size
+        try:
+            yield
+        finally:
+            self._decoded -= size
+            self._take_turns()
+
+    def _fits(self, size: int) -> bool:
+        return not self._decoded or self._decoded + size <= self._decoded_limit
+
+    def _take_turns(self) -> None:
+        while self._waiting and (
+            self._waiting[0][1].cancelled() or self._fits(self._waiting[0][0])
+        ):
+            size, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._decoded += size
+                turn.set_result(None)
 
     def count(self, size: int, body: Body) -> None:
         """Count further bytes of a body. Raises ApiProblem (503) where there is none left."""

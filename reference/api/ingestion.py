@@ -37,7 +37,8 @@ async def ingest(call: Call) -> Answer:
         await body.check_text()
         if body.raw.count(b"\n") > LINES_LIMIT:
             raise ApiProblem(413, f"A delivery has at most {LINES_LIMIT} lines; send smaller ones.")
-        result = await context.store.delivered(body.raw)
+        async with context.bodies.decoding(len(body.raw)):
+            result = await context.store.delivered(body.raw)
     context.counts.events.update(
         accepted=result.accepted, duplicates=result.duplicates, refused=len(result.refused)
     )

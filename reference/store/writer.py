@@ -45,7 +45,9 @@ class _Work:
 
     def starts(self) -> bool:
         """Whether it is still wanted; from here on a future of threads cannot be cancelled."""
-        return isinstance(self.answer, asyncio.Future) or self.answer.set_running_or_notify_cancel()
+        if isinstance(self.answer, asyncio.Future):
+            return not self.answer.cancelled()
+        return self.answer.set_running_or_notify_cancel()
 
     @property
     def events(self) -> int:

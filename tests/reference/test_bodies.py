@@ -105,6 +105,56 @@ async def test_memory_is_given_back_once_after_a_lot_was_held(
         assert len(trims) == expected
 
 
+async def test_bodies_are_decoded_in_turn_while_they_fit() -> None:
+    """A waiting one that is cancelled, before or after its turn came, holds up no other."""
+    bodies, order = Bodies(decoded_limit=10), list[str]()
+    sizes = {"a": 6, "b": 4, "c": 20, "d": 1, "e": 9, "f": 1}
+    gates = {name: asyncio.Event() for name in sizes}
+
+    async def decode(name: str) -> None:
+        async with bodies.decoding(sizes[name]):
+            order.append(name)
+            await gates[name].wait()
+        if name == "c":
+            tasks["e"].cancel()  # Its turn has come, and it has not gone on yet.
+
+    tasks = {name: asyncio.ensure_future(decode(name)) for name in sizes}
+    await asyncio.sleep(0)
+    assert order == ["a", "b"]
+    gates["a"].set()
+    await tasks["a"]
+    assert order == ["a", "b"]
+    tasks["d"].cancel()
+    gates["b"].set()
+    await tasks["b"]
+    await asyncio.sleep(0)
+    assert order == ["a", "b", "c"]
+    gates["c"].set()
+    await tasks["c"]
+    gates["f"].set()
+    await tasks["f"]
+    assert order == ["a", "b", "c", "f"]
+    async with asyncio.timeout(WAIT_S), bodies.decoding(10):
+        pass
+
+
+async def test_a_delivery_whose_client_is_gone_before_its_turn_is_not_written(
+    served: Served,
+) -> None:
+    gate = threading.Event()
+    blocking = served.context.store.write(lambda _: gate.wait(WAIT_S))
+    body = one_event(served)
+    sender = await Sender.begin(served, f"Content-Length: {len(body)}")
+    await sender.send(body)
+    await until_held(served.context.bodies, len(body), len(body))
+    await sender.close()
+    await until_held(served.context.bodies, 0, 0)
+    gate.set()
+    assert await asyncio.wrap_future(blocking)
+    assert (await served.ingest(b""))["accepted"] == 0
+    assert (await served.get("log/search"))["total_count"] == 0
+
+
 @pytest.mark.slow
 def test_the_memory_of_a_process_is_bounded_and_given_back() -> None:
     """24 bodies of 30 MiB that never end, which would be 720 MiB; then their clients leave."""
