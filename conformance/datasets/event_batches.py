@@ -10,9 +10,15 @@ from typing import Final
 
 from trueup.conformance.datasets.covering import Row
 from trueup.conformance.datasets.event_times import DISTANCE
-from trueup.conformance.datasets.event_values import EventBuilder
+from trueup.conformance.datasets.event_values import (
+    EventBuilder,
+    exact_time,
+    host_name,
+    user_name,
+)
 from trueup.conformance.datasets.operations import Deliver, Operation, Together
-from trueup.conformance.model import CheckContext, Event
+from trueup.conformance.model import NETWORKS, CheckContext, Event
+from trueup.conformance.rows import parse_time
 from trueup.reports.results import Json
 
 __all__ = ["ARRAY", "LATER", "OTHER_BYTES", "EventSet", "event_set", "repeat"]
@@ -27,7 +33,7 @@ BATCH_MOST: Final = 40
 SECOND_EVERY: Final = 2
 """Every so many rows have a second event, so that their summaries are sums."""
 OTHER_BYTES: Final = 17
-"""By how much the size of an event differs that is delivered again with other content."""
+"""By how much the size of an event differs that is delivered again with another size."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,8 +150,8 @@ def _repeated_at_once(
     for part in _parts(by_class["same-time"], BATCH_MOST // 4):
         made.append(Together(operations=(_deliver(part), _deliver(part))))
     altered = [
-        {**event, "log_total_bytes": _size(event) + OTHER_BYTES}
-        for event in by_class["other-content"]
+        {**event, **_other_content(context, event, n)}
+        for n, event in enumerate(by_class["other-content"])
     ]
     made += repeat(altered)
     others = [number for letter, number in context.customers.items() if letter != tenant]
@@ -156,6 +162,23 @@ def _repeated_at_once(
     ]
     made += repeat(foreign)
     return made
+
+
+def _other_content(context: CheckContext, event: Event, turn: int) -> Event:
+    """What differs in an event that is delivered again under the same id: each field in turn."""
+    at = parse_time(event["log_request_datetime"]) or context.now
+    users = [user_name(context, name) for name in ("implicit", "created")]
+    network = NETWORKS.index(str(event["log_network"]))
+    choices: tuple[Event, ...] = (
+        {"log_total_bytes": _size(event) + OTHER_BYTES},
+        {"log_request_datetime": exact_time(at - timedelta(days=1))},
+        {"proxy_user_id": next(each for each in users if each != event["proxy_user_id"])},
+        {"log_network": NETWORKS[(network + 1) % len(NETWORKS)]},
+        {"log_request_datetime": exact_time(at - timedelta(seconds=1))},
+        {"log_hostname": f"again.{host_name(context, 'plain')}"},
+        {"log_status_code": 200 if event["log_status_code"] != 200 else 502},
+    )
+    return choices[turn % len(choices)]
 
 
 def _size(event: Event) -> int:
