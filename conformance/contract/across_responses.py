@@ -6,7 +6,7 @@ An account is compared with its ledger, and each optional field with the same fi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from trueup.conformance.contract.check_names import (
@@ -29,7 +29,8 @@ from trueup.conformance.contract.findings import (
 )
 from trueup.conformance.contract.listing import expect_slice
 from trueup.conformance.contract.matching import SearchRequest
-from trueup.conformance.contract.model import ContractModel
+from trueup.conformance.contract.model import MISSING_STATUSES, ContractModel
+from trueup.conformance.contract.paths import resource_path
 from trueup.conformance.rows import Row, as_str
 
 __all__ = [
@@ -53,6 +54,7 @@ def compare_retrieves(
                 searched[finding.unit.stage, resource, customer, name] = (row, finding.unit)
     found: list[Deviation] = []
     for finding in findings:
+        found += _not_found(model, finding, searched, made)
         for (resource, customer, name), row in finding.seen_rows.items():
             if not resource.endswith(" retrieved"):
                 continue
@@ -65,6 +67,34 @@ def compare_retrieves(
                 found, finding, resource, name, pair, row, moving=moving, shared=model.shared
             )
     return found
+
+
+def _not_found(
+    model: ContractModel,
+    finding: RequestFinding,
+    searched: Mapping[tuple[str, str, str, str], tuple[Row, JudgedRequest]],
+    made: Counter[str],
+) -> Iterator[Deviation]:
+    """Yield a deviation of a retrieve that does not find a row that a search of its stage shows."""
+    unit = finding.unit
+    resource, _, name = resource_path(unit.first.path).partition("/retrieve/")
+    pair = searched.get((unit.stage, resource, unit.customer, name))
+    if pair is None or resource == "log" or not unit.ask.startswith(f"{unit.customer}:own"):
+        return  # whether a log is there by its id is judged from what was sent
+    if unit.first.status not in MISSING_STATUSES:
+        return
+    if model.history.written_between(pair[1].op, unit.op):
+        return
+    made[RETRIEVE] += 1
+    yield Deviation(
+        check=RETRIEVE,
+        where=f"{resource}/retrieve/{name}",
+        expected="served, as a search shows it",
+        seen=f"status {unit.first.status}",
+        unit=unit,
+        exchanges=(*pair[1].numbers[-2:], *unit.numbers[-2:]),
+        topic=("retrieve", unit.customer, name, ""),
+    )
 
 
 _MOVING: Final = (

@@ -393,6 +393,13 @@ def test_a_graph_point_must_have_the_start_of_its_interval() -> None:
         assert story.get("analytics/graph", body, **query).failed() == failed
 
 
+def test_a_summary_that_a_search_shows_is_found_by_its_id() -> None:
+    story = _read(LiteralJournal().deliver(*THREE), THREE, summary(THREE))
+    path = f"log_summary/retrieve/{summary(THREE)['log_summary_id']}"
+    story.get(path, {"error": "not_found", "message": "There is none."}, status=404)
+    assert story.failed() - {"errors-are-documented"} == {"retrieve-equals-search"}
+
+
 def test_a_log_of_an_earlier_run_may_be_retrieved_by_its_customer() -> None:
     """A search shows it to customer a; customer b must not see it."""
     old = event(7, proxy_user_id="someone", log_hostname="old.example")
