@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from math import inf
 from typing import IO, Final
 
 import aiohttp
@@ -56,6 +57,8 @@ class TargetControl:
         self._target = target
         self._recorder = recorder
         self._clock = clock
+        self._restarted_at = -inf
+        """Our time of the last call that restarted the target, on the monotonic clock."""
 
     async def call(
         self,
@@ -108,7 +111,7 @@ class TargetControl:
         shown = form.shown.of(values)
         try:
             if isinstance(form, HttpHook):
-                response, error = await self._http_after_waits(form, shown, headers)
+                response, error = await self._http_once_up(form, shown, headers)
                 if name == "restart" and not error:
                     error = await self._until_it_responds()
             else:
@@ -117,6 +120,8 @@ class TargetControl:
             error = "timeout: no response in time"
         except (aiohttp.ClientError, OSError, ValueError, TokenError) as cause:
             error = f"{type(cause).__name__}: {cause}"
+        if name == "restart":
+            self._restarted_at = self._clock.monotonic()
         hook = Hook(
             hook=name,
             at=stamp(self._clock.now()),
@@ -155,6 +160,22 @@ class TargetControl:
                 most_pause_s=_PAUSE_S,
             )
         return "" if up else f"no response within {HOOK_LEAST_S:g} s of the restart: {cause}"
+
+    async def _http_once_up(
+        self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None
+    ) -> tuple[Json, str]:
+        """Call an HTTP hook; after a restart, again while nothing listens.
+
+        A target may still respond to the first requests after the call that restarts it. What
+        could not connect was not sent.
+        """
+        while True:
+            try:
+                return await self._http_after_waits(form, values, headers)
+            except aiohttp.ClientConnectorError:
+                if self._clock.monotonic() > self._restarted_at + HOOK_LEAST_S:
+                    raise
+                await self._clock.sleep(_PAUSE_S)
 
     async def _http_after_waits(
         self, form: HttpHook, values: Mapping[str, Json], headers: Mapping[str, str] | None

@@ -23,6 +23,7 @@ from trueup.conformance.datasets.event_times import DISTANCE
 from trueup.conformance.datasets.later_changes import later_changes
 from trueup.conformance.datasets.materials import Materials
 from trueup.conformance.datasets.operations import ClassName, Maintain, Operation, Restart, Stage
+from trueup.conformance.datasets.payment_plan import many_payments
 from trueup.conformance.datasets.special_events import later_events
 from trueup.conformance.datasets.stage_figures import (
     AccountFigures,
@@ -186,13 +187,17 @@ def _later(made: Materials, days: tuple[ChosenDay, ...]) -> tuple[Stage, ...]:
     context = made.context
     last = days[-1].midnight
     every = (("9-days-on", 9), ("93-days-on", 94), ("a-year-on", A_YEAR.days))
-    ages = every if made.settings.thorough else every[-1:]
+    thorough = made.settings.thorough
+    ages = every if thorough else every[-1:]
     return tuple(
         Stage(
             name=name,
             what=f"reading all chosen days again, {name.replace('-', ' ')}",
             at=last + timedelta(days=after),
-            operations=(Maintain(),) if "maintenance" in context.hooks else (),
+            operations=(
+                *((Maintain(),) if "maintenance" in context.hooks else ()),
+                *(many_payments(context) if thorough and name == "a-year-on" else ()),
+            ),
             requests=(
                 *read_days_again(
                     context,

@@ -276,7 +276,10 @@ def _hostname_searches(context: CheckContext, tenant: str) -> tuple[ApiRequest, 
 
 
 def _graphs(context: CheckContext, tenants: Sequence[str]) -> tuple[ApiRequest, ...]:
-    """Graphs and a breakdown of the first event's user, with every filter that they have."""
+    """Graphs and a breakdown of the first event's user, with all filters that they must have.
+
+    Only the public client names `service_id` as a filter of graphs.
+    """
     at = _time(context)
     hour, day = hour_start(at), day_start(at)
     filters = {
@@ -284,14 +287,9 @@ def _graphs(context: CheckContext, tenants: Sequence[str]) -> tuple[ApiRequest, 
         "network": "isp",
         "hostname": host_name(context, "plain"),
     }
-    both = {**filters, "service_id": str(_first(context)["service_id"])}
-    made = []
-    if "service_id" not in context.unsent:
-        made.append(requests.graph(day, day + _DAY, "day", tenant=tenants[0], filters=both))
-        if "hour-graph" in context.claims:
-            made.append(
-                requests.graph(hour, hour + _HOUR, "hour", tenant=tenants[-1], filters=both)
-            )
+    made = [requests.graph(day, day + _DAY, "day", tenant=tenants[0], filters=filters)]
+    if "hour-graph" in context.claims:
+        made.append(requests.graph(hour, hour + _HOUR, "hour", tenant=tenants[-1], filters=filters))
     if "breakdown" in context.claims:
         parts = {"return_hostnames": "true", "return_networks": "true"}
         made.append(

@@ -18,12 +18,15 @@ __all__ = [
     "CONSTRAINTS",
     "PaymentPlan",
     "later_payments",
+    "many_payments",
     "payment",
     "payment_plan",
     "payment_rows",
 ]
 
 GIB: Final = 2**30
+MANY: Final = 60
+"""Payments that, with those of the run's stages, are more than the 100 entries of a page."""
 _LATER_KINDS: Final = ("purchase", "top_up", "refund")
 _AMOUNTS: Final[Mapping[str, int]] = {"1": 1, "2^53+1": 2**53 + 1, "zero": 0}
 
@@ -128,6 +131,24 @@ def later_payments(context: CheckContext, stage: str, turn: int) -> tuple[Pay, .
         )
         for n, (tenant, pool) in enumerate(product(context.customers, pools))
         for kind in (_LATER_KINDS[(turn + n) % len(_LATER_KINDS)],)
+    )
+
+
+def many_payments(context: CheckContext) -> tuple[Pay, ...]:
+    """Return small top-ups of one pool of one customer, so that its ledger fills a page."""
+    pools = [pool for pool in POOLS if pool in context.claims]
+    if "money" not in context.hooks or "money" not in context.claims or not pools:
+        return ()
+    tenant = next(iter(context.customers))
+    return tuple(
+        Pay(
+            tenant=tenant,
+            network=pools[-1],
+            kind="top_up",
+            bytes=1000 + n,
+            key=f"{context.prefix}-many-{n}",
+        )
+        for n in range(MANY)
     )
 
 

@@ -34,7 +34,7 @@ from trueup.conformance.model import CheckContext
 
 __all__ = ["plan"]
 
-BASELINE: Final = 55
+BASELINE: Final = 45
 """Requests that a run makes before its plan: session, interpretations, probes for late events."""
 SPARE: Final = 0.02
 """Share of the requests that is left for what has to be asked again."""

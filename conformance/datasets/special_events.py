@@ -26,6 +26,8 @@ CONCURRENT_WRITERS: Final = 20
 LONG: Final = "long"
 LONG_STEP: Final = timedelta(seconds=15)
 """Between the logs of the user with many rows: together they fill more than an hour's minutes."""
+LONG_HOSTNAMES: Final = 250
+"""Hostnames of the user with many rows: with the others, more than 500 summaries."""
 CROWD: Final = "c"
 CROWD_USERS: Final = 105
 """Proxy users with one log each: more than a page of users, and of summaries of one day."""
@@ -157,6 +159,7 @@ def _long(context: CheckContext, tenant: str, at: datetime, rows: int) -> Sequen
             at=at - n * LONG_STEP,
             log_total_bytes=n * 7 % 1009,
             log_network="datacenter",
+            log_hostname=f"h{n % LONG_HOSTNAMES}.{host_name(context, 'plain')}",
         )
         for n in range(rows)
     )

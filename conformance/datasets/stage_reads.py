@@ -31,6 +31,7 @@ _LATE_WITHIN: Final = timedelta(days=2)
 """For how long after its begin a run delivers late events of the days before it."""
 _DEEP: Final = 1_000
 """Rows beyond which a page of a list is read."""
+_DEEP_SUMMARIES: Final = "6"
 _MINUTES: Final = timedelta(minutes=120)
 """A window in each of whose minutes the user with many rows has logs."""
 LATE_DAYS: Final = 8
@@ -119,10 +120,12 @@ def long_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
 def deep_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
     """Return requests beyond usual limits, for the rows of all users of the run and of `user`.
 
-    A page beyond the thousandth row, and a graph by minute with more than a hundred points.
+    A page beyond the thousandth log and one beyond the 500th summary; a graph by minute with more
+    than a hundred points.
     """
+    own = f"{context.prefix}-%"
     page = {
-        "like_proxy_user_id": f"{context.prefix}-%",
+        "like_proxy_user_id": own,
         "sort_by": "log_request_datetime_asc",
         "page": str(_DEEP // 100 + 1),
         "per_page": "100",
@@ -133,6 +136,11 @@ def deep_reads(context: CheckContext, user: str) -> tuple[ApiRequest, ...]:
         for tenant in context.customers
         for request in (
             ApiRequest(path="log/search", query=tuple(page.items()), tenant=tenant),
+            ApiRequest(
+                path="log_summary/search",
+                query=(("like_proxy_user_id", own), ("page", _DEEP_SUMMARIES), ("per_page", "100")),
+                tenant=tenant,
+            ),
             *(
                 [
                     requests.graph(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
 
 from tests.conformance.stub import bare_target, served_by
 from trueup.conformance.client.clock import WallClock
@@ -126,6 +127,42 @@ async def test_after_a_restart_by_a_request_the_api_is_waited_for(tmp_path: Path
     got, hook, _ = await requested(tmp_path, "restart", {}, failing=(False, True, True))
     assert hook.ok
     assert [path for path, _ in got] == ["/1.0/hook", "/1.0", "/1.0", "/1.0"]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_only_after_a_restart_a_hook_waits_until_something_listens(
+    tmp_path: Path, restarted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens at first; each pause until the hook is called again takes no time."""
+    pauses = 0
+
+    async def pause(seconds: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses == 3:
+            await server.start_server()
+
+    async def respond(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", respond)
+    server = TestServer(app, port=unused_port())
+    url = f"http://127.0.0.1:{server.port}"
+    clock = WallClock()
+    monkeypatch.setattr(clock, "sleep", pause)
+    target = bare_target(
+        url,
+        restart=CommandHook(argv=("true",), timeout_s=30.0),
+        maintenance=HttpHook(url=f"{url}/maintenance"),
+    )
+    with JournalWriter(tmp_path / "j.ndjson") as writer:
+        control = TargetControl(target, Recorder(writer), clock)
+        if restarted:
+            await control.call("restart", {}, stage="s")
+        hook = await control.call("maintenance", {}, stage="s")
+    await server.close()
+    assert (hook.ok, pauses) == ((True, 3) if restarted else (False, 0))
 
 
 def alive(pid: int) -> bool:
