@@ -22,10 +22,12 @@ __all__ = [
     "Limit",
     "Points",
     "RateStep",
+    "RunPoint",
     "axis_count",
     "axis_ms",
     "percentile_plot",
     "rate_steps_plot",
+    "runs_plot",
     "thinned",
     "ticks",
     "time_plot",
@@ -72,6 +74,15 @@ class RateStep:
     """A step of a search for the limit: a rate, and whether it is within the limits."""
 
     rate: float
+    kind: str
+    """`met`, `missed` or `open`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPoint:
+    """A value of one run, None where it has none, and how the run ended."""
+
+    value: float | None
     kind: str
     """`met`, `missed` or `open`."""
 
@@ -233,6 +244,35 @@ def rate_steps_plot(steps: Sequence[RateStep], *, low: float | None, high: float
         body += f'<circle class="step {step.kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
     met = sum(step.kind == "met" for step in steps)
     return _svg(frame, body, f"Rates that a search tried: {len(steps)} steps, {met} met the limits")
+
+
+def runs_plot(
+    points: Sequence[RunPoint], *, title: str, label: str, show: Callable[[float], str]
+) -> Markup:
+    """Return a value of each run, in order, from 0; empty where no run has one.
+
+    A run without a value leaves a gap. `title` names the y axis, `label` describes the plot.
+    """
+    held = [
+        (number, point.value)
+        for number, point in enumerate(points, start=1)
+        if point.value is not None and math.isfinite(point.value)
+    ]
+    if not held:
+        return Markup("")
+    axis = ticks(max(value for _, value in held), 3)
+    frame = _Frame(height=180, x_min=0.5, x_max=len(points) + 0.5, y_min=0.0, y_max=axis[-1])
+    body = _grid(frame, [(step, show(step)) for step in axis]) + _titles(frame, title, "run")
+    for number in range(1, len(points) + 1, max(1, -(-len(points) // 12))):
+        body += _label_x(frame, number, str(number))
+    body += _line(frame, held, "path")
+    radius = 4.5 if len(points) <= 40 else 2
+    for number, value in held:
+        x, y = frame.x(number), frame.y(value)
+        kind = points[number - 1].kind
+        body += f'<circle class="step {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
+    last = show(held[-1][1])
+    return _svg(frame, body, f"{label}: {len(held)} runs, the last {last}")
 
 
 def thinned(points: Points) -> Iterator[list[tuple[float, float]]]:

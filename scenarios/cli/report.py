@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import click
 from rich.console import Console
@@ -27,9 +28,11 @@ from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.side_by_side import render_side_by_side, side_by_side_text
 from trueup.reports.renderers.terminal import render_terminal
+from trueup.reports.renderers.trend import render_trend, trend_text
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
 from trueup.reports.side_by_side import side_by_side, side_by_side_document
+from trueup.reports.trend import read_trend, trend_document
 from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.cli.known_option import known_option
 from trueup.scenarios.cli.output import echo_utf8
@@ -65,11 +68,15 @@ class _Reports(click.Group):
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[RUN] [OPTIONS]")
         formatter.write_usage(ctx.command_path, "compare A B [C …]", prefix="       ")
+        formatter.write_usage(ctx.command_path, "trend [FOLDER]", prefix="       ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.commands[_SHOW].format_options(ctx, formatter)
         with formatter.section("Commands"):
-            formatter.write_dl([("compare", self.commands["compare"].get_short_help_str(70))])
+            names = [name for name in self.commands if name != _SHOW]
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(70)) for name in names]
+            )
 
 
 @click.group(cls=_Reports)
@@ -172,6 +179,28 @@ def _comparison(before: RunReport, after: RunReport) -> RunComparison:
         return compare(before, after)
     except NotComparable as refused:
         raise NotComparable(f"{refused} Or see both with --side-by-side.") from refused
+
+
+@command.command("trend", short_help="Show a folder of runs over time.")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page.")
+def trend_of(folder: Path, as_json: bool, html: Path | None) -> int:
+    """Show the runs below FOLDER over time; runs/ if none is given.
+
+    Runs of one target, scenario and level belong together. Reads result.json of each run.
+    """
+    trend = read_trend(folder)
+    if as_json:
+        echo_utf8(json.dumps(trend_document(trend), ensure_ascii=False) + "\n")
+    else:
+        click.echo(trend_text(trend), nl=False)
+    if html is not None:
+        base = Path(os.path.relpath(folder, html.parent)).as_posix() + "/"
+        path = write_text(html, render_trend(trend, base=quote(base)))
+        if not as_json:
+            click.echo(path)
+    return 0
 
 
 def _screen(report: RunReport, run: Path, out: Path | None) -> str:
