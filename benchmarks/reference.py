@@ -614,38 +614,45 @@ def reads(options: argparse.Namespace) -> Figures:
 
 
 def maintenance(options: argparse.Namespace) -> Figures:
-    """Return the longest wait of a writer while --logs logs are purged, in ms."""
+    """Return the longest wait of a writer while --logs logs are purged, and consolidated."""
     with tempfile.TemporaryDirectory() as folder:
-        behaviour = Behaviour()
-        store = Store(Path(folder), tenants=len(CUSTOMERS), behaviour=behaviour)
+        store = Store(Path(folder), tenants=len(CUSTOMERS), behaviour=Behaviour())
         try:
-            clock = store.clock
             for body in bodies(options.logs, 1_000):
                 store.deliver(body).result()
-            clock.advance(8 * DAY_US)
-            waits: list[float] = []
-            done = threading.Event()
-
-            def wait() -> None:
-                while not done.is_set():
-                    since = time.perf_counter()
-                    store.write(lambda connection: None).result()
-                    waits.append(time.perf_counter() - since)
-                    time.sleep(0.005)
-
-            waiting = threading.Thread(target=wait)
-            waiting.start()
-            began = time.perf_counter()
-            due = MaintenanceRound(behaviour=behaviour, now_us=clock.now_us())
-            while (result := store.write(due.step).result()) is None:
-                pass
-            took = time.perf_counter() - began
-            done.set()
-            waiting.join()
+            found = {}
+            for name, days in (("purge", 8), ("consolidation", 84)):
+                store.clock.advance(days * DAY_US)
+                found[name] = _round(store)
         finally:
             store.close()
+    return {"logs": options.logs} | found
+
+
+def _round(store: Store) -> Figures:
+    """Run a round of maintenance beside a writer; return what it did, its time and the waits."""
+    waits: list[float] = []
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            since = time.perf_counter()
+            store.write(lambda connection: None).result()
+            waits.append(time.perf_counter() - since)
+            time.sleep(0.005)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    began = time.perf_counter()
+    due = MaintenanceRound(behaviour=Behaviour(), now_us=store.clock.now_us())
+    while (result := store.write(due.step).result()) is None:
+        pass
+    took = time.perf_counter() - began
+    done.set()
+    writing.join()
     return {
         "logs_deleted": result.logs_deleted,
+        "summaries_consolidated": result.summaries_consolidated,
         "took_s": round(took, 2),
         "longest_wait_ms": round(max(waits) * 1e3, 1),
     }

@@ -19,9 +19,9 @@ from trueup.reference.retention import DayRow
 
 __all__ = ["MaintenanceResult", "MaintenanceRound", "maintain"]
 
-STEP_S: Final = 0.05
+STEP_S: Final = 0.03
 """After this time a step ends with the chunk in hand, in seconds."""
-LOG_CHUNK: Final = 500
+LOG_CHUNK: Final = 200
 """Logs that are deleted at once."""
 SUMMARY_CHUNK: Final = 500
 """Old summary rows that are looked for at once."""

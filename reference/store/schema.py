@@ -220,7 +220,7 @@ def connect(path: Path, *, writer: bool = False, durable: bool = True) -> sqlite
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = {-131072 if writer else -32768}")
-        connection.execute("PRAGMA wal_autocheckpoint = 32000")
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
         if not writer:
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error:
