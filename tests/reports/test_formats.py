@@ -34,6 +34,16 @@ from trueup.simulator.reactor import Second
 KINDS = ["failing", "passing", "cut_short"]
 
 
+@pytest.mark.parametrize(
+    "path", ["reports/schemas/result.schema.json", "conformance/target/target_schema.json"]
+)
+def test_a_schema_has_a_name_of_its_own_and_is_valid(path: str) -> None:
+    """A URN with the version, which no network has to serve."""
+    schema = json.loads((Path(__file__).parents[2] / path).read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert re.fullmatch(r"urn:trueup:schema:(result|target):\d+", schema["$id"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_result_json_keeps_to_its_schema(kind: str, request: pytest.FixtureRequest) -> None:
     """Every kind of run; the schema itself is valid and refuses an undeclared key."""
