@@ -111,6 +111,8 @@ def test_objects_that_make_up_for_a_broken_line_are_not_taken_for_lines() -> Non
     body = b"\n".join([broken, b"2]}", line + line])
     assert read_lines(body) is None
     assert len(_read(body, CORRECT).refused) == 3
+    other = json.dumps(event(2, log_request_datetime=format_instant(NOW))).encode()
+    assert read_lines(line + other) is None and read_lines(line + b" " + other) is None
 
 
 _DUMPED = {

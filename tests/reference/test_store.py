@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager
 from pathlib import Path
 from stat import S_IMODE
@@ -13,12 +15,14 @@ import pytest
 
 from tests.reference.served import event, ndjson
 from trueup.reference.behaviour import Behaviour
-from trueup.reference.errors import StartProblem
+from trueup.reference.deliveries import ReadDelivery
+from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.graph import Filters, window_parts
 from trueup.reference.query import parse_query
 from trueup.reference.resources import RESOURCES, ResourceKind
 from trueup.reference.sql import order_by
-from trueup.reference.store import maintenance, reading
+from trueup.reference.store import maintenance, reading, writer
+from trueup.reference.store.record import IngestResult, record_together
 from trueup.reference.store.schema import DATABASE
 from trueup.reference.store.store import Store
 from trueup.reference.times import DAY_US, HOUR_US, format_instant
@@ -166,6 +170,96 @@ def test_graph_and_breakdown_read_an_index_alone(store: Store, tmp_path: Path, w
             )
         steps = plans(connection, statements)
     assert [step for step in steps if "COVERING INDEX log_by_time" in step]
+
+
+# --- deliveries that are written together
+
+
+def waiting_together(store: Store, bodies: list[bytes]) -> list[Future[IngestResult]]:
+    """Deliver bodies while the writer is held up, so that it takes them as one group."""
+    release = threading.Event()
+    held = store.write(lambda connection: release.wait(timeout=60))
+    futures = [store.deliver(body) for body in bodies]
+    release.set()
+    wait([held], timeout=60)
+    wait(futures, timeout=60)
+    return futures
+
+
+def body_of(store: Store, numbers: range) -> bytes:
+    when = format_instant(store.clock.now_us())
+    return ndjson(event(n, log_request_datetime=when, log_total_bytes=n) for n in numbers)
+
+
+def totals(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Number and bytes of the logs, and those that summaries and ledger have."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        queries = (
+            "SELECT COUNT(*), SUM(log_total_bytes) FROM log",
+            "SELECT SUM(requests), SUM(bytes_low) FROM summary",
+            "SELECT SUM(requests), -SUM((bytes_high << 32) + bytes_low) FROM ledger "
+            "WHERE reason = 'usage'",
+        )
+        return tuple(connection.execute(query).fetchone() for query in queries)
+
+
+def test_deliveries_that_wait_are_committed_together(store: Store, tmp_path: Path) -> None:
+    bodies = [body_of(store, range(first, first + 5)) for first in (1, 11, 21)]
+    statements: list[str] = []
+    store.write(lambda connection: connection.set_trace_callback(statements.append)).result(60)
+    results = [future.result(timeout=60) for future in waiting_together(store, bodies)]
+    assert [result.accepted for result in results] == [5, 5, 5]
+    assert sum(each.startswith("INSERT INTO summary") for each in statements) == 1
+    assert totals(tmp_path) == ((15, 195),) * 3
+
+
+def test_a_delivery_that_fails_fails_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were written together with it are written without it."""
+    right = record_together
+
+    def failing(
+        connection: sqlite3.Connection, deliveries: Sequence[ReadDelivery], behaviour: Behaviour
+    ) -> list[IngestResult]:
+        results = right(connection, deliveries, behaviour)
+        if any(log.log_total_bytes == 12 for each in deliveries for log in each.events.values()):
+            raise ValueError("for this test")
+        return results
+
+    monkeypatch.setattr(writer, "record_together", failing)
+    bodies = [body_of(store, range(first, first + 5)) for first in (1, 11, 21)]
+    first, second, third = waiting_together(store, bodies)
+    with pytest.raises(ValueError, match="for this test"):
+        second.result(timeout=60)
+    assert (first.result(timeout=60).accepted, third.result(timeout=60).accepted) == (5, 5)
+    assert totals(tmp_path) == ((10, 130),) * 3
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(store: Store, tmp_path: Path) -> None:
+    """What does not fit is refused, with all that waits beside it; it goes in once there is room."""
+
+    def limit(pages: int) -> None:
+        store.write(
+            lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}")
+        ).result(timeout=60)
+
+    used = store.write(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    limit(used.result(timeout=60) + 60)
+    bodies = [body_of(store, range(first, first + 50)) for first in range(1, 2_001, 50)]
+    accepted, refused = 0, []
+    for start in range(0, len(bodies), 4):
+        part = bodies[start : start + 4]
+        for body, future in zip(part, waiting_together(store, part), strict=True):
+            try:
+                accepted += future.result(timeout=60).accepted
+            except StoreProblem:
+                refused.append(body)
+    assert accepted and refused
+    assert [row[0] for row in totals(tmp_path)] == [accepted] * 3
+    limit(1_000_000)
+    assert sum(store.deliver(body).result(timeout=60).accepted for body in refused) > 0
+    assert totals(tmp_path) == ((2_000, 2_000 * 2_001 // 2),) * 3
 
 
 # --- maintenance
