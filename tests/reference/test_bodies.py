@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -141,8 +142,14 @@ async def test_bodies_are_decoded_in_turn_while_they_fit() -> None:
 async def test_a_delivery_whose_client_is_gone_before_its_turn_is_not_written(
     served: Served,
 ) -> None:
-    gate = threading.Event()
-    blocking = served.context.store.write(lambda _: gate.wait(WAIT_S))
+    gate, began = threading.Event(), threading.Event()
+
+    def block(_: sqlite3.Connection) -> bool:
+        began.set()
+        return gate.wait(WAIT_S)
+
+    blocking = served.context.store.write(block)
+    assert await asyncio.to_thread(began.wait, WAIT_S)
     body = one_event(served)
     sender = await Sender.begin(served, f"Content-Length: {len(body)}")
     await sender.send(body)
