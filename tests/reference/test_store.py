@@ -237,7 +237,7 @@ def test_a_delivery_that_fails_fails_alone(
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(store: Store, tmp_path: Path) -> None:
-    """What does not fit is refused, with all that waits beside it; it goes in once there is room."""
+    """What does not fit is refused, with all that waits beside it; later it is taken."""
 
     def limit(pages: int) -> None:
         store.write(
