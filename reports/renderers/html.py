@@ -89,7 +89,7 @@ class PageLimits:
     body_characters: int = 4000
     blind_spots: int = 200
     exchanges: int = 12
-    differences: int = 12
+    differences: int = 6
     """Shown at once; a details element holds the others."""
     events: int = 20
 

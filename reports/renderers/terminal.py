@@ -40,7 +40,7 @@ from trueup.reports.renderers.load_summary import (
 )
 from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.sensitivity import blind_fields, headline
-from trueup.reports.renderers.terminal_laws import STYLES, laws_text, wrapped
+from trueup.reports.renderers.terminal_laws import STYLES, laws_text, least_lines, wrapped
 from trueup.reports.results import ExitStatus
 from trueup.reports.verdict_styles import VERDICTS
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
@@ -50,7 +50,8 @@ __all__ = ["plain_text", "render_terminal"]
 _LINES: Final = 39
 """Lines of a terminal of 40, without the prompt."""
 _LAW_LINES_LEAST: Final = 6
-_MAX_TIE_OUTS: Final = 6
+_TIE_OUT_DETAILS: Final = ((6, True), (6, False), (3, False), (0, False))
+"""How many rows that are off are shown, and whether the places are: the most that fits."""
 _INDENT: Final = " " * 6
 _STOPPED_LINES_MOST: Final = 8
 _NAME_MOST: Final = 36
@@ -81,11 +82,19 @@ def plain_text(text: str, encoding: str) -> str:
 
 
 def _screen(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
+    """The parts of the screen; details of the tie-out are left out as far as lines are scarce."""
     before: list[RenderableType] = [_title(report, width), ""]
-    after = list(_after_laws(report, html=html, width=width))
+    after: list[RenderableType] = []
+    left = 0
+    for off_rows, with_places in _TIE_OUT_DETAILS:
+        after = list(
+            _after_laws(report, html=html, width=width, off_rows=off_rows, with_places=with_places)
+        )
+        left = _LINES - _height(before, width) - _height(after, width)
+        if least_lines(report, width) <= left:
+            break
     yield from before
     if report.results:
-        left = _LINES - _height(before, width) - _height(after, width)
         yield laws_text(report, width=width, lines_left=max(left, _LAW_LINES_LEAST))
     yield from after
 
@@ -96,17 +105,20 @@ def _height(parts: Sequence[RenderableType], width: int) -> int:
     return sum(len(console.render_lines(part)) for part in parts)
 
 
-def _after_laws(report: RunReport, *, html: str, width: int) -> Iterator[RenderableType]:
+def _after_laws(
+    report: RunReport, *, html: str, width: int, off_rows: int, with_places: bool
+) -> Iterator[RenderableType]:
     yield from _missing(report, width)
     rows = pivot(report.tie_outs)
     if rows:
         yield ""
         yield _overview(rows, width)
-    if off := rows_for_small_screen(rows):
+    if (off := rows_for_small_screen(rows)) and off_rows:
         yield ""
-        yield _tie_outs(rows, off, width=width)
+        yield _tie_outs(off, off_rows, width=width)
     networks, by_place = places(rows)
-    if not all(cell is None or cell.ok for row in by_place for cell in row.cells):
+    agree = all(cell is None or cell.ok for row in by_place for cell in row.cells)
+    if with_places and not agree:
         yield ""
         yield _places(networks, by_place)
     for load in report.figures:
@@ -211,15 +223,12 @@ def _places(networks: Sequence[str], rows: Sequence[PlaceRow]) -> Table:
     return table
 
 
-def _tie_outs(
-    rows: Sequence[TieOutRow], shown: Sequence[TieOutRow], *, width: int
-) -> RenderableType:
+def _tie_outs(rows: Sequence[TieOutRow], most: int, *, width: int) -> RenderableType:
     """The rows that are off. In a narrow terminal bytes go below them, and names are cut before
     numbers are.
     """
-    rows = [row for row in rows if not row.ok and row.part in {one.part for one in shown}]
     columns = [column for column in COLUMNS if any(column in row.cells for row in rows)]
-    shown = shown[:_MAX_TIE_OUTS]
+    shown = rows[:most]
     lines = [[_cell(row.cells.get(column)) for column in columns] for row in shown]
     notes: list[str] = []
     if _beside(columns, shown, lines) + _NAME_MOST > width:

@@ -19,7 +19,7 @@ from trueup.reports.renderers.laws import LawGroup, law_groups
 from trueup.reports.results import CheckResult, Verdict
 from trueup.reports.verdict_styles import VERDICTS
 
-__all__ = ["STYLES", "laws_text", "wrapped"]
+__all__ = ["STYLES", "laws_text", "least_lines", "wrapped"]
 
 STYLES: Final[Mapping[str, str]] = {
     "bad": "bold red",
@@ -79,6 +79,11 @@ def laws_text(report: RunReport, *, width: int, lines_left: int) -> Text:
     return said
 
 
+def least_lines(report: RunReport, width: int) -> int:
+    """Return the lines of the laws with the first reason and nothing more that can be left out."""
+    return _height(laws_text(report, width=width, lines_left=0)) + 1
+
+
 def wrapped(text: str, width: int, most: int = _NOTE_LINES) -> list[str]:
     """Return untrusted text on lines of at most `width` characters.
 
@@ -111,7 +116,14 @@ def _attention(
     """
     heads = [_head(one, folded, law_width, width) for one in needs]
     if sum(map(_height, heads)) + 1 > max(lines_left, 4):
-        return _names(needs, folded, width), False
+        text = _names(needs, folded, width)
+        blocked = {row.result.check: row.dependants for row in report.rows}
+        for style, lines in _notes(report, needs[0], blocked, width - len(_INDENT)):
+            named = wrapped(f"{needs[0].worst.check}: {' '.join(lines)}", width - len(_INDENT))
+            if _height(text) + len(named) <= lines_left:
+                text.append("".join(f"{_INDENT}{line}\n" for line in named), style=style)
+            break
+        return text, False
     title = f"{_INDENT}{'LAW':<{law_width}}  CHECKS THAT NEED ATTENTION"
     evidence = "OBSERVATIONS"
     text = Text(f"{title:<{max(width - len(evidence), 0)}}{evidence}"[:width] + "\n", style="dim")
@@ -160,7 +172,7 @@ def _head(group: LawGroup, folded: set[str], law_width: int, width: int) -> Text
     count = amount(group.evidence)
     names = ", ".join(result.check for result in _failing(group, folded))
     left = len(_INDENT) + law_width + 2
-    lines = wrapped(names, max(width - left - len(count) - 2, 8))
+    lines = wrapped(names, max(width - left - len(count) - 2, 8), most=_NAMES_LINES)
     text = Text()
     style = STYLES[style_of.tone]
     text.append(f"{style_of.mark}  {one_line(group.law, law_width):<{law_width}}  ", style=style)

@@ -34,20 +34,20 @@ def _blocked(name: str, by: str) -> CheckResult:
 
 
 def test_every_difference_is_in_result_json_and_in_the_page(tmp_path: Path) -> None:
-    """The page shows 12 and has the others in a details element; no difference is left out."""
+    """The page shows 6 and has the others in a details element; no difference is left out."""
     report = build_report(journal(tmp_path / "r", (failing_result(1, differences=_MANY),)))
     document = json.loads(render_result(report))
     assert len(document["checks"][0]["differences"]) == _MANY
     html = render_html(report)
     Page(html)
     shown, folded = html.split("show all 1,000 differences", 1)
-    assert len(re.findall(r"user-1 · cell \d+\.", shown)) == LIMITS.differences == 12
+    assert len(re.findall(r"user-1 · cell \d+\.", shown)) == LIMITS.differences == 6
     assert len(re.findall(r"user-1 · cell \d+\.", folded)) == _MANY - LIMITS.differences
 
 
 def test_a_page_with_few_differences_has_nothing_to_unfold(tmp_path: Path) -> None:
-    """Twelve differences are all shown at once."""
-    report = build_report(journal(tmp_path / "r", (failing_result(1, differences=12),)))
+    """Six differences are all shown at once."""
+    report = build_report(journal(tmp_path / "r", (failing_result(1, differences=6),)))
     assert "show all" not in render_html(report)
 
 

@@ -265,6 +265,34 @@ def test_observations_beyond_ten_thousand_stay_aligned(tmp_path: Path) -> None:
     assert len(marks) == 1
 
 
+def test_a_run_in_which_almost_everything_is_off_still_fits(tmp_path: Path) -> None:
+    """Thirty failing laws: each check is named; details of the tie-out give way."""
+    results = tuple(
+        msgspec.structs.replace(RESULTS[0], law=f"LAW-{n}", check=f"check-number-{n}")
+        for n in range(30)
+    )
+    off = tuple(
+        TieOutSeen(
+            part="proxied",
+            row=TieOut(
+                view=view,
+                scope=f"{network} · tenant {n}",
+                expected_requests=5,
+                seen_requests=4,
+                ok=False,
+            ),
+        )
+        for view in ("client", "logs", "graph")
+        for network in ("isp", "mobile")
+        for n in range(3)
+    )
+    load = (load_result(missed=True),)
+    text = screen(build_report(journal(tmp_path / "r", (*results, *PASSES), load=load, extra=off)))
+    assert len(text.splitlines()) <= 39
+    assert all(f"check-number-{n}" in text for n in range(30))
+    assert "proxied" in text
+
+
 def test_a_tie_out_is_one_row_for_each_traffic_and_details_only_where_it_is_off(
     failing: RunReport, passing: RunReport
 ) -> None:
