@@ -140,10 +140,12 @@ class ConnectionGuard(asyncio.Protocol):
     def request_begins(self) -> None:
         """Note that a head is complete."""
         self._enter(ConnectionPhase.REQUEST)
+        self._connections.note_waiting(self, is_waiting=False)
 
     def request_ends(self) -> None:
         """Note that the response is about to be sent."""
         self._enter(ConnectionPhase.IDLE)
+        self._connections.note_waiting(self, is_waiting=True)
 
     def why_overdue(self, now_s: float) -> str | None:
         unread_s = 0.0 if self._unread_since_s is None else now_s - self._unread_since_s
@@ -175,6 +177,8 @@ class Connections:
         self._unread_limit = unread_limit
         self._unread: set[ConnectionGuard] = set()
         self._open: set[ConnectionGuard] = set()
+        self._waiting: dict[ConnectionGuard, None] = {}
+        """Connections without a complete head, the longest waiting first."""
         self._head_bytes = 0
         self.closed: Counter[str] = Counter()
         """Connections that were closed from here, by reason."""
@@ -192,17 +196,26 @@ class Connections:
         Returns False where no connection is waiting for a request.
         """
         if len(self._open) >= self._limit:
-            waiting = [each for each in self._open if each.phase is not ConnectionPhase.REQUEST]
-            if not waiting:
+            longest = next(iter(self._waiting), None)
+            if longest is None:
                 self.closed["too many"] += 1
                 return False
-            self._close(min(waiting, key=lambda each: each.since_s), "too many")
+            self._close(longest, "too many")
         self._open.add(guard)
+        self._waiting[guard] = None
         return True
+
+    def note_waiting(self, guard: ConnectionGuard, *, is_waiting: bool) -> None:
+        """Note that a connection begins to wait for a request, or that its head is complete."""
+        if not is_waiting:
+            self._waiting.pop(guard, None)
+        elif guard in self._open:
+            self._waiting[guard] = None
 
     def forget(self, guard: ConnectionGuard) -> None:
         """Remove a connection that is gone, or is being closed."""
         self._open.discard(guard)
+        self._waiting.pop(guard, None)
         self.count_head(-guard.head_bytes)
         guard.head_bytes = 0
 

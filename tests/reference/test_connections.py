@@ -192,6 +192,20 @@ async def test_beyond_the_limit_the_longest_waiting_connection_gives_way(
         assert found.connections.closed == {"too many": 1}
 
 
+async def test_a_request_begins_the_wait_of_its_connection_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(monkeypatch, limit=2) as found:
+        first, second = await found.connect(), await found.connect()
+        await found.until(lambda: len(found.connections) == 2)
+        found.clients[0].write(found.get("customer/retrieve"))
+        assert await response_status(first) == b"200"
+        await found.connect()
+        assert await is_closed(second)
+        found.clients[0].write(found.get("customer/retrieve"))
+        assert await response_status(first) == b"200"
+
+
 async def test_connections_with_a_request_do_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit, with every connection waiting for its response, a further one is closed."""
     async with listening(monkeypatch, limit=2) as found:
