@@ -30,6 +30,7 @@ from trueup.reports.results import CheckResult, Verdict
 from trueup.reports.verdicts import ThresholdOutcome, threshold_outcome
 
 __all__ = [
+    "EXCUSABLE",
     "EntryState",
     "KnownEntry",
     "KnownFailure",
@@ -41,7 +42,7 @@ __all__ = [
 
 _KIND: Final = "file of known failures"
 _PAGE: Final = "docs/reports.md"
-_COVERED: Final = frozenset({Verdict.FAIL, Verdict.NOT_TESTABLE, Verdict.INCONCLUSIVE})
+EXCUSABLE: Final = frozenset({Verdict.FAIL, Verdict.NOT_TESTABLE, Verdict.INCONCLUSIVE})
 """Verdicts that an entry may excuse. A blocked check is excused with the check that blocks it."""
 _SUBJECTS: Final = ("check", "clause", "threshold")
 
@@ -188,7 +189,7 @@ def match_known(
     thresholds: dict[str, KnownFailure] = {}
     entries = []
     for failure in file.entries:
-        failing = [r.check for r in results if failure.covers(r) and r.verdict in _COVERED]
+        failing = [r.check for r in results if failure.covers(r) and r.verdict in EXCUSABLE]
         missed = _missed(failure, loads)
         state = EntryState.FAILS
         if not failing and not missed:

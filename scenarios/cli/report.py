@@ -24,6 +24,7 @@ from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.exports import render_csv, render_prometheus
 from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.junit import render_junit
+from trueup.reports.renderers.known import render_known
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.side_by_side import render_side_by_side, side_by_side_text
@@ -47,6 +48,7 @@ FORMATS: Final[Mapping[str, Callable[[RunReport], str]]] = {
     "ctrf": render_ctrf,
     "markdown": render_markdown,
     "github": render_annotations,
+    "known": render_known,
     "json": render_result,
     "badge": render_badge,
     "csv": render_csv,
@@ -94,7 +96,8 @@ def command() -> None:
     "--format",
     "form",
     type=click.Choice(["terminal", *FORMATS]),
-    help="What to make; terminal if neither this nor --out is given.",
+    metavar="FORMAT",
+    help=f"What to make: terminal (if neither this nor --out is given), {', '.join(FORMATS)}.",
 )
 @click.option(
     "--out",

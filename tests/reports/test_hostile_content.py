@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -32,6 +33,7 @@ from trueup.reports.renderers.curl import curl_script
 from trueup.reports.renderers.exports import render_csv, render_prometheus
 from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.junit import render_junit
+from trueup.reports.renderers.known import render_known
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.result import render_result
 from trueup.reports.renderers.writer import write_all
@@ -71,6 +73,7 @@ TEXT_FORMATS = {
     "markdown": render_markdown,
     "github": render_annotations,
     "csv": render_csv,
+    "known": render_known,
     "junit": render_junit,
     "html": render_html,
     "json": render_result,
@@ -164,6 +167,8 @@ def test_no_value_of_a_body_breaks_a_renderer(form: str, value: Json, tmp_path: 
         Xml.fromstring(text)
     if form == "html":
         Page(text)
+    if form == "known":
+        assert "known" in tomllib.loads(text)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{type(value).__name__}")

@@ -118,7 +118,8 @@ def test_clauses_checks_evidence_and_requests_lead_to_each_other(tmp_path: Path)
     report = build_report(journal(tmp_path / "r", extra=contract))
     html = render_html(report)
     card = html[html.index('id="f1"') : html.index('id="f2"')]
-    assert '<a class="mono" href="#k1">summaries-equal-logs</a>' in card
+    assert '<a href="#k1">the check among all</a>' in card
+    assert '<span class="mono">summaries-equal-logs</span>' in card
     assert '<a class="mono nowrap" href="#c2">SUMMARY-1</a>' in card
     check = html[html.index('id="k1"') : html.index('id="k2"')]
     assert '<a href="#f1">evidence</a>' in check

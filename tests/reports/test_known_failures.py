@@ -20,6 +20,7 @@ from trueup.reports.renderers.annotations import render_annotations
 from trueup.reports.renderers.ctrf import render_ctrf
 from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.junit import render_junit
+from trueup.reports.renderers.known import render_known
 from trueup.reports.renderers.markdown import render_markdown
 from trueup.reports.renderers.result import render_result
 from trueup.reports.results import ExitStatus
@@ -160,3 +161,29 @@ def test_the_command_takes_the_file_and_refuses_one_that_is_not_there(
     assert exit_status("report", run, "--known", "nowhere.toml") == 4
     assert "no such file of known failures" in capsys.readouterr().err
     assert exit_status("check", "--known", "nowhere.toml") == 4
+
+
+def test_a_file_to_start_from_names_every_failure_and_is_refused_without_reasons(
+    tmp_path: Path,
+) -> None:
+    """Until each entry says why; then every failure of the run is known."""
+    made = journal(tmp_path / "r", exit_status=1)
+    text = render_known(build_report(made))
+    assert text.count("[[known]]") == 3
+    assert "until = 2025-05-01" in text
+    assert "rate-limit-recovers" not in text
+    with pytest.raises(ConfigurationError, match="why the failure is accepted"):
+        known(tmp_path, text)
+    file = known(tmp_path, text.replace('reason = ""', 'reason = "ABC \\"1\\""'))
+    assert build_report(made, known=file).news is ExitStatus.CONFORMS
+
+
+def test_entries_that_are_there_are_kept_without_those_that_no_longer_fail(tmp_path: Path) -> None:
+    """Their reason and last day too; what has an entry by its clause gets no second one."""
+    text = (
+        '[[known]]\nclause = "SUMMARY-1"\nreason = "ABC-7"\nuntil = 2031-01-01\n'
+        '[[known]]\ncheck = "sort-both-ways"\nreason = "old"\nuntil = 2031-01-01\n'
+    )
+    again = render_known(report_with(tmp_path, text))
+    assert again.count("[[known]]") == 1
+    assert 'clause = "SUMMARY-1"\nreason = "ABC-7"\nuntil = 2031-01-01' in again
