@@ -167,7 +167,7 @@ def money_stage(made: Materials) -> Stage:
     """Return the stage of payments after usage, and of the end and second life of proxy users."""
     context = made.context
     moments = made.payments.moments
-    account = account_figures(made, context.now)
+    account = account_figures(made, context.now, twice=True)
     operations: list[Operation] = []
     for n, moment in enumerate(("overspent", "after-refund", "two-at-once")):
         operations += moments.get(moment, ())

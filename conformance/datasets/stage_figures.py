@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trueup.conformance.datasets.materials import Materials
-from trueup.conformance.datasets.stage_reads import account_reads, read_all, snapshots
+from trueup.conformance.datasets.stage_reads import (
+    account_reads,
+    network_summaries,
+    read_all,
+    snapshots,
+)
 from trueup.conformance.requests import ApiRequest
 
 __all__ = ["AccountFigures", "account_figures", "read_again", "read_fully"]
@@ -20,11 +25,18 @@ class AccountFigures:
     snapshots: tuple[tuple[ApiRequest, ...], ...] = ()
 
 
-def account_figures(made: Materials, now: datetime) -> AccountFigures:
-    """Return requests for account figures at the depth of the plan. `now`: the target's time."""
-    if made.settings.snapshots:
+def account_figures(made: Materials, now: datetime, *, twice: bool = False) -> AccountFigures:
+    """Return requests for account figures at the depth of the plan. `now`: the target's time.
+
+    The summaries of each network go with them, as they show what others use. `twice`: whether
+    the figures are read before and after those at every depth; otherwise a quick run reads them
+    once, and where others use the account too, it cannot judge them.
+    """
+    if made.settings.snapshots or twice:
         return AccountFigures(snapshots=snapshots(made.context, now))
-    return AccountFigures(requests=account_reads(made.context))
+    return AccountFigures(
+        requests=(*account_reads(made.context), *network_summaries(made.context, now))
+    )
 
 
 def read_fully(made: Materials, now: datetime, *, turn: int = 0) -> tuple[ApiRequest, ...]:

@@ -19,6 +19,7 @@ __all__ = [
     "deep_reads",
     "foreign_requests",
     "long_reads",
+    "network_summaries",
     "read_all",
     "read_users",
     "retrieves",
@@ -192,27 +193,33 @@ def account_reads(context: CheckContext, *, again: int = 0) -> tuple[ApiRequest,
 
 def snapshots(context: CheckContext, now: datetime) -> tuple[tuple[ApiRequest, ...], ...]:
     """Return, by customer, requests for accounts and ledgers before and after the summaries."""
-    form = "%Y-%m-%d" if context.date_periods else "%Y-%m-%d 00:00:00"
-    first, last = context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1)
+    return tuple(_snapshot(context, tenant, now) for tenant in context.customers if _pools(context))
+
+
+def network_summaries(context: CheckContext, now: datetime) -> tuple[ApiRequest, ...]:
+    """Return requests for the summaries of each metered network of every customer."""
     return tuple(
-        _snapshot(context, tenant, first.strftime(form), last.strftime(form))
-        for tenant in context.customers
-        if _pools(context)
+        request for tenant in context.customers for request in _summaries(context, tenant, now)
     )
 
 
-def _snapshot(context: CheckContext, tenant: str, first: str, last: str) -> tuple[ApiRequest, ...]:
-    pools = _pools(context)
-    summaries = [
+def _summaries(context: CheckContext, tenant: str, now: datetime) -> list[ApiRequest]:
+    form = "%Y-%m-%d" if context.date_periods else "%Y-%m-%d 00:00:00"
+    first, last = context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1)
+    return [
         requests.search(
             "log_summary",
             tenant,
             log_summary_network=pool,
-            min_log_summary_period=first,
-            max_log_summary_period=last,
+            min_log_summary_period=first.strftime(form),
+            max_log_summary_period=last.strftime(form),
         )
-        for pool in pools
+        for pool in _pools(context)
     ]
+
+
+def _snapshot(context: CheckContext, tenant: str, now: datetime) -> tuple[ApiRequest, ...]:
+    pools = _pools(context)
     before, after = (
         [
             *(requests.account(pool, again, tenant) for pool in pools),
@@ -221,7 +228,7 @@ def _snapshot(context: CheckContext, tenant: str, first: str, last: str) -> tupl
         ]
         for again in (1, 2)
     )
-    return (*before, *summaries, *reversed(after))
+    return (*before, *_summaries(context, tenant, now), *reversed(after))
 
 
 def _pools(context: CheckContext) -> list[str]:

@@ -27,7 +27,10 @@ __all__ = [
 ]
 
 CLAIM: Final = "proxy-user-edit"
-CREATED: Final = ("created", "edited", "limited", "access-list", "deleted", "re-created")
+CREATED: Final = (
+    *("created", "edited", "limited", "access-list"),
+    *("deleted", "deleted-longer", "re-created"),
+)
 """Classes of users that are created over the API before their first event."""
 CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
     "create": CREATED,

@@ -125,7 +125,7 @@ def test_two_runs_that_move_the_same_clock_never_fail_a_check(
 def _start(at: Environment, runs: Path, *, seed: int, level: int = 2) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "trueup", "check", "--json", "--quiet", "--depth", "quick"),
+            *(sys.executable, "-m", "trueup", "check", "--json", "--quiet"),
             *("--target", str(at.target), "--level", str(level)),
             *("--runs", str(runs), "--seed", str(seed)),
         ],
