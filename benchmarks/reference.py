@@ -254,7 +254,7 @@ def ingestion(options: argparse.Namespace) -> Figures:
     """Return accepted, durable events a second over HTTP, by batch size."""
     found: Figures = {}
     for batch in BATCHES:
-        ready = pool(batch, options.seconds, 100_000)
+        ready = pool(batch, options.seconds, 70_000)
         with tempfile.TemporaryDirectory() as folder, reference(Path(folder)) as (process, where):
             found[f"batch_{batch}"] = deliver(process, where, ready, batch, options.seconds)
     return found
@@ -332,7 +332,7 @@ def store_limit(options: argparse.Namespace) -> Figures:
     decoder = msgspec.json.Decoder(Log)
     with serving_core():
         for batch in BATCHES:
-            ready = pool(batch, options.seconds, 100_000)
+            ready = pool(batch, options.seconds, 60_000)
             rows = {body: decoder.decode_lines(body) for body in ready}
             with tempfile.TemporaryDirectory() as folder, open_store(Path(folder)) as connection:
 
@@ -362,7 +362,7 @@ def _recording(connection: sqlite3.Connection) -> Callable[[bytes], int]:
 
 def profile(options: argparse.Namespace) -> Figures:
     """Return where the time of an event goes in batches of 1,000, in µs on core 0."""
-    ready = pool(1_000, options.seconds, 60_000)
+    ready = pool(1_000, options.seconds, 30_000)
     decoder = msgspec.json.Decoder(Log)
     count = sum(body.count(b"\n") for body in ready)
     with serving_core():
@@ -458,8 +458,7 @@ _TYPES: Final = {
 _FIELDS: Final = Log.__struct_fields__
 _COLUMNS: Final = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _FIELDS)
 _TABLES: Final = f"""
-DROP TABLE IF EXISTS staging, log, summary, ledger;
-CREATE UNLOGGED TABLE staging ({_COLUMNS});
+DROP TABLE IF EXISTS log, summary, ledger;
 CREATE TABLE log ({_COLUMNS}, PRIMARY KEY (log_id));
 CREATE INDEX ON log (customer_id, log_request_datetime) INCLUDE (proxy_user_id, log_network,
     log_hostname, log_total_bytes, log_status_code, log_error_code, log_concurrency);
@@ -491,7 +490,6 @@ SELECT customer_id, log_network, log_request_datetime::date, count(*), -sum(log_
 FROM fresh WHERE log_network IN ('residential', 'mobile') GROUP BY 1, 2, 3
 ON CONFLICT (customer_id, network, day) DO UPDATE SET
   requests = ledger.requests + excluded.requests, bytes = ledger.bytes + excluded.bytes;
-TRUNCATE staging;
 COMMIT;
 """
 
@@ -504,7 +502,7 @@ def _copied(value: object) -> str:
 def _script(ready: Sequence[bytes]) -> bytes:
     """Return what psql reads: a transaction for each body, its rows ready for COPY."""
     decoder = msgspec.json.Decoder(Log)
-    parts = []
+    parts = [f"CREATE TEMP TABLE staging ({_COLUMNS}) ON COMMIT DELETE ROWS;\n"]
     for body in ready:
         rows = [
             "\t".join(_copied(getattr(log, name)) for name in _FIELDS)
@@ -522,8 +520,8 @@ def postgres_limit(options: argparse.Namespace) -> Figures:
         if psql is None:
             return {"missing": "PostgreSQL is not installed"}
         for batch in BATCHES:
-            # As many as it takes at 50,000 events or 400 transactions a second.
-            count = int(options.seconds * min(50_000, 400 * batch)) // batch * batch
+            # As many as it takes at 30,000 events or 200 transactions a second.
+            count = int(options.seconds * min(30_000, 200 * batch)) // batch * batch
             script = _script(bodies(count, batch))
             subprocess.run(
                 [*psql, "-c", _TABLES], check=True, timeout=60, stderr=subprocess.DEVNULL
