@@ -34,6 +34,8 @@ __all__ = ["Store"]
 T = TypeVar("T")
 INLINE_LIMIT: Final = 1 << 20
 """Bytes up to which a delivery is read by the event loop itself; a larger one by a thread."""
+INLINE_LINES: Final = 2_000
+"""Lines up to which that is so: short ones that are no events take longest by the byte."""
 
 
 class Store:
@@ -70,6 +72,8 @@ class Store:
         self._writer = Writer(writing, behaviour)
         self._customers = frozenset(tenant.customer_id for tenant in self.tenants)
         self._readers = Readers(self._connect)
+        # Several at a time would share one interpreter lock, and leave the event loop little of it.
+        self._reading_delivery = asyncio.Semaphore(1)
 
     def _begin(self, writing: sqlite3.Connection, tenants: int) -> None:
         """Continue with the state of the last process, or create it."""
@@ -106,8 +110,9 @@ class Store:
 
         Raises StoreProblem where they could not be written.
         """
-        if len(body) > INLINE_LIMIT:
-            delivery = await asyncio.to_thread(self._read_delivery, body)
+        if len(body) > INLINE_LIMIT or body.count(b"\n") > INLINE_LINES:
+            async with self._reading_delivery:
+                delivery = await asyncio.to_thread(self._read_delivery, body)
         else:
             delivery = self._read_delivery(body)
         answer: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()

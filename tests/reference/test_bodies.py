@@ -20,6 +20,7 @@ from tests.reference.test_process import ask, running
 from trueup.reference.api import bodies as bodies_module
 from trueup.reference.api import context, ingestion
 from trueup.reference.api.bodies import TOTAL_LIMIT, Bodies
+from trueup.reference.store.store import Store
 from trueup.reference.times import format_instant
 
 WAIT_S = 30
@@ -268,6 +269,32 @@ async def test_text_is_checked_at_any_size(served: Served) -> None:
     body = b" " * before + b"\n" + accented + b" " * MIB
     assert body[MIB - 1 : MIB + 1] == "é".encode()
     assert (await served.ingest(body))["accepted"] == 1
+
+
+async def test_large_deliveries_are_read_one_at_a_time_beside_the_event_loop(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one of few bytes and very many lines; a small one is read by the event loop."""
+    seen: list[bool] = []
+    running_now: list[int] = []
+    read = Store._read_delivery
+
+    def reading(self: Store, body: bytes) -> Any:
+        running_now.append(1)
+        assert len(running_now) == 1
+        seen.append(threading.current_thread() is threading.main_thread())
+        try:
+            return read(self, body)
+        finally:
+            running_now.pop()
+
+    monkeypatch.setattr(Store, "_read_delivery", reading)
+    await served.ingest(one_event(served))
+    await served.ingest(b"x\n" * 2_000)
+    assert seen == [True, True]
+    for body in (b"x\n" * 2_001, b" " * (2 * MIB)):
+        await asyncio.gather(*(served.ingest(body) for _ in range(4)))
+    assert seen == [True] * 2 + [False] * 8
 
 
 async def test_at_most_100_refused_lines_are_listed_and_all_are_counted(served: Served) -> None:
