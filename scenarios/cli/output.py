@@ -6,6 +6,7 @@ A pipe without a reader, a closed descriptor or a full device end the command wi
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TextIO
@@ -20,20 +21,24 @@ def open_output() -> None:
 
     Python leaves `sys.stdout` None where descriptor 1 is closed, and the next file that is opened
     gets that descriptor. Descriptors 0 and 2 are given to the null device where they are closed.
+    Characters that the encoding of a stream lacks are replaced: a terminal that is not UTF-8 is no
+    reason to lose what was found.
     """
     for descriptor in (0, 2):
         if not _is_open(descriptor):
             _put(os.open(os.devnull, os.O_RDWR), descriptor)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8")
-    if sys.stdout is not None and _is_open(1):
-        return
-    read, write = os.pipe()
-    if read == 1:
-        read = os.dup(read)
-    _put(write, 1)
-    os.close(read)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    if sys.stdout is None or not _is_open(1):
+        read, write = os.pipe()
+        if read == 1:
+            read = os.dup(read)
+        _put(write, 1)
+        os.close(read)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def echo_utf8(text: str) -> None:

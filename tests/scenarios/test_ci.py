@@ -83,6 +83,21 @@ def test_what_programs_read_is_utf_8_whatever_the_locale(form: str, run: Path) -
     assert made["utf-8"].decode("utf-8")
 
 
+def test_text_for_people_is_shown_in_any_encoding(run: Path) -> None:
+    """Marks that the terminal's encoding lacks are replaced; nothing ends with a traceback."""
+    for arguments in (("trend", str(run.parent)), ("compare", str(run), str(run))):
+        if arguments[0] == "trend":
+            assert exit_status("report", str(run), "--out", str(run)) == 0
+        done = subprocess.run(
+            [sys.executable, "-m", "trueup", "report", *arguments],
+            env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.decode("latin-1")
+
+
 def scripts(path: str) -> list[str]:
     """The shell scripts of a YAML file: its blocks after `run: |` and `- |`."""
     found = []
