@@ -16,7 +16,15 @@ from trueup.reports.journal.records import TieOutSeen
 from trueup.reports.metrics.tieout import COLUMNS, TableCell, column_of, table_cell
 from trueup.reports.results import TieOut
 
-__all__ = ["CellState", "MatrixCell", "MatrixGroup", "MatrixRow", "TieOutMatrix", "tieout_matrices"]
+__all__ = [
+    "CellState",
+    "MatrixCell",
+    "MatrixGroup",
+    "MatrixRow",
+    "TieOutMatrix",
+    "network_requests",
+    "tieout_matrices",
+]
 
 NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 _PART_OF: Final = " · "
@@ -94,6 +102,28 @@ def tieout_matrices(tie_outs: Sequence[TieOutSeen]) -> tuple[TieOutMatrix, ...]:
         _matrix(part, [_placed(seen.row) for seen in tie_outs if seen.part == part])
         for part in parts
     )
+
+
+def network_requests(tie_outs: Sequence[TieOutSeen]) -> dict[str, dict[str, int]]:
+    """Return traffic → network → requests that were sent, as the place that expects most counts.
+
+    Networks are in their usual order; a traffic without figures by network is left out.
+    """
+    most: dict[str, dict[tuple[str, str], int]] = {}
+    for seen in tie_outs:
+        _, group, network, row = _placed(seen.row)
+        if network and row.expected_requests:
+            counts = most.setdefault(seen.part, {})
+            key = (group, network)
+            counts[key] = max(counts.get(key, 0), row.expected_requests)
+    return {
+        part: {
+            network: sum(count for (_, at), count in counts.items() if at == network)
+            for network in NETWORKS
+            if any(at == network for _, at in counts)
+        }
+        for part, counts in most.items()
+    }
 
 
 def _placed(row: TieOut) -> _Placed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -34,11 +34,11 @@ from trueup.reports.formatting import (
     rate,
     visible,
 )
-from trueup.reports.journal.records import Exchange
+from trueup.reports.journal.records import Exchange, TieOutSeen
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.histogram import PERCENTILE_RULE
-from trueup.reports.metrics.tieout import COLUMNS, TieOutRow, pivot, places
-from trueup.reports.metrics.tieout_matrix import tieout_matrices
+from trueup.reports.metrics.tieout import COLUMNS, pivot, places
+from trueup.reports.metrics.tieout_matrix import network_requests, tieout_matrices
 from trueup.reports.model import CheckRow, RunReport
 from trueup.reports.renderers.curl import curl_script, request_line
 from trueup.reports.renderers.known import known_notes, reason_of
@@ -62,7 +62,6 @@ _EVENT_KEYS: Final = (
     "log_error_code",
     "log_id",
 )
-_NETWORKS: Final = ("datacenter", "isp", "residential", "mobile")
 _SCRIPT: Final = "templates/filter.js"
 """The only script of the page: it hides what a filter excludes."""
 _LEVELS: Final = {
@@ -136,7 +135,7 @@ def render_html(report: RunReport) -> str:
         by_place=by_place,
         columns=[c for c in COLUMNS if any(c in row.cells for row in rows)],
         unsure=any(s.row.slack_requests or s.row.slack_bytes for s in report.tie_outs),
-        mixes=_mixes(rows),
+        mixes=_mixes(report.tie_outs),
         loads=[load_section(load) for load in report.figures],
         percentile_rule=PERCENTILE_RULE,
         command=_command(report),
@@ -242,20 +241,9 @@ def _body(exchange: Exchange) -> str:
     return cut(exchange.body_text, LIMITS.body_characters)
 
 
-def _mixes(rows: Sequence[TieOutRow]) -> list[tuple[str, list[tuple[str, int, float]]]]:
-    """Requests by network of each part of the traffic, as expected: (network, requests, share)."""
-    parts: dict[str, Counter[str]] = {}
-    for row in rows:
-        network = row.scope.rsplit(" · ")[-1]
-        if network in _NETWORKS:
-            counts = parts.setdefault(row.part, Counter())
-            counts[network] += max(
-                (one.expected_requests or 0 for cell in row.cells.values() for one in cell.rows),
-                default=0,
-            )
-    return [(part, _shares(counts)) for part, counts in parts.items() if sum(counts.values())]
-
-
-def _shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
-    total = sum(counts.values())
-    return [(name, counts[name], counts[name] / total) for name in _NETWORKS if name in counts]
+def _mixes(tie_outs: Sequence[TieOutSeen]) -> list[tuple[str, list[tuple[str, int, float]]]]:
+    """Requests by network of each traffic, as expected: (network, requests, share)."""
+    return [
+        (part, [(name, count, count / sum(counts.values())) for name, count in counts.items()])
+        for part, counts in network_requests(tie_outs).items()
+    ]

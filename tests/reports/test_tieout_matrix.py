@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from tests.reports.test_tieout import seen
-from trueup.reports.metrics.tieout_matrix import CellState, TieOutMatrix, tieout_matrices
+from trueup.reports.metrics.tieout_matrix import (
+    CellState,
+    TieOutMatrix,
+    network_requests,
+    tieout_matrices,
+)
 
 
 def states(matrix: TieOutMatrix) -> dict[str, list[tuple[str, int, str]]]:
@@ -58,3 +63,17 @@ def test_a_whole_that_is_off_is_seen_beside_parts_that_tie_out() -> None:
     )
     assert states(matrix) == {"logs": [("off", 1, "−1")]}
     assert matrix.rows[0].cells[0].state is CellState.OFF
+
+
+def test_requests_of_a_network_add_up_over_customers_and_not_over_places() -> None:
+    """Each place counts the same requests; one that expects fewer does not count."""
+    rows = [
+        seen("client", "isp · tenant 1", 3, 3),
+        seen("origin", "isp · tenant 1", 2, 2),
+        seen("client", "isp · tenant 2", 4, 4),
+        seen("summaries", "tenant 2 · mobile", 5, 4),
+        seen("logs", "tenant 2", 9, 9),
+        seen("mobile_ledger", "tenant 2", None, None, expected_b=1, seen_b=1),
+    ]
+    assert network_requests(rows) == {"fleet": {"isp": 7, "mobile": 5}}
+    assert network_requests([seen("logs", "tenant 2", 9, 9)]) == {}
