@@ -18,6 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
+from trueup.reference.api.connections import guard_of
 from trueup.reference.errors import ApiProblem
 
 __all__ = ["BODY_S", "DECODED_TOTAL", "TOTAL_LIMIT", "Bodies", "Body"]
@@ -147,10 +148,16 @@ class Bodies:
 
         Raises ApiProblem (408, 413, 503).
         """
-        body = Body(self)
+        body, guard = Body(self), guard_of(request)
         self._open.add(body)
         try:
-            await body.receive(request, limit)
+            if guard is not None:
+                guard.body_begins()
+            try:
+                await body.receive(request, limit)
+            finally:
+                if guard is not None:
+                    guard.body_ends()
             yield body
         finally:
             self._open.discard(body)

@@ -142,6 +142,14 @@ class ConnectionGuard(asyncio.Protocol):
         self._enter(ConnectionPhase.REQUEST)
         self._connections.note_waiting(self, is_waiting=False)
 
+    def body_begins(self) -> None:
+        """Note that a body is arriving: the connection may give way to a new one again."""
+        self._connections.note_waiting(self, is_waiting=True)
+
+    def body_ends(self) -> None:
+        """Note that a body is complete, or refused."""
+        self._connections.note_waiting(self, is_waiting=False)
+
     def request_ends(self) -> None:
         """Note that the response is about to be sent."""
         self._enter(ConnectionPhase.IDLE)
@@ -178,7 +186,7 @@ class Connections:
         self._unread: set[ConnectionGuard] = set()
         self._open: set[ConnectionGuard] = set()
         self._waiting: dict[ConnectionGuard, None] = {}
-        """Connections without a complete head, the longest waiting first."""
+        """Connections whose next head or body is not complete, the longest waiting first."""
         self._head_bytes = 0
         self.closed: Counter[str] = Counter()
         """Connections that were closed from here, by reason."""
@@ -191,9 +199,9 @@ class Connections:
         return lambda: ConnectionGuard(make(), self)
 
     def admit(self, guard: ConnectionGuard) -> bool:
-        """Take a new connection, in place of the one idle longest where there are too many.
+        """Take a new connection, in place of the one that waited longest where there are too many.
 
-        Returns False where no connection is waiting for a request.
+        Returns False where no connection waits for a request or a body.
         """
         if len(self._open) >= self._limit:
             longest = next(iter(self._waiting), None)
@@ -206,7 +214,7 @@ class Connections:
         return True
 
     def note_waiting(self, guard: ConnectionGuard, *, is_waiting: bool) -> None:
-        """Note that a connection begins to wait for a request, or that its head is complete."""
+        """Note that a connection begins to wait for a head or a body, or that it is complete."""
         if not is_waiting:
             self._waiting.pop(guard, None)
         elif guard in self._open:

@@ -206,6 +206,23 @@ async def test_a_request_begins_the_wait_of_its_connection_anew(
         assert await response_status(first) == b"200"
 
 
+async def test_a_connection_whose_body_is_arriving_gives_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the limit, with nothing but bodies that never end, a further connection is served."""
+    async with listening(monkeypatch, limit=2) as found:
+        post = b"POST /ingest/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"
+        readers = []
+        for number in range(2):
+            readers.append(await found.connect(post))
+            await found.until(lambda n=number: found.served.context.bodies.held == n + 1)
+        reader = await found.connect(found.get("customer/retrieve"))
+        assert await response_status(reader) == b"200"
+        assert await is_closed(readers[0])
+        found.clients[1].write(b" " * 8)
+        assert await response_status(readers[1]) == b"200"
+
+
 async def test_connections_with_a_request_do_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit, with every connection waiting for its response, a further one is closed."""
     async with listening(monkeypatch, limit=2) as found:
