@@ -17,10 +17,10 @@ import msgspec
 
 from trueup.reference.amounts import split
 from trueup.reference.behaviour import Amounts, Behaviour, Delivery, SummaryCell
-from trueup.reference.deliveries import OTHER_CONTENT, ReadDelivery, read_delivery
 from trueup.reference.events import Log
 from trueup.reference.ids import new_password, new_uuid
-from trueup.reference.rollup import Cells, PoolDays, add_up
+from trueup.reference.store.deliveries import OTHER_CONTENT, ReadDelivery, read_delivery
+from trueup.reference.store.rollup import Cells, PoolDays, add_up
 from trueup.reference.store.schema import LOG_COLUMNS
 from trueup.reference.times import from_datetime
 

@@ -19,9 +19,9 @@ from typing import Final, TypeVar
 
 from trueup.reference.behaviour import Behaviour, Start
 from trueup.reference.clock import ServerClock, monotonic_s
-from trueup.reference.deliveries import ReadDelivery, read_delivery
 from trueup.reference.errors import StartProblem
 from trueup.reference.ids import new_key
+from trueup.reference.store.deliveries import ReadDelivery, read_delivery
 from trueup.reference.store.folder import StoreDirectory
 from trueup.reference.store.readers import Readers
 from trueup.reference.store.record import IngestResult

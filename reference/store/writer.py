@@ -21,8 +21,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from trueup.reference.behaviour import Behaviour
 from trueup.reference.clock import monotonic_s
-from trueup.reference.deliveries import ReadDelivery
 from trueup.reference.errors import StoreProblem
+from trueup.reference.store.deliveries import ReadDelivery
 from trueup.reference.store.record import record_together
 
 __all__ = ["GROUP_LIMIT", "Writer"]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tests.reference.served import event, ndjson
 from trueup.reference.behaviour import Behaviour
-from trueup.reference.deliveries import ReadDelivery, read_delivery
 from trueup.reference.events import read_line, read_lines
+from trueup.reference.store.deliveries import ReadDelivery, read_delivery
 from trueup.reference.store.record import record_together
 from trueup.reference.store.schema import prepare
 from trueup.reference.store.tenants import ensure_tenants

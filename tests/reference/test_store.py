@@ -15,13 +15,13 @@ import pytest
 
 from tests.reference.served import event, ndjson
 from trueup.reference.behaviour import Behaviour
-from trueup.reference.deliveries import ReadDelivery
 from trueup.reference.errors import StartProblem, StoreProblem
 from trueup.reference.graph import Filters, window_parts
 from trueup.reference.query import parse_query
 from trueup.reference.resources import RESOURCES, ResourceKind
 from trueup.reference.sql import order_by
 from trueup.reference.store import maintenance, reading, writer
+from trueup.reference.store.deliveries import ReadDelivery
 from trueup.reference.store.record import IngestResult, record_together
 from trueup.reference.store.schema import DATABASE
 from trueup.reference.store.store import Store
