@@ -25,6 +25,7 @@ from trueup.conformance.datasets.operations import (
 from trueup.conformance.datasets.special_events import (
     CROWD,
     crowd,
+    late_events,
     later_events,
     mixed_batch,
     special_operations,
@@ -258,11 +259,11 @@ def restart_stage(made: Materials) -> Stage:
     )
 
 
-def _later_user(context: CheckContext) -> tuple[ApiRequest, ...]:
-    """Rows of the user whose events are delivered at later stages, at a first reading."""
+def _later_user(context: CheckContext, *, again: int = 1) -> tuple[ApiRequest, ...]:
+    """Rows of the user whose events are delivered at later stages; `again`: which reading it is."""
     user = context.user(LATER_USER)
     return tuple(
-        replace(view(user, tenant), again=1)
+        replace(view(user, tenant), again=again)
         for tenant in context.customers
         for view in (logs, summaries)
     )
@@ -292,12 +293,15 @@ def hour_later_stage(made: Materials) -> Stage:
     for events in made.later("hour-later").values():
         operations += repeat(events)
     operations += [later_events(context, t, "hour-later", at - DISTANCE) for t in made.tenants]
+    operations.append(Read(requests=_later_user(context)))  # before only past days change
+    for tenant in made.tenants:
+        operations += late_events(context, tenant, "hour-later", at - DISTANCE)
     return Stage(
         name="hour-later",
         what="an hour later, delivering again",
         at=at,
         operations=tuple(operations),
-        requests=read_again(made, at, turn=2),
+        requests=(*read_again(made, at, turn=2), *_later_user(context, again=0)),
         classes=_operations("clock-hour")
         | _reached(("event", "delivery", "hour-later"), any(made.later("hour-later").values())),
     )

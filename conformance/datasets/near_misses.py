@@ -74,7 +74,7 @@ _STATUS: Final[Mapping[str, Json]] = MappingProxyType({"G": 200, "F": 502, "N": 
 _SECOND: Final[Mapping[str, str | int]] = MappingProxyType({"network": "datacenter", "day": 1})
 _CELLS: Final[Sequence[tuple[str, int, Mapping[str, str | int]]]] = (
     ("GGF", 0, {}),
-    ("GGF", 0, {"user": "cellsx", "host": 0}),
+    ("GGF", 0, {"longer": "x", "host": 0}),
     ("GGF", 0, {"network": "datacenter", "host": 0}),
     ("GGF", 0, {"day": -1, "host": 0}),
     ("GGF", 0, {"day": 1, "host": 0}),
@@ -170,7 +170,7 @@ def _logs(context: CheckContext, tenant: str) -> Iterator[Event]:
     first = _first(context)
     second = {name: _other(context, name) for name in first}
     yield builder.event(user=user, at=at, **first)
-    yield builder.event(user=context.user("nearx"), at=at, **first)
+    yield builder.event(user=f"{user}x", at=at, **first)
     for moment in (at - _STEP, at + _STEP):
         yield builder.event(user=user, at=moment, **first)
     for name in first:
@@ -214,7 +214,7 @@ def _cells(context: CheckContext, tenant: str) -> Iterator[Event]:
         sizes = (_SIZE + more - len(outcomes) + 1, *[1] * (len(outcomes) - 1))
         for outcome, size in zip(outcomes, sizes, strict=True):
             yield builder.event(
-                user=context.user(str(where.get("user", "cells"))),
+                user=f"{context.user('cells')}{where.get('longer', '')}",
                 at=_cell_time(context, int(where.get("day", 0))),
                 log_network=where.get("network", "isp"),
                 log_hostname=_cell_host(context, int(where.get("host", n))),

@@ -34,8 +34,9 @@ from trueup.conformance.model import CheckContext
 
 __all__ = ["plan"]
 
-BASELINE: Final = 45
-"""Requests that a run makes before its plan: session, interpretations, probes for late events."""
+BASELINE: Final = 20
+"""Requests that a run makes before its plan, for the session, for interpretations and for probes
+of late events, less those by which the pages of its lists are overestimated."""
 SPARE: Final = 0.015
 """Share of the requests that is left for what has to be asked again."""
 _SHARES: Final[Mapping[str, float]] = {"fresh": 0.47, "week": 0.37, "past-7": 0.08, "past-90": 0.08}

@@ -16,6 +16,7 @@ __all__ = [
     "LONG",
     "SPECIAL_USERS",
     "crowd",
+    "late_events",
     "later_events",
     "mixed_batch",
     "special_operations",
@@ -26,7 +27,7 @@ CONCURRENT_WRITERS: Final = 20
 LONG: Final = "long"
 LONG_STEP: Final = timedelta(seconds=15)
 """Between the logs of the user with many rows: together they fill more than an hour's minutes."""
-LONG_HOSTNAMES: Final = 250
+LONG_HOSTNAMES: Final = 400
 """Hostnames of the user with many rows: with the others, more than 500 summaries."""
 CROWD: Final = "c"
 CROWD_USERS: Final = 105
@@ -185,9 +186,23 @@ def later_events(
         for n in range(count)
         for network in NETWORKS
     ]
+    events += _late(context, builder, at)
+    return Deliver(dataset=f"later {stage}", events=tuple(events))
+
+
+def late_events(
+    context: CheckContext, tenant: str, stage: str, at: datetime
+) -> tuple[Deliver, ...]:
+    """Return a delivery of nothing but late events; none where the target takes no such events."""
+    builder = EventBuilder(context, f"late {stage}", tenant)
+    events = _late(context, builder, at)
+    return (Deliver(dataset=f"late {stage}", events=tuple(events)),) if events else ()
+
+
+def _late(context: CheckContext, builder: EventBuilder, at: datetime) -> list[Event]:
+    """Events of days that were read before, as late as the target takes them."""
     late = [by for by in LATE if by < timedelta(days=context.late_days)]
-    events += [
-        builder.varied(user=user, at=at - by, log_network=network)
+    return [
+        builder.varied(user=context.user(LATER_USER), at=at - by, log_network=network)
         for by, network in zip(late, ("residential", "mobile"), strict=False)
     ]
-    return Deliver(dataset=f"later {stage}", events=tuple(events))

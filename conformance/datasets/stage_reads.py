@@ -240,7 +240,8 @@ def user_reads(
 ) -> tuple[ApiRequest, ...]:
     """Return the requests for every proxy user of the run; none without the claim.
 
-    `share` and `turn`: as in `read_all`, for the users that are retrieved by name as well.
+    `share` and `turn`: as in `read_all`, for the users that are retrieved by name as well. The
+    user of later deliveries is retrieved each time, as it uses more at each stage.
     """
     if "proxy-user" not in context.claims:
         return ()
@@ -251,7 +252,7 @@ def user_reads(
     made += [
         requests.proxy_user(user, tenant)
         for tenant, names in users.items()
-        for user in names[turn % share :: share]
+        for user in (*names[turn % share :: share], context.user(LATER_USER))
     ]
     return tuple(made)
 
