@@ -109,7 +109,7 @@ class LoadFigures:
             (load.events.correct is None, "The events were not reconciled with what it reports."),
             (
                 load.knee is not None and not limit_found(load.knee),
-                f"The search found no limit: {load.knee.why if load.knee else ''}.",
+                "The search found no limit.",
             ),
             (unsent > 0, f"{unsent:,} planned requests were never sent."),
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trueup.reports.compare import why_not_comparable
 from trueup.reports.model import RunReport
-from trueup.reports.results import ExitStatus
+from trueup.reports.results import ExitStatus, Verdict
 
 __all__ = ["next_step"]
 
@@ -21,4 +21,9 @@ def next_step(report: RunReport) -> str:
         return (
             "All that fails is known, but not every other check has a verdict: see which and why."
         )
+    open_verdicts = report.missing or any(
+        result.verdict in (Verdict.INCONCLUSIVE, Verdict.BLOCKED) for result in report.results
+    )
+    if report.news is ExitStatus.COULD_NOT_TELL and report.load and not open_verdicts:
+        return "No law was broken, but the run does not show what the load was run for: see why."
     return report.style.next_step

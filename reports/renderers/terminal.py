@@ -55,6 +55,8 @@ _TIE_OUT_DETAILS: Final = ((6, True), (6, False), (3, False), (0, False))
 _INDENT: Final = " " * 6
 _STOPPED_LINES_MOST: Final = 8
 _NAME_MOST: Final = 36
+_STATEMENT_MOST: Final = 1000
+"""Characters of one statement on a load."""
 _BLIND_MOST: Final = 5
 _NAME_LEAST: Final = 12
 _PLAIN: Final = str.maketrans(
@@ -310,16 +312,17 @@ def _load(load: LoadFigures, *, width: int) -> Text:
 def _lay(
     text: Text, label: str, facts: Sequence[str], room: int, style: str, *, indent: str = _INDENT
 ) -> None:
-    """Append statements on as few lines as they need; one that is longer than a line is cut."""
+    """Append statements on as few lines as they need; one that is longer than a line is wrapped."""
     line = f"{label} " if label else ""
-    for number, fact in enumerate(map(visible, facts)):
+    for number, fact in enumerate(one_line(fact, _STATEMENT_MOST) for fact in facts):
         piece = f" · {fact}" if number and line.strip() else fact
         if len(line) + len(piece) > room and line.strip() and number:
             text.append(f"\n{indent}{line.rstrip()}", style=style)
             line, piece = "  ", fact
-        line += one_line(piece, room - len(line)) if not number else piece
+        line += piece
         if len(line) > room:
-            line = line[: room - 1] + "…"
+            *whole, line = textwrap.wrap(line, room, subsequent_indent="  ") or [""]
+            text.append("".join(f"\n{indent}{part}" for part in whole), style=style)
     text.append(f"\n{indent}{line.rstrip()}", style=style)
 
 
@@ -359,7 +362,7 @@ def _end(report: RunReport, *, html: str, width: int) -> Text:
         for number, line in enumerate(_stopped_lines(report.stopped_by, width)):
             text.append(f"\n  {'' if number else 'Stopped: '}{line}")
     elif report.status is not ExitStatus.CONFORMS:
-        text.append(f"\n  {one_line(next_step(report), width - 2)}")
+        text.append("".join(f"\n  {line}" for line in wrapped(next_step(report), width - 2)))
     for note in known_notes(report.known):
         for number, part in enumerate(textwrap.wrap(visible(note), width - 4)):
             text.append(f"\n  {'  ' if number else ''}{part}")

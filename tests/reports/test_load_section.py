@@ -13,6 +13,7 @@ from trueup.reports.metrics.load_metrics import load_figures
 from trueup.reports.model import build_report
 from trueup.reports.renderers.html import render_html
 from trueup.reports.renderers.load_section import load_section
+from trueup.reports.renderers.next_steps import next_step
 from trueup.reports.renderers.result import render_result
 from trueup.reports.results import ExitStatus, LoadThreshold
 from trueup.reports.verdicts import load_status
@@ -122,4 +123,5 @@ def test_a_search_that_found_no_limit_does_not_conform_in_silence(tmp_path: Path
         assert load_status(load) is ExitStatus.COULD_NOT_TELL
     report = build_report(journal(tmp_path / "r", PASSES, load=(found(100.0, None),)))
     assert report.exit_status == 2
-    assert "The search found no limit: a reason." in Page(render_html(report)).text
+    assert "what the load was run for" in next_step(report)
+    assert "The search found no limit." in Page(render_html(report)).text

@@ -122,6 +122,14 @@ def test_the_screen_says_what_happened_in_a_load(tmp_path: Path) -> None:
     assert "clock" not in text
 
 
+def test_a_long_statement_of_a_load_is_wrapped_and_not_cut(tmp_path: Path) -> None:
+    why = "the machine was disturbed again and again; repeat the search when it is quiet " * 2
+    load = changed_load(load_result(), knee=KneeInterval(low_rps=1.0, high_rps=None, why=why))
+    text = screen(build_report(journal(tmp_path / "r", PASSES, load=(load,))))
+    assert " ".join(why.split()) in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_unknown_and_refused_events_are_on_the_screen_whose_ever_they_are(
     failing: RunReport,
 ) -> None:
