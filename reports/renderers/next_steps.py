@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trueup.reports.compare import why_not_comparable
+from trueup.reports.comparison.compare import why_not_comparable
 from trueup.reports.model import RunReport
 from trueup.reports.results import ExitStatus, Verdict
 

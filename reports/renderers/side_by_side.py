@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from trueup.reports.compare import LoadChange, RunComparison
+from trueup.reports.comparison.compare import LoadChange, RunComparison
+from trueup.reports.comparison.side_by_side import CheckLine, SideBySide, ValueLine
 from trueup.reports.formatting import figure, one_line, plural
 from trueup.reports.renderers.html import page_environment
 from trueup.reports.results import Verdict
-from trueup.reports.side_by_side import CheckLine, SideBySide, ValueLine
 from trueup.reports.verdict_styles import VERDICTS
 
 __all__ = ["letters", "render_side_by_side", "side_by_side_text"]

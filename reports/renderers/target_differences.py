@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
+from trueup.reports.comparison.target_differences import TargetDifferences, TimesPair, forms_of
 from trueup.reports.formatting import figure, one_line, plural, visible
 from trueup.reports.model import RunReport
 from trueup.reports.results import EXIT_STATUS, ExitStatus, Json, Reading, Verdict
-from trueup.reports.target_differences import TargetDifferences, TimesPair, forms_of
 from trueup.reports.verdict_styles import STATUSES, VERDICTS
 
 __all__ = ["differences_document", "differences_text"]

@@ -10,7 +10,12 @@ import click
 
 from trueup.conformance.target.load import load_target, outside_hosts
 from trueup.conformance.target.model import Target
-from trueup.reports.compare import compare, comparison_document, comparison_text, why_not_comparable
+from trueup.reports.comparison.compare import (
+    compare,
+    comparison_document,
+    comparison_text,
+    why_not_comparable,
+)
 from trueup.reports.errors import NotComparable
 from trueup.reports.known_failures import read_known
 from trueup.reports.model import RunReport, build_report

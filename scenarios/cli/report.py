@@ -13,7 +13,13 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 
-from trueup.reports.compare import RunComparison, compare, comparison_document, comparison_text
+from trueup.reports.comparison.compare import (
+    RunComparison,
+    compare,
+    comparison_document,
+    comparison_text,
+)
+from trueup.reports.comparison.side_by_side import side_by_side, side_by_side_document
 from trueup.reports.errors import NotComparable
 from trueup.reports.known_failures import read_known
 from trueup.reports.metrics.sensitivity import read_sensitivity
@@ -32,7 +38,6 @@ from trueup.reports.renderers.terminal import render_terminal
 from trueup.reports.renderers.trend import render_trend, trend_text
 from trueup.reports.renderers.writer import write_all, write_text
 from trueup.reports.results import EXIT_STATUS
-from trueup.reports.side_by_side import side_by_side, side_by_side_document
 from trueup.reports.trend import read_trend, trend_document
 from trueup.scenarios.cli.finished_run import LATEST_RUN, read_run, report_of
 from trueup.scenarios.cli.known_option import known_option

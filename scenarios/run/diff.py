@@ -13,10 +13,10 @@ from trueup.conformance.client.recorder import Recorder
 from trueup.conformance.datasets.depth import Depth
 from trueup.conformance.target.load import levels, load_target
 from trueup.conformance.target.model import Target
+from trueup.reports.comparison.target_differences import TargetDifferences, compare_targets
 from trueup.reports.journal.records import Record
 from trueup.reports.journal.storage import read_journal
 from trueup.reports.model import RunReport
-from trueup.reports.target_differences import TargetDifferences, compare_targets
 from trueup.scenarios.progress import ProgressReporter
 from trueup.scenarios.run.effects import default_level
 from trueup.scenarios.run.orchestrator import RunRequest, RunResult, confirm_host, run_scenario

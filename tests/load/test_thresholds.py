@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reports.factory import changed_load
-from trueup.reports.compare import why_not_comparable
+from trueup.reports.comparison.compare import why_not_comparable
 from trueup.reports.journal.records import (
     EventCounts,
     GeneratorUsage,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.reports.factory import PASSES, changed_load, journal, load_result
-from trueup.reports.compare import Trend, bootstrap_difference, compare, comparison_text
+from trueup.reports.comparison.compare import Trend, bootstrap_difference, compare, comparison_text
 from trueup.reports.errors import NotComparable
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import RunReport, build_report

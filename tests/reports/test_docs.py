@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from trueup.reports.compare import SMALLEST_CHANGE
+from trueup.reports.comparison.compare import SMALLEST_CHANGE
 from trueup.reports.renderers.curl import KEY_VARIABLES
 from trueup.reports.renderers.exports import CSV_COLUMNS
 from trueup.reports.renderers.html import LIMITS

@@ -12,7 +12,7 @@ import pytest
 
 from tests.reports.factory import PASSES, changed_load, journal, load_result
 from tests.reports.test_terminal import screen
-from trueup.reports.compare import Trend, compare
+from trueup.reports.comparison.compare import Trend, compare
 from trueup.reports.errors import JournalError
 from trueup.reports.journal.records import (
     EventCounts,

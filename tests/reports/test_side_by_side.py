@@ -14,12 +14,12 @@ from tests.command_line import exit_status
 from tests.reports.factory import HOSTILE, PASSES, RESULTS, changed_load, journal, load_result
 from tests.reports.test_hostile_content import BIDIRECTIONAL, CONTROL, hostile_report
 from tests.reports.test_html import Page
-from trueup.reports.compare import compare
+from trueup.reports.comparison.compare import compare
+from trueup.reports.comparison.side_by_side import side_by_side
 from trueup.reports.journal.records import LoadResult
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.side_by_side import render_side_by_side, side_by_side_text
 from trueup.reports.results import Verdict
-from trueup.reports.side_by_side import side_by_side
 
 
 def settings(rate: str, batch: str = "100") -> LoadResult:

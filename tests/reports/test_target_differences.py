@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.journal_header import header
+from trueup.reports.comparison.target_differences import TargetDifferences, compare_targets, form_of
 from trueup.reports.journal.records import (
     Delivered,
     Exchange,
@@ -24,7 +25,6 @@ from trueup.reports.journal.storage import Journal
 from trueup.reports.model import RunReport, build_report
 from trueup.reports.renderers.target_differences import differences_document, differences_text
 from trueup.reports.results import CheckResult, ExitStatus, Json, Outcome, Reading, Verdict
-from trueup.reports.target_differences import TargetDifferences, compare_targets, form_of
 
 
 def _asked(

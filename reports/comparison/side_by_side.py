@@ -1,7 +1,7 @@
 """Several runs side by side: verdicts, readings, sensitivity and speed of several implementations.
 
 Nothing is refused here: the runs may differ in target, scenario and seed, and what they differ in
-is shown. Whether a figure of two runs of one plan truly differs is for `trueup.reports.compare`.
+is shown. Whether a figure of two runs of one plan truly differs is for the module `compare`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trueup.reports.compare import plan_differences, why_not_comparable
+from trueup.reports.comparison.compare import plan_differences, why_not_comparable
 from trueup.reports.formatting import amount, duration, milliseconds, rate
 from trueup.reports.metrics.coverage import coverage_summary
 from trueup.reports.metrics.load_metrics import LoadFigures

@@ -1,0 +1,1 @@
+"""What differs between runs of one target, and between two targets."""
