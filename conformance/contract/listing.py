@@ -135,10 +135,12 @@ def expect_pages(
     reading: Interpretation,
     key: Callable[[Row], str],
     rows_expected: int | None,
+    rows_least: int = 0,
 ) -> None:
     """Hold the pages of a search to the page rules.
 
-    `rows_expected`: how many rows match in all, where that is certain. Rows that the whole listing
+    `rows_expected`: how many rows match in all, where that is certain; `rows_least`: how many do
+    at least, for a page by itself. Rows that the whole listing
     has twice are distinguished from rows that another page repeats.
     """
     where = resource_path(finding.unit.first.path)
@@ -160,6 +162,8 @@ def expect_pages(
         if moving:
             continue  # rows came in while the pages were read, and pushed others along
         _expect_total(finding, listing, place, exchange, rows_expected)
+        if rows_expected is None and not listing.walk and not listing.complete:
+            _expect_least(finding, place, exchange, rows_least, rows, page)
         if rows_expected is not None and size:
             left = max(0, min(size, rows_expected - (page - 1) * size))
             if not listing.walk or len(listing.pages) > 1:
@@ -199,6 +203,29 @@ def _expect_total(
         right = rows_expected
     if right is not None:
         finding.equal(PAGES, f"{place} · total_count", right, total, exchange.n)
+
+
+def _expect_least(
+    finding: RequestFinding,
+    place: str,
+    exchange: Exchange,
+    least: int,
+    rows: Sequence[Row],
+    page: int,
+) -> None:
+    """A page by itself, where others may match as well: the total, and the rows of the page."""
+    total, size = _total_of(exchange), as_int(as_row(exchange.body), "per_page")
+    if total is not None and total != -1:
+        finding.observed(PAGES)
+        if total < least:
+            where = f"{place} · total_count"
+            finding.deviate(PAGES, where, f"at least {least}", total, exchanges=(exchange.n,))
+    if size:
+        here = max(0, min(size, least - (page - 1) * size))
+        finding.observed(PAGES)
+        if len(rows) < here:
+            where = f"{place} · rows"
+            finding.deviate(PAGES, where, f"at least {here}", len(rows), exchanges=(exchange.n,))
 
 
 def expect_match(finding: RequestFinding, search: SearchRequest, row: Row, where: str) -> None:

@@ -61,7 +61,8 @@ def judge_log_search(
     expected = _expect(model, unit, search)
     certain = len(expected.must) if not expected.may and not expected.foreign else None
     finding.observed(TENANTS, 1 if _others_match(model, unit, search) else 0)
-    expect_pages(finding, listing, search, model.reading, _identity, certain)
+    least = 0 if model.read_only else len(expected.must)
+    expect_pages(finding, listing, search, model.reading, _identity, certain, least)
     expect_order(finding, listing, search)
     if certain is not None and search.order is not None:
         name = search.order.field.name

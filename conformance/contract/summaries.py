@@ -76,7 +76,8 @@ def judge_summary_search(
         not each.must or len(each.total.spellings) > 1 for each in candidates.values()
     )
     certain = None if open_ended else len(candidates)
-    expect_pages(finding, listing, search, model.reading, identity_of, certain)
+    least = 0 if model.read_only else sum(each.must for each in candidates.values())
+    expect_pages(finding, listing, search, model.reading, identity_of, certain, least)
     expect_order(finding, listing, search)
     if certain is not None:
         expect_slice(finding, listing.listed(), search, sort_values_of(search, candidates))

@@ -215,6 +215,17 @@ def test_a_server_error_that_repeats_breaks_the_envelope() -> None:
     assert story.failed() == {"bodies-are-documented"}
 
 
+@pytest.mark.parametrize(
+    ("rows", "total", "failed"),
+    [(2, 5, set()), (1, 3, set()), (0, 3, {"pages-are-whole"}), (1, 2, {"pages-are-whole"})],
+)
+def test_a_page_holds_at_least_what_was_sent(rows: int, total: int, failed: set[str]) -> None:
+    """A list that others may have rows in as well: three rows are ours, two stand on each page."""
+    story = LiteralJournal().deliver(*THREE).later()
+    page = page_of(THREE[:rows], total=total, page=2) | {"per_page": 2}
+    assert story.get("log/search", page, page="2", per_page="2").failed() == failed
+
+
 def test_rows_out_of_order_beyond_a_page_boundary_fail_sort() -> None:
     logs = [event(n, log_total_bytes=10 * n + 1) for n in range(4)]
     story = LiteralJournal().deliver(*logs).later()
