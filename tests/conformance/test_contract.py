@@ -220,7 +220,7 @@ def test_a_server_error_that_repeats_breaks_the_envelope() -> None:
     [(2, 5, set()), (1, 3, set()), (0, 3, {"pages-are-whole"}), (1, 2, {"pages-are-whole"})],
 )
 def test_a_page_holds_at_least_what_was_sent(rows: int, total: int, failed: set[str]) -> None:
-    """A list that others may have rows in as well: three rows are ours, two stand on each page."""
+    """A list that others may have rows in as well: three rows are ours, each page has two."""
     story = LiteralJournal().deliver(*THREE).later()
     page = page_of(THREE[:rows], total=total, page=2) | {"per_page": 2}
     assert story.get("log/search", page, page="2", per_page="2").failed() == failed
