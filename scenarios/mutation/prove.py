@@ -102,8 +102,11 @@ async def prove(
     generated: Sequence[MutantEntry] = (),
     combinations: Sequence[Sequence[str]] = (),
     explained: Mapping[str, str] = NOTHING_EXPLAINED,
+    depth: Depth = Depth.STANDARD,
 ) -> KillMatrix:
     """Try every named fault and variant, or those in `only`, `workers` trials at a time.
+
+    `depth`: that of the trials; a fault is tried at depth `quick` first.
 
     The reference itself is always tried, and so are all of `generated` and `combinations`; a
     combination of variants twice, with its readings declared and without. `progress` is called
@@ -135,6 +138,7 @@ async def prove(
         ),
         *((_plan("--fault", g.id, None, seed), ()) for g in generated),
     ]
+    plans = [(msgspec.structs.replace(plan, depth=depth), laws) for plan, laws in plans]
     trials = await _run_trials(plans, workers, progress)
     return KillMatrix(
         faults=tuple(_fault_row(f, expected_kills[f.id].laws, trials[f.id]) for f in faults),
@@ -235,7 +239,7 @@ async def _run_trial(plan: TrialPlan | AccountingPlan, laws: tuple[str, ...] | N
 
     `laws`: those that must fail, empty for any; None for what is correct.
     """
-    if laws is not None and isinstance(plan, TrialPlan):
+    if laws is not None and isinstance(plan, TrialPlan) and plan.depth is not Depth.QUICK:
         trial = await _run_process(msgspec.structs.replace(plan, depth=Depth.QUICK))
         failed = {result.law for result in trial.results if result.verdict is Verdict.FAIL}
         if failed & set(laws or failed):
