@@ -51,6 +51,10 @@ class CheckContext:
     date_periods: bool = False
     """Whether the period of a summary is a bare date at this target, not a midnight."""
 
+    def period(self, day: str) -> str:
+        """Return a day `YYYY-MM-DD` in the form in which the target shows periods of summaries."""
+        return day if self.date_periods else f"{day} 00:00:00"
+
     def user(self, dataset: str, n: int = 1) -> str:
         """Return the name of the n-th proxy user of a dataset, 10 to 32 characters long."""
         return f"{self.prefix}-{dataset}-{n}"

@@ -140,8 +140,8 @@ def expect_pages(
     """Hold the pages of a search to the page rules.
 
     `rows_expected`: how many rows match in all, where that is certain; `rows_least`: how many do
-    at least, for a page by itself. Rows that the whole listing
-    has twice are distinguished from rows that another page repeats.
+    at least, for a page by itself. Rows that the whole listing has twice are distinguished from
+    rows that another page repeats.
     """
     where = resource_path(finding.unit.first.path)
     totals = {_total_of(exchange) for exchange, _ in listing.pages}

@@ -148,14 +148,13 @@ def _lists_of_all(context: CheckContext) -> tuple[ApiRequest, ...]:
         "min_log_request_datetime": f"{at:%Y-%m-%d %H:00:00}",
         "max_log_request_datetime": f"{at:%Y-%m-%d %H:59:59}",
     }
-    day = f"{at:%Y-%m-%d}" if context.date_periods else f"{at:%Y-%m-%d 00:00:00}"
     return tuple(
         each
         for tenant in context.customers
         for each in (
             search("log_summary", tenant, like_proxy_user_id=crowded),
             search("log", tenant, **hour),
-            search("log_summary", tenant, log_summary_period=day),
+            search("log_summary", tenant, log_summary_period=context.period(f"{at:%Y-%m-%d}")),
         )
     )
 

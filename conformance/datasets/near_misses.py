@@ -57,9 +57,6 @@ _OTHERS: Final[Mapping[str, tuple[Json, Json]]] = MappingProxyType(
 _STEP: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
-_LOG_FIELDS: Final = tuple(
-    each for each in FIELDS if each.endpoint == "log/search" and each.kind != "id"
-)
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "": (),
@@ -132,10 +129,32 @@ def near_requests(context: CheckContext) -> tuple[ApiRequest, ...]:
     for n, operator in enumerate(_KINDS):
         for k, hinted in enumerate((False, True)):
             tenant = tenants[(n + k) % len(tenants)]
-            made.append(_log_search(context, tenant, operator, hinted=hinted))
+            searches = [("log/search", "near", _log_values(context))]
             if operator != "like_":
-                made.append(_summary_search(context, tenant, operator, hinted=hinted))
+                searches.append(("log_summary/search", "cells", _of_the_first(context)))
+            for path, user, values in searches:
+                query = _all_filters(context, path, values, operator, hinted=hinted)
+                query = {"proxy_user_id": context.user(user), **query}
+                made.append(_search(path, tenant, query))
     return (*made, *_hostname_searches(context, tenants[-1]), *_graphs(context, tenants))
+
+
+def _all_filters(
+    context: CheckContext, path: str, values: Mapping[str, str], operator: str, *, hinted: bool
+) -> dict[str, str]:
+    """The filters of a search for all values, those that fit the operator with it.
+
+    `hinted`: whether with those too that only the public client names.
+    """
+    return {
+        f"{operator if field.kind in _KINDS[operator] else ''}{field.name}": values[field.name]
+        for field in FIELDS
+        if field.endpoint == path
+        and field.name in values
+        and field.name not in context.unsent
+        and field.claim in ("", *context.claims)
+        and (hinted or field.name not in HINTED)
+    }
 
 
 # --- logs
@@ -190,18 +209,13 @@ def _time(context: CheckContext) -> datetime:
     return (context.now - DISTANCE - 2 * _STEP).replace(microsecond=0)
 
 
-def _log_search(context: CheckContext, tenant: str, operator: str, *, hinted: bool) -> ApiRequest:
+def _log_values(context: CheckContext) -> dict[str, str]:
+    """The filters that the first event meets, without its user."""
     values = _first(context) | {"log_request_datetime": exact_time(_time(context))}
-    query = {"proxy_user_id": context.user("near")}
-    for field in _LOG_FIELDS:
-        if field.name not in values or field.name in context.unsent:
-            continue
-        if field.name in HINTED and not hinted:
-            continue
-        text = str(values[field.name])
-        own = operator if field.kind in _KINDS[operator] else ""
-        query[own + field.name] = text.lower() if field.kind == "bool" else text
-    return _search("log/search", tenant, query)
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
 
 
 # --- summaries
@@ -236,28 +250,14 @@ def _cell_host(context: CheckContext, number: int) -> str:
 
 def _of_the_first(context: CheckContext) -> dict[str, str]:
     """The filters that the first summary meets, without its hostname."""
-    day = f"{_cell_time(context, 0):%Y-%m-%d}"
     return {
         "log_summary_network": "isp",
-        "log_summary_period": day if context.date_periods else f"{day} 00:00:00",
+        "log_summary_period": context.period(f"{_cell_time(context, 0):%Y-%m-%d}"),
         "log_summary_requests": "3",
         "log_summary_successful": "2",
         "log_summary_error": "1",
         "log_summary_bytes": str(_SIZE),
     }
-
-
-def _summary_search(
-    context: CheckContext, tenant: str, operator: str, *, hinted: bool
-) -> ApiRequest:
-    query = {"proxy_user_id": context.user("cells")}
-    for field in FIELDS:
-        value = _of_the_first(context).get(field.name)
-        left_out = field.claim not in ("", *context.claims) or (field.name in HINTED and not hinted)
-        if value is not None and not left_out:
-            own = operator if field.kind in _KINDS[operator] else ""
-            query[own + field.name] = value
-    return _search("log_summary/search", tenant, query)
 
 
 def _hostname_searches(context: CheckContext, tenant: str) -> tuple[ApiRequest, ...]:

@@ -118,9 +118,6 @@ def payment(context: CheckContext, row: Row, n: int) -> Pay:
 
 def later_payments(context: CheckContext, stage: str, turn: int) -> tuple[Pay, ...]:
     """Return one payment for each pool and customer; the kinds take turns."""
-    if "money" not in context.hooks or "money" not in context.claims:
-        return ()
-    pools = [pool for pool in POOLS if pool in context.claims]
     return tuple(
         Pay(
             tenant=tenant,
@@ -129,25 +126,30 @@ def later_payments(context: CheckContext, stage: str, turn: int) -> tuple[Pay, .
             bytes=(-1 if kind == "refund" else 1) * (GIB + 1000 * turn + n + 1),
             key=f"{context.prefix}-{stage}-{tenant}-{pool}",
         )
-        for n, (tenant, pool) in enumerate(product(context.customers, pools))
+        for n, (tenant, pool) in enumerate(product(context.customers, _paid_pools(context)))
         for kind in (_LATER_KINDS[(turn + n) % len(_LATER_KINDS)],)
     )
 
 
+def _paid_pools(context: CheckContext) -> list[str]:
+    """The pools that payments go to; none where the target has no hook for them."""
+    if "money" not in context.hooks or "money" not in context.claims:
+        return []
+    return [pool for pool in POOLS if pool in context.claims]
+
+
 def many_payments(context: CheckContext) -> tuple[Pay, ...]:
     """Return small top-ups of one pool of one customer, so that its ledger fills a page."""
-    pools = [pool for pool in POOLS if pool in context.claims]
-    if "money" not in context.hooks or "money" not in context.claims or not pools:
-        return ()
     tenant = next(iter(context.customers))
     return tuple(
         Pay(
             tenant=tenant,
-            network=pools[-1],
+            network=pool,
             kind="top_up",
             bytes=1000 + n,
             key=f"{context.prefix}-many-{n}",
         )
+        for pool in _paid_pools(context)[-1:]
         for n in range(MANY)
     )
 

@@ -33,6 +33,7 @@ _LATE_WITHIN: Final = timedelta(days=2)
 _DEEP: Final = 1_000
 """Rows beyond which a page of a list is read."""
 _DEEP_SUMMARIES: Final = "6"
+"""Number of the page with the 501st summary."""
 _MINUTES: Final = timedelta(minutes=120)
 """A window in each of whose minutes the user with many rows has logs."""
 LATE_DAYS: Final = 8
@@ -204,15 +205,15 @@ def network_summaries(context: CheckContext, now: datetime) -> tuple[ApiRequest,
 
 
 def _summaries(context: CheckContext, tenant: str, now: datetime) -> list[ApiRequest]:
-    form = "%Y-%m-%d" if context.date_periods else "%Y-%m-%d 00:00:00"
-    first, last = context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1)
+    ends = (context.now - timedelta(days=LATE_DAYS), now + timedelta(days=1))
+    first, last = (context.period(f"{end:%Y-%m-%d}") for end in ends)
     return [
         requests.search(
             "log_summary",
             tenant,
             log_summary_network=pool,
-            min_log_summary_period=first.strftime(form),
-            max_log_summary_period=last.strftime(form),
+            min_log_summary_period=first,
+            max_log_summary_period=last,
         )
         for pool in _pools(context)
     ]

@@ -50,15 +50,20 @@ def create_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
     """Return changes that create the users of the given classes with their settings."""
-    if CLAIM not in context.claims:
-        return ()
-    created = {
+    settings = {
         user_name(context, name): _settings(context, tenant, name)
         for name in names
         if name in CREATED
     }
-    if set(names) - {"re-created"}:
-        created[context.user(IDLE)] = _all_set(context, tenant)
+    return _created(context, tenant, {**settings, context.user(IDLE): _all_set(context, tenant)})
+
+
+def _created(
+    context: CheckContext, tenant: str, users: Mapping[str, Mapping[str, Json]]
+) -> tuple[ChangeUser, ...]:
+    """Changes that create users with their settings; none without the claim. `users`: by name."""
+    if CLAIM not in context.claims:
+        return ()
     return tuple(
         _change(
             "proxy_user/create",
@@ -66,7 +71,7 @@ def create_users(
             tenant,
             {"proxy_user_id": user, "proxy_user_password": f"pw-{context.prefix}", **settings},
         )
-        for user, settings in created.items()
+        for user, settings in users.items()
     )
 
 
@@ -254,7 +259,12 @@ def re_create_users(
     context: CheckContext, tenant: str, names: tuple[str, ...]
 ) -> tuple[ChangeUser, ...]:
     """Return changes that create deleted users again, under the same names."""
-    return create_users(context, tenant, tuple(n for n in names if n == "re-created"))
+    again = [name for name in names if name == "re-created"]
+    return _created(
+        context,
+        tenant,
+        {user_name(context, name): _settings(context, tenant, name) for name in again},
+    )
 
 
 def _change(path: str, method: str, tenant: str, body: dict[str, Json] | None) -> ChangeUser:

@@ -172,7 +172,7 @@ def _searches_by_day(
 def _day_request(
     observations: Observations, letter: str, day: str, network: str, pages: int
 ) -> ApiRequest:
-    period = day if observations.context.date_periods else f"{day} 00:00:00"
+    period = observations.context.period(day)
     query = {"log_summary_network": network} if network else {}
     query |= {"min_log_summary_period": period, "max_log_summary_period": period}
     return replace(requests.search("log_summary", letter, **query), pages=pages)
