@@ -334,3 +334,26 @@ def test_no_search_asks_for_a_field_that_never_arrives() -> None:
         assert not [name for name, value in of_logs if field in name or field in value]
     graphs = [name for path, name, _ in asked if path.startswith("analytics/")]
     assert graphs and "service_id" not in graphs
+
+
+def test_pages_beyond_usual_limits_hold_rows(standard: Plan) -> None:
+    """The pages after 1,000 logs and 500 summaries, which a cap of a target would leave empty."""
+    pages = {
+        request.path: int(dict(request.query)["page"])
+        for request in standard.stages[0].requests
+        if "like_proxy_user_id" in dict(request.query) and "page" in dict(request.query)
+        if dict(request.query).get("per_page") == "100"
+        if dict(request.query)["like_proxy_user_id"] == f"{PREFIX}-%"
+    }
+    assert pages == {"log/search": 11, "log_summary/search": 6}
+    for customer in CUSTOMERS.values():
+        own = [e for e in events_of(standard, "inject") if e["customer_id"] == customer]
+        cells = {
+            (
+                *(e["proxy_user_id"], e["log_network"], str(e["log_hostname"]).lower()),
+                str(e["log_request_datetime"])[:10],
+            )
+            for e in own
+        }
+        assert len({e["log_id"] for e in own}) > 1_000
+        assert len(cells) > 500
